@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// What goes down to a kernel and what comes up: a 64-byte submission entry and a 16-byte completion, laid out as the
+// kernel itself lays them out (struct io_uring_sqe and io_uring_cqe; ring.cpp asserts it). The ring hands them to the
+// kernel as they are, the simulator interprets them; nothing above needs <liburing.h> or <linux/io_uring.h>.
+#pragma once
+
+#include <cstdint>
+
+#include <rondo/config.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// IORING_OP_*, by the kernel's own numbers.
+enum class opcode : std::uint8_t {
+    nop = 0,
+    readv = 1,
+    writev = 2,
+    fsync = 3,
+    poll_add = 6,
+    poll_remove = 7,
+    sendmsg = 9,
+    recvmsg = 10,
+    timeout = 11,
+    timeout_remove = 12,
+    accept = 13,
+    async_cancel = 14,
+    connect = 16,
+    openat = 18,
+    close = 19,
+    statx = 21,
+    read = 22,
+    write = 23,
+    send = 26,
+    recv = 27,
+    shutdown = 34,
+    socket = 45,
+};
+
+/// IOSQE_*: `entry::flags`.
+enum entry_flags : std::uint8_t {
+    entry_async = 1 << 4,         ///< go to a kernel worker at once (large buffered file chunks)
+    entry_skip_success = 1 << 6,  ///< no completion where it succeeds (since 5.17)
+};
+
+/// IORING_CQE_F_*: `completion::flags`.
+enum completion_flags : std::uint32_t {
+    completion_more = 1 << 1,  ///< a multishot entry goes on; without it this completion is the last
+};
+
+inline constexpr std::uint16_t accept_multishot = 1 << 0;        ///< entry::ioprio of accept (since 5.19)
+inline constexpr std::uint32_t timeout_absolute = 1 << 0;        ///< entry::op_flags of timeout
+inline constexpr std::uint32_t timeout_update = 1 << 1;          ///< entry::op_flags of timeout_remove
+inline constexpr std::uint32_t poll_multishot = 1 << 0;          ///< entry::length of poll_add
+
+/// One submission entry: struct io_uring_sqe. Whoever asks for a slot writes the whole of it.
+struct entry {
+    opcode code = opcode::nop;
+    std::uint8_t flags = 0;         // entry_flags
+    std::uint16_t ioprio = 0;
+    std::int32_t fd = -1;
+    std::uint64_t offset = 0;       // also addr2 (accept: socklen_t*; connect: socklen_t by value; timeout_remove: timespec*)
+    std::uint64_t address = 0;      // buffer, iovec*, msghdr*, sockaddr*, path, timespec*; async_cancel: user_data of the target
+    std::uint32_t length = 0;
+    std::uint32_t op_flags = 0;     // rw_flags, msg_flags, open_flags, poll32_events, timeout_flags, cancel_flags ...
+    std::uint64_t user_data = 0;
+    std::uint16_t buffer_index = 0;
+    std::uint16_t personality = 0;
+    std::int32_t file_index = 0;
+    std::uint64_t address3 = 0;
+    std::uint64_t reserved = 0;
+};
+static_assert(sizeof(entry) == 64);
+
+/// One completion: struct io_uring_cqe.
+struct completion {
+    std::uint64_t user_data = 0;
+    std::int32_t result = 0;  // >= 0, or -errno
+    std::uint32_t flags = 0;  // completion_flags
+};
+static_assert(sizeof(completion) == 16);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
