@@ -46,6 +46,13 @@ struct entered {
     bool stuck = false;           // simulator only: it was asked to wait, and nothing can ever happen again
 };
 
+// Whose an entry is, by its user_data: below first_tag the kernel implementation's own; from there below first_address
+// a number of the layer above's choice, for entries that nobody waits on (a cancellation); else the address of an
+// operation. Only those with an address count as in flight (see `attach`), and an entry with entry_skip_success, whose
+// end may go unseen, must carry a tag.
+inline constexpr std::uint64_t first_tag = 16;
+inline constexpr std::uint64_t first_address = 4096;
+
 /// One operating system as a loop sees it. All calls on the attached thread, but for `wake` and part (b).
 class kernel : public system {
 public:

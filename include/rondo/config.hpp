@@ -7,7 +7,7 @@
 #define RONDO_VERSION "0.1.0"
 
 /// Marks what the shared library exports; everything else is hidden.
-#define RONDO_API [[gnu::visibility("default")]]
+#define RONDO_API __attribute__((visibility("default")))
 
 namespace rondo {
 inline namespace v0 {

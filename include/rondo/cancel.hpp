@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Cancellation is a tree of scopes, level-triggered (trio's model), and lossless.
+//
+// Every task has a scope; timeouts, gather, task groups and shields open further ones inside it. A scope hangs below
+// the scope that opened it: a child task's below the one that started it, a detached task's below the loop's. So the
+// tree is at the same time the list of all tasks.
+//
+// `cancel(scope)` marks the scope and everything below it that is not shielded as *reached*, and asks each task that is
+// suspended there to leave its wait. It asks once; but since the mark stays, every later leaf wait under it throws as
+// well, also one that would not have suspended. That is why a request can be neither lost nor swallowed, and why the
+// way from request to delivery costs one flag test at each leaf wait and nothing at an await of a task.
+//
+// A wait that is asked does not end before what it waits for has let go of the frame (law 1): a timer or a queue at once,
+// an operation with its completion. What a completion brought is delivered (law 2), and the next wait throws.
+#pragma once
+
+#include <cstdint>
+
+#include <rondo/config.hpp>
+#include <rondo/detail/location.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+struct task_record;
+
+/// One scope of the tree. Links and marks only; it lives in a task's record or in a coroutine frame.
+struct scope {
+    enum bits_t : std::uint32_t {
+        cancelled = 1 << 0,  ///< this scope was itself cancelled; never cleared
+        reached = 1 << 1,    ///< this scope, or one around it with no shield between, was cancelled
+        shielded = 1 << 2,   ///< requests from above stop here
+        of_task = 1 << 3,    ///< this is the scope of a task: a task_record
+        of_loop = 1 << 4,    ///< this is the scope of a loop: the top of the tree
+    };
+
+    scope* parent;
+    scope* next;      // the next sibling; null at the end
+    scope* previous;  // the previous sibling; the first one's is the last
+    scope* children;  // the first child
+    std::uint32_t bits;
+    std::uint32_t line;  // where a task was created; kept here for the sake of the frame's size
+
+    bool is_reached() const noexcept { return (bits & reached) != 0; }
+    bool is_cancelled() const noexcept { return (bits & cancelled) != 0; }
+
+    void add_child(scope& child) noexcept {
+        child.parent = this;
+        child.next = nullptr;
+        if (children == nullptr) {
+            children = child.previous = &child;
+        } else {
+            scope* last = children->previous;
+            last->next = &child;
+            child.previous = last;
+            children->previous = &child;
+        }
+    }
+
+    void remove_child(scope& child) noexcept {
+        if (child.next != nullptr)
+            child.next->previous = child.previous;
+        else
+            children->previous = child.previous;
+        if (children == &child)
+            children = child.next;
+        else
+            child.previous->next = child.next;
+    }
+};
+
+/// Cancels `top` and reaches everything below it that no shield holds back. Runs no user code, allocates nothing,
+/// walks the tree without recursion: its cost is the number of scopes newly reached.
+RONDO_API void cancel(scope& top) noexcept;
+
+/// A scope that the running task opens inside itself; closed in reverse order, as blocks are.
+class RONDO_API inner_scope : public scope {
+public:
+    enum class kind { open, shield };
+
+    explicit inner_scope(kind kind = kind::open) noexcept;
+    ~inner_scope();
+    inner_scope(const inner_scope&) = delete;
+    inner_scope& operator=(const inner_scope&) = delete;
+
+    task_record& owner() const noexcept { return *owner_; }
+
+    /// On `cancelled`: was it this scope that was asked, and none around it? Then it ends here.
+    bool ends_here() const noexcept { return is_cancelled() && !parent->is_reached(); }
+
+private:
+    task_record* owner_;
+};
+
+struct leaf_wait;
+
+/// What kind of wait it is: one constant for each class of awaiter.
+struct wait_kind {
+    const char* what;                          ///< for diagnostics: "sleep", "recv" ...
+    void (*cancel)(leaf_wait&) noexcept;       ///< asks it to leave; it makes its task ready when it has
+    const char* (*object)(const leaf_wait&);   ///< what is waited for, in words; may be null
+    bool foreign = false;                      ///< cannot be asked: it is in somebody else's hands
+};
+
+/// Where a task is suspended, at the end of its chain of awaits; lives in the awaiting frame.
+struct leaf_wait {
+    const wait_kind* kind;
+    task_record* task = nullptr;
+    location where{};
+    std::uint32_t state = 0;  // for the awaiter's own use
+
+    constexpr explicit leaf_wait(const wait_kind& k) noexcept : kind(&k) {}
+    leaf_wait(const leaf_wait&) = delete;
+    leaf_wait& operator=(const leaf_wait&) = delete;
+};
+
+}  // namespace detail
+
+/// Was the running task asked to stop? The next leaf wait will throw `cancelled`. False outside a task.
+/// See: asyncio Task.cancelling.
+RONDO_API bool cancel_requested() noexcept;
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// What a future points at, before its type is known: who watches it, how many hold it, and how far it has come. It is
+// the head of a task's promise (so that a task and its future are one allocation) and of what a `promise<T>` fills.
+#pragma once
+
+#include <cstdint>
+
+#include <rondo/config.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+struct shared_core;
+struct task_awaiter_base;
+
+/// One who watches for an end: a node in the watcher's own frame.
+struct wait_node {
+    wait_node* previous = nullptr;
+    wait_node* next = nullptr;
+    void (*wake)(wait_node&, shared_core*) noexcept = nullptr;
+
+    bool linked() const noexcept { return next != nullptr; }
+};
+
+/// FIFO of wait nodes, doubly linked in a ring, so that a waiter in the middle leaves in one step.
+struct wait_list {
+    wait_node* first = nullptr;
+
+    bool empty() const noexcept { return first == nullptr; }
+
+    void append(wait_node& node) noexcept {
+        if (first == nullptr) {
+            first = node.previous = node.next = &node;
+            return;
+        }
+        wait_node* last = first->previous;
+        last->next = first->previous = &node;
+        node.previous = last;
+        node.next = first;
+    }
+
+    void prepend(wait_node& node) noexcept {
+        append(node);
+        first = &node;
+    }
+
+    void remove(wait_node& node) noexcept {
+        if (node.next == &node) {
+            first = nullptr;
+        } else {
+            node.previous->next = node.next;
+            node.next->previous = node.previous;
+            if (first == &node) first = node.next;
+        }
+        node.previous = node.next = nullptr;
+    }
+
+    wait_node& pop() noexcept {
+        wait_node& node = *first;
+        remove(node);
+        return node;
+    }
+};
+
+struct shared_core {
+    enum marks_t : std::uint32_t {
+        of_task = 1 << 0,       ///< the head of a coroutine frame; otherwise a promise_state
+        root = 1 << 1,          ///< a frame that runs as a task, not inside the one that awaits it
+        started = 1 << 2,       ///< its body has been entered
+        done = 1 << 3,          ///< the outcome is there
+        failed = 1 << 4,        ///< the outcome is an error ...
+        seen = 1 << 5,          ///< ... that somebody has seen
+        was_cancelled = 1 << 6, ///< the outcome is a cancellation
+        daemon = 1 << 7,        ///< ends with the loop without being waited for or reported
+    };
+
+    union {
+        task_awaiter_base* awaiter;  // a frame that is awaited: who awaits it
+        wait_list watchers;          // a root, or a promise: who waits for it, and its done callbacks, in one FIFO
+    };
+    std::uint32_t holders = 0;  // futures, promises and, while it runs, the loop
+    std::uint32_t marks;
+
+    explicit shared_core(std::uint32_t m) noexcept : awaiter(nullptr), marks(m) {}
+    shared_core(const shared_core&) = delete;
+    shared_core& operator=(const shared_core&) = delete;
+
+    bool is_done() const noexcept { return (marks & done) != 0; }
+
+    /// The outcome is there: wakes everyone who watches, in the order in which they came.
+    void settle() noexcept {
+        marks |= done;
+        while (!watchers.empty()) {
+            wait_node& node = watchers.pop();
+            node.wake(node, this);
+        }
+    }
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

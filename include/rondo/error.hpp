@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: MIT
+// How things go wrong. A failure is an exception: std::system_error where the operating system said no, a child of
+// `rondo::error` where rondo did, and what the user threw as it was thrown. Two things are deliberately no
+// std::exception, so that `catch (const std::exception&)` cannot eat them: `cancelled` and `interrupted`.
+//
+// Where an exception would be too dear or in the way there are values: `result<T>` is a value or an error code,
+// `outcome<T>` a value or an exception that was caught elsewhere. `outcome` is also what a task's promise keeps its
+// result in, which is why it can be empty, why emplace is a few instructions, and why outcome<void> is one pointer. A
+// std::variant would do the same in more words, with an index of its own and slower to compile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/config.hpp>
+#include <rondo/detail/assert.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+/// *You* were asked to stop: thrown by the wait that a cancelled scope's task stands at, and by each later one. Let it
+/// pass, or clean up (with awaits: under `shield`) and throw it on. Not a std::exception, so that handlers of failures
+/// do not take it for one.
+/// See: asyncio.CancelledError, trio.Cancelled.
+struct RONDO_API cancelled {};
+
+/// What rondo itself has to complain about.
+class RONDO_API error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+    ~error() override;
+};
+
+/// An object was used in a state that does not allow it: a future without a result, a promise set twice.
+class RONDO_API invalid_state_error : public error {
+public:
+    using error::error;
+    ~invalid_state_error() override;
+};
+
+/// The awaited future was cancelled by somebody else; whoever waits was not asked to stop.
+class RONDO_API future_cancelled : public error {
+public:
+    future_cancelled();
+    using error::error;
+    ~future_cancelled() override;
+};
+
+/// More came than a limit allows: a line longer than `read_line(limit)`.
+class RONDO_API limit_error : public error {
+public:
+    using error::error;
+    ~limit_error() override;
+};
+
+/// The stream ended before everything that was asked for had come.
+class RONDO_API incomplete_read_error : public error {
+public:
+    /// `bytes` came of `expected`; 0 where it was a separator that did not come.
+    incomplete_read_error(std::string bytes, std::size_t expected);
+    ~incomplete_read_error() override;
+
+    /// How many bytes were asked for, 0 where a separator was.
+    std::size_t expected() const noexcept { return expected_; }
+    /// What had come.
+    const std::string& bytes() const noexcept { return *bytes_; }
+
+private:
+    std::shared_ptr<const std::string> bytes_;  // shared: copying an exception must not throw
+    std::size_t expected_;
+};
+
+/// Something that needs a running loop was called where none runs.
+class RONDO_API no_running_loop_error : public error {
+public:
+    no_running_loop_error();
+    using error::error;
+    ~no_running_loop_error() override;
+};
+
+/// On the simulator: tasks wait, and nothing can ever happen again.
+class RONDO_API deadlock_error : public error {
+public:
+    using error::error;
+    ~deadlock_error() override;
+};
+
+/// Posting to a loop that has ended, using a stream that was closed.
+class RONDO_API closed_error : public error {
+public:
+    using error::error;
+    ~closed_error() override;
+};
+
+/// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after 2s"), since the
+/// system's ("Connection timed out") names the wrong thing.
+class RONDO_API timeout_error : public std::system_error {
+public:
+    timeout_error();
+    explicit timeout_error(duration after);
+    /// "connect localhost:7007: timed out after 3s"
+    timeout_error(std::string_view subject, duration after);
+    ~timeout_error() override;
+
+    const char* what() const noexcept override { return text_.what(); }
+
+private:
+    explicit timeout_error(const std::string& text);
+    std::runtime_error text_;  // the one string of the library whose copy cannot throw
+};
+
+/// Thrown by `run(task<T>)` when SIGINT ended main and there is no value to return. As an expression it asks: in
+/// `return rondo::interrupted() ? 130 : 0;` it is true when SIGINT ended the last `rondo::run` of this process.
+/// See: KeyboardInterrupt, which is no Exception either.
+class RONDO_API interrupted {
+public:
+    explicit operator bool() const noexcept;
+};
+
+namespace detail {
+
+/// What `interrupted()` answers from now on.
+RONDO_API void set_interrupted(bool value) noexcept;
+
+/// Throws std::system_error whose text is "VERB OBJECT: MESSAGE", as in "connect 127.0.0.1:7007: Connection refused".
+/// `error` is a positive errno; an empty object leaves "VERB: MESSAGE".
+[[noreturn]] RONDO_API void throw_system_error(int error, const char* verb, std::string_view object);
+[[noreturn]] RONDO_API void throw_system_error(std::error_code code);
+
+[[noreturn]] RONDO_API void throw_empty_outcome();
+[[gnu::cold]] RONDO_API void destroy(std::exception_ptr& exception) noexcept;
+
+}  // namespace detail
+
+/// A value of T or a std::error_code: what `as_result` gives, for paths where a failure is too frequent to be thrown.
+template <class T>
+class [[nodiscard]] result {
+public:
+    using value_type = T;
+
+    template <class U = T>
+        requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, result> &&
+                 !std::is_same_v<std::remove_cvref_t<U>, std::error_code>)
+    result(U&& value) : value_(std::forward<U>(value)) {}
+    result(std::error_code error) noexcept : error_(error) {
+        RONDO_ASSERT(error, "a result was made from an error code that says there is no error");
+    }
+
+    bool has_value() const noexcept { return value_.has_value(); }
+    explicit operator bool() const noexcept { return value_.has_value(); }
+    /// Zero where there is a value.
+    std::error_code error() const noexcept { return error_; }
+
+    /// The value; std::system_error where there is none.
+    T& value() & { return check(), *value_; }
+    const T& value() const& { return check(), *value_; }
+    T&& value() && { return check(), *std::move(value_); }
+
+    /// The value, which the caller knows to be there.
+    T& operator*() & noexcept { return *value_; }
+    const T& operator*() const& noexcept { return *value_; }
+    T&& operator*() && noexcept { return *std::move(value_); }
+    T* operator->() noexcept { return &*value_; }
+    const T* operator->() const noexcept { return &*value_; }
+
+private:
+    void check() const {
+        if (!value_) detail::throw_system_error(error_);
+    }
+
+    std::optional<T> value_;
+    std::error_code error_;
+};
+
+template <>
+class [[nodiscard]] result<void> {
+public:
+    using value_type = void;
+
+    result() noexcept = default;
+    result(std::error_code error) noexcept : error_(error) {}
+
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return !error_; }
+    std::error_code error() const noexcept { return error_; }
+    void value() const {
+        if (error_) detail::throw_system_error(error_);
+    }
+    void operator*() const noexcept {}
+
+private:
+    std::error_code error_;
+};
+
+/// A value of T, or an exception, or (before either is there) nothing. T may be a reference, move-only, or without
+/// default constructor. `value()` throws the exception as the type it was thrown as.
+template <class T>
+class [[nodiscard]] outcome {
+    using stored =
+        std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_const_t<T>>;
+
+public:
+    using value_type = T;
+
+    outcome() noexcept {}
+    template <class U = T>
+        requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, outcome> &&
+                 !std::is_same_v<std::remove_cvref_t<U>, std::exception_ptr>)
+    outcome(U&& value) {
+        emplace(std::forward<U>(value));
+    }
+    outcome(std::exception_ptr exception) noexcept { set_exception(std::move(exception)); }
+
+    outcome(const outcome& other)
+        requires(std::is_copy_constructible_v<stored>)
+    {
+        if (other.state_ == state::value) ::new (address()) stored(other.value_);
+        if (other.state_ == state::exception) ::new (address()) std::exception_ptr(other.exception_);
+        state_ = other.state_;
+    }
+    outcome(outcome&& other) noexcept(std::is_nothrow_move_constructible_v<stored>) {
+        if (other.state_ == state::value) ::new (address()) stored(std::move(other.value_));
+        if (other.state_ == state::exception)
+            ::new (address()) std::exception_ptr(std::move(other.exception_));
+        state_ = other.state_;
+    }
+    outcome& operator=(outcome other) noexcept(std::is_nothrow_move_constructible_v<stored>) {
+        reset();
+        return *::new (this) outcome(std::move(other));
+    }
+    ~outcome() { reset(); }
+
+    /// Makes the value in place. What was there before goes.
+    template <class... Args>
+    void emplace(Args&&... args) {
+        reset();
+        if constexpr (std::is_reference_v<T>)
+            value_ = refer(std::forward<Args>(args)...);
+        else
+            ::new (address()) stored(std::forward<Args>(args)...);
+        state_ = state::value;
+    }
+    void set_exception(std::exception_ptr exception) noexcept {
+        RONDO_ASSERT(exception, "an outcome was given an exception_ptr that is null");
+        reset();
+        ::new (address()) std::exception_ptr(std::move(exception));
+        state_ = state::exception;
+    }
+
+    bool empty() const noexcept { return state_ == state::empty; }
+    bool has_value() const noexcept { return state_ == state::value; }
+    bool has_exception() const noexcept { return state_ == state::exception; }
+    explicit operator bool() const noexcept { return has_value(); }
+    /// Null where there is none.
+    std::exception_ptr exception() const noexcept {
+        return state_ == state::exception ? exception_ : nullptr;
+    }
+
+    /// The value, or the exception thrown as what it is.
+    /// Throws: also invalid_state_error, where there is neither.
+    std::add_lvalue_reference_t<T> value() & { return check(), get(); }
+    std::add_lvalue_reference_t<const T> value() const& { return check(), get(); }
+    T&& value() && { return check(), static_cast<T&&>(get()); }
+
+    /// Moves the value out; or moves the exception out and throws it, so that it does not live on in here.
+    T take() {
+        if (state_ != state::value) [[unlikely]] throw_taken();
+        return static_cast<T&&>(get());
+    }
+
+    /// Back to empty.
+    void reset() noexcept {
+        if (state_ == state::value) value_.~stored();
+        if (state_ == state::exception) [[unlikely]] detail::destroy(exception_);
+        state_ = state::empty;
+    }
+
+private:
+    enum class state : std::uint8_t { empty, value, exception };
+
+    void* address() noexcept { return static_cast<void*>(std::addressof(value_)); }
+    static std::remove_reference_t<T>* refer(T&& object) noexcept {
+        return std::addressof(object);
+    }
+
+    std::add_lvalue_reference_t<T> get() noexcept {
+        if constexpr (std::is_reference_v<T>)
+            return *value_;
+        else
+            return value_;
+    }
+    std::add_lvalue_reference_t<const T> get() const noexcept {
+        if constexpr (std::is_reference_v<T>)
+            return *value_;
+        else
+            return value_;
+    }
+
+    void check() const {
+        if (state_ != state::value) [[unlikely]] throw_copied();
+    }
+    [[noreturn, gnu::cold, gnu::noinline]] void throw_copied() const {
+        if (state_ == state::exception) std::rethrow_exception(exception_);
+        detail::throw_empty_outcome();
+    }
+    [[noreturn, gnu::cold, gnu::noinline]] void throw_taken() {
+        if (state_ == state::empty) detail::throw_empty_outcome();
+        std::exception_ptr taken = std::move(exception_);
+        reset();
+        std::rethrow_exception(std::move(taken));
+    }
+
+    union {
+        stored value_;
+        std::exception_ptr exception_;
+    };
+    state state_ = state::empty;
+};
+
+/// The same for tasks that return nothing, in the one pointer that an exception takes: 0 is empty, 1 is done.
+template <>
+class [[nodiscard]] outcome<void> {
+public:
+    using value_type = void;
+
+    outcome() noexcept = default;
+    outcome(std::exception_ptr exception) noexcept { set_exception(std::move(exception)); }
+    outcome(const outcome& other) noexcept { copy(other); }
+    outcome(outcome&& other) noexcept {
+        if (other.has_exception())
+            ::new (static_cast<void*>(bytes_)) std::exception_ptr(std::move(other.held()));
+        else
+            set_word(other.word());
+    }
+    outcome& operator=(const outcome& other) noexcept {
+        if (this == &other) return *this;
+        reset();
+        copy(other);
+        return *this;
+    }
+    outcome& operator=(outcome&& other) noexcept {
+        if (this == &other) return *this;
+        reset();
+        return *::new (this) outcome(std::move(other));
+    }
+    ~outcome() { reset(); }
+
+    void emplace() noexcept {
+        reset();
+        set_word(done);
+    }
+    void set_exception(std::exception_ptr exception) noexcept {
+        RONDO_ASSERT(exception, "an outcome was given an exception_ptr that is null");
+        reset();
+        ::new (static_cast<void*>(bytes_)) std::exception_ptr(std::move(exception));
+    }
+
+    bool empty() const noexcept { return word() == 0; }
+    bool has_value() const noexcept { return word() == done; }
+    bool has_exception() const noexcept { return word() > done; }
+    explicit operator bool() const noexcept { return has_value(); }
+    std::exception_ptr exception() const noexcept { return has_exception() ? held() : nullptr; }
+
+    void value() const {
+        if (!has_value()) [[unlikely]] throw_copied();
+    }
+    void take() {
+        if (!has_value()) [[unlikely]] throw_taken();
+    }
+    void reset() noexcept {
+        if (has_exception()) [[unlikely]] detail::destroy(held());
+        set_word(0);
+    }
+
+private:
+    static constexpr std::uintptr_t done = 1;
+    static_assert(sizeof(std::exception_ptr) == sizeof(std::uintptr_t));
+
+    std::uintptr_t word() const noexcept {
+        std::uintptr_t value;
+        std::memcpy(&value, bytes_, sizeof value);
+        return value;
+    }
+    void set_word(std::uintptr_t value) noexcept { std::memcpy(bytes_, &value, sizeof value); }
+
+    std::exception_ptr& held() noexcept {
+        return *std::launder(reinterpret_cast<std::exception_ptr*>(bytes_));
+    }
+    const std::exception_ptr& held() const noexcept {
+        return *std::launder(reinterpret_cast<const std::exception_ptr*>(bytes_));
+    }
+    void copy(const outcome& other) noexcept {
+        if (other.has_exception())
+            ::new (static_cast<void*>(bytes_)) std::exception_ptr(other.held());
+        else
+            set_word(other.word());
+    }
+
+    [[noreturn, gnu::cold, gnu::noinline]] void throw_copied() const {
+        if (has_exception()) std::rethrow_exception(held());
+        detail::throw_empty_outcome();
+    }
+    [[noreturn, gnu::cold, gnu::noinline]] void throw_taken() {
+        if (empty()) detail::throw_empty_outcome();
+        std::exception_ptr taken = std::move(held());
+        reset();
+        std::rethrow_exception(std::move(taken));
+    }
+
+    alignas(std::exception_ptr) unsigned char bytes_[sizeof(std::exception_ptr)] = {};
+};
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+// future<T>: a copyable handle on what will be there: the outcome of a running task, or what a promise<T> will give.
+//
+// A task and its future are one allocation: the handle points at the head of the task's frame and keeps that alive. So
+// the parameters of a finished task live until its last future is dropped.
+//
+// Dropping a future detaches its task; the loop owns every running task. An error that nobody has seen when the last
+// handle goes is reported to the loop's exception handler. Waiters and done callbacks share one FIFO.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/function.hpp>
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+template <class T>
+class future;
+class task_handle;
+
+/// A promise that went away without a value: what its waiters get.
+class RONDO_API broken_promise_error : public error {
+public:
+    broken_promise_error() : error("the promise was destroyed before it gave a value") {}
+};
+
+namespace detail {
+
+/// What a promise fills: no coroutine behind it.
+struct promise_core : shared_core {
+    resumer* home;
+    void (*destroy)(promise_core&) noexcept;
+    promise_core(resumer& h, void (*d)(promise_core&) noexcept) noexcept
+        : shared_core(0), home(&h), destroy(d) {
+        watchers.first = nullptr;
+    }
+};
+
+template <class T>
+struct promise_state : promise_core {
+    outcome<T> result;
+    explicit promise_state(resumer& home) noexcept
+        : promise_core(home, [](promise_core& self) noexcept {
+              delete &static_cast<promise_state&>(self);
+          }) {}
+};
+
+template <class T>
+outcome<T>& outcome_of(shared_core& core) noexcept {
+    if ((core.marks & shared_core::of_task) != 0)
+        return static_cast<task_promise<T>&>(static_cast<promise_base&>(core)).result;
+    return static_cast<promise_state<T>&>(static_cast<promise_core&>(core)).result;
+}
+
+/// The loop whose turn runs on this thread. Throws no_running_loop_error.
+RONDO_API resumer& running();
+
+/// Cancels a task, or settles a promise as cancelled.
+RONDO_API void cancel_shared(shared_core& core) noexcept;
+RONDO_API void destroy_shared(shared_core& core) noexcept;
+RONDO_API void add_done_callback(shared_core& core, function<void()> call);
+[[noreturn]] RONDO_API void throw_not_done();
+
+RONDO_API shared_core& future_core(const task_handle& handle) noexcept;
+
+/// A wait for a shared_core.
+class RONDO_API future_wait : public leaf_wait, public wait_node {
+public:
+    explicit future_wait(shared_core& core) noexcept;
+    ~future_wait();
+    bool await_ready() noexcept;
+    void await_suspend(std::coroutine_handle<> frame,
+                       location at = location::current()) noexcept;
+
+protected:
+    void settle();  // throws what the wait itself ends with: cancelled, awaiting oneself
+    shared_core* core_;
+
+private:
+    friend struct future_kind;
+    enum : std::uint32_t { refused = 1, oneself = 2 };
+};
+
+/// While it lives somebody waits for the future: the cancellation of other waiters does not cancel it.
+class RONDO_API future_keeper : wait_node {
+public:
+    explicit future_keeper(shared_core& core) noexcept;
+    ~future_keeper();
+
+private:
+    shared_core* core_;
+};
+
+enum class how { look, take };
+
+template <class T, how How>
+class future_awaiter : public future_wait {
+public:
+    using future_wait::future_wait;
+    decltype(auto) await_resume() {
+        settle();
+        if ((core_->marks & shared_core::was_cancelled) != 0)
+            throw future_cancelled("awaiting a future that was cancelled");
+        core_->marks |= shared_core::seen;
+        outcome<T>& result = outcome_of<T>(*core_);
+        if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
+            return static_cast<T>(result.value());
+        else if constexpr (How == how::take)
+            return T(std::move(result).value());
+        else
+            return static_cast<const T&>(result.value());
+    }
+};
+
+}  // namespace detail
+
+/// Where a task is in its life.
+enum class task_state { created, ready, running, waiting, done };
+
+/// A handle on a running task, or on a promise, whatever its result is.
+/// Thread: its loop's.
+class RONDO_API task_handle {
+public:
+    task_handle() noexcept = default;
+    task_handle(const task_handle& other) noexcept : core_(other.core_) { hold(); }
+    task_handle(task_handle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    task_handle& operator=(task_handle other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~task_handle() {
+        if (core_ != nullptr && --core_->holders == 0) detail::destroy_shared(*core_);
+    }
+
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+    bool operator==(const task_handle& other) const noexcept { return core_ == other.core_; }
+
+    /// Has it ended, with a value, an error or by cancellation?
+    bool done() const noexcept { return core().is_done(); }
+    /// Did it end by a cancellation?
+    bool cancelled() const noexcept {
+        return (core().marks & detail::shared_core::was_cancelled) != 0;
+    }
+    /// Asks it to stop: every wait in it throws `cancelled` from now on. Before its first turn its body never runs.
+    /// A promise's future is cancelled at once. May be called any number of times.
+    void cancel() noexcept { detail::cancel_shared(core()); }
+
+    /// What create_task called it, or empty.
+    std::string_view name() const noexcept;
+    task_state state() const noexcept;
+    /// One line: name or place of creation, state, what it waits for and where.
+    std::string describe() const;
+
+    explicit task_handle(detail::shared_core& core) noexcept : core_(&core) { hold(); }
+
+protected:
+    detail::shared_core& core() const noexcept {
+        RONDO_ASSERT(core_ != nullptr, "this future is empty: it was moved from or never filled");
+        return *core_;
+    }
+
+private:
+    friend detail::shared_core& detail::future_core(const task_handle& handle) noexcept;
+    void hold() noexcept {
+        if (core_ != nullptr) ++core_->holders;
+    }
+    detail::shared_core* core_ = nullptr;
+};
+
+/// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out.
+/// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it.
+/// Cancel: awaited: leaves at once; where it was the last one that waited, the task is cancelled as well (see shield).
+/// See:    asyncio.Task, asyncio.Future.
+template <class T = void>
+class future : public task_handle {
+public:
+    using value_type = T;
+    using task_handle::task_handle;
+
+    /// The value, without waiting.
+    /// Throws: invalid_state_error while it is not done, future_cancelled, the task's own error.
+    decltype(auto) result() const {
+        rondo::outcome<T>& value = settled();
+        if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
+            return static_cast<T>(value.value());
+        else
+            return static_cast<const T&>(value.value());
+    }
+
+    /// The error it ended with; null for a value.
+    /// Throws: invalid_state_error while it is not done, future_cancelled.
+    std::exception_ptr exception() const { return settled().exception(); }
+
+    /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already.
+    /// Throws: nothing of what `fn` throws: that goes to the loop's exception handler.
+    /// See:    asyncio Future.add_done_callback.
+    template <class F>
+    void add_done_callback(F fn) {
+        detail::add_done_callback(
+            core(), detail::function<void()>(
+                        [self = *this, fn = std::move(fn)]() mutable { fn(std::as_const(self)); }));
+    }
+
+    detail::future_awaiter<T, detail::how::look> rondo_awaiter() const& noexcept {
+        return detail::future_awaiter<T, detail::how::look>(core());
+    }
+    detail::future_awaiter<T, detail::how::take> rondo_awaiter() && noexcept {
+        return detail::future_awaiter<T, detail::how::take>(core());
+    }
+
+private:
+    rondo::outcome<T>& settled() const {
+        if (!done()) detail::throw_not_done();
+        if (cancelled()) throw future_cancelled("the future was cancelled");
+        core().marks |= detail::shared_core::seen;
+        return detail::outcome_of<T>(core());
+    }
+};
+
+/// The giving end of a future. Move-only; given once. Destroyed without a value, its future throws
+/// broken_promise_error: a waiter never hangs.
+/// Thread: the loop's. To give from another thread post through loop.remote().
+/// See:    asyncio loop.create_future, set_result, set_exception.
+template <class T = void>
+class promise {
+public:
+    /// Belongs to the running loop.
+    /// Throws: no_running_loop_error.
+    promise() : promise(detail::running()) {}
+    explicit promise(detail::resumer& home)
+        : future_(*new detail::promise_state<T>(home)) {}
+    promise(promise&&) noexcept = default;
+    promise& operator=(promise&& other) noexcept {
+        std::swap(future_, other.future_);
+        return *this;
+    }
+    ~promise() {
+        if (future_ && !future_.done())
+            settle_with(std::make_exception_ptr(broken_promise_error()));
+    }
+
+    future<T> get_future() const noexcept { return future_; }
+
+    /// Was it given already, or its future cancelled? Then giving throws.
+    bool done() const noexcept { return future_.done(); }
+
+    /// Throws: invalid_state_error where done() already.
+    template <class... Args>
+    void set_value(Args&&... args) {
+        must_be_open();
+        state().result.emplace(std::forward<Args>(args)...);
+        state().settle();
+    }
+    void set_exception(std::exception_ptr error) {
+        must_be_open();
+        settle_with(std::move(error));
+    }
+
+private:
+    struct open_future : future<T> {
+        explicit open_future(detail::promise_state<T>& state) noexcept : future<T>(state) {}
+        using future<T>::core;
+    };
+    detail::promise_state<T>& state() const noexcept {
+        return static_cast<detail::promise_state<T>&>(
+            static_cast<detail::promise_core&>(future_.core()));
+    }
+    void must_be_open() const {
+        if (done()) throw invalid_state_error("the promise was given before, or cancelled");
+    }
+    void settle_with(std::exception_ptr error) noexcept {
+        state().marks |= detail::marks_of(error);
+        state().result.set_exception(std::move(error));
+        state().settle();
+    }
+
+    open_future future_;
+};
+
+/// How a task is created.
+struct task_options {
+    std::string_view name{};  ///< for diagnostics; copied
+};
+static_assert(std::is_trivially_destructible_v<task_options>);  // g++ 12: see docs/gcc12.md
+
+namespace detail {
+
+template <class T>
+future<T> create_in(resumer& home, task<T> t, const task_options& options, location where) {
+    launch_options how;
+    how.name = options.name.data();
+    how.name_size = options.name.size();
+    how.where = where;
+    launch(t.peek(), home, how);
+    return future<T>(t.release());
+}
+
+/// Moves the value out of a future that is done, or throws what it ended with.
+template <class T>
+T take_result(future<T> f) {
+    f.result();
+    return std::move(outcome_of<T>(future_core(f))).value();
+}
+
+}  // namespace detail
+
+/// Hands `t` to the running loop, which owns it from now on; it first runs on the next turn, in creation order.
+/// The future may be dropped: that detaches the task. Give it values, never references to the caller's locals: what
+/// borrows goes through gather, map_concurrent or with_task_group.
+/// Throws: no_running_loop_error, std::bad_alloc.
+/// Cancel: it does not hang below the caller's scope, but below the loop's.
+/// See:    asyncio.create_task.
+template <class T>
+future<T> create_task(task<T> t, task_options options = {},
+                      detail::location where = detail::location::current()) {
+    return detail::create_in(detail::running(), std::move(t), options, where);
+}
+
+namespace detail {
+template <class A>
+using awaited = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
+
+template <class A>
+task<awaited<A>> as_task(A awaitable) {
+    co_return co_await std::move(awaitable);
+}
+}  // namespace detail
+
+/// A future of anything that can be awaited: a task is started, a future is itself, the rest is awaited by a task.
+/// See: asyncio.ensure_future.
+template <class T>
+future<T> ensure_future(task<T> t, detail::location where = detail::location::current()) {
+    return create_task(std::move(t), {}, where);
+}
+template <class T>
+future<T> ensure_future(future<T> f) noexcept {
+    return f;
+}
+template <detail::native_awaitable A>
+auto ensure_future(A awaitable, detail::location where = detail::location::current()) {
+    return create_task(detail::as_task(std::move(awaitable)), {}, where);
+}
+
+/// The running task.
+/// Throws: no_running_loop_error outside of one.
+RONDO_API task_handle current_task();
+
+}  // namespace v0
+}  // namespace rondo

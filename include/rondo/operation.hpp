@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+// One kernel operation with a coroutine waiting on it.
+//
+// An `operation<T>` is a movable description: what to ask of the kernel, on which descriptor, and how to make a T of
+// the answer. Awaiting it puts the whole of it, state, links and result, into the awaiting frame; nothing is allocated.
+// The frame stays where it is until the kernel's own final completion has come, whatever was requested meanwhile (law
+// 1), and a result that came anyway is returned (law 2).
+//
+//     idle ──begin──> queued ──a slot──> in_flight ──completion──> done
+//                       └──cancel──> done    └──cancel──> cancelling ──completion──> done
+//
+// A `descriptor` is a small record that counts its operations. Closing it marks it closed and cancels what is in
+// flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <rondo/detail/entry.hpp>
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+class descriptor;
+
+namespace detail {
+
+struct descriptor_record;
+
+/// What an operation asks for: the part of an entry that is its own.
+struct request {
+    opcode code = opcode::nop;
+    std::uint8_t flags = 0;
+    std::uint16_t ioprio = 0;
+    std::uint32_t length = 0;
+    std::uint64_t address = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t op_flags = 0;
+};
+
+inline std::uint64_t address_of(const void* p) noexcept {
+    return reinterpret_cast<std::uint64_t>(p);
+}
+
+/// An operation that waits, in the awaiting frame.
+struct RONDO_API operation_state : leaf_wait {
+    enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done };
+    enum : std::uint32_t { refused = 1, cancel_unsent = 2, polling = 4 };  // leaf_wait::state
+
+    request ask;
+    descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
+    operation_state* next = nullptr;       // among the operations of its descriptor
+    operation_state* previous = nullptr;
+    operation_state* later = nullptr;      // in the loop's backlog
+    resumer* home = nullptr;
+    std::int32_t result = 0;
+    std::uint32_t flags = 0;
+    phase stage = phase::idle;
+    /// Called with each completion. Null: the last one makes the task ready.
+    void (*arrived)(operation_state&) noexcept = nullptr;
+
+    operation_state(const wait_kind& k, descriptor_record* d, const request& r) noexcept
+        : leaf_wait(k), ask(r), on(d) {}
+
+    bool in_kernel() const noexcept {
+        return stage == phase::in_flight || stage == phase::cancelling;
+    }
+};
+
+/// Makes an entry of it, or queues it behind those that found no slot. On the running loop.
+RONDO_API void begin(operation_state& operation) noexcept;
+
+/// Begins an operation that no task waits on, such as a multishot accept: `arrived` is told of each completion, and
+/// the loop cancels it when it ends.
+RONDO_API void begin_background(operation_state& operation);
+
+/// Asks the kernel to let go of it. Its completion comes all the same. `wait_kind::cancel` of all operations.
+RONDO_API void cancel_operation(leaf_wait& operation) noexcept;
+
+/// `wait_kind::object` of all operations: the name of the descriptor.
+RONDO_API const char* operation_object(const leaf_wait& operation);
+
+/// Throws what a result below zero means: `cancelled` where that was asked for, else std::system_error.
+[[noreturn]] RONDO_API void throw_failed(const operation_state& operation);
+
+/// A descriptor that came with a result which nobody takes any more.
+RONDO_API void close_unclaimed(int number) noexcept;
+
+template <class T>
+class operation_awaiter : public operation_state {
+public:
+    using finisher = T (*)(operation_state&);
+
+    operation_awaiter(const wait_kind& kind, descriptor_record* on, const request& ask,
+                      finisher finish) noexcept
+        : operation_state(kind, on, ask), finish_(finish) {}
+
+    bool await_ready() noexcept {
+        if (!asked()) return false;
+        state |= refused;
+        return true;
+    }
+    void await_suspend(std::coroutine_handle<> frame,
+                       location at = location::current()) noexcept {
+        park(*this, frame, at);
+        begin(*this);
+    }
+    T await_resume() {
+        if ((state & refused) != 0) throw cancelled();
+        if (result < 0) throw_failed(*this);
+        return finish_(*this);
+    }
+
+protected:
+    finisher finish_;
+};
+
+template <class T>
+class result_awaiter;
+
+}  // namespace detail
+
+/// A kernel operation, described and not yet begun: `co_await` begins it and gives its T.
+/// Throws: std::system_error with the operation's name and its object; what `finish` throws.
+/// Cancel: the kernel is asked to let go; what it has done is returned all the same, and the next wait throws.
+/// Thread: its loop's.
+template <class T>
+class [[nodiscard("an operation does nothing until it is awaited")]] operation
+    : detail::only_in_tasks {
+public:
+    using value_type = T;
+    using finisher = T (*)(detail::operation_state&);
+
+    /// `finish` makes the T of a result that is not negative. `kind` names the operation; make it by operation_kind.
+    operation(const detail::wait_kind& kind, detail::descriptor_record* on,
+              const detail::request& ask, finisher finish) noexcept
+        : kind_(&kind), on_(on), finish_(finish), ask_(ask) {}
+
+    detail::operation_awaiter<T> rondo_awaiter() && noexcept {
+        return detail::operation_awaiter<T>(*kind_, on_, ask_, finish_);
+    }
+
+private:
+    friend class detail::result_awaiter<T>;
+    const detail::wait_kind* kind_;
+    detail::descriptor_record* on_;
+    finisher finish_;
+    detail::request ask_;
+};
+
+namespace detail {
+
+/// The constant that an operation's name is kept in: `static constexpr auto kind = operation_kind("recv");`
+constexpr wait_kind operation_kind(const char* what) noexcept {
+    return {what, cancel_operation, operation_object};
+}
+
+/// As operation_awaiter, but a failure is a value. A cancellation is thrown all the same.
+template <class T>
+class result_awaiter : public operation_awaiter<T> {
+public:
+    explicit result_awaiter(operation<T>&& from) noexcept
+        : operation_awaiter<T>(*from.kind_, from.on_, from.ask_, from.finish_) {}
+    result<T> await_resume() {
+        if ((this->state & operation_state::refused) != 0) throw cancelled();
+        if (this->result >= 0) {
+            if constexpr (std::is_void_v<T>) {
+                this->finish_(*this);
+                return rondo::result<void>();
+            } else {
+                return rondo::result<T>(this->finish_(*this));
+            }
+        }
+        if (this->result == -ECANCELED && detail::asked()) throw cancelled();
+        return rondo::result<T>(std::error_code(-this->result, std::system_category()));
+    }
+};
+
+template <class T>
+class as_result_awaitable : only_in_tasks {
+public:
+    explicit as_result_awaitable(operation<T>&& inner) noexcept : inner_(std::move(inner)) {}
+    result_awaiter<T> rondo_awaiter() && noexcept { return result_awaiter<T>(std::move(inner_)); }
+
+private:
+    operation<T> inner_;
+};
+
+}  // namespace detail
+
+/// The same operation with its failure as a value: `co_await` gives result<T> and throws nothing but `cancelled`.
+template <class T>
+detail::as_result_awaitable<T> as_result(operation<T> inner) noexcept {
+    return detail::as_result_awaitable<T>(std::move(inner));
+}
+
+namespace detail {
+
+class closing_awaiter;
+
+/// What descriptor::close gives: may be ignored, or awaited until the number is really closed.
+class RONDO_API closing : only_in_tasks {
+public:
+    explicit closing(descriptor_record* record) noexcept;
+    closing(closing&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
+    ~closing();
+    closing_awaiter rondo_awaiter() && noexcept;
+
+private:
+    descriptor_record* record_;
+};
+
+class RONDO_API closing_awaiter : leaf_wait, wait_node {
+public:
+    explicit closing_awaiter(descriptor_record* record) noexcept;
+    ~closing_awaiter();
+    bool await_ready() noexcept;
+    void await_suspend(std::coroutine_handle<> frame,
+                       location at = location::current()) noexcept;
+    void await_resume();
+
+private:
+    friend struct closing_kind;
+    descriptor_record* record_;
+};
+
+}  // namespace detail
+
+/// A descriptor of the operating system, or of the simulated one inside a simulated loop. Move-only; the destructor
+/// closes it. Operations on it keep the number alive until their last completion.
+class RONDO_API descriptor {
+public:
+    descriptor() noexcept = default;
+
+    /// Takes `number` over. `name` is for errors and diagnostics: an endpoint, a path.
+    static descriptor adopt(int number, std::string_view name);
+
+    descriptor(descriptor&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
+    descriptor& operator=(descriptor&& other) noexcept {
+        std::swap(record_, other.record_);
+        return *this;
+    }
+    ~descriptor();
+
+    bool is_open() const noexcept;
+    explicit operator bool() const noexcept { return is_open(); }
+
+    /// The number, or -1.
+    int number() const noexcept;
+    const std::string& name() const noexcept;
+    void rename(std::string_view name);
+
+    /// Marks it closed and cancels what is in flight on it: those operations throw ECANCELED, the last one closes the
+    /// number. Awaiting the result waits for that.
+    /// Throws: awaited: std::system_error of close(2).
+    /// Cancel: awaited: leaves; the number is closed all the same.
+    /// See:    close(2), asyncio StreamWriter.close and wait_closed.
+    detail::closing close() noexcept;
+
+    /// For those who describe operations.
+    detail::descriptor_record* record() const noexcept { return record_; }
+
+private:
+    detail::descriptor_record* record_ = nullptr;
+};
+
+}  // namespace v0
+}  // namespace rondo

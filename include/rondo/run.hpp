@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// run: the whole of a program's main. A loop of its own, main as its first task, an orderly end, and Ctrl-C.
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+/// How a program is run.
+struct run_options {
+    loop_options loop{};
+    bool handle_sigint = true;  ///< only on the main thread, and where SIGINT has its default disposition
+};
+
+namespace detail {
+
+/// A loop for one main, and what SIGINT does to it.
+class RONDO_API main_run {
+public:
+    explicit main_run(const run_options& options);
+    ~main_run();
+    main_run(const main_run&) = delete;
+    main_run& operator=(const main_run&) = delete;
+
+    rondo::loop& loop() noexcept { return loop_; }
+    /// Until main has ended and everything else with it.
+    void until_end(task_handle main);
+    /// Did SIGINT ask for the end?
+    bool was_interrupted() const noexcept { return interrupted_; }
+
+private:
+    rondo::loop loop_;
+    bool handling_ = false;
+    bool interrupted_ = false;
+};
+
+template <class T>
+T end_of(main_run& run, future<T> main) {
+    run.until_end(main);
+    if (main.cancelled() && run.was_interrupted()) {
+        if constexpr (std::is_void_v<T>)
+            return;
+        else
+            throw interrupted();
+    }
+    if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
+        return main.result();
+    else
+        return take_result(std::move(main));
+}
+
+/// Keeps a callable and its arguments for as long as the coroutine lives that they make.
+template <class F, class... Args>
+auto call_held(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
+    co_return co_await std::invoke(fn, std::move(args)...);
+}
+
+}  // namespace detail
+
+/// Runs `main` on a loop of its own, cancels and awaits what is left, runs the shutdown hooks, and returns main's value.
+/// The first SIGINT cancels main, the second one kills as usual; `rondo::interrupted()` then says so.
+/// Throws: what main throws; `interrupted` where SIGINT ended a main that has a value to return; uring_unavailable;
+///         invalid_state_error inside another run.
+/// See:    asyncio.run.
+template <class T>
+T run(task<T> main, run_options options = {},
+      detail::location where = detail::location::current()) {
+    detail::main_run run(options);
+    return detail::end_of(run, run.loop().create_task(std::move(main), {.name = "main"}, where));
+}
+
+/// The same with a callable and its arguments, which live as long as the task that they make: `run(serve_all, port)`.
+template <class F, class... Args>
+    requires std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value
+auto run(F fn, Args... args) {
+    return rondo::run(detail::call_held(std::move(fn), std::move(args)...));
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// Time: sleeping, and verbs that put a limit around anything that can be awaited.
+//
+// A timeout starts no task. It opens a scope inside the running one and a timer that cancels it; what is inside has
+// ended before the verb returns. If it ended with a value, the value wins; if it ended because of this scope, and of
+// none around it, that is the timeout. An outer cancellation is never turned into one.
+//
+// The two meanings of a timeout have two names (trio's): `wait_for` throws, `move_on_after` goes on.
+#pragma once
+
+#include <coroutine>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+/// The awaiter of a sleep: a timer in the awaiting frame.
+class RONDO_API sleep_awaiter : public leaf_wait, timer_node {
+public:
+    explicit sleep_awaiter(time_point when) noexcept;
+    ~sleep_awaiter();
+    bool await_ready() noexcept {
+        if (!asked()) return false;
+        state = refused;
+        return true;
+    }
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current());
+    void await_resume() {
+        if (state == refused) throw cancelled();
+    }
+
+private:
+    friend struct sleep_kind;
+    enum : std::uint32_t { refused = 1 };
+    time_point when_;
+};
+
+}  // namespace detail
+
+/// What `sleep` gives: `co_await` it.
+class [[nodiscard("a sleep does nothing until it is awaited")]] sleeping : detail::only_in_tasks {
+public:
+    explicit sleeping(time_point when) noexcept : when_(when) {}
+    detail::sleep_awaiter rondo_awaiter() const noexcept { return detail::sleep_awaiter(when_); }
+
+private:
+    time_point when_;
+};
+
+/// Suspends the running task until `delay` has passed, never less, at most the loop's timer slack (64 us) more. Zero, or
+/// less, lets everybody run who is ready.
+/// Cancel: ends at once. See: asyncio.sleep.
+RONDO_API sleeping sleep(duration delay);
+
+/// The same until a moment of the loop's clock. Cancel: ends at once.
+RONDO_API sleeping sleep_until(time_point when);
+
+/// Gives way once to everybody who is ready. Cancel: throws instead. See: asyncio.sleep(0).
+inline sleeping yield_now() noexcept { return sleeping(time_point::min()); }
+
+/// The scope of a timeout: cancelled when its deadline comes.
+/// Thread: its loop's.
+/// See:    asyncio.Timeout, trio.CancelScope.
+class RONDO_API timeout_scope : detail::inner_scope, detail::timer_node {
+public:
+    /// No deadline for time_point::max(); one that has passed cancels at once.
+    explicit timeout_scope(time_point deadline);
+    ~timeout_scope();
+
+    /// The deadline.
+    time_point when() const noexcept { return deadline_; }
+    /// Has the deadline come?
+    bool expired() const noexcept { return expired_; }
+    /// Moves the deadline. Throws: invalid_state_error once it has expired.
+    void reschedule(time_point deadline);
+
+    /// On `cancelled`: was it this deadline and no request from outside? Then it is a timeout.
+    bool timed_out() const noexcept { return expired_ && ends_here(); }
+
+private:
+    void arm();
+    static void expire(timer_node& node) noexcept;
+
+    time_point deadline_;
+    bool expired_ = false;
+};
+
+namespace detail {
+
+/// What `co_await awaitable` gives, without the reference.
+template <class A>
+struct awaited_by {
+    using type = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
+};
+template <class T>
+struct awaited_by<task<T>> {
+    using type = T;
+};
+template <class A>
+using awaited_t = typename awaited_by<std::remove_cvref_t<A>>::type;
+
+/// void as a value.
+template <class T>
+using or_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+RONDO_API time_point deadline_after(duration delay);
+
+}  // namespace detail
+
+/// Awaits `awaitable` for at most `limit`. What it awaited has ended when this returns or throws.
+/// Throws: timeout_error; what the awaitable throws.
+/// Cancel: cancels what is inside and awaits its end.
+/// See:    asyncio.wait_for.
+template <class A>
+task<detail::awaited_t<A>> wait_for(duration limit, A awaitable) {
+    timeout_scope scope(detail::deadline_after(limit));
+    try {
+        co_return co_await std::move(awaitable);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    throw timeout_error(limit);
+}
+
+/// The same with an empty optional (for void: false) where the time was not enough.
+/// See: trio.move_on_after, gevent.Timeout(silent).
+template <class A>
+    requires(!std::is_void_v<detail::awaited_t<A>>)
+task<std::optional<detail::awaited_t<A>>> move_on_after(duration limit, A awaitable) {
+    timeout_scope scope(detail::deadline_after(limit));
+    try {
+        co_return co_await std::move(awaitable);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    co_return std::nullopt;
+}
+template <class A>
+    requires(std::is_void_v<detail::awaited_t<A>>)
+task<bool> move_on_after(duration limit, A awaitable) {
+    timeout_scope scope(detail::deadline_after(limit));
+    try {
+        co_await std::move(awaitable);
+        co_return true;
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    co_return false;
+}
+
+/// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
+/// Throws: timeout_error; what fn's task throws.
+/// Cancel: cancels what is inside and awaits its end.
+/// See:    asyncio.timeout.
+template <class F>
+auto with_timeout(duration limit, F fn) -> std::invoke_result_t<F&, timeout_scope&> {
+    timeout_scope scope(detail::deadline_after(limit));
+    try {
+        co_return co_await fn(scope);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    throw timeout_error(limit);
+}
+
+/// Holds a cancellation back until `inner` has ended; the wait after it throws then. For clean-up that awaits.
+/// See: asyncio.shield, trio's shielded scopes.
+template <class T>
+task<T> shield(task<T> inner) {
+    detail::inner_scope scope(detail::inner_scope::kind::shield);
+    co_return co_await std::move(inner);
+}
+
+/// The same with a callable and its arguments, which live until its task has ended.
+template <class F, class... Args>
+auto with_shield(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
+    detail::inner_scope scope(detail::inner_scope::kind::shield);
+    co_return co_await fn(std::move(args)...);
+}
+
+/// Awaits a future without owning it: a cancellation leaves at once, and the future goes on.
+template <class T>
+task<T> shield(future<T> f) {
+    const detail::future_keeper keeper(detail::future_core(f));
+    co_return co_await std::move(f);
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+// task<T>: a coroutine that has not been started.
+//
+// Awaiting it runs it inside the awaiting task, like a function call that may suspend; handing it to the loop
+// (create_task, gather, a task group) makes a task of its own of it. Both use the same frame: its promise begins with
+// what a future needs (shared_core) and has room for what a running task needs (task_record), which stays untouched
+// memory until the frame is launched. So a spawned task is one allocation, and so is an awaited one.
+//
+// A chain of awaits has one suspended point, at its leaf; the record of its root knows it (`point`), and every frame of
+// the chain knows the awaiter that waits for it. Finished frames hand over through the trampoline (resumer.hpp).
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/cancel.hpp>
+#include <rondo/config.hpp>
+#include <rondo/detail/assert.hpp>
+#include <rondo/detail/frame_pool.hpp>
+#include <rondo/detail/location.hpp>
+#include <rondo/detail/shared_core.hpp>
+#include <rondo/error.hpp>
+#include <rondo/resumer.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+template <class T>
+class task;
+
+namespace detail {
+
+/// A running task. It lives in the promise of its root frame and is made when that is launched.
+struct task_record : ready_item, scope {
+    scope* innermost;       // the scope that is open now
+    leaf_wait* wait;        // what it is suspended in; null while it runs or is ready
+    resumer* home;          // its loop
+    const char* file;       // where it was created; the line is in scope::line
+    char* name;             // null, or a copy of what its creator called it
+
+    bool asked() const noexcept { return innermost->is_reached(); }
+};
+
+inline void forget_name(task_record& record) noexcept {
+    if (record.name != nullptr) [[unlikely]]
+        ::operator delete(record.name);
+}
+
+/// The head of every task frame.
+struct promise_base : shared_core {
+    union {
+        task_record record;  // of a root
+    };
+
+    promise_base() noexcept : shared_core(of_task) {}
+    ~promise_base() {
+        if ((marks & root) != 0) forget_name(record);
+    }
+    promise_base(const promise_base&) = delete;
+    promise_base& operator=(const promise_base&) = delete;
+
+    std::coroutine_handle<> handle() noexcept {
+        return std::coroutine_handle<promise_base>::from_promise(*this);
+    }
+
+    static promise_base& of(task_record& record) noexcept {
+        constexpr auto offset = sizeof(shared_core);
+        return *reinterpret_cast<promise_base*>(reinterpret_cast<char*>(&record) - offset);
+    }
+
+    [[gnu::always_inline]] static void* operator new(std::size_t size) {
+        return frame_allocate(size);
+    }
+    [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
+        frame_free(frame, size);
+    }
+
+    std::suspend_always initial_suspend() noexcept { return {}; }
+
+    struct final_awaiter {
+        bool await_ready() noexcept { return false; }
+        template <class Promise>
+        void await_suspend(std::coroutine_handle<Promise> self) noexcept;
+        void await_resume() noexcept {}
+    };
+    final_awaiter final_suspend() noexcept { return {}; }
+};
+// A handle is found from the promise's address alone: the frame's two words stand directly before it.
+static_assert(alignof(promise_base) <= 16 && sizeof(shared_core) == 16);
+
+/// The awaiter of a task, in the caller's frame; it owns the frame it waits for.
+struct task_awaiter_base {
+    promise_base* child;
+    std::coroutine_handle<> caller;
+    location where;
+
+    explicit task_awaiter_base(promise_base* c) noexcept : child(c) {}
+    ~task_awaiter_base() {
+        if (child != nullptr) child->handle().destroy();
+    }
+    task_awaiter_base(const task_awaiter_base&) = delete;
+    task_awaiter_base& operator=(const task_awaiter_base&) = delete;
+
+    bool await_ready() noexcept { return false; }
+
+    void await_suspend(std::coroutine_handle<> from,
+                       location at = location::current()) noexcept {
+        RONDO_ASSERT(child != nullptr, "awaiting a task that was moved from or awaited before");
+        caller = from;
+        where = at;
+        child->awaiter = this;
+        here.next = child->handle();
+    }
+};
+
+template <class Promise>
+void promise_base::final_awaiter::await_suspend(std::coroutine_handle<Promise> self) noexcept {
+    promise_base& promise = self.promise();
+    if ((promise.marks & root) != 0)
+        here.ended = &promise.record;
+    else
+        here.next = promise.awaiter->caller;
+}
+
+/// Tells the exception handler of the task's loop about an error that nobody has seen.
+RONDO_API void report_unseen(task_record& record, std::exception_ptr error) noexcept;
+
+/// Marks for an outcome that is `error`: failed, and was_cancelled for a cancellation.
+RONDO_API std::uint32_t marks_of(const std::exception_ptr& error) noexcept;
+
+template <class T>
+struct task_promise;
+
+template <class T>
+struct task_awaiter : task_awaiter_base {
+    using task_awaiter_base::task_awaiter_base;
+    T await_resume() { return static_cast<task_promise<T>*>(child)->result.take(); }
+};
+
+// -- what may stand behind co_await in a task -----------------------------------------------------------------------
+
+/// Our own awaitables give their awaiter by this name, and only tasks ask for it: a foreign coroutine that awaits one
+/// does not compile.
+template <class A>
+concept native_awaitable = requires(A&& a) { std::forward<A>(a).rondo_awaiter(); };
+
+/// Base of our awaitables: says so, in words, to a foreign coroutine.
+struct only_in_tasks {
+    template <class Never = void>
+    std::suspend_never operator co_await() const noexcept {
+        static_assert(!std::is_void_v<Never>,
+                      "this awaitable of rondo can only be awaited inside a rondo::task");
+        return {};
+    }
+};
+
+template <class A>
+class foreign_awaiter;
+
+/// What all task promises share and what does not depend on T.
+struct awaiting_promise : promise_base {
+    template <class U>
+    task_awaiter<U> await_transform(task<U>&& inner) noexcept {
+        return task_awaiter<U>(std::exchange(inner.promise_, nullptr));
+    }
+    template <class U>
+    void await_transform(task<U>& inner) = delete;  // a task is awaited once: co_await std::move(task)
+
+    template <native_awaitable A>
+    auto await_transform(A&& awaitable) noexcept(noexcept(std::forward<A>(awaitable).rondo_awaiter())) {
+        return std::forward<A>(awaitable).rondo_awaiter();
+    }
+
+    template <class A>
+    foreign_awaiter<A> await_transform(A&& awaitable) {
+        return foreign_awaiter<A>(std::forward<A>(awaitable));
+    }
+};
+
+template <class T>
+struct task_promise_base : awaiting_promise {
+    outcome<T> result;
+
+    ~task_promise_base() {
+        if ((marks & (failed | seen | was_cancelled | root)) == (failed | root)) [[unlikely]]
+            report_unseen(record, result.exception());
+    }
+    void unhandled_exception() noexcept {
+        std::exception_ptr error = std::current_exception();
+        marks |= marks_of(error);
+        result.set_exception(std::move(error));
+    }
+};
+
+template <class T>
+struct task_promise : task_promise_base<T> {
+    static_assert(std::is_void_v<T> || std::is_reference_v<T> || alignof(outcome<T>) <= 16,
+                  "a task's result may be aligned to 16 bytes at most: return a std::unique_ptr to it");
+
+    task<T> get_return_object() noexcept { return task<T>(this); }
+
+    template <class U = T>
+        requires std::is_constructible_v<T, U&&>
+    void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+        this->result.emplace(std::forward<U>(value));
+    }
+};
+
+template <>
+struct task_promise<void> : task_promise_base<void> {
+    inline task<void> get_return_object() noexcept;
+    void return_void() noexcept { result.emplace(); }
+};
+
+}  // namespace detail
+
+/// A coroutine that has not been started: lazy, move-only, awaited once. `co_await` it to run it as a part of the
+/// running task, or hand it to create_task, gather, a task group or run.
+/// Cancel: awaiting a task is not a wait of its own; the waits inside it are cancelled.
+/// See:    asyncio's coroutine objects.
+template <class T = void>
+class [[nodiscard("a task that is neither awaited nor handed to the loop never runs")]] task {
+public:
+    using value_type = T;
+    using promise_type = detail::task_promise<T>;
+
+    task(task&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+    task& operator=(task&& other) noexcept {
+        std::swap(promise_, other.promise_);
+        return *this;
+    }
+    task(const task&) = delete;
+    task& operator=(const task&) = delete;
+    ~task() {
+        if (promise_ != nullptr) promise_->handle().destroy();
+    }
+
+    /// False once it was moved from, awaited or handed over.
+    bool valid() const noexcept { return promise_ != nullptr; }
+
+    template <class Never = void>
+    std::suspend_never operator co_await() const noexcept {
+        static_assert(!std::is_void_v<Never>,
+                      "a rondo::task can only be awaited inside another rondo::task; from elsewhere use rondo::run "
+                      "or loop.create_task");
+        return {};
+    }
+
+    /// For those who start tasks: the frame, which has not been entered; `release` gives it up.
+    promise_type& peek() const noexcept {
+        RONDO_ASSERT(promise_ != nullptr, "this task was moved from, awaited or started before");
+        return *promise_;
+    }
+    promise_type& release() noexcept { return *std::exchange(promise_, nullptr); }
+
+private:
+    friend promise_type;
+    friend detail::awaiting_promise;
+    explicit task(promise_type* promise) noexcept : promise_(promise) {}
+
+    promise_type* promise_;
+};
+static_assert(sizeof(task<>) == sizeof(void*));
+
+inline task<void> detail::task_promise<void>::get_return_object() noexcept {
+    return task<void>(this);
+}
+
+namespace detail {
+
+template <class T>
+struct is_task : std::false_type {};
+template <class T>
+struct is_task<task<T>> : std::true_type {};
+
+/// How a task is to be started.
+struct launch_options {
+    scope* under = nullptr;  // the scope that it hangs below; null: the loop's
+    const char* name = nullptr;
+    std::size_t name_size = 0;
+    location where{};
+    std::uint32_t marks = 0;
+};
+
+/// Makes a running task of a frame that has not been entered: it is ready, and first runs when its turn comes. The
+/// loop holds it until it has ended.
+/// Throws: std::bad_alloc for a name.
+RONDO_API void launch(promise_base& frame, resumer& home, const launch_options& options);
+
+/// The running task. Null outside of one.
+inline task_record* current_record() noexcept { return here.current; }
+
+/// Lets go of one holder; the last one destroys the frame.
+inline void release(promise_base& frame) noexcept {
+    if (--frame.holders == 0) frame.handle().destroy();
+}
+
+// -- leaf waits -----------------------------------------------------------------------------------------------------
+
+/// At the start of a leaf wait: was the running task asked to stop?
+inline bool asked() noexcept { return here.current->asked(); }
+
+/// May a wait that is ready go on without suspending? Not for ever: others want to run too.
+inline bool may_go_on() noexcept { return --here.patience > 0; }
+
+/// The running task is suspended from now on, until `wake(wait)`.
+inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where) noexcept {
+    task_record* self = here.current;
+    wait.task = self;
+    wait.where = where;
+    self->point = frame;
+    self->wait = &wait;
+}
+
+/// The wait has ended: its task is ready.
+inline void wake(leaf_wait& wait) noexcept {
+    task_record& self = *wait.task;
+    self.wait = nullptr;
+    self.home->push(self);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
+
+#include <rondo/detail/foreign.hpp>

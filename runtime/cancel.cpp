@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Reaching a subtree of scopes, and the scopes that a task opens inside itself.
+#include <rondo/cancel.hpp>
+
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+/// The task that is suspended with `s` as its innermost scope is asked to leave its wait.
+void ask(scope& s) noexcept {
+    if ((s.bits & scope::of_loop) != 0) return;
+    task_record& record = (s.bits & scope::of_task) != 0 ? static_cast<task_record&>(s)
+                                                         : static_cast<inner_scope&>(s).owner();
+    if (record.innermost == &s && record.wait != nullptr) record.wait->kind->cancel(*record.wait);
+}
+
+/// `s` or the first of its later siblings that the request does reach and has not reached yet.
+scope* first_to_reach(scope* s) noexcept {
+    while (s != nullptr && (s->bits & (scope::reached | scope::shielded)) != 0) s = s->next;
+    return s;
+}
+
+}  // namespace
+
+void cancel(scope& top) noexcept {
+    top.bits |= scope::cancelled;
+    if (top.is_reached()) return;
+    for (scope* s = &top;;) {
+        s->bits |= scope::reached;
+        ask(*s);
+        scope* next = first_to_reach(s->children);
+        while (next == nullptr && s != &top) {
+            next = first_to_reach(s->next);
+            s = s->parent;
+        }
+        if (next == nullptr) return;
+        s = next;
+    }
+}
+
+inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
+    RONDO_ASSERT(owner_ != nullptr, "a timeout, a shield or a task group needs a running task");
+    scope* around = owner_->innermost;
+    children = nullptr;
+    line = 0;
+    bits = kind == kind::shield ? shielded : around->bits & reached;
+    around->add_child(*this);
+    owner_->innermost = this;
+}
+
+inner_scope::~inner_scope() {
+    RONDO_ASSERT(owner_->innermost == this && children == nullptr,
+                 "a scope was left before what runs inside it");
+    parent->remove_child(*this);
+    owner_->innermost = parent;
+}
+
+}  // namespace detail
+
+bool cancel_requested() noexcept {
+    return detail::here.current != nullptr && detail::here.current->asked();
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Descriptors: counted operations, and a number that is closed by whoever is last.
+#include "descriptor_record.hpp"
+
+#include "loop_core.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+std::shared_ptr<system> current_system() {
+    if (here.turn == nullptr) return system::real();
+    return core_of(*here.turn).kernel;
+}
+const std::string nameless;
+}  // namespace
+
+bool descriptor_record::add(operation_state& operation, loop_core& home) noexcept {
+    RONDO_ASSERT(operations == nullptr || operations->home == &home,
+                 "a descriptor was used in two loops at the same time");
+    operation.previous = nullptr;
+    operation.next = operations;
+    if (operations != nullptr) operations->previous = &operation;
+    operations = &operation;
+    ++count;
+    return !closed;
+}
+
+void descriptor_record::remove(operation_state& operation) noexcept {
+    if (operation.previous != nullptr)
+        operation.previous->next = operation.next;
+    else
+        operations = operation.next;
+    if (operation.next != nullptr) operation.next->previous = operation.previous;
+    --count;
+    if (closed && count == 0) give_back();
+}
+
+void descriptor_record::close() noexcept {
+    if (closed) return;
+    closed = true;
+    ++holders;  // an operation that is taken out of the backlog ends at once, and would end us
+    for (operation_state* o = operations; o != nullptr;) {
+        operation_state* next = o->next;
+        core_of(*o->home).cancel(*o);
+        o = next;
+    }
+    if (count == 0) give_back();
+    release();
+}
+
+void descriptor_record::give_back() noexcept {
+    if (gone) return;
+    gone = true;
+    close_error = -os->close(number);
+    while (!closers.empty()) {
+        wait_node& node = closers.pop();
+        node.wake(node, nullptr);
+    }
+    if (holders == 0) delete this;
+}
+
+void descriptor_record::release() noexcept {
+    if (--holders == 0 && gone) delete this;
+}
+
+closing::closing(descriptor_record* record) noexcept : record_(record) {
+    if (record_ != nullptr) ++record_->holders;
+}
+closing::~closing() {
+    if (record_ != nullptr) record_->release();
+}
+closing_awaiter closing::rondo_awaiter() && noexcept {
+    return closing_awaiter(std::exchange(record_, nullptr));
+}
+
+struct closing_kind {
+    static void leave(leaf_wait& wait) noexcept {
+        auto& self = static_cast<closing_awaiter&>(wait);
+        self.record_->closers.remove(self);
+        self.state = 1;
+        detail::wake(wait);
+    }
+    static void closed(wait_node& node, shared_core*) noexcept {
+        detail::wake(static_cast<closing_awaiter&>(node));
+    }
+    static const char* object(const leaf_wait& wait) {
+        return static_cast<const closing_awaiter&>(wait).record_->name.c_str();
+    }
+    static constexpr wait_kind kind{"close", leave, object};
+};
+
+closing_awaiter::closing_awaiter(descriptor_record* record) noexcept
+    : leaf_wait(closing_kind::kind), record_(record) {
+    wait_node::wake = closing_kind::closed;
+}
+closing_awaiter::~closing_awaiter() {
+    if (record_ != nullptr) record_->release();
+}
+bool closing_awaiter::await_ready() noexcept {
+    if (asked()) state = 1;
+    return state == 1 || record_ == nullptr || record_->gone;
+}
+void closing_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    record_->closers.append(*this);
+}
+void closing_awaiter::await_resume() {
+    if (state == 1) throw cancelled();
+    if (record_ != nullptr && record_->close_error > 0)
+        throw_system_error(record_->close_error, "close", record_->name);
+}
+
+}  // namespace detail
+
+descriptor descriptor::adopt(int number, std::string_view name) {
+    auto record = std::make_unique<detail::descriptor_record>();
+    record->number = number;
+    record->name = name;
+    record->os = detail::current_system();
+    descriptor d;
+    d.record_ = record.release();
+    return d;
+}
+
+descriptor::~descriptor() {
+    if (record_ == nullptr) return;
+    record_->close();
+    record_->release();
+}
+
+bool descriptor::is_open() const noexcept { return record_ != nullptr && !record_->closed; }
+int descriptor::number() const noexcept { return is_open() ? record_->number : -1; }
+const std::string& descriptor::name() const noexcept {
+    return record_ != nullptr ? record_->name : detail::nameless;
+}
+void descriptor::rename(std::string_view name) {
+    if (record_ != nullptr) record_->name = name;
+}
+detail::closing descriptor::close() noexcept {
+    if (record_ != nullptr) record_->close();
+    return detail::closing(record_);
+}
+
+}  // namespace v0
+}  // namespace rondo

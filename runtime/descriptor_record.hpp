@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The record behind a descriptor: a number, who made it, and the operations that are on it now.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <rondo/operation.hpp>
+
+#include "kernel.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+class loop_core;
+
+struct descriptor_record {
+    int number = -1;
+    bool closed = false;                    // asked for; no operation may begin any more
+    bool gone = false;                      // the number has been given back
+    int close_error = 0;
+    unsigned holders = 1;                   // the descriptor, and awaited closings
+    unsigned count = 0;                     // operations
+    operation_state* operations = nullptr;
+    wait_list closers;
+    std::shared_ptr<system> os;
+    std::string name;
+
+    /// False where it is closed; the operation is counted all the same, until `remove`.
+    bool add(operation_state& operation, loop_core& home) noexcept;
+    /// The last one closes a closed descriptor's number.
+    void remove(operation_state& operation) noexcept;
+    void close() noexcept;
+    void release() noexcept;
+
+private:
+    void give_back() noexcept;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

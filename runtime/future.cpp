@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Waiting for a future, watching one, cancelling one.
+#include <rondo/future.hpp>
+
+#include "loop_core.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+task_record& record_of(shared_core& core) noexcept {
+    return static_cast<promise_base&>(core).record;
+}
+
+bool has_frame(const shared_core& core) noexcept { return (core.marks & shared_core::of_task) != 0; }
+
+resumer& home_of(shared_core& core) noexcept {
+    return has_frame(core) ? *record_of(core).home : *static_cast<promise_core&>(core).home;
+}
+
+/// A done callback: watches until the end, then is called by the loop like call_soon's.
+struct done_callback : wait_node, callback_item {
+    function<void()> fn;
+    resumer* home;
+
+    static void settled(wait_node& node, shared_core*) noexcept {
+        static_cast<done_callback&>(node).schedule();
+    }
+
+    done_callback(resumer& h, function<void()> f) noexcept : fn(std::move(f)), home(&h) {
+        wait_node::wake = settled;
+        point = nullptr;
+        callback_item::run = [](callback_item& item) noexcept {
+            static_cast<done_callback&>(item).call();
+        };
+    }
+    void schedule() noexcept { home->push(*this); }
+    void call() noexcept {
+        loop_core& core = core_of(*home);
+        try {
+            fn();
+        } catch (...) {
+            core.report("a done callback threw", std::current_exception());
+        }
+        delete this;
+    }
+};
+
+/// Does anybody wait for it? A done callback only looks on.
+bool has_waiters(const shared_core& core) noexcept {
+    const wait_node* first = core.watchers.first;
+    if (first == nullptr) return false;
+    const wait_node* node = first;
+    do {
+        if (node->wake != done_callback::settled) return true;
+        node = node->next;
+    } while (node != first);
+    return false;
+}
+
+}  // namespace
+
+shared_core& future_core(const task_handle& handle) noexcept { return *handle.core_; }
+
+void cancel_shared(shared_core& core) noexcept {
+    if (core.is_done()) return;
+    if (has_frame(core)) return cancel(record_of(core));
+    core.marks |= shared_core::was_cancelled;
+    core.settle();
+}
+
+void destroy_shared(shared_core& core) noexcept {
+    if (has_frame(core))
+        static_cast<promise_base&>(core).handle().destroy();
+    else
+        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
+}
+
+void add_done_callback(shared_core& core, function<void()> call) {
+    auto* callback = new done_callback(home_of(core), std::move(call));
+    if (core.is_done())
+        callback->schedule();
+    else
+        core.watchers.append(*callback);
+}
+
+void throw_not_done() { throw invalid_state_error("the future is not done yet"); }
+
+// -- waiting ------------------------------------------------------------------------------------------------------------
+
+struct future_kind {
+    // Leaves at once; the last one that waited takes the task with it.
+    static void leave(leaf_wait& wait) noexcept {
+        auto& self = static_cast<future_wait&>(wait);
+        self.core_->watchers.remove(self);
+        self.state |= future_wait::refused;
+        detail::wake(wait);
+        if (!has_waiters(*self.core_)) cancel_shared(*self.core_);
+    }
+    static void settled(wait_node& node, shared_core*) noexcept {
+        detail::wake(static_cast<future_wait&>(node));
+    }
+    static const char* object(const leaf_wait& wait) {
+        shared_core& core = *static_cast<const future_wait&>(wait).core_;
+        if (!has_frame(core)) return "a promise";
+        const task_record& record = record_of(core);
+        return record.name != nullptr ? record.name : record.file;
+    }
+    static constexpr wait_kind kind{"await", leave, object};
+};
+
+future_keeper::future_keeper(shared_core& core) noexcept : core_(&core) {
+    wait_node::wake = [](wait_node&, shared_core*) noexcept {};
+    ++core.holders;
+    if (!core.is_done()) core.watchers.append(*this);
+}
+future_keeper::~future_keeper() {
+    if (linked()) core_->watchers.remove(*this);
+    if (--core_->holders == 0) destroy_shared(*core_);
+}
+
+future_wait::future_wait(shared_core& core) noexcept : leaf_wait(future_kind::kind), core_(&core) {
+    wait_node::wake = future_kind::settled;
+    ++core.holders;
+}
+
+future_wait::~future_wait() {
+    if (linked()) core_->watchers.remove(*this);
+    if (--core_->holders == 0) destroy_shared(*core_);
+}
+
+bool future_wait::await_ready() noexcept {
+    if (asked())
+        state |= refused;
+    else if (has_frame(*core_) && &record_of(*core_) == here.current)
+        state |= oneself;
+    return state != 0 || (core_->is_done() && may_go_on());
+}
+
+void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    if (core_->is_done())
+        detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
+    else
+        core_->watchers.append(*this);
+}
+
+void future_wait::settle() {
+    if ((state & refused) != 0 || asked()) throw rondo::cancelled();
+    if ((state & oneself) != 0) throw invalid_state_error("a task awaits itself");
+    RONDO_ASSERT(&home_of(*core_) == here.turn, "a future of another loop was awaited");
+}
+
+}  // namespace detail
+
+std::string_view task_handle::name() const noexcept {
+    if (!detail::has_frame(core()) || detail::record_of(core()).name == nullptr) return {};
+    return detail::record_of(core()).name;
+}
+
+task_state task_handle::state() const noexcept {
+    if (done()) return task_state::done;
+    if (!detail::has_frame(core())) return task_state::waiting;
+    const detail::task_record& record = detail::record_of(core());
+    if (detail::here.current == &record) return task_state::running;
+    if (record.wait == nullptr) return task_state::ready;
+    return record.wait->task == nullptr ? task_state::created : task_state::waiting;
+}
+
+std::string task_handle::describe() const {
+    if (!detail::has_frame(core())) return "a promise";
+    const detail::task_record& record = detail::record_of(core());
+    const auto place = [](const char* file, unsigned line) {
+        return std::string(file) + ':' + std::to_string(line);
+    };
+    std::string text = record.name != nullptr ? "task \"" + std::string(record.name) + "\"" : "task";
+    text += ", created at " + place(record.file, record.line);
+    switch (state()) {
+        case task_state::created: return text + ", not yet begun";
+        case task_state::ready: return text + ", ready";
+        case task_state::running: return text + ", running";
+        case task_state::done: return text + ", done";
+        case task_state::waiting: break;
+    }
+    const detail::leaf_wait& wait = *record.wait;
+    text += std::string(", waits in ") + wait.kind->what;
+    if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
+    return text + " at " + place(wait.where.file, wait.where.line) + " (" + wait.where.function + ")";
+}
+
+task_handle current_task() {
+    if (detail::here.current == nullptr) throw no_running_loop_error("there is no running task");
+    return task_handle(detail::promise_base::of(*detail::here.current));
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// How a loop ends: everything below its scope is cancelled, so that nothing can refuse; then it waits until every task
+// and every operation has ended, because a frame is never destroyed while the kernel or a thread can still touch it.
+// Tasks that are in somebody else's hands (foreign awaitables) get a grace time, are named, and go last.
+#include <unistd.h>
+
+#include "loop_core.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+/// Calls `f` for each task below `top`, a parent before its children, without recursion.
+template <class F>
+void for_each_task(scope& top, F f) {
+    for (scope* s = &top;;) {
+        if ((s->bits & scope::of_task) != 0) f(static_cast<task_record&>(*s));
+        scope* next = s->children;
+        while (next == nullptr && s != &top) {
+            next = s->next;
+            s = s->parent;
+        }
+        if (next == nullptr) return;
+        s = next;
+    }
+}
+
+bool has_child_tasks(task_record& record) noexcept {
+    bool found = false;
+    for_each_task(record, [&](task_record& r) { found = found || &r != &record; });
+    return found;
+}
+
+bool is_foreign(const task_record& record) noexcept {
+    return record.wait != nullptr && record.wait->kind->foreign;
+}
+
+/// Destroys the frames of a suspended chain, leaf first, in a loop; the root's goes with its last holder.
+void unwind(task_record& record) noexcept {
+    using handle = std::coroutine_handle<promise_base>;
+    promise_base* frame = &handle::from_address(record.point.address()).promise();
+    while ((frame->marks & shared_core::root) == 0) {
+        task_awaiter_base& awaiter = *frame->awaiter;
+        awaiter.child = nullptr;
+        frame->handle().destroy();
+        frame = &handle::from_address(awaiter.caller.address()).promise();
+    }
+}
+
+/// The task is over, as one that was cancelled.
+void abandon(task_record& record) noexcept {
+    promise_base& root = promise_base::of(record);
+    ++root.holders;
+    unwind(record);
+    record.wait = nullptr;
+    record.parent->remove_child(record);
+    record.home->task_ended();
+    root.marks |= shared_core::was_cancelled;
+    root.settle();
+    release(root);  // the loop's share
+    release(root);
+}
+
+void write_out(const std::string& text) noexcept {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+std::string text_of(const std::exception_ptr& error) {
+    if (!error) return "";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (const cancelled&) {
+        return "cancelled";
+    } catch (...) {
+        const std::type_info* type = error.__cxa_exception_type();
+        return std::string("an exception of type ") + (type != nullptr ? type->name() : "?");
+    }
+}
+
+}  // namespace
+
+void loop_core::print_tasks(const char* headline) const {
+    std::string text = std::string("rondo: ") + headline + ":\n";
+    for (const task_handle& task : face.all_tasks()) text += "  " + task.describe() + '\n';
+    write_out(text);
+}
+
+void loop_core::report(std::string message, std::exception_ptr error) noexcept {
+    try {
+        const exception_context context{std::move(message), std::move(error)};
+        if (handler)
+            handler(context);
+        else
+            write_out("rondo: " + context.message + ": " + text_of(context.error) + '\n');
+    } catch (...) {
+        write_out("rondo: the exception handler itself threw\n");
+    }
+}
+
+void report_unseen(task_record& record, std::exception_ptr error) noexcept {
+    std::string message = "nobody asked for the error of task ";
+    if (record.name != nullptr) message += '"' + std::string(record.name) + "\", ";
+    message += "created at " + std::string(record.file) + ':' + std::to_string(record.line);
+    core_of(*record.home).report(std::move(message), std::move(error));
+}
+
+bool loop_core::only_foreign_left() noexcept {
+    if (operations != 0 || !ready_.empty() || inbox->pending()) return false;
+    bool only = true;
+    for_each_task(top(), [&](task_record& r) {
+        only = only && (is_foreign(r) || (r.wait != nullptr && has_child_tasks(r)));
+    });
+    return only;
+}
+
+void loop_core::abandon_foreign() {
+    std::vector<task_handle> left;
+    for_each_task(top(), [&](task_record& r) {
+        if (is_foreign(r)) left.emplace_back(promise_base::of(r));
+    });
+    std::string text = "rondo: the loop ends while these tasks are in a foreign awaitable; they are destroyed:\n";
+    for (const task_handle& task : left) text += "  " + task.describe() + '\n';
+    write_out(text);
+    for (const task_handle& task : left)
+        abandon(static_cast<promise_base&>(future_core(task)).record);
+}
+
+void loop_core::wait_for_tasks() {
+    const time_point start = kernel->now();
+    const time_point warn_at = saturating_add(start, options.leave_warning);
+    const time_point foreign_at = saturating_add(start, options.foreign_grace);
+    bool warned = false;
+    while (tasks() != 0 || operations != 0 || !ready_.empty()) {
+        const bool foreign = tasks() != 0 && only_foreign_left();
+        if (foreign && kernel->now() >= foreign_at) {
+            abandon_foreign();
+            continue;
+        }
+        const time_point until = foreign ? foreign_at : warned ? time_point::max() : warn_at;
+        stopping = false;
+        turn(until);
+        if (!warned && kernel->now() >= warn_at && tasks() != 0) {
+            print_tasks("leaving a loop takes long; these tasks have been cancelled and have not ended");
+            warned = true;
+        }
+    }
+}
+
+void loop_core::leave() {
+    if (tasks() == 0 && operations == 0 && ready_.empty() && hooks.empty()) {
+        inbox->close();
+    } else {
+        running_turn running(*this);
+        leaving = true;
+        detail::cancel(top());
+        for (operation_state* operation : background) cancel(*operation);
+        wait_for_tasks();
+        for (; !hooks.empty(); hooks.pop_back()) hooks.back()();
+        inbox->close();
+    }
+    deliver_last_posts();
+    drop_calls(*this);
+    closed = true;
+}
+
+void loop_core::deliver_last_posts() {
+    resumer* outer = std::exchange(here.turn, this);
+    deliver_posts();
+    while (!ready_.empty()) resume(ready_.pop());
+    here.turn = outer;
+}
+
+}  // namespace detail
+
+void loop::call_exception_handler(const exception_context& context) noexcept {
+    core_->report(context.message, context.error);
+}
+
+std::vector<task_handle> loop::all_tasks() const {
+    std::vector<task_handle> all;
+    detail::for_each_task(core_->top(), [&](detail::task_record& record) {
+        all.emplace_back(detail::promise_base::of(record));
+    });
+    return all;
+}
+
+}  // namespace v0
+}  // namespace rondo

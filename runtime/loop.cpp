@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// One turn of the loop. docs/loop.md tells the same story with the same numbers.
+#include <rondo/loop.hpp>
+
+#include "loop_core.hpp"
+#include "ring.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+loop_core::loop_core(loop& f, std::shared_ptr<detail::kernel> k, const loop_options& o)
+    : resumer(scope_tree::tree), face(f), kernel(std::move(k)), options(o),
+      inbox(std::make_shared<detail::inbox>(*kernel)) {}
+
+loop_core::~loop_core() {
+    RONDO_ASSERT(operations == 0, "a loop was freed while the kernel still works for it");
+    inbox->close();
+}
+
+void loop_core::check_usable() const {
+    if (closed) throw invalid_state_error("this loop was closed and cannot run again");
+    if (here.turn == this) throw invalid_state_error("run inside run: this loop is running already");
+    if (here.turn != nullptr)
+        throw invalid_state_error("run inside run: another loop is running on this thread");
+}
+
+running_turn::running_turn(loop_core& core) {
+    core.check_usable();
+    core.kernel->attach();
+    core.until_no_task = false;
+    core.pause_at = time_point::max();
+    here.turn = &core;
+}
+
+// 1. Runs what was ready when the turn began; what becomes ready meanwhile waits for the next one. At least every 61
+//    resumptions it looks at the kernel, without waiting, so that nothing that is always ready starves the rest.
+// 2. With nothing ready it looks at the kernel and waits.
+void loop_core::turn(time_point until) {
+    run_ready();
+    if (ready_.empty() && !stopping) look(until_no_task && tasks() == 0 ? time_point::min() : until);
+}
+
+void loop_core::run_ready() {
+    ++counted.turns;
+    ready_queue batch;
+    batch.prepend(ready_);
+    while (!batch.empty()) {
+        ready_item& item = batch.pop();
+        __builtin_prefetch(item.next_ready);
+        resume(item);
+        if (--until_look_ == 0) [[unlikely]] look(time_point::min());
+        if (pause_at != time_point::max() && kernel->now() >= pause_at) [[unlikely]] break;
+        if (stopping) [[unlikely]] break;
+    }
+    ready_.prepend(batch);
+}
+
+void loop_core::run_until_done(const task_handle& task) {
+    struct stopper : wait_node {
+        loop_core* core;
+        shared_core* watched;
+        ~stopper() {
+            if (linked()) watched->watchers.remove(*this);
+        }
+    } at_end;
+    running_turn running(*this);
+    stopping = false;
+    at_end.core = this;
+    at_end.watched = &future_core(task);
+    at_end.wake = [](wait_node& node, shared_core*) noexcept {
+        static_cast<stopper&>(node).core->stopping = true;
+    };
+    if (at_end.watched->is_done()) return;
+    at_end.watched->watchers.append(at_end);
+    while (!stopping) {
+        turn(time_point::max());
+        if (on_turn) on_turn();
+    }
+    if (at_end.linked())
+        throw invalid_state_error("the loop was stopped before the awaited task had ended");
+}
+
+// 3. Operations that found no slot get one, in the order in which they were made.
+// 4. One system call submits every entry and waits: not at all while something is ready, else until the next deadline.
+// 5. Completions make their tasks ready.
+// 6. Posts from other threads are run.
+// 7. Timers that are due make their tasks ready.
+void loop_core::look(time_point until) {
+    until_look_ = look_every;
+    if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
+    time_point wait_until = wake_time(until);
+    const bool sleeps = wait_until != time_point::min() && inbox->begin_sleep();
+    if (!sleeps) wait_until = time_point::min();
+    for (;;) {
+        const entered e = kernel->enter(wait_until, completions_.data(), completions_.size());
+        if (sleeps) inbox->end_sleep();
+        if (e.stuck && until == time_point::max() && tasks() != 0) stuck();
+        for (std::size_t i = 0; i < e.completions; ++i) arrived(completions_[i]);
+        if (e.completions < completions_.size()) break;
+        wait_until = time_point::min();
+    }
+    deliver_posts();
+    expire_timers();
+}
+
+time_point loop_core::wake_time(time_point until) const noexcept {
+    if (!ready_.empty()) return time_point::min();
+    const time_point due = timers.next();
+    if (due == time_point::max()) return until;
+    return std::min(until, saturating_add(due, options.timer_slack));
+}
+
+void loop_core::deliver_posts() {
+    while (next_post_ < posts_.size() || inbox->pending()) {
+        if (next_post_ == posts_.size()) {
+            posts_.clear();
+            next_post_ = 0;
+            inbox->take(posts_);
+        }
+        const std::size_t end = posts_.size();  // what is posted meanwhile waits for the next look
+        while (next_post_ < end) {
+            const inbox::post post = posts_[next_post_++];
+            ++counted.posts;
+            try {
+                post.run(post.word);
+            } catch (...) {
+                report("a posted callback threw", std::current_exception());
+            }
+        }
+        if (next_post_ == posts_.size()) break;
+    }
+}
+
+void loop_core::expire_timers() noexcept {
+    if (timers.size() == 0) return;
+    timers.expire(kernel->now());
+}
+
+void loop_core::stuck() {
+    print_tasks("nothing can ever happen again, and these tasks wait");
+    throw deadlock_error("nothing can ever happen again, and tasks wait");
+}
+
+// -- for those who write awaitables -----------------------------------------------------------------------------------
+
+resumer& running() {
+    if (here.turn == nullptr) throw no_running_loop_error();
+    return *here.turn;
+}
+
+time_point now(resumer& home) noexcept { return core_of(home).kernel->now(); }
+
+void set_timer(resumer& home, timer_node& node, time_point when) {
+    loop_core& core = core_of(home);
+    if (node.is_set())
+        core.timers.update(node, when);
+    else
+        core.timers.set(node, when);
+    if (here.turn != &home) [[unlikely]] core.host_wanted();
+}
+
+void cancel_timer(resumer& home, timer_node& node) noexcept {
+    core_of(home).timers.cancel(node);
+}
+
+bool run_elsewhere(resumer& home, void (*run)(void*), void* argument) noexcept {
+    return core_of(home).kernel->run_elsewhere(run, argument);
+}
+
+remote remote_of(resumer& home) noexcept { return rondo::remote(core_of(home).inbox); }
+
+}  // namespace detail
+
+loop& running_loop() { return detail::core_of(detail::running()).face; }
+
+}  // namespace v0
+}  // namespace rondo

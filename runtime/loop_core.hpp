@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// What a loop consists of: the ready queue (its base), the kernel, the timers, the inbox, the operations that found no
+// slot, and the top of the tree of scopes. loop.cpp runs turns on it, operation.cpp gives it operations, leave.cpp ends
+// it, embed.cpp puts it inside somebody else's loop.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include <rondo/loop.hpp>
+#include <rondo/operation.hpp>
+
+#include "inbox.hpp"
+#include "kernel.hpp"
+#include "timers.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// What user_data may be besides the address of an operation; 0 to 15 are the kernel's own.
+enum user_data_tag : std::uint64_t { tag_ignored = 16, tag_host_timeout = 17, tag_host_update = 18, tags_end = 32 };
+
+struct scope_tree {
+    scope tree{nullptr, nullptr, nullptr, nullptr, scope::of_loop, 0};
+};
+
+/// call_soon, call_later, call_at: a callback with a handle on it.
+struct scheduled_call : callback_item, timer_node {
+    function<void()> fn;
+    loop_core* home = nullptr;          // null once it was called or cancelled
+    scheduled_call* next = nullptr;     // among those that are still to come
+    scheduled_call* previous = nullptr;
+    time_point when{};
+    unsigned holders = 0;
+    bool queued = false;                // in the ready queue, which cannot be left
+    bool was_cancelled = false;
+};
+
+class RONDO_API loop_core final : private scope_tree, public resumer {
+public:
+    loop_core(loop& face, std::shared_ptr<kernel> kernel, const loop_options& options);
+    ~loop_core() override;
+
+    // -- turns (loop.cpp) -----------------------------------------------------------------------------------------
+    /// Runs what is ready; with nothing ready waits for something until `until`, at most.
+    void turn(time_point until);
+    void run_ready();
+    /// Turns until `task` has ended.
+    void run_until_done(const task_handle& task);
+    /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
+    void look(time_point until);
+    bool anything_ready() const noexcept { return !ready_.empty(); }
+    void check_usable() const;
+    void deliver_posts();
+
+    // -- operations (operation.cpp) -------------------------------------------------------------------------------
+    void begin(operation_state& operation) noexcept;
+    void cancel(operation_state& operation) noexcept;
+    void arrived(const completion& c) noexcept;
+    bool make_entry(operation_state& operation) noexcept;
+    bool make_cancel(operation_state& operation) noexcept;
+    void finish(operation_state& operation) noexcept;
+    void make_backlog_entries() noexcept;
+
+    // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
+    void leave();
+    void wait_for_tasks();
+    bool only_foreign_left() noexcept;
+    void abandon_foreign();
+    void deliver_last_posts();
+    void print_tasks(const char* headline) const;
+    void report(std::string message, std::exception_ptr error) noexcept;
+
+    // -- embedding (embed.cpp) --------------------------------------------------------------------------------------
+    void host_wanted() noexcept override;
+    int host_fd();
+    void host_poll(duration budget);
+    void arm_host_timeout() noexcept;
+    void host_completion(const completion& c) noexcept;
+
+    loop& face;
+    std::shared_ptr<detail::kernel> kernel;
+    loop_options options;
+    std::shared_ptr<detail::inbox> inbox;
+    timer_heap timers;
+    function<void(const exception_context&)> handler;
+    std::vector<function<void()>> hooks;
+    scheduled_call* calls = nullptr;       // head of those that are still to come
+    std::vector<operation_state*> background;  // of no task: stopped when the loop is left
+    std::size_t operations = 0;            // begun and not done
+    loop_stats counted;
+    function<void()> on_turn;              // run()'s look at SIGINT
+    time_point pause_at = time_point::max();  // poll(budget) ends here
+    bool stopping = false;
+    bool until_no_task = false;            // run(): does not wait when no task is left
+    bool closed = false;
+    bool leaving = false;
+
+private:
+    friend class running_turn;
+    void take_posts() noexcept;
+    void expire_timers() noexcept;
+    time_point wake_time(time_point until) const noexcept;
+    [[noreturn]] void stuck();
+
+    operation_state* backlog_ = nullptr;         // found no slot: FIFO
+    operation_state** backlog_end_ = &backlog_;
+    std::vector<inbox::post> posts_;
+    std::size_t next_post_ = 0;
+    unsigned until_look_ = look_every;
+    bool embedded_ = false;
+    bool host_timeout_armed_ = false;
+    time_point host_deadline_ = time_point::max();
+    std::int64_t host_timespec_[2] = {0, 0};
+    std::array<completion, 256> completions_;
+
+    static constexpr unsigned look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
+};
+
+/// At the loop's end: callbacks that were to come are not called any more.
+void drop_calls(loop_core& core) noexcept;
+
+/// While one of these lives the loop runs on this thread.
+class running_turn {
+public:
+    explicit running_turn(loop_core& core);
+    ~running_turn() { here.turn = nullptr; }
+    running_turn(const running_turn&) = delete;
+    running_turn& operator=(const running_turn&) = delete;
+};
+
+inline loop_core& core_of(resumer& home) noexcept { return static_cast<loop_core&>(home); }
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

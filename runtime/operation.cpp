@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Operations between the awaiting frame and the kernel. The invariant behind everything here: an operation that has an
+// entry is not touched by anyone but the kernel until the completion that carries no completion_more, and every entry
+// has exactly one of those.
+//
+// Why a cancel can never hit a later operation: the kernel finds its target by the operation's address. Entries are
+// submitted strictly in the order in which they were made, and the frame, whose memory that is, waits for the target's
+// own completion. So the cancel is always looked up before any later operation at the same address can exist.
+#include <rondo/operation.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <cerrno>
+
+#include "descriptor_record.hpp"
+#include "loop_core.hpp"
+
+// ASan does not see the kernel write into freed memory; so in such a build each completion asks about its buffer.
+extern "C" [[gnu::weak]] void* __asan_region_is_poisoned(void* begin, std::size_t size);
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+bool has_buffer(opcode code) noexcept {
+    return code == opcode::read || code == opcode::write || code == opcode::recv ||
+           code == opcode::send;
+}
+
+void check_buffer(const operation_state& operation) noexcept {
+    if (__asan_region_is_poisoned == nullptr || !has_buffer(operation.ask.code)) return;
+    auto* buffer = reinterpret_cast<void*>(operation.ask.address);
+    if (operation.ask.length != 0 && __asan_region_is_poisoned(buffer, operation.ask.length) != nullptr)
+        fail("an operation's buffer was freed before its completion came");
+}
+
+/// Who says -EAGAIN (a descriptor with O_NONBLOCK, on older kernels) is waited for by a poll and then asked again.
+std::uint32_t awaited_readiness(opcode code) noexcept {
+    switch (code) {
+        case opcode::read:
+        case opcode::readv:
+        case opcode::recv:
+        case opcode::recvmsg:
+        case opcode::accept: return POLLIN;
+        case opcode::write:
+        case opcode::writev:
+        case opcode::send:
+        case opcode::sendmsg:
+        case opcode::connect: return POLLOUT;
+        default: return 0;
+    }
+}
+
+entry entry_of(const operation_state& operation) noexcept {
+    const request& ask = operation.ask;
+    entry e;
+    e.fd = operation.on != nullptr ? operation.on->number : AT_FDCWD;
+    e.user_data = address_of(&operation);
+    if ((operation.state & operation_state::polling) != 0) {
+        e.code = opcode::poll_add;
+        e.op_flags = awaited_readiness(ask.code);
+        return e;
+    }
+    e.code = ask.code;
+    e.flags = ask.flags;
+    e.ioprio = ask.ioprio;
+    e.length = ask.length;
+    e.address = ask.address;
+    e.offset = ask.offset;
+    e.op_flags = ask.op_flags;
+    return e;
+}
+
+}  // namespace
+
+void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(operation); }
+
+void begin_background(operation_state& operation) {
+    loop_core& core = core_of(*here.turn);
+    core.background.push_back(&operation);
+    core.begin(operation);
+}
+
+void cancel_operation(leaf_wait& wait) noexcept {
+    auto& operation = static_cast<operation_state&>(wait);
+    core_of(*operation.home).cancel(operation);
+}
+
+void loop_core::begin(operation_state& operation) noexcept {
+    using phase = operation_state::phase;
+    RONDO_ASSERT(operation.stage == phase::idle || operation.stage == phase::done,
+                 "an operation was begun twice");
+    operation.home = this;
+    operation.state &= ~std::uint32_t(operation_state::polling);
+    ++operations;
+    if (operation.on != nullptr && !operation.on->add(operation, *this)) {
+        operation.result = -EBADF;  // closed
+        operation.on->remove(operation);
+        return finish(operation);
+    }
+    operation.stage = phase::queued;
+    if (backlog_ != nullptr || !make_entry(operation)) {
+        operation.later = nullptr;
+        *backlog_end_ = &operation;
+        backlog_end_ = &operation.later;
+    }
+}
+
+bool loop_core::make_entry(operation_state& operation) noexcept {
+    entry* slot = kernel->next_entry();
+    if (slot == nullptr) return false;
+    *slot = entry_of(operation);
+    operation.stage = operation_state::phase::in_flight;
+    if (here.turn != this) [[unlikely]] host_wanted();
+    return true;
+}
+
+bool loop_core::make_cancel(operation_state& operation) noexcept {
+    entry* slot = kernel->next_entry();
+    if (slot == nullptr) return false;
+    *slot = entry{};
+    slot->code = opcode::async_cancel;
+    slot->flags = entry_skip_success;
+    slot->address = address_of(&operation);
+    slot->user_data = tag_ignored;
+    if (here.turn != this) [[unlikely]] host_wanted();
+    return true;
+}
+
+// Also what a descriptor does to each of its operations when it is closed.
+void loop_core::cancel(operation_state& operation) noexcept {
+    using phase = operation_state::phase;
+    if (operation.stage == phase::queued) {
+        operation_state** link = &backlog_;
+        while (*link != &operation) link = &(*link)->later;
+        *link = operation.later;
+        if (operation.later == nullptr) backlog_end_ = link;
+        operation.result = -ECANCELED;
+        if (operation.on != nullptr) operation.on->remove(operation);
+        return finish(operation);
+    }
+    if (operation.stage != phase::in_flight) return;
+    operation.stage = phase::cancelling;
+    if (backlog_ == nullptr && make_cancel(operation)) return;
+    operation.state |= operation_state::cancel_unsent;  // in the backlog, as a cancel
+    operation.later = nullptr;
+    *backlog_end_ = &operation;
+    backlog_end_ = &operation.later;
+}
+
+void loop_core::make_backlog_entries() noexcept {
+    while (backlog_ != nullptr) {
+        operation_state& operation = *backlog_;
+        const bool is_cancel = (operation.state & operation_state::cancel_unsent) != 0;
+        if (!(is_cancel ? make_cancel(operation) : make_entry(operation))) return;
+        operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
+        backlog_ = operation.later;
+        if (backlog_ == nullptr) backlog_end_ = &backlog_;
+    }
+}
+
+void loop_core::arrived(const completion& c) noexcept {
+    if (c.user_data < tags_end) return host_completion(c);
+    auto& operation = *reinterpret_cast<operation_state*>(c.user_data);
+    using phase = operation_state::phase;
+    RONDO_ASSERT(operation.in_kernel(), "a completion came for an operation that is not in flight");
+    check_buffer(operation);
+    operation.result = c.result;
+    operation.flags = c.flags;
+    if ((c.flags & completion_more) != 0) return operation.arrived(operation);
+
+    if ((operation.state & operation_state::cancel_unsent) != 0) [[unlikely]] {
+        operation_state** link = &backlog_;
+        while (*link != &operation) link = &(*link)->later;
+        *link = operation.later;
+        if (operation.later == nullptr) backlog_end_ = link;
+        operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
+    }
+    const bool polled = (operation.state & operation_state::polling) != 0;
+    const bool unready = c.result == -EAGAIN && awaited_readiness(operation.ask.code) != 0;
+    if ((polled ? c.result >= 0 : unready) && operation.stage == phase::in_flight) [[unlikely]] {
+        operation.state ^= operation_state::polling;
+        operation.stage = phase::queued;
+        if (backlog_ == nullptr && make_entry(operation)) return;
+        operation.later = nullptr;
+        *backlog_end_ = &operation;
+        backlog_end_ = &operation.later;
+        return;
+    }
+    if (operation.on != nullptr) operation.on->remove(operation);
+    finish(operation);
+}
+
+/// The operation has ended and is in nobody's hands but its frame's.
+void loop_core::finish(operation_state& operation) noexcept {
+    --operations;
+    operation.stage = operation_state::phase::done;
+    if (operation.task == nullptr) std::erase(background, &operation);
+    if (operation.arrived != nullptr)
+        operation.arrived(operation);
+    else
+        wake(operation);
+}
+
+const char* operation_object(const leaf_wait& wait) {
+    const auto& operation = static_cast<const operation_state&>(wait);
+    return operation.on != nullptr ? operation.on->name.c_str() : "";
+}
+
+void throw_failed(const operation_state& operation) {
+    const bool let_go = operation.result == -ECANCELED || operation.result == -EINTR;
+    if (let_go && here.current != nullptr && asked()) throw cancelled();
+    const char* object = operation.kind->object != nullptr ? operation.kind->object(operation) : "";
+    throw_system_error(-operation.result, operation.kind->what, object);
+}
+
+void close_unclaimed(int number) noexcept {
+    if (here.turn != nullptr)
+        core_of(*here.turn).kernel->close(number);
+    else
+        system::real()->close(number);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

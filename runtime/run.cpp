@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// SIGINT for `run`. The handler does two things that a handler may do: it sets a flag and writes an eventfd. It is
+// installed with SA_RESETHAND, so that the second SIGINT finds the default disposition and kills.
+#include <rondo/run.hpp>
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "loop_core.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+std::atomic<kernel*> to_wake{nullptr};
+std::atomic<bool> asked_to_end{false};
+
+void on_sigint(int) {
+    asked_to_end.store(true);
+    if (kernel* k = to_wake.load()) k->wake();
+}
+
+bool install() {
+    struct sigaction now {};
+    if (::getpid() != ::gettid() || to_wake.load() != nullptr) return false;
+    if (::sigaction(SIGINT, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 ||
+        now.sa_handler != SIG_DFL)
+        return false;
+    struct sigaction ours {};
+    ours.sa_handler = on_sigint;
+    ours.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    asked_to_end.store(false);
+    return ::sigaction(SIGINT, &ours, nullptr) == 0;
+}
+
+void uninstall() {
+    struct sigaction now {};
+    if (::sigaction(SIGINT, nullptr, &now) != 0 || now.sa_handler != on_sigint) return;
+    now.sa_handler = SIG_DFL;
+    now.sa_flags = 0;
+    ::sigaction(SIGINT, &now, nullptr);
+}
+
+}  // namespace
+
+main_run::main_run(const run_options& options) : loop_(options.loop) {
+    if (here.turn != nullptr)
+        throw invalid_state_error("run inside run: a loop is running on this thread already");
+    set_interrupted(false);
+    if (!options.handle_sigint || !install()) return;
+    handling_ = true;
+    to_wake.store(loop_.core().kernel.get());
+}
+
+main_run::~main_run() {
+    if (!handling_) return;
+    uninstall();
+    to_wake.store(nullptr);
+}
+
+void main_run::until_end(task_handle main) {
+    if (handling_)
+        loop_.core().on_turn = [this, main]() mutable {
+            if (interrupted_ || !asked_to_end.load()) return;
+            interrupted_ = true;
+            set_interrupted(true);
+            main.cancel();
+        };
+    loop_.core().run_until_done(main);
+    loop_.close();
+    loop_.core().on_turn.reset();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Launching a task, and telling a cancellation from an error.
+#include <rondo/task.hpp>
+
+#include <cstring>
+#include <typeinfo>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+void already_ready(leaf_wait&) noexcept {}  // it is in the ready queue and looks for itself when it begins
+
+constexpr wait_kind to_begin{"its first turn", already_ready, nullptr};
+constinit leaf_wait not_begun(to_begin);  // shared by all of them: never written
+
+char* copy_of(const char* name, std::size_t size) {
+    if (size == 0) return nullptr;
+    auto* copy = static_cast<char*>(::operator new(size + 1));
+    std::memcpy(copy, name, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+}  // namespace
+
+void launch(promise_base& frame, resumer& home, const launch_options& options) {
+    char* name = copy_of(options.name, options.name_size);
+    scope& under = options.under != nullptr ? *options.under : home.top();
+    frame.watchers.first = nullptr;
+    frame.holders = 1;
+    frame.marks |= shared_core::root | options.marks;
+
+    task_record& record = *new (&frame.record) task_record;
+    record.point = frame.handle();
+    record.children = nullptr;
+    record.bits = scope::of_task | (under.bits & scope::reached);
+    record.line = options.where.line;
+    record.innermost = &record;
+    record.wait = &not_begun;
+    record.home = &home;
+    record.file = options.where.file;
+    record.name = name;
+    under.add_child(record);
+    home.task_began();
+    home.push(record);
+}
+
+std::uint32_t marks_of(const std::exception_ptr& error) noexcept {
+    const std::type_info* type = error.__cxa_exception_type();
+    const bool asked_to = type != nullptr && *type == typeid(cancelled);
+    return shared_core::failed | (asked_to ? shared_core::was_cancelled : 0u);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
