@@ -3,6 +3,7 @@
 #include <rondo/future.hpp>
 
 #include "loop_core.hpp"
+#include "report.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -86,18 +87,46 @@ void add_done_callback(shared_core& core, function<void()> call) {
         core.watchers.append(*callback);
 }
 
+void promise_core::fail(std::exception_ptr why) noexcept {
+    marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
+    error = std::move(why);
+}
+
+std::exception_ptr error_of(shared_core& core) noexcept {
+    core.marks |= shared_core::seen;
+    return has_frame(core) ? static_cast<promise_base&>(core).error
+                           : static_cast<promise_core&>(core).error;
+}
+
+void check_valued(shared_core& core) {
+    if ((core.marks & shared_core::valued) != 0) [[likely]]
+        return;
+    if ((core.marks & shared_core::was_cancelled) != 0)
+        throw future_cancelled("the awaited future was cancelled");
+    std::rethrow_exception(error_of(core));
+}
+
 void throw_not_done() { throw invalid_state_error("the future is not done yet"); }
 
 // -- waiting ------------------------------------------------------------------------------------------------------------
 
 struct future_kind {
-    // Leaves at once; the last one that waited takes the task with it.
+    // Leaves at once; the last one that waited takes the task with it. That task may be the last one that waits for
+    // another, and so on: the first call works off what the inner ones find, so that the stack stays flat.
     static void leave(leaf_wait& wait) noexcept {
+        thread_local wait_list* left = nullptr;
         auto& self = static_cast<future_wait&>(wait);
         self.core_->watchers.remove(self);
         self.state |= future_wait::refused;
         detail::wake(wait);
-        if (!has_waiters(*self.core_)) cancel_shared(*self.core_);
+        if (left != nullptr) return left->append(self);
+        wait_list mine;
+        left = &mine;
+        for (mine.append(self); !mine.empty();) {
+            auto& next = static_cast<future_wait&>(mine.pop());
+            if (!has_waiters(*next.core_)) cancel_shared(*next.core_);
+        }
+        left = nullptr;
     }
     static void settled(wait_node& node, shared_core*) noexcept {
         detail::wake(static_cast<future_wait&>(node));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "loop_core.hpp"
+#include "report.hpp"
 
 namespace rondo {
 inline namespace v0 {

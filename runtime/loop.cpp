@@ -112,11 +112,11 @@ time_point loop_core::wake_time(time_point until) const noexcept {
 }
 
 void loop_core::deliver_posts() {
-    while (next_post_ < posts_.size() || inbox->pending()) {
-        if (next_post_ == posts_.size()) {
+    while (next_post_ < posts_.size() || standing_ != nullptr || inbox->pending()) {
+        if (next_post_ == posts_.size() && standing_ == nullptr) {
             posts_.clear();
             next_post_ = 0;
-            inbox->take(posts_);
+            standing_ = inbox->take(posts_);
         }
         const std::size_t end = posts_.size();  // what is posted meanwhile waits for the next look
         while (next_post_ < end) {
@@ -127,6 +127,11 @@ void loop_core::deliver_posts() {
             } catch (...) {
                 report("a posted callback threw", std::current_exception());
             }
+        }
+        while (standing_ != nullptr) {
+            const standing_post& post = *std::exchange(standing_, standing_->next);
+            ++counted.posts;
+            post.run(post.word);
         }
         if (next_post_ == posts_.size()) break;
     }

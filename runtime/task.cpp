@@ -4,6 +4,9 @@
 
 #include <cstring>
 #include <typeinfo>
+#include <utility>
+
+#include "report.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -48,10 +51,26 @@ void launch(promise_base& frame, resumer& home, const launch_options& options) {
     home.push(record);
 }
 
-std::uint32_t marks_of(const std::exception_ptr& error) noexcept {
+bool is_cancellation(const std::exception_ptr& error) noexcept {
     const std::type_info* type = error.__cxa_exception_type();
-    const bool asked_to = type != nullptr && *type == typeid(cancelled);
-    return shared_core::failed | (asked_to ? shared_core::was_cancelled : 0u);
+    return type != nullptr && *type == typeid(cancelled);
+}
+
+void promise_base::fail(std::exception_ptr why) noexcept {
+    marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
+    error = std::move(why);
+}
+
+void promise_base::end_root() noexcept {
+    if ((marks & (failed | seen | was_cancelled)) == failed) report_unseen(record, error);
+    ::operator delete(record.name);
+}
+
+// Moved out first: the exception must not live on in a frame that may be held for long.
+void promise_base::throw_error() {
+    if (!error) throw future_cancelled("the task was cancelled before it began");
+    marks |= seen;
+    std::rethrow_exception(std::exchange(error, nullptr));
 }
 
 }  // namespace detail

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Bytes that somebody else owns. A read is given a `buffer_view` (where bytes may go), a write a `const_buffer` (where
-// they come from), and a read gives back a `chunk` (the part that it filled). All three are a pointer and a size; they
-// are made without a word from what a caller has (arrays, strings, vectors, spans), and they may borrow temporaries,
-// since an await ends before its full expression does.
+// Bytes that somebody else owns. A read is given a `buffer_view` (where bytes may go), a write a
+// `const_buffer` (where they come from), and a read gives back a `chunk` (the part that it filled).
+// All three are a pointer and a size; they are made without a word from what a caller has (arrays,
+// strings, vectors, spans), and they may borrow temporaries, since an await ends before its full
+// expression does.
 //
-// The element type is char: most of what goes through a socket is text or copied, and char may alias everything.
-// Buffers of std::byte and unsigned char are taken as well. std::span<std::byte> in the interface would be purer, and
-// every call would need a cast.
+// The element type is char: most of what goes through a socket is text or copied, and char may
+// alias everything. Buffers of std::byte and unsigned char are taken as well. std::span<std::byte>
+// in the interface would be purer, and every call would need a cast.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +57,8 @@ public:
     buffer_view(void* data, std::size_t size) noexcept
         : data_(static_cast<char*>(data)), size_(size) {}
 
-    /// From std::array, a plain array, std::string, std::vector, std::span of char, unsigned char or std::byte.
+    /// From std::array, a plain array, std::string, std::vector, std::span of char, unsigned char
+    /// or std::byte.
     template <class R>
         requires(detail::writable_byte_range<R> &&
                  !std::is_same_v<std::remove_cvref_t<R>, buffer_view>)
@@ -70,12 +72,12 @@ public:
 
     /// The first `count` bytes.
     buffer_view first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "buffer_view::first was asked for more than there is");
+        RONDO_ASSERT(count <= size_, "buffer_view::first was asked for too much");
         return {data_, count};
     }
     /// What is left behind the first `count` bytes.
     buffer_view without_first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "buffer_view::without_first was asked for more than there is");
+        RONDO_ASSERT(count <= size_, "buffer_view::without_first was asked for too much");
         return {data_ + count, size_ - count};
     }
 
@@ -84,7 +86,8 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Text that can be changed in place: a std::span<char> that is a std::string_view where one is wanted.
+/// Text that can be changed in place: a std::span<char> that is a std::string_view where one is
+/// wanted.
 class writable_text : public std::span<char> {
 public:
     using std::span<char>::span;
@@ -95,15 +98,16 @@ public:
     }
 };
 
-/// What a read filled: a part of the buffer that the caller gave, still writable. False at the end of the stream, and
-/// there only: an empty datagram is an empty chunk that is true.
+/// What a read filled: a part of the buffer that the caller gave, still writable. False at the end
+/// of the stream, and there only: an empty datagram is an empty chunk that is true.
 class chunk {
 public:
     /// The end of the stream.
     constexpr chunk() noexcept = default;
     /// The filled part of a buffer. Never the end, even if it is empty.
     explicit chunk(buffer_view filled) noexcept
-        : data_(filled.data() != nullptr ? filled.data() : &detail::no_bytes), size_(filled.size()) {}
+        : data_(filled.data() != nullptr ? filled.data() : &detail::no_bytes),
+          size_(filled.size()) {}
     chunk(char* data, std::size_t size) noexcept : chunk(buffer_view(data, size)) {}
 
     explicit operator bool() const noexcept { return data_ != nullptr; }
@@ -121,7 +125,7 @@ public:
     }
 
 private:
-    char* data_ = nullptr;  // null is the end; a flag of its own would take chunk out of two registers
+    char* data_ = nullptr;  // null is the end; a flag would take chunk out of two registers
     std::size_t size_ = 0;
 };
 
@@ -132,8 +136,8 @@ public:
     const_buffer(const void* data, std::size_t size) noexcept
         : data_(static_cast<const char*>(data)), size_(size) {}
 
-    /// From everything that has bytes: std::string, std::string_view, std::vector, std::array, std::span, chunk,
-    /// buffer_view, and temporaries of these.
+    /// From everything that has bytes: std::string, std::string_view, std::vector, std::array,
+    /// std::span, chunk, buffer_view, and temporaries of these.
     template <class R>
         requires(detail::byte_range<const R> && !std::is_same_v<R, const_buffer> &&
                  !std::is_array_v<R>)
@@ -160,12 +164,12 @@ public:
 
     /// The first `count` bytes.
     const_buffer first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "const_buffer::first was asked for more than there is");
+        RONDO_ASSERT(count <= size_, "const_buffer::first was asked for too much");
         return {data_, count};
     }
     /// What is left behind the first `count` bytes.
     const_buffer without_first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "const_buffer::without_first was asked for more than there is");
+        RONDO_ASSERT(count <= size_, "const_buffer::without_first was asked for too much");
         return {data_ + count, size_ - count};
     }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// How things go wrong. A failure is an exception: std::system_error where the operating system said no, a child of
-// `rondo::error` where rondo did, and what the user threw as it was thrown. Two things are deliberately no
-// std::exception, so that `catch (const std::exception&)` cannot eat them: `cancelled` and `interrupted`.
+// How things go wrong. A failure is an exception: std::system_error where the operating system said
+// no, a child of `rondo::error` where rondo did, and what the user threw as it was thrown. Two
+// things are deliberately no std::exception, so that `catch (const std::exception&)` cannot eat
+// them: `cancelled` and `interrupted`.
 //
-// Where an exception would be too dear or in the way there are values: `result<T>` is a value or an error code,
-// `outcome<T>` a value or an exception that was caught elsewhere. `outcome` is also what a task's promise keeps its
-// result in, which is why it can be empty, why emplace is a few instructions, and why outcome<void> is one pointer. A
-// std::variant would do the same in more words, with an index of its own and slower to compile.
+// Where an exception would be too dear or in the way there are values: `result<T>` is a value or an
+// error code, `outcome<T>` a value or an exception that was caught elsewhere. `outcome` is also
+// what a task's promise keeps its result in, which is why it can be empty, why emplace is a few
+// instructions, and why outcome<void> is one pointer. A std::variant would do the same in more
+// words, with an index of its own and slower to compile.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +31,9 @@
 namespace rondo {
 inline namespace v0 {
 
-/// *You* were asked to stop: thrown by the wait that a cancelled scope's task stands at, and by each later one. Let it
-/// pass, or clean up (with awaits: under `shield`) and throw it on. Not a std::exception, so that handlers of failures
-/// do not take it for one.
+/// *You* were asked to stop: thrown by the wait that a cancelled scope's task stands at, and by
+/// each later one. Let it pass, or clean up (with awaits: under `shield`) and throw it on. Not a
+/// std::exception, so that handlers of failures do not take it for one.
 /// See: asyncio.CancelledError, trio.Cancelled.
 struct RONDO_API cancelled {};
 
@@ -42,7 +44,8 @@ public:
     ~error() override;
 };
 
-/// An object was used in a state that does not allow it: a future without a result, a promise set twice.
+/// An object was used in a state that does not allow it: a future without a result, a promise set
+/// twice.
 class RONDO_API invalid_state_error : public error {
 public:
     using error::error;
@@ -103,8 +106,8 @@ public:
     ~closed_error() override;
 };
 
-/// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after 2s"), since the
-/// system's ("Connection timed out") names the wrong thing.
+/// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after
+/// 2s"), since the system's ("Connection timed out") names the wrong thing.
 class RONDO_API timeout_error : public std::system_error {
 public:
     timeout_error();
@@ -120,8 +123,9 @@ private:
     std::runtime_error text_;  // the one string of the library whose copy cannot throw
 };
 
-/// Thrown by `run(task<T>)` when SIGINT ended main and there is no value to return. As an expression it asks: in
-/// `return rondo::interrupted() ? 130 : 0;` it is true when SIGINT ended the last `rondo::run` of this process.
+/// Thrown by `run(task<T>)` when SIGINT ended main and there is no value to return. As an
+/// expression it asks: in `return rondo::interrupted() ? 130 : 0;` it is true when SIGINT ended the
+/// last `rondo::run` of this process.
 /// See: KeyboardInterrupt, which is no Exception either.
 class RONDO_API interrupted {
 public:
@@ -133,9 +137,10 @@ namespace detail {
 /// What `interrupted()` answers from now on.
 RONDO_API void set_interrupted(bool value) noexcept;
 
-/// Throws std::system_error whose text is "VERB OBJECT: MESSAGE", as in "connect 127.0.0.1:7007: Connection refused".
-/// `error` is a positive errno; an empty object leaves "VERB: MESSAGE".
-[[noreturn]] RONDO_API void throw_system_error(int error, const char* verb, std::string_view object);
+/// Throws std::system_error whose text is "VERB OBJECT: MESSAGE", as in "connect 127.0.0.1:7007:
+/// Connection refused". `error` is a positive errno; an empty object leaves "VERB: MESSAGE".
+[[noreturn]] RONDO_API void throw_system_error(int error, const char* verb,
+                                               std::string_view object);
 [[noreturn]] RONDO_API void throw_system_error(std::error_code code);
 
 [[noreturn]] RONDO_API void throw_empty_outcome();
@@ -143,7 +148,8 @@ RONDO_API void set_interrupted(bool value) noexcept;
 
 }  // namespace detail
 
-/// A value of T or a std::error_code: what `as_result` gives, for paths where a failure is too frequent to be thrown.
+/// A value of T or a std::error_code: what `as_result` gives, for paths where a failure is too
+/// frequent to be thrown.
 template <class T>
 class [[nodiscard]] result {
 public:
@@ -203,8 +209,9 @@ private:
     std::error_code error_;
 };
 
-/// A value of T, or an exception, or (before either is there) nothing. T may be a reference, move-only, or without
-/// default constructor. `value()` throws the exception as the type it was thrown as.
+/// A value of T, or an exception, or (before either is there) nothing. T may be a reference,
+/// move-only, or without default constructor. `value()` throws the exception as the type it was
+/// thrown as.
 template <class T>
 class [[nodiscard]] outcome {
     using stored =
@@ -226,7 +233,8 @@ public:
         requires(std::is_copy_constructible_v<stored>)
     {
         if (other.state_ == state::value) ::new (address()) stored(other.value_);
-        if (other.state_ == state::exception) ::new (address()) std::exception_ptr(other.exception_);
+        if (other.state_ == state::exception)
+            ::new (address()) std::exception_ptr(other.exception_);
         state_ = other.state_;
     }
     outcome(outcome&& other) noexcept(std::is_nothrow_move_constructible_v<stored>) {
@@ -273,7 +281,8 @@ public:
     std::add_lvalue_reference_t<const T> value() const& { return check(), get(); }
     T&& value() && { return check(), static_cast<T&&>(get()); }
 
-    /// Moves the value out; or moves the exception out and throws it, so that it does not live on in here.
+    /// Moves the value out; or moves the exception out and throws it, so that it does not live on
+    /// in here.
     T take() {
         if (state_ != state::value) [[unlikely]] throw_taken();
         return static_cast<T&&>(get());
@@ -328,7 +337,8 @@ private:
     state state_ = state::empty;
 };
 
-/// The same for tasks that return nothing, in the one pointer that an exception takes: 0 is empty, 1 is done.
+/// The same for tasks that return nothing, in the one pointer that an exception takes: 0 is empty,
+/// 1 is done.
 template <>
 class [[nodiscard]] outcome<void> {
 public:

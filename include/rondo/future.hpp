@@ -35,27 +35,48 @@ namespace detail {
 struct promise_core : shared_core {
     resumer* home;
     void (*destroy)(promise_core&) noexcept;
+    std::exception_ptr error;
     promise_core(resumer& h, void (*d)(promise_core&) noexcept) noexcept
         : shared_core(0), home(&h), destroy(d) {
         watchers.first = nullptr;
     }
+    RONDO_API void fail(std::exception_ptr why) noexcept;
 };
 
 template <class T>
 struct promise_state : promise_core {
-    outcome<T> result;
-    explicit promise_state(resumer& home) noexcept
-        : promise_core(home, [](promise_core& self) noexcept {
+    value_slot<T> value;
+    explicit promise_state(resumer& loop) noexcept
+        : promise_core(loop, [](promise_core& self) noexcept {
+              delete &static_cast<promise_state&>(self);
+          }) {}
+    ~promise_state() {
+        if ((marks & valued) != 0) value.destroy();
+    }
+};
+template <>
+struct promise_state<void> : promise_core {
+    explicit promise_state(resumer& loop) noexcept
+        : promise_core(loop, [](promise_core& self) noexcept {
               delete &static_cast<promise_state&>(self);
           }) {}
 };
 
+/// The value of a core that is done and valued.
 template <class T>
-outcome<T>& outcome_of(shared_core& core) noexcept {
-    if ((core.marks & shared_core::of_task) != 0)
-        return static_cast<task_promise<T>&>(static_cast<promise_base&>(core)).result;
-    return static_cast<promise_state<T>&>(static_cast<promise_core&>(core)).result;
+std::add_lvalue_reference_t<T> value_of(shared_core& core) noexcept {
+    if constexpr (!std::is_void_v<T>) {
+        if ((core.marks & shared_core::of_task) != 0)
+            return static_cast<task_promise<T>&>(static_cast<promise_base&>(core)).value.get();
+        return static_cast<promise_state<T>&>(static_cast<promise_core&>(core)).value.get();
+    }
 }
+
+/// The error it ended with, or null. Whoever asks has seen it.
+RONDO_API std::exception_ptr error_of(shared_core& core) noexcept;
+
+/// Throws what it ended with, unless that is a value: future_cancelled, or its error as the type it is.
+RONDO_API void check_valued(shared_core& core);
 
 /// The loop whose turn runs on this thread. Throws no_running_loop_error.
 RONDO_API resumer& running();
@@ -104,16 +125,13 @@ public:
     using future_wait::future_wait;
     decltype(auto) await_resume() {
         settle();
-        if ((core_->marks & shared_core::was_cancelled) != 0)
-            throw future_cancelled("awaiting a future that was cancelled");
-        core_->marks |= shared_core::seen;
-        outcome<T>& result = outcome_of<T>(*core_);
+        check_valued(*core_);
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
-            return static_cast<T>(result.value());
+            return value_of<T>(*core_);
         else if constexpr (How == how::take)
-            return T(std::move(result).value());
+            return T(std::move(value_of<T>(*core_)));
         else
-            return static_cast<const T&>(result.value());
+            return static_cast<const T&>(value_of<T>(*core_));
     }
 };
 
@@ -185,16 +203,21 @@ public:
     /// The value, without waiting.
     /// Throws: invalid_state_error while it is not done, future_cancelled, the task's own error.
     decltype(auto) result() const {
-        rondo::outcome<T>& value = settled();
+        must_be_done();
+        detail::check_valued(core());
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
-            return static_cast<T>(value.value());
+            return detail::value_of<T>(core());
         else
-            return static_cast<const T&>(value.value());
+            return static_cast<const T&>(detail::value_of<T>(core()));
     }
 
     /// The error it ended with; null for a value.
     /// Throws: invalid_state_error while it is not done, future_cancelled.
-    std::exception_ptr exception() const { return settled().exception(); }
+    std::exception_ptr exception() const {
+        must_be_done();
+        if (cancelled()) detail::check_valued(core());
+        return detail::error_of(core());
+    }
 
     /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already.
     /// Throws: nothing of what `fn` throws: that goes to the loop's exception handler.
@@ -214,11 +237,8 @@ public:
     }
 
 private:
-    rondo::outcome<T>& settled() const {
+    void must_be_done() const {
         if (!done()) detail::throw_not_done();
-        if (cancelled()) throw future_cancelled("the future was cancelled");
-        core().marks |= detail::shared_core::seen;
-        return detail::outcome_of<T>(core());
     }
 };
 
@@ -253,7 +273,8 @@ public:
     template <class... Args>
     void set_value(Args&&... args) {
         must_be_open();
-        state().result.emplace(std::forward<Args>(args)...);
+        if constexpr (!std::is_void_v<T>) state().value.emplace(T(std::forward<Args>(args)...));
+        state().marks |= detail::shared_core::valued;
         state().settle();
     }
     void set_exception(std::exception_ptr error) {
@@ -274,8 +295,7 @@ private:
         if (done()) throw invalid_state_error("the promise was given before, or cancelled");
     }
     void settle_with(std::exception_ptr error) noexcept {
-        state().marks |= detail::marks_of(error);
-        state().result.set_exception(std::move(error));
+        state().fail(std::move(error));
         state().settle();
     }
 
@@ -303,8 +323,9 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
 /// Moves the value out of a future that is done, or throws what it ended with.
 template <class T>
 T take_result(future<T> f) {
-    f.result();
-    return std::move(outcome_of<T>(future_core(f))).value();
+    shared_core& core = future_core(f);
+    check_valued(core);
+    return static_cast<T&&>(value_of<T>(core));
 }
 
 }  // namespace detail

@@ -27,6 +27,14 @@ class kernel;
 class loop_core;
 class inbox;
 struct scheduled_call;
+
+/// A post whose place was made beforehand, in an object of the poster's own: posting it neither allocates nor fails. It
+/// is in the inbox at most once at a time, and lives until it was run.
+struct standing_post {
+    void (*run)(void*) noexcept;
+    void* word;
+    standing_post* next = nullptr;
+};
 }  // namespace detail
 
 /// How a loop is made.
@@ -106,6 +114,7 @@ public:
     void post(void (*run)(void*), void (*drop)(void*), void* word) const;
     /// The same without an exception: false where the loop has ended.
     bool try_post(void (*run)(void*), void* word) const noexcept;
+    bool try_post(detail::standing_post& post) const noexcept;
 
     explicit remote(std::shared_ptr<detail::inbox> inbox) noexcept : inbox_(std::move(inbox)) {}
 
@@ -205,6 +214,10 @@ public:
 
     /// `hook` is called when the loop ends, after its tasks; the last one added first. Executors join their threads so.
     void at_shutdown(detail::function<void()> hook);
+
+    /// For those who extend the loop: an object of theirs that lives as long as it does, found by `key`, the address of
+    /// something of theirs; empty at first. It goes after the shutdown hooks. The reference is good until the next call.
+    std::shared_ptr<void>& extension(const void* key);
 
     detail::loop_core& core() const noexcept { return *core_; }
 

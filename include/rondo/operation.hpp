@@ -49,7 +49,7 @@ inline std::uint64_t address_of(const void* p) noexcept {
 /// An operation that waits, in the awaiting frame.
 struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done };
-    enum : std::uint32_t { refused = 1, cancel_unsent = 2, polling = 4 };  // leaf_wait::state
+    enum : std::uint32_t { refused = 1, cancel_unsent = 2, polling = 4, holds_record = 8 };  // leaf_wait::state
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
@@ -65,11 +65,20 @@ struct RONDO_API operation_state : leaf_wait {
 
     operation_state(const wait_kind& k, descriptor_record* d, const request& r) noexcept
         : leaf_wait(k), ask(r), on(d) {}
+    ~operation_state();
 
     bool in_kernel() const noexcept {
         return stage == phase::in_flight || stage == phase::cancelling;
     }
 };
+
+/// An operation that ended on a closed descriptor keeps its record, whose name its error may want to tell.
+RONDO_API void let_go_of_record(operation_state& operation) noexcept;
+
+inline operation_state::~operation_state() {
+    if ((state & holds_record) != 0) [[unlikely]]
+        let_go_of_record(*this);
+}
 
 /// Makes an entry of it, or queues it behind those that found no slot. On the running loop.
 RONDO_API void begin(operation_state& operation) noexcept;

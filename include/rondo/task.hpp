@@ -12,6 +12,8 @@
 
 #include <coroutine>
 #include <exception>
+#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -43,20 +45,18 @@ struct task_record : ready_item, scope {
     bool asked() const noexcept { return innermost->is_reached(); }
 };
 
-inline void forget_name(task_record& record) noexcept {
-    if (record.name != nullptr) [[unlikely]]
-        ::operator delete(record.name);
-}
-
 /// The head of every task frame.
 struct promise_base : shared_core {
     union {
         task_record record;  // of a root
     };
 
+    std::exception_ptr error;  // the value is typed, the error is not
+
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
-        if ((marks & root) != 0) forget_name(record);
+        if ((marks & root) != 0 && ((marks & failed) != 0 || record.name != nullptr)) [[unlikely]]
+            end_root();
     }
     promise_base(const promise_base&) = delete;
     promise_base& operator=(const promise_base&) = delete;
@@ -76,6 +76,11 @@ struct promise_base : shared_core {
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
         frame_free(frame, size);
     }
+
+    void unhandled_exception() noexcept { fail(std::current_exception()); }
+    RONDO_API void fail(std::exception_ptr why) noexcept;
+    RONDO_API void end_root() noexcept;  // forgets its name; reports an error that nobody has seen
+    [[noreturn]] RONDO_API void throw_error();
 
     std::suspend_always initial_suspend() noexcept { return {}; }
 
@@ -124,19 +129,13 @@ void promise_base::final_awaiter::await_suspend(std::coroutine_handle<Promise> s
         here.next = promise.awaiter->caller;
 }
 
-/// Tells the exception handler of the task's loop about an error that nobody has seen.
-RONDO_API void report_unseen(task_record& record, std::exception_ptr error) noexcept;
-
-/// Marks for an outcome that is `error`: failed, and was_cancelled for a cancellation.
-RONDO_API std::uint32_t marks_of(const std::exception_ptr& error) noexcept;
-
 template <class T>
 struct task_promise;
 
 template <class T>
 struct task_awaiter : task_awaiter_base {
     using task_awaiter_base::task_awaiter_base;
-    T await_resume() { return static_cast<task_promise<T>*>(child)->result.take(); }
+    T await_resume() { return static_cast<task_promise<T>*>(child)->take(); }
 };
 
 // -- what may stand behind co_await in a task -----------------------------------------------------------------------
@@ -179,39 +178,69 @@ struct awaiting_promise : promise_base {
     }
 };
 
+/// Room for a value; shared_core::valued says whether it is there.
 template <class T>
-struct task_promise_base : awaiting_promise {
-    outcome<T> result;
+union value_slot {
+    using stored = std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_const_t<T>>;
 
-    ~task_promise_base() {
-        if ((marks & (failed | seen | was_cancelled | root)) == (failed | root)) [[unlikely]]
-            report_unseen(record, result.exception());
+    value_slot() noexcept {}
+    ~value_slot() {}
+
+    template <class U>
+    void emplace(U&& from) {
+        if constexpr (std::is_reference_v<T>)
+            held = refer(std::forward<U>(from));
+        else
+            ::new (static_cast<void*>(std::addressof(held))) stored(std::forward<U>(from));
     }
-    void unhandled_exception() noexcept {
-        std::exception_ptr error = std::current_exception();
-        marks |= marks_of(error);
-        result.set_exception(std::move(error));
+    std::add_lvalue_reference_t<T> get() noexcept {
+        if constexpr (std::is_reference_v<T>)
+            return *held;
+        else
+            return held;
     }
+    void destroy() noexcept { std::destroy_at(std::addressof(held)); }
+
+    stored held;
+
+private:
+    static std::remove_reference_t<T>* refer(T&& object) noexcept { return std::addressof(object); }
 };
 
 template <class T>
-struct task_promise : task_promise_base<T> {
-    static_assert(std::is_void_v<T> || std::is_reference_v<T> || alignof(outcome<T>) <= 16,
+struct task_promise : awaiting_promise {
+    static_assert(std::is_reference_v<T> || alignof(T) <= 16,
                   "a task's result may be aligned to 16 bytes at most: return a std::unique_ptr to it");
+    value_slot<T> value;
+
+    ~task_promise() {
+        if constexpr (!std::is_trivially_destructible_v<typename value_slot<T>::stored>)
+            if ((marks & valued) != 0) value.destroy();
+    }
 
     task<T> get_return_object() noexcept { return task<T>(this); }
 
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
-    void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
-        this->result.emplace(std::forward<U>(value));
+    void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
+        value.emplace(std::forward<U>(result));
+        marks |= valued;
+    }
+    T take() {
+        if ((marks & valued) == 0) [[unlikely]]
+            throw_error();
+        return static_cast<T&&>(value.get());
     }
 };
 
 template <>
-struct task_promise<void> : task_promise_base<void> {
+struct task_promise<void> : awaiting_promise {
     inline task<void> get_return_object() noexcept;
-    void return_void() noexcept { result.emplace(); }
+    void return_void() noexcept { marks |= valued; }
+    void take() {
+        if ((marks & valued) == 0) [[unlikely]]
+            throw_error();
+    }
 };
 
 }  // namespace detail

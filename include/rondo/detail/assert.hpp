@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Assertions that stay on in release builds: a bug in the program (or in rondo) ends it at once, with a sentence that
-// says what was done wrong. <cassert> is not used, since NDEBUG would silence it and its text is an expression.
+// Assertions that stay on in release builds: a bug in the program (or in rondo) ends it at once,
+// with a sentence that says what was done wrong. <cassert> is not used, since NDEBUG would silence
+// it and its text is an expression.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -16,6 +17,7 @@ namespace detail {
 }  // namespace v0
 }  // namespace rondo
 
-/// Aborts with `sentence` unless `condition` holds. Evaluated in every build, so keep the condition cheap.
+/// Aborts with `sentence` unless `condition` holds. Evaluated in every build, so keep the condition
+/// cheap.
 #define RONDO_ASSERT(condition, sentence) \
     (__builtin_expect(static_cast<bool>(condition), 1) ? void() : ::rondo::detail::fail(sentence))

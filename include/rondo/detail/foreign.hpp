@@ -79,8 +79,14 @@ private:
             if (other == handle)
                 go_on(frame);
             else
-                here.next = other;
+                run_next(other);
         }
+    }
+
+    // It is no part of the task, which is suspended: it must run now, and not when the task's turn comes again.
+    static void run_next(std::coroutine_handle<> other) noexcept {
+        here.next = other;
+        here.patience = resumer::patience;
     }
 
     void go_on(std::coroutine_handle<> frame) noexcept {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Where coroutine frames come from. A frame lives from one await to the next thousand times over, so its allocation is
-// the one cost that every await pays: 25 ns with malloc, 2 here. The thread's pool has, for each size in steps of 16
-// bytes up to 1 KiB, a current slab: 2 MiB of frames of one size, aligned to 2 MiB, so that a frame's address leads to
-// its slab. Allocating takes the head of the slab's free list, freeing puts it back; both are inline and touch nothing
-// but the slab's first line and the frame. Everything rarer (a list run dry, a slab gone empty or full, a frame freed
-// by another thread, large ones) is in the library.
+// Where coroutine frames come from. A frame lives from one await to the next thousand times over,
+// so its allocation is the one cost that every await pays: 25 ns with malloc, 2 here. The thread's
+// pool has, for each size in steps of 16 bytes up to 1 KiB, a current slab: 2 MiB of frames of one
+// size, aligned to 2 MiB, so that a frame's address leads to its slab. Allocating takes the head of
+// the slab's free list, freeing puts it back; both are inline and touch nothing but the slab's
+// first line and the frame. Everything rarer (a list run dry, a slab gone empty or full, a frame
+// freed by another thread, large ones) is in the library.
 //
-// The idea is mimalloc's (Leijen et al., 2019), cut down to one size of slab and to blocks of at most 1 KiB. A plain
-// list per size, as most coroutine libraries have it, is as fast and never returns memory.
+// The idea is mimalloc's (Leijen et al., 2019), cut down to one size of slab and to blocks of at
+// most 1 KiB. A plain list per size, as most coroutine libraries have it, is as fast and never
+// returns memory.
 //
-// Under a sanitizer every frame comes from malloc, or it would not see what is freed. The library finds out at run time
-// and leaves `frame_pool::limit` at 0, which sends every call the long way: no macro here, one layout in every build.
+// Under a sanitizer every frame comes from malloc, or it would not see what is freed. The library
+// finds out at run time and leaves `frame_pool::limit` at 0, which sends every call the long way:
+// no macro here, one layout in every build.
 #pragma once
 
 #include <cstddef>
@@ -32,10 +35,11 @@ inline constexpr std::size_t frame_size_step = 16;
 struct frame_slab {
     frame_pool* owner = nullptr;  // whose thread may free into it directly; null: the long way
     void* free = nullptr;         // freed frames, each pointing to the next
-    std::size_t used = 0;         // frames handed out, plus one where the pool must not hear of it going empty
+    std::size_t used = 0;         // frames handed out; one more where nobody is to hear of 0
 };
 
-/// One thread's frames. Zero until the thread's first frame, so it costs a thread that has none nothing.
+/// One thread's frames. Zero until the thread's first frame, so it costs a thread that has none
+/// nothing.
 struct frame_pool {
     std::size_t limit;  // the largest size that `current` serves
     frame_slab* current[frame_size_max / frame_size_step];
@@ -58,7 +62,7 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// Memory for a frame, aligned to 16. Throws std::bad_alloc.
 [[gnu::always_inline]] inline void* frame_allocate(std::size_t size) {
     frame_pool& pool = this_thread_frames;
-    if (size - 1 < pool.limit) [[likely]] {
+    if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
         frame_slab& slab = *pool.current[(size - 1) / frame_size_step];
         if (void* frame = slab.free) [[likely]] {
             slab.free = *static_cast<void**>(frame);
@@ -72,7 +76,7 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// Gives back what frame_allocate(size) gave, on whichever thread.
 [[gnu::always_inline]] inline void frame_free(void* frame, std::size_t size) noexcept {
     frame_pool& pool = this_thread_frames;
-    if (size - 1 < pool.limit) [[likely]] {
+    if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
         auto& slab = *reinterpret_cast<frame_slab*>(reinterpret_cast<std::uintptr_t>(frame) &
                                                     ~(frame_slab_size - 1));
         // Relaxed, since the owner may be changing it: only its own thread ever finds itself there.
@@ -86,12 +90,14 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
     frame_free_slowly(frame, size);
 }
 
-/// How many frames of this thread are alive: made here and not yet freed, on whichever thread. Approximate for those
-/// from malloc (larger than 1 KiB; all of them under a sanitizer): they count where they are made and where they are
-/// freed, so a frame that moved from one thread to another stays counted on the first.
+/// How many frames of this thread are alive: made here and not yet freed, on whichever thread.
+/// Approximate for those from malloc (larger than 1 KiB; all of them under a sanitizer): they count
+/// where they are made and where they are freed, so a frame that moved from one thread to another
+/// stays counted on the first.
 RONDO_API std::size_t live_frames() noexcept;
 
-/// Gives this thread's empty slabs back to the system, those too that are kept for re-use. For a loop that ends.
+/// Gives this thread's empty slabs back to the system, those too that are kept for re-use. For a
+/// loop that ends.
 RONDO_API void release_unused_frames() noexcept;
 
 }  // namespace detail

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A callable that is kept: std::move_only_function, which libstdc++ 12 does not have. Up to three pointers are held in
-// place, more on the heap; moving never throws, so that it can sit in queues that must not fail. Not std::function:
-// that one copies, so it refuses what owns something, and <functional> is dear to parse.
+// A callable that is kept: std::move_only_function, which libstdc++ 12 does not have. Up to three
+// pointers are held in place, more on the heap; moving never throws, so that it can sit in queues
+// that must not fail. Not std::function: that one copies, so it refuses what owns something, and
+// <functional> is dear to parse.
 #pragma once
 
 #include <cstddef>

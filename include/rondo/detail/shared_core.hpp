@@ -71,8 +71,8 @@ struct shared_core {
         done = 1 << 3,          ///< the outcome is there
         failed = 1 << 4,        ///< the outcome is an error ...
         seen = 1 << 5,          ///< ... that somebody has seen
-        was_cancelled = 1 << 6, ///< the outcome is a cancellation
-        daemon = 1 << 7,        ///< ends with the loop without being waited for or reported
+        valued = 1 << 6,        ///< the outcome is a value
+        was_cancelled = 1 << 7, ///< the outcome is a cancellation
     };
 
     union {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// Tasks that may not outlive a scope: what gather, map_concurrent, race and task groups are made of.
+//
+// The children hang below this scope, so that whatever cancels the parent reaches them. All of them are watched by one
+// node, which each child's own list holds as its only one; so starting a child costs nothing beyond its frame. The
+// first error cancels the others; failed children are kept in a list that runs through their own records, in the order
+// in which they failed, so that keeping them cannot fail either.
+//
+// The wait for the end cannot be left: a request reaches the children by the tree, and they end.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include <rondo/future.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+class children;
+
+/// Waits until fewer than `limit` children run.
+class RONDO_API children_awaiter : leaf_wait {
+public:
+    children_awaiter(children& group, std::size_t limit) noexcept;
+    bool await_ready() const noexcept;
+    void await_suspend(std::coroutine_handle<> frame,
+                       location at = location::current()) noexcept;
+    void await_resume() const noexcept {}
+
+private:
+    friend class children;
+    children* group_;
+    std::size_t limit_;
+};
+
+class RONDO_API children : inner_scope {
+public:
+    enum class on_error { cancel_others, go_on };
+
+    explicit children(const char* what, on_error policy = on_error::cancel_others) noexcept;
+    ~children();
+
+    /// Starts `t` below this scope; it first runs when its turn comes, in this order.
+    template <class T>
+    future<T> start(task<T> t, location where = location::current()) {
+        promise_base& frame = t.peek();
+        launch_child(frame, where);
+        return future<T>(t.release());
+    }
+
+    std::size_t running() const noexcept { return running_; }
+    /// Has a child failed, or was the scope cancelled? Then it is no use to start more.
+    bool over() const noexcept { return first_failed_ != nullptr || is_reached(); }
+
+    /// Did a child, or the parent, end without a value?
+    bool incomplete() const noexcept { return incomplete_; }
+
+    void cancel() noexcept { detail::cancel(*this); }
+    /// The parent's body was left by `cancelled`: there is no use for the children either.
+    void stopped() noexcept {
+        incomplete_ = true;
+        cancel();
+    }
+    /// An error of the parent's own: the children are not needed any more. The first one counts.
+    void fail(std::exception_ptr error) noexcept;
+
+    /// `co_await group.fewer_than(n)`
+    struct waiting : only_in_tasks {
+        children* group;
+        std::size_t limit;
+        waiting(children& g, std::size_t n) noexcept : group(&g), limit(n) {}
+        children_awaiter rondo_awaiter() const noexcept { return {*group, limit}; }
+    };
+    waiting fewer_than(std::size_t limit) noexcept { return {*this, limit}; }
+    waiting ended() noexcept { return {*this, 1}; }
+
+    /// After the end: throws the first error, as the type it is; the further ones go to the exception handler.
+    /// Throws: also `cancelled`, where the children ended because they were asked to, and their parent was too.
+    void rethrow();
+    /// As rethrow, but for a scope that may have been cancelled from inside: that is a normal end.
+    void rethrow_but_own_cancel();
+    std::vector<std::exception_ptr> errors() const;
+
+private:
+    friend class children_awaiter;
+    struct node : wait_node {
+        children* group;
+    };
+    void launch_child(promise_base& frame, location where);
+    void child_ended(shared_core& core) noexcept;
+    void add_failed(promise_base& frame) noexcept;
+    void report_further(std::exception_ptr first) noexcept;
+
+    node watcher_;
+    const char* what_;
+    std::size_t running_ = 0;
+    children_awaiter* waiter_ = nullptr;
+    std::exception_ptr own_error_;        // of the parent, where that came first
+    task_record* first_failed_ = nullptr;  // linked by next_ready, which nobody needs any more
+    task_record* last_failed_ = nullptr;
+    bool incomplete_ = false;
+    bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
+    on_error policy_;
+};
+
+/// Tasks are started as they are, everything else is awaited by a task.
+template <class T>
+task<T> to_task(task<T> t) noexcept {
+    return t;
+}
+template <class A>
+task<awaited<A>> to_task(A awaitable) {
+    return as_task(std::move(awaitable));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

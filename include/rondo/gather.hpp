@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Many at once, structured: what is started here has ended when the verb returns or throws, so children may borrow from
+// the caller's frame. On the first error the others are cancelled and awaited, then that error is thrown as the type it
+// is; further ones go to the loop's exception handler. asyncio leaves the siblings running instead; that is the
+// complaint that its users have made for ten years.
+#pragma once
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <rondo/detail/children.hpp>
+#include <rondo/error.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+template <class R>
+concept iterable = requires(R& range) {
+    range.begin() != range.end();
+    *range.begin();
+};
+
+/// Something that is awaited: a task, a future, an operation.
+template <class A>
+concept awaitable = is_task<std::remove_cvref_t<A>>::value || native_awaitable<A>;
+
+template <class R>
+using element = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
+
+template <class A>
+using started = future<awaited_t<A>>;
+
+/// The value of a child that has one, moved out; void as std::monostate.
+template <class T>
+or_monostate<T> moved(future<T>& f) {
+    if constexpr (std::is_void_v<T>)
+        return {};
+    else
+        return static_cast<T&&>(value_of<T>(future_core(f)));
+}
+
+template <class... A>
+inline constexpr bool all_void = (std::is_void_v<awaited_t<A>> && ...);
+
+template <class... A>
+using tuple_of = std::tuple<or_monostate<awaited_t<A>>...>;
+
+}  // namespace detail
+
+/// Runs every awaitable at once and gives their values in order: a tuple, `std::monostate` for void; nothing where all
+/// are void. They start in argument order.
+/// Throws: the first error, after the others were cancelled and have ended.
+/// Cancel: cancels all and awaits their end; where all gave a value nevertheless, that is the value.
+/// See:    asyncio.gather, which leaves the others running on an error.
+template <detail::awaitable... A>
+auto gather(A... awaitables)
+    -> task<std::conditional_t<detail::all_void<A...>, void, detail::tuple_of<A...>>> {
+    detail::children group("gather");
+    std::tuple<detail::started<A>...> running;
+    try {
+        running = std::tuple<detail::started<A>...>{
+            group.start(detail::to_task(std::move(awaitables)))...};
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
+    co_await group.ended();
+    if (group.incomplete()) group.rethrow();
+    if constexpr (!detail::all_void<A...>)
+        co_return std::apply(
+            [](auto&... f) { return detail::tuple_of<A...>(detail::moved(f)...); }, running);
+}
+
+/// The same for a range of awaitables of one type: a vector of their values, nothing for void.
+template <detail::iterable R>
+    requires detail::awaitable<detail::element<R>>
+auto gather(R awaitables)
+    -> task<std::conditional_t<detail::all_void<detail::element<R>>, void,
+                               std::vector<detail::or_monostate<detail::awaited_t<detail::element<R>>>>>> {
+    using value = detail::awaited_t<detail::element<R>>;
+    detail::children group("gather");
+    std::vector<future<value>> running;
+    try {
+        for (auto&& awaitable : awaitables)
+            running.push_back(group.start(detail::to_task(std::move(awaitable))));
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
+    co_await group.ended();
+    if (group.incomplete()) group.rethrow();
+    if constexpr (!std::is_void_v<value>) {
+        std::vector<value> values;
+        values.reserve(running.size());
+        for (auto& f : running) values.push_back(detail::moved(f));
+        co_return values;
+    }
+}
+
+/// Calls `fn(element)`, which must give a task, for each element of `range`, with at most `limit` of the tasks running
+/// at the same time; gives a vector of their values in the order of the range, nothing for void. The range and fn are
+/// kept until the end, so fn may take its element by reference and may capture.
+/// Throws: the first error, after the others were cancelled and have ended; elements not yet begun are left out.
+/// Cancel: cancels all and awaits their end.
+/// See:    asyncio with a semaphore around each of gather's coroutines.
+template <detail::iterable R, class F>
+auto map_concurrent(std::size_t limit, R range, F fn)
+    -> task<std::conditional_t<
+        std::is_void_v<detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>>, void,
+        std::vector<detail::or_monostate<
+            detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>>>>> {
+    using value = detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>;
+    RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
+    detail::children group("map_concurrent");
+    std::vector<future<value>> results;
+    std::size_t begun = 0;
+    auto next = range.begin();
+    while (next != range.end() && !group.over()) {
+        try {
+            auto running = group.start(fn(*next));
+            ++next;
+            ++begun;
+            if constexpr (!std::is_void_v<value>) results.push_back(std::move(running));
+        } catch (...) {
+            group.fail(std::current_exception());
+        }
+        co_await group.fewer_than(limit);
+    }
+    co_await group.ended();
+    if (next != range.end() || group.incomplete()) group.rethrow();
+    if constexpr (!std::is_void_v<value>) {
+        std::vector<value> values;
+        values.reserve(begun);
+        for (auto& f : results) values.push_back(detail::moved(f));
+        co_return values;
+    }
+}
+
+}  // namespace v0
+}  // namespace rondo

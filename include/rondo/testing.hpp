@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Tests of programs that use rondo: a test body is a coroutine, and it runs on a simulated kernel, on virtual time, out
+// of a seed. A whole network takes microseconds, ten hours of timers take none, and a failure comes back with its seed.
+//
+//     rondo::testing::simulate([]() -> rondo::task<> {
+//         co_await rondo::sleep(10h);
+//     });
+//
+// Whoever ends a run is asked what is left of it: frames, operations, timers, tasks, descriptors, threads, children that
+// nobody has waited for. What remains is a failure, as is an error that nobody has seen. A run that takes too much real
+// time says which tasks wait where, and aborts.
+//
+// No test framework is needed here, and none is known: everything that goes wrong is an exception. The project's own
+// tests bind it to Catch2 in tests/rondo_test.hpp, a page that can be copied.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+class simulator;
+}
+
+namespace testing {
+
+/// Something outlived its test, or an error of it was never looked at. what() has a line for each.
+class RONDO_API leak_error : public error {
+public:
+    using error::error;
+    ~leak_error() override;
+};
+
+/// What befalls one operation of a simulated kernel.
+enum class fault : std::uint8_t {
+    none,
+    cancel,          ///< ends with ECANCELED, nothing was done
+    eio,             ///< fails with EIO, nothing was done
+    connreset,       ///< fails with ECONNRESET
+    nobufs,          ///< fails with ENOBUFS
+    intr,            ///< fails with EINTR
+    short_transfer,  ///< moves one byte
+    delay,           ///< begins an hour later
+};
+
+/// How a simulated run is made.
+struct sim_options {
+    std::uint64_t seed = 1;           ///< latencies, short transfers and the order of completions come from it
+    fault what = fault::none;         ///< befalls ...
+    std::uint64_t at_operation = 0;   ///< ... the operation of this number (see world::operations)
+    duration limit = std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
+    loop_options loop{.timer_slack = duration(0)};
+};
+static_assert(std::is_trivially_destructible_v<sim_options>);
+
+/// How a run on the real ring is made.
+struct ring_options {
+    duration limit = std::chrono::seconds(5);
+    loop_options loop{};
+};
+static_assert(std::is_trivially_destructible_v<ring_options>);
+
+/// The seeds that a test should run with: 1 to `count`, RONDO_SEEDS times as many, or RONDO_SEED alone where that is
+/// set in the environment.
+RONDO_API std::vector<std::uint64_t> seeds(unsigned count = 5);
+
+/// From now on each new ring does without what Linux "6.1" or "5.19" did not have; "" undoes it.
+/// Throws: std::invalid_argument for any other version.
+RONDO_API void pretend_kernel(std::string_view version);
+/// The same with what RONDO_PRETEND says, if it says anything.
+RONDO_API void pretend_kernel_from_environment();
+
+/// What there was when it was made, so that one can ask later what has been added.
+/// Thread: the one that it was made on.
+class RONDO_API leak_probe {
+public:
+    leak_probe();
+    /// A line for each thing that is there and was not then; empty where nothing is. Threads that are about to end get
+    /// a moment to do so.
+    std::string leaks() const;
+    /// So many of the frames that were there will be gone.
+    void expect_fewer_frames(std::size_t count) noexcept { frames_ -= count; }
+
+private:
+    std::size_t frames_;
+    std::vector<int> descriptors_;
+    std::size_t threads_;
+};
+
+/// A loop of its own on a kernel of its own, watched: the inside of `simulate` and `on_ring`, for tests that want to
+/// look at it from outside.
+/// Thread: one.
+class RONDO_API world {
+public:
+    explicit world(const sim_options& options);
+    /// Throws: uring_unavailable.
+    explicit world(const ring_options& options);
+    ~world();
+    world(const world&) = delete;
+    world& operator=(const world&) = delete;
+
+    rondo::loop& loop() noexcept;
+
+    /// Runs `main` to its end; other tasks stay.
+    template <class T>
+    T run(task<T> main) {
+        return loop().run_until_complete(std::move(main));
+    }
+
+    /// Ends the loop and destroys it.
+    /// Throws: leak_error where something is left.
+    void end();
+
+    /// So many of the frames that were there before belong to the run.
+    void expect_fewer_frames(std::size_t count) noexcept;
+
+    // -- where the kernel is a simulated one ------------------------------------------------------------------------
+    void put_file(std::string_view path, std::string_view bytes);
+    std::optional<std::string> get_file(std::string_view path) const;
+    /// Operations so far: what sim_options::at_operation counts.
+    std::uint64_t operations() const noexcept;
+    /// Equal for runs in which everything happened equally.
+    std::uint64_t trace() const noexcept;
+
+private:
+    struct watched;
+    std::unique_ptr<watched> watched_;
+};
+
+namespace detail {
+
+template <class T>
+T run_and_end(world& w, task<T> main) {
+    if constexpr (std::is_void_v<T>) {
+        w.run(std::move(main));
+        w.end();
+    } else {
+        T value = w.run(std::move(main));
+        w.end();
+        return static_cast<T&&>(value);
+    }
+}
+
+template <class Options, class F>
+auto run_in(const Options& options, F& fn) {
+    world w(options);
+    return run_and_end(w, fn());
+}
+
+template <class F>
+concept gives_task = std::is_invocable_v<F&> && rondo::detail::is_task<std::invoke_result_t<F&>>::value;
+
+}  // namespace detail
+
+/// Runs a task, or what a callable gives, on a simulated kernel, and returns its value.
+/// Throws: what it throws; deadlock_error where nothing can ever happen again; leak_error.
+template <class T>
+T simulate(task<T> main, const sim_options& options = {}) {
+    world w(options);
+    w.expect_fewer_frames(1);
+    return detail::run_and_end(w, std::move(main));
+}
+template <detail::gives_task F>
+auto simulate(F fn, const sim_options& options = {}) {
+    return detail::run_in(options, fn);
+}
+
+/// The same on the real ring and in real time.
+/// Throws: also uring_unavailable.
+template <class T>
+T on_ring(task<T> main, const ring_options& options = {}) {
+    world w(options);
+    w.expect_fewer_frames(1);
+    return detail::run_and_end(w, std::move(main));
+}
+template <detail::gives_task F>
+auto on_ring(F fn, const ring_options& options = {}) {
+    return detail::run_in(options, fn);
+}
+
+/// Does the running loop run on a simulated kernel?
+RONDO_API bool simulated() noexcept;
+
+}  // namespace testing
+}  // namespace v0
+}  // namespace rondo

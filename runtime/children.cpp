@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// The end of children: counting, cancelling the others, telling errors apart.
+#include <rondo/detail/children.hpp>
+
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+void reached_by_the_tree(leaf_wait&) noexcept {}
+
+constexpr wait_kind children_kind{"the end of its children", reached_by_the_tree, nullptr};
+
+}  // namespace
+
+children::children(const char* what, on_error policy) noexcept : what_(what), policy_(policy) {
+    watcher_.group = this;
+    watcher_.previous = watcher_.next = &watcher_;
+    watcher_.wake = [](wait_node& self, shared_core* core) noexcept {
+        self.previous = self.next = &self;  // the next child's list holds it too
+        static_cast<node&>(self).group->child_ended(*core);
+    };
+}
+
+children::~children() {
+    while (first_failed_ != nullptr) {
+        task_record& record = *first_failed_;
+        first_failed_ = static_cast<task_record*>(record.next_ready);
+        release(promise_base::of(record));
+    }
+}
+
+void children::launch_child(promise_base& frame, location where) {
+    launch_options how;
+    how.under = this;
+    how.where = where;
+    launch(frame, *owner().home, how);
+    frame.watchers.first = &watcher_;
+    ++running_;
+}
+
+void children::child_ended(shared_core& core) noexcept {
+    --running_;
+    if ((core.marks & shared_core::valued) == 0) [[unlikely]] {
+        incomplete_ = true;
+        const bool asked_to = (core.marks & shared_core::was_cancelled) != 0;
+        if (!asked_to)
+            add_failed(static_cast<promise_base&>(core));
+        else if (!is_reached())
+            unasked_ = true;
+        if (policy_ == on_error::cancel_others && !(asked_to && is_reached())) cancel();
+    }
+    if (waiter_ != nullptr && running_ < waiter_->limit_)
+        wake(*std::exchange(waiter_, nullptr));
+}
+
+void children::add_failed(promise_base& frame) noexcept {
+    ++frame.holders;
+    task_record& record = frame.record;
+    record.next_ready = nullptr;
+    if (first_failed_ == nullptr)
+        first_failed_ = &record;
+    else
+        last_failed_->next_ready = &record;
+    last_failed_ = &record;
+}
+
+void children::fail(std::exception_ptr error) noexcept {
+    incomplete_ = true;
+    if (first_failed_ == nullptr && !own_error_) own_error_ = std::move(error);
+    cancel();
+}
+
+std::vector<std::exception_ptr> children::errors() const {
+    std::vector<std::exception_ptr> all;
+    if (own_error_) all.push_back(own_error_);
+    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
+        all.push_back(promise_base::of(*r).error);
+    return all;
+}
+
+void children::report_further(std::exception_ptr first) noexcept {
+    std::string text = std::string("a further error in ") + what_ + ", where the first one was: ";
+    try {
+        std::rethrow_exception(std::move(first));
+    } catch (const std::exception& e) {
+        text += e.what();
+    } catch (...) {
+        text += "an exception of another kind";
+    }
+    task_record* r = first_failed_;
+    if (!own_error_) r = static_cast<task_record*>(r->next_ready);
+    for (; r != nullptr; r = static_cast<task_record*>(r->next_ready))
+        running_loop().call_exception_handler({text, error_of(promise_base::of(*r))});
+}
+
+void children::rethrow() {
+    if (first_failed_ == nullptr && !own_error_) {
+        if (unasked_ && !parent->is_reached())
+            throw future_cancelled("a child task was cancelled by itself");
+        throw rondo::cancelled();
+    }
+    const std::exception_ptr first =
+        own_error_ ? own_error_ : error_of(promise_base::of(*first_failed_));
+    report_further(first);
+    std::rethrow_exception(first);
+}
+
+void children::rethrow_but_own_cancel() {
+    if (first_failed_ != nullptr || own_error_ || (incomplete_ && parent->is_reached())) rethrow();
+}
+
+children_awaiter::children_awaiter(children& group, std::size_t limit) noexcept
+    : leaf_wait(children_kind), group_(&group), limit_(limit) {}
+
+bool children_awaiter::await_ready() const noexcept { return group_->running_ < limit_; }
+
+void children_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    group_->waiter_ = this;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

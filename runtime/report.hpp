@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What a task's frame tells its loop when it goes.
+#pragma once
+
+#include <exception>
+
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// Tells the exception handler of the task's loop about an error that nobody has seen (leave.cpp).
+void report_unseen(task_record& record, std::exception_ptr error) noexcept;
+
+/// Is it the exception `cancelled`?
+bool is_cancellation(const std::exception_ptr& error) noexcept;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
