@@ -33,15 +33,6 @@ children::~children() {
     }
 }
 
-void children::launch_child(promise_base& frame, location where) {
-    launch_options how;
-    how.under = this;
-    how.where = where;
-    launch(frame, *owner().home, how);
-    frame.watchers.first = &watcher_;
-    ++running_;
-}
-
 void children::child_ended(shared_core& core) noexcept {
     --running_;
     if ((core.marks & shared_core::valued) == 0) [[unlikely]] {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Descriptors: counted operations, and a number that is closed by whoever is last.
+#include <rondo/detail/descriptor.hpp>
+
+#include <cerrno>
+
 #include "descriptor_record.hpp"
 
 #include "loop_core.hpp"
@@ -34,7 +38,12 @@ void descriptor_record::remove(operation_state& operation) noexcept {
         operations = operation.next;
     if (operation.next != nullptr) operation.next->previous = operation.previous;
     --count;
-    if (closed && count == 0) give_back();
+    if (!closed) return;
+    if ((operation.state & operation_state::holds_record) == 0) {
+        operation.state |= operation_state::holds_record;
+        ++holders;
+    }
+    if (count == 0) give_back();
 }
 
 void descriptor_record::close() noexcept {
@@ -111,6 +120,55 @@ void closing_awaiter::await_resume() {
     if (record_ != nullptr && record_->close_error > 0)
         throw_system_error(record_->close_error, "close", record_->name);
 }
+
+// -- calls that are no entries ----------------------------------------------------------------------------------------
+
+namespace {
+/// `f(system, number)` for an open descriptor, -EBADF for a closed one.
+template <class F>
+int on_open(const descriptor& d, F f) {
+    return d.is_open() ? f(*d.record()->os, d.record()->number) : -EBADF;
+}
+}  // namespace
+
+int new_socket(int family, int type, int protocol) {
+    return current_system()->socket(family, type, protocol);
+}
+int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
+    return on_open(on, [&](system& os, int fd) { return os.bind(fd, name, size); });
+}
+int listen_on(const descriptor& on, int backlog) {
+    return on_open(on, [&](system& os, int fd) { return os.listen(fd, backlog); });
+}
+int local_name(const descriptor& on, sockaddr* name, socklen_t* size) {
+    return on_open(on, [&](system& os, int fd) { return os.local_name(fd, name, size); });
+}
+int remote_name(const descriptor& on, sockaddr* name, socklen_t* size) {
+    return on_open(on, [&](system& os, int fd) { return os.remote_name(fd, name, size); });
+}
+int set_option(const descriptor& on, int level, int option, int value) {
+    return on_open(on, [&](system& os, int fd) {
+        return os.set_option(fd, level, option, &value, sizeof value);
+    });
+}
+int get_option(const descriptor& on, int level, int option, void* value, socklen_t* size) {
+    return on_open(on, [&](system& os, int fd) {
+        return os.get_option(fd, level, option, value, size);
+    });
+}
+
+void close_beside(const descriptor& from, int number) noexcept { from.record()->os->close(number); }
+
+descriptor adopt_or_close(int number, std::string_view name) {
+    try {
+        return descriptor::adopt(number, name);
+    } catch (...) {
+        close_unclaimed(number);
+        throw;
+    }
+}
+
+bool has_multishot_accept() noexcept { return core_of(*here.turn).kernel->multishot_accept(); }
 
 }  // namespace detail
 

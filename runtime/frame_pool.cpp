@@ -282,6 +282,15 @@ void free_remotely(void* frame) noexcept {
     ++s.remote_count;
 }
 
+void free_to_slab(frame_pool& pool, void* frame) noexcept {
+    slab& s = slab_of(frame);
+    if (__atomic_load_n(&s.home, __ATOMIC_RELAXED) != &pool) return free_remotely(frame);
+    *static_cast<void**>(frame) = s.free;
+    s.free = frame;
+    if (s.owner == nullptr) reopen(pool, s);
+    if (--s.used == 0) frame_slab_emptied(s);
+}
+
 // Takes in what other threads have freed of one slab; true if it had been full. Under the lock.
 bool take_remote(slab& s) noexcept {
     const bool was_full = s.owner == nullptr;
@@ -304,6 +313,12 @@ void collect(frame_pool& pool) noexcept {
     }
 }
 
+// Frames kept at hand go back to their slabs.
+void uncache(frame_pool& pool) noexcept {
+    for (void*& cached : pool.cached)
+        if (cached != nullptr) free_to_slab(pool, std::exchange(cached, nullptr));
+}
+
 // -- a thread's beginning and end -----------------------------------------------------------------
 
 void unmap_spares(frame_pool& pool) noexcept {
@@ -317,6 +332,7 @@ void unmap_spares(frame_pool& pool) noexcept {
 
 void end_thread(void* argument) noexcept {
     auto& pool = *static_cast<frame_pool*>(argument);
+    uncache(pool);
     std::unique_lock guard(lock);
     for (auto* s = static_cast<slab*>(pool.remote); s != nullptr; s = s->remote_next)
         take_remote(*s);
@@ -401,12 +417,7 @@ void frame_free_slowly(void* frame, std::size_t size) noexcept {
         std::free(frame);
         return;
     }
-    slab& s = slab_of(frame);
-    if (__atomic_load_n(&s.home, __ATOMIC_RELAXED) != &pool) return free_remotely(frame);
-    *static_cast<void**>(frame) = s.free;
-    s.free = frame;
-    reopen(pool, s);
-    if (--s.used == 0) frame_slab_emptied(s);
+    free_to_slab(pool, frame);
 }
 
 void frame_slab_emptied(frame_slab& emptied) noexcept {
@@ -420,6 +431,7 @@ void frame_slab_emptied(frame_slab& emptied) noexcept {
 
 std::size_t live_frames() noexcept {
     frame_pool& pool = this_thread_frames;
+    uncache(pool);
     collect(pool);
     auto count = static_cast<std::size_t>(std::max<std::ptrdiff_t>(pool.plain, 0));
     for (auto* s = static_cast<slab*>(pool.slabs); s != nullptr; s = s->all_next)
@@ -429,6 +441,7 @@ std::size_t live_frames() noexcept {
 
 void release_unused_frames() noexcept {
     frame_pool& pool = this_thread_frames;
+    uncache(pool);
     collect(pool);
     for (frame_slab*& current : pool.current) {
         if (current == nullptr || current == &nothing) continue;

@@ -37,7 +37,12 @@ struct done_callback : wait_node, callback_item {
             static_cast<done_callback&>(item).call();
         };
     }
-    void schedule() noexcept { home->push(*this); }
+    void schedule() noexcept {
+        if (is_open(*home))
+            home->push(*this);
+        else
+            delete this;  // nobody is left to call it
+    }
     void call() noexcept {
         loop_core& core = core_of(*home);
         try {
@@ -72,14 +77,8 @@ void cancel_shared(shared_core& core) noexcept {
     core.settle();
 }
 
-void destroy_shared(shared_core& core) noexcept {
-    if (has_frame(core))
-        static_cast<promise_base&>(core).handle().destroy();
-    else
-        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
-}
-
 void add_done_callback(shared_core& core, function<void()> call) {
+    if (!is_open(home_of(core))) throw closed_error("the loop of this future has ended");
     auto* callback = new done_callback(home_of(core), std::move(call));
     if (core.is_done())
         callback->schedule();
@@ -110,35 +109,41 @@ void throw_not_done() { throw invalid_state_error("the future is not done yet");
 
 // -- waiting ------------------------------------------------------------------------------------------------------------
 
-struct future_kind {
-    // Leaves at once; the last one that waited takes the task with it. That task may be the last one that waits for
-    // another, and so on: the first call works off what the inner ones find, so that the stack stays flat.
-    static void leave(leaf_wait& wait) noexcept {
-        thread_local wait_list* left = nullptr;
-        auto& self = static_cast<future_wait&>(wait);
-        self.core_->watchers.remove(self);
-        self.state |= future_wait::refused;
-        detail::wake(wait);
-        if (left != nullptr) return left->append(self);
-        wait_list mine;
-        left = &mine;
-        for (mine.append(self); !mine.empty();) {
-            auto& next = static_cast<future_wait&>(mine.pop());
-            if (!has_waiters(*next.core_)) cancel_shared(*next.core_);
-        }
-        left = nullptr;
+// Leaves at once; the last one that waited takes the task with it. That task may be the last one that waits for
+// another, and so on: the first call works off what the inner ones find, so that the stack stays flat.
+void future_wait::leave(leaf_wait& wait) noexcept {
+    thread_local wait_list* left = nullptr;
+    auto& self = static_cast<future_wait&>(wait);
+    self.core_->watchers.remove(self);
+    self.state = refused;
+    detail::wake(wait);
+    if (left != nullptr) return left->append(self);
+    wait_list mine;
+    left = &mine;
+    for (mine.append(self); !mine.empty();) {
+        auto& next = static_cast<future_wait&>(mine.pop());
+        if (!has_waiters(*next.core_)) cancel_shared(*next.core_);
     }
-    static void settled(wait_node& node, shared_core*) noexcept {
-        detail::wake(static_cast<future_wait&>(node));
-    }
-    static const char* object(const leaf_wait& wait) {
-        shared_core& core = *static_cast<const future_wait&>(wait).core_;
-        if (!has_frame(core)) return "a promise";
-        const task_record& record = record_of(core);
-        return record.name != nullptr ? record.name : record.file;
-    }
-    static constexpr wait_kind kind{"await", leave, object};
-};
+    left = nullptr;
+}
+
+void future_wait::settled(wait_node& node, shared_core*) noexcept {
+    detail::wake(static_cast<leaf_wait&>(static_cast<future_wait&>(node)));
+}
+
+const char* future_wait::object(const leaf_wait& wait) {
+    shared_core& core = *static_cast<const future_wait&>(wait).core_;
+    if (!has_frame(core)) return "a promise";
+    const task_record& record = record_of(core);
+    return record.name != nullptr ? record.name : record.file;
+}
+
+constinit const wait_kind future_wait::kind_{"await", leave, object};
+
+bool future_wait::is_oneself() noexcept {
+    if (has_frame(*core_) && &record_of(*core_) == here.current) state = oneself;
+    return state != 0;
+}
 
 future_keeper::future_keeper(shared_core& core) noexcept : core_(&core) {
     wait_node::wake = [](wait_node&, shared_core*) noexcept {};
@@ -150,24 +155,6 @@ future_keeper::~future_keeper() {
     if (--core_->holders == 0) destroy_shared(*core_);
 }
 
-future_wait::future_wait(shared_core& core) noexcept : leaf_wait(future_kind::kind), core_(&core) {
-    wait_node::wake = future_kind::settled;
-    ++core.holders;
-}
-
-future_wait::~future_wait() {
-    if (linked()) core_->watchers.remove(*this);
-    if (--core_->holders == 0) destroy_shared(*core_);
-}
-
-bool future_wait::await_ready() noexcept {
-    if (asked())
-        state |= refused;
-    else if (has_frame(*core_) && &record_of(*core_) == here.current)
-        state |= oneself;
-    return state != 0 || (core_->is_done() && may_go_on());
-}
-
 void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if (core_->is_done())
@@ -176,10 +163,10 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
         core_->watchers.append(*this);
 }
 
-void future_wait::settle() {
-    if ((state & refused) != 0 || asked()) throw rondo::cancelled();
-    if ((state & oneself) != 0) throw invalid_state_error("a task awaits itself");
-    RONDO_ASSERT(&home_of(*core_) == here.turn, "a future of another loop was awaited");
+void future_wait::throw_end() {
+    if (state == refused || asked()) throw rondo::cancelled();
+    if (state == oneself) throw invalid_state_error("a task awaits itself");
+    check_valued(*core_);
 }
 
 }  // namespace detail
@@ -216,7 +203,7 @@ std::string task_handle::describe() const {
     const detail::leaf_wait& wait = *record.wait;
     text += std::string(", waits in ") + wait.kind->what;
     if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
-    return text + " at " + place(wait.where.file, wait.where.line) + " (" + wait.where.function + ")";
+    return text + " at " + place(wait.file, wait.line) + " (" + wait.function + ")";
 }
 
 task_handle current_task() {

@@ -4,12 +4,15 @@
 // post (performance.md, point 7), and its order is reversed.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <utility>
 #include <vector>
 
-#include <rondo/config.hpp>
+#include <rondo/loop.hpp>
 
 #include "kernel.hpp"
 
@@ -28,15 +31,29 @@ public:
 
     /// False where the loop has ended. Any thread.
     bool put(post p) {
-        std::lock_guard lock(mutex_);
-        if (kernel_ == nullptr) return false;
-        posts_.push_back(p);
-        if (posts_.size() == 1) {
-            pending_.store(true, std::memory_order_relaxed);
-            // under the lock: the kernel must not go while it is woken
-            if (sleeping_.exchange(false)) kernel_->wake();
-            if (embedded_) kernel_->signal_event();
+        news first;
+        {
+            std::lock_guard lock(mutex_);
+            if (kernel_ == nullptr) return false;
+            posts_.push_back(p);
+            first = announce();
         }
+        tell(first);
+        return true;
+    }
+
+    /// The same without an allocation: `p` itself is linked in.
+    bool put(standing_post& p) noexcept {
+        news first;
+        {
+            std::lock_guard lock(mutex_);
+            if (kernel_ == nullptr) return false;
+            p.next = nullptr;
+            *standing_end_ = &p;
+            standing_end_ = &p.next;
+            first = announce();
+        }
+        tell(first);
         return true;
     }
 
@@ -46,7 +63,7 @@ public:
     /// From now on a post wakes the kernel. False where there is a post already: do not sleep.
     bool begin_sleep() noexcept {
         std::lock_guard lock(mutex_);
-        if (!posts_.empty()) return false;
+        if (pending()) return false;
         sleeping_.store(true, std::memory_order_relaxed);
         return true;
     }
@@ -57,26 +74,60 @@ public:
         embedded_ = true;
     }
 
-    /// Swaps what was posted with `out`, which is empty.
-    void take(std::vector<post>& out) noexcept {
+    /// Swaps what was posted with `out`, which is empty; gives the standing ones, which are to be run after those.
+    standing_post* take(std::vector<post>& out) noexcept {
         std::lock_guard lock(mutex_);
         out.swap(posts_);
         pending_.store(false, std::memory_order_relaxed);
+        standing_end_ = &standing_;
+        return std::exchange(standing_, nullptr);
     }
 
-    /// Refuses posts from now on.
+    /// Refuses posts from now on; nobody has anything to do with the kernel any more when it returns.
     void close() noexcept {
-        std::lock_guard lock(mutex_);
-        kernel_ = nullptr;
+        {
+            std::lock_guard lock(mutex_);
+            kernel_ = nullptr;
+        }
+        while (telling_.load(std::memory_order_acquire) != 0) ::sched_yield();
     }
 
 private:
+    /// Whom to tell of the first post; null: nobody.
+    struct news {
+        kernel* to = nullptr;
+        bool wake = false;
+        bool signal = false;
+    };
+
+    // Under the lock.
+    news announce() noexcept {
+        if (pending()) return {};
+        pending_.store(true, std::memory_order_relaxed);
+        const news first{kernel_, sleeping_.exchange(false), embedded_};
+        if (!first.wake && !first.signal) return {};
+        telling_.fetch_add(1, std::memory_order_relaxed);
+        return first;
+    }
+
+    // Not under the lock: the loop that is woken wants it at once, and would go to sleep again on it. The kernel is
+    // kept by `close`, which waits.
+    void tell(const news& first) noexcept {
+        if (first.to == nullptr) return;
+        if (first.wake) first.to->wake();
+        if (first.signal) first.to->signal_event();
+        telling_.fetch_sub(1, std::memory_order_release);
+    }
+
     std::mutex mutex_;
     std::vector<post> posts_;
+    standing_post* standing_ = nullptr;
+    standing_post** standing_end_ = &standing_;
     kernel* kernel_;
     bool embedded_ = false;
     std::atomic<bool> pending_{false};
     std::atomic<bool> sleeping_{false};
+    std::atomic<unsigned> telling_{0};
 };
 
 }  // namespace detail

@@ -6,6 +6,7 @@
 
 #include "loop_core.hpp"
 #include "report.hpp"
+#include "trampoline.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -106,11 +107,14 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept {
     std::string message = "nobody asked for the error of task ";
     if (record.name != nullptr) message += '"' + std::string(record.name) + "\", ";
     message += "created at " + std::string(record.file) + ':' + std::to_string(record.line);
-    core_of(*record.home).report(std::move(message), std::move(error));
+    if (is_open(*record.home))
+        core_of(*record.home).report(std::move(message), std::move(error));
+    else
+        write_out("rondo: " + message + ": " + text_of(error) + '\n');
 }
 
 bool loop_core::only_foreign_left() noexcept {
-    if (operations != 0 || !ready_.empty() || inbox->pending()) return false;
+    if (operations != 0 || inbox->pending()) return false;
     bool only = true;
     for_each_task(top(), [&](task_record& r) {
         only = only && (is_foreign(r) || (r.wait != nullptr && has_child_tasks(r)));
@@ -135,7 +139,7 @@ void loop_core::wait_for_tasks() {
     const time_point warn_at = saturating_add(start, options.leave_warning);
     const time_point foreign_at = saturating_add(start, options.foreign_grace);
     bool warned = false;
-    while (tasks() != 0 || operations != 0 || !ready_.empty()) {
+    while (tasks() != 0 || operations != 0) {
         const bool foreign = tasks() != 0 && only_foreign_left();
         if (foreign && kernel->now() >= foreign_at) {
             abandon_foreign();
@@ -160,17 +164,32 @@ void loop_core::leave() {
         detail::cancel(top());
         for (operation_state* operation : background) cancel(*operation);
         wait_for_tasks();
-        for (; !hooks.empty(); hooks.pop_back()) hooks.back()();
+        run_hooks();
         inbox->close();
     }
-    deliver_last_posts();
-    drop_calls(*this);
-    closed = true;
+    run_what_is_left();
 }
 
-void loop_core::deliver_last_posts() {
+void loop_core::run_hooks() noexcept {
+    while (!hooks.empty()) {
+        function<void()> hook = std::move(hooks.back());
+        hooks.pop_back();
+        try {
+            hook();
+        } catch (...) {
+            report("a shutdown hook threw", std::current_exception());
+        }
+    }
+}
+
+/// What was posted or ready is run once more; a callback that schedules itself again and again ends here.
+void loop_core::run_what_is_left() {
     resumer* outer = std::exchange(here.turn, this);
     deliver_posts();
+    stopping = false;
+    run_ready();
+    closed = true;
+    drop_calls(*this);
     while (!ready_.empty()) resume(ready_.pop());
     here.turn = outer;
 }

@@ -2,19 +2,44 @@
 // One turn of the loop. docs/loop.md tells the same story with the same numbers.
 #include <rondo/loop.hpp>
 
+#include <mutex>
+
 #include "loop_core.hpp"
 #include "ring.hpp"
+#include "trampoline.hpp"
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+namespace {
+std::mutex all_loops_mutex;
+loop_core* all_loops = nullptr;
+}  // namespace
+
+bool is_open(const resumer& home) noexcept {
+    if (here.turn == &home) return true;
+    std::lock_guard lock(all_loops_mutex);
+    for (const loop_core* l = all_loops; l != nullptr; l = l->next_loop_)
+        if (l == &home) return !l->closed;
+    return false;
+}
+
 loop_core::loop_core(loop& f, std::shared_ptr<detail::kernel> k, const loop_options& o)
     : resumer(scope_tree::tree), face(f), kernel(std::move(k)), options(o),
-      inbox(std::make_shared<detail::inbox>(*kernel)) {}
+      inbox(std::make_shared<detail::inbox>(*kernel)) {
+    std::lock_guard lock(all_loops_mutex);
+    next_loop_ = std::exchange(all_loops, this);
+}
 
 loop_core::~loop_core() {
     RONDO_ASSERT(operations == 0, "a loop was freed while the kernel still works for it");
+    {
+        std::lock_guard lock(all_loops_mutex);
+        loop_core** link = &all_loops;
+        while (*link != this) link = &(*link)->next_loop_;
+        *link = next_loop_;
+    }
     inbox->close();
 }
 
@@ -43,17 +68,18 @@ void loop_core::turn(time_point until) {
 
 void loop_core::run_ready() {
     ++counted.turns;
-    ready_queue batch;
-    batch.prepend(ready_);
-    while (!batch.empty()) {
-        ready_item& item = batch.pop();
+    if (ready_.empty()) return;
+    const ready_item* last = &ready_.last();
+    for (bool more = true; more && !stopping;) {
+        ready_item& item = ready_.pop();
+        more = &item != last;
         __builtin_prefetch(item.next_ready);
         resume(item);
-        if (--until_look_ == 0) [[unlikely]] look(time_point::min());
-        if (pause_at != time_point::max() && kernel->now() >= pause_at) [[unlikely]] break;
-        if (stopping) [[unlikely]] break;
+        if (--until_look_ == 0) [[unlikely]] {
+            look(time_point::min());
+            if (pause_at != time_point::max() && kernel->now() >= pause_at) return;
+        }
     }
-    ready_.prepend(batch);
 }
 
 void loop_core::run_until_done(const task_handle& task) {
@@ -87,7 +113,7 @@ void loop_core::run_until_done(const task_handle& task) {
 // 6. Posts from other threads are run.
 // 7. Timers that are due make their tasks ready.
 void loop_core::look(time_point until) {
-    until_look_ = look_every;
+    until_look_ = pause_at == time_point::max() ? look_every : 1;  // who has a budget looks at the clock
     if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
     time_point wait_until = wake_time(until);
     const bool sleeps = wait_until != time_point::min() && inbox->begin_sleep();
@@ -95,7 +121,7 @@ void loop_core::look(time_point until) {
     for (;;) {
         const entered e = kernel->enter(wait_until, completions_.data(), completions_.size());
         if (sleeps) inbox->end_sleep();
-        if (e.stuck && until == time_point::max() && tasks() != 0) stuck();
+        if (e.stuck && until == time_point::max()) stuck();
         for (std::size_t i = 0; i < e.completions; ++i) arrived(completions_[i]);
         if (e.completions < completions_.size()) break;
         wait_until = time_point::min();

@@ -114,6 +114,8 @@ bool remote::try_post(void (*run)(void*), void* word) const noexcept {
     return inbox_->put({run, word});
 }
 
+bool remote::try_post(detail::standing_post& post) const noexcept { return inbox_->put(post); }
+
 // -- loop ---------------------------------------------------------------------------------------------------------------
 
 loop::loop(loop_options options)
@@ -125,6 +127,8 @@ loop::loop(std::shared_ptr<detail::kernel> kernel, loop_options options)
 loop::~loop() {
     try {
         close();
+    } catch (const deadlock_error&) {
+        detail::fail("a loop cannot be left: its tasks were cancelled, and nothing can ever happen that would end them");
     } catch (...) {
         detail::fail("a loop with tasks was destroyed on another thread than the one that ran it");
     }
@@ -171,7 +175,10 @@ bool loop::is_running() const noexcept { return detail::here.turn == core_.get()
 bool loop::is_closed() const noexcept { return core_->closed; }
 int loop::fd() { return core_->host_fd(); }
 void loop::poll(duration budget) { core_->host_poll(budget); }
-detail::resumer& loop::home() const noexcept { return *core_; }
+detail::resumer& loop::home() const {
+    if (core_->closed) throw closed_error("this loop was closed");
+    return *core_;
+}
 remote loop::remote() const noexcept { return rondo::remote(core_->inbox); }
 time_point loop::time() const noexcept { return core_->kernel->now(); }
 
@@ -218,6 +225,12 @@ void loop::set_exception_handler(detail::function<void(const exception_context&)
 }
 
 void loop::at_shutdown(detail::function<void()> hook) { core_->hooks.push_back(std::move(hook)); }
+
+std::shared_ptr<void>& loop::extension(const void* key) {
+    for (auto& [owner, object] : core_->extensions)
+        if (owner == key) return object;
+    return core_->extensions.emplace_back(key, nullptr).second;
+}
 
 }  // namespace v0
 }  // namespace rondo

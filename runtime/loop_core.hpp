@@ -69,7 +69,8 @@ public:
     void wait_for_tasks();
     bool only_foreign_left() noexcept;
     void abandon_foreign();
-    void deliver_last_posts();
+    void run_hooks() noexcept;
+    void run_what_is_left();
     void print_tasks(const char* headline) const;
     void report(std::string message, std::exception_ptr error) noexcept;
 
@@ -87,6 +88,7 @@ public:
     timer_heap timers;
     function<void(const exception_context&)> handler;
     std::vector<function<void()>> hooks;
+    std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
     std::vector<operation_state*> background;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
@@ -100,14 +102,17 @@ public:
 
 private:
     friend class running_turn;
+    friend bool is_open(const resumer& home) noexcept;
     void take_posts() noexcept;
     void expire_timers() noexcept;
     time_point wake_time(time_point until) const noexcept;
     [[noreturn]] void stuck();
 
+    loop_core* next_loop_ = nullptr;             // among all loops of the process
     operation_state* backlog_ = nullptr;         // found no slot: FIFO
     operation_state** backlog_end_ = &backlog_;
     std::vector<inbox::post> posts_;
+    standing_post* standing_ = nullptr;  // taken with the posts, run after them
     std::size_t next_post_ = 0;
     unsigned until_look_ = look_every;
     bool embedded_ = false;
@@ -118,6 +123,9 @@ private:
 
     static constexpr unsigned look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
 };
+
+/// Is there (still) a loop at this address that has not been closed? For futures, which may outlive their loop.
+bool is_open(const resumer& home) noexcept;
 
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;

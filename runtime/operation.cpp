@@ -190,6 +190,8 @@ void loop_core::arrived(const completion& c) noexcept {
         backlog_end_ = &operation.later;
         return;
     }
+    if (polled ? c.result >= 0 : unready)
+        operation.result = -ECANCELED;  // ready, or not ready, to do what is not wanted any more: nothing was done
     if (operation.on != nullptr) operation.on->remove(operation);
     finish(operation);
 }
@@ -204,6 +206,8 @@ void loop_core::finish(operation_state& operation) noexcept {
     else
         wake(operation);
 }
+
+void let_go_of_record(operation_state& operation) noexcept { operation.on->release(); }
 
 const char* operation_object(const leaf_wait& wait) {
     const auto& operation = static_cast<const operation_state&>(wait);

@@ -17,38 +17,16 @@ namespace {
 void already_ready(leaf_wait&) noexcept {}  // it is in the ready queue and looks for itself when it begins
 
 constexpr wait_kind to_begin{"its first turn", already_ready, nullptr};
-constinit leaf_wait not_begun(to_begin);  // shared by all of them: never written
+}  // namespace
 
-char* copy_of(const char* name, std::size_t size) {
+constinit leaf_wait not_begun(to_begin);
+
+char* copy_name(const char* name, std::size_t size) {
     if (size == 0) return nullptr;
     auto* copy = static_cast<char*>(::operator new(size + 1));
     std::memcpy(copy, name, size);
     copy[size] = '\0';
     return copy;
-}
-
-}  // namespace
-
-void launch(promise_base& frame, resumer& home, const launch_options& options) {
-    char* name = copy_of(options.name, options.name_size);
-    scope& under = options.under != nullptr ? *options.under : home.top();
-    frame.watchers.first = nullptr;
-    frame.holders = 1;
-    frame.marks |= shared_core::root | options.marks;
-
-    task_record& record = *new (&frame.record) task_record;
-    record.point = frame.handle();
-    record.children = nullptr;
-    record.bits = scope::of_task | (under.bits & scope::reached);
-    record.line = options.where.line;
-    record.innermost = &record;
-    record.wait = &not_begun;
-    record.home = &home;
-    record.file = options.where.file;
-    record.name = name;
-    under.add_child(record);
-    home.task_began();
-    home.push(record);
 }
 
 bool is_cancellation(const std::exception_ptr& error) noexcept {

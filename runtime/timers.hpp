@@ -249,7 +249,7 @@ private:
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
     std::int64_t floor_ = no_floor;  // during a pass: the earliest deadline that may be set
-    std::uint32_t sequence_ = 0u - 500;  // of the next timer set; soon over its end, in every program
+    std::uint32_t sequence_ = 0u - 500;  // of the next one set; wraps early in every program
     std::uint32_t slots_ = 0;            // ever used; the free ones among them hang on free_slot_
     std::uint32_t free_slot_ = timer_node::npos;
 };

@@ -107,8 +107,10 @@ struct wait_kind {
 struct leaf_wait {
     const wait_kind* kind;
     task_record* task = nullptr;
-    location where{};
-    std::uint32_t state = 0;  // for the awaiter's own use
+    const char* file = nullptr;      // where the co_await stands
+    const char* function = nullptr;
+    std::uint32_t line = 0;
+    std::uint32_t state = 0;         // for the awaiter's own use
 
     constexpr explicit leaf_wait(const wait_kind& k) noexcept : kind(&k) {}
     leaf_wait(const leaf_wait&) = delete;

@@ -83,7 +83,12 @@ RONDO_API resumer& running();
 
 /// Cancels a task, or settles a promise as cancelled.
 RONDO_API void cancel_shared(shared_core& core) noexcept;
-RONDO_API void destroy_shared(shared_core& core) noexcept;
+inline void destroy_shared(shared_core& core) noexcept {
+    if ((core.marks & shared_core::of_task) != 0)
+        static_cast<promise_base&>(core).handle().destroy();
+    else
+        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
+}
 RONDO_API void add_done_callback(shared_core& core, function<void()> call);
 [[noreturn]] RONDO_API void throw_not_done();
 
@@ -92,19 +97,41 @@ RONDO_API shared_core& future_core(const task_handle& handle) noexcept;
 /// A wait for a shared_core.
 class RONDO_API future_wait : public leaf_wait, public wait_node {
 public:
-    explicit future_wait(shared_core& core) noexcept;
-    ~future_wait();
-    bool await_ready() noexcept;
+    explicit future_wait(shared_core& core) noexcept : leaf_wait(kind_), core_(&core) {
+        wait_node::wake = settled;
+        ++core.holders;
+    }
+    ~future_wait() {
+        if (linked()) [[unlikely]]
+            core_->watchers.remove(*this);
+        if (--core_->holders == 0) destroy_shared(*core_);
+    }
+    bool await_ready() noexcept {
+        if (asked()) [[unlikely]]
+            state = refused;
+        else if (!core_->is_done())
+            return is_oneself();
+        return state == refused || may_go_on();
+    }
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
 
 protected:
-    void settle();  // throws what the wait itself ends with: cancelled, awaiting oneself
+    /// Throws what the wait ends with, unless that is a value.
+    void settle() {
+        if (state != 0 || asked() || (core_->marks & shared_core::valued) == 0) [[unlikely]]
+            throw_end();
+    }
     shared_core* core_;
 
 private:
-    friend struct future_kind;
     enum : std::uint32_t { refused = 1, oneself = 2 };
+    static const wait_kind kind_;
+    static void settled(wait_node& node, shared_core*) noexcept;
+    static void leave(leaf_wait& wait) noexcept;
+    static const char* object(const leaf_wait& wait);
+    bool is_oneself() noexcept;
+    void throw_end();
 };
 
 /// While it lives somebody waits for the future: the cancellation of other waiters does not cancel it.
@@ -125,7 +152,6 @@ public:
     using future_wait::future_wait;
     decltype(auto) await_resume() {
         settle();
-        check_valued(*core_);
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
             return value_of<T>(*core_);
         else if constexpr (How == how::take)
@@ -223,7 +249,7 @@ public:
     /// Throws: nothing of what `fn` throws: that goes to the loop's exception handler.
     /// See:    asyncio Future.add_done_callback.
     template <class F>
-    void add_done_callback(F fn) {
+    void add_done_callback(F fn) const {
         detail::add_done_callback(
             core(), detail::function<void()>(
                         [self = *this, fn = std::move(fn)]() mutable { fn(std::as_const(self)); }));
@@ -312,11 +338,8 @@ namespace detail {
 
 template <class T>
 future<T> create_in(resumer& home, task<T> t, const task_options& options, location where) {
-    launch_options how;
-    how.name = options.name.data();
-    how.name_size = options.name.size();
-    how.where = where;
-    launch(t.peek(), home, how);
+    char* name = options.name.empty() ? nullptr : copy_name(options.name.data(), options.name.size());
+    launch(t.peek(), home, home.top(), where, name);
     return future<T>(t.release());
 }
 

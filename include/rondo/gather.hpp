@@ -37,13 +37,13 @@ using element = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
 template <class A>
 using started = future<awaited_t<A>>;
 
-/// The value of a child that has one, moved out; void as std::monostate.
+/// The value of a child task that has one, moved out; void as std::monostate.
 template <class T>
 or_monostate<T> moved(future<T>& f) {
     if constexpr (std::is_void_v<T>)
         return {};
     else
-        return static_cast<T&&>(value_of<T>(future_core(f)));
+        return static_cast<task_promise<T>&>(future_core(f)).take();
 }
 
 template <class... A>
@@ -87,6 +87,7 @@ auto gather(R awaitables)
     detail::children group("gather");
     std::vector<future<value>> running;
     try {
+        if constexpr (requires { awaitables.size(); }) running.reserve(awaitables.size());
         for (auto&& awaitable : awaitables)
             running.push_back(group.start(detail::to_task(std::move(awaitable))));
     } catch (...) {

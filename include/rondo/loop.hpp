@@ -223,7 +223,7 @@ public:
 
 private:
     void run_until_done(const task_handle& task);
-    detail::resumer& home() const noexcept;
+    detail::resumer& home() const;
 
     std::unique_ptr<detail::loop_core> core_;
 };

@@ -2,7 +2,7 @@
 // How coroutines are resumed: from one place only, with a flat stack.
 //
 // A coroutine never resumes another one. Whoever hands over (an await of a task, the end of one) puts the next handle
-// into `here.next` and returns; the trampoline in resumer.cpp goes on from there. Symmetric transfer would do the same
+// into `here.next` and returns; the trampoline (runtime/trampoline.hpp) goes on from there. Symmetric transfer would do the same
 // where the compiler makes it a tail call, but g++ 12 does not at -O0, -O1 or under a sanitizer, and a loop of a million
 // awaits then overflows the stack. The trampoline costs 2 ns an await and is flat in every build.
 //
@@ -41,26 +41,21 @@ public:
 
     void push(ready_item& item) noexcept {
         item.next_ready = nullptr;
-        *tail_ = &item;
-        tail_ = &item.next_ready;
+        if (head_ == nullptr)
+            head_ = &item;
+        else
+            tail_->next_ready = &item;
+        tail_ = &item;
     }
 
     ready_item& pop() noexcept {
         ready_item& item = *head_;
         head_ = item.next_ready;
-        if (head_ == nullptr) tail_ = &head_;
         return item;
     }
 
-    /// Puts `other` in front of what is here and leaves it empty.
-    void prepend(ready_queue& other) noexcept {
-        if (other.empty()) return;
-        *other.tail_ = head_;
-        if (head_ == nullptr) tail_ = other.tail_;
-        head_ = other.head_;
-        other.head_ = nullptr;
-        other.tail_ = &other.head_;
-    }
+    /// The one that is to be popped last, as it stands now.
+    const ready_item& last() const noexcept { return *tail_; }
 
     ready_queue() noexcept = default;
     ready_queue(const ready_queue&) = delete;
@@ -68,7 +63,7 @@ public:
 
 private:
     ready_item* head_ = nullptr;
-    ready_item** tail_ = &head_;
+    ready_item* tail_ = nullptr;  // while head_ is not null
 };
 
 /// What the running coroutine and its resumer share; one for each thread.
@@ -112,7 +107,7 @@ protected:
     virtual void host_wanted() noexcept = 0;
 
     /// Resumes a task, or calls a callback, and follows the hand-overs until nothing more is handed over.
-    void resume(ready_item& item) noexcept;
+    inline void resume(ready_item& item) noexcept;  // runtime/trampoline.hpp
 
     ready_queue ready_;
 

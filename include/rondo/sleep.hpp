@@ -62,8 +62,31 @@ RONDO_API sleeping sleep(duration delay);
 /// The same until a moment of the loop's clock. Cancel: ends at once.
 RONDO_API sleeping sleep_until(time_point when);
 
+namespace detail {
+
+/// The awaiter of yield_now: no wait, only the end of the ready queue.
+struct yield_awaiter {
+    bool refused = false;
+    bool await_ready() noexcept { return refused = asked(); }
+    void await_suspend(std::coroutine_handle<> frame) noexcept {
+        task_record& self = *here.current;
+        self.point = frame;
+        self.home->push(self);
+    }
+    void await_resume() const {
+        if (refused) [[unlikely]]
+            throw cancelled();
+    }
+};
+
+struct yielding : only_in_tasks {
+    yield_awaiter rondo_awaiter() const noexcept { return {}; }
+};
+
+}  // namespace detail
+
 /// Gives way once to everybody who is ready. Cancel: throws instead. See: asyncio.sleep(0).
-inline sleeping yield_now() noexcept { return sleeping(time_point::min()); }
+inline detail::yielding yield_now() noexcept { return {}; }
 
 /// The scope of a timeout: cancelled when its deadline comes.
 /// Thread: its loop's.

@@ -136,7 +136,7 @@ protected:
 
 private:
     friend struct stream_kind;
-    enum : std::uint32_t { bypass = 16, busy = 32, ours = 64 };
+    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64;  // beside operation_state's
     void let_go() noexcept;
 
     held<> stream_;
@@ -146,7 +146,7 @@ private:
 class RONDO_API read_result_awaiter : public read_awaiter {
 public:
     using read_awaiter::read_awaiter;
-    result<chunk> await_resume();
+    rondo::result<chunk> await_resume();
 };
 
 /// What read_some gives.
@@ -190,7 +190,7 @@ protected:
 
 private:
     friend struct stream_kind;
-    enum : std::uint32_t { busy = 32, ours = 64, was_torn = 128 };
+    static constexpr std::uint32_t busy = 32, ours = 64, was_torn = 128;  // beside operation_state's
     static void part_has_gone(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;

@@ -304,19 +304,33 @@ struct is_task : std::false_type {};
 template <class T>
 struct is_task<task<T>> : std::true_type {};
 
-/// How a task is to be started.
-struct launch_options {
-    scope* under = nullptr;  // the scope that it hangs below; null: the loop's
-    const char* name = nullptr;
-    std::size_t name_size = 0;
-    location where{};
-    std::uint32_t marks = 0;
-};
+/// What every task waits in before its first turn. Shared by all of them and never written.
+extern RONDO_API constinit leaf_wait not_begun;
 
-/// Makes a running task of a frame that has not been entered: it is ready, and first runs when its turn comes. The
-/// loop holds it until it has ended.
-/// Throws: std::bad_alloc for a name.
-RONDO_API void launch(promise_base& frame, resumer& home, const launch_options& options);
+/// A copy of a task's name. Null for an empty one; freed with the frame. Throws: std::bad_alloc.
+RONDO_API char* copy_name(const char* name, std::size_t size);
+
+/// Makes a running task of a frame that has not been entered: it hangs below `under`, is ready, and first runs when its
+/// turn comes. The loop holds it until it has ended.
+inline void launch(promise_base& frame, resumer& home, scope& under, location where,
+                   char* name = nullptr) noexcept {
+    frame.watchers.first = nullptr;
+    frame.holders = 1;
+    frame.marks |= shared_core::root;
+    task_record& record = *::new (static_cast<void*>(&frame.record)) task_record;
+    record.point = frame.handle();
+    record.children = nullptr;
+    record.bits = scope::of_task | (under.bits & scope::reached);
+    record.line = where.line;
+    record.innermost = &record;
+    record.wait = &not_begun;
+    record.home = &home;
+    record.file = where.file;
+    record.name = name;
+    under.add_child(record);
+    home.task_began();
+    home.push(record);
+}
 
 /// The running task. Null outside of one.
 inline task_record* current_record() noexcept { return here.current; }
@@ -338,7 +352,9 @@ inline bool may_go_on() noexcept { return --here.patience > 0; }
 inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where) noexcept {
     task_record* self = here.current;
     wait.task = self;
-    wait.where = where;
+    wait.file = where.file;
+    wait.function = where.function;
+    wait.line = where.line;
     self->point = frame;
     self->wait = &wait;
 }

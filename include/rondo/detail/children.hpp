@@ -48,9 +48,11 @@ public:
     /// Starts `t` below this scope; it first runs when its turn comes, in this order.
     template <class T>
     future<T> start(task<T> t, location where = location::current()) {
-        promise_base& frame = t.peek();
-        launch_child(frame, where);
-        return future<T>(t.release());
+        promise_base& frame = t.release();
+        launch(frame, *owner().home, *this, where);
+        frame.watchers.first = &watcher_;
+        ++running_;
+        return future<T>(frame);
     }
 
     std::size_t running() const noexcept { return running_; }
@@ -91,7 +93,6 @@ private:
     struct node : wait_node {
         children* group;
     };
-    void launch_child(promise_base& frame, location where);
     void child_ended(shared_core& core) noexcept;
     void add_failed(promise_base& frame) noexcept;
     void report_further(std::exception_ptr first) noexcept;

@@ -30,6 +30,7 @@ struct frame_pool;
 inline constexpr std::size_t frame_slab_size = std::size_t{2} << 20;
 inline constexpr std::size_t frame_size_max = 1024;  // larger ones come from malloc
 inline constexpr std::size_t frame_size_step = 16;
+inline constexpr std::size_t frame_cached_max = 512;  // of these one frame of each size is kept at hand
 
 /// What the inline paths see of a slab; it stands at the slab's beginning.
 struct frame_slab {
@@ -43,6 +44,7 @@ struct frame_slab {
 struct frame_pool {
     std::size_t limit;  // the largest size that `current` serves
     frame_slab* current[frame_size_max / frame_size_step];
+    void* cached[frame_cached_max / frame_size_step];  // the frame freed last: what a loop of awaits uses
     frame_slab* slabs;   // all of this thread's
     frame_slab* spare;   // empty ones, kept for the next that is needed
     frame_slab* remote;  // those that other threads have freed into (under the library's lock)
@@ -50,7 +52,7 @@ struct frame_pool {
     std::size_t spare_count;
     std::ptrdiff_t plain;  // frames from malloc: made less freed on this thread
 };
-static_assert(sizeof(frame_pool) <= 640, "the static TLS block of a dlopened library is small");
+static_assert(sizeof(frame_pool) <= 896, "the static TLS block of a dlopened library is small");
 
 [[gnu::visibility("default"), gnu::tls_model("initial-exec")]]
 extern constinit thread_local frame_pool this_thread_frames;
@@ -62,6 +64,13 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// Memory for a frame, aligned to 16. Throws std::bad_alloc.
 [[gnu::always_inline]] inline void* frame_allocate(std::size_t size) {
     frame_pool& pool = this_thread_frames;
+    if (size <= frame_cached_max) {
+        void*& cached = pool.cached[(size - 1) / frame_size_step];
+        if (void* frame = cached) {
+            cached = nullptr;
+            return frame;
+        }
+    }
     if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
         frame_slab& slab = *pool.current[(size - 1) / frame_size_step];
         if (void* frame = slab.free) [[likely]] {
@@ -77,6 +86,13 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 [[gnu::always_inline]] inline void frame_free(void* frame, std::size_t size) noexcept {
     frame_pool& pool = this_thread_frames;
     if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
+        if (size <= frame_cached_max) {
+            void*& cached = pool.cached[(size - 1) / frame_size_step];
+            if (cached == nullptr) {
+                cached = frame;
+                return;
+            }
+        }
         auto& slab = *reinterpret_cast<frame_slab*>(reinterpret_cast<std::uintptr_t>(frame) &
                                                     ~(frame_slab_size - 1));
         // Relaxed, since the owner may be changing it: only its own thread ever finds itself there.

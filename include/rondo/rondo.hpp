@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// All of rondo, for programs. Libraries include what they use: it compiles faster and says more.
+#pragma once
+
+#include <rondo/buffer.hpp>
+#include <rondo/config.hpp>
+#include <rondo/dns.hpp>
+#include <rondo/error.hpp>
+#include <rondo/executor.hpp>
+#include <rondo/file.hpp>
+#include <rondo/future.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/loop.hpp>
+#include <rondo/net.hpp>
+#include <rondo/operation.hpp>
+#include <rondo/probe.hpp>
+#include <rondo/run.hpp>
+#include <rondo/serve.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/stream.hpp>
+#include <rondo/task.hpp>
+#include <rondo/task_group.hpp>
+#include <rondo/wait.hpp>
+#include <rondo/wait_queue.hpp>

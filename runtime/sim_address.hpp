@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Socket names as the model of the network sees them: who is meant, and whether two are in each
+// other's way.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// A socket address of any supported family, by value.
+class sim_name {
+public:
+    /// The unnamed address of that family: any host, port 0.
+    static sim_name any(int family) noexcept {
+        sim_name name;
+        name.bytes_.storage.ss_family = static_cast<sa_family_t>(family);
+        name.size_ = family == AF_INET    ? sizeof(sockaddr_in)
+                     : family == AF_INET6 ? sizeof(sockaddr_in6)
+                                          : sizeof(sa_family_t);
+        return name;
+    }
+
+    /// 0, or -errno as bind(2) and connect(2) give it for a socket of `family`.
+    static int read(int family, const sockaddr* address, socklen_t size, sim_name& name) noexcept {
+        if (size < sizeof(sa_family_t) || size > sizeof(sockaddr_storage)) return -EINVAL;
+        name = any(family);
+        if (size < name.size_) return -EINVAL;
+        if (address->sa_family != family) return family == AF_UNIX ? -EINVAL : -EAFNOSUPPORT;
+        if (family == AF_UNIX) {
+            if (size <= sizeof(sa_family_t) || size > sizeof(sockaddr_un)) return -EINVAL;
+            name.size_ = size;
+        }
+        std::memcpy(&name.bytes_, address, name.size_);
+        // Callers differ in whether they count the path's last byte, 0; an abstract name begins
+        // with one.
+        const char* path = name.bytes_.un.sun_path;
+        if (family == AF_UNIX && path[0] != 0)
+            name.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) +
+                                                strnlen(path, sizeof(sockaddr_un::sun_path)) + 1);
+        return 0;
+    }
+
+    /// As getsockname(2) does: what fits is copied, `size` becomes the whole size.
+    void copy_to(sockaddr* address, socklen_t* size) const noexcept {
+        if (address == nullptr || size == nullptr) return;
+        std::memcpy(address, &bytes_, std::min(*size, size_));
+        *size = size_;
+    }
+
+    int family() const noexcept { return bytes_.storage.ss_family; }
+
+    std::uint16_t port() const noexcept {
+        if (family() == AF_INET) return ntohs(bytes_.in4.sin_port);
+        return family() == AF_INET6 ? ntohs(bytes_.in6.sin6_port) : std::uint16_t(0);
+    }
+    void set_port(std::uint16_t port) noexcept {
+        if (family() == AF_INET) bytes_.in4.sin_port = htons(port);
+        if (family() == AF_INET6) bytes_.in6.sin6_port = htons(port);
+    }
+
+    bool any_host() const noexcept {
+        if (family() == AF_INET) return bytes_.in4.sin_addr.s_addr == INADDR_ANY;
+        return family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&bytes_.in6.sin6_addr);
+    }
+    /// "To any host" means "to this host", as on Linux.
+    void any_to_loopback() noexcept {
+        if (!any_host()) return;
+        if (family() == AF_INET)
+            bytes_.in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        else
+            bytes_.in6.sin6_addr = in6addr_loopback;
+    }
+
+    /// Whether a connection to the one could reach a socket bound to the other.
+    bool meets(const sim_name& other) const noexcept {
+        if (family() != other.family()) return false;
+        if (family() == AF_UNIX)
+            return size_ == other.size_ && std::memcmp(&bytes_, &other.bytes_, size_) == 0;
+        if (port() != other.port()) return false;
+        if (any_host() || other.any_host()) return true;
+        if (family() == AF_INET)
+            return bytes_.in4.sin_addr.s_addr == other.bytes_.in4.sin_addr.s_addr;
+        return IN6_ARE_ADDR_EQUAL(&bytes_.in6.sin6_addr, &other.bytes_.in6.sin6_addr);
+    }
+
+private:
+    // A union, since compilers allow that as a view of the same bytes; a cast from sockaddr_storage
+    // they do not.
+    union {
+        sockaddr_storage storage;
+        sockaddr_in in4;
+        sockaddr_in6 in6;
+        sockaddr_un un;
+    } bytes_{};
+    socklen_t size_ = 0;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

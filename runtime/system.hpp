@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The operating system's own descriptor calls, as a base for every class that passes part (b) of
+// the seam on to it: the real `system`, and each kernel that runs on the real one.
+#pragma once
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "kernel.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
+
+template <class Base>
+class plain_calls : public Base {
+public:
+    int socket(int family, int type, int protocol) override {
+        return or_errno(::socket(family, type | SOCK_CLOEXEC, protocol));
+    }
+    int bind(int fd, const sockaddr* address, socklen_t size) override {
+        return or_errno(::bind(fd, address, size));
+    }
+    int listen(int fd, int backlog) override { return or_errno(::listen(fd, backlog)); }
+    int local_name(int fd, sockaddr* address, socklen_t* size) override {
+        return or_errno(::getsockname(fd, address, size));
+    }
+    int remote_name(int fd, sockaddr* address, socklen_t* size) override {
+        return or_errno(::getpeername(fd, address, size));
+    }
+    int set_option(int fd, int level, int name, const void* value, socklen_t size) override {
+        return or_errno(::setsockopt(fd, level, name, value, size));
+    }
+    int get_option(int fd, int level, int name, void* value, socklen_t* size) override {
+        return or_errno(::getsockopt(fd, level, name, value, size));
+    }
+    int close(int fd) override {
+        // Linux lets go of the number before anything can interrupt it; a second try would close
+        // somebody else's.
+        const int result = or_errno(::close(fd));
+        return result == -EINTR ? 0 : result;
+    }
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// The trampoline, and the end of a task. Inline, since the loop goes through here for every resumption.
+#pragma once
+
+#include <utility>
+
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// A root frame stands at its final suspension point: nobody will resume it again.
+inline void end_task(task_record& record) noexcept {
+    promise_base& frame = promise_base::of(record);
+    RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
+                 "a task ended before what runs inside its scope");
+    record.parent->remove_child(record);
+    record.home->task_ended();
+    frame.settle();
+    release(frame);
+}
+
+/// A task that was cancelled before its first turn never enters its body.
+inline void end_unstarted(task_record& record) noexcept {
+    promise_base::of(record).marks |= shared_core::was_cancelled;
+    end_task(record);
+}
+
+inline void resumer::resume(ready_item& item) noexcept {
+    if (!item.point) {
+        auto& callback = static_cast<callback_item&>(item);
+        return callback.run(callback);
+    }
+    auto& record = static_cast<task_record&>(item);
+    if (record.wait != nullptr) [[unlikely]] {  // only a task that has not yet begun
+        record.wait = nullptr;
+        if (record.is_reached()) return end_unstarted(record);
+    }
+    here.current = &record;
+    here.patience = patience;
+    for (std::coroutine_handle<> next = record.point; next;) {
+        here.next = nullptr;
+        next.resume();
+        next = here.next;
+        if (next && --here.patience <= 0) [[unlikely]] {
+            record.point = next;
+            push(record);
+            break;
+        }
+    }
+    here.current = nullptr;
+    if (here.ended != nullptr) end_task(*std::exchange(here.ended, nullptr));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
