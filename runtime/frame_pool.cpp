@@ -211,10 +211,10 @@ slab& obtain(frame_pool& pool, bool huge) {
     return s;
 }
 
-// A size that has filled one slab will use the next as well, so from the second on they are of huge
-// pages.
-slab& new_slab(frame_pool& pool, std::size_t frame_size, bool first_of_size) {
-    slab& s = obtain(pool, !first_of_size);
+// Who has filled 32 MiB gets huge pages from there on: they are filled six times as fast, and the
+// part of the last one that is not used does not count any more.
+slab& new_slab(frame_pool& pool, std::size_t frame_size) {
+    slab& s = obtain(pool, pool.slab_count >= 16);
     s.frame_size = frame_size;
     s.end = s.base() + frame_slab_size - frame_size + 1;
     s.newer = s.older = &s;
@@ -382,7 +382,7 @@ slab& replace_current(frame_pool& pool, slab& current, std::size_t size) {
     const bool none = &current == &nothing;
     slab* next = none ? nullptr : current.newer;
     if (next == nullptr || next == &current) {
-        next = &new_slab(pool, (size + frame_size_step - 1) & ~(frame_size_step - 1), none);
+        next = &new_slab(pool, (size + frame_size_step - 1) & ~(frame_size_step - 1));
     } else {
         ring_remove(current);
     }

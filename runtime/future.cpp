@@ -135,7 +135,7 @@ const char* future_wait::object(const leaf_wait& wait) {
     shared_core& core = *static_cast<const future_wait&>(wait).core_;
     if (!has_frame(core)) return "a promise";
     const task_record& record = record_of(core);
-    return record.name != nullptr ? record.name : record.file;
+    return name_of(record) != nullptr ? name_of(record) : file_of(record);
 }
 
 constinit const wait_kind future_wait::kind_{"await", leave, object};
@@ -172,8 +172,8 @@ void future_wait::throw_end() {
 }  // namespace detail
 
 std::string_view task_handle::name() const noexcept {
-    if (!detail::has_frame(core()) || detail::record_of(core()).name == nullptr) return {};
-    return detail::record_of(core()).name;
+    const char* called = detail::has_frame(core()) ? detail::name_of(detail::record_of(core())) : nullptr;
+    return called != nullptr ? called : std::string_view();
 }
 
 task_state task_handle::state() const noexcept {
@@ -191,8 +191,9 @@ std::string task_handle::describe() const {
     const auto place = [](const char* file, unsigned line) {
         return std::string(file) + ':' + std::to_string(line);
     };
-    std::string text = record.name != nullptr ? "task \"" + std::string(record.name) + "\"" : "task";
-    text += ", created at " + place(record.file, record.line);
+    const char* const called = detail::name_of(record);
+    std::string text = called != nullptr ? "task \"" + std::string(called) + "\"" : "task";
+    text += ", created at " + place(detail::file_of(record), record.line);
     switch (state()) {
         case task_state::created: return text + ", not yet begun";
         case task_state::ready: return text + ", ready";
@@ -203,7 +204,7 @@ std::string task_handle::describe() const {
     const detail::leaf_wait& wait = *record.wait;
     text += std::string(", waits in ") + wait.kind->what;
     if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
-    return text + " at " + place(wait.file, wait.line) + " (" + wait.function + ")";
+    return text + " at " + place(wait.file, wait.line);
 }
 
 task_handle current_task() {

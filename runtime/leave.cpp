@@ -105,8 +105,8 @@ void loop_core::report(std::string message, std::exception_ptr error) noexcept {
 
 void report_unseen(task_record& record, std::exception_ptr error) noexcept {
     std::string message = "nobody asked for the error of task ";
-    if (record.name != nullptr) message += '"' + std::string(record.name) + "\", ";
-    message += "created at " + std::string(record.file) + ':' + std::to_string(record.line);
+    if (const char* name = name_of(record)) message += '"' + std::string(name) + "\", ";
+    message += "created at " + std::string(file_of(record)) + ':' + std::to_string(record.line);
     if (is_open(*record.home))
         core_of(*record.home).report(std::move(message), std::move(error));
     else
@@ -147,7 +147,9 @@ void loop_core::wait_for_tasks() {
         }
         const time_point until = foreign ? foreign_at : warned ? time_point::max() : warn_at;
         stopping = false;
-        turn(until);
+        run_ready();
+        if (tasks() == 0 && operations == 0) return;  // nothing would end the wait
+        if (ready_.empty()) look(until);
         if (!warned && kernel->now() >= warn_at && tasks() != 0) {
             print_tasks("leaving a loop takes long; these tasks have been cancelled and have not ended");
             warned = true;

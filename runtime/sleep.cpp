@@ -20,7 +20,9 @@ struct sleep_kind {
 };
 
 sleep_awaiter::sleep_awaiter(time_point when) noexcept
-    : leaf_wait(sleep_kind::kind), timer_node(sleep_kind::due), when_(when) {}
+    : leaf_wait(sleep_kind::kind), timer_node(sleep_kind::due) {
+    before_parking = when.time_since_epoch().count();
+}
 
 // Only a frame that is destroyed while it sleeps gets here with its timer set.
 sleep_awaiter::~sleep_awaiter() {
@@ -28,10 +30,11 @@ sleep_awaiter::~sleep_awaiter() {
 }
 
 void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
+    const time_point when{duration(before_parking)};
     park(*this, frame, at);
-    if (when_ == time_point::min()) return detail::wake(static_cast<leaf_wait&>(*this));
+    if (when == time_point::min()) return detail::wake(static_cast<leaf_wait&>(*this));
     try {
-        set_timer(*task->home, *this, when_);
+        set_timer(*task->home, *this, when);
     } catch (...) {
         task->wait = nullptr;
         throw;
@@ -44,8 +47,8 @@ time_point deadline_after(duration delay) {
 
 }  // namespace detail
 
-sleeping sleep(duration delay) {
-    return sleeping(delay <= duration::zero() ? time_point::min() : detail::deadline_after(delay));
+sleeping detail::sleep_for(duration delay) {
+    return sleeping(delay <= duration::zero() ? time_point::min() : deadline_after(delay));
 }
 
 sleeping sleep_until(time_point when) {

@@ -21,12 +21,12 @@ constexpr wait_kind to_begin{"its first turn", already_ready, nullptr};
 
 constinit leaf_wait not_begun(to_begin);
 
-char* copy_name(const char* name, std::size_t size) {
-    if (size == 0) return nullptr;
-    auto* copy = static_cast<char*>(::operator new(size + 1));
-    std::memcpy(copy, name, size);
-    copy[size] = '\0';
-    return copy;
+task_name* make_name(const char* file, const char* name, std::size_t size) {
+    auto* made = static_cast<task_name*>(::operator new(sizeof(task_name) + size));
+    made->file = file;
+    std::memcpy(made->text, name, size);
+    made->text[size] = '\0';
+    return made;
 }
 
 bool is_cancellation(const std::exception_ptr& error) noexcept {
@@ -41,7 +41,7 @@ void promise_base::fail(std::exception_ptr why) noexcept {
 
 void promise_base::end_root() noexcept {
     if ((marks & (failed | seen | was_cancelled)) == failed) report_unseen(record, error);
-    ::operator delete(record.name);
+    if ((record.bits & scope::named) != 0) ::operator delete(const_cast<void*>(record.origin));
 }
 
 // Moved out first: the exception must not live on in a frame that may be held for long.

@@ -33,6 +33,7 @@ struct scope {
         shielded = 1 << 2,   ///< requests from above stop here
         of_task = 1 << 3,    ///< this is the scope of a task: a task_record
         of_loop = 1 << 4,    ///< this is the scope of a loop: the top of the tree
+        named = 1 << 5,      ///< a task's: its origin is a task_name
     };
 
     scope* parent;
@@ -106,10 +107,12 @@ struct wait_kind {
 /// Where a task is suspended, at the end of its chain of awaits; lives in the awaiting frame.
 struct leaf_wait {
     const wait_kind* kind;
-    task_record* task = nullptr;
-    const char* file = nullptr;      // where the co_await stands
-    const char* function = nullptr;
-    std::uint32_t line = 0;
+    union {
+        task_record* task = nullptr;
+        std::int64_t before_parking;  // until then for the awaiter's own use
+    };
+    const char* file = nullptr;      // where the co_await stands; its function's name is not worth
+    std::uint32_t line = 0;          // 8 bytes in the frame of everyone who sleeps
     std::uint32_t state = 0;         // for the awaiter's own use
 
     constexpr explicit leaf_wait(const wait_kind& k) noexcept : kind(&k) {}

@@ -113,8 +113,8 @@ class thread_call_awaiter : public thread_wait {
     using result_type = typename Call::result_type;
 
 public:
-    explicit thread_call_awaiter(Call& call)
-        : thread_wait(make_call, Call::make_stop_source()), kept_(&call) {}
+    explicit thread_call_awaiter(Call&& call)
+        : thread_wait(make_call, Call::make_stop_source()), kept_(std::move(call)) {}
 
     result_type await_resume() {
         if ((state & refused) != 0) throw cancelled();
@@ -126,17 +126,17 @@ private:
         auto& self = static_cast<thread_call_awaiter&>(wait);
         try {
             if constexpr (std::is_void_v<result_type>) {
-                (*self.kept_)(self.stop_);
+                self.kept_(self.stop_);
                 self.outcome_.emplace();
             } else {
-                self.outcome_.emplace((*self.kept_)(self.stop_));
+                self.outcome_.emplace(self.kept_(self.stop_));
             }
         } catch (...) {
             self.outcome_.set_exception(std::current_exception());
         }
     }
 
-    Call* kept_;
+    Call kept_;
     outcome<result_type> outcome_;
 };
 
@@ -153,7 +153,6 @@ public:
     explicit thread_call(std::in_place_t, Given&&... given)
         : call_(std::in_place, std::forward<Given>(given)...) {}
 
-    // The awaiter refers to this object, which lives as long as the expression that awaits it, or has a name.
     detail::thread_call_awaiter<Call> rondo_awaiter() & { return begin(); }
     detail::thread_call_awaiter<Call> rondo_awaiter() && {
         static_assert(!Hazard,
@@ -166,7 +165,7 @@ public:
 private:
     detail::thread_call_awaiter<Call> begin() {
         RONDO_ASSERT(!std::exchange(begun_, true), "a to_thread was awaited twice");
-        return detail::thread_call_awaiter<Call>(call_);
+        return detail::thread_call_awaiter<Call>(std::move(call_));
     }
 
     Call call_;

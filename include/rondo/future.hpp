@@ -338,7 +338,9 @@ namespace detail {
 
 template <class T>
 future<T> create_in(resumer& home, task<T> t, const task_options& options, location where) {
-    char* name = options.name.empty() ? nullptr : copy_name(options.name.data(), options.name.size());
+    const task_name* name =
+        options.name.empty() ? nullptr
+                             : make_name(where.file, options.name.data(), options.name.size());
     launch(t.peek(), home, home.top(), where, name);
     return future<T>(t.release());
 }

@@ -39,9 +39,23 @@ public:
 private:
     friend struct sleep_kind;
     enum : std::uint32_t { refused = 1 };
-    time_point when_;
 };
 
+}  // namespace detail
+
+class sleeping;
+
+namespace detail {
+RONDO_API sleeping sleep_for(duration delay);
+
+/// Held at the ends where nanoseconds do not reach: hours::max() is for ever.
+template <class Rep, class Period>
+constexpr duration to_duration(const std::chrono::duration<Rep, Period>& d) noexcept {
+    using wide = std::chrono::duration<
+        std::conditional_t<std::is_floating_point_v<Rep>, long double, std::int64_t>, Period>;
+    if (wide(d) >= std::chrono::duration_cast<wide>(duration::max())) return duration::max();
+    return std::chrono::ceil<duration>(d);
+}
 }  // namespace detail
 
 /// What `sleep` gives: `co_await` it.
@@ -57,7 +71,10 @@ private:
 /// Suspends the running task until `delay` has passed, never less, at most the loop's timer slack (64 us) more. Zero, or
 /// less, lets everybody run who is ready.
 /// Cancel: ends at once. See: asyncio.sleep.
-RONDO_API sleeping sleep(duration delay);
+template <class Rep, class Period>
+sleeping sleep(const std::chrono::duration<Rep, Period>& delay) {
+    return detail::sleep_for(detail::to_duration(delay));
+}
 
 /// The same until a moment of the loop's clock. Cancel: ends at once.
 RONDO_API sleeping sleep_until(time_point when);

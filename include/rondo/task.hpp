@@ -39,11 +39,24 @@ struct task_record : ready_item, scope {
     scope* innermost;       // the scope that is open now
     leaf_wait* wait;        // what it is suspended in; null while it runs or is ready
     resumer* home;          // its loop
-    const char* file;       // where it was created; the line is in scope::line
-    char* name;             // null, or a copy of what its creator called it
+    const void* origin;     // the file where it was created (the line is in scope::line), or a task_name
 
     bool asked() const noexcept { return innermost->is_reached(); }
 };
+
+/// The origin of a task that was given a name; few are, so that the others need not carry a word for it.
+struct task_name {
+    const char* file;
+    char text[1];
+};
+
+inline const char* name_of(const task_record& record) noexcept {
+    return (record.bits & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->text : nullptr;
+}
+inline const char* file_of(const task_record& record) noexcept {
+    return (record.bits & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->file
+                                             : static_cast<const char*>(record.origin);
+}
 
 /// The head of every task frame.
 struct promise_base : shared_core {
@@ -55,7 +68,7 @@ struct promise_base : shared_core {
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
-        if ((marks & root) != 0 && ((marks & failed) != 0 || record.name != nullptr)) [[unlikely]]
+        if ((marks & root) != 0 && ((marks & failed) | (record.bits & scope::named)) != 0) [[unlikely]]
             end_root();
     }
     promise_base(const promise_base&) = delete;
@@ -167,12 +180,21 @@ struct awaiting_promise : promise_base {
     template <class U>
     void await_transform(task<U>& inner) = delete;  // a task is awaited once: co_await std::move(task)
 
+    /// A small description goes by value: so it takes no room in the frame beside the awaiter that is made of it.
     template <native_awaitable A>
+        requires std::is_trivially_copyable_v<A>
+    auto await_transform(A awaitable) noexcept(noexcept(std::move(awaitable).rondo_awaiter())) {
+        return std::move(awaitable).rondo_awaiter();
+    }
+
+    template <native_awaitable A>
+        requires(!std::is_trivially_copyable_v<std::remove_cvref_t<A>>)
     auto await_transform(A&& awaitable) noexcept(noexcept(std::forward<A>(awaitable).rondo_awaiter())) {
         return std::forward<A>(awaitable).rondo_awaiter();
     }
 
     template <class A>
+        requires(!native_awaitable<A>)
     foreign_awaiter<A> await_transform(A&& awaitable) {
         return foreign_awaiter<A>(std::forward<A>(awaitable));
     }
@@ -307,13 +329,13 @@ struct is_task<task<T>> : std::true_type {};
 /// What every task waits in before its first turn. Shared by all of them and never written.
 extern RONDO_API constinit leaf_wait not_begun;
 
-/// A copy of a task's name. Null for an empty one; freed with the frame. Throws: std::bad_alloc.
-RONDO_API char* copy_name(const char* name, std::size_t size);
+/// The origin of a task with a name; freed with its frame. Throws: std::bad_alloc.
+RONDO_API task_name* make_name(const char* file, const char* name, std::size_t size);
 
 /// Makes a running task of a frame that has not been entered: it hangs below `under`, is ready, and first runs when its
 /// turn comes. The loop holds it until it has ended.
 inline void launch(promise_base& frame, resumer& home, scope& under, location where,
-                   char* name = nullptr) noexcept {
+                   const task_name* name = nullptr) noexcept {
     frame.watchers.first = nullptr;
     frame.holders = 1;
     frame.marks |= shared_core::root;
@@ -325,8 +347,11 @@ inline void launch(promise_base& frame, resumer& home, scope& under, location wh
     record.innermost = &record;
     record.wait = &not_begun;
     record.home = &home;
-    record.file = where.file;
-    record.name = name;
+    record.origin = where.file;
+    if (name != nullptr) [[unlikely]] {
+        record.origin = name;
+        record.bits |= scope::named;
+    }
     under.add_child(record);
     home.task_began();
     home.push(record);
@@ -353,7 +378,6 @@ inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where)
     task_record* self = here.current;
     wait.task = self;
     wait.file = where.file;
-    wait.function = where.function;
     wait.line = where.line;
     self->point = frame;
     self->wait = &wait;

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Files in memory. See sim_file.hpp.
+#include "sim_file.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr std::uint64_t here = ~std::uint64_t(0);           // offset -1: the current position
+constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a file in memory beyond this is a bug
+
+}  // namespace
+
+/// Without ".", "//" and "/" at the end; a path from the root keeps its first "/".
+std::string sim_file_system::clean(const sim_file* base, std::string_view path) {
+    const bool rooted = !path.empty() && path.front() == '/';
+    std::string result = rooted || base == nullptr ? std::string() : base->path;
+    while (!path.empty()) {
+        const std::size_t end = std::min(path.find('/'), path.size());
+        const std::string_view part = path.substr(0, end);
+        path.remove_prefix(std::min(end + 1, path.size()));
+        if (part.empty() || part == ".") continue;
+        if (rooted || !result.empty()) result += '/';
+        result += part;
+    }
+    if (rooted && result.empty()) result = "/";
+    return result;
+}
+
+bool sim_file_system::is_directory(const std::string& path) const {
+    if (path.empty() || path == "/") return true;
+    const std::string prefix = path + '/';
+    const auto next = nodes_.lower_bound(prefix);
+    return next != nodes_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
+}
+
+/// Why `path` is not there: something on the way to it is a file, or nothing has that name.
+int sim_file_system::missing(const std::string& path) const {
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+        if (nodes_.find(std::string_view(path).substr(0, at)) != nodes_.end()) return -ENOTDIR;
+    return -ENOENT;
+}
+
+sim_node& sim_file_system::make(const std::string& path) {
+    sim_node& node = nodes_[path];
+    if (node.number == 0) node.number = nodes_.size();
+    return node;
+}
+
+void sim_file_system::put(std::string_view path, std::string_view bytes) {
+    make(clean(nullptr, path)).bytes = bytes;
+}
+
+std::optional<std::string> sim_file_system::get(std::string_view path) const {
+    const auto found = nodes_.find(clean(nullptr, path));
+    if (found == nodes_.end()) return std::nullopt;
+    return found->second.bytes;
+}
+
+int sim_file_system::open(const sim_file* base, const char* path, int flags, sim_file*& file) {
+    if (*path == '\0') return -ENOENT;
+    if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
+    const std::string name = clean(base, path);
+    const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    const auto found = nodes_.find(name);
+    sim_node* node = nullptr;
+    const bool as_folder = path[std::strlen(path) - 1] == '/';
+    if (found != nodes_.end()) {
+        if (as_folder) return -ENOTDIR;
+        if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
+        if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
+        node = &found->second;
+        if ((flags & O_TRUNC) != 0) node->bytes.clear();
+    } else if (is_directory(name)) {
+        if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
+        if (writes || (flags & O_CREAT) != 0) return -EISDIR;
+    } else {
+        if (const int why = missing(name); why != -ENOENT || (flags & O_CREAT) == 0) return why;
+        if ((flags & O_DIRECTORY) != 0) return -EINVAL;
+        if (as_folder) return -EISDIR;
+        node = &make(name);
+    }
+    file = &files_.take();
+    file->node = node;
+    file->path = name;
+    file->flags = flags;
+    file->position = 0;
+    return 0;
+}
+
+void sim_file_system::close(sim_file& file) noexcept {
+    file.node = nullptr;
+    file.path.clear();
+    files_.give(file);
+}
+
+std::int32_t sim_file_system::attempt(sim_operation& operation) {
+    const sim_file& file = *operation.file;
+    switch (operation.what.code) {
+        case opcode::fsync:
+            return 0;
+        case opcode::poll_add: {
+            const int events = static_cast<int>(operation.what.op_flags) & (POLLIN | POLLOUT);
+            return events != 0 ? events : sim_wait;  // a file is always ready
+        }
+        case opcode::read:
+        case opcode::readv:
+            if (file.node == nullptr) return -EISDIR;
+            return (file.flags & O_ACCMODE) == O_WRONLY ? -EBADF : read(operation);
+        default:
+            if (file.node == nullptr || (file.flags & O_ACCMODE) == O_RDONLY) return -EBADF;
+            return write(operation);
+    }
+}
+
+std::int32_t sim_file_system::read(sim_operation& operation) {
+    sim_file& file = *operation.file;
+    sim_cursor into(operation.what, 0);
+    const bool moves = operation.what.offset == here;
+    const std::uint64_t from = moves ? file.position : operation.what.offset;
+    const std::string& bytes = file.node->bytes;
+    if (from >= bytes.size()) return 0;
+    const auto all = std::min<std::uint64_t>(into.left(), bytes.size() - from);
+    const std::uint32_t count = core_.shorten(operation, static_cast<std::uint32_t>(all));
+    into.put(bytes.data() + from, count);
+    if (moves) file.position += count;
+    return static_cast<std::int32_t>(count);
+}
+
+std::int32_t sim_file_system::write(sim_operation& operation) {
+    sim_file& file = *operation.file;
+    sim_cursor from(operation.what, 0);
+    const bool moves = operation.what.offset == here;
+    const bool appends = (file.flags & O_APPEND) != 0;
+    std::string& bytes = file.node->bytes;
+    const std::uint64_t at = appends ? bytes.size() : moves ? file.position : operation.what.offset;
+    const std::uint32_t count = core_.shorten(operation, from.left());
+    if (count == 0) return 0;
+    if (at + count > size_max || at + count < at) return -EFBIG;
+    if (bytes.size() < at + count) bytes.resize(at + count);
+    from.get(bytes.data() + at, count);
+    if (moves) file.position = at + count;
+    return static_cast<std::int32_t>(count);
+}
+
+int sim_file_system::status(const sim_file* base, const char* path, int flags,
+                            struct statx* result) {
+    const sim_node* node = nullptr;
+    if (*path == '\0') {
+        if ((flags & AT_EMPTY_PATH) == 0) return -ENOENT;
+        if (base != nullptr) node = base->node;
+    } else {
+        if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
+        const std::string name = clean(base, path);
+        const auto found = nodes_.find(name);
+        if (found != nodes_.end())
+            node = &found->second;
+        else if (!is_directory(name))
+            return missing(name);
+    }
+    *result = {};
+    result->stx_mask =
+        STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_INO | STATX_SIZE | STATX_BLOCKS;
+    result->stx_blksize = 4096;
+    result->stx_nlink = 1;
+    result->stx_mode = node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
+    if (node != nullptr) {
+        result->stx_ino = node->number;
+        result->stx_size = node->bytes.size();
+        result->stx_blocks = (node->bytes.size() + 511) / 512;
+    }
+    return 0;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+// Reading and writing streams. A read is one operation and no more. A write is as many as the kernel makes of it: each
+// completion that took only a part begins the next one from `arrived`, without the coroutine hearing of it.
+#include <rondo/stream.hpp>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace {
+
+std::string failed_write(std::error_code code, std::string_view subject, std::size_t written,
+                         std::size_t wanted) {
+    return std::string(subject) + ": " + code.message() + " (after " + std::to_string(written) +
+           " of " + std::to_string(wanted) + " bytes)";
+}
+
+}  // namespace
+
+write_error::write_error(std::error_code code, std::string_view subject, std::size_t written,
+                         std::size_t wanted)
+    : std::system_error(code), text_(failed_write(code, subject, written, wanted)),
+      written_(written) {}
+write_error::~write_error() = default;
+
+namespace detail {
+
+namespace {
+
+constexpr std::size_t transfer_max = 1u << 30;   // a result is an int
+constexpr std::size_t parts_max = 1024;          // IOV_MAX
+constexpr std::size_t async_least = 256 * 1024;  // a buffered chunk of a file this large would block the loop
+
+// A gather list is handed to the kernel as it is.
+static_assert(sizeof(const_buffer) == sizeof(iovec) && std::is_standard_layout_v<const_buffer>);
+static_assert(offsetof(iovec, iov_base) == 0 && sizeof(msghdr) <= 7 * sizeof(std::uint64_t));
+
+}  // namespace
+
+// -- the stream's own buffer --------------------------------------------------------------------------------------------
+
+buffer_view line_buffer::room(std::size_t least) {
+    if (capacity_ - end_ < least) {
+        const std::size_t kept = size();
+        if (capacity_ - kept >= least && begin_ >= kept) {
+            std::memcpy(bytes_.get(), bytes_.get() + begin_, kept);
+        } else {
+            const std::size_t capacity = std::max(2 * kept, kept + least);
+            std::unique_ptr<char[]> larger(new char[capacity]);
+            if (kept != 0) std::memcpy(larger.get(), bytes_.get() + begin_, kept);
+            bytes_ = std::move(larger);
+            capacity_ = capacity;
+        }
+        begin_ = 0;
+        end_ = kept;
+    }
+    return {bytes_.get() + end_, capacity_ - end_};
+}
+
+void line_buffer::drop(std::size_t count) noexcept {
+    begin_ += count;
+    if (begin_ == end_) begin_ = end_ = 0;
+}
+
+// -- what stands behind a stream ----------------------------------------------------------------------------------------
+
+stream_state::~stream_state() = default;
+
+const char* stream_state::name() noexcept {
+    try {
+        if (fd.name().empty()) fd.rename(make_name());
+    } catch (...) {
+        return "";  // no memory for a name
+    }
+    return fd.name().c_str();
+}
+
+// Those who wait will ask for the name, and then the kernel has none any more.
+void stream_state::close() noexcept {
+    if (!fd.is_open()) return;
+    if (reading || writing) name();
+    fd.close();
+}
+
+struct stream_kind {
+    static const char* reader(const leaf_wait& wait) {
+        return static_cast<const read_awaiter&>(wait).stream_->name();
+    }
+    static const char* writer(const leaf_wait& wait) {
+        return static_cast<const write_awaiter&>(wait).stream_->name();
+    }
+    static constexpr wait_kind recv{"recv", cancel_operation, reader};
+    static constexpr wait_kind read{"read", cancel_operation, reader};
+    static constexpr wait_kind send{"send", cancel_operation, writer};
+    static constexpr wait_kind write{"write", cancel_operation, writer};
+    static constexpr wait_kind write_file{"write", cancel_operation, operation_object};
+
+    static const wait_kind& of_read(const stream_state& s) noexcept {
+        return s.reads == opcode::recv ? recv : read;
+    }
+    static const wait_kind& of_write(const stream_state& s) noexcept {
+        return s.writes == opcode::send ? send : write;
+    }
+};
+
+// -- reading ------------------------------------------------------------------------------------------------------------
+
+read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
+    : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
+      stream_(std::move(stream)), into_(into) {
+    ask.code = stream_->reads;
+    ask.address = address_of(into_.data());
+    ask.length = static_cast<std::uint32_t>(std::min(into_.size(), transfer_max));
+    if (ask.code == opcode::read) ask.offset = ~std::uint64_t{0};
+}
+
+read_awaiter::~read_awaiter() { let_go(); }
+
+void read_awaiter::let_go() noexcept {
+    if ((state & ours) != 0) stream_->reading = false;
+    state &= ~ours;
+}
+
+bool read_awaiter::await_ready() noexcept {
+    if (asked())
+        state |= refused;
+    else if (stream_->reading)
+        state |= busy;
+    if ((state & (refused | busy)) != 0) return true;
+    if ((state & bypass) == 0 && stream_->lines.size() != 0) ask.length = 0;
+    return ask.length == 0 && may_go_on();
+}
+
+void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    stream_->reading = true;
+    state |= ours;
+    park(*this, frame, at);
+    if (ask.length == 0)
+        detail::wake(static_cast<leaf_wait&>(*this));  // ready, but others are to run first
+    else
+        begin(*this);
+}
+
+void read_awaiter::check() {
+    let_go();
+    if ((state & refused) != 0) throw cancelled();
+    if ((state & busy) != 0)
+        throw invalid_state_error(std::string(kind->what) + " " + stream_->name() +
+                                  ": another task is reading from this stream");
+}
+
+chunk read_awaiter::filled() noexcept {
+    if (ask.length != 0)
+        return result == 0 ? chunk() : chunk(into_.first(static_cast<std::size_t>(result)));
+    line_buffer& lines = stream_->lines;
+    const std::size_t count = std::min(lines.size(), into_.size());
+    if (count != 0) std::memcpy(into_.data(), lines.text().data(), count);
+    lines.drop(count);
+    return chunk(into_.first(count));
+}
+
+chunk read_awaiter::await_resume() {
+    check();
+    if (result < 0) throw_failed(*this);
+    return filled();
+}
+
+rondo::result<chunk> read_result_awaiter::await_resume() {
+    check();
+    if (result >= 0) return filled();
+    if (result == -ECANCELED && asked()) throw cancelled();
+    return std::error_code(-result, std::system_category());
+}
+
+// -- writing ------------------------------------------------------------------------------------------------------------
+
+write_awaiter::write_awaiter(held<> stream, const_buffer* parts, std::size_t count,
+                             void* message) noexcept
+    : operation_state(stream_kind::of_write(*stream), stream->fd.record(), {}),
+      stream_(std::move(stream)), parts_(parts), count_(count), message_(message) {
+    ask.code = stream_->writes;
+    arrived = part_has_gone;
+}
+
+write_awaiter::write_awaiter(descriptor_record* file, const_buffer* part,
+                             std::uint64_t offset) noexcept
+    : operation_state(stream_kind::write_file, file, {}), parts_(part), count_(1),
+      message_(nullptr) {
+    ask.code = opcode::write;
+    ask.offset = offset;
+    arrived = part_has_gone;
+}
+
+void write_awaiter::count_bytes() noexcept {
+    for (std::size_t i = 0; i < count_; ++i) wanted_ += parts_[i].size();
+    left_ = wanted_;
+}
+
+write_awaiter::~write_awaiter() { let_go(); }
+
+void write_awaiter::let_go() noexcept {
+    if ((state & ours) != 0) stream_->writing = false;
+    state &= ~ours;
+}
+
+bool write_awaiter::await_ready() noexcept {
+    if (asked())
+        state |= refused;
+    else if (stream_ && stream_->writing)
+        state |= busy;
+    else if (stream_ && stream_->torn)
+        state |= was_torn;
+    if ((state & (refused | busy | was_torn)) != 0) return true;
+    return left_ == 0 && may_go_on();
+}
+
+void write_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    if (stream_) {
+        stream_->writing = true;
+        state |= ours;
+    }
+    park(*this, frame, at);
+    if (left_ == 0) return detail::wake(static_cast<leaf_wait&>(*this));
+    prepare();
+    begin(*this);
+}
+
+// The next entry: what is left, in one part or in several.
+void write_awaiter::prepare() noexcept {
+    while (parts_->empty()) {
+        ++parts_;
+        --count_;
+    }
+    const bool several = count_ > 1;
+    if (ask.code == opcode::send || ask.code == opcode::sendmsg) {
+        ask.code = several ? opcode::sendmsg : opcode::send;
+        ask.op_flags = MSG_NOSIGNAL;
+    } else if (stream_) {
+        ask.code = several ? opcode::writev : opcode::write;
+        ask.offset = ~std::uint64_t{0};
+    }
+    const auto count = static_cast<std::uint32_t>(std::min(count_, parts_max));
+    ask.address = several ? address_of(parts_) : address_of(parts_->data());
+    ask.length = several ? count : static_cast<std::uint32_t>(std::min(parts_->size(), transfer_max));
+    if (ask.code == opcode::sendmsg) {
+        msghdr message{};
+        message.msg_iov = reinterpret_cast<iovec*>(parts_);
+        message.msg_iovlen = count;
+        std::memcpy(message_, &message, sizeof message);
+        ask.address = address_of(message_);
+        ask.length = 1;
+    }
+    const bool large = !stream_ && ask.length >= async_least;
+    ask.flags = large ? std::uint8_t{entry_async} : std::uint8_t{0};
+}
+
+void write_awaiter::advance(std::size_t count) noexcept {
+    left_ -= count;
+    if (!stream_ && ask.offset != ~std::uint64_t{0}) ask.offset += count;
+    while (count != 0) {
+        const std::size_t step = std::min(count, parts_->size());
+        *parts_ = parts_->without_first(step);
+        count -= step;
+        if (count == 0) return;
+        ++parts_;
+        --count_;
+    }
+}
+
+void write_awaiter::part_has_gone(operation_state& operation) noexcept {
+    auto& self = static_cast<write_awaiter&>(operation);
+    if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
+    const bool goes_on = self.result > 0 || self.result == -EINTR;
+    if (self.left_ == 0 || !goes_on || self.task->asked())
+        return detail::wake(static_cast<leaf_wait&>(self));
+    self.prepare();
+    begin(self);
+}
+
+void write_awaiter::await_resume() {
+    let_go();
+    if ((state & refused) != 0) throw cancelled();
+    const char* const what = kind->what;
+    if ((state & busy) != 0)
+        throw invalid_state_error(std::string(what) + " " + stream_->name() +
+                                  ": another task is writing to this stream");
+    if ((state & was_torn) != 0)
+        throw invalid_state_error(std::string(what) + " " + stream_->name() +
+                                  ": an earlier write ended in its middle, so this one would be "
+                                  "out of place");
+    if (left_ == 0) return;
+    if (stream_ && left_ != wanted_) stream_->torn = true;
+    const bool stopped = result >= 0 || result == -ECANCELED || result == -EINTR;
+    if (stopped && asked()) throw cancelled();
+    fail_with(result < 0 ? -result : EIO);  // the kernel took nothing and said nothing
+}
+
+void write_awaiter::fail_with(int error) {
+    const std::string subject = std::string(kind->what) + " " + kind->object(*this);
+    throw write_error(std::error_code(error, std::system_category()), subject, wanted_ - left_,
+                      wanted_);
+}
+
+// -- lines --------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::size_t line_room = 4096;
+
+/// Receives into the line buffer.
+class filling : only_in_tasks {
+public:
+    filling(const held<>& stream, buffer_view room) noexcept : stream_(&stream), room_(room) {}
+
+    class awaiter : public read_awaiter {
+    public:
+        awaiter(const held<>& stream, buffer_view room) noexcept
+            : read_awaiter(stream, room), lines_(&stream->lines) {
+            bypass_lines();
+        }
+        /// False at the end of the stream.
+        bool await_resume() {
+            const chunk came = read_awaiter::await_resume();
+            lines_->filled(came.size());
+            return static_cast<bool>(came);
+        }
+
+    private:
+        line_buffer* lines_;
+    };
+    awaiter rondo_awaiter() && noexcept { return {*stream_, room_}; }
+
+private:
+    const held<>* stream_;
+    buffer_view room_;
+};
+
+std::string take_line(line_buffer& lines, std::size_t size, std::size_t dropped) {
+    std::string line(lines.text().substr(0, size));
+    lines.drop(dropped);
+    if (dropped != size && !line.empty() && line.back() == '\r') line.pop_back();
+    return line;
+}
+
+[[noreturn]] void throw_too_long(stream_state& stream, std::size_t limit) {
+    throw limit_error(std::string("read_line ") + stream.name() + ": a line of more than " +
+                      std::to_string(limit) + " bytes");
+}
+
+}  // namespace
+
+task<std::optional<std::string>> read_line(held<> stream, std::size_t limit) {
+    line_buffer& lines = stream->lines;
+    if (stream->reading || cancel_requested()) co_await filling(stream, {});  // says what is wrong
+    for (std::size_t looked = 0;;) {
+        const std::string_view text = lines.text();
+        const std::size_t end = text.find('\n', looked);
+        const std::size_t size = end != text.npos ? end : text.size();
+        const std::size_t content = size - (size != 0 && text[size - 1] == '\r' ? 1 : 0);
+        if (content > limit) throw_too_long(*stream, limit);
+        if (end != text.npos) co_return take_line(lines, end, end + 1);
+        looked = text.size();
+        const buffer_view room = lines.room(line_room);
+        if (co_await filling(stream, room)) continue;
+        if (looked == 0) co_return std::nullopt;
+        if (looked > limit) throw_too_long(*stream, limit);  // its last byte is a '\r' of its own
+        co_return take_line(lines, looked, looked);
+    }
+}
+
+}  // namespace detail
+
+detail::closing byte_stream::close() noexcept {
+    if (!state_) return detail::closing(nullptr);
+    state_->close();
+    return state_->fd.close();
+}
+
+}  // namespace v0
+}  // namespace rondo
