@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// What rondo's own parts cost, one part a case. The names and what each counts are a protocol:
+// whoever has a program with the same cases can be put beside this one (see README.md).
+#include "cases.hpp"
+
+int main(int argc, char** argv) {
+    bench::suite cases;
+    bench::add_task_cases(cases);
+    bench::add_timer_cases(cases);
+    bench::add_thread_cases(cases);
+    bench::add_file_cases(cases);
+    return bench::run(argc, argv, cases);
+}

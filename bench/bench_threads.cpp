@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Other threads: calls made on one, and callbacks that come from one.
+#include <unistd.h>
+
+#include <thread>
+#include <vector>
+
+#include <rondo/executor.hpp>
+#include <rondo/future.hpp>
+
+#include "cases.hpp"
+
+namespace bench {
+namespace {
+
+std::uint64_t touched = 0;  // by the pool's only thread
+void touch() { ++touched; }
+
+rondo::task<> offload_in_turn() {
+    for (std::uint64_t i = 0; i < offloaded_in_turn; ++i) co_await rondo::to_thread(touch);
+}
+
+rondo::task<> offload_one() { co_await rondo::to_thread(touch); }
+
+rondo::task<> offload_at_once() {
+    std::vector<rondo::future<>> all;
+    all.reserve(offloaded_at_once);
+    for (std::uint64_t i = 0; i < offloaded_at_once; ++i)
+        all.push_back(rondo::create_task(offload_one()));
+    for (const auto& one : all) co_await one;
+}
+
+template <class F>
+measurement with_one_thread(std::uint64_t count, F begin) {
+    rondo::loop loop;
+    rondo::set_default_executor_threads(loop, 1);
+    const stopwatch watch;
+    loop.run_until_complete(begin());
+    return watch.per(count);
+}
+
+/// A loop that does nothing but count what another thread posts to it.
+class counting_loop {
+public:
+    explicit counting_loop(std::uint64_t expected) : expected_(expected) {}
+
+    rondo::remote remote() const { return loop_.remote(); }
+    void count() {
+        if (++counted_ == expected_) all_.set_value();
+    }
+    void run() { loop_.run_until_complete(all_.get_future()); }
+
+private:
+    rondo::loop loop_;
+    rondo::promise<> all_ = loop_.create_promise<void>();
+    std::uint64_t expected_;
+    std::uint64_t counted_ = 0;
+};
+
+measurement post_throughput() {
+    counting_loop counting(posts);
+    const stopwatch watch;
+    std::thread poster([&counting] {
+        const rondo::remote remote = counting.remote();
+        for (std::uint64_t i = 0; i < posts; ++i)
+            remote.call_soon_threadsafe([&counting] { counting.count(); });
+    });
+    counting.run();
+    poster.join();
+    return watch.per(posts);
+}
+
+// A post carries one word at no cost, and that is the time; so the loop is found elsewhere.
+counting_loop* timed_loop = nullptr;
+std::vector<double> waited;
+
+measurement post_latency() {
+    counting_loop counting(posts_to_idle);
+    timed_loop = &counting;
+    waited.reserve(posts_to_idle);
+    std::thread poster([&counting] {
+        const rondo::remote remote = counting.remote();
+        for (std::uint64_t i = 0; i < posts_to_idle; ++i) {
+            ::usleep(pause_between_posts_us);
+            remote.call_soon_threadsafe([posted = wall()] {
+                waited.push_back(static_cast<double>(wall() - posted));
+                timed_loop->count();
+            });
+        }
+    });
+    counting.run();
+    poster.join();
+    return latencies(waited);
+}
+
+}  // namespace
+
+void add_thread_cases(suite& cases) {
+    constexpr auto value = judged::by_value;
+    cases.push_back({"offload_rtt", "call on a thread, one after the other", value, [] {
+                         return with_one_thread(offloaded_in_turn, offload_in_turn);
+                     }});
+    cases.push_back({"offload_many", "call on a thread, 200,000 outstanding", value, [] {
+                         return with_one_thread(offloaded_at_once, offload_at_once);
+                     }});
+    cases.push_back({"post_tput", "callback posted by another thread, as fast as it can", value,
+                     post_throughput});
+    cases.push_back({"post_latency", "from a post into an idle loop to its call", value,
+                     post_latency});
+}
+
+}  // namespace bench

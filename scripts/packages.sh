@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Sourced by scripts/test and scripts/demo: `need_packages NAME...` installs what is missing of
+# Debian's packages, or says in one sentence what somebody with the right to do so has to install.
+# Nothing is asked of apt where all is there.
+
+is_installed() {
+    # shellcheck disable=SC2016  # dpkg-query expands it, not the shell
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+need_packages() {
+    local missing=() name as_root=()
+    if ! command -v dpkg-query >/dev/null; then
+        echo "This is no Debian: install the equivalents of $* by hand and use meson directly." >&2
+        return 1
+    fi
+    for name in "$@"; do is_installed "$name" || missing+=("$name"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        as_root=(sudo -n)
+        if ! sudo -n true 2>/dev/null; then
+            echo "Missing packages; as root: apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+    fi
+    echo "installing ${missing[*]}"
+    local log
+    log=$(mktemp)
+    if ! {
+        "${as_root[@]}" apt-get update &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y --no-install-recommends "${missing[@]}"
+    } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        echo "apt-get could not install ${missing[*]}: its last lines are above, all in $log" >&2
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# shellcheck disable=SC2034  # used by whoever sources this
+build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev libboost-dev)

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Sums up one stage of scripts/test.
+
+tally.py FOLDER STATUS
+    prints "PASSED FAILED" of a build folder, counted in test cases: the lines that the test
+    programs added to FOLDER/tally, and one failure for each program that ended badly without a
+    failed case in its line (a crash, a sanitizer's report at exit, a time limit)
+tally.py --why FOLDER LOG
+    prints in a few words what failed: the tests by name, else the first error of the log
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+GOOD = {"OK", "SKIP", "EXPECTEDFAIL"}
+
+
+def bad_tests(folder):
+    """The names of meson's tests that ended badly; testlog.json has one JSON object a line."""
+    log = folder / "meson-logs/testlog.json"
+    if not log.exists():
+        return []
+    results = (json.loads(line) for line in log.read_text().splitlines())
+    return [result["name"].split(" / ")[-1] for result in results if result["result"] not in GOOD]
+
+
+def count(folder, status):
+    passed = failed = 0
+    told = set()
+    tally = folder / "tally"
+    for line in tally.read_text().splitlines() if tally.exists() else []:
+        ok, bad, _, name = line.split(" ", 3)
+        passed, failed = passed + int(ok), failed + int(bad)
+        if int(bad):
+            told.add(name.removeprefix("test_"))
+    failed += sum(name not in told for name in bad_tests(folder))
+    if status != 0 and failed == 0:
+        failed = 1  # it did not come to the tests
+    return passed, failed
+
+
+def why(folder, log):
+    names = bad_tests(folder)
+    if names:
+        return f"{', '.join(names[:6])}{' ...' if len(names) > 6 else ''} failed"
+    text = log.read_text(errors="replace")
+    first = re.search(r"^.*(?:\berror\b|ERROR|FAILED|not found|self-test).*$", text, re.MULTILINE)
+    lines = [
+        line for line in text.splitlines() if line.strip() and not re.match(r"\d+ passed, ", line)
+    ]
+    words = first.group(0) if first else lines[0] if lines else "no output"
+    return re.sub(r"\x1b\[[0-9;]*[mK]", "", words).strip()[:200]
+
+
+def main():
+    if sys.argv[1] == "--why":
+        print(why(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])))
+    else:
+        print(*count(pathlib.Path(sys.argv[1]), int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

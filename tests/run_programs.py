@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the programs of tests/programs, and the examples, as a user would, from outside.
+
+For each: exit status, the lines it must print, a bound in time, nothing on stderr that is not
+expected (a sanitizer's report above all). 06 is the server of 07, over the loopback. Then each
+again with SIGINT at a random moment: the first one ends it within five seconds, with status 0, 1
+or 130. To be killed by it is an end only where the program had no handler when it came (before
+and after the loop); to know that, the program is stopped while it is sent. The moments come from
+a seed that is printed; RONDO_SEED repeats them.
+
+usage: run_programs.py --folder FOLDER [--examples FOLDER] [--rounds N] [NAME ...]
+Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
+that RONDO_TALLY names.
+"""
+
+import argparse
+import collections
+import contextlib
+import fcntl
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ECHO_PORT = 7007  # it stands in the programs
+SLOWER = float(os.environ.get("RONDO_SLOWER", "1"))  # stretches every bound on a slow machine
+SIGINT_SECONDS = 5 * SLOWER
+SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+
+# seconds: how long it runs by its own account; lines: must occur in this order, one after the
+# other.
+Program = collections.namedtuple(
+    "Program", "seconds lines server stderr status", defaults=(False, "", 0)
+)
+PROGRAMS = {
+    "01_hello": Program(1.0, ["Hello ...", "... world!"]),
+    "02_gather": Program(0.25, ["9 rondo 4", "998001"]),
+    "03_wait_first_completed": Program(0.04, ["lima answered first"]),
+    "04_timeout": Program(4.0, ["too slow", "moved on"]),
+    "05_task_group": Program(0.05, ["ada done", "grace done", "edsger done", "3 finished"]),
+    "07_tcp_client": Program(0.0, ["<- hello", "<- world"], server=True),
+    "12_embed": Program(
+        0.28, ["weather 1", "weather 2", "tick", "weather 4", "tick", "tick", "tick", "closed"]
+    ),
+    "13_ensure_future": Program(
+        0.2,
+        [
+            "first started",
+            "second started",
+            "second completed",
+            "first completed",
+            "callback: result of first",
+            "result of first / result of second",
+        ],
+    ),
+}
+SERVER = "06_tcp_echo_server"
+# Examples that run to their end by themselves, with their arguments; each says something.
+EXAMPLES = {name: [] for name in "hello gather ensure_future timeout offload embed".split()}
+durations = {
+    SERVER: 0.2
+}  # how long each took when it ran undisturbed; for a server, how long to look
+
+
+class Failed(Exception):
+    pass
+
+
+class Child:
+    """A program with its output in files: it never waits for a reader, what it said stays."""
+
+    def __init__(self, command):
+        self.name = pathlib.Path(command[0]).name
+        self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err
+        )
+
+    def wait(self, seconds, what):
+        """The exit status; a program that does not end is killed, and that is a failure."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failed(
+                f"{self.name} had not ended {seconds:.1f} s after {what}{self.said()}"
+            ) from None
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    @staticmethod
+    def text(stream):
+        stream.seek(0)
+        return stream.read().decode(errors="replace")
+
+    def said(self):
+        return "".join(
+            f"\n    {line}"
+            for line in (self.text(self.out) + self.text(self.err)).splitlines()[:60]
+        )
+
+    def judge_stderr(self, expected=""):
+        """Nothing but `expected`; where that is None, anything but a sanitizer's report."""
+        said = self.text(self.err)
+        if SANITIZER.search(said) or (expected is not None and said.strip() != expected):
+            raise Failed(f"{self.name} wrote to stderr what was not expected:{self.said()}")
+
+    def interrupt(self):
+        """Sends SIGINT; true if a handler was there for it (or a mask, for whoever reads it)."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        give_up = time.monotonic() + SIGINT_SECONDS
+        status = ""
+        while (
+            "State:\tT" not in status and "State:\tZ" not in status and time.monotonic() < give_up
+        ):
+            time.sleep(0.001)
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        masks = {
+            name: int(mask, 16)
+            for name, mask in re.findall(r"^Sig(Cgt|Blk):\s*(\w+)", status, re.MULTILINE)
+        }
+        bit = 1 << (signal.SIGINT - 1)
+        handled = bool((masks.get("Cgt", 0) | masks.get("Blk", 0)) & bit)
+        os.kill(self.process.pid, signal.SIGINT)
+        os.kill(self.process.pid, signal.SIGCONT)
+        return handled
+
+
+def enter_own_network():
+    """Goes on in a network namespace with nothing but a loopback, where the ports that the programs
+    name are free whatever else runs here. Where that is not allowed everything stays as it is."""
+    if os.environ.get("RONDO_OWN_NETWORK") == str(os.getpid()):
+        with socket.socket() as any_socket:  # SIOCSIFFLAGS: lo up
+            fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+        return
+    for unshare in ["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]:
+        if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode == 0:
+            os.environ["RONDO_OWN_NETWORK"] = str(os.getpid())  # exec keeps it
+            os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
+
+
+@contextlib.contextmanager
+def echo_port():
+    """One at a time on this machine uses the port of the programs."""
+    with open(pathlib.Path(tempfile.gettempdir()) / "rondo-port-7007.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        give_up = time.monotonic() + 10 * SLOWER
+        while True:
+            try:
+                socket.create_server(("127.0.0.1", ECHO_PORT)).close()
+                break
+            except OSError as error:  # the kernel takes a ring apart some time after its process
+                if time.monotonic() > give_up:
+                    raise Failed(f"another program has 127.0.0.1:{ECHO_PORT} ({error})") from None
+                time.sleep(0.02)
+        yield
+
+
+def wait_for_port(server, port):
+    give_up = time.monotonic() + 10 * SLOWER
+    while True:
+        if server.process.poll() is not None or time.monotonic() > give_up:
+            raise Failed(f"{server.name} does not accept connections{server.said()}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def running_server(folder, stderr=""):
+    """06 while it accepts; at the end SIGINT must end it, as at any other moment."""
+    with echo_port():
+        server = Child([str(folder / SERVER)])
+        try:
+            wait_for_port(server, ECHO_PORT)
+            yield server
+            end_by_sigint(server, must_handle=True, stderr=stderr)
+        finally:
+            server.kill()
+
+
+def end_by_sigint(child, must_handle=False, stderr=""):
+    handled = child.interrupt()
+    status = child.wait(SIGINT_SECONDS, "SIGINT")
+    if must_handle and not handled:
+        raise Failed(f"{child.name} had no handler for SIGINT while its loop ran")
+    if status == -signal.SIGINT and not handled:
+        return
+    if status not in (0, 1, 130):
+        raise Failed(f"{child.name} ended with status {status} on SIGINT{child.said()}")
+    child.judge_stderr(stderr)
+
+
+def check_run(folder, name, program):
+    with running_server(folder) if program.server else contextlib.nullcontext():
+        began = time.monotonic()
+        child = Child([str(folder / name)])
+        status = child.wait((10 + 3 * program.seconds) * SLOWER, "its start")
+        took = time.monotonic() - began
+    if status != program.status:
+        raise Failed(f"{name} ended with status {status}{child.said()}")
+    child.judge_stderr(program.stderr)
+    said = iter(child.text(child.out).splitlines())
+    for line in program.lines:
+        if line not in said:  # consumes: the lines must come in this order
+            raise Failed(f"{name} did not print {line!r} in its place{child.said()}")
+    durations[name] = took
+    if took < program.seconds:
+        raise Failed(f"{name} took {took:.3f} s, less than it says it sleeps")
+
+
+def check_refused(folder):
+    """07 without its server: one line, with the name and the reason."""
+    with echo_port():
+        child = Child([str(folder / "07_tcp_client")])
+        status = child.wait(20 * SLOWER, "its start")
+    if status != 1:
+        raise Failed(f"07_tcp_client without a server ended with status {status}{child.said()}")
+    child.judge_stderr(f"connect localhost:{ECHO_PORT}: Connection refused")
+
+
+def check_echo(folder):
+    """06 by itself: what goes in comes out, for several peers at once; one of them breaks off."""
+    with running_server(folder, stderr=None):  # the reset is reported there, by the peer's name
+        peers = [
+            socket.create_connection(("127.0.0.1", ECHO_PORT), timeout=10 * SLOWER)
+            for _ in range(8)
+        ]
+        payload = random.Random(7).randbytes(100_000)
+        peers[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        peers[0].sendall(b"and gone")
+        peers.pop(0).close()  # a reset
+        for peer in peers:
+            peer.sendall(payload[:50_000])
+        for peer in peers:
+            got = b""
+            while len(got) < 50_000:
+                part = peer.recv(65536)
+                if not part:
+                    raise Failed(f"{SERVER} hung up after {len(got)} bytes")
+                got += part
+            if got != payload[:50_000]:
+                raise Failed(f"{SERVER} changed what it echoed")
+            peer.shutdown(socket.SHUT_WR)
+            if peer.recv(1) != b"":
+                raise Failed(f"{SERVER} did not end a connection whose peer had ended")
+            peer.close()
+
+
+def check_sigint(folder, name, program, part):
+    """SIGINT when `part` of its time has gone. An early one must keep it from its last line."""
+    after = part * durations.get(name, program.seconds)
+    with running_server(folder, stderr=None) if program.server else contextlib.nullcontext():
+        child = Child([str(folder / name)])
+        try:
+            time.sleep(after)
+            if child.process.poll() is None:
+                end_by_sigint(child)
+                if (
+                    after < program.seconds - 0.5 * SLOWER
+                    and program.lines[-1] in child.text(child.out).splitlines()
+                ):
+                    raise Failed(f"{name} went on to its end after SIGINT{child.said()}")
+            elif child.process.returncode != 0:
+                raise Failed(f"{name} ended with status {child.process.returncode}{child.said()}")
+        finally:
+            child.kill()
+
+
+def check_server_sigint(folder, part):
+    """SIGINT to the server, soon after its start and with connections open."""
+    with echo_port():
+        server = Child([str(folder / SERVER)])
+        peers = []
+        try:
+            time.sleep(part * durations[SERVER])
+            with contextlib.suppress(OSError):
+                for _ in range(3):
+                    peers.append(socket.create_connection(("127.0.0.1", ECHO_PORT), timeout=5))
+                    peers[-1].sendall(b"x" * 1000)
+            end_by_sigint(server)
+        finally:
+            server.kill()
+            for peer in peers:
+                peer.close()
+
+
+def check_example(folder, name):
+    child = Child([str(folder / name), *EXAMPLES[name]])
+    status = child.wait(30 * SLOWER, "its start")
+    if status != 0 or not child.text(child.out).strip():
+        raise Failed(f"example {name} ended with status {status}{child.said()}")
+    child.judge_stderr()
+
+
+def check_downloader(folder):
+    """The downloader against the file server: what arrives is what is there; a file that is not
+    there is status 1, and the others arrive all the same."""
+    port = 7080
+    with tempfile.TemporaryDirectory() as scratch:
+        there, here = pathlib.Path(scratch) / "there", pathlib.Path(scratch) / "here"
+        there.mkdir()
+        here.mkdir()
+        for number, size in enumerate([0, 1, 1000, 4096, 65536, 65537, 300_000, 2_000_000]):
+            (there / f"{number}.bin").write_bytes(random.Random(number).randbytes(size))
+        server = Child([str(folder / "file_server"), str(there), str(port)])
+        try:
+            wait_for_port(server, port)
+            names = [path.name for path in sorted(there.iterdir())]
+            for extra, expected in ([], 0), (["missing"], 1):
+                urls = [f"http://127.0.0.1:{port}/{name}" for name in [*extra, *names]]
+                child = Child([str(folder / "downloader"), "-j", "4", "-o", str(here), *urls])
+                status = child.wait(60 * SLOWER, "its start")
+                if status != expected:
+                    raise Failed(f"downloader ended with status {status}{child.said()}")
+                child.judge_stderr(None)
+                for name in names:
+                    if (here / name).read_bytes() != (there / name).read_bytes():
+                        raise Failed(f"{name} is not what was served{child.said()}")
+                    (here / name).unlink()
+            end_by_sigint(server, must_handle=True, stderr=None)
+        finally:
+            server.kill()
+
+
+def example_checks(folder):
+    """(title, function) for the examples that were built."""
+    for name in EXAMPLES:
+        if (folder / name).is_file():
+            yield f"example {name}: runs", lambda name=name: check_example(folder, name)
+    if (folder / "downloader").is_file() and (folder / "file_server").is_file():
+        yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
+
+
+def checks(folder, names, rounds, chance):
+    """(title, function) of all there is to do."""
+    for name in names:
+        if name == SERVER:
+            yield f"{name}: echoes", lambda: check_echo(folder)
+        else:
+            program = PROGRAMS[name]
+            yield f"{name}: runs", lambda name=name, program=program: check_run(
+                folder, name, program
+            )
+        if name == "07_tcp_client":
+            yield f"{name}: refused", lambda: check_refused(folder)
+    for name in names:
+        for _ in range(rounds):
+            part = chance.uniform(0, 1.1)
+            title = f"{name}: SIGINT at {part:.0%} of its time"
+            if name == SERVER:
+                yield title, lambda part=part: check_server_sigint(folder, part)
+            else:
+                program = PROGRAMS[name]
+                yield title, lambda name=name, program=program, part=part: check_sigint(
+                    folder, name, program, part
+                )
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="runs the programs of tests/programs")
+    arguments.add_argument(
+        "--folder", type=pathlib.Path, required=True, help="where the binaries are"
+    )
+    arguments.add_argument("--examples", type=pathlib.Path, help="where the examples' binaries are")
+    arguments.add_argument("--rounds", type=int, default=3, help="SIGINTs for each program")
+    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER]))
+    options = arguments.parse_args()
+    enter_own_network()
+
+    seed = int(os.environ.get("RONDO_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"moments of SIGINT from RONDO_SEED={seed}", flush=True)
+    passed = failed = 0
+    todo = list(checks(options.folder, options.names, options.rounds, random.Random(seed)))
+    if options.examples:
+        todo += example_checks(options.examples)
+    for title, function in todo:
+        try:
+            function()
+            passed += 1
+            print(f"ok      {title}", flush=True)
+        except Failed as what:
+            failed += 1
+            print(f"FAILED  {title}: {what}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    if os.environ.get("RONDO_TALLY"):
+        with open(os.environ["RONDO_TALLY"], "a") as tally:
+            tally.write(f"{passed} {failed} 0 programs\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// Serving: each connection for itself, all of them with the server.
+#include <rondo/serve.hpp>
+
+#include <array>
+#include <stdexcept>
+#include <vector>
+
+#include "net_tools.hpp"
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+task<> echo(tcp_stream peer) {
+    std::array<char, 256> buffer;
+    while (auto chunk = co_await peer.read_some(buffer)) co_await peer.write_all(chunk);
+}
+
+task<> clean_up(int& cleaned) {
+    co_await sleep(1ms);
+    ++cleaned;
+}
+
+task<> connect_often(endpoint where) {
+    for (int i = 0; i < 5; ++i) co_await connect_tcp(where);
+}
+
+task<> end_server(future<> server) {
+    server.cancel();
+    try {
+        co_await server;
+    } catch (const future_cancelled&) {
+        co_return;
+    }
+    FAIL("a server that is cancelled has no other end");
+}
+
+RONDO_TEST("serve: answers many at once and ends with its connections", "[serve][both]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), echo));
+    std::vector<tcp_stream> clients;
+    for (int i = 0; i < 20; ++i) clients.push_back(co_await connect_tcp(where));
+    for (auto& client : clients) co_await client.write_all("hello\n");
+    for (auto& client : clients) {
+        auto line = co_await client.read_line();
+        REQUIRE(line == "hello");
+    }
+    co_await end_server(server);
+    std::array<char, 4> buffer;
+    for (auto& client : clients) {
+        auto chunk = co_await client.read_some(buffer);
+        REQUIRE_FALSE(chunk);
+    }
+    auto refused = co_await rondo_tests::text_of_failure<std::system_error>(connect_tcp(where));
+    REQUIRE(refused == "connect " + where.text() + ": Connection refused");
+}
+
+RONDO_TEST("serve: a handler that throws is reported with its peer, and the others go on", "[serve][both]") {
+    std::vector<std::string> reports;
+    running_loop().set_exception_handler([&](const exception_context& context) {
+        try {
+            std::rethrow_exception(context.error);
+        } catch (const std::exception& error) {
+            reports.push_back(context.message + ": " + error.what());
+        }
+    });
+    auto picky = [](tcp_stream peer) -> task<> {
+        for (;;) {
+            auto line = co_await peer.read_line();
+            if (!line) co_return;
+            if (*line == "cancelled") throw cancelled();  // its own, which is nobody's trouble
+            if (*line == "bad") throw std::runtime_error("I do not like it");
+            co_await peer.write_all("good\n");
+        }
+    };
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), picky));
+    auto good = co_await connect_tcp(where);
+    auto bad = co_await connect_tcp(where);
+    auto gone = co_await connect_tcp(where);
+    co_await bad.write_all("bad\n");
+    auto line = co_await bad.read_line();
+    REQUIRE_FALSE(line.has_value());
+    co_await gone.write_all("cancelled\n");
+    line = co_await gone.read_line();
+    REQUIRE_FALSE(line.has_value());
+    co_await good.write_all("fine\n");
+    line = co_await good.read_line();
+    REQUIRE(line == "good");
+    REQUIRE(reports.size() == 1);
+    REQUIRE(reports.front() == "connection from " + bad.local().text() + ": I do not like it");
+    co_await end_server(server);
+    running_loop().set_exception_handler({});
+}
+
+RONDO_TEST("serve: so many at once and no more", "[serve][both]") {
+    int now = 0, most = 0;
+    auto count = [&](tcp_stream peer) -> task<> {
+        most = std::max(most, ++now);
+        std::array<char, 4> buffer;
+        while (co_await peer.read_some(buffer)) {
+        }
+        --now;
+    };
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), count, {.connections_max = 3}));
+    std::vector<tcp_stream> clients;
+    for (int i = 0; i < 10; ++i) clients.push_back(co_await connect_tcp(where));
+    co_await sleep(5ms);
+    REQUIRE(now == 3);
+    for (auto& client : clients) {
+        client.close();
+        co_await sleep(3ms);
+    }
+    while (now != 0) co_await sleep(1ms);
+    REQUIRE(most == 3);
+    co_await end_server(server);
+}
+
+RONDO_TEST("serve: cancelled at any moment it awaits its connections' clean-up", "[serve]", seeds(30)) {
+    int began = 0, cleaned = 0;
+    auto careful = [&](tcp_stream peer) -> task<> {
+        ++began;
+        std::array<char, 4> buffer;
+        try {
+            co_await peer.read_some(buffer);
+        } catch (const cancelled&) {
+        }
+        co_await shield(clean_up(cleaned));
+    };
+    for (int i = 0; i < 10; ++i) {
+        auto listener = tcp_listener::bind({"127.0.0.1", 0});
+        const endpoint where = listener.local();
+        auto server = create_task(serve(std::move(listener), careful));
+        auto clients = create_task(connect_often(where));
+        co_await sleep(std::chrono::microseconds(700 * i));
+        co_await end_server(server);
+        REQUIRE(cleaned == began);
+        clients.cancel();
+    }
+    REQUIRE(began > 0);
+}
+
+RONDO_TEST("serve: a listener that is closed from outside ends it with an error", "[serve][both]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string name = listener.local().text();
+    listener.close();
+    auto text = co_await rondo_tests::text_of_failure<std::system_error>(serve(std::move(listener), echo));
+    REQUIRE(text == "accept " + name + ": Bad file descriptor");
+}
+
+}  // namespace
