@@ -28,7 +28,7 @@ rondo::task<> spawn_batches() {
 }
 
 rondo::task<std::uint64_t> deep(std::uint64_t below) {
-    if (below == 0) co_return 0;
+    if (below == 0) co_return 0u;
     co_return 1 + co_await deep(below - 1);
 }
 

@@ -39,7 +39,7 @@ void loop_core::host_poll(duration budget) {
     }
     if (budget != duration::max()) pause_at = saturating_add(kernel->now(), budget);
     look(time_point::min());
-    while (!ready_.empty() && (pause_at == time_point::max() || kernel->now() < pause_at)) {
+    while (!ready_.empty() && !stopping && (pause_at == time_point::max() || kernel->now() < pause_at)) {
         run_ready();
         look(time_point::min());
     }

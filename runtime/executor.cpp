@@ -238,23 +238,31 @@ void loop_executor::deliver() noexcept {
 // -- the awaiter ------------------------------------------------------------------------------------------------------
 
 struct thread_wait_kind {
-    static void leave(leaf_wait& wait) noexcept {
-        auto& self = static_cast<thread_wait&>(wait);
+    /// True where the job has not begun, and now never does.
+    static bool take_back(thread_wait& self) noexcept {
         if ((self.state & thread_wait::simulated) != 0) {
             if ((self.state & thread_wait::ran) == 0) self.state |= thread_wait::refused;
-        } else if (self.executor_->workers.take_back(self)) {
-            self.state |= thread_wait::refused;
-            wake(wait);
-        } else {
-            self.stop_.request_stop();
+            return true;
         }
+        if (!self.executor_->workers.take_back(self)) return false;
+        self.state |= thread_wait::refused;
+        wake(self);
+        return true;
     }
-    static constexpr wait_kind kind{"to_thread", leave, nullptr};
+    static void leave(leaf_wait& wait) noexcept { take_back(static_cast<thread_wait&>(wait)); }
+    static void stop(leaf_wait& wait) noexcept {
+        auto& self = static_cast<stoppable_thread_wait&>(wait);
+        if (!take_back(self)) self.stop_.request_stop();
+    }
+    static constexpr wait_kind plain{"to_thread", leave, nullptr};
+    static constexpr wait_kind stoppable{"to_thread", stop, nullptr};
 };
 
-thread_wait::thread_wait(void (*call)(thread_wait&) noexcept, std::stop_source stop) noexcept
-    : leaf_wait(thread_wait_kind::kind), pool_job(run_on_thread), stop_(std::move(stop)),
-      call_(call) {}
+thread_wait::thread_wait(void (*run)(pool_job&) noexcept) noexcept
+    : thread_wait(run, thread_wait_kind::plain) {}
+
+stoppable_thread_wait::stoppable_thread_wait(void (*run)(pool_job&) noexcept)
+    : thread_wait(run, thread_wait_kind::stoppable) {}
 
 void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     executor_ = &loop_executor::of(running_loop());
@@ -262,15 +270,16 @@ void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     if (run_elsewhere(*task->home, run_simulated, this)) {
         state |= simulated;
     } else if (!executor_->workers.submit(*this)) {
-        call_(*this);  // better late for others than lost
-        detail::wake(*this);
+        state |= on_loop;  // better late for others than lost
+        run(*this);
     }
 }
 
-void thread_wait::run_on_thread(pool_job& job) noexcept {
-    auto& self = static_cast<thread_wait&>(job);
-    self.call_(self);
-    self.executor_->come_home(self);
+void thread_wait::finish() noexcept {
+    if ((state & on_loop) != 0)
+        wake(*this);
+    else
+        executor_->come_home(*this);
 }
 
 // On the loop's thread, at a moment of the simulator's choice. What was cancelled before has not begun and never does;
@@ -278,8 +287,7 @@ void thread_wait::run_on_thread(pool_job& job) noexcept {
 void thread_wait::run_simulated(void* wait) noexcept {
     auto& self = *static_cast<thread_wait*>(wait);
     self.state |= ran;
-    if ((self.state & refused) == 0) self.call_(self);
-    self.executor_->come_home(self);
+    self.run(self);
 }
 
 }  // namespace detail

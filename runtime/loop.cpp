@@ -41,6 +41,7 @@ loop_core::~loop_core() {
         *link = next_loop_;
     }
     inbox->close();
+    release_unused_frames();
 }
 
 void loop_core::check_usable() const {

@@ -129,8 +129,8 @@ struct listener_state : operation_state {
     ~listener_state() { drop_untaken(); }
 
     std::size_t available() const noexcept {
-        const std::size_t here = untaken.size() - first;
-        return here > granted ? here - granted : 0;
+        const std::size_t waiting = untaken.size() - first;
+        return waiting > granted ? waiting - granted : 0;
     }
 
     void arm();

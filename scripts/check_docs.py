@@ -95,7 +95,7 @@ def main():
         ):
             if messages:
                 failed += 1
-                print(f"{path}:{line}: this block does not compile:\n{messages}")
+                print(f"{os.path.relpath(path)}:{line}: this block does not compile:\n{messages}")
     print(f"{len(work) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

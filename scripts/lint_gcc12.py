@@ -5,8 +5,9 @@
 Inside a full expression that contains co_await or co_yield g++ 12.2 destroys some temporaries
 twice. This looks there for
   - closures with an owning capture: anything but [], [&], [&x], [this] and [&x = y];
-  - braced temporaries: type{...}, and {...} as an argument, but for the types and option fields
-    below, which are known to be safe;
+  - braced temporaries: type{...}, and {...} as an argument, but for types that are known to have a
+    constructor, and those asserted to be trivially destructible, by a public header or in the
+    same file, as all option structs are;
   - ?: whose result may be a class, or that has a co_await in an operand;
   - braced lists with a co_await inside (rejected by g++, or worse).
 It reads tokens, it does not know types, and so refuses what it cannot tell: name the thing on a
@@ -18,6 +19,7 @@ Exit status 0 or 1; the last line is "N passed, N failed".
 """
 
 import argparse
+import os
 import pathlib
 import re
 import sys
@@ -25,29 +27,34 @@ import sys
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 from cpp_expressions import MARK, NUMBER, PAIRS, TEXT, WORD, Reader, tokens_of
 
-# Option structs are trivially destructible aggregates (their headers assert it); these are their
-# fields.
-SAFE_FIELDS = set(
-    """
-    timeout name eager limit delay slack backlog reuse_port no_delay mode offset attempts budget
-    seed line_limit keep_alive connections_max
-    """.split()
-)
 NUMBERS = """
     bool char int long short unsigned float double size_t ssize_t byte int8_t int16_t int32_t
     int64_t uint8_t uint16_t uint32_t uint64_t
     """.split()
-# Types whose braces call a constructor, or that are trivially destructible.
+# Types whose braces call a constructor; those that the public headers assert to be trivially
+# destructible are added, and their fields.
 SAFE_TYPES = set(NUMBERS) | set(
     """
     string string_view span vector pair tuple optional unique_ptr shared_ptr exception_ptr nullopt_t
     monostate error_code nanoseconds microseconds milliseconds seconds minutes hours duration
-    time_point endpoint buffer_view const_buffer
+    time_point buffer_view const_buffer
     """.split()
 )
+SAFE_FIELDS = set()
 TRIVIAL_ARRAY = set(NUMBERS) | {"string_view"}
 FOLDERS = ("examples", "tests", "bench", "docs", "include", "runtime")
 SKIPPED = ("tests/must_not_compile/",)  # wrong on purpose
+
+
+def trivial_types(text):
+    """(types, their fields) that a static_assert of this text says are trivially destructible."""
+    types = re.findall(r"static_assert\(std::is_trivially_destructible_v<(\w+)>", text)
+    fields = []
+    for name in types:
+        body = re.search(rf"^ *struct {name} \{{(.*?)^ *\}};", text, re.MULTILINE | re.DOTALL)
+        field = r"^ +[\w:<>*]+ (\w+)(?:\{\}| = [^;\n]*)?;"
+        fields += re.findall(field, body.group(1), re.MULTILINE) if body else []
+    return set(types), set(fields)
 
 
 # -- what is wrong with one ------------------------------------------------------------------------
@@ -88,7 +95,7 @@ def awaits(content):
     return any(token.text in ("co_await", "co_yield") for token in content)
 
 
-def judge_brace(brace, content, yielded):
+def judge_brace(brace, content, yielded, own_types):
     elements = parts(content)
     designated = [part for part in elements if part[0].text == "." and len(part) > 1]
     if awaits(content) and (len(elements) > 1 or designated):
@@ -108,19 +115,21 @@ def judge_brace(brace, content, yielded):
                 if element in TRIVIAL_ARRAY or numbers
                 else f"a temporary {brace.type}{{...}}: name it first"
             )
-        if name in SAFE_TYPES:
+        if name in SAFE_TYPES or name in own_types:
             return None
-        return f"a temporary {brace.type}{{...}}: g++ 12 destroys an aggregate twice; name it first"
+        return (
+            f"a temporary {brace.type}{{...}}: name it first, or static_assert beside it that it is "
+            "trivially destructible"
+        )
     if not elements and not yielded:
         return None
     if designated and len(designated) == len(elements):
         unknown = [part[1].text for part in elements if part[1].text not in SAFE_FIELDS]
         if not unknown:
             return None
-        return (
-            f"a braced argument with .{unknown[0]}, which is not in the list of safe option fields"
-        )
-    if [[token.kind for token in part] for part in elements] == [[TEXT], [NUMBER]]:
+        return f"a braced argument with .{unknown[0]}, of no struct asserted trivially destructible"
+    kinds = [part[0].kind if len(part) == 1 else "" for part in elements]
+    if kinds in ([TEXT, NUMBER], [TEXT, WORD]):
         return None  # {"127.0.0.1", 7007}: an endpoint, which has a constructor
     return "a braced temporary {...}: g++ 12 destroys an aggregate twice; name it first"
 
@@ -210,7 +219,7 @@ def judge_conditional(expression, question):
     return "?: whose result may be a class: compute it on a line of its own"
 
 
-def judge(expression):
+def judge(expression, own_types):
     """Findings in one full expression, as (line, sentence)."""
     real = [
         token
@@ -231,7 +240,9 @@ def judge(expression):
                     break
         elif token.kind == "brace":
             content, _ = inside(expression, k)
-            what = judge_brace(token, content, k > 0 and expression[k - 1].text == "co_yield")
+            what = judge_brace(
+                token, content, k > 0 and expression[k - 1].text == "co_yield", own_types
+            )
             if what:
                 yield token.line, what
         elif token.text == "?" and token.kind == MARK:
@@ -243,8 +254,9 @@ def judge(expression):
 def lint(text):
     """Findings in C++ text, as (line, sentence), but for those on lines that say `lint: safe`."""
     tokens, safe = tokens_of(text)
+    own_types, _ = trivial_types(text)
     for expression in Reader(tokens).read():
-        for line, what in judge(expression):
+        for line, what in judge(expression, own_types):
             if line not in safe:
                 yield line, what
 
@@ -293,6 +305,10 @@ def main():
     arguments.add_argument("files", nargs="*", type=pathlib.Path)
     options = arguments.parse_args()
     root = options.root
+    for path in (root / "include").rglob("*.hpp"):
+        types, fields = trivial_types(path.read_text())
+        SAFE_TYPES.update(types)
+        SAFE_FIELDS.update(fields)
     if options.self_test:
         return 1 if self_test(root / "tests/lint_cases") else 0
 
@@ -311,7 +327,7 @@ def main():
         findings = list(lint_file(path))
         passed, failed = passed + (not findings), failed + bool(findings)
         for line, what in findings:
-            print(f"{path}:{line}: {what}")
+            print(f"{os.path.relpath(path)}:{line}: {what}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -42,11 +42,18 @@ def count(folder, status):
     return passed, failed
 
 
+def shortened(names):
+    return ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
+
+
 def why(folder, log):
     names = bad_tests(folder)
     if names:
-        return f"{', '.join(names[:6])}{' ...' if len(names) > 6 else ''} failed"
+        return f"{shortened(names)} failed"
     text = log.read_text(errors="replace")
+    unbuilt = re.findall(r"^FAILED: (?:\S+\.p/)?(\S+?)(?:\.o)?\s*$", text, re.MULTILINE)
+    if unbuilt:
+        return f"could not build {shortened(unbuilt)}"
     first = re.search(r"^.*(?:\berror\b|ERROR|FAILED|not found|self-test).*$", text, re.MULTILINE)
     lines = [
         line for line in text.splitlines() if line.strip() and not re.match(r"\d+ passed, ", line)

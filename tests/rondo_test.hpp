@@ -24,9 +24,9 @@
 #include "catch.hpp"
 
 // Catch2's assertions name their expression three times: inside __builtin_constant_p, for the sake of
-// warnings; as what they test; and behind a `false &&`, against a misuse. g++ 12 runs a co_await in
-// all of these places: CHECK(co_await f()) would call f three times. This is Catch2's macro, of 2.13
-// and 3 alike, without the first and the last.
+// warnings; as what they test; and behind a `false &&`, against a misuse. g++ 12 runs a co_await
+// also where nothing is to be evaluated: CHECK(co_await f()) calls f twice. This is Catch2's macro,
+// of 2.13 and 3 alike, without the first and the last.
 #undef INTERNAL_CATCH_TEST
 #define INTERNAL_CATCH_TEST(macro_name, disposition, ...)                                     \
     do {                                                                                      \

@@ -31,7 +31,7 @@ import tempfile
 import time
 
 ECHO_PORT = 7007  # it stands in the programs
-SLOWER = float(os.environ.get("RONDO_SLOWER", "1"))  # stretches every bound on a slow machine
+SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SIGINT_SECONDS = 5 * SLOWER
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 

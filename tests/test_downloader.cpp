@@ -302,15 +302,17 @@ TEST_CASE("options: what the user asks for", "[downloader]") {
     CHECK(plain.folder == ".");
     CHECK(plain.progress);
     CHECK_FALSE(plain.quiet);
+    CHECK_FALSE(plain.force);
     CHECK(plain.urls == std::vector<std::string>{"http://a", "http://b"});
 
     const options all = parse({"http://a", "-j4", "-o", "out", "-i", "x", "--input=-",
-                               "--no-progress", "--quiet", "--", "-z"});
+                               "--no-progress", "--quiet", "-f", "--", "-z"});
     CHECK(all.jobs == 4);
     CHECK(all.folder == "out");
     CHECK(all.list_files == std::vector<std::string>{"x", "-"});
     CHECK_FALSE(all.progress);
     CHECK(all.quiet);
+    CHECK(all.force);
     CHECK(all.urls == std::vector<std::string>{"http://a", "-z"});
 
     CHECK(parse({"--jobs", "1024", "-i", "x"}).jobs == 1024);

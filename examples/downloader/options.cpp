@@ -18,10 +18,11 @@ namespace {
 constexpr unsigned jobs_max = 1024;
 constexpr int no_progress = 256;  // beyond every character, so that it clashes with no short option
 
-const std::array<option, 7> long_options = {{
+const std::array<option, 8> long_options = {{
     {"jobs", required_argument, nullptr, 'j'},
     {"output", required_argument, nullptr, 'o'},
     {"input", required_argument, nullptr, 'i'},
+    {"force", no_argument, nullptr, 'f'},
     {"no-progress", no_argument, nullptr, no_progress},
     {"quiet", no_argument, nullptr, 'q'},
     {"help", no_argument, nullptr, 'h'},
@@ -62,7 +63,7 @@ options parse_options(int argc, char** argv) {
     optind = 0;  // glibc: forget an earlier command line altogether
     opterr = 0;
     int found = 0;
-    while ((found = getopt_long(argc, argv, ":j:o:i:qh", long_options.data(), nullptr)) != -1) {
+    while ((found = getopt_long(argc, argv, ":j:o:i:fqh", long_options.data(), nullptr)) != -1) {
         switch (found) {
             case 'j':
                 result.jobs = parse_jobs(optarg);
@@ -72,6 +73,9 @@ options parse_options(int argc, char** argv) {
                 break;
             case 'i':
                 result.list_files.push_back(not_empty(optarg, "-i"));
+                break;
+            case 'f':
+                result.force = true;
                 break;
             case no_progress:
                 result.progress = false;
@@ -96,7 +100,7 @@ options parse_options(int argc, char** argv) {
 }
 
 std::string_view help_text() {
-    return "usage: downloader [-j N] [-o DIR] [-i LISTFILE] [--no-progress] [--quiet] URL...\n"
+    return "usage: downloader [-j N] [-o DIR] [-i LISTFILE] [-f] [--no-progress] [--quiet] URL...\n"
            "\n"
            "Downloads many files at once over HTTP.\n"
            "\n"
@@ -104,11 +108,13 @@ std::string_view help_text() {
            "  -o, --output DIR     where the files go (.)\n"
            "  -i, --input FILE     read URLs from FILE, one a line, # starts a comment line; - is "
            "stdin\n"
+           "  -f, --force          replace files that are there already\n"
            "      --no-progress    one line per finished file, also on a terminal\n"
            "  -q, --quiet          say nothing but what failed\n"
            "  -h, --help           this text\n"
            "\n"
-           "exit status: 0 all files are there, 1 some failed, 2 the command line is wrong\n";
+           "exit status: 0 all files are there, 1 some failed, 2 the command line is wrong,\n"
+           "             130 Ctrl-C; unfinished files are taken away\n";
 }
 
 }  // namespace downloader

@@ -27,6 +27,7 @@ struct options {
     std::vector<std::string> urls;
     bool progress = true;
     bool quiet = false;
+    bool force = false;
     bool help = false;
 };
 

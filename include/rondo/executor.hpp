@@ -39,7 +39,7 @@ struct pool_job {
     pool_job& operator=(const pool_job&) = delete;
 };
 
-/// The awaiter of a call on a thread, but for what depends on the call.
+/// The awaiter of a call on a thread, but for what depends on the call. `run` makes the call and says `finish`.
 class RONDO_API thread_wait : public leaf_wait, public pool_job {
 public:
     bool await_ready() noexcept {
@@ -50,21 +50,32 @@ public:
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    enum : std::uint32_t { refused = 1, simulated = 2, ran = 4 };
+    enum : std::uint32_t { refused = 1, simulated = 2, ran = 4, on_loop = 8 };
 
-    /// `call` makes the call and keeps its outcome. `stop` has no state where the callable takes no token.
-    thread_wait(void (*call)(thread_wait&) noexcept, std::stop_source stop) noexcept;
+    explicit thread_wait(void (*run)(pool_job&) noexcept) noexcept;
+    thread_wait(void (*run)(pool_job&) noexcept, const wait_kind& kind) noexcept
+        : leaf_wait(kind), pool_job(run) {}
 
-    std::stop_source stop_;
+    /// The call has been made, on whatever thread: back to the task. Nothing of this may be touched afterwards.
+    void finish() noexcept;
 
 private:
     friend class loop_executor;
     friend struct thread_wait_kind;
-    static void run_on_thread(pool_job& job) noexcept;
     static void run_simulated(void* wait) noexcept;
 
-    void (*call_)(thread_wait&) noexcept;
     loop_executor* executor_ = nullptr;
+};
+
+/// The same for a callable that can be told to stop.
+class RONDO_API stoppable_thread_wait : public thread_wait {
+protected:
+    explicit stoppable_thread_wait(void (*run)(pool_job&) noexcept);
+
+    std::stop_source stop_;
+
+private:
+    friend struct thread_wait_kind;
 };
 
 template <bool TakesToken, class F, class... Args>
@@ -75,68 +86,71 @@ struct call_result<true, F, Args...> : std::invoke_result<F, std::stop_token, Ar
 /// A callable and its arguments, kept until they are called, once, with the arguments as rvalues (as std::thread does).
 template <class F, class... Args>
 class kept_call {
-    static constexpr bool takes_token = std::is_invocable_v<F, std::stop_token, Args...>;
-
 public:
+    static constexpr bool takes_token = std::is_invocable_v<F, std::stop_token, Args...>;
     using result_type = typename call_result<takes_token, F, Args...>::type;
 
     template <class G, class... Given>
     explicit kept_call(std::in_place_t, G&& fn, Given&&... args)
         : fn_(std::forward<G>(fn)), args_(std::forward<Given>(args)...) {}
 
-    static std::stop_source make_stop_source() {
-        if constexpr (takes_token)
-            return std::stop_source();
-        else
-            return std::stop_source(std::nostopstate);
-    }
-
-    result_type operator()([[maybe_unused]] const std::stop_source& stop) {
-        if constexpr (takes_token)
-            return std::apply(
-                [&](Args&... args) -> result_type {
-                    return std::apply(std::move(fn_), std::tuple<std::stop_token, Args&&...>(
-                                                          stop.get_token(), std::move(args)...));
-                },
-                args_);
-        else
-            return std::apply(std::move(fn_), std::move(args_));
+    result_type operator()() { return std::apply(std::move(fn_), std::move(args_)); }
+    result_type operator()(std::stop_token stop) {
+        return std::apply(
+            [&](Args&... args) -> result_type {
+                return std::apply(std::move(fn_), std::tuple<std::stop_token, Args&&...>(
+                                                      std::move(stop), std::move(args)...));
+            },
+            args_);
     }
 
 private:
-    F fn_;
-    std::tuple<Args...> args_;
+    [[no_unique_address]] F fn_;
+    [[no_unique_address]] std::tuple<Args...> args_;
 };
 
 template <class Call>
-class thread_call_awaiter : public thread_wait {
+class thread_call_awaiter
+    : public std::conditional_t<Call::takes_token, stoppable_thread_wait, thread_wait> {
+    using base = std::conditional_t<Call::takes_token, stoppable_thread_wait, thread_wait>;
     using result_type = typename Call::result_type;
 
 public:
-    explicit thread_call_awaiter(Call&& call)
-        : thread_wait(make_call, Call::make_stop_source()), kept_(std::move(call)) {}
+    explicit thread_call_awaiter(Call&& call) : base(run_call), kept_(std::move(call)) {}
 
     result_type await_resume() {
-        if ((state & refused) != 0) throw cancelled();
+        if ((this->state & base::refused) != 0) throw cancelled();
         return outcome_.take();
     }
 
 private:
-    static void make_call(thread_wait& wait) noexcept {
-        auto& self = static_cast<thread_call_awaiter&>(wait);
+    static void run_call(pool_job& job) noexcept {
+        auto& self = static_cast<thread_call_awaiter&>(job);
+        if ((self.state & base::refused) == 0) self.keep_outcome();
+        self.finish();
+    }
+
+    void keep_outcome() noexcept {
         try {
             if constexpr (std::is_void_v<result_type>) {
-                self.kept_(self.stop_);
-                self.outcome_.emplace();
+                call();
+                outcome_.emplace();
             } else {
-                self.outcome_.emplace(self.kept_(self.stop_));
+                outcome_.emplace(call());
             }
         } catch (...) {
-            self.outcome_.set_exception(std::current_exception());
+            outcome_.set_exception(std::current_exception());
         }
     }
 
-    Call kept_;
+    result_type call() {
+        if constexpr (Call::takes_token)
+            return kept_(this->stop_.get_token());
+        else
+            return kept_();
+    }
+
+    [[no_unique_address]] Call kept_;
     outcome<result_type> outcome_;
 };
 

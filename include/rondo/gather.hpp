@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rondo/detail/children.hpp>
+#include <rondo/detail/guarded.hpp>
 #include <rondo/error.hpp>
 #include <rondo/sleep.hpp>
 
@@ -103,29 +104,23 @@ auto gather(R awaitables)
     }
 }
 
-/// Calls `fn(element)`, which must give a task, for each element of `range`, with at most `limit` of the tasks running
-/// at the same time; gives a vector of their values in the order of the range, nothing for void. The range and fn are
-/// kept until the end, so fn may take its element by reference and may capture.
-/// Throws: the first error, after the others were cancelled and have ended; elements not yet begun are left out.
-/// Cancel: cancels all and awaits their end.
-/// See:    asyncio with a semaphore around each of gather's coroutines.
-template <detail::iterable R, class F>
-auto map_concurrent(std::size_t limit, R range, F fn)
-    -> task<std::conditional_t<
-        std::is_void_v<detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>>, void,
-        std::vector<detail::or_monostate<
-            detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>>>>> {
-    using value = detail::awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>;
-    RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
-    detail::children group("map_concurrent");
+namespace detail {
+
+template <class R, class F>
+using mapped_t = awaited_t<std::invoke_result_t<F&, decltype(*std::declval<R&>().begin())>>;
+
+template <class R, class F>
+auto run_map(std::size_t limit, R range, F fn)
+    -> task<std::conditional_t<std::is_void_v<mapped_t<R, F>>, void,
+                               std::vector<or_monostate<mapped_t<R, F>>>>> {
+    using value = mapped_t<R, F>;
+    children group("map_concurrent");
     std::vector<future<value>> results;
-    std::size_t begun = 0;
     auto next = range.begin();
     while (next != range.end() && !group.over()) {
         try {
-            auto running = group.start(fn(*next));
+            auto running = group.start(to_task(fn(*next)));
             ++next;
-            ++begun;
             if constexpr (!std::is_void_v<value>) results.push_back(std::move(running));
         } catch (...) {
             group.fail(std::current_exception());
@@ -136,10 +131,25 @@ auto map_concurrent(std::size_t limit, R range, F fn)
     if (next != range.end() || group.incomplete()) group.rethrow();
     if constexpr (!std::is_void_v<value>) {
         std::vector<value> values;
-        values.reserve(begun);
-        for (auto& f : results) values.push_back(detail::moved(f));
+        values.reserve(results.size());
+        for (auto& f : results) values.push_back(moved(f));
         co_return values;
     }
+}
+
+}  // namespace detail
+
+/// Calls `fn(element)`, which must give a task, for each element of `range`, with at most `limit` of the tasks running
+/// at the same time; gives a vector of their values in the order of the range, nothing for void. The range and fn are
+/// kept until the end, so fn may take its element by reference and may capture.
+/// Throws: the first error, after the others were cancelled and have ended; elements not yet begun are left out.
+/// Cancel: cancels all and awaits their end.
+/// See:    asyncio with a semaphore around each of gather's coroutines.
+template <detail::iterable R, class F>
+auto map_concurrent(std::size_t limit, R range, F&& fn) {
+    RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
+    return detail::guarded<F>(
+        detail::run_map<R, std::decay_t<F>>(limit, std::move(range), std::forward<F>(fn)));
 }
 
 }  // namespace v0

@@ -14,6 +14,7 @@
 #include <utility>
 #include <variant>
 
+#include <rondo/detail/guarded.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {
@@ -195,19 +196,35 @@ task<bool> move_on_after(duration limit, A awaitable) {
     co_return false;
 }
 
-/// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
-/// Throws: timeout_error; what fn's task throws.
-/// Cancel: cancels what is inside and awaits its end.
-/// See:    asyncio.timeout.
+namespace detail {
+
 template <class F>
-auto with_timeout(duration limit, F fn) -> std::invoke_result_t<F&, timeout_scope&> {
-    timeout_scope scope(detail::deadline_after(limit));
+auto run_limited(duration limit, F fn) -> std::invoke_result_t<F&, timeout_scope&> {
+    timeout_scope scope(deadline_after(limit));
     try {
         co_return co_await fn(scope);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
     throw timeout_error(limit);
+}
+
+template <class F, class... Args>
+auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
+    inner_scope scope(inner_scope::kind::shield);
+    co_return co_await fn(std::move(args)...);
+}
+
+}  // namespace detail
+
+/// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
+/// Throws: timeout_error; what fn's task throws.
+/// Cancel: cancels what is inside and awaits its end.
+/// See:    asyncio.timeout.
+template <class F>
+    requires std::is_invocable_v<F&, timeout_scope&>
+auto with_timeout(duration limit, F&& fn) {
+    return detail::guarded<F>(detail::run_limited<std::decay_t<F>>(limit, std::forward<F>(fn)));
 }
 
 /// Holds a cancellation back until `inner` has ended; the wait after it throws then. For clean-up that awaits.
@@ -220,9 +237,10 @@ task<T> shield(task<T> inner) {
 
 /// The same with a callable and its arguments, which live until its task has ended.
 template <class F, class... Args>
-auto with_shield(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
-    detail::inner_scope scope(detail::inner_scope::kind::shield);
-    co_return co_await fn(std::move(args)...);
+    requires std::is_invocable_v<F&, Args...>
+auto with_shield(F&& fn, Args... args) {
+    return detail::guarded<F>(
+        detail::run_shielded<std::decay_t<F>, Args...>(std::forward<F>(fn), std::move(args)...));
 }
 
 /// Awaits a future without owning it: a cancellation leaves at once, and the future goes on.

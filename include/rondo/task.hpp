@@ -180,15 +180,16 @@ struct awaiting_promise : promise_base {
     template <class U>
     void await_transform(task<U>& inner) = delete;  // a task is awaited once: co_await std::move(task)
 
-    /// A small description goes by value: so it takes no room in the frame beside the awaiter that is made of it.
-    template <native_awaitable A>
-        requires std::is_trivially_copyable_v<A>
+    /// What may be awaited more than once (a sleep) goes by value: so it takes no room in the frame beside its awaiter.
+    template <class A>
+        requires(native_awaitable<const A&> && std::is_trivially_copyable_v<A>)
     auto await_transform(A awaitable) noexcept(noexcept(std::move(awaitable).rondo_awaiter())) {
         return std::move(awaitable).rondo_awaiter();
     }
 
     template <native_awaitable A>
-        requires(!std::is_trivially_copyable_v<std::remove_cvref_t<A>>)
+        requires(!(native_awaitable<const std::remove_cvref_t<A>&> &&
+                   std::is_trivially_copyable_v<std::remove_cvref_t<A>>))
     auto await_transform(A&& awaitable) noexcept(noexcept(std::forward<A>(awaitable).rondo_awaiter())) {
         return std::forward<A>(awaitable).rondo_awaiter();
     }

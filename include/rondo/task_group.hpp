@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <rondo/detail/children.hpp>
+#include <rondo/detail/guarded.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/run.hpp>
 
@@ -88,8 +89,8 @@ auto run_group(F fn) -> std::invoke_result_t<F&, task_group&> {
 /// See:    asyncio.TaskGroup, trio.open_nursery.
 template <class F>
     requires std::is_invocable_v<F&, task_group&>
-auto with_task_group(F fn) {
-    return detail::run_group(std::move(fn));
+auto with_task_group(F&& fn) {
+    return detail::guarded<F>(detail::run_group<std::decay_t<F>>(std::forward<F>(fn)));
 }
 
 }  // namespace v0

@@ -1,5 +1,8 @@
 // What scripts/lint_gcc12.py lets pass: no line here may be found. Read as tokens only, never
 // compiled.
+struct own_awaiter { std::string* s; };
+static_assert(std::is_trivially_destructible_v<own_awaiter>);
+
 task<> borrowing(std::string s, bool flag, int n) {
     co_await f([&] { return s.size(); });
     co_await f([] { return 1; });
@@ -17,8 +20,10 @@ task<> borrowing(std::string s, bool flag, int n) {
     auto two_steps = f([s, p = std::move(p)] { use(s); });
     co_await std::move(two_steps);
     co_await connect_tcp("localhost", 7007, {.timeout = 3s});
-    co_await create_task(work(), {.name = "worker", .eager = true});
+    co_await create_task(work(), {.name = "worker"});
     co_await f({});
+    co_await own_awaiter{&s};
+    co_await connect_tcp({"127.0.0.1", port});
     co_await serve(tcp_listener::bind({"127.0.0.1", 7007}, {.reuse_port = true}), echo);
     co_await f(std::string{"made by a constructor"}, std::chrono::milliseconds{5}, int{3});
     co_await f(rondo::endpoint{"::1", 7});

@@ -40,9 +40,8 @@ private:
 
 class RONDO_API children : inner_scope {
 public:
-    enum class on_error { cancel_others, go_on };
-
-    explicit children(const char* what, on_error policy = on_error::cancel_others) noexcept;
+    /// `what` names the verb in reports.
+    explicit children(const char* what) noexcept;
     ~children();
 
     /// Starts `t` below this scope; it first runs when its turn comes, in this order.
@@ -106,7 +105,6 @@ private:
     task_record* last_failed_ = nullptr;
     bool incomplete_ = false;
     bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
-    on_error policy_;
 };
 
 /// Tasks are started as they are, everything else is awaited by a task.

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Tasks that run by themselves: futures to look at, to await together, to call back, to cancel.
+// Run: ensure_future
+#include <chrono>
+#include <string>
+
+#include <fmt/core.h>
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+rondo::task<std::string> part(std::string name, rondo::duration delay) {
+    fmt::print("{} started\n", name);
+    co_await rondo::sleep(delay);
+    fmt::print("{} completed\n", name);
+    co_return "result of " + name;
+}
+
+rondo::task<> story() {
+    auto first = rondo::ensure_future(part("first", 200ms));  // both run from here on
+    auto second = rondo::ensure_future(part("second", 100ms));
+    auto third = rondo::create_task(part("third", 1h), {.name = "the third"});
+    first.add_done_callback(
+        [](const rondo::future<std::string>& f) { fmt::print("callback: {}\n", f.result()); });
+
+    auto [a, b] = co_await rondo::gather(first, second);  // futures are awaited, not restarted
+    fmt::print("{} / {}\n", a, b);
+
+    third.cancel();  // asks; it ends at its next wait, or at the present one
+    try {
+        fmt::print("{}\n", co_await third);
+    } catch (const rondo::future_cancelled&) {
+        fmt::print("the third was cancelled\n");
+    }
+}
+
+int main() {
+    rondo::loop loop;
+    loop.run_until_complete(story());
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What blocks or computes goes to a thread and is awaited; the loop goes on. It can be stopped, too.
+// Run: offload
+#include <chrono>
+#include <stop_token>
+
+#include <fmt/core.h>
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+bool is_prime(long n) {
+    for (long d = 2; d * d <= n; ++d)
+        if (n % d == 0) return false;
+    return n > 1;
+}
+
+long count_primes(long below) {  // plain code, which knows nothing of tasks
+    long count = 0;
+    for (long n = 2; n < below; ++n) count += is_prime(n);
+    return count;
+}
+
+long largest_prime(std::stop_token asked_to_stop) {  // code that can be stopped
+    long largest = 2;
+    for (long n = 3; !asked_to_stop.stop_requested(); ++n)
+        if (is_prime(n)) largest = n;
+    return largest;
+}
+
+rondo::task<> heartbeat(int& beats) {
+    for (;; ++beats) co_await rondo::sleep(1ms);
+}
+
+rondo::task<> offload() {
+    int beats = 0;
+    co_await rondo::with_task_group([&](rondo::task_group& group) -> rondo::task<> {
+        group.start(heartbeat(beats));  // keeps beating while the threads work
+        auto [few, many] = co_await rondo::gather(rondo::to_thread(count_primes, 100'000L),
+                                                  rondo::to_thread(count_primes, 1'000'000L));
+        fmt::print("{} and {} primes\n", few, many);
+        group.cancel();
+    });
+    fmt::print("the loop {} meanwhile\n", beats > 10 ? "went on" : "stood still");
+
+    // The time is up: its stop_token says so, and what it returns then is the answer.
+    const auto largest = co_await rondo::move_on_after(100ms, rondo::to_thread(largest_prime));
+    fmt::print("found a prime: {}\n", largest && is_prime(*largest) ? "yes" : "no");
+}
+
+int main() { rondo::run(offload()); }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Limits on time, around anything that can be awaited. What they limit has ended when they return.
+// Run: timeout
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include <fmt/core.h>
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+rondo::task<std::string> slow_answer() {
+    co_await rondo::sleep(1h);
+    co_return "42";
+}
+
+rondo::task<> save() {
+    co_await rondo::sleep(100ms);
+    fmt::print("saved, although time was up\n");
+}
+
+rondo::task<> steps(rondo::timeout_scope& limit) {
+    for (int step = 1; step <= 4; ++step) {
+        co_await rondo::sleep(60ms);
+        limit.reschedule(rondo::running_loop().time() + 100ms);  // there is progress: go on
+        fmt::print("step {}\n", step);
+    }
+}
+
+rondo::task<> patience() {
+    try {  // late is an error
+        fmt::print("{}\n", co_await rondo::wait_for(200ms, slow_answer()));
+    } catch (const rondo::timeout_error& error) {
+        fmt::print("{}\n", error.what());
+    }
+
+    // Late is an answer.
+    auto answer = co_await rondo::move_on_after(200ms, slow_answer());
+    fmt::print("{}\n", answer.value_or("moved on"));
+
+    // What must be done all the same is shielded: the limit waits for it.
+    const bool in_time = co_await rondo::move_on_after(10ms, rondo::shield(save()));
+    fmt::print("in time: {}\n", in_time);
+
+    // 100 ms for each step, not for all of them.
+    co_await rondo::with_timeout(100ms, steps);
+}
+
+int main() { rondo::run(patience()); }

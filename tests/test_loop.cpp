@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: MIT
+// The loop: running and stopping it, callbacks, posts, clear errors, and how it ends.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "child.hpp"
+#include "core_tools.hpp"
+#include "simulator.hpp"
+
+using namespace rondo_tests;
+
+namespace {
+
+/// Each kernel has its turn with a loop that nobody runs yet.
+template <class F>
+void on_both(F test) {
+    {
+        INFO("on the simulator");
+        testing::world w(testing::sim_options{});
+        test(w.loop());
+        w.end();
+    }
+    INFO("on the ring");
+    testing::world w(testing::ring_options{});
+    test(w.loop());
+    w.end();
+}
+
+task<int> give(int n) {
+    co_await yield_now();
+    co_return n;
+}
+task<> sleep_for_ever() { co_await sleep(duration::max()); }
+
+// -- running --------------------------------------------------------------------------------------
+
+TEST_CASE("loop: run_until_complete gives the value or the error, as often as one likes", "[loop]") {
+    on_both([](loop& l) {
+        CHECK(l.run_until_complete(give(1)) == 1);
+        CHECK(l.run_until_complete(give(2)) == 2);
+        auto f = l.create_task(give(3));
+        CHECK(l.run_until_complete(f) == 3);
+        CHECK(l.run_until_complete(f) == 3);  // is done already
+        const auto fails = []() -> task<> {
+            throw std::out_of_range("x");
+            co_return;
+        };
+        CHECK_THROWS_AS(l.run_until_complete(fails()), std::out_of_range);
+        const auto own = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(4); };
+        CHECK(*l.run_until_complete(own()) == 4);
+        auto cancelled_one = l.create_task(sleep_for_ever());
+        cancelled_one.cancel();
+        CHECK_THROWS_AS(l.run_until_complete(cancelled_one), future_cancelled);
+        CHECK_FALSE(l.is_running());
+    });
+}
+
+TEST_CASE("loop: run ends when no task is left", "[loop]") {
+    on_both([](loop& l) {
+        l.run();
+        int ended = 0;
+        const auto body = [](int* count, int n) -> task<> {
+            co_await settle(n);
+            ++*count;
+        };
+        for (int i = 0; i < 10; ++i) l.create_task(body(&ended, i));
+        l.run();
+        CHECK(ended == 10);
+        CHECK(l.stats().tasks == 0);
+    });
+}
+
+TEST_CASE("loop: stop ends run_forever, run and run_until_complete", "[loop]") {
+    on_both([](loop& l) {
+        l.call_soon([&l] { l.stop(); });
+        l.run_forever();
+        l.call_later(1ms, [&l] { l.stop(); });
+        l.run_forever();
+        auto f = l.create_task(sleep_for_ever());
+        l.call_soon([&l] { l.stop(); });
+        l.run();
+        CHECK_FALSE(f.done());
+        l.call_soon([&l] { l.stop(); });
+        CHECK_THROWS_AS(l.run_until_complete(f), invalid_state_error);
+        CHECK(l.run_until_complete(give(5)) == 5);  // a stop is not remembered
+    });
+}
+
+TEST_CASE("loop: run_once does one turn and waits no longer than it was told", "[loop]") {
+    on_both([](loop& l) {
+        CHECK_FALSE(l.run_once());
+        CHECK_FALSE(l.run_once(1us));
+        int called = 0;
+        l.call_soon([&] {
+            ++called;
+            l.call_soon([&] { ++called; });
+        });
+        CHECK(l.run_once());
+        CHECK(called == 1);
+        CHECK(l.run_once());
+        CHECK(called == 2);
+        l.call_later(1ms, [&] { ++called; });
+        while (called == 2) l.run_once(1h);  // the timer is what ends the wait
+        CHECK(called == 3);
+    });
+}
+
+// -- callbacks ------------------------------------------------------------------------------------
+
+TEST_CASE("loop: callbacks are called in order, and not once they are cancelled", "[loop]") {
+    on_both([](loop& l) {
+        std::string log;
+        l.call_soon([&log] { log.push_back('a'); });
+        call_handle b = l.call_soon([&log] { log.push_back('b'); });
+        l.call_soon([&log] { log.push_back('c'); });
+        const time_point when = l.time() + 1ms;
+        l.call_at(when + 1ms, [&] { l.stop(); });
+        l.call_at(when, [&log] { log.push_back('d'); });
+        call_handle e = l.call_at(when, [&log] { log.push_back('e'); });
+        call_handle late = l.call_at(when, [&log] { log.push_back('f'); });
+        call_handle f = late;
+        CHECK(f.when() == when);
+        l.call_later(-1h, [&log] { log.push_back('0'); });
+        b.cancel();
+        e.cancel();
+        e.cancel();
+        CHECK(b.cancelled());
+        CHECK(e.cancelled());
+        CHECK_FALSE(f.cancelled());
+        l.run_forever();
+        CHECK(log == "ac0df");
+        f.cancel();  // was called: nothing happens
+        CHECK(l.stats().timers == 0);
+    });
+}
+
+TEST_CASE("loop: a callback may cancel itself, another one, and schedule more", "[loop]") {
+    on_both([](loop& l) {
+        std::string log;
+        call_handle self, other;
+        self = l.call_soon([&] {
+            log.push_back('a');
+            self.cancel();
+            other.cancel();
+            l.call_soon([&] { l.stop(); });
+        });
+        other = l.call_soon([&] { log.push_back('x'); });
+        l.run_forever();
+        CHECK(log == "a");
+    });
+}
+
+TEST_CASE("loop: what callbacks, tasks and posts throw goes to the exception handler", "[loop]") {
+    on_both([](loop& l) {
+        std::vector<std::string> messages;
+        l.set_exception_handler([&](const exception_context& c) { messages.push_back(c.message); });
+        l.call_soon([] { throw std::runtime_error("1"); });
+        l.call_later(1us, [] { throw 2; });
+        l.call_soon_threadsafe([] { throw std::runtime_error("3"); });
+        l.call_later(1ms, [&l] { l.stop(); });
+        l.run_forever();
+        l.call_exception_handler({"by hand", nullptr});
+        CHECK(messages.size() == 4);
+        CHECK(messages.back() == "by hand");
+        l.set_exception_handler([](const exception_context&) { throw 1; });
+        captured_stderr quiet;
+        l.call_exception_handler({"x", nullptr});
+        CHECK(quiet.text().find("the exception handler itself threw") != std::string::npos);
+        l.set_exception_handler({});
+    });
+}
+
+TEST_CASE("loop: without a handler an error is one line on stderr", "[loop]") {
+    captured_stderr captured;
+    {
+        loop l(std::make_shared<rondo::detail::simulator>());
+        const auto fails = []() -> task<> {
+            throw std::runtime_error("what happened");
+            co_return;
+        };
+        l.create_task(fails(), {.name = "unlucky"});
+        l.run();
+    }
+    const std::string text = captured.text();
+    CHECK(text.find("\"unlucky\"") != std::string::npos);
+    CHECK(text.find("what happened") != std::string::npos);
+    CHECK(text.find("test_loop.cpp:") != std::string::npos);
+    CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+}
+
+// -- from other threads ---------------------------------------------------------------------------
+
+TEST_CASE("loop: eight threads post, and every post is called, each thread's in its order",
+          "[loop]") {
+    loop l;
+    constexpr int threads = 8;
+    const int posts = many(20'000, 3'000);
+    std::vector<int> next(threads);
+    bool in_order = true;
+    int left = threads * posts;
+    std::vector<std::thread> posters;
+    for (int t = 0; t < threads; ++t)
+        posters.emplace_back([&, t] {
+            const remote way = l.remote();
+            for (int i = 0; i < posts; ++i)
+                way.call_soon_threadsafe([&, t, i] {
+                    int& expected = next[static_cast<std::size_t>(t)];
+                    in_order = in_order && expected++ == i;
+                    if (--left == 0) l.stop();
+                });
+        });
+    l.run_forever();
+    for (std::thread& t : posters) t.join();
+    CHECK(left == 0);
+    CHECK(in_order);
+    CHECK(l.stats().posts == static_cast<std::uint64_t>(threads * posts));
+}
+
+TEST_CASE("loop: a post wakes a loop that sleeps, each time", "[loop]") {
+    loop l;
+    std::atomic<int> seen{0};
+    const int rounds = many(2000, 500);
+    std::thread poster([&, way = l.remote()] {
+        for (int i = 1; i <= rounds; ++i) {
+            way.call_soon_threadsafe([&seen] { ++seen; });
+            while (seen < i) std::this_thread::yield();
+        }
+        way.call_soon_threadsafe([&l] { l.stop(); });
+    });
+    l.run_forever();
+    poster.join();
+    CHECK(seen == rounds);
+}
+
+TEST_CASE("loop: posting after the end is closed_error, and drops what was posted", "[loop]") {
+    auto owned = std::make_shared<int>(0);
+    std::optional<remote> way;
+    {
+        loop l;
+        way = l.remote();
+        way->call_soon_threadsafe([owned] { ++*owned; });  // before the end: it is called
+    }
+    CHECK(*owned == 1);
+    CHECK(owned.use_count() == 1);
+    CHECK_THROWS_AS(way->call_soon_threadsafe([owned] { ++*owned; }), closed_error);
+    CHECK_THROWS_AS(way->call_soon_threadsafe([] {}), closed_error);
+    CHECK(owned.use_count() == 1);
+    CHECK_FALSE(way->try_post([](void*) {}, nullptr));
+}
+
+TEST_CASE("loop: posts that race its end are called or refused, none is lost", "[loop]") {
+    for (int round = 0; round < many(30, 10); ++round) {
+        std::atomic<int> taken{0}, called{0};
+        std::atomic<bool> begun{false};
+        std::thread poster;
+        {
+            loop l;
+            poster = std::thread([&, way = l.remote()] {
+                try {
+                    for (;;) {
+                        way.call_soon_threadsafe([&called] { ++called; });
+                        ++taken;
+                        begun = true;
+                    }
+                } catch (const closed_error&) {
+                }
+            });
+            while (!begun) l.run_once();
+        }
+        poster.join();
+        REQUIRE(taken == called);
+    }
+}
+
+// -- clear errors ---------------------------------------------------------------------------------
+
+TEST_CASE("loop: run inside run, and a second loop on the same thread, are clear errors",
+          "[loop]") {
+    on_both([](loop& l) {
+        loop other(std::make_shared<rondo::detail::simulator>());
+        const auto body = [](loop* mine, loop* second) -> task<> {
+            CHECK_THROWS_AS(mine->run(), invalid_state_error);
+            CHECK_THROWS_AS(mine->run_forever(), invalid_state_error);
+            CHECK_THROWS_AS(mine->run_once(), invalid_state_error);
+            CHECK_THROWS_AS(mine->run_until_complete(give(1)), invalid_state_error);
+            CHECK_THROWS_AS(mine->close(), invalid_state_error);
+            CHECK_THROWS_WITH(second->run_once(), Catch::Contains("another loop is running"));
+            CHECK(mine->is_running());
+            CHECK_FALSE(second->is_running());
+            CHECK(&running_loop() == mine);
+            co_await yield_now();
+        };
+        l.run_until_complete(body(&l, &other));
+        other.run_once();
+        l.run();  // what run_until_complete left behind above
+    });
+}
+
+TEST_CASE("loop: a closed one refuses everything", "[loop]") {
+    loop l(std::make_shared<rondo::detail::simulator>());
+    l.close();
+    l.close();
+    CHECK(l.is_closed());
+    CHECK_THROWS_AS(l.run(), invalid_state_error);
+    CHECK_THROWS_AS(l.run_once(), invalid_state_error);
+    CHECK_THROWS_AS(l.poll(), invalid_state_error);
+    CHECK_THROWS_AS(l.fd(), invalid_state_error);
+    CHECK_THROWS_AS(l.call_soon([] {}), closed_error);
+    CHECK_THROWS_AS(l.call_later(1s, [] {}), closed_error);
+    CHECK_THROWS_AS(l.create_task(give(1)), closed_error);
+    CHECK_THROWS_AS(l.create_promise<int>(), closed_error);
+    CHECK_THROWS_AS(l.call_soon_threadsafe([] {}), closed_error);
+    CHECK(l.all_tasks().empty());
+    CHECK(l.stats().tasks == 0);
+}
+
+TEST_CASE("loop: built on one thread it runs on another, and two threads have one each",
+          "[loop]") {
+    loop first, second;
+    int results[2] = {};
+    std::thread a([&] {
+        results[0] = first.run_until_complete(give(1));
+        first.close();
+    });
+    std::thread b([&] {
+        results[1] = second.run_until_complete(give(2));
+        second.close();
+    });
+    a.join();
+    b.join();
+    CHECK(results[0] == 1);
+    CHECK(results[1] == 2);
+}
+
+TEST_CASE("loop: idle it may be destroyed anywhere; with tasks only where it ran", "[loop]") {
+    auto idle = std::make_unique<loop>();
+    std::thread([&] { CHECK(idle->run_until_complete(give(1)) == 1); }).join();
+    idle.reset();
+    const child_end end = run_child([] {
+        auto l = std::make_unique<loop>();
+        int pair[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return 1;
+        const descriptor d = descriptor::adopt(pair[0], "end");
+        const auto reads = [](const descriptor* from) -> task<> {
+            char byte = 0;
+            co_await receive(*from, &byte, 1);
+        };
+        std::thread([&] {
+            l->create_task(reads(&d));
+            l->run_once();
+        }).join();
+        l.reset();
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(end.aborted());
+    CHECK(end.says("a loop with tasks was destroyed on another thread than the one that ran it"));
+}
+
+// -- its end --------------------------------------------------------------------------------------
+
+RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
+    // The harness asks afterwards what is left.
+    const auto receives = [](connection c) -> task<> {
+        char byte = 0;
+        co_await receive(c.here, &byte, 1);
+    };
+    const auto accepts = []() -> task<> {
+        listening at;
+        co_await accept_from(at.socket);
+    };
+    const auto parks = []() -> task<> {
+        wait_queue queue;
+        co_await queue.park();
+    };
+    const auto cleans_up = []() -> task<> {
+        try {
+            co_await sleep_for_ever();
+        } catch (const cancelled&) {
+        }
+        co_await shield(settle(5));
+    };
+    const auto promises = []() -> task<> {
+        promise<int> never;
+        co_await never.get_future();
+    };
+    connection pair = co_await connected();
+    create_task(receives(std::move(pair)));
+    create_task(accepts());
+    create_task(parks());
+    create_task(cleans_up());
+    create_task(promises());
+    create_task(sleep_for_ever());
+    co_await settle();
+    create_task(sleep_for_ever());  // not yet begun
+    running_loop().call_later(1h, [] {});
+    running_loop().call_soon([] {});
+}
+
+TEST_CASE("loop: a callback that schedules itself for ever does not keep it from ending",
+          "[loop]") {
+    on_both([](loop& l) {
+        struct rearming {
+            loop* on;
+            long* count;
+            void operator()() const {
+                ++*count;
+                on->call_soon(*this);
+            }
+        };
+        static long count;
+        l.call_soon(rearming{&l, &count});
+        CHECK(l.run_until_complete(give(7)) == 7);
+        // The task that is left at its end swallows its cancellation once, and still ends.
+        const auto stubborn = []() -> task<> {
+            try {
+                co_await sleep_for_ever();
+            } catch (const cancelled&) {
+            }
+        };
+        l.create_task(stubborn());
+        l.run_once();
+    });
+}
+
+TEST_CASE("loop: shutdown hooks run after the tasks, the last one first", "[loop]") {
+    std::string log;
+    captured_stderr quiet;
+    {
+        loop l(std::make_shared<rondo::detail::simulator>());
+        const auto body = [](std::string* out) -> task<> {
+            try {
+                co_await sleep_for_ever();
+            } catch (const cancelled&) {
+                out->push_back('t');
+                throw;
+            }
+        };
+        l.at_shutdown([&log] { log.push_back('1'); });
+        l.at_shutdown([] { throw std::runtime_error("from a hook"); });
+        l.at_shutdown([&log, &l] {
+            log.push_back('3');
+            l.at_shutdown([&log] { log.push_back('4'); });
+        });
+        l.create_task(body(&log));
+        l.run_once();
+    }
+    CHECK(log == "t341");
+    CHECK(quiet.text().find("from a hook") != std::string::npos);
+}
+
+TEST_CASE("loop: leaving takes no longer than its tasks do", "[loop]") {
+    // On the real clock: a wait for nothing would take leave_warning, five seconds.
+    testing::world w(testing::ring_options{.limit = 3s});
+    auto f = w.loop().create_task(sleep_for_ever());
+    w.loop().run_once();
+    f.cancel();
+    f = {};
+    w.end();
+}
+
+TEST_CASE("loop: a deadlock is reported by name, on the simulator", "[loop]") {
+    captured_stderr captured;
+    wait_queue queue;
+    {
+        testing::world w(testing::sim_options{});
+        const auto parks = [](wait_queue* q) -> task<> { co_await q->park(); };
+        auto f = w.loop().create_task(parks(&queue), {.name = "the one that waits"});
+        CHECK_THROWS_AS(w.loop().run(), deadlock_error);
+        CHECK_THROWS_AS(w.loop().run_until_complete(f), deadlock_error);
+        CHECK_THROWS_AS(w.loop().run_forever(), deadlock_error);
+        f.cancel();
+        CHECK_THROWS_AS(w.loop().run_until_complete(f), future_cancelled);
+        CHECK_THROWS_AS(w.loop().run_forever(), deadlock_error);
+        f = {};
+        w.end();
+    }
+    const std::string text = captured.text();
+    CHECK(text.find("nothing can ever happen again") != std::string::npos);
+    CHECK(text.find("the one that waits") != std::string::npos);
+    CHECK(text.find("a wait queue") != std::string::npos);
+}
+
+RONDO_TEST("loop: its counts add up", "[loop][both]") {
+    const loop_stats before = running_loop().stats();
+    CHECK(before.tasks == 1);
+    CHECK(before.operations == 0);
+    std::vector<future<>> sleepers;
+    for (int i = 0; i < 10; ++i) sleepers.push_back(create_task(sleep_for_ever()));
+    const auto one_nop = []() -> task<> { co_await nop(); };
+    for (int i = 0; i < 10; ++i) create_task(one_nop());
+    co_await yield_now();
+    const loop_stats during = running_loop().stats();
+    CHECK(during.tasks == 21);
+    CHECK(during.timers == 10);
+    CHECK(during.operations == 10);
+    CHECK(during.frames >= before.frames + 20);
+    for (auto& f : sleepers) f.cancel();
+    sleepers.clear();
+    while (running_loop().stats().tasks > 1) co_await yield_now();
+    const loop_stats after = running_loop().stats();
+    CHECK(after.timers == 0);
+    CHECK(after.operations == 0);
+    CHECK(after.frames == before.frames);
+    CHECK(after.entries >= before.entries + 10);
+    CHECK(after.completions >= before.completions + 10);
+    CHECK(after.turns > before.turns);
+    CHECK(after.enters > before.enters);
+}
+
+}  // namespace

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// Task groups: everything that was started in one has ended when it returns, however it ends.
+#include <rondo/task_group.hpp>
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "core_tools.hpp"
+
+namespace {
+
+using namespace rondo_tests;
+
+task<> add_after(duration delay, int* sum, int value) {
+    co_await sleep(delay);
+    *sum += value;
+}
+
+task<> fail_after(duration delay, std::string text) {
+    co_await sleep(delay);
+    throw std::invalid_argument(text);
+}
+
+/// Ends only some time after it was asked to.
+task<> slow_to_end(int* ended) {
+    try {
+        co_await sleep(24h);
+    } catch (const cancelled&) {
+        // what follows is not in the handler: C++ allows no co_await there
+    }
+    co_await shield(rondo::detail::as_task(sleep(1ms)));
+    ++*ended;
+    co_await yield_now();
+}
+
+RONDO_TEST("task_group: returns when the body and every child have ended", "[task_group][both]") {
+    int sum = 0;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.start(add_after, 2ms, &sum, 1);
+        group.start(add_after, 1ms, &sum, 10);
+        group.start(add_after(0ms, &sum, 100));
+        co_return;
+    });
+    CHECK(sum == 111);
+}
+
+RONDO_TEST("task_group: gives the body's value", "[task_group][both]") {
+    const auto value = co_await with_task_group([](task_group&) -> task<std::unique_ptr<int>> {
+        co_return std::make_unique<int>(5);
+    });
+    CHECK(*value == 5);
+}
+
+RONDO_TEST("task_group: keeps callables and arguments for the child's life", "[task_group][both]") {
+    auto shared = std::make_shared<int>(7);
+    std::weak_ptr<int> watch = shared;
+    int got = 0;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        auto closure = [kept = std::move(shared), &got]() -> task<> {
+            co_await sleep(1ms);
+            got = *kept;
+        };
+        group.start(std::move(closure));
+        co_return;
+    });
+    CHECK(got == 7);
+    CHECK(watch.expired());
+}
+
+RONDO_TEST("task_group: a child's error cancels and awaits the others and the body", "[task_group][both]") {
+    int ended = 0;
+    bool body_asked = false;
+    try {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.start(slow_to_end, &ended);
+            group.start(fail_after, 1ms, std::string("child"));
+            try {
+                co_await sleep(24h);
+            } catch (const cancelled&) {
+                body_asked = true;
+                throw;
+            }
+        });
+        FAIL("no error came");
+    } catch (const std::invalid_argument& e) {
+        CHECK(std::string(e.what()) == "child");
+    }
+    CHECK(ended == 1);
+    CHECK(body_asked);
+}
+
+RONDO_TEST("task_group: the body's error cancels and awaits the children", "[task_group][both]") {
+    int ended = 0;
+    CHECK_THROWS_AS(co_await with_task_group([&](task_group& group) -> task<> {
+                        group.start(slow_to_end, &ended);
+                        co_await sleep(1ms);
+                        throw std::out_of_range("body");
+                    }),
+                    std::out_of_range);
+    CHECK(ended == 1);
+}
+
+RONDO_TEST("task_group: of several errors the first is thrown and all are kept", "[task_group]") {
+    std::size_t reported = 0;
+    std::size_t listed = 0;
+    running_loop().set_exception_handler([&](const exception_context&) { ++reported; });
+    const auto look_on = [&](task_group& group) -> task<> {
+        try {
+            co_await sleep(24h);
+        } catch (const cancelled&) {
+        }
+        co_await shield(rondo::detail::as_task(sleep(1s)));
+        listed = group.errors().size();
+    };
+    try {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.start(fail_after, 1s, std::string("one"));
+            group.start(fail_after, 1s, std::string("two"));
+            group.start(fail_after, 1s, std::string("three"));
+            co_await look_on(group);
+        });
+        FAIL("no error came");
+    } catch (const std::invalid_argument& e) {
+        CHECK(std::string(e.what()) == "one");
+    }
+    running_loop().set_exception_handler({});
+    CHECK(listed >= 1);
+    CHECK(reported + 1 == listed);
+}
+
+RONDO_TEST("task_group: cancel() ends it without an error", "[task_group][both]") {
+    int ended = 0;
+    bool after = false;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.start(slow_to_end, &ended);
+        co_await sleep(1ms);
+        group.cancel();
+        co_await sleep(24h);
+        after = true;
+    });
+    CHECK(ended == 1);
+    CHECK_FALSE(after);
+    co_await yield_now();  // the request ended with the group
+}
+
+RONDO_TEST("task_group: cancelled from outside it throws cancelled", "[task_group][both]") {
+    int ended = 0;
+    const auto outer = [&]() -> task<> {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.start(slow_to_end, &ended);
+            co_await sleep(24h);
+        });
+    };
+    auto running = create_task(outer());
+    co_await settle();
+    running.cancel();
+    CHECK_THROWS_AS(co_await running, future_cancelled);
+    CHECK(ended == 1);
+}
+
+RONDO_TEST("task_group: cancelled while it leaves, it still awaits its children", "[task_group][both]") {
+    int ended = 0;
+    const auto outer = [&]() -> task<> {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.start(slow_to_end, &ended);
+            co_return;
+        });
+    };
+    auto running = create_task(outer());
+    co_await settle();
+    running.cancel();
+    CHECK_THROWS_AS(co_await running, future_cancelled);
+    CHECK(ended == 1);
+}
+
+task<> family(task_group& group, int* born, int depth) {
+    ++*born;
+    if (depth > 0) {
+        group.start(family, std::ref(group), born, depth - 1);
+        group.start(family, std::ref(group), born, depth - 1);
+    }
+    co_await sleep(1ms);
+}
+
+RONDO_TEST("task_group: children may start children, also while it leaves", "[task_group][both]") {
+    int born = 0;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.start(family, std::ref(group), &born, 4);
+        co_return;
+    });
+    CHECK(born == 31);
+}
+
+RONDO_TEST("task_group: a child started under a cancelled scope ends at its first wait", "[task_group][both]") {
+    bool passed = false;
+    const auto child = [&]() -> task<> {
+        co_await yield_now();
+        passed = true;
+    };
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.cancel();
+        group.start(child());
+        co_return;
+    });
+    CHECK_FALSE(passed);
+}
+
+RONDO_TEST("task_group: times out with everything in it", "[task_group]") {
+    int ended = 0;
+    CHECK_THROWS_AS(co_await wait_for(1s, with_task_group([&](task_group& group) -> task<> {
+                                          group.start(slow_to_end, &ended);
+                                          group.start(slow_to_end, &ended);
+                                          co_return;
+                                      })),
+                    timeout_error);
+    CHECK(ended == 2);
+}
+
+}  // namespace

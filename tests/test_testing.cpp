@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// The harness itself: it must find what is left over, and repeat what a seed did.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "child.hpp"
+#include "core_tools.hpp"
+
+using namespace rondo_tests;
+
+namespace {
+
+task<> nothing() { co_return; }
+task<int> fails() {
+    co_await yield_now();
+    throw std::runtime_error("unseen");
+}
+
+TEST_CASE("testing: simulate and on_ring run tasks and callables, and return values", "[testing]") {
+    const auto give = []() -> task<int> { co_return 4; };
+    CHECK(testing::simulate(give()) == 4);
+    CHECK(testing::simulate(give) == 4);
+    CHECK(testing::on_ring(give()) == 4);
+    CHECK(testing::on_ring(give) == 4);
+    testing::simulate(nothing());
+    CHECK_FALSE(testing::simulated());
+    testing::simulate([]() -> task<> {
+        CHECK(testing::simulated());
+        co_return;
+    });
+}
+
+TEST_CASE("testing: virtual hours take no time, and seeds decide", "[testing]") {
+    const auto trace_of = [](std::uint64_t seed) {
+        testing::world w(testing::sim_options{.seed = seed});
+        w.run([]() -> task<> {
+            connection pair = co_await connected();
+            char byte = 0;
+            co_await transmit(pair.here, "x", 1);
+            co_await receive(pair.there, &byte, 1);
+            co_await sleep(10h);
+        }());
+        const std::uint64_t trace = w.trace();
+        w.end();
+        return trace;
+    };
+    CHECK(trace_of(1) == trace_of(1));
+    CHECK(trace_of(1) != trace_of(2));
+}
+
+TEST_CASE("testing: a fault befalls the operation that it names", "[testing]") {
+    const auto body = []() -> task<int> { co_return co_await nop(); };
+    CHECK(testing::simulate(body) == 0);
+    CHECK_THROWS_AS(testing::simulate(body, {.what = testing::fault::eio}), std::system_error);
+    CHECK(testing::simulate(body, {.what = testing::fault::eio, .at_operation = 1}) == 0);
+}
+
+TEST_CASE("testing: what is left is a failure that names it", "[testing]") {
+    int leaked = -1;
+    const auto leaks_descriptor = [&]() -> task<> {
+        leaked = ::dup(0);
+        co_return;
+    };
+    CHECK_THROWS_WITH(testing::simulate(leaks_descriptor),
+                      Catch::Contains("descriptor " + std::to_string(leaked) + " ("));
+    ::close(leaked);
+    std::optional<task<>> kept;
+    const auto leaks_frame = [&]() -> task<> {
+        kept.emplace(nothing());
+        co_return;
+    };
+    if (!with_asan() && !with_tsan())
+        CHECK_THROWS_WITH(testing::simulate(leaks_frame), "1 coroutine frames are alive");
+    const auto leaks_error = []() -> task<> {
+        create_task(fails(), {.name = "lost"});
+        co_await settle();
+    };
+    CHECK_THROWS_WITH(testing::simulate(leaks_error), Catch::Contains("\"lost\""));
+    std::optional<descriptor> socket;
+    const auto leaks_socket = [&]() -> task<> {
+        socket.emplace(tcp_socket("kept"));
+        co_return;
+    };
+    CHECK_THROWS_WITH(testing::simulate(leaks_socket),
+                      Catch::Contains("1 descriptors of the simulated kernel are open"));
+    std::atomic<bool> stop{false};
+    std::optional<std::thread> running;
+    const auto leaks_thread = [&]() -> task<> {
+        running.emplace([&stop] {
+            while (!stop) ::usleep(100);
+        });
+        co_return;
+    };
+    CHECK_THROWS_WITH(testing::simulate(leaks_thread), Catch::Contains("1 threads run"));
+    stop = true;
+    running->join();
+    const auto leaks_child = []() -> task<> {
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(0);
+        siginfo_t info{};
+        ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+        co_return;
+    };
+    CHECK_THROWS_WITH(testing::simulate(leaks_child), Catch::Contains("was not waited for"));
+    ::wait(nullptr);
+    testing::simulate(nothing());  // and nothing is left of all this
+}
+
+TEST_CASE("testing: a run that takes too long says which tasks wait, and aborts", "[testing]") {
+    for (const bool lets_go : {true, false}) {
+        const child_end end = run_child([lets_go] {
+            const auto waits = []() -> task<> { co_await sleep(1h); };
+            const auto spins = [&]() -> task<> {
+                create_task(waits(), {.name = "patient"});
+                co_await yield_now();
+                if (lets_go) co_await sleep(1h);
+                for (;;) ::usleep(1000);
+            };
+            testing::on_ring(spins, {.limit = 20ms});
+            return 0;
+        });
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("a test ran too long (on the ring)"));
+        CHECK(end.says("\"patient\""));
+    }
+}
+
+TEST_CASE("testing: seeds come from the environment where that is set", "[testing]") {
+    const std::string before = std::getenv("RONDO_SEED") != nullptr ? std::getenv("RONDO_SEED") : "";
+    ::unsetenv("RONDO_SEED");
+    CHECK(testing::seeds(3) == std::vector<std::uint64_t>{1, 2, 3});
+    ::setenv("RONDO_SEED", "77", 1);
+    CHECK(testing::seeds(3) == std::vector<std::uint64_t>{77});
+    if (before.empty())
+        ::unsetenv("RONDO_SEED");
+    else
+        ::setenv("RONDO_SEED", before.c_str(), 1);
+}
+
+TEST_CASE("testing: kernels that it can pretend to have", "[testing]") {
+    CHECK_THROWS_AS(testing::pretend_kernel("2.4"), std::invalid_argument);
+    for (const char* version : {"6.1", "5.19"}) {
+        testing::pretend_kernel(version);
+        testing::on_ring([]() -> task<> {
+            connection pair = co_await connected();
+            char byte = 0;
+            co_await transmit(pair.here, "x", 1);
+            CHECK(co_await receive(pair.there, &byte, 1) == 1);
+            const auto make = [&] { return receive(pair.there, &byte, 1); };
+            co_await check_cancelled_while_suspended(make);
+        });
+    }
+    testing::pretend_kernel("");
+    testing::pretend_kernel_from_environment();
+}
+
+int calls = 0;
+task<int> count_call() { co_return ++calls; }
+
+RONDO_TEST("testing: an assertion runs the co_await in it once", "[testing]", seeds(1)) {
+    calls = 0;
+    CHECK(co_await count_call() == 1);
+    REQUIRE(co_await count_call() == 2);
+    CHECK_FALSE(co_await count_call() == 2);
+    CHECK_NOTHROW(co_await count_call());
+    CHECK(calls == 4);
+}
+
+}  // namespace
