@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // rondo inside somebody else's loop: poll(2) over a timer and a socket of the host's, and loop.fd().
 // Run: embed
+#include <chrono>
 #include <cstdint>
 
 #include <poll.h>
@@ -11,9 +12,12 @@
 #include <fmt/core.h>
 #include <rondo/rondo.hpp>
 
+using namespace std::chrono_literals;
+
 // The task asks the host's own socket, on the same thread: both loops must turn for an answer.
 rondo::task<> ask(rondo::endpoint host) {
     for (int question = 1; question <= 3; ++question) {
+        co_await rondo::sleep(30ms);
         auto peer = co_await rondo::connect_tcp(host);
         const auto line = co_await peer.read_line();
         fmt::print("answer {}: {}\n", question, line.value_or("none"));

@@ -2,6 +2,7 @@
 // What a task is: a function that can wait without holding a thread. `run` gives it a loop.
 // Run: hello
 #include <chrono>
+#include <string>
 
 #include <fmt/core.h>
 #include <rondo/rondo.hpp>

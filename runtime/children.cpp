@@ -16,7 +16,7 @@ constexpr wait_kind children_kind{"the end of its children", reached_by_the_tree
 
 }  // namespace
 
-children::children(const char* what) noexcept : what_(what) {
+children::children(const char* what, on_error policy) noexcept : what_(what), policy_(policy) {
     watcher_.group = this;
     watcher_.previous = watcher_.next = &watcher_;
     watcher_.wake = [](wait_node& self, shared_core* core) noexcept {
@@ -42,7 +42,7 @@ void children::child_ended(shared_core& core) noexcept {
             add_failed(static_cast<promise_base&>(core));
         else if (!is_reached())
             unasked_ = true;
-        if (!asked_to || !is_reached()) cancel();
+        if (policy_ == on_error::cancel_others && (!asked_to || !is_reached())) cancel();
     }
     if (waiter_ != nullptr && running_ < waiter_->limit_)
         wake(*std::exchange(waiter_, nullptr));

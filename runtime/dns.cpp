@@ -37,7 +37,7 @@ namespace detail {
 
 namespace {
 
-// -- looking up -----------------------------------------------------------------------------------------------------------
+// -- looking up -----------------------------------------------------------------------------------
 
 constexpr std::size_t name_max = 253;  // RFC 1035: 255 with the lengths of its labels
 
@@ -58,8 +58,10 @@ answer look_up(const std::string& host, std::uint16_t port) {
         if (list != nullptr) ::freeaddrinfo(list);
     });
     answer result;
-    if (failed == EAI_SYSTEM) result.error = std::error_code(errno, std::system_category());
-    else if (failed != 0) result.error = std::error_code(failed, resolver_category());
+    if (failed == EAI_SYSTEM)
+        result.error = std::error_code(errno, std::system_category());
+    else if (failed != 0)
+        result.error = std::error_code(failed, resolver_category());
     for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
         const auto address = endpoint::from_system(each->ai_addr, each->ai_addrlen);
         auto& all = result.addresses;
@@ -102,11 +104,12 @@ task<answer> find_addresses(std::string host, std::uint16_t port) {
 std::string shown(const std::string& host) {
     if (host.empty()) return "an empty name";
     if (host.find('\0') != host.npos) return "a name with a NUL in it";
-    if (host.size() > name_max + 1) return "a name of " + std::to_string(host.size()) + " characters";
+    if (host.size() > name_max + 1)
+        return "a name of " + std::to_string(host.size()) + " characters";
     return host;
 }
 
-// -- connecting -----------------------------------------------------------------------------------------------------------
+// -- connecting -----------------------------------------------------------------------------------
 
 constexpr auto connect_kind = operation_kind("connect");
 
@@ -142,8 +145,8 @@ struct failure {
 [[noreturn]] void throw_failures(const std::string& target, const std::vector<failure>& all) {
     const std::error_code last = all.back().error;
     std::string text = "connect " + target;
-    const bool alike = std::all_of(all.begin(), all.end(),
-                                   [&](const failure& f) { return f.error == last; });
+    const bool alike =
+        std::all_of(all.begin(), all.end(), [&](const failure& f) { return f.error == last; });
     if (!alike)
         for (const failure& each : all) {
             text += (&each == &all.front() ? ": " : ", ") + each.where.text();
@@ -152,7 +155,8 @@ struct failure {
     throw std::system_error(last, text);
 }
 
-task<tcp_stream> connect_to(std::string host, std::uint16_t port, std::string target, bool no_delay) {
+task<tcp_stream> connect_to(std::string host, std::uint16_t port, std::string target,
+                            bool no_delay) {
     const answer found = co_await find_addresses(std::move(host), port);
     if (found.error) throw std::system_error(found.error, "connect " + target);
     std::vector<failure> failures;

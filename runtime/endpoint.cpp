@@ -114,18 +114,24 @@ address_family endpoint::family() const noexcept {
 
 std::uint16_t endpoint::port() const noexcept {
     switch (family()) {
-        case address_family::ipv4: return ntohs(name_of<sockaddr_in>(bytes_).sin_port);
-        case address_family::ipv6: return ntohs(name_of<sockaddr_in6>(bytes_).sin6_port);
-        case address_family::none: break;
+        case address_family::ipv4:
+            return ntohs(name_of<sockaddr_in>(bytes_).sin_port);
+        case address_family::ipv6:
+            return ntohs(name_of<sockaddr_in6>(bytes_).sin6_port);
+        case address_family::none:
+            break;
     }
     return 0;
 }
 
 std::uint32_t endpoint::size() const noexcept {
     switch (family()) {
-        case address_family::ipv4: return sizeof(sockaddr_in);
-        case address_family::ipv6: return sizeof(sockaddr_in6);
-        case address_family::none: break;
+        case address_family::ipv4:
+            return sizeof(sockaddr_in);
+        case address_family::ipv6:
+            return sizeof(sockaddr_in6);
+        case address_family::none:
+            break;
     }
     return 0;
 }
@@ -138,15 +144,17 @@ std::string endpoint::address() const {
     }
     if (family() != address_family::ipv6) return "nowhere";
     const auto in6 = name_of<sockaddr_in6>(bytes_);
-    return ::inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text) +
-           scope_text(in6.sin6_scope_id);
+    return ::inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text) + scope_text(in6.sin6_scope_id);
 }
 
 std::string endpoint::text() const {
     switch (family()) {
-        case address_family::ipv4: return address() + ':' + std::to_string(port());
-        case address_family::ipv6: return '[' + address() + "]:" + std::to_string(port());
-        case address_family::none: break;
+        case address_family::ipv4:
+            return address() + ':' + std::to_string(port());
+        case address_family::ipv6:
+            return '[' + address() + "]:" + std::to_string(port());
+        case address_family::none:
+            break;
     }
     return address();
 }

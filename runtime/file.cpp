@@ -15,8 +15,9 @@ inline namespace v0 {
 
 namespace {
 
-constexpr std::size_t transfer_max = 1u << 30;   // a result is an int
-constexpr std::size_t async_least = 256 * 1024;  // io_uring copies smaller ones faster than it hands them over
+constexpr std::size_t transfer_max = 1u << 30;  // a result is an int
+constexpr std::size_t async_least =
+    256 * 1024;  // io_uring copies smaller ones faster than it hands them over
 
 constexpr auto open_kind = detail::operation_kind("open");
 constexpr auto read_kind = detail::operation_kind("read");

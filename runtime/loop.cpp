@@ -64,7 +64,9 @@ running_turn::running_turn(loop_core& core) {
 // 2. With nothing ready it looks at the kernel and waits.
 void loop_core::turn(time_point until) {
     run_ready();
-    if (ready_.empty() && !stopping) look(until_no_task && tasks() == 0 ? time_point::min() : until);
+    if (!ready_.empty() || stopping) return;
+    const bool nothing_left = tasks() == 0 && (until_no_task || (leaving && operations == 0));
+    look(nothing_left ? time_point::min() : until);
 }
 
 void loop_core::run_ready() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // TCP connections, and the listener.
 //
-// A listener has one accept in the background. What it brings is counted against what has been granted: a waiter that
-// is chosen has a claim on the front of the queue, and one that is cancelled before it runs passes its claim on (law 3).
-// The connection itself never leaves the queue before somebody has resumed to take it.
+// A listener has one accept in the background. What it brings is counted against what has been
+// granted: a waiter that is chosen has a claim on the front of the queue, and one that is cancelled
+// before it runs passes its claim on (law 3). The connection itself never leaves the queue before
+// somebody has resumed to take it.
 #include <rondo/net.hpp>
 
 #include <netinet/in.h>
@@ -36,7 +37,8 @@ int ask_name(const descriptor& socket, name_call call, endpoint& answer) {
     return error;
 }
 
-/// getpeername(2) has forgotten a peer that reset the connection; this has not. It wants the exact size.
+/// getpeername(2) has forgotten a peer that reset the connection; this has not. It wants the exact
+/// size.
 int peer_name(const descriptor& socket, sockaddr* name, socklen_t* size) {
     const int error = remote_name(socket, name, size);
     if (error != -ENOTCONN) return error;
@@ -70,11 +72,12 @@ void check(int result, const char* verb, std::string_view object) {
 
 }  // namespace
 
-// -- the listener -------------------------------------------------------------------------------------------------------
+// -- the listener ---------------------------------------------------------------------------------
 
 namespace {
 
-constexpr std::size_t untaken_max = 64;  // kept for waiters to come; what is more stays with the kernel
+constexpr std::size_t untaken_max =
+    64;  // kept for waiters to come; what is more stays with the kernel
 constexpr duration pause_least = std::chrono::milliseconds(5);
 constexpr duration pause_most = std::chrono::seconds(1);
 
@@ -95,8 +98,10 @@ bool is_passing(int error) noexcept {
         case ENETUNREACH:
         case EHOSTDOWN:
         case EHOSTUNREACH:
-        case ENONET: return true;
-        default: return false;
+        case ENONET:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -108,15 +113,15 @@ struct listener_state : operation_state {
     descriptor fd;
     endpoint where;
     wait_queue waiters;
-    std::vector<int> untaken;     // connections, from `first` on
+    std::vector<int> untaken;  // connections, from `first` on
     std::size_t first = 0;
-    std::size_t granted = 0;      // waiters that were chosen and have not yet resumed
+    std::size_t granted = 0;  // waiters that were chosen and have not yet resumed
     unsigned holders = 0;
-    int error = 0;                // of the accept, for the next waiter
-    duration pause{0};            // before the next try, for want of descriptors
-    bool armed = false;           // the accept is in flight
-    bool to_pause = false;        // it is not to be begun before somebody has slept
-    bool pausing = false;         // somebody does
+    int error = 0;          // of the accept, for the next waiter
+    duration pause{0};      // before the next try, for want of descriptors
+    bool armed = false;     // the accept is in flight
+    bool to_pause = false;  // it is not to be begun before somebody has slept
+    bool pausing = false;   // somebody does
     bool closed = false;
 
     listener_state(descriptor d, const endpoint& w)
@@ -162,7 +167,8 @@ void listener_state::arm() {
     ++holders;
 }
 
-/// After each change: chooses waiters for what is here, and sees to it that more comes for the rest of them.
+/// After each change: chooses waiters for what is here, and sees to it that more comes for the rest
+/// of them.
 void listener_state::go_on() noexcept {
     while (!waiters.empty() && granted < to_grant()) {
         ++granted;
@@ -339,7 +345,9 @@ task<tcp_stream> tcp_listener::accept() {
     return detail::accept_from(detail::held<detail::listener_state>(state_));
 }
 
-endpoint tcp_listener::local() const noexcept { return state_ != nullptr ? state_->where : endpoint(); }
+endpoint tcp_listener::local() const noexcept {
+    return state_ != nullptr ? state_->where : endpoint();
+}
 bool tcp_listener::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
 
 detail::closing tcp_listener::close() noexcept {
@@ -348,7 +356,7 @@ detail::closing tcp_listener::close() noexcept {
     return state_->fd.close();
 }
 
-// -- connections ----------------------------------------------------------------------------------------------------------
+// -- connections ----------------------------------------------------------------------------------
 
 tcp_stream::tcp_stream(descriptor socket, const endpoint& peer)
     : byte_stream(detail::held<>(new detail::tcp_state(std::move(socket), peer))) {}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading and writing streams. A read is one operation and no more. A write is as many as the kernel makes of it: each
-// completion that took only a part begins the next one from `arrived`, without the coroutine hearing of it.
+// Reading and writing streams. A read is one operation and no more. A write is as many as the
+// kernel makes of it: each completion that took only a part begins the next one from `arrived`,
+// without the coroutine hearing of it.
 #include <rondo/stream.hpp>
 
 #include <sys/socket.h>
@@ -25,7 +26,8 @@ std::string failed_write(std::error_code code, std::string_view subject, std::si
 
 write_error::write_error(std::error_code code, std::string_view subject, std::size_t written,
                          std::size_t wanted)
-    : std::system_error(code), text_(failed_write(code, subject, written, wanted)),
+    : std::system_error(code),
+      text_(failed_write(code, subject, written, wanted)),
       written_(written) {}
 write_error::~write_error() = default;
 
@@ -33,9 +35,10 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t transfer_max = 1u << 30;   // a result is an int
-constexpr std::size_t parts_max = 1024;          // IOV_MAX
-constexpr std::size_t async_least = 256 * 1024;  // a buffered chunk of a file this large would block the loop
+constexpr std::size_t transfer_max = 1u << 30;  // a result is an int
+constexpr std::size_t parts_max = 1024;         // IOV_MAX
+constexpr std::size_t async_least =
+    256 * 1024;  // a buffered chunk of a file this large would block the loop
 
 // A gather list is handed to the kernel as it is.
 static_assert(sizeof(const_buffer) == sizeof(iovec) && std::is_standard_layout_v<const_buffer>);
@@ -43,7 +46,7 @@ static_assert(offsetof(iovec, iov_base) == 0 && sizeof(msghdr) <= 7 * sizeof(std
 
 }  // namespace
 
-// -- the stream's own buffer --------------------------------------------------------------------------------------------
+// -- the stream's own buffer ----------------------------------------------------------------------
 
 buffer_view line_buffer::room(std::size_t least) {
     if (capacity_ - end_ < least) {
@@ -68,7 +71,7 @@ void line_buffer::drop(std::size_t count) noexcept {
     if (begin_ == end_) begin_ = end_ = 0;
 }
 
-// -- what stands behind a stream ----------------------------------------------------------------------------------------
+// -- what stands behind a stream ------------------------------------------------------------------
 
 stream_state::~stream_state() = default;
 
@@ -109,11 +112,12 @@ struct stream_kind {
     }
 };
 
-// -- reading ------------------------------------------------------------------------------------------------------------
+// -- reading --------------------------------------------------------------------------------------
 
 read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
-      stream_(std::move(stream)), into_(into) {
+      stream_(std::move(stream)),
+      into_(into) {
     ask.code = stream_->reads;
     ask.address = address_of(into_.data());
     ask.length = static_cast<std::uint32_t>(std::min(into_.size(), transfer_max));
@@ -178,19 +182,24 @@ rondo::result<chunk> read_result_awaiter::await_resume() {
     return std::error_code(-result, std::system_category());
 }
 
-// -- writing ------------------------------------------------------------------------------------------------------------
+// -- writing --------------------------------------------------------------------------------------
 
 write_awaiter::write_awaiter(held<> stream, const_buffer* parts, std::size_t count,
                              void* message) noexcept
     : operation_state(stream_kind::of_write(*stream), stream->fd.record(), {}),
-      stream_(std::move(stream)), parts_(parts), count_(count), message_(message) {
+      stream_(std::move(stream)),
+      parts_(parts),
+      count_(count),
+      message_(message) {
     ask.code = stream_->writes;
     arrived = part_has_gone;
 }
 
 write_awaiter::write_awaiter(descriptor_record* file, const_buffer* part,
                              std::uint64_t offset) noexcept
-    : operation_state(stream_kind::write_file, file, {}), parts_(part), count_(1),
+    : operation_state(stream_kind::write_file, file, {}),
+      parts_(part),
+      count_(1),
       message_(nullptr) {
     ask.code = opcode::write;
     ask.offset = offset;
@@ -247,7 +256,8 @@ void write_awaiter::prepare() noexcept {
     }
     const auto count = static_cast<std::uint32_t>(std::min(count_, parts_max));
     ask.address = several ? address_of(parts_) : address_of(parts_->data());
-    ask.length = several ? count : static_cast<std::uint32_t>(std::min(parts_->size(), transfer_max));
+    ask.length =
+        several ? count : static_cast<std::uint32_t>(std::min(parts_->size(), transfer_max));
     if (ask.code == opcode::sendmsg) {
         msghdr message{};
         message.msg_iov = reinterpret_cast<iovec*>(parts_);
@@ -307,7 +317,7 @@ void write_awaiter::fail_with(int error) {
                       wanted_);
 }
 
-// -- lines --------------------------------------------------------------------------------------------------------------
+// -- lines ----------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What tests of streams share: two ends of one connection, bytes that tell where they belong, and the three forms of a
-// cancellation: asked before the wait begins, while it lasts, and as it ends.
+// What tests of streams share: two ends of one connection, bytes that tell where they belong, and
+// the three forms of a cancellation: asked before the wait begins, while it lasts, and as it ends.
 #pragma once
 
 #include <string>
@@ -26,7 +26,8 @@ class connection {
 public:
     rondo::tcp_stream client;
     rondo::tcp_stream server;
-    connection(rondo::tcp_stream c, rondo::tcp_stream s) : client(std::move(c)), server(std::move(s)) {}
+    connection(rondo::tcp_stream c, rondo::tcp_stream s)
+        : client(std::move(c)), server(std::move(s)) {}
 };
 
 inline rondo::task<connection> connect_pair() {
@@ -45,7 +46,8 @@ inline rondo::task<std::string> read_to_end(rondo::byte_stream& stream, std::siz
 
 enum class form { before, waiting, racing };
 
-/// Runs `body` and cancels it in that form. True where it ended by the cancellation; else it had its value.
+/// Runs `body` and cancels it in that form. True where it ended by the cancellation; else it had
+/// its value.
 template <class Body>
 rondo::task<bool> cancel_in_form(form how, Body& body, rondo::duration when) {
     auto start_cancelled = [&]() -> rondo::task<> {

@@ -23,25 +23,24 @@
 
 #include "catch.hpp"
 
-// Catch2's assertions name their expression three times: inside __builtin_constant_p, for the sake of
-// warnings; as what they test; and behind a `false &&`, against a misuse. g++ 12 runs a co_await
+// Catch2's assertions name their expression three times: inside __builtin_constant_p, for the sake
+// of warnings; as what they test; and behind a `false &&`, against a misuse. g++ 12 runs a co_await
 // also where nothing is to be evaluated: CHECK(co_await f()) calls f twice. This is Catch2's macro,
 // of 2.13 and 3 alike, without the first and the last.
 #undef INTERNAL_CATCH_TEST
-#define INTERNAL_CATCH_TEST(macro_name, disposition, ...)                                     \
-    do {                                                                                      \
-        Catch::AssertionHandler catchAssertionHandler(macro_name##_catch_sr,                  \
-                                                      CATCH_INTERNAL_LINEINFO,                \
-                                                      CATCH_INTERNAL_STRINGIFY(__VA_ARGS__),  \
-                                                      disposition);                           \
-        INTERNAL_CATCH_TRY {                                                                  \
-            CATCH_INTERNAL_START_WARNINGS_SUPPRESSION                                         \
-            CATCH_INTERNAL_SUPPRESS_PARENTHESES_WARNINGS                                      \
-            catchAssertionHandler.handleExpr(Catch::Decomposer() <= __VA_ARGS__);             \
-            CATCH_INTERNAL_STOP_WARNINGS_SUPPRESSION                                          \
-        }                                                                                     \
-        INTERNAL_CATCH_CATCH(catchAssertionHandler)                                           \
-        INTERNAL_CATCH_REACT(catchAssertionHandler)                                           \
+#define INTERNAL_CATCH_TEST(macro_name, disposition, ...)                                          \
+    do {                                                                                           \
+        Catch::AssertionHandler catchAssertionHandler(                                             \
+            macro_name##_catch_sr, CATCH_INTERNAL_LINEINFO, CATCH_INTERNAL_STRINGIFY(__VA_ARGS__), \
+            disposition);                                                                          \
+        INTERNAL_CATCH_TRY {                                                                       \
+            CATCH_INTERNAL_START_WARNINGS_SUPPRESSION                                              \
+            CATCH_INTERNAL_SUPPRESS_PARENTHESES_WARNINGS                                           \
+            catchAssertionHandler.handleExpr(Catch::Decomposer() <= __VA_ARGS__);                  \
+            CATCH_INTERNAL_STOP_WARNINGS_SUPPRESSION                                               \
+        }                                                                                          \
+        INTERNAL_CATCH_CATCH(catchAssertionHandler)                                                \
+        INTERNAL_CATCH_REACT(catchAssertionHandler)                                                \
     } while (false)
 
 namespace rondo_tests {
@@ -88,11 +87,11 @@ inline void run_test(std::string_view tags, rondo::task<> (*body)(), const how& 
 
 #define RONDO_TEST_JOIN_(a, b) a##b
 #define RONDO_TEST_JOIN(a, b) RONDO_TEST_JOIN_(a, b)
-#define RONDO_TEST_BODY(body, name, tags, ...)                      \
-    static ::rondo::task<> body();                                  \
-    TEST_CASE(name, tags) {                                         \
-        using namespace rondo_tests;                                \
+#define RONDO_TEST_BODY(body, name, tags, ...)                          \
+    static ::rondo::task<> body();                                      \
+    TEST_CASE(name, tags) {                                             \
+        using namespace rondo_tests;                                    \
         ::rondo_tests::run_test(tags, body __VA_OPT__(, ) __VA_ARGS__); \
-    }                                                               \
+    }                                                                   \
     static ::rondo::task<> body()
 #define RONDO_TEST(...) RONDO_TEST_BODY(RONDO_TEST_JOIN(rondo_test_body_, __LINE__), __VA_ARGS__)

@@ -316,7 +316,7 @@ def check_downloader(folder):
         here.mkdir()
         for number, size in enumerate([0, 1, 1000, 4096, 65536, 65537, 300_000, 2_000_000]):
             (there / f"{number}.bin").write_bytes(random.Random(number).randbytes(size))
-        server = Child([str(folder / "file_server"), str(there), str(port)])
+        server = Child([str(folder / "file_server"), "-p", str(port), str(there)])
         try:
             wait_for_port(server, port)
             names = [path.name for path in sorted(there.iterdir())]
@@ -336,11 +336,29 @@ def check_downloader(folder):
             server.kill()
 
 
+def check_echo_pair(folder):
+    port = 7081
+    server = Child([str(folder / "echo_server"), str(port)])
+    try:
+        wait_for_port(server, port)
+        client = Child([str(folder / "echo_client"), "127.0.0.1", str(port), "ut", "re", "mi"])
+        status = client.wait(30 * SLOWER, "its start")
+        said = client.text(client.out)
+        if status != 0 or not all(word in said for word in ("ut", "re", "mi")):
+            raise Failed(f"echo_client ended with status {status}{client.said()}")
+        client.judge_stderr()
+        end_by_sigint(server, must_handle=True, stderr=None)
+    finally:
+        server.kill()
+
+
 def example_checks(folder):
     """(title, function) for the examples that were built."""
     for name in EXAMPLES:
         if (folder / name).is_file():
             yield f"example {name}: runs", lambda name=name: check_example(folder, name)
+    if (folder / "echo_server").is_file() and (folder / "echo_client").is_file():
+        yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
     if (folder / "downloader").is_file() and (folder / "file_server").is_file():
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Names and connecting. Only names that every machine knows are looked up, or that no machine can know: nothing here
-// asks a name server.
+// Names and connecting. Only names that every machine knows are looked up, or that no machine can
+// know: nothing here asks a name server.
 #include <rondo/dns.hpp>
 
 #include <netdb.h>
@@ -55,10 +55,12 @@ RONDO_TEST("resolve: what cannot be a name is refused before anybody is asked", 
     REQUIRE(running_loop().stats().turns == before);
 }
 
-RONDO_TEST("resolve: giving up leaves at once, the lookup ends with the loop", "[dns][both]", seeds(20)) {
+RONDO_TEST("resolve: giving up leaves at once, the lookup ends with the loop", "[dns][both]",
+           seeds(20)) {
     auto look = []() -> task<> { co_await resolve("localhost", 1); };
     for (int i = 0; i < 5; ++i)
-        co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, look, std::chrono::microseconds(i * 200));
+        co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, look,
+                                             std::chrono::microseconds(i * 200));
     const bool ended = co_await rondo_tests::cancel_in_form(rondo_tests::form::before, look, {});
     REQUIRE(ended);
 }
@@ -79,7 +81,8 @@ std::uint16_t unused_port() { return tcp_listener::bind({"127.0.0.1", 0}).local(
 RONDO_TEST("connect_tcp: errors name what was asked for", "[dns][both]") {
     const std::uint16_t port = unused_port();
     const std::string number = std::to_string(port);
-    std::string text = co_await text_of_failure<std::system_error>(connect_tcp({"127.0.0.1", port}));
+    std::string text =
+        co_await text_of_failure<std::system_error>(connect_tcp({"127.0.0.1", port}));
     REQUIRE(text == "connect 127.0.0.1:" + number + ": Connection refused");
     text = co_await text_of_failure<std::system_error>(connect_tcp("localhost", port));
     REQUIRE(text.find("connect localhost:" + number + ": ") == 0);
@@ -88,19 +91,21 @@ RONDO_TEST("connect_tcp: errors name what was asked for", "[dns][both]") {
     REQUIRE(text == "connect a name of 300 characters:" + number + ": Name or service not known");
 }
 
-RONDO_TEST("connect_tcp: can be cancelled before, and at any moment without leaving a socket", "[dns]", seeds(30)) {
+RONDO_TEST("connect_tcp: can be cancelled before, and at any moment without leaving a socket",
+           "[dns]", seeds(30)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     int connected = 0;
     auto connect = [&]() -> task<> {
         auto client = co_await connect_tcp(listener.local());
         ++connected;
     };
-    const bool before = co_await rondo_tests::cancel_in_form(rondo_tests::form::before, connect, {});
+    const bool before =
+        co_await rondo_tests::cancel_in_form(rondo_tests::form::before, connect, {});
     REQUIRE(before);
     int given_up = 0;
     for (int i = 0; i < 40; ++i) {
         const bool ended = co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, connect,
-                                                               std::chrono::microseconds(60 * i));
+                                                                std::chrono::microseconds(60 * i));
         given_up += ended ? 1 : 0;
     }
     REQUIRE(given_up > 0);
@@ -110,7 +115,8 @@ RONDO_TEST("connect_tcp: can be cancelled before, and at any moment without leav
 // The first operation of the run is the connect, and it begins an hour late.
 TEST_CASE("connect_tcp: the timeout names the target and leaves no socket", "[dns]") {
     auto by_address = []() -> task<> {
-        std::string text = co_await text_of_failure<timeout_error>(connect_tcp({"127.0.0.1", 9}, {.timeout = 3s}));
+        std::string text =
+            co_await text_of_failure<timeout_error>(connect_tcp({"127.0.0.1", 9}, {.timeout = 3s}));
         REQUIRE(text == "connect 127.0.0.1:9: timed out after 3s");
     };
     auto by_name = []() -> task<> {

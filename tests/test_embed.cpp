@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The loop inside somebody else's: a host that knows nothing but poll(2) on one descriptor. A wake-up
-// that is missed shows as a poll that runs into its bound, which is never right.
+// The loop inside somebody else's: a host that knows nothing but poll(2) on one descriptor. A
+// wake-up that is missed shows as a poll that runs into its bound, which is never right.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -112,7 +112,8 @@ TEST_CASE("embed: whatever is done between turns makes it readable", "[embed]") 
     REQUIRE(drained());
 
     promise<int> given = l.create_promise<int>();
-    auto waiting = l.create_task([](future<int> f) -> task<int> { co_return co_await f; }(given.get_future()));
+    auto waiting =
+        l.create_task([](future<int> f) -> task<int> { co_return co_await f; }(given.get_future()));
     REQUIRE(drained());
     given.set_value(3);
     CHECK(h.readable());

@@ -24,7 +24,8 @@ using rondo_tests::text_of_failure;
 class folder {
 public:
     folder() {
-        if (!testing::simulated() && ::mkdtemp(name_) == nullptr) throw std::runtime_error("mkdtemp");
+        if (!testing::simulated() && ::mkdtemp(name_) == nullptr)
+            throw std::runtime_error("mkdtemp");
     }
     ~folder() {
         if (!testing::simulated()) std::filesystem::remove_all(name_);
@@ -97,7 +98,8 @@ RONDO_TEST("file: appends, replaces, and refuses to", "[file][both]") {
 
     open_options options;
     options.create = options.exclusive = true;
-    std::string text = co_await text_of_failure<std::system_error>(file::open(path, open_mode::write, options));
+    std::string text =
+        co_await text_of_failure<std::system_error>(file::open(path, open_mode::write, options));
     REQUIRE(text == "open " + path + ": File exists");
     auto again = co_await file::create(path.c_str());
     auto size = co_await again.size();
@@ -170,7 +172,8 @@ RONDO_TEST("file: no wait on it ignores a cancellation", "[file][both]") {
     REQUIRE(size == 0);
 }
 
-// The harness counts descriptors: neither a file that was opened too late nor one that was not may be left.
+// The harness counts descriptors: neither a file that was opened too late nor one that was not may
+// be left.
 RONDO_TEST("file: an open that is cancelled as it ends leaks nothing", "[file]", seeds(30)) {
     auto made = co_await file::create("/data");
     int opened = 0, given_up = 0;
@@ -180,7 +183,7 @@ RONDO_TEST("file: an open that is cancelled as it ends leaks nothing", "[file]",
     };
     for (int i = 0; i < 100; ++i) {
         const bool ended = co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, open,
-                                                               std::chrono::microseconds(2 * i));
+                                                                std::chrono::microseconds(2 * i));
         given_up += ended ? 1 : 0;
     }
     REQUIRE(opened + given_up >= 100);
@@ -194,7 +197,8 @@ RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]",
     for (int i = 0; i < 20; ++i) {
         auto target = co_await file::create("/data");
         auto write = [&]() -> task<> { co_await target.write_all(all); };
-        co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, write, std::chrono::microseconds(20 * i));
+        co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, write,
+                                             std::chrono::microseconds(20 * i));
         const std::string got = co_await read_file("/data", 1 << 20);
         REQUIRE((all.substr(0, got.size()) == got));
     }

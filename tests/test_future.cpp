@@ -102,7 +102,8 @@ RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[f
     promise<int> given;
     auto f = given.get_future();
     std::string log;
-    auto a = create_task(await_and_note(f, &log, 'a')), b = create_task(await_and_note(f, &log, 'b'));
+    auto a = create_task(await_and_note(f, &log, 'a')),
+         b = create_task(await_and_note(f, &log, 'b'));
     co_await settle();
     given.set_exception(std::make_exception_ptr(std::out_of_range("far")));
     co_await a;

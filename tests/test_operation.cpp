@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Operations and descriptors: a result that came is delivered, a cancel hits nobody else, a number is
-// closed by its last completion. Laws 1, 2 and 4.
+// Operations and descriptors: a result that came is delivered, a cancel hits nobody else, a number
+// is closed by its last completion. Laws 1, 2 and 4.
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -22,7 +22,8 @@ RONDO_TEST("operation: bytes go from one end to the other", "[operation][both]")
     for (int sent = 0; sent < 5;)
         sent += co_await transmit(pair.here, &"hello"[sent], 5U - static_cast<unsigned>(sent));
     for (int have = 0; have < 5;)
-        have += co_await receive(pair.there, text + have, sizeof text - static_cast<std::size_t>(have));
+        have +=
+            co_await receive(pair.there, text + have, sizeof text - static_cast<std::size_t>(have));
     CHECK(std::string(text) == "hello");
     CHECK(running_loop().stats().operations == 0);
 }
@@ -108,8 +109,9 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
     CHECK(running_loop().stats().operations == 0);
 }
 
-RONDO_TEST("operation: cancelled after its completion it gives its result, and the next wait throws",
-           "[operation][cancel][both]") {
+RONDO_TEST(
+    "operation: cancelled after its completion it gives its result, and the next wait throws",
+    "[operation][cancel][both]") {
     // Two operations that end at about the same time: whoever is resumed first cancels the other,
     // where that one's completion has been reaped too. Rounds until it was so.
     struct side {
@@ -218,8 +220,8 @@ task<> send_one(const descriptor* to, tally* count) {
 
 RONDO_TEST("operation: ten thousand cancels race completions and hit nobody else",
            "[operation][cancel][both]", seeds(1).limit(60s)) {
-    // The next round's frame and operation stand at the address of the last one's. Each byte sent is
-    // received by exactly one operation; none fails with a cancellation it was not asked for.
+    // The next round's frame and operation stand at the address of the last one's. Each byte sent
+    // is received by exactly one operation; none fails with a cancellation it was not asked for.
     connection pair = co_await connected();
     tally count;
     const int rounds = many(10'000, 3'000);

@@ -61,7 +61,8 @@ RONDO_TEST("serve: answers many at once and ends with its connections", "[serve]
     REQUIRE(refused == "connect " + where.text() + ": Connection refused");
 }
 
-RONDO_TEST("serve: a handler that throws is reported with its peer, and the others go on", "[serve][both]") {
+RONDO_TEST("serve: a handler that throws is reported with its peer, and the others go on",
+           "[serve][both]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&](const exception_context& context) {
         try {
@@ -125,7 +126,8 @@ RONDO_TEST("serve: so many at once and no more", "[serve][both]") {
     co_await end_server(server);
 }
 
-RONDO_TEST("serve: cancelled at any moment it awaits its connections' clean-up", "[serve]", seeds(30)) {
+RONDO_TEST("serve: cancelled at any moment it awaits its connections' clean-up", "[serve]",
+           seeds(30)) {
     int began = 0, cleaned = 0;
     auto careful = [&](tcp_stream peer) -> task<> {
         ++began;
@@ -153,7 +155,8 @@ RONDO_TEST("serve: a listener that is closed from outside ends it with an error"
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const std::string name = listener.local().text();
     listener.close();
-    auto text = co_await rondo_tests::text_of_failure<std::system_error>(serve(std::move(listener), echo));
+    auto text =
+        co_await rondo_tests::text_of_failure<std::system_error>(serve(std::move(listener), echo));
     REQUIRE(text == "accept " + name + ": Bad file descriptor");
 }
 

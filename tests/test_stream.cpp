@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Streams, over TCP: every byte once and in order, whatever is cancelled, closed or refused meanwhile.
+// Streams, over TCP: every byte once and in order, whatever is cancelled, closed or refused
+// meanwhile.
 #include <rondo/stream.hpp>
 
 #include <sys/socket.h>
@@ -49,10 +50,12 @@ task<> write_for_ever(tcp_stream& stream) {
 // -- bytes ----------------------------------------------------------------------------------------
 
 RONDO_TEST("stream: what goes in comes out, in whatever pieces", "[stream][both]", seeds(5)) {
-    for (const std::size_t step : {std::size_t(1), std::size_t(7), std::size_t(4096), std::size_t(70000)}) {
+    for (const std::size_t step :
+         {std::size_t(1), std::size_t(7), std::size_t(4096), std::size_t(70000)}) {
         connection c = co_await connect_pair();
         const std::string all = pattern(step == 1 ? 300 : 200'000);
-        auto done = gather(send_and_end(c.client, all, step), echo(c.server), read_to_end(c.client, step));
+        auto done =
+            gather(send_and_end(c.client, all, step), echo(c.server), read_to_end(c.client, step));
         const auto results = co_await std::move(done);
         REQUIRE(std::get<2>(results) == all);
     }
@@ -71,7 +74,8 @@ RONDO_TEST("stream: after a half close the other half goes on", "[stream][both]"
     REQUIRE(chunk.size() > 0);
 }
 
-RONDO_TEST("stream: a gather list goes in its order, empty parts and all", "[stream][both]", seeds(20)) {
+RONDO_TEST("stream: a gather list goes in its order, empty parts and all", "[stream][both]",
+           seeds(20)) {
     connection c = co_await connect_pair();
     const std::string large = pattern(150'000);
     const std::vector<std::byte> bytes(3, std::byte{'b'});
@@ -97,7 +101,8 @@ RONDO_TEST("stream: reading into no room gives no bytes and is not the end", "[s
 
 // -- lines ----------------------------------------------------------------------------------------
 
-RONDO_TEST("stream: read_line strips both ends of line and gives the last one without", "[stream][both]") {
+RONDO_TEST("stream: read_line strips both ends of line and gives the last one without",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.client.write_all("one\ntwo\r\n\n\r\nthree\rfour\nlast\r");
     c.client.close();
@@ -120,8 +125,8 @@ RONDO_TEST("stream: read_some first gives what read_line received too much", "[s
     REQUIRE(rest == "rest of it");
 }
 
-RONDO_TEST("stream: a line of exactly the limit passes, one more byte does not and is kept", "[stream][both]",
-           seeds(20)) {
+RONDO_TEST("stream: a line of exactly the limit passes, one more byte does not and is kept",
+           "[stream][both]", seeds(20)) {
     for (const std::string_view end : {"\n", "\r\n"}) {
         connection c = co_await connect_pair();
         co_await c.client.write_all("12345", end, "123456", end);
@@ -130,7 +135,8 @@ RONDO_TEST("stream: a line of exactly the limit passes, one more byte does not a
         REQUIRE(line.value() == "12345");
         for (int i = 0; i < 2; ++i) {
             std::string text = co_await text_of_failure<limit_error>(c.server.read_line(5));
-            REQUIRE(text == "read_line " + c.server.remote().text() + ": a line of more than 5 bytes");
+            REQUIRE(text ==
+                    "read_line " + c.server.remote().text() + ": a line of more than 5 bytes");
         }
         line = co_await c.server.read_line(6);
         REQUIRE(line.value() == "123456");
@@ -145,7 +151,8 @@ RONDO_TEST("stream: a last line above the limit is refused too", "[stream][both]
     REQUIRE(text.find("more than 5 bytes") != text.npos);
 }
 
-RONDO_TEST("stream: a line that never ends is refused before it fills the memory", "[stream][both]") {
+RONDO_TEST("stream: a line that never ends is refused before it fills the memory",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     auto writer = create_task(write_for_ever(c.client));
     std::string text = co_await text_of_failure<limit_error>(c.server.read_line(100'000));
@@ -157,12 +164,13 @@ RONDO_TEST("stream: a line that never ends is refused before it fills the memory
     }
 }
 
-RONDO_TEST("stream: many lines through one buffer, with a reader that is cancelled all the time", "[stream]",
-           seeds(50)) {
+RONDO_TEST("stream: many lines through one buffer, with a reader that is cancelled all the time",
+           "[stream]", seeds(50)) {
     connection c = co_await connect_pair();
     auto write_lines = [&]() -> task<> {
         for (int i = 0; i < 200; ++i) {
-            const std::string line = std::to_string(i) + std::string(static_cast<std::size_t>(i * 7 % 300), 'x');
+            const std::string line =
+                std::to_string(i) + std::string(static_cast<std::size_t>(i * 7 % 300), 'x');
             co_await c.client.write_all(line, i % 2 == 0 ? "\n" : "\r\n");
             if (i % 10 == 0) co_await sleep(100us);
         }
@@ -173,7 +181,8 @@ RONDO_TEST("stream: many lines through one buffer, with a reader that is cancell
         auto line = co_await move_on_after(30us, c.server.read_line());
         if (!line) continue;  // nothing lost
         REQUIRE(line->has_value());
-        REQUIRE(**line == std::to_string(i) + std::string(static_cast<std::size_t>(i * 7 % 300), 'x'));
+        REQUIRE(**line ==
+                std::to_string(i) + std::string(static_cast<std::size_t>(i * 7 % 300), 'x'));
         ++i;
     }
     auto line = co_await c.server.read_line();
@@ -190,7 +199,8 @@ RONDO_TEST("stream: a read that is cancelled loses no byte", "[stream]", seeds(5
     std::string got;
     std::array<char, 50> buffer;
     for (int round = 0;; ++round) {
-        auto chunk = co_await move_on_after(std::chrono::microseconds(round % 60), c.server.read_some(buffer));
+        auto chunk = co_await move_on_after(std::chrono::microseconds(round % 60),
+                                            c.server.read_some(buffer));
         if (!chunk) continue;
         if (!*chunk) break;
         got.append(chunk->data(), chunk->size());
@@ -218,7 +228,8 @@ RONDO_TEST("stream: every wait on it can be cancelled, before and meanwhile", "[
     co_await rondo_tests::must_be_cancellable(gathering);
 }
 
-RONDO_TEST("stream: waits that are ready throw all the same under a cancelled scope", "[stream][both]") {
+RONDO_TEST("stream: waits that are ready throw all the same under a cancelled scope",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.server.write_all("a\nb\nc\n");
     co_await c.client.read_line();
@@ -244,8 +255,9 @@ RONDO_TEST("stream: waits that are ready throw all the same under a cancelled sc
     REQUIRE_FALSE(c.client.is_open());
 }
 
-RONDO_TEST("stream: a write cancelled in its middle tears the stream, one that had not begun does not",
-           "[stream][both]") {
+RONDO_TEST(
+    "stream: a write cancelled in its middle tears the stream, one that had not begun does not",
+    "[stream][both]") {
     connection c = co_await connect_pair();
     auto none_went = [&]() -> task<> { co_await c.client.write_all("x"); };
     co_await rondo_tests::cancel_in_form(rondo_tests::form::before, none_went, {});
@@ -270,7 +282,8 @@ RONDO_TEST("stream: a second reader is refused, and the first one goes on", "[st
     co_await yield_now();
     auto second = [&]() -> task<> { co_await c.client.read_some(buffer); };
     std::string text = co_await text_of_failure<invalid_state_error>(second());
-    REQUIRE(text == "recv " + c.client.remote().text() + ": another task is reading from this stream");
+    REQUIRE(text ==
+            "recv " + c.client.remote().text() + ": another task is reading from this stream");
     text = co_await text_of_failure<invalid_state_error>(c.client.read_line());
     REQUIRE(text.find("another task is reading") != text.npos);
     co_await c.server.write_all("for the first\n");
@@ -289,7 +302,8 @@ RONDO_TEST("stream: a second writer is refused, and the first one goes on", "[st
     co_await yield_now();
     auto second = [&]() -> task<> { co_await c.client.write_all("me too"); };
     std::string text = co_await text_of_failure<invalid_state_error>(second());
-    REQUIRE(text == "send " + c.client.remote().text() + ": another task is writing to this stream");
+    REQUIRE(text ==
+            "send " + c.client.remote().text() + ": another task is writing to this stream");
     const std::string got = co_await read_to_end(c.server, 1 << 20);
     REQUIRE((got == much));
     co_await first;
@@ -297,7 +311,8 @@ RONDO_TEST("stream: a second writer is refused, and the first one goes on", "[st
 
 // -- failing --------------------------------------------------------------------------------------
 
-RONDO_TEST("stream: a peer that resets is named, though the kernel has forgotten it", "[stream][kernel]") {
+RONDO_TEST("stream: a peer that resets is named, though the kernel has forgotten it",
+           "[stream][kernel]") {
     connection c = co_await connect_pair();
     const std::string name = c.client.local().text();
     co_await c.server.write_all("unread");
@@ -346,7 +361,8 @@ RONDO_TEST("stream: a write that fails says how many bytes went", "[stream][both
 
 RONDO_TEST("stream: closing ends the waits of others, in words", "[stream][both]") {
     connection c = co_await connect_pair();
-    const std::string name = c.server.remote().text();
+    const std::string name =
+        c.client.local().text();  // which the server's end has not been asked for
     auto reading = create_task(text_of_failure<std::system_error>(read_for_ever(c.server)));
     auto writing = create_task(text_of_failure<std::system_error>(write_for_ever(c.server)));
     co_await sleep(1ms);

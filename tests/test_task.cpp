@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// task<T>: what it can return and throw, that its stack stays flat, and what is known about it while
-// it is suspended.
+// task<T>: what it can return and throw, that its stack stays flat, and what is known about it
+// while it is suspended.
 #include <coroutine>
 #include <memory>
 #include <stdexcept>
@@ -15,7 +15,8 @@ using namespace rondo_tests;
 namespace {
 
 static_assert(sizeof(task<>) == sizeof(void*) && sizeof(task<std::string>) == sizeof(void*));
-static_assert(!std::is_copy_constructible_v<task<>> && std::is_nothrow_move_constructible_v<task<>>);
+static_assert(!std::is_copy_constructible_v<task<>> &&
+              std::is_nothrow_move_constructible_v<task<>>);
 
 struct no_default {
     explicit no_default(int v) : value(v) {}
@@ -184,7 +185,8 @@ task<> wait_for_ever(wait_queue* queue, int depth, int* unwound) {
         co_await wait_for_ever(queue, depth - 1, unwound);
 }
 
-TEST_CASE("task: a cancellation unwinds a hundred thousand frames on a stack of 256 KiB", "[task]") {
+TEST_CASE("task: a cancellation unwinds a hundred thousand frames on a stack of 256 KiB",
+          "[task]") {
     // each level catches and throws again, which an exception does by itself: in a loop
     int unwound = 0;
     const int depth = many(deep, 20'000);

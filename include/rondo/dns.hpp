@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Names to addresses, and connecting to either.
 //
-// The system's own resolver is asked (getaddrinfo, on a thread), since it alone knows /etc/hosts, nsswitch and whatever
-// else an administrator has set up; a resolver of our own on the ring would be faster and often wrong. It cannot be
-// interrupted: a lookup that is given up goes on by itself, and its answer is dropped.
+// The system's own resolver is asked (getaddrinfo, on a thread), since it alone knows /etc/hosts,
+// nsswitch and whatever else an administrator has set up; a resolver of our own on the ring would
+// be faster and often wrong. It cannot be interrupted: a lookup that is given up goes on by itself,
+// and its answer is dropped.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +18,12 @@
 namespace rondo {
 inline namespace v0 {
 
-/// The category of a failed lookup; its values are the resolver's EAI_*. EAI_SYSTEM does not occur: that is an errno.
+/// The category of a failed lookup; its values are the resolver's EAI_*. EAI_SYSTEM does not occur:
+/// that is an errno.
 RONDO_API const std::error_category& resolver_category() noexcept;
 
-/// The addresses of `host`, in the order in which they should be tried; at least one. A literal address is itself, at
-/// once.
+/// The addresses of `host`, in the order in which they should be tried; at least one. A literal
+/// address is itself, at once.
 /// Throws: std::system_error: "resolve nowhere.example: Name or service not known".
 /// Cancel: leaves at once; the lookup goes on by itself.
 /// Thread: its loop's. See: getaddrinfo(3), asyncio loop.getaddrinfo.
@@ -41,8 +43,9 @@ static_assert(std::is_trivially_destructible_v<connect_options>);
 RONDO_API task<tcp_stream> connect_tcp(endpoint where, connect_options options = {});
 
 /// Connects to a host: its addresses are tried in their order until one answers.
-/// Throws: std::system_error: "connect localhost:7007: Connection refused", with the address of each attempt where they
-///         failed differently; timeout_error: "connect localhost:7007: timed out after 3s".
+/// Throws: std::system_error: "connect localhost:7007: Connection refused", with the address of
+///         each attempt where they failed differently; timeout_error: "connect localhost:7007:
+///         timed out after 3s".
 RONDO_API task<tcp_stream> connect_tcp(std::string host, std::uint16_t port,
                                        connect_options options = {});
 

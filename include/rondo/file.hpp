@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Files, through the ring: opening, reading and writing block nobody's loop.
 //
-// Reads and writes are either at an offset, of which any number may be in flight, or sequential, at the position that
-// the kernel keeps, of which only one should be. Large ones go to a worker of the kernel's: what is in the page cache
-// is copied at once otherwise, by the loop's own thread, 150 us for each MiB.
+// Reads and writes are either at an offset, of which any number may be in flight, or sequential, at
+// the position that the kernel keeps, of which only one should be. Large ones go to a worker of the
+// kernel's: what is in the page cache is copied at once otherwise, by the loop's own thread, 150 us
+// for each MiB.
 #pragma once
 
 #include <cstddef>
@@ -48,9 +49,9 @@ private:
 /// What file::write_all gives.
 class [[nodiscard("a write does nothing until it is awaited")]] file_writing : only_in_tasks {
 public:
-    file_writing(descriptor_record* file, const_buffer data, std::uint64_t offset) noexcept
+    file_writing(descriptor_record * file, const_buffer data, std::uint64_t offset) noexcept
         : file_(file), data_(data), offset_(offset) {}
-    file_write_awaiter rondo_awaiter() && noexcept { return {file_, data_, offset_}; }
+    file_write_awaiter rondo_awaiter()&& noexcept { return {file_, data_, offset_}; }
 
 private:
     descriptor_record* file_;
@@ -115,7 +116,8 @@ public:
     /// As it was given to open.
     const std::string& path() const noexcept { return fd_.name(); }
 
-    /// Closes it; what is in flight on it ends with ECANCELED. May be ignored, or awaited until it is really closed.
+    /// Closes it; what is in flight on it ends with ECANCELED. May be ignored, or awaited until it
+    /// is really closed.
     /// Throws: awaited: std::system_error; some file systems say only here that a write has failed.
     /// Cancel: awaited: leaves; it is closed all the same.
     detail::closing close() noexcept { return fd_.close(); }
@@ -125,7 +127,8 @@ private:
     static task<file> open_path(std::string path, open_mode mode, open_options options);
     explicit file(descriptor fd) noexcept : fd_(std::move(fd)) {}
     detail::descriptor_record* record() const noexcept {
-        RONDO_ASSERT(fd_.record() != nullptr, "this file is empty: it was moved from or never opened");
+        RONDO_ASSERT(fd_.record() != nullptr,
+                     "this file is empty: it was moved from or never opened");
         return fd_.record();
     }
 

@@ -66,8 +66,11 @@ struct promise_state<void> : promise_core {
 template <class T>
 std::add_lvalue_reference_t<T> value_of(shared_core& core) noexcept {
     if constexpr (!std::is_void_v<T>) {
-        if ((core.marks & shared_core::of_task) != 0)
-            return static_cast<task_promise<T>&>(static_cast<promise_base&>(core)).value.get();
+        if ((core.marks & shared_core::of_task) != 0) {
+            shared_core* frame = &core;
+            asm("" : "+r"(frame));  // g++ 12 sees a promise_state become a frame here, and warns
+            return static_cast<task_promise<T>&>(static_cast<promise_base&>(*frame)).value.get();
+        }
         return static_cast<promise_state<T>&>(static_cast<promise_core&>(core)).value.get();
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // TCP: where somebody is (`endpoint`), connections, and the socket that accepts them.
 //
-// An endpoint is the kernel's own socket address by value, so that it can be handed down as it is and costs nothing to
-// copy; it is made of a literal address. Names are looked up elsewhere (dns.hpp): that takes time, may fail, and gives
-// several.
+// An endpoint is the kernel's own socket address by value, so that it can be handed down as it is
+// and costs nothing to copy; it is made of a literal address. Names are looked up elsewhere
+// (dns.hpp): that takes time, may fail, and gives several.
 //
-// A listener keeps one accept in flight, one that goes on by itself where the kernel has that, and hands connections to
-// its waiters in order. What comes while nobody waits is kept, up to a bound, behind which the backlog of the kernel
-// does its work again.
+// A listener keeps one accept in flight, one that goes on by itself where the kernel has that, and
+// hands connections to its waiters in order. What comes while nobody waits is kept, up to a bound,
+// behind which the backlog of the kernel does its work again.
 #pragma once
 
 #include <cstddef>
@@ -66,7 +66,8 @@ public:
     /// Of a connected socket. `peer` saves asking for it.
     explicit tcp_stream(descriptor socket, const endpoint& peer = {});
 
-    /// Says that nothing more will be written; reading goes on. The peer reads the end of the stream.
+    /// Says that nothing more will be written; reading goes on. The peer reads the end of the
+    /// stream.
     /// Throws: std::system_error.
     /// See:    shutdown(2), asyncio StreamWriter.write_eof.
     operation<void> shutdown_write();
@@ -80,8 +81,9 @@ public:
 
 /// How a listener is made.
 struct listen_options {
-    int backlog = 4096;         ///< connections that the kernel holds for us; it has a limit of its own (somaxconn)
-    bool reuse_port = false;    ///< several listeners on one port; the kernel spreads the connections
+    int backlog =
+        4096;  ///< connections that the kernel holds for us; it has a limit of its own (somaxconn)
+    bool reuse_port = false;  ///< several listeners on one port; the kernel spreads the connections
     bool reuse_address = true;  ///< do not wait for connections of a former listener to fade away
     bool no_delay = true;       ///< TCP_NODELAY, which accepted connections inherit
 };
@@ -91,7 +93,8 @@ namespace detail {
 struct listener_state;
 }
 
-/// Accepts TCP connections. Move-only; the destructor closes it, and with it what nobody has accepted.
+/// Accepts TCP connections. Move-only; the destructor closes it, and with it what nobody has
+/// accepted.
 /// Thread: its loop's. Made outside of any loop, it belongs to the loop that first accepts on it.
 /// See:    asyncio.start_server, and `serve`.
 class RONDO_API tcp_listener {
@@ -107,8 +110,9 @@ public:
     }
     ~tcp_listener();
 
-    /// The next connection. Several may wait, first come first served. Without descriptors or memory it waits and tries
-    /// again, for a connection that cannot be taken now stays with the kernel.
+    /// The next connection. Several may wait, first come first served. Without descriptors or
+    /// memory it waits and tries again, for a connection that cannot be taken now stays with the
+    /// kernel.
     /// Throws: std::system_error; ECANCELED where the listener is closed meanwhile.
     /// Cancel: nothing lost: a connection that was meant for this wait goes to the next one.
     /// See:    accept(2).

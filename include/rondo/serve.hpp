@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A server is one function: it accepts, and runs a handler for each connection.
 //
-// Each connection is a child task, so the server ends when its connections have ended, and its cancellation reaches
-// them. One that fails is that peer's trouble and nobody else's: it is reported, by the peer's name, and the others go
-// on. The choice not taken is asyncio's server object with its own start, stop and wait: cancelling the task says it all.
+// Each connection is a child task, so the server ends when its connections have ended, and its
+// cancellation reaches them. One that fails is that peer's trouble and nobody else's: it is
+// reported, by the peer's name, and the others go on. The choice not taken is asyncio's server
+// object with its own start, stop and wait: cancelling the task says it all.
 #pragma once
 
 #include <cstddef>
@@ -45,33 +46,34 @@ task<> serve_one(Handler& handler, tcp_stream stream) {
 
 }  // namespace detail
 
-/// Accepts on `listener` and runs `handler(tcp_stream)`, which must give a task, for each connection; without end. Both
-/// live until every connection has ended. What a handler throws goes to the loop's exception handler with the peer's
-/// name, and the others go on.
-/// Throws: std::system_error where the listener itself fails; the connections are cancelled and awaited first.
+/// Accepts on `listener` and runs `handler(tcp_stream)`, which must give a task, for each
+/// connection; without end. Both live until every connection has ended. What a handler throws goes
+/// to the loop's exception handler with the peer's name, and the others go on.
+/// Throws: std::system_error where the listener itself fails; the connections are cancelled and
+///         awaited first.
 /// Cancel: closes the listener, cancels the connections and awaits their end.
 /// See:    asyncio.start_server, trio.serve_tcp.
 template <class Handler>
-    requires detail::is_task<std::invoke_result_t<Handler&, tcp_stream>>::value
-task<> serve(tcp_listener listener, Handler handler, serve_options options = {}) {
-    detail::children connections("serve", detail::children::on_error::go_on);
-    try {
-        for (;;) {
-            if (options.connections_max != std::numeric_limits<std::size_t>::max())
-                co_await connections.fewer_than(options.connections_max);
-            tcp_stream stream = co_await listener.accept();
-            connections.start(detail::serve_one(handler, std::move(stream)));
+    requires detail::is_task<std::invoke_result_t<Handler&, tcp_stream>>::value task<> serve(
+        tcp_listener listener, Handler handler, serve_options options = {}) {
+        detail::children connections("serve", detail::children::on_error::go_on);
+        try {
+            for (;;) {
+                if (options.connections_max != std::numeric_limits<std::size_t>::max())
+                    co_await connections.fewer_than(options.connections_max);
+                tcp_stream stream = co_await listener.accept();
+                connections.start(detail::serve_one(handler, std::move(stream)));
+            }
+        } catch (const cancelled&) {
+            connections.stopped();
+        } catch (...) {
+            connections.fail(std::current_exception());
+            connections.cancel();
         }
-    } catch (const cancelled&) {
-        connections.stopped();
-    } catch (...) {
-        connections.fail(std::current_exception());
-        connections.cancel();
+        listener.close();
+        co_await connections.ended();
+        connections.rethrow();
     }
-    listener.close();
-    co_await connections.ended();
-    connections.rethrow();
-}
 
 }  // namespace v0
 }  // namespace rondo

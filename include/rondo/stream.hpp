@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Bytes in order, both ways: what sockets (net.hpp) and pipes have in common.
 //
-// A read goes straight into the caller's buffer; nothing is allocated and nothing is copied. Only reading by lines needs
-// a buffer of the stream's own, which is made on first use, and which `read_some` drains first: the two may be mixed. A
-// write is one wait, however often the kernel takes only a part: the awaiter itself goes on with the rest.
+// A read goes straight into the caller's buffer; nothing is allocated and nothing is copied. Only
+// reading by lines needs a buffer of the stream's own, which is made on first use, and which
+// `read_some` drains first: the two may be mixed. A write is one wait, however often the kernel
+// takes only a part: the awaiter itself goes on with the rest.
 //
-// One reader and one writer at a time. Two sends in flight on one socket interleave in the kernel, and two reads share
-// out the bytes at random; serialising them in here would hide what is nearly always a mistake, so the second one is
-// refused with a sentence. Whoever wants a shared writer takes a mutex, or a queue and a task.
+// One reader and one writer at a time. Two sends in flight on one socket interleave in the kernel,
+// and two reads share out the bytes at random; serialising them in here would hide what is nearly
+// always a mistake, so the second one is refused with a sentence. Whoever wants a shared writer
+// takes a mutex, or a queue and a task.
 //
-// What stands behind a stream is counted, and waits hold on to it: a stream may be moved, closed and destroyed while
-// another task waits on it.
+// What stands behind a stream is counted, and waits hold on to it: a stream may be moved, closed
+// and destroyed while another task waits on it.
 #pragma once
 
 #include <coroutine>
@@ -48,7 +50,8 @@ private:
 
 namespace detail {
 
-/// Bytes that were received before anybody asked for them. Empty, and without memory, until first used.
+/// Bytes that were received before anybody asked for them. Empty, and without memory, until first
+/// used.
 class RONDO_API line_buffer {
 public:
     std::size_t size() const noexcept { return end_ - begin_; }
@@ -75,7 +78,7 @@ struct RONDO_API stream_state {
     opcode writes = opcode::send;
     bool reading = false;  // somebody waits to read
     bool writing = false;
-    bool torn = false;     // a write ended in the middle: what follows would be out of place
+    bool torn = false;  // a write ended in the middle: what follows would be out of place
     line_buffer lines;
 
     explicit stream_state(descriptor d) noexcept : fd(std::move(d)) {}
@@ -83,7 +86,8 @@ struct RONDO_API stream_state {
     stream_state(const stream_state&) = delete;
     stream_state& operator=(const stream_state&) = delete;
 
-    /// Who is on the other side, for errors. Made when it is first needed, and before the descriptor is gone.
+    /// Who is on the other side, for errors. Made when it is first needed, and before the
+    /// descriptor is gone.
     const char* name() noexcept;
     void close() noexcept;
 
@@ -123,15 +127,14 @@ public:
     read_awaiter(held<> stream, buffer_view into) noexcept;
     ~read_awaiter();
     bool await_ready() noexcept;
-    void await_suspend(std::coroutine_handle<> frame,
-                       location at = location::current()) noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
     chunk await_resume();
 
     /// For whoever fills the line buffer: read from the kernel even if something is in it.
     void bypass_lines() noexcept { state |= bypass; }
 
 protected:
-    void check();    // throws what the wait itself ends with: cancelled, a second reader
+    void check();  // throws what the wait itself ends with: cancelled, a second reader
     chunk filled() noexcept;
 
 private:
@@ -153,7 +156,7 @@ public:
 class [[nodiscard("a read does nothing until it is awaited")]] reading : only_in_tasks {
 public:
     reading(held<> stream, buffer_view into) noexcept : stream_(std::move(stream)), into_(into) {}
-    read_awaiter rondo_awaiter() && noexcept { return read_awaiter(std::move(stream_), into_); }
+    read_awaiter rondo_awaiter()&& noexcept { return read_awaiter(std::move(stream_), into_); }
 
 private:
     friend class reading_result;
@@ -177,8 +180,7 @@ class RONDO_API write_awaiter : public operation_state {
 public:
     ~write_awaiter();
     bool await_ready() noexcept;
-    void await_suspend(std::coroutine_handle<> frame,
-                       location at = location::current()) noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
     void await_resume();
 
 protected:
@@ -190,7 +192,8 @@ protected:
 
 private:
     friend struct stream_kind;
-    static constexpr std::uint32_t busy = 32, ours = 64, was_torn = 128;  // beside operation_state's
+    static constexpr std::uint32_t busy = 32, ours = 64,
+                                   was_torn = 128;  // beside operation_state's
     static void part_has_gone(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;
@@ -226,7 +229,7 @@ public:
     template <class... Parts>
     explicit writing(held<> stream, const Parts&... parts) noexcept
         : stream_(std::move(stream)), parts_{parts...} {}
-    parts_awaiter<Count> rondo_awaiter() && noexcept {
+    parts_awaiter<Count> rondo_awaiter()&& noexcept {
         return parts_awaiter<Count>(std::move(stream_), parts_);
     }
 
@@ -239,7 +242,8 @@ RONDO_API task<std::optional<std::string>> read_line(held<> stream, std::size_t 
 
 }  // namespace detail
 
-/// The same read with its failure as a value: `co_await` gives result<chunk> and throws nothing but `cancelled`.
+/// The same read with its failure as a value: `co_await` gives result<chunk> and throws nothing but
+/// `cancelled`.
 inline detail::reading_result as_result(detail::reading inner) noexcept {
     return detail::reading_result(std::move(inner));
 }
@@ -257,7 +261,8 @@ public:
         return *this;
     }
 
-    /// Reads what has arrived, at least one byte, into `into`; what read_line received too much comes first.
+    /// Reads what has arrived, at least one byte, into `into`; what read_line received too much
+    /// comes first.
     /// Returns: the filled part; false at the end of the stream.
     /// Throws:  std::system_error; invalid_state_error where another task waits to read.
     /// Cancel:  nothing lost: bytes that came anyway are returned, and the next wait throws.
@@ -266,8 +271,8 @@ public:
 
     /// Reads a line and strips its "\n" or "\r\n". The last one may lack it.
     /// Returns: empty where the stream has ended and nothing is left.
-    /// Throws:  limit_error for a line of more than `limit` bytes, which stay readable; std::system_error;
-    ///          invalid_state_error where another task waits to read.
+    /// Throws:  limit_error for a line of more than `limit` bytes, which stay readable;
+    ///          std::system_error; invalid_state_error where another task waits to read.
     /// Cancel:  nothing lost: what has come of the line stays in the stream.
     /// See:     asyncio StreamReader.readline.
     task<std::optional<std::string>> read_line(std::size_t limit = line_limit) {
@@ -275,15 +280,14 @@ public:
     }
 
     /// Writes all of it. Borrowed until the await has ended.
-    /// Throws:  write_error, which says how many bytes went; invalid_state_error where another task writes, or where
-    ///          an earlier write was cancelled in its middle.
+    /// Throws:  write_error, which says how many bytes went; invalid_state_error where another task
+    ///          writes, or where an earlier write was cancelled in its middle.
     /// Cancel:  a part may have gone; then the stream refuses further writes.
     /// See:     send(2), asyncio StreamWriter.write and drain.
-    detail::writing<1> write_all(const_buffer data) {
-        return detail::writing<1>(state(), data);
-    }
+    detail::writing<1> write_all(const_buffer data) { return detail::writing<1>(state(), data); }
 
-    /// The same with several buffers, one after the other, in one go: `write_all(head, "\r\n", body)`.
+    /// The same with several buffers, one after the other, in one go: `write_all(head, "\r\n",
+    /// body)`.
     /// See: sendmsg(2), asyncio StreamWriter.writelines.
     template <class... Parts>
         requires(sizeof...(Parts) > 1 && (std::is_constructible_v<const_buffer, Parts&> && ...))
@@ -294,7 +298,8 @@ public:
     bool is_open() const noexcept { return state_ && state_->fd.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
 
-    /// Closes it; waits on it end with ECANCELED. May be ignored, or awaited until it is really closed.
+    /// Closes it; waits on it end with ECANCELED. May be ignored, or awaited until it is really
+    /// closed.
     /// Throws: awaited: std::system_error.
     /// Cancel: awaited: leaves; it is closed all the same.
     /// See:    close(2), asyncio StreamWriter.close and wait_closed.

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Tests of programs that use rondo: a test body is a coroutine, and it runs on a simulated kernel, on virtual time, out
-// of a seed. A whole network takes microseconds, ten hours of timers take none, and a failure comes back with its seed.
+// Tests of programs that use rondo: a test body is a coroutine, and it runs on a simulated kernel,
+// on virtual time, out of a seed. A whole network takes microseconds, ten hours of timers take
+// none, and a failure comes back with its seed.
 //
 //     rondo::testing::simulate([]() -> rondo::task<> {
 //         co_await rondo::sleep(10h);
 //     });
 //
-// Whoever ends a run is asked what is left of it: frames, operations, timers, tasks, descriptors, threads, children that
-// nobody has waited for. What remains is a failure, as is an error that nobody has seen. A run that takes too much real
-// time says which tasks wait where, and aborts.
+// Whoever ends a run is asked what is left of it: frames, operations, timers, tasks, descriptors,
+// threads, children that nobody has waited for. What remains is a failure, as is an error that
+// nobody has seen. A run that takes too much real time says which tasks wait where, and aborts.
 //
-// No test framework is needed here, and none is known: everything that goes wrong is an exception. The project's own
-// tests bind it to Catch2 in tests/rondo_test.hpp, a page that can be copied.
+// No test framework is needed here, and none is known: everything that goes wrong is an exception.
+// The project's own tests bind it to Catch2 in tests/rondo_test.hpp, a page that can be copied.
 #pragma once
 
 #include <cstddef>
@@ -56,10 +57,12 @@ enum class fault : std::uint8_t {
 
 /// How a simulated run is made.
 struct sim_options {
-    std::uint64_t seed = 1;           ///< latencies, short transfers and the order of completions come from it
-    fault what = fault::none;         ///< befalls ...
-    std::uint64_t at_operation = 0;   ///< ... the operation of this number (see world::operations)
-    duration limit = std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
+    std::uint64_t seed =
+        1;  ///< latencies, short transfers and the order of completions come from it
+    fault what = fault::none;        ///< befalls ...
+    std::uint64_t at_operation = 0;  ///< ... the operation of this number (see world::operations)
+    duration limit =
+        std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
     loop_options loop{.timer_slack = duration(0)};
 };
 static_assert(std::is_trivially_destructible_v<sim_options>);
@@ -71,8 +74,8 @@ struct ring_options {
 };
 static_assert(std::is_trivially_destructible_v<ring_options>);
 
-/// The seeds that a test should run with: 1 to `count`, RONDO_SEEDS times as many, or RONDO_SEED alone where that is
-/// set in the environment.
+/// The seeds that a test should run with: 1 to `count`, RONDO_SEEDS times as many, or RONDO_SEED
+/// alone where that is set in the environment.
 RONDO_API std::vector<std::uint64_t> seeds(unsigned count = 5);
 
 /// From now on each new ring does without what Linux "6.1" or "5.19" did not have; "" undoes it.
@@ -86,8 +89,8 @@ RONDO_API void pretend_kernel_from_environment();
 class RONDO_API leak_probe {
 public:
     leak_probe();
-    /// A line for each thing that is there and was not then; empty where nothing is. Threads that are about to end get
-    /// a moment to do so.
+    /// A line for each thing that is there and was not then; empty where nothing is. Threads that
+    /// are about to end get a moment to do so.
     std::string leaks() const;
     /// So many of the frames that were there will be gone.
     void expect_fewer_frames(std::size_t count) noexcept { frames_ -= count; }
@@ -98,8 +101,8 @@ private:
     std::size_t threads_;
 };
 
-/// A loop of its own on a kernel of its own, watched: the inside of `simulate` and `on_ring`, for tests that want to
-/// look at it from outside.
+/// A loop of its own on a kernel of its own, watched: the inside of `simulate` and `on_ring`, for
+/// tests that want to look at it from outside.
 /// Thread: one.
 class RONDO_API world {
 public:
@@ -125,7 +128,7 @@ public:
     /// So many of the frames that were there before belong to the run.
     void expect_fewer_frames(std::size_t count) noexcept;
 
-    // -- where the kernel is a simulated one ------------------------------------------------------------------------
+    // -- where the kernel is a simulated one ------------------------------------------------------
     void put_file(std::string_view path, std::string_view bytes);
     std::optional<std::string> get_file(std::string_view path) const;
     /// Operations so far: what sim_options::at_operation counts.
@@ -159,7 +162,8 @@ auto run_in(const Options& options, F& fn) {
 }
 
 template <class F>
-concept gives_task = std::is_invocable_v<F&> && rondo::detail::is_task<std::invoke_result_t<F&>>::value;
+concept gives_task =
+    std::is_invocable_v<F&> && rondo::detail::is_task<std::invoke_result_t<F&>>::value;
 
 }  // namespace detail
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Only a task knows its loop; somebody else's coroutine does not, and is told so in words.
-// expect: a rondo::task can only be awaited inside another rondo::task; from elsewhere use rondo::run or loop.create_task
+// expect: a rondo::task can only be awaited inside another rondo::task
 #include <coroutine>
 
 #include <rondo/task.hpp>

@@ -40,8 +40,11 @@ private:
 
 class RONDO_API children : inner_scope {
 public:
+    /// What the end of a child without a value means for the others.
+    enum class on_error { cancel_others, go_on };
+
     /// `what` names the verb in reports.
-    explicit children(const char* what) noexcept;
+    explicit children(const char* what, on_error policy = on_error::cancel_others) noexcept;
     ~children();
 
     /// Starts `t` below this scope; it first runs when its turn comes, in this order.
@@ -105,6 +108,8 @@ private:
     task_record* last_failed_ = nullptr;
     bool incomplete_ = false;
     bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
+    on_error policy_;
+    on_error policy_;
 };
 
 /// Tasks are started as they are, everything else is awaited by a task.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Calls on descriptors that are no entries of the ring: names, options, listening. They go to the system that the
-// descriptor came from, the simulated one inside a simulated loop; so that whoever writes sockets above layer 2 needs
-// to know neither the kernel nor the loop.
+// Calls on descriptors that are no entries of the ring: names, options, listening. They go to the
+// system that the descriptor came from, the simulated one inside a simulated loop; so that whoever
+// writes sockets above layer 2 needs to know neither the kernel nor the loop.
 //
-// Each gives what its system call gives, or -errno: words and exceptions are the caller's, who knows the object.
+// Each gives what its system call gives, or -errno: words and exceptions are the caller's, who
+// knows the object.
 #pragma once
 
 #include <sys/socket.h>
