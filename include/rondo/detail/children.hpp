@@ -109,7 +109,6 @@ private:
     bool incomplete_ = false;
     bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
     on_error policy_;
-    on_error policy_;
 };
 
 /// Tasks are started as they are, everything else is awaited by a task.
