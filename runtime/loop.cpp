@@ -141,28 +141,25 @@ time_point loop_core::wake_time(time_point until) const noexcept {
 }
 
 void loop_core::deliver_posts() {
-    while (next_post_ < posts_.size() || standing_ != nullptr || inbox->pending()) {
-        if (next_post_ == posts_.size() && standing_ == nullptr) {
-            posts_.clear();
-            next_post_ = 0;
-            standing_ = inbox->take(posts_);
-        }
-        const std::size_t end = posts_.size();  // what is posted meanwhile waits for the next look
-        while (next_post_ < end) {
-            const inbox::post post = posts_[next_post_++];
-            ++counted.posts;
-            try {
-                post.run(post.word);
-            } catch (...) {
-                report("a posted callback threw", std::current_exception());
-            }
-        }
-        while (standing_ != nullptr) {
-            const standing_post& post = *std::exchange(standing_, standing_->next);
-            ++counted.posts;
+    if (next_post_ == posts_.size() && standing_ == nullptr) {
+        if (!inbox->pending()) return;
+        posts_.clear();
+        next_post_ = 0;
+        standing_ = inbox->take(posts_);  // what is posted meanwhile waits for the next look
+    }
+    while (next_post_ < posts_.size()) {
+        const inbox::post post = posts_[next_post_++];
+        ++counted.posts;
+        try {
             post.run(post.word);
+        } catch (...) {
+            report("a posted callback threw", std::current_exception());
         }
-        if (next_post_ == posts_.size()) break;
+    }
+    while (standing_ != nullptr) {
+        const standing_post& post = *std::exchange(standing_, standing_->next);
+        ++counted.posts;
+        post.run(post.word);
     }
 }
 

@@ -103,7 +103,6 @@ public:
 private:
     friend class running_turn;
     friend bool is_open(const resumer& home) noexcept;
-    void take_posts() noexcept;
     void expire_timers() noexcept;
     time_point wake_time(time_point until) const noexcept;
     [[noreturn]] void stuck();

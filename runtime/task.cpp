@@ -36,7 +36,7 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 
 void promise_base::fail(std::exception_ptr why) noexcept {
     marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
-    error = std::move(why);
+    ::new (static_cast<void*>(&error)) std::exception_ptr(std::move(why));
 }
 
 void promise_base::end_root() noexcept {
@@ -46,7 +46,7 @@ void promise_base::end_root() noexcept {
 
 // Moved out first: the exception must not live on in a frame that may be held for long.
 void promise_base::throw_error() {
-    if (!error) throw future_cancelled("the task was cancelled before it began");
+    if ((marks & failed) == 0) throw future_cancelled("the task was cancelled before it began");
     marks |= seen;
     std::rethrow_exception(std::exchange(error, nullptr));
 }

@@ -266,7 +266,7 @@ def lint_file(path):
     if path.suffix != ".md":
         yield from lint(text)
         return
-    for match in re.finditer(r"^```cpp\b[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(r"^```cpp\b(?! \(bad\))[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         first = text.count("\n", 0, match.start(1))
         for line, what in lint(match.group(1)):
             yield first + line, what

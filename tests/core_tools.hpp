@@ -147,7 +147,7 @@ struct observed {
 template <class Make>
 task<> observe(Make make, observed* seen) {
     try {
-        co_await make();
+        static_cast<void>(co_await make());
         seen->first = outcome_of_wait::value;
     } catch (const cancelled&) {
         seen->first = outcome_of_wait::cancelled;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// to_thread: what comes back, the three moments at which a cancellation can meet a job, and how the
-// pool's threads come and go. What depends on threads that really run at the same time is [kernel].
+// to_thread: what comes back, and how the pool's threads come and go; test_executor_cancel.cpp has
+// the cancellations. What depends on threads that really run at the same time is [kernel].
 #include <rondo/executor.hpp>
 
 #include <poll.h>
@@ -12,10 +12,8 @@
 #include <atomic>
 #include <barrier>
 #include <cerrno>
-#include <condition_variable>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <numeric>
 #include <stdexcept>
@@ -66,44 +64,6 @@ using thread_id = std::thread::id;
 
 int add(int a, int b) { return a + b; }
 thread_id where() { return std::this_thread::get_id(); }
-
-/// Blocks a job until somebody opens it.
-class gate {
-public:
-    void open() {
-        std::lock_guard lock(mutex_);
-        open_ = true;
-        opened_.notify_all();
-    }
-    void pass() {
-        std::unique_lock lock(mutex_);
-        opened_.wait(lock, [this] { return open_; });
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable opened_;
-    bool open_ = false;
-};
-
-/// What a job says when it runs, and a task waits for.
-class signal_to_loop {
-public:
-    void give() {
-        home_.call_soon_threadsafe([this] { given_.set_value(); });
-    }
-    future<> given() const { return given_.get_future(); }
-
-private:
-    remote home_ = running_loop().remote();
-    promise<> given_;
-};
-
-void until_stopped(const std::stop_token& stop) {
-    gate told;
-    std::stop_callback open(stop, [&] { told.open(); });
-    told.pass();
-}
 
 // -- what comes back ----------------------------------------------------------------------------
 
@@ -190,205 +150,7 @@ RONDO_TEST("to_thread: works inside wait_for", "[executor][both]") {
     REQUIRE(sum == 3);
 }
 
-// -- cancellation -------------------------------------------------------------------------------
-
-task<> call_noting(std::vector<std::string>& notes, const char* name) {
-    try {
-        co_await to_thread([&] { notes.push_back(std::string("ran ") + name); });
-        notes.push_back(std::string("ended ") + name);
-    } catch (const cancelled&) {
-        notes.push_back(std::string("cancelled ") + name);
-        throw;
-    }
-}
-
-RONDO_TEST("to_thread: under a cancelled scope it throws and calls nothing", "[executor][both]") {
-    std::vector<std::string> notes;
-    auto cancels_itself = [](std::vector<std::string>& n) -> task<> {
-        current_task().cancel();
-        co_await call_noting(n, "a");
-    };
-    auto asked = create_task(cancels_itself(notes));
-    co_await sleep(1ms);
-    REQUIRE(asked.cancelled());
-    REQUIRE(notes == std::vector<std::string>{"cancelled a"});
-}
-
-RONDO_TEST("to_thread: a job that has not begun is taken back at once", "[executor][kernel]") {
-    set_default_executor_threads(running_loop(), 1);
-    gate door;
-    signal_to_loop begun;
-    auto block = [](gate& d, signal_to_loop& b) -> task<> {
-        co_await to_thread([&] {
-            b.give();
-            d.pass();
-        });
-    };
-    std::vector<std::string> notes;
-    auto first = create_task(block(door, begun));
-    co_await begun.given();
-    auto second = create_task(call_noting(notes, "b"));
-    auto third = create_task(call_noting(notes, "c"));
-    co_await yield_now();
-    second.cancel();
-    try {
-        co_await second;  // while the only thread stands at the door
-    } catch (const future_cancelled&) {
-    }
-    REQUIRE(notes == std::vector<std::string>{"cancelled b"});
-    door.open();
-    co_await first;
-    co_await third;
-    REQUIRE(notes == std::vector<std::string>{"cancelled b", "ran c", "ended c"});
-}
-
-RONDO_TEST("to_thread: simulated, a job that was cancelled before its moment never runs",
-           "[executor]", seeds(20)) {
-    std::vector<std::string> notes;
-    auto job = create_task(call_noting(notes, "b"));
-    co_await yield_now();
-    job.cancel();
-    co_await sleep(1h);
-    REQUIRE(job.cancelled());
-    REQUIRE(notes == std::vector<std::string>{"cancelled b"});
-}
-
-RONDO_TEST("to_thread: simulated, a cancel delivers what has run and keeps out what has not",
-           "[executor]", seeds(200)) {
-    std::vector<std::string> notes;
-    auto job = create_task(call_noting(notes, "b"));
-    co_await sleep(1ms);
-    job.cancel();
-    co_await sleep(1h);
-    const bool ran = notes.front() == "ran b";
-    REQUIRE(notes.back() == (ran ? "ended b" : "cancelled b"));
-    REQUIRE(job.cancelled() == !ran);
-}
-
-RONDO_TEST("to_thread: one that runs is told by its stop_token, its value is delivered",
-           "[executor][kernel]") {
-    signal_to_loop begun;
-    int got = 0;
-    bool thrown_later = false;
-    auto waits = [](signal_to_loop& b, int& result, bool& later) -> task<> {
-        result = co_await to_thread([&](const std::stop_token& stop) {
-            b.give();
-            until_stopped(stop);
-            return 5;
-        });
-        try {
-            co_await yield_now();
-        } catch (const cancelled&) {
-            later = true;
-            throw;
-        }
-    };
-    auto job = create_task(waits(begun, got, thrown_later));
-    co_await begun.given();
-    job.cancel();
-    try {
-        co_await job;
-    } catch (const future_cancelled&) {
-    }
-    REQUIRE(got == 5);
-    REQUIRE(thrown_later);
-}
-
-RONDO_TEST("to_thread: one that runs and takes no token is waited for", "[executor][kernel]") {
-    gate door;
-    signal_to_loop begun;
-    int steps = 0;
-    auto waits = [](gate& d, signal_to_loop& b, int& s) -> task<> {
-        co_await to_thread([&] {
-            b.give();
-            d.pass();
-        });
-        ++s;
-    };
-    auto job = create_task(waits(door, begun, steps));
-    co_await begun.given();
-    job.cancel();
-    for (int i = 0; i < 10; ++i) co_await yield_now();
-    REQUIRE_FALSE(job.done());
-    door.open();
-    co_await job;  // it ended with a value, whatever was requested
-    REQUIRE(steps == 1);
-}
-
-/// Awaits a job whose deadline comes while it runs: the job itself has it moved to the present.
-template <class Job>
-task<int> with_deadline_inside(Job job) {
-    auto body = [&](timeout_scope& scope) -> task<int> {
-        const remote home = running_loop().remote();
-        co_return co_await to_thread([&](const std::stop_token& stop) {
-            home.call_soon_threadsafe([&scope] { scope.reschedule(time_point::min()); });
-            until_stopped(stop);
-            return job();
-        });
-    };
-    co_return co_await with_timeout(1h, body);
-}
-
-RONDO_TEST("to_thread: under a timeout a value wins, and `cancelled` thrown by the job is one",
-           "[executor][kernel]") {
-    const int value = co_await with_deadline_inside([] { return 6; });
-    REQUIRE(value == 6);
-    bool timed_out = false;
-    try {
-        co_await with_deadline_inside([]() -> int { throw cancelled(); });
-    } catch (const timeout_error&) {
-        timed_out = true;
-    }
-    REQUIRE(timed_out);
-}
-
-RONDO_TEST("to_thread: cancelling races with ending, and nothing is lost or done twice",
-           "[executor][kernel]", limit(60s)) {
-    set_default_executor_threads(running_loop(), 2);
-    int delivered = 0, taken_back = 0;
-    std::atomic<int> ran{0};
-    auto call = [](std::atomic<int>& r, int& d, int& t) -> task<> {
-        try {
-            co_await to_thread([&] { r.fetch_add(1); });
-            ++d;
-        } catch (const cancelled&) {
-            ++t;
-        }
-    };
-    for (int round = 0; round < 2'000; ++round) {
-        auto a = create_task(call(ran, delivered, taken_back));
-        auto b = create_task(call(ran, delivered, taken_back));
-        co_await yield_now();
-        if (round % 2 != 0) co_await to_thread([] {});
-        a.cancel();
-        b.cancel();
-        while (!a.done() || !b.done()) co_await sleep(10us);
-    }
-    REQUIRE(delivered == ran);
-    REQUIRE(delivered + taken_back == 4'000);
-}
-
-// -- the loop's end -----------------------------------------------------------------------------
-
-TEST_CASE("to_thread: a loop that is destroyed waits for the jobs that run", "[executor]") {
-    std::atomic<int> began{0}, ended{0};
-    {
-        testing::world w(testing::ring_options{});
-        auto job = [](std::atomic<int>& b, std::atomic<int>& e) -> task<> {
-            co_await to_thread([&](const std::stop_token& stop) {
-                ++b;
-                until_stopped(stop);
-                ++e;
-            });
-        };
-        set_default_executor_threads(w.loop(), 3);
-        for (int i = 0; i < 5; ++i) w.loop().create_task(job(began, ended));
-        while (began < 3) w.loop().run_once(1ms);
-        w.end();
-    }
-    REQUIRE(began >= 3);  // the other two were taken back or, where a thread was quicker, told
-    REQUIRE(ended == began);
-}
+// -- the pool -----------------------------------------------------------------------------------
 
 TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[executor]") {
     std::atomic<long> sum{0};
@@ -415,8 +177,6 @@ TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[
     REQUIRE(sum == 8 * 20'100);
     REQUIRE(probe.leaks() == "");
 }
-
-// -- the pool -----------------------------------------------------------------------------------
 
 RONDO_TEST("to_thread: 10,000 at once", "[executor][both]", seeds(2).limit(60s)) {
     auto one = [](long n) -> task<long> {

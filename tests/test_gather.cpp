@@ -91,11 +91,16 @@ RONDO_TEST("gather: values need neither a copy nor a default constructor", "[gat
 }
 
 RONDO_TEST("gather: awaits futures without restarting them", "[gather][both]") {
-    auto f = create_task(after(1ms, 7));
+    const auto text = [](std::string s) -> task<std::string> {
+        co_await sleep(1ms);
+        co_return s;
+    };
+    auto f = create_task(text("a string that is too long to be kept in place"));
     auto [x, y] = co_await gather(f, f);
-    CHECK(x == 7);
-    CHECK(y == 7);
-    CHECK(f.result() == 7);
+    CHECK(x == y);
+    CHECK(f.result() == x);  // copied: f is still looked at
+    CHECK(co_await wait_for(1s, f) == x);
+    CHECK(f.result() == x);
 }
 
 RONDO_TEST("gather: the first error cancels and awaits the others and keeps its type", "[gather][both]") {

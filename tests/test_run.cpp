@@ -198,12 +198,14 @@ TEST_CASE("run: SIGINT wakes a loop that sleeps and a program that only computes
     // From outside, at a moment when main waits in the kernel.
     const child_end end = run_child([] {
         ::signal(SIGINT, SIG_DFL);
-        const pid_t mine = ::getpid();
-        std::thread sender([mine] {
-            std::this_thread::sleep_for(5ms);
-            ::kill(mine, SIGINT);
-        });
-        const auto main = []() -> task<> { co_await sleep(1h); };
+        std::thread sender;
+        const auto main = [&sender]() -> task<> {
+            sender = std::thread([] {
+                std::this_thread::sleep_for(5ms);
+                ::kill(::getpid(), SIGINT);
+            });
+            co_await sleep(1h);
+        };
         run(main());
         sender.join();
         const auto busy = []() -> task<> {

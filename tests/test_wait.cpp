@@ -110,6 +110,19 @@ RONDO_TEST("wait: cancelled before, while and after; the futures go on", "[wait]
     CHECK(co_await f == 5);
 }
 
+RONDO_TEST("wait: a task that waits for itself gets an error", "[wait][both]") {
+    promise<future<int>> given;
+    const auto narcissus = [&]() -> task<int> {
+        auto self = given.get_future();
+        std::vector<future<int>> asked{co_await self};
+        co_await rondo::wait(asked);
+        co_return 1;
+    };
+    auto f = create_task(narcissus());
+    given.set_value(f);
+    CHECK_THROWS_AS(co_await f, invalid_state_error);
+}
+
 RONDO_TEST("wait: a hundred thousand futures at a linear cost", "[wait]", seeds(1).limit(60s)) {
     std::vector<future<int>> asked;
     for (int i = 0; i < 100'000; ++i) asked.push_back(create_task(after(1s, i)));

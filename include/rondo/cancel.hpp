@@ -104,15 +104,16 @@ struct wait_kind {
     bool foreign = false;                      ///< cannot be asked: it is in somebody else's hands
 };
 
-/// Where a task is suspended, at the end of its chain of awaits; lives in the awaiting frame.
+/// Where a task is suspended, at the end of its chain of awaits; lives in the awaiting frame. Of the place it keeps
+/// file and line: the function's name would be 8 bytes more in the frame of everyone who sleeps.
 struct leaf_wait {
     const wait_kind* kind;
     union {
         task_record* task = nullptr;
         std::int64_t before_parking;  // until then for the awaiter's own use
     };
-    const char* file = nullptr;      // where the co_await stands; its function's name is not worth
-    std::uint32_t line = 0;          // 8 bytes in the frame of everyone who sleeps
+    const char* file = nullptr;      // where the co_await stands
+    std::uint32_t line = 0;
     std::uint32_t state = 0;         // for the awaiter's own use
 
     constexpr explicit leaf_wait(const wait_kind& k) noexcept : kind(&k) {}

@@ -170,9 +170,10 @@ public:
     detail::thread_call_awaiter<Call> rondo_awaiter() & { return begin(); }
     detail::thread_call_awaiter<Call> rondo_awaiter() && {
         static_assert(!Hazard,
-                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a temporary in an "
-                      "expression with co_await: give the awaitable a name on a line of its own, `auto job = "
-                      "to_thread(...);`, and `co_await job`, or pass a lambda without captures and its arguments");
+                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
+                      "temporary in an expression with co_await: give the awaitable a name on a line "
+                      "of its own, `auto job = to_thread(...);`, and `co_await job`, or pass a lambda "
+                      "without captures and its arguments");
         return begin();
     }
 

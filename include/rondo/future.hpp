@@ -158,15 +158,23 @@ public:
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
             return value_of<T>(*core_);
         else if constexpr (How == how::take)
-            return T(std::move(value_of<T>(*core_)));
+            return take();
         else
             return static_cast<const T&>(value_of<T>(*core_));
+    }
+
+private:
+    // Moved out, but copied where somebody besides this awaiter and the handle it was made of may still look at it.
+    T take() {
+        if constexpr (std::is_copy_constructible_v<T>)
+            if (core_->holders > 2) return T(std::as_const(value_of<T>(*core_)));
+        return T(std::move(value_of<T>(*core_)));
     }
 };
 
 }  // namespace detail
 
-/// Where a task is in its life.
+/// Where a task is in its life: created and not yet begun, ready for its turn, running, waiting for something, done.
 enum class task_state { created, ready, running, waiting, done };
 
 /// A handle on a running task, or on a promise, whatever its result is.
@@ -219,7 +227,8 @@ private:
     detail::shared_core* core_ = nullptr;
 };
 
-/// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out.
+/// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out, or
+/// copy it where other handles still look at it.
 /// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it.
 /// Cancel: awaited: leaves at once; where it was the last one that waited, the task is cancelled as well (see shield).
 /// See:    asyncio.Task, asyncio.Future.
@@ -240,7 +249,7 @@ public:
             return static_cast<const T&>(detail::value_of<T>(core()));
     }
 
-    /// The error it ended with; null for a value.
+    /// The error it ended with, null for a value. Who asks has seen it: it is not reported any more.
     /// Throws: invalid_state_error while it is not done, future_cancelled.
     std::exception_ptr exception() const {
         must_be_done();
@@ -249,7 +258,7 @@ public:
     }
 
     /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already.
-    /// Throws: nothing of what `fn` throws: that goes to the loop's exception handler.
+    /// Throws: closed_error where its loop has ended. What `fn` throws goes to the loop's exception handler.
     /// See:    asyncio Future.add_done_callback.
     template <class F>
     void add_done_callback(F fn) const {
@@ -295,7 +304,7 @@ public:
 
     future<T> get_future() const noexcept { return future_; }
 
-    /// Was it given already, or its future cancelled? Then giving throws.
+    /// Was it given already, or its future cancelled? Then giving throws invalid_state_error.
     bool done() const noexcept { return future_.done(); }
 
     /// Throws: invalid_state_error where done() already.
@@ -306,6 +315,7 @@ public:
         state().marks |= detail::shared_core::valued;
         state().settle();
     }
+    /// The same with an error, which is thrown at whoever waits.
     void set_exception(std::exception_ptr error) {
         must_be_open();
         settle_with(std::move(error));

@@ -56,7 +56,8 @@ using tuple_of = std::tuple<or_monostate<awaited_t<A>>...>;
 }  // namespace detail
 
 /// Runs every awaitable at once and gives their values in order: a tuple, `std::monostate` for void; nothing where all
-/// are void. They start in argument order.
+/// are void. They start in argument order. A future among them is only awaited: when that is given up it is cancelled
+/// if nobody else waits for it, and its end is not waited for.
 /// Throws: the first error, after the others were cancelled and have ended.
 /// Cancel: cancels all and awaits their end; where all gave a value nevertheless, that is the value.
 /// See:    asyncio.gather, which leaves the others running on an error.

@@ -127,6 +127,8 @@ private:
 };
 
 /// An event loop.
+/// Thread: the one that runs it, but for `call_soon_threadsafe` and what `remote()` gives.
+/// See:    asyncio's event loop. Programs seldom make one: `run` (run.hpp) does.
 class RONDO_API loop {
 public:
     /// Throws: uring_unavailable where the system does not offer io_uring, with the reason and what to do about it.
@@ -142,7 +144,7 @@ public:
     // Throws, all of these: invalid_state_error where a loop already runs on this thread or this one is closed;
     // deadlock_error on the simulator when nothing can ever happen again.
 
-    /// Turns until no task is left.
+    /// Turns until no task is left. Callbacks that are still to come do not keep it.
     void run();
     /// Turns until `t` has ended; other tasks stay. Gives its value or throws its error; `future_cancelled` where it was
     /// cancelled.
@@ -160,11 +162,15 @@ public:
     }
     /// Turns until `stop()`.
     void run_forever();
-    /// Ends run_forever, or the run that is going on, with the present turn.
+    /// Ends run_forever, or the run that is going on, behind the task or callback that calls it; the rest stays ready.
+    /// From another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
     void stop() noexcept;
-    /// One turn, which waits at most `timeout` for something to happen. True where something was done.
+    /// One turn, which waits at most `timeout` for something to become ready where nothing is. True where something was
+    /// done.
     bool run_once(duration timeout = duration::zero());
-    /// Ends the loop before its destructor does; it cannot be used afterwards.
+    /// Ends the loop before its destructor does: cancels what is left, waits for it, runs the shutdown hooks. It cannot
+    /// be used afterwards.
+    /// Throws: invalid_state_error from inside its own run.
     void close();
 
     bool is_running() const noexcept;
@@ -184,6 +190,7 @@ public:
                           detail::location where = detail::location::current()) {
         return detail::create_in(home(), std::move(t), options, where);
     }
+    /// A promise of this loop, also while it does not run.
     template <class T>
     promise<T> create_promise() {
         return promise<T>(home());
@@ -200,6 +207,7 @@ public:
     void call_soon_threadsafe(F fn) {
         remote().call_soon_threadsafe(std::move(fn));
     }
+    /// A handle for other threads.
     rondo::remote remote() const noexcept;
 
     /// Every task that has not ended, in the order of the tree of scopes.
@@ -210,6 +218,7 @@ public:
 
     /// Gets every error that nobody else has seen. By default they are written to stderr, each in one write.
     void set_exception_handler(detail::function<void(const exception_context&)> handler);
+    /// Tells it of an error of one's own.
     void call_exception_handler(const exception_context& context) noexcept;
 
     /// `hook` is called when the loop ends, after its tasks; the last one added first. Executors join their threads so.

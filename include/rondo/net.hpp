@@ -118,6 +118,7 @@ public:
     /// See:    accept(2).
     task<tcp_stream> accept();
 
+    /// Where it listens, with the port that the kernel chose.
     endpoint local() const noexcept;
     bool is_open() const noexcept;
     explicit operator bool() const noexcept { return is_open(); }

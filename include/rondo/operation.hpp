@@ -9,6 +9,9 @@
 //     idle ──begin──> queued ──a slot──> in_flight ──completion──> done
 //                       └──cancel──> done    └──cancel──> cancelling ──completion──> done
 //
+// Where the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued, first as a poll
+// and then as itself again.
+//
 // A `descriptor` is a small record that counts its operations. Closing it marks it closed and cancels what is in
 // flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
 #pragma once
@@ -49,7 +52,13 @@ inline std::uint64_t address_of(const void* p) noexcept {
 /// An operation that waits, in the awaiting frame.
 struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done };
-    enum : std::uint32_t { refused = 1, cancel_unsent = 2, polling = 4, holds_record = 8 };  // leaf_wait::state
+    // leaf_wait::state; classes derived from this one have their bits from 16 on.
+    enum : std::uint32_t {
+        refused = 1,        // the scope was cancelled before: the kernel heard nothing of it
+        cancel_unsent = 2,  // cancelled in flight, and the cancel itself waits in the backlog
+        polling = 4,        // its entry is a poll, because the kernel said EAGAIN
+        holds_record = 8,   // its descriptor was closed meanwhile; keeps the record for its name
+    };
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
@@ -245,7 +254,8 @@ class RONDO_API descriptor {
 public:
     descriptor() noexcept = default;
 
-    /// Takes `number` over. `name` is for errors and diagnostics: an endpoint, a path.
+    /// Takes `number` over. `name` is for errors and diagnostics: an endpoint, a path. Inside a turn it is a number of
+    /// the running loop's kernel, which may be the simulator, otherwise of the operating system.
     static descriptor adopt(int number, std::string_view name);
 
     descriptor(descriptor&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}

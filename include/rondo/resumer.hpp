@@ -2,9 +2,9 @@
 // How coroutines are resumed: from one place only, with a flat stack.
 //
 // A coroutine never resumes another one. Whoever hands over (an await of a task, the end of one) puts the next handle
-// into `here.next` and returns; the trampoline (runtime/trampoline.hpp) goes on from there. Symmetric transfer would do the same
-// where the compiler makes it a tail call, but g++ 12 does not at -O0, -O1 or under a sanitizer, and a loop of a million
-// awaits then overflows the stack. The trampoline costs 2 ns an await and is flat in every build.
+// into `here.next` and returns; the trampoline (runtime/trampoline.hpp) goes on from there. Symmetric transfer would do
+// the same where the compiler makes it a tail call, but g++ 12 does not at -O0, -O1 or under a sanitizer, and a loop of
+// a million awaits then overflows the stack. The trampoline costs 2 ns an await and is flat in every build.
 //
 // Whoever becomes ready while something else runs is put into the ready queue: a FIFO of nodes that live in the frames,
 // so making ready neither allocates nor throws.

@@ -54,26 +54,26 @@ task<> serve_one(Handler& handler, tcp_stream stream) {
 /// Cancel: closes the listener, cancels the connections and awaits their end.
 /// See:    asyncio.start_server, trio.serve_tcp.
 template <class Handler>
-    requires detail::is_task<std::invoke_result_t<Handler&, tcp_stream>>::value task<> serve(
-        tcp_listener listener, Handler handler, serve_options options = {}) {
-        detail::children connections("serve", detail::children::on_error::go_on);
-        try {
-            for (;;) {
-                if (options.connections_max != std::numeric_limits<std::size_t>::max())
-                    co_await connections.fewer_than(options.connections_max);
-                tcp_stream stream = co_await listener.accept();
-                connections.start(detail::serve_one(handler, std::move(stream)));
-            }
-        } catch (const cancelled&) {
-            connections.stopped();
-        } catch (...) {
-            connections.fail(std::current_exception());
-            connections.cancel();
+    requires(detail::is_task<std::invoke_result_t<Handler&, tcp_stream>>::value)
+task<> serve(tcp_listener listener, Handler handler, serve_options options = {}) {
+    detail::children connections("serve", detail::children::on_error::go_on);
+    try {
+        for (;;) {
+            if (options.connections_max != std::numeric_limits<std::size_t>::max())
+                co_await connections.fewer_than(options.connections_max);
+            tcp_stream stream = co_await listener.accept();
+            connections.start(detail::serve_one(handler, std::move(stream)));
         }
-        listener.close();
-        co_await connections.ended();
-        connections.rethrow();
+    } catch (const cancelled&) {
+        connections.stopped();
+    } catch (...) {
+        connections.fail(std::current_exception());
+        connections.cancel();
     }
+    listener.close();
+    co_await connections.ended();
+    connections.rethrow();
+}
 
 }  // namespace v0
 }  // namespace rondo

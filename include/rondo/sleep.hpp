@@ -69,15 +69,17 @@ private:
     time_point when_;
 };
 
-/// Suspends the running task until `delay` has passed, never less, at most the loop's timer slack (64 us) more. Zero, or
-/// less, lets everybody run who is ready.
-/// Cancel: ends at once. See: asyncio.sleep.
+/// Suspends the running task until `delay` has passed, never less; the loop looks at the clock at most its timer slack
+/// (64 us) later. Zero, or less, lets everybody run who is ready.
+/// Cancel: throws at once.
+/// See:    asyncio.sleep.
 template <class Rep, class Period>
 sleeping sleep(const std::chrono::duration<Rep, Period>& delay) {
     return detail::sleep_for(detail::to_duration(delay));
 }
 
-/// The same until a moment of the loop's clock. Cancel: ends at once.
+/// The same until a moment of the loop's clock (`loop::time`).
+/// Cancel: throws at once.
 RONDO_API sleeping sleep_until(time_point when);
 
 namespace detail {
@@ -103,7 +105,9 @@ struct yielding : only_in_tasks {
 
 }  // namespace detail
 
-/// Gives way once to everybody who is ready. Cancel: throws instead. See: asyncio.sleep(0).
+/// Gives way once to everybody who is ready.
+/// Cancel: throws instead; a request that comes meanwhile is thrown by the next wait.
+/// See:    asyncio.sleep(0).
 inline detail::yielding yield_now() noexcept { return {}; }
 
 /// The scope of a timeout: cancelled when its deadline comes.
@@ -170,8 +174,11 @@ task<detail::awaited_t<A>> wait_for(duration limit, A awaitable) {
     throw timeout_error(limit);
 }
 
-/// The same with an empty optional (for void: false) where the time was not enough.
-/// See: trio.move_on_after, gevent.Timeout(silent).
+/// The same with an empty optional (for void: false) where the time was not enough. What was done is done: a value that
+/// came is returned, late or not.
+/// Throws: what the awaitable throws.
+/// Cancel: as wait_for.
+/// See:    trio.move_on_after, gevent.Timeout(silent).
 template <class A>
     requires(!std::is_void_v<detail::awaited_t<A>>)
 task<std::optional<detail::awaited_t<A>>> move_on_after(duration limit, A awaitable) {
@@ -243,7 +250,8 @@ auto with_shield(F&& fn, Args... args) {
         detail::run_shielded<std::decay_t<F>, Args...>(std::forward<F>(fn), std::move(args)...));
 }
 
-/// Awaits a future without owning it: a cancellation leaves at once, and the future goes on.
+/// Awaits a future without owning it.
+/// Cancel: leaves at once; the future goes on.
 template <class T>
 task<T> shield(future<T> f) {
     const detail::future_keeper keeper(detail::future_core(f));

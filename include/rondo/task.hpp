@@ -61,15 +61,19 @@ inline const char* file_of(const task_record& record) noexcept {
 /// The head of every task frame.
 struct promise_base : shared_core {
     union {
-        task_record record;  // of a root
+        std::exception_ptr error;  // where it has failed; the value is typed, the error is not
     };
-
-    std::exception_ptr error;  // the value is typed, the error is not
+    union {
+        task_record record;  // of a root; else a hole, so it comes after what every frame uses
+    };
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
+        if ((marks & (root | failed)) == 0) return;
         if ((marks & root) != 0 && ((marks & failed) | (record.bits & scope::named)) != 0) [[unlikely]]
             end_root();
+        if ((marks & failed) != 0) [[unlikely]]
+            std::destroy_at(&error);
     }
     promise_base(const promise_base&) = delete;
     promise_base& operator=(const promise_base&) = delete;
@@ -79,7 +83,7 @@ struct promise_base : shared_core {
     }
 
     static promise_base& of(task_record& record) noexcept {
-        constexpr auto offset = sizeof(shared_core);
+        constexpr auto offset = sizeof(shared_core) + sizeof(std::exception_ptr);
         return *reinterpret_cast<promise_base*>(reinterpret_cast<char*>(&record) - offset);
     }
 
@@ -111,7 +115,10 @@ static_assert(alignof(promise_base) <= 16 && sizeof(shared_core) == 16);
 /// The awaiter of a task, in the caller's frame; it owns the frame it waits for.
 struct task_awaiter_base {
     promise_base* child;
-    std::coroutine_handle<> caller;
+    // from await_suspend on
+    union {
+        std::coroutine_handle<> caller;
+    };
     location where;
 
     explicit task_awaiter_base(promise_base* c) noexcept : child(c) {}

@@ -38,7 +38,7 @@ public:
     auto start(F fn, Args... args) {
         return start(detail::call_held(std::move(fn), std::move(args)...));
     }
-    /// Starts a task as a child.
+    /// Starts a task as a child; it first runs when its turn comes, and not at all under a group that was cancelled.
     template <class T>
     future<T> start(task<T> t, detail::location where = detail::location::current()) {
         return children::start(std::move(t), where);

@@ -10,9 +10,9 @@ inline namespace v0 {
 namespace detail {
 
 struct location {
-    const char* file = "";
-    const char* function = "";
-    unsigned line = 0;
+    const char* file;
+    const char* function;
+    unsigned line;
 
     static constexpr location current(const char* file = __builtin_FILE(),
                                       const char* function = __builtin_FUNCTION(),
