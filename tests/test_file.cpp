@@ -35,7 +35,7 @@ public:
     std::string operator/(const char* name) const { return std::string(name_) + '/' + name; }
 
 private:
-    char name_[32] = "/tmp/rondo-test-file-XXXXXX";
+    char name_[32] = "/tmp/test-file-XXXXXX";
 };
 
 task<std::string> read_file(std::string path, std::size_t step) {

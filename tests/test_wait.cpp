@@ -114,7 +114,8 @@ RONDO_TEST("wait: a task that waits for itself gets an error", "[wait][both]") {
     promise<future<int>> given;
     const auto narcissus = [&]() -> task<int> {
         auto self = given.get_future();
-        std::vector<future<int>> asked{co_await self};
+        std::vector<future<int>> asked;
+        asked.push_back(co_await self);
         co_await rondo::wait(asked);
         co_return 1;
     };
