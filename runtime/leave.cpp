@@ -134,6 +134,12 @@ void loop_core::abandon_foreign() {
         abandon(static_cast<promise_base&>(future_core(task)).record);
 }
 
+/// From the back, since one that has not reached the kernel leaves the list at once.
+void loop_core::cancel_background() noexcept {
+    for (std::size_t i = background.size(); i-- > 0;)
+        if (i < background.size()) cancel(*background[i]);
+}
+
 void loop_core::wait_for_tasks() {
     const time_point start = kernel->now();
     const time_point warn_at = saturating_add(start, options.leave_warning);
@@ -164,7 +170,7 @@ void loop_core::leave() {
         running_turn running(*this);
         leaving = true;
         detail::cancel(top());
-        for (operation_state* operation : background) cancel(*operation);
+        cancel_background();
         wait_for_tasks();
         run_hooks();
         inbox->close();

@@ -67,6 +67,7 @@ public:
     // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
     void leave();
     void wait_for_tasks();
+    void cancel_background() noexcept;
     bool only_foreign_left() noexcept;
     void abandon_foreign();
     void run_hooks() noexcept;
