@@ -155,6 +155,7 @@ void loop_core::wait_for_tasks() {
         stopping = false;
         run_ready();
         if (tasks() == 0 && operations == 0) return;  // nothing would end the wait
+        if (tasks() == 0) cancel_background();        // what a shielded task has begun since
         if (ready_.empty()) look(until);
         if (!warned && kernel->now() >= warn_at && tasks() != 0) {
             print_tasks("leaving a loop takes long; these tasks have been cancelled and have not ended");
