@@ -181,7 +181,7 @@ private:
 #endif
     }
 
-    // Nor does it see liburing map and unmap the queues: one ring's may stand where another one's were.
+    // Nor does it see liburing map and unmap the queues: one ring's may stand where another's were.
     static void note_unmapping() noexcept {
 #ifdef RONDO_THREAD_SANITIZER
         __tsan_release(&mappings_);

@@ -129,6 +129,7 @@ struct hold {
     void await_suspend(std::coroutine_handle<> handle) { *into = handle; }
     void await_resume() {}
 };
+static_assert(std::is_trivially_destructible_v<hold>);
 struct note_end {
     int* count;
     ~note_end() { ++*count; }

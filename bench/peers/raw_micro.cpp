@@ -11,6 +11,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -141,6 +142,7 @@ struct yield {
     void await_suspend(std::coroutine_handle<> h) { ready.push(h); }
     void await_resume() {}
 };
+static_assert(std::is_trivially_destructible_v<yield>);  // for g++ 12: see docs/gcc12.md
 
 // -- deadlines: a 4-ary heap whose nodes know their place -------------------------------------------
 
@@ -382,6 +384,7 @@ struct all_posts {
     void await_suspend(std::coroutine_handle<> h) { awaiting_posts = h; }
     void await_resume() {}
 };
+static_assert(std::is_trivially_destructible_v<all_posts>);
 job await_posts() { co_await all_posts{}; }
 void count_post(std::uint64_t) {
     if (--posts_expected == 0) ready.push(awaiting_posts);
