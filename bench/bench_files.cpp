@@ -27,7 +27,8 @@ constexpr std::uint64_t first_seed = 88172645463325252u;
 rondo::task<> read_by(rondo::file& from, unsigned tasks) {
     std::vector<rondo::future<>> all;
     for (unsigned i = 0; i < tasks; ++i)
-        all.push_back(rondo::create_task(read_at_random(from, reads / tasks, first_seed + i * 7919)));
+        all.push_back(
+            rondo::create_task(read_at_random(from, reads / tasks, first_seed + i * 7919)));
     for (const auto& one : all) co_await one;
 }
 
@@ -44,9 +45,10 @@ measurement file_reads() {
 }  // namespace
 
 void add_file_cases(suite& cases) {
-    cases.push_back({"file_read4k", "read of 4 KiB, one at a time", judged::by_value, file_reads<1>});
-    cases.push_back({"file_read4k_qd32", "read of 4 KiB, by 32 tasks", judged::by_value,
-                     file_reads<32>});
+    cases.push_back(
+        {"file_read4k", "read of 4 KiB, one at a time", judged::by_value, file_reads<1>});
+    cases.push_back(
+        {"file_read4k_qd32", "read of 4 KiB, by 32 tasks", judged::by_value, file_reads<32>});
 }
 
 }  // namespace bench

@@ -97,16 +97,14 @@ measurement post_latency() {
 
 void add_thread_cases(suite& cases) {
     constexpr auto value = judged::by_value;
-    cases.push_back({"offload_rtt", "call on a thread, one after the other", value, [] {
-                         return with_one_thread(offloaded_in_turn, offload_in_turn);
-                     }});
-    cases.push_back({"offload_many", "call on a thread, 200,000 outstanding", value, [] {
-                         return with_one_thread(offloaded_at_once, offload_at_once);
-                     }});
+    cases.push_back({"offload_rtt", "call on a thread, one after the other", value,
+                     [] { return with_one_thread(offloaded_in_turn, offload_in_turn); }});
+    cases.push_back({"offload_many", "call on a thread, 200,000 outstanding", value,
+                     [] { return with_one_thread(offloaded_at_once, offload_at_once); }});
     cases.push_back({"post_tput", "callback posted by another thread, as fast as it can", value,
                      post_throughput});
-    cases.push_back({"post_latency", "from a post into an idle loop to its call", value,
-                     post_latency});
+    cases.push_back(
+        {"post_latency", "from a post into an idle loop to its call", value, post_latency});
 }
 
 }  // namespace bench

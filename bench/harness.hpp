@@ -121,7 +121,7 @@ inline measurement latencies(const std::vector<double>& samples) {
     return m.add("p99", quantile(samples, 0.99));
 }
 
-// -- running ---------------------------------------------------------------------------------------
+// -- running --------------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -186,8 +186,9 @@ inline bool write_json(const std::vector<row>& rows, const std::string& path) {
     if (out == nullptr) return false;
     std::fprintf(out, "{\"unit\": \"ns\", \"cases\": [\n");
     for (const row& r : rows) {
-        std::fprintf(out, " {\"name\": \"%s\", \"operation\": \"%s\", \"median\": %.3f, \"spread\": %.4f",
-                     r.of->name, r.of->operation, r.median(), r.spread());
+        std::fprintf(
+            out, " {\"name\": \"%s\", \"operation\": \"%s\", \"median\": %.3f, \"spread\": %.4f",
+            r.of->name, r.of->operation, r.median(), r.spread());
         for (const figure& f : r.runs.front().further)
             if (f.name != nullptr) std::fprintf(out, ", \"%s\": %.3f", f.name, r.median_of(f.name));
         std::fprintf(out, ", \"runs\": [");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws what bench/compare has written as a bar chart: one SVG, by hand, nothing to install.
+"""Draws what bench/compare.py has written as a bar chart: one SVG, by hand, nothing to install.
 
 usage: bench/plot.py compare.json > chart.svg
 

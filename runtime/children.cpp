@@ -69,7 +69,7 @@ std::vector<std::exception_ptr> children::errors() const {
     std::vector<std::exception_ptr> all;
     if (own_error_) all.push_back(own_error_);
     for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        all.push_back(promise_base::of(*r).error);
+        all.push_back(promise_base::of(*r).error());
     return all;
 }
 

@@ -93,8 +93,7 @@ void promise_core::fail(std::exception_ptr why) noexcept {
 
 std::exception_ptr error_of(shared_core& core) noexcept {
     core.marks |= shared_core::seen;
-    if ((core.marks & shared_core::failed) == 0) return nullptr;
-    return has_frame(core) ? static_cast<promise_base&>(core).error
+    return has_frame(core) ? static_cast<promise_base&>(core).error()
                            : static_cast<promise_core&>(core).error;
 }
 

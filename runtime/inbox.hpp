@@ -61,11 +61,14 @@ public:
     bool pending() const noexcept { return pending_.load(std::memory_order_relaxed); }
 
     /// From now on a post wakes the kernel. False where there is a post already: do not sleep.
+    // Without the lock: of two who each write their own flag and then read the other's, in one order
+    // for all, at least one sees the other. So either we see the post or the poster sees us.
     bool begin_sleep() noexcept {
-        std::lock_guard lock(mutex_);
         if (pending()) return false;
-        sleeping_.store(true, std::memory_order_relaxed);
-        return true;
+        sleeping_.store(true);
+        if (!pending_.load()) return true;
+        sleeping_.store(false, std::memory_order_relaxed);
+        return false;
     }
     void end_sleep() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
 
@@ -103,7 +106,7 @@ private:
     // Under the lock.
     news announce() noexcept {
         if (pending()) return {};
-        pending_.store(true, std::memory_order_relaxed);
+        pending_.store(true);
         const news first{kernel_, sleeping_.exchange(false), embedded_};
         if (!first.wake && !first.signal) return {};
         telling_.fetch_add(1, std::memory_order_relaxed);

@@ -63,26 +63,31 @@ running_turn::running_turn(loop_core& core) {
 //    resumptions it looks at the kernel, without waiting, so that nothing that is always ready starves the rest.
 // 2. With nothing ready it looks at the kernel and waits.
 void loop_core::turn(time_point until) {
-    run_ready();
+    run_ready(true);
     if (!ready_.empty() || stopping) return;
     const bool nothing_left = tasks() == 0 && (until_no_task || (leaving && operations == 0));
     look(nothing_left ? time_point::min() : until);
 }
 
-void loop_core::run_ready() {
-    ++counted.turns;
-    if (ready_.empty()) return;
-    const ready_item* last = &ready_.last();
-    for (bool more = true; more && !stopping;) {
-        ready_item& item = ready_.pop();
-        more = &item != last;
-        __builtin_prefetch(item.next_ready);
-        resume(item);
-        if (--until_look_ == 0) [[unlikely]] {
-            look(time_point::min());
-            if (pause_at != time_point::max() && kernel->now() >= pause_at) return;
+// While something is ready one turn follows the other in here: with one task that gives way again and again, going in
+// and out would be a third of its cost.
+void loop_core::run_ready(bool and_on) {
+    do {
+        ++counted.turns;
+        if (ready_.empty()) return;
+        const ready_item* last = &ready_.last();
+        for (bool more = true; more && !stopping;) {
+            ready_item& item = ready_.pop();
+            more = &item != last;
+            __builtin_prefetch(item.next_ready);
+            resume(item);
+            if (--until_look_ == 0) [[unlikely]] {
+                look(time_point::min());
+                if (pause_at != time_point::max() && kernel->now() >= pause_at) return;
+                and_on = false;
+            }
         }
-    }
+    } while (and_on && !stopping && !ready_.empty());
 }
 
 void loop_core::run_until_done(const task_handle& task) {

@@ -46,7 +46,8 @@ public:
     // -- turns (loop.cpp) -----------------------------------------------------------------------------------------
     /// Runs what is ready; with nothing ready waits for something until `until`, at most.
     void turn(time_point until);
-    void run_ready();
+    /// What is ready now; with `and_on`, turn after turn until nothing is, or the kernel was looked at.
+    void run_ready(bool and_on = false);
     /// Turns until `task` has ended.
     void run_until_done(const task_handle& task);
     /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.

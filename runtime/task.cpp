@@ -36,19 +36,21 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 
 void promise_base::fail(std::exception_ptr why) noexcept {
     marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
-    ::new (static_cast<void*>(&error)) std::exception_ptr(std::move(why));
+    ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
 }
 
-void promise_base::end_root() noexcept {
-    if ((marks & (failed | seen | was_cancelled)) == failed) report_unseen(record, error);
-    if ((record.bits & scope::named) != 0) ::operator delete(const_cast<void*>(record.origin));
+void promise_base::end() noexcept {
+    if ((marks & (root | failed | seen | was_cancelled)) == (root | failed))
+        report_unseen(record, record.error);
+    if ((marks & named) != 0) ::operator delete(const_cast<void*>(record.origin));
+    if ((marks & failed) != 0) std::destroy_at(&record.error);
 }
 
 // Moved out first: the exception must not live on in a frame that may be held for long.
 void promise_base::throw_error() {
     if ((marks & failed) == 0) throw future_cancelled("the task was cancelled before it began");
     marks |= seen;
-    std::rethrow_exception(std::exchange(error, nullptr));
+    std::rethrow_exception(std::exchange(record.error, nullptr));
 }
 
 }  // namespace detail

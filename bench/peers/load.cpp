@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Load for an echo server on 127.0.0.1: `load PORT CONNECTIONS BYTES SECONDS`. Each connection sends
-// a message, waits until all of it has come back, compares it, and sends the next one. Prints one
+// Load for an echo server on 127.0.0.1: `load PORT CONNECTIONS BYTES SECONDS`. Each connection
+// sends a message, waits until all of it has come back, compares it, and sends the next one. Prints one
 // JSON object; exit status 0 only where every byte was right.
 //
 // It is a closed loop: a server that is slow is asked less often. So judge requests per second and
@@ -77,7 +77,8 @@ void answered(load& l, const io_uring_cqe& cqe) {
         std::exit(1);
     }
     const std::uint64_t now = bench::wall();
-    if (c.sent_at >= l.begin && now <= l.end) l.waited.push_back(static_cast<double>(now - c.sent_at));
+    if (c.sent_at >= l.begin && now <= l.end)
+        l.waited.push_back(static_cast<double>(now - c.sent_at));
     if (now < l.end) ask(l, cqe.user_data);
 }
 
@@ -104,7 +105,8 @@ int main(int argc, char** argv) {
     l.connections.resize(std::strtoul(argv[2], nullptr, 10));
     l.message.assign(std::strtoul(argv[3], nullptr, 10), 'm');
     const double seconds = std::strtod(argv[4], nullptr);
-    if (io_uring_queue_init(4096, &l.ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN) < 0)
+    if (io_uring_queue_init(4096, &l.ring,
+                            IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN) < 0)
         give_up("io_uring");
     for (connection& c : l.connections) {
         c.fd = connect_to(static_cast<unsigned short>(std::atoi(argv[1])));
@@ -114,9 +116,11 @@ int main(int argc, char** argv) {
     l.end = l.begin + static_cast<std::uint64_t>(seconds * 1e9);
     for (std::size_t i = 0; i < l.connections.size(); ++i) ask(l, i);
     while (l.in_flight != 0) turn(l);
-    std::printf("{\"rps\": %.1f, \"requests\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n",
-                static_cast<double>(l.waited.size()) / seconds, l.waited.size(),
-                bench::quantile(l.waited, 0.5) / 1e3, bench::quantile(l.waited, 0.99) / 1e3,
-                bench::quantile(l.waited, 0.999) / 1e3);
+    std::printf(
+        "{\"rps\": %.1f, \"requests\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": "
+        "%.1f}\n",
+        static_cast<double>(l.waited.size()) / seconds, l.waited.size(),
+        bench::quantile(l.waited, 0.5) / 1e3, bench::quantile(l.waited, 0.99) / 1e3,
+        bench::quantile(l.waited, 0.999) / 1e3);
     return l.waited.empty() ? 1 : 0;
 }

@@ -2,8 +2,8 @@
 // The floor for `echo`: the same server straight on liburing, without coroutines, without a way to
 // cancel anything, and with errors answered by closing. What rondo costs is what lies between.
 //
-// One accept and one receive for each connection that go on by themselves; what is received lands in
-// buffers that the kernel chooses, is sent back from there, and the buffer is handed back.
+// One accept and one receive for each connection that go on by themselves; what is received lands
+// in buffers that the kernel chooses, is sent back from there, and the buffer is handed back.
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -92,8 +92,8 @@ void close_if_over(unsigned n) {
 }
 void give_back(unsigned buffer) {
     io_uring_buf_ring_add(free_buffers, bytes(buffer), buffer_size,
-                          static_cast<unsigned short>(buffer),
-                          io_uring_buf_ring_mask(buffer_count), 0);
+                          static_cast<unsigned short>(buffer), io_uring_buf_ring_mask(buffer_count),
+                          0);
     io_uring_buf_ring_advance(free_buffers, 1);
     if (starved.empty()) return;
     const unsigned n = starved.back();
@@ -159,7 +159,8 @@ void set_up() {
     io_uring_params asked{};
     asked.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     asked.cq_entries = 8192;
-    if (io_uring_queue_init_params(1024, &ring, &asked) < 0 || io_uring_register_ring_fd(&ring) < 0 ||
+    if (io_uring_queue_init_params(1024, &ring, &asked) < 0 ||
+        io_uring_register_ring_fd(&ring) < 0 ||
         io_uring_register_files_sparse(&ring, files_max) < 0)
         give_up("io_uring");
     io_uring_buf_reg which{};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The floor for `micro`: the same cases on the least that can do them. Bare coroutines that cannot
 // be cancelled, keep no error, are in no list and say nowhere where they stand; frames from a list
-// of each size; a ring of handles that are ready; a heap of deadlines. There is no kernel in it: what
-// rondo's ring costs is for `echo`.
+// of each size; a ring of handles that are ready; a heap of deadlines. There is no kernel in it:
+// what rondo's ring costs is for `echo`.
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -19,7 +19,7 @@
 
 namespace {
 
-// -- frames ----------------------------------------------------------------------------------------
+// -- frames ---------------------------------------------------------------------------------------
 
 constexpr std::size_t frame_step = 32;
 void* free_frames[64];
@@ -48,7 +48,7 @@ struct pooled {
     static void operator delete(void* frame, std::size_t size) { leave_frame(frame, size); }
 };
 
-// -- who is ready ----------------------------------------------------------------------------------
+// -- who is ready ---------------------------------------------------------------------------------
 
 class handle_ring {
 public:
@@ -74,7 +74,7 @@ private:
 };
 handle_ring ready;
 
-// -- tasks -----------------------------------------------------------------------------------------
+// -- tasks ----------------------------------------------------------------------------------------
 
 struct end_awaiter {
     bool await_ready() noexcept { return false; }
@@ -144,9 +144,10 @@ struct yield {
 };
 static_assert(std::is_trivially_destructible_v<yield>);  // for g++ 12: see docs/gcc12.md
 
-// -- deadlines: a 4-ary heap whose nodes know their place -------------------------------------------
+// -- deadlines: a 4-ary heap whose nodes know their place -----------------------------------------
 
-constexpr std::uint64_t slack = 65536;  // ns that a wake-up may come late, so that near ones share it
+constexpr std::uint64_t slack =
+    65536;  // ns that a wake-up may come late, so that near ones share it
 
 struct deadline {
     std::uint64_t when = 0;
@@ -186,8 +187,8 @@ private:
     void sink(std::size_t hole, item it) {
         for (std::size_t child; (child = hole * 4 + 1) < items_.size();) {
             const auto begin = items_.begin() + static_cast<std::ptrdiff_t>(child);
-            const auto end = items_.begin() +
-                             static_cast<std::ptrdiff_t>(std::min(child + 4, items_.size()));
+            const auto end =
+                items_.begin() + static_cast<std::ptrdiff_t>(std::min(child + 4, items_.size()));
             const auto least =
                 std::min_element(begin, end, [](auto& a, auto& b) { return a.first < b.first; });
             if (least->first >= it.first) break;
@@ -212,7 +213,7 @@ struct sleep_until {
     void await_resume() {}
 };
 
-// -- the loop, and what other threads post to it ----------------------------------------------------
+// -- the loop, and what other threads post to it --------------------------------------------------
 
 struct post {
     void (*run)(std::uint64_t);
@@ -249,7 +250,8 @@ void wait_for_something() {
     if (deadlines.empty()) return inbox_filled.wait(lock, posted);
     const std::uint64_t now = bench::wall(), due = deadlines.first().when;
     const std::uint64_t left = due > now ? due - now : 0;
-    inbox_filled.wait_for(lock, std::chrono::nanoseconds((left + slack - 1) / slack * slack), posted);
+    inbox_filled.wait_for(lock, std::chrono::nanoseconds((left + slack - 1) / slack * slack),
+                          posted);
 }
 void run_until_done(const job& main) {
     while (!main.handle.promise().done) {
@@ -277,7 +279,7 @@ bench::measurement measured(std::uint64_t count, F begin) {
     return watch.per(count);
 }
 
-// -- the cases -------------------------------------------------------------------------------------
+// -- the cases ------------------------------------------------------------------------------------
 
 std::uint64_t sink = 0;
 
@@ -424,25 +426,27 @@ bench::measurement post_latency() {
 int main(int argc, char** argv) {
     using namespace bench;
     constexpr auto by_cpu = judged::by_cpu, by_value = judged::by_value;
-    return run(argc, argv, {
-        {"spawn_join", "task started and joined, a million alive", by_cpu,
-         [] { return measured(spawned, [] { return spawn_and_join(spawned); }); }},
-        {"spawn_batch", "task started and joined, a thousand alive", by_cpu,
-         [] { return measured(batches * batch_size, spawn_batches); }},
-        {"await_depth", "await in a chain of a thousand", by_cpu,
-         [] { return measured(chains * depth, await_chains); }},
-        {"await_ready", "await of a task that returns at once", by_cpu,
-         [] { return measured(ready_awaits, await_leaves); }},
-        {"yield", "pass through the ready queue", by_cpu,
-         [] { return measured(yields, yield_often); }},
-        {"gather", "child of a gather of a thousand", by_cpu,
-         [] { return measured(gathers * gathered, gather_often); }},
-        {"sleepers_100k", "processor time of a task that sleeps", by_value, sleepers<100'000>},
-        {"sleepers_1m", "processor time of a task that sleeps", by_value, sleepers<1'000'000>},
-        {"timer_cancel", "timeout set and cancelled, ten thousand outstanding", by_cpu,
-         timer_cancel},
-        {"post_tput", "callback posted by another thread, as fast as it can", by_value,
-         post_throughput},
-        {"post_latency", "from a post into an idle loop to its call", by_value, post_latency},
-    });
+    return run(
+        argc, argv,
+        {
+            {"spawn_join", "task started and joined, a million alive", by_cpu,
+             [] { return measured(spawned, [] { return spawn_and_join(spawned); }); }},
+            {"spawn_batch", "task started and joined, a thousand alive", by_cpu,
+             [] { return measured(batches * batch_size, spawn_batches); }},
+            {"await_depth", "await in a chain of a thousand", by_cpu,
+             [] { return measured(chains * depth, await_chains); }},
+            {"await_ready", "await of a task that returns at once", by_cpu,
+             [] { return measured(ready_awaits, await_leaves); }},
+            {"yield", "pass through the ready queue", by_cpu,
+             [] { return measured(yields, yield_often); }},
+            {"gather", "child of a gather of a thousand", by_cpu,
+             [] { return measured(gathers * gathered, gather_often); }},
+            {"sleepers_100k", "processor time of a task that sleeps", by_value, sleepers<100'000>},
+            {"sleepers_1m", "processor time of a task that sleeps", by_value, sleepers<1'000'000>},
+            {"timer_cancel", "timeout set and cancelled, ten thousand outstanding", by_cpu,
+             timer_cancel},
+            {"post_tput", "callback posted by another thread, as fast as it can", by_value,
+             post_throughput},
+            {"post_latency", "from a post into an idle loop to its call", by_value, post_latency},
+        });
 }

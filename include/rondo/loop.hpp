@@ -102,7 +102,12 @@ public:
                       std::is_trivially_destructible_v<F>) {
             void* word = nullptr;
             __builtin_memcpy(&word, &fn, sizeof(F));
-            post([](void* w) { call(*reinterpret_cast<F*>(&w)); }, nullptr, word);
+            post(
+                [](void* w) {
+                    copy_in_word<F> copy(w);
+                    call(copy.fn);
+                },
+                nullptr, word);
         } else {
             auto* copy = new F(std::move(fn));
             post([](void* w) { call(*std::unique_ptr<F>(static_cast<F*>(w))); },
@@ -123,6 +128,14 @@ private:
     static void call(F& fn) {
         fn();
     }
+    /// A small callable that came in a word. A union, since it need not have a default constructor.
+    template <class F>
+    union copy_in_word {
+        explicit copy_in_word(void* word) noexcept {
+            __builtin_memcpy(static_cast<void*>(&fn), &word, sizeof(F));
+        }
+        F fn;
+    };
     std::shared_ptr<detail::inbox> inbox_;
 };
 

@@ -139,9 +139,12 @@ private:
 
 namespace detail {
 
-/// What `co_await awaitable` gives, without the reference.
+/// What `co_await awaitable` gives, without the reference. Nothing for what cannot be awaited: clang 14 asks, in the
+/// types of functions that it then finds not to be meant.
 template <class A>
-struct awaited_by {
+struct awaited_by {};
+template <native_awaitable A>
+struct awaited_by<A> {
     using type = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
 };
 template <class T>

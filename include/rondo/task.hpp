@@ -37,10 +37,15 @@ namespace detail {
 /// A running task. It lives in the promise of its root frame and is made when that is launched.
 struct task_record : ready_item, scope {
     scope* innermost;       // the scope that is open now
-    leaf_wait* wait;        // what it is suspended in; null while it runs or is ready
+    union {
+        leaf_wait* wait;           // what it is suspended in; null while it runs or is ready
+        std::exception_ptr error;  // of a frame that has failed (shared_core::failed): it waits no more
+    };
     resumer* home;          // its loop
     const void* origin;     // the file where it was created (the line is in scope::line), or a task_name
 
+    task_record() noexcept {}
+    ~task_record() {}
     bool asked() const noexcept { return innermost->is_reached(); }
 };
 
@@ -61,19 +66,13 @@ inline const char* file_of(const task_record& record) noexcept {
 /// The head of every task frame.
 struct promise_base : shared_core {
     union {
-        std::exception_ptr error;  // where it has failed; the value is typed, the error is not
-    };
-    union {
-        task_record record;  // of a root; else a hole, so it comes after what every frame uses
+        task_record record;  // of a root; in any frame that has failed its error
     };
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
-        if ((marks & (root | failed)) == 0) return;
-        if ((marks & root) != 0 && ((marks & failed) | (record.bits & scope::named)) != 0) [[unlikely]]
-            end_root();
-        if ((marks & failed) != 0) [[unlikely]]
-            std::destroy_at(&error);
+        if ((marks & (failed | named)) != 0) [[unlikely]]
+            end();
     }
     promise_base(const promise_base&) = delete;
     promise_base& operator=(const promise_base&) = delete;
@@ -83,7 +82,7 @@ struct promise_base : shared_core {
     }
 
     static promise_base& of(task_record& record) noexcept {
-        constexpr auto offset = sizeof(shared_core) + sizeof(std::exception_ptr);
+        constexpr auto offset = sizeof(shared_core);
         return *reinterpret_cast<promise_base*>(reinterpret_cast<char*>(&record) - offset);
     }
 
@@ -96,7 +95,11 @@ struct promise_base : shared_core {
 
     void unhandled_exception() noexcept { fail(std::current_exception()); }
     RONDO_API void fail(std::exception_ptr why) noexcept;
-    RONDO_API void end_root() noexcept;  // forgets its name; reports an error that nobody has seen
+    RONDO_API void end() noexcept;  // forgets its name and its error; reports one that nobody has seen
+    /// The value is typed, the error is not. Null where there is none.
+    std::exception_ptr error() const noexcept {
+        return (marks & failed) != 0 ? record.error : nullptr;
+    }
     [[noreturn]] RONDO_API void throw_error();
 
     std::suspend_always initial_suspend() noexcept { return {}; }
@@ -359,6 +362,7 @@ inline void launch(promise_base& frame, resumer& home, scope& under, location wh
     if (name != nullptr) [[unlikely]] {
         record.origin = name;
         record.bits |= scope::named;
+        frame.marks |= shared_core::named;
     }
     under.add_child(record);
     home.task_began();

@@ -73,6 +73,7 @@ struct shared_core {
         seen = 1 << 5,          ///< ... that somebody has seen
         valued = 1 << 6,        ///< the outcome is a value
         was_cancelled = 1 << 7, ///< the outcome is a cancellation
+        named = 1 << 8,         ///< a root whose origin is a task_name
     };
 
     union {

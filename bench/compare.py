@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs our micro and echo beside hand-written references, interleaved, and prints ratios.
 
-usage: bench/compare [BUILD] [--rounds N] [--only micro|echo] [--cases A,B] [--cells 64x64,...]
+usage: bench/compare.py [BUILD] [--rounds N] [--only micro|echo] [--cases A,B] [--cells 64x64,...]
                      [--seconds S] [--json FILE]
 
 BUILD is a meson build folder (default: build) of a release build:
