@@ -48,14 +48,16 @@ void client::keep(std::string key, connection unused) {
 rondo::task<> response::begin(std::string request) {
     co_await connection_->stream().write_all(request);
     while (!parser_.header_done()) {
-        if (unread_.empty() && !co_await receive()) parser_.finish();  // throws
+        if (unread_.empty()) co_await receive();
+        if (unread_.empty()) parser_.finish();  // throws
         unread_.remove_prefix(parser_.feed(unread_).consumed);
     }
 }
 
 rondo::task<std::string_view> response::read() {
     while (!parser_.done()) {
-        if (unread_.empty() && !co_await receive()) {
+        if (unread_.empty()) co_await receive();
+        if (unread_.empty()) {  // the end of the connection may be the end of the body
             parser_.finish();
             connection_.reset();
             co_return std::string_view();
@@ -70,8 +72,8 @@ rondo::task<std::string_view> response::read() {
     co_return std::string_view();
 }
 
-/// False at the end of the stream.
-rondo::task<bool> response::receive() {
+/// Nothing is unread after it at the end of the stream.
+rondo::task<> response::receive() {
     connection& from = *connection_;
     const auto came =
         co_await rondo::move_on_after(idle_timeout, from.stream().read_some(from.buffer()));
@@ -79,7 +81,6 @@ rondo::task<bool> response::receive() {
         throw http_error(fmt::format("the server sent nothing for {} s", idle_timeout.count()));
     unread_ = came->text();
     answered_ = answered_ || *came;
-    co_return static_cast<bool>(*came);
 }
 
 }  // namespace downloader

@@ -72,7 +72,7 @@ private:
         : client_(&owner), key_(std::move(key)), connection_(std::move(over)) {}
 
     rondo::task<> begin(std::string request);
-    rondo::task<bool> receive();
+    rondo::task<> receive();
 
     client* client_;
     std::string key_;
