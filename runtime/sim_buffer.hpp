@@ -80,12 +80,12 @@ private:
         size = std::min(size, left_);
         left_ -= size;
         while (size > 0) {
-            const iovec& here = piece(at_);
-            const std::size_t part = std::min(size, here.iov_len - within_);
-            if (part > 0) visit(static_cast<std::byte*>(here.iov_base) + within_, part);
+            const iovec& current = piece(at_);
+            const std::size_t part = std::min(size, current.iov_len - within_);
+            if (part > 0) visit(static_cast<std::byte*>(current.iov_base) + within_, part);
             size -= part;
             within_ += part;
-            if (within_ == here.iov_len) {
+            if (within_ == current.iov_len) {
                 ++at_;
                 within_ = 0;
             }

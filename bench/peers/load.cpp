@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Load for an echo server on 127.0.0.1: `load PORT CONNECTIONS BYTES SECONDS`. Each connection
-// sends a message, waits until all of it has come back, compares it, and sends the next one. Prints one
-// JSON object; exit status 0 only where every byte was right.
+// sends a message, waits until all of it has come back, compares it, and sends the next one. Prints
+// one JSON object; exit status 0 only where every byte was right.
 //
 // It is a closed loop: a server that is slow is asked less often. So judge requests per second and
 // waiting times together.

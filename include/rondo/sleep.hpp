@@ -139,10 +139,12 @@ private:
 
 namespace detail {
 
-/// What `co_await awaitable` gives, without the reference. Nothing for what cannot be awaited: clang 14 asks, in the
-/// types of functions that it then finds not to be meant.
+/// What `co_await awaitable` gives, without the reference. void for what cannot be awaited: clang 14
+/// asks that too, in the types of functions that it then finds not to be meant.
 template <class A>
-struct awaited_by {};
+struct awaited_by {
+    using type = void;
+};
 template <native_awaitable A>
 struct awaited_by<A> {
     using type = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;

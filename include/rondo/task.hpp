@@ -224,7 +224,8 @@ union value_slot {
         if constexpr (std::is_reference_v<T>)
             held = refer(std::forward<U>(from));
         else
-            ::new (static_cast<void*>(std::addressof(held))) stored(std::forward<U>(from));
+            ::new (static_cast<void*>(std::addressof(held)))
+                stored(static_cast<stored>(std::forward<U>(from)));
     }
     std::add_lvalue_reference_t<T> get() noexcept {
         if constexpr (std::is_reference_v<T>)
