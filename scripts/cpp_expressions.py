@@ -7,7 +7,7 @@ its body is a list of statements of its own. Names are not looked up and types n
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # -- tokens ----------------------------------------------------------------------------------------
 WORD, NUMBER, TEXT, MARK = "word", "number", "text", "mark"
@@ -70,6 +70,14 @@ class Brace:
     text: str = "{"
 
 
+@dataclass
+class Body:
+    """The body of a function: has it a variable of its own, and where do its conditions wait?"""
+
+    declares: bool = False
+    conditions: list = field(default_factory=list)
+
+
 HEADS = {"if", "while", "for", "switch", "catch"}
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 BEFORE_BODY = {"const", "noexcept", "override", "final", "mutable", "try", "constexpr", "volatile"}
@@ -96,6 +104,8 @@ class Reader:
     def __init__(self, tokens):
         self.tokens = tokens
         self.expressions = []
+        self.bare_conditions = []  # lines of conditions with co_await where no variable is declared
+        self.bodies = [Body()]
 
     def at(self, i):
         return self.tokens[i].text if 0 <= i < len(self.tokens) else ""
@@ -137,6 +147,15 @@ class Reader:
         while i < len(self.tokens) and self.at(i) != "}":
             i = self.statement(i)
         return i + 1
+
+    def body(self, i):
+        """The same for the body of a function or lambda."""
+        self.bodies.append(Body())
+        i = self.block(i)
+        ended = self.bodies.pop()
+        if not ended.declares:
+            self.bare_conditions += ended.conditions
+        return i
 
     def statement(self, i):
         text = self.at(i)
@@ -184,7 +203,11 @@ class Reader:
         end = self.closing(i)
         i += 1
         while i < end:
+            count = len(self.expressions)
             i = self.expression(i, ";", end)
+            for part in self.expressions[count:]:
+                waits = [token.line for token in part if token.text == "co_await"]
+                self.bodies[-1].conditions += waits[:1]
         return end + 1
 
     def scope(self, i):
@@ -232,7 +255,7 @@ class Reader:
             if text == "{":
                 body = self.opens_body(i, arrow, initialisers, open_marks)
                 if body:
-                    i = self.block(i)
+                    i = self.body(i)
                     break
                 found.append(self.brace(i, begin, open_marks))
                 open_marks.append("}")
@@ -256,6 +279,7 @@ class Reader:
             i += 1
         if found:
             self.expressions.append(found)
+            self.bodies[-1].declares |= declares(found)
         return max(i, begin + 1)
 
     def opens_lambda(self, i):
@@ -289,7 +313,7 @@ class Reader:
             i = self.closing(i) + 1
         while i < len(self.tokens) and self.at(i) not in ("{", ";", ")"):
             i = self.closing(i) + 1 if self.at(i) in ("(", "[") else i + 1
-        return self.block(i) if self.at(i) == "{" else i
+        return self.body(i) if self.at(i) == "{" else i
 
     def requirement(self, i):
         i += 1
@@ -337,3 +361,38 @@ class Reader:
         )
         name = "".join(self.at(n) for n in range(first, i))
         return Brace(self.tokens[i].line, name, named)
+
+
+NOT_A_TYPE = OPERAND_NEXT | set(
+    "using typedef static_assert goto break continue delete new this static constexpr".split()
+)
+
+
+def declares(expression):
+    """Does it begin with a type and a name? (A static or constexpr variable has no place in a
+    coroutine's frame and does not count.)"""
+    words = [token.text for token in expression]
+    kinds = [token.kind for token in expression]
+    k = 0
+    while k < len(words) and words[k] in ("const", "volatile", "struct", "typename"):
+        k += 1
+    if k >= len(words) or kinds[k] != WORD or words[k] in NOT_A_TYPE:
+        return False
+    while k < len(words) and (kinds[k] == WORD or words[k] == "::"):
+        k += 1
+        if k < len(words) and kinds[k - 1] == WORD and kinds[k] == WORD:
+            break
+    if k < len(words) and words[k] == "<":
+        depth = 0
+        while k < len(words):
+            depth += (words[k] == "<") - (words[k] == ">")
+            k += 1
+            if depth == 0:
+                break
+    pointers = {"*", "&", "&&", "const", "::"}
+    while k < len(words) and words[k] in pointers:
+        k += 1
+    if words[k : k + 1] == ["["]:
+        return "auto" in words[:k]
+    after = words[k + 1] if k + 1 < len(words) else ";"
+    return k < len(words) and kinds[k] == WORD and after in ("=", "{", "(", "[", ";", ",", ":")

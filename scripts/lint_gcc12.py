@@ -10,6 +10,9 @@ twice. This looks there for
     same file, as all option structs are;
   - ?: whose result may be a class, or that has a co_await in an operand;
   - braced lists with a co_await inside (rejected by g++, or worse).
+It also looks for a condition with co_await (if, while, do, for, switch) in a coroutine that
+declares no variable anywhere: g++ 12.2 keeps the condition at the very beginning of the frame,
+where whoever resumes it looks for the function to call.
 It reads tokens, it does not know types, and so refuses what it cannot tell: name the thing on a
 line of its own and move it, or end the line with `// lint: safe` and the reason. A wrong refusal
 costs a line, a wrong permission a double free.
@@ -118,8 +121,8 @@ def judge_brace(brace, content, yielded, own_types):
         if name in SAFE_TYPES or name in own_types:
             return None
         return (
-            f"a temporary {brace.type}{{...}}: name it first, or static_assert beside it that it is "
-            "trivially destructible"
+            f"a temporary {brace.type}{{...}}: name it first, or static_assert beside it that it "
+            "is trivially destructible"
         )
     if not elements and not yielded:
         return None
@@ -255,10 +258,11 @@ def lint(text):
     """Findings in C++ text, as (line, sentence), but for those on lines that say `lint: safe`."""
     tokens, safe = tokens_of(text)
     own_types, _ = trivial_types(text)
-    for expression in Reader(tokens).read():
-        for line, what in judge(expression, own_types):
-            if line not in safe:
-                yield line, what
+    reader = Reader(tokens)
+    findings = [found for expression in reader.read() for found in judge(expression, own_types)]
+    what = "a condition with co_await in a coroutine without a variable: declare one for its result"
+    findings += [(line, what) for line in reader.bare_conditions]
+    return sorted(found for found in findings if found[0] not in safe)
 
 
 def lint_file(path):
@@ -266,7 +270,8 @@ def lint_file(path):
     if path.suffix != ".md":
         yield from lint(text)
         return
-    for match in re.finditer(r"^```cpp\b(?! \(bad\))[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    block = re.compile(r"^```cpp\b(?! \(bad\))[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    for match in block.finditer(text):
         first = text.count("\n", 0, match.start(1))
         for line, what in lint(match.group(1)):
             yield first + line, what

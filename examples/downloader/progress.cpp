@@ -141,7 +141,7 @@ std::string bar_text(double fraction, std::size_t columns, bool unicode) {
         if (columns < 3) return std::string(columns, ' ');
         const std::size_t inner = columns - 2;
         const auto full = static_cast<std::size_t>(fraction * static_cast<double>(inner));
-        return "[" + std::string(full, '#') + std::string(inner - full, '-') + "]";
+        return fmt::format("[{}{}]", std::string(full, '#'), std::string(inner - full, '-'));
     }
     constexpr std::array<std::string_view, 8> eighths = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     const auto units = static_cast<std::size_t>(fraction * static_cast<double>(columns * 8));
@@ -163,7 +163,7 @@ std::string marker_text(nanoseconds now, std::size_t columns, bool unicode) {
     const std::string line = repeated(unicode ? "░" : "-", before) +
                              repeated(unicode ? "█" : "#", marker) +
                              repeated(unicode ? "░" : "-", way - before);
-    return unicode ? line : "[" + line + "]";
+    return unicode ? line : fmt::format("[{}]", line);
 }
 
 bool is_utf8_locale(const char* lc_all, const char* lc_ctype, const char* lang) {

@@ -71,3 +71,31 @@ RONDO_TEST("name: claim", "[tag]") {
     co_await f([s] { use(s); });  // bad
 }
 TEST_CASE("plain") { run([]() -> task<> { co_await f([s] { use(s); }); }()); }  // bad
+
+task<> without_a_variable(bool flag, std::string s) {
+    if (co_await f()) use(flag);  // bad
+    if (flag && !co_await f()) use(flag);  // bad
+    while (!co_await f()) {  // bad
+        use(flag);
+        s = "no declaration";
+        static int count = 0;
+    }
+    do use(s); while (co_await f());  // bad
+    for (; co_await f();) use(s);  // bad
+    switch (co_await f()) {  // bad
+        case 1: co_return;
+    }
+    try {
+        if (co_await f()) group.start(s);  // bad
+    } catch (...) {
+        throw;
+    }
+    run([&]() -> task<> {
+        const auto inside = [] {};
+        if (co_await f()) use(flag);
+    });
+}
+void around() {
+    int outside = 1;
+    run([&]() -> task<> { if (co_await f()) use(outside); });  // bad
+}

@@ -78,3 +78,23 @@ RONDO_TEST("name: claim", "[tag]") {
     co_await f(std::move(owned));
 }
 TEST_CASE("plain") { run([]() -> task<> { co_await f([] { return 1; }); }()); }
+
+task<> with_a_variable(bool flag) {
+    if (co_await f()) use(flag);
+    while (!co_await f()) {
+        const std::vector<int>& rows = table();
+        use(rows);
+    }
+}
+task<> with_a_variable_in_a_condition() {
+    while (auto chunk = co_await f()) use(chunk);
+    if (co_await f()) co_return;
+}
+task<> with_a_loop(range all) {
+    for (const auto& one : all)
+        if (co_await f(one)) use(one);
+}
+task<> with_two_names() {
+    auto [one, two] = co_await both();
+    if (co_await f(one)) use(two);
+}

@@ -86,17 +86,17 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 [[gnu::always_inline]] inline void frame_free(void* frame, std::size_t size) noexcept {
     frame_pool& pool = this_thread_frames;
     if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
-        if (size <= frame_cached_max) {
-            void*& cached = pool.cached[(size - 1) / frame_size_step];
-            if (cached == nullptr) {
-                cached = frame;
-                return;
-            }
-        }
         auto& slab = *reinterpret_cast<frame_slab*>(reinterpret_cast<std::uintptr_t>(frame) &
                                                     ~(frame_slab_size - 1));
         // Relaxed, since the owner may be changing it: only its own thread ever finds itself there.
         if (__atomic_load_n(&slab.owner, __ATOMIC_RELAXED) == &pool) [[likely]] {
+            if (size <= frame_cached_max) {
+                void*& cached = pool.cached[(size - 1) / frame_size_step];
+                if (cached == nullptr) {
+                    cached = frame;
+                    return;
+                }
+            }
             *static_cast<void**>(frame) = slab.free;
             slab.free = frame;
             if (--slab.used == 0) [[unlikely]] frame_slab_emptied(slab);

@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The downloader and the file server from outside, on the loopback.
+
+First the two with each other: every byte, connections used again, what must be refused. Then the
+downloader against a server that is odd or hostile in every way that a few lines of Python can be:
+chunked, without a length, cut off, silent, endless headers, no HTTP at all, connections that are
+dead when they are used again. After each run: the exit status, what was said, that nothing of a
+sanitizer's is in it, and that no unfinished file is left.
+
+usage: run_downloader.py --examples FOLDER [NAME ...]
+Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
+that RONDO_TALLY names.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import pty
+import random
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+
+SLOWER = float(os.environ.get("RONDO_SLOWER", "1"))  # stretches every bound on a slow machine
+SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+BODY = random.Random(1).randbytes(300_000)
+
+
+class Failed(Exception):
+    pass
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+# -- a server with bad manners ---------------------------------------------------------------------
+def head(status="200 OK", **fields):
+    lines = [f"HTTP/1.1 {status}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+class OddServer:
+    """Answers by the first segment of the path; counts connections and requests."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.connections = self.requests = 0
+        self.ended = threading.Event()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def close(self):
+        self.ended.set()
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer = self.listener.accept()[0]
+                self.connections += 1
+                threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        peer.settimeout(30 * SLOWER)
+        with contextlib.suppress(OSError), peer:
+            while True:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    part = peer.recv(4096)
+                    if not part:
+                        return
+                    request += part
+                self.requests += 1
+                manner = request.split(b" ")[1].decode().strip("/").split("/")[0]
+                if not getattr(self, manner)(peer):
+                    return
+
+    def plain(self, peer):
+        peer.sendall(head(Content_Length=len(BODY)) + BODY)
+        return True
+
+    def empty(self, peer):
+        peer.sendall(head(Content_Length=0))
+        return True
+
+    def chunked(self, peer):
+        peer.sendall(head(Transfer_Encoding="chunked"))
+        chance = random.Random(2)
+        rest = BODY
+        while rest:
+            size = min(len(rest), chance.randrange(1, 20_000))
+            peer.sendall(b"%x;why=not\r\n" % size + rest[:size] + b"\r\n")
+            rest = rest[size:]
+        peer.sendall(b"0\r\nSome-Trailer: x\r\n\r\n")
+        return True
+
+    def until_close(self, peer):
+        peer.sendall(head(Connection="close") + BODY)
+        return False
+
+    def bytewise(self, peer):
+        """The head byte by byte, interim answers before it."""
+        for byte in b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + head(Content_Length=3):
+            peer.sendall(bytes([byte]))
+        peer.sendall(b"abc")
+        return True
+
+    def fades(self, peer):
+        """Says that the connection stays open, and closes it."""
+        peer.sendall(head(Content_Length=len(BODY)) + BODY)
+        return False
+
+    def truncated(self, peer):
+        peer.sendall(head(Content_Length=len(BODY)) + BODY[:1000])
+        return False
+
+    def truncated_chunks(self, peer):
+        peer.sendall(head(Transfer_Encoding="chunked") + b"10\r\n12345")
+        return False
+
+    def missing(self, peer):
+        peer.sendall(head("404 Not Found", Content_Length=4) + b"none")
+        return True
+
+    def moved(self, peer):
+        peer.sendall(head("302 Found", Location="http://elsewhere/", Content_Length=0))
+        return True
+
+    def endless_head(self, peer):
+        peer.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            peer.sendall(b"X-Filler: " + b"x" * 1000 + b"\r\n")
+
+    def not_http(self, peer):
+        peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        return self.hangs(peer)
+
+    def two_lengths(self, peer):
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde")
+        return True
+
+    def says_nothing(self, peer):
+        return False
+
+    def resets(self, peer):
+        peer.sendall(head(Content_Length=len(BODY)) + BODY[:1000])
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+
+    def hangs(self, peer):
+        self.ended.wait(60)
+        return False
+
+    def begins(self, peer):
+        """Half of a file, and then nothing more."""
+        peer.sendall(head(Content_Length=len(BODY)) + BODY[: len(BODY) // 2])
+        return self.hangs(peer)
+
+
+# -- running ---------------------------------------------------------------------------------------
+class Result:
+    def __init__(self, status, said, complained):
+        self.status, self.said, self.complained = status, said, complained
+        self.all = said + complained
+
+
+class Test:
+    """A folder, the programs, a server with bad manners: made anew for each test."""
+
+    def __init__(self, examples, scratch):
+        self.examples, self.scratch = examples, scratch
+        self.out = scratch / "out"
+        self.out.mkdir()
+        self.odd = OddServer()
+
+    def start(self, *arguments, **options):
+        command = [str(self.examples / "downloader"), "-o", str(self.out), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+
+    def end(self, process, status, stdin=None):
+        try:
+            said, complained = process.communicate(stdin, timeout=60 * SLOWER)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Failed(f"the downloader did not end: {process.communicate()}") from None
+        result = Result(process.returncode, said, complained)
+        expect(not SANITIZER.search(result.all), f"a sanitizer speaks: {result.all}")
+        expect(result.status == status, f"status {result.status}, not {status}: {result.all}")
+        expect(not list(self.out.glob("*.part")), f"left: {list(self.out.iterdir())}")
+        return result
+
+    def run(self, status, *arguments, stdin=None):
+        return self.end(self.start(*arguments, stdin=subprocess.PIPE), status, stdin)
+
+    def get(self, status, *paths):
+        return self.run(status, *map(self.odd.url, paths))
+
+    def is_there(self, name, body=BODY):
+        path = self.out / name
+        expect(path.is_file() and path.read_bytes() == body, f"{name} is not what was served")
+
+    def is_not_there(self, *names):
+        for name in names:
+            expect(not (self.out / name).exists(), f"{name} is there, but has failed")
+
+    @contextlib.contextmanager
+    def file_server(self, root):
+        command = [str(self.examples / "file_server"), "-p", "0", str(root)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as server:
+            try:
+                line = server.stdout.readline()
+                found = re.search(r"http://127\.0\.0\.1:(\d+)/$", line.strip())
+                expect(found, f"the file server said {line!r}: {server.poll()}")
+                yield int(found[1])
+                server.send_signal(signal.SIGINT)
+                _, complained = server.communicate(timeout=10 * SLOWER)
+                expect(not complained, f"the file server complains: {complained}")
+                expect(server.returncode in (0, 130), f"its status is {server.returncode}")
+            finally:
+                server.kill()
+
+
+# -- the tests -------------------------------------------------------------------------------------
+def every_byte(test):
+    """Files of all sizes from our own server, then the same again with connections to spare."""
+    there = test.scratch / "there"
+    there.mkdir()
+    for number, size in enumerate([0, 1, 1000, 4096, 65536, 131072, 131073, 300_000, 5_000_000]):
+        (there / f"{number}.bin").write_bytes(random.Random(number).randbytes(size))
+    for number in range(100):
+        (there / f"small_{number}").write_text(f"{number}\n")
+    with test.file_server(there) as port:
+        urls = "".join(f"http://127.0.0.1:{port}/{path.name}\n" for path in there.iterdir())
+        listed = test.scratch / "list"
+        listed.write_text("# a comment\n\n" + urls)
+        for arguments in ["-j", "1"], ["-j", "16"], ["-j", "300", "-f"]:
+            if "-f" not in arguments:
+                for path in test.out.iterdir():
+                    path.unlink()
+            result = test.run(0, *arguments, "-i", str(listed))
+            expect("109 files" in result.said and "0 failed" in result.said, result.said)
+            for path in there.iterdir():
+                test.is_there(path.name, path.read_bytes())
+        test.run(0, "-f", "-i", "-", stdin=urls)
+
+
+def ask(port, request):
+    with socket.create_connection(("127.0.0.1", port), timeout=10 * SLOWER) as peer:
+        peer.sendall(request)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := peer.recv(65536):
+                answer += part
+        return answer
+
+
+def file_server_answers(test):
+    """GET, HEAD, several requests in one segment, and what it refuses."""
+    (test.out / "a.txt").write_bytes(b"hello")
+    (test.out / "index.html").write_bytes(b"<p>")
+    (test.out / "folder").mkdir()
+    os.mkfifo(test.out / "fifo")
+    (test.scratch / "secret").write_text("secret")
+    with test.file_server(test.out) as port:
+        def get(target, method="GET", more="Connection: close\r\n"):
+            return f"{method} {target} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode()
+
+        answer = ask(port, get("/a.txt"))
+        expect(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer)
+        expect(answer.endswith(b"\r\n\r\nhello") and b"Content-Length: 5\r\n" in answer, answer)
+        answer = ask(port, get("/a.txt", "HEAD"))
+        expect(b"Content-Length: 5\r\n" in answer and answer.endswith(b"\r\n\r\n"), answer)
+        answer = ask(port, get("/a.txt", more="") + get("/", more="") + get("/a.txt"))
+        expect(answer.count(b"HTTP/1.1 200 OK") == 3 and answer.count(b"hello") == 2, answer)
+        for target in "/none", "/folder", "/fifo", "/../secret", "/%2e%2e/secret", "/.git":
+            answer = ask(port, get(target))
+            expect(answer.startswith(b"HTTP/1.1 404 "), f"{target}: {answer}")
+        expect(ask(port, get("/a.txt", "POST")).startswith(b"HTTP/1.1 405 "), "POST")
+        expect(ask(port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 "), "nonsense")
+        endless = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000
+        expect(ask(port, endless).startswith(b"HTTP/1.1 431 "), "an endless head")
+        idle = socket.create_connection(("127.0.0.1", port), timeout=10 * SLOWER)
+        idle.sendall(b"GET /a")  # is in the middle of it when SIGINT comes
+    idle.close()
+
+
+def odd_but_right(test):
+    manners = "plain empty chunked until_close bytewise fades".split()
+    test.get(0, *(f"{manner}/{manner}" for manner in manners))
+    for manner in "plain chunked until_close fades".split():
+        test.is_there(manner)
+    test.is_there("empty", b"")
+    test.is_there("bytewise", b"abc")
+
+
+WRONG = {
+    "truncated": "after 1000 of 300000 bytes",
+    "truncated_chunks": "closed the connection",
+    "missing": "404 Not Found",
+    "moved": "302 Found",
+    "endless_head": "longer than 64 KiB",
+    "not_http": "does not speak HTTP/1",
+    "two_lengths": "its Content-Length is not one plain number",
+    "says_nothing": "without an answer",
+    "resets": "Connection reset by peer",
+}
+
+
+def each_wrong_alone(test):
+    """Each has status 1 and a reason, and nothing of it is on the disk."""
+    for manner, reason in WRONG.items():
+        result = test.get(1, f"{manner}/{manner}")
+        expect(f"{manner}  failed: " in result.said and reason in result.said, result.all)
+        test.is_not_there(manner)
+
+
+def the_others_go_on(test):
+    """Everything that is wrong at once, and right ones between: those arrive."""
+    paths = []
+    for number, manner in enumerate(WRONG):
+        paths += [f"{manner}/{manner}", f"plain/right_{number}"]
+    urls = ["https://a/", "http://127.0.0.1:1/refused", *map(test.odd.url, paths)]
+    result = test.run(1, "-j", "8", *urls)
+    expect("https is not supported" in result.said, result.said)
+    expect("Connection refused" in result.said, result.said)
+    expect(f"{len(WRONG) + 2} failed" in result.said, result.said)
+    for number in range(len(WRONG)):
+        test.is_there(f"right_{number}")
+
+
+def connections_are_used_again(test):
+    test.run(0, "-j", "4", *(test.odd.url(f"plain/{number}") for number in range(40)))
+    expect(test.odd.requests == 40, f"{test.odd.requests} requests")
+    expect(test.odd.connections <= 4, f"{test.odd.connections} connections for 40 files")
+
+
+def dead_when_used_again(test):
+    """Each answer promises an open connection that is closed: every file is asked for once more."""
+    test.run(0, "-j", "2", *(test.odd.url(f"fades/{number}") for number in range(20)))
+    for number in range(20):
+        test.is_there(str(number))
+
+
+def names(test):
+    """Equal names are told apart, hostile ones stay in the folder."""
+    paths = ["plain/a", "chunked/a", "plain/..%2f..%2fb", "plain/.hidden", "plain/", "plain/%0ac"]
+    test.get(0, *paths)
+    expected = {"a", "a.2", "_._.._b", "_hidden", "index.html", "_c"}
+    got = {path.name for path in test.out.iterdir()}
+    expect(got == expected, f"the names are {got}")
+    expect({path.name for path in test.scratch.iterdir()} == {"out"}, "something is outside")
+
+
+def nothing_is_overwritten(test):
+    """A file that is there stays, as does what a .part leads to; -f replaces both."""
+    elsewhere = test.scratch / "elsewhere"
+    elsewhere.write_text("mine")
+    (test.out / "a").write_text("old")
+    result = test.get(1, "plain/a", "plain/c")
+    expect("a  failed: " in result.said and "File exists" in result.said, result.said)
+    test.is_there("a", b"old")
+    test.is_there("c")
+    expect(test.odd.requests == 1, "it asked for what it could not keep")
+
+    (test.out / "b.part").symlink_to(elsewhere)
+    link = test.start(test.odd.url("plain/b"))
+    expect("File exists" in link.communicate(timeout=60 * SLOWER)[0], "a link was followed")
+    expect(link.returncode == 1 and (test.out / "b.part").is_symlink(), "the link has gone")
+
+    test.run(0, "-f", test.odd.url("plain/a"), test.odd.url("plain/b"))
+    test.is_there("a")
+    test.is_there("b")
+    expect(elsewhere.read_text() == "mine", "a link was followed")
+
+
+def usage(test):
+    for arguments in [], ["-j", "0", "u"], ["--nonsense"], ["-i", str(test.scratch / "none")]:
+        result = test.run(2, *arguments)
+        expect(result.complained.startswith("downloader: ") and not result.said, result.all)
+    expect(test.run(0, "--help").said.startswith("usage: downloader"), "--help")
+    blocked = test.scratch / "file"
+    blocked.write_text("")
+    test.run(2, "-o", str(blocked), "http://a/")
+
+
+def quiet(test):
+    result = test.run(1, "-q", test.odd.url("plain/a"), test.odd.url("missing/b"))
+    expect(result.said == "" and result.complained == "b  failed: 404 Not Found\n", result.all)
+
+
+def interrupted(test):
+    """SIGINT while some are done, some half way and some silent: status 130, and only whole files
+    are left."""
+    urls = [test.odd.url(f"plain/{number}") for number in range(4)]
+    urls += [test.odd.url(f"{manner}/{manner}{n}") for n in range(3) for manner in ("begins", "hangs")]
+    process = test.start("-j", "20", *urls)
+    give_up = time.monotonic() + 30 * SLOWER
+    while len(list(test.out.glob("begins*.part"))) < 3 or not (test.out / "3").exists():
+        expect(time.monotonic() < give_up, f"only {list(test.out.iterdir())}")
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    result = test.end(process, 130)
+    expect("6 not finished" in result.said, result.said)
+    got = {path.name for path in test.out.iterdir()}
+    expect(got == {"0", "1", "2", "3"}, f"there are {got}")
+
+
+def on_a_terminal(test):
+    """Bars that are redrawn while something is on its way; the summary at the end."""
+    terminal, child_side = pty.openpty()
+    termios.tcsetwinsize(child_side, (24, 80))
+    command = [str(test.examples / "downloader"), "-o", str(test.out)]
+    command += [test.odd.url("plain/a"), test.odd.url("begins/b")]
+    with subprocess.Popen(command, stdin=child_side, stdout=child_side, stderr=child_side) as child:
+        os.close(child_side)
+        said = b""
+        give_up = time.monotonic() + 30 * SLOWER
+        while time.monotonic() < give_up:
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    said += os.read(terminal, 65536)
+                except OSError:  # the child has ended
+                    break
+            if said.count(b"\x1b[J") == 3 and child.poll() is None:
+                child.send_signal(signal.SIGINT)
+        expect(child.wait(10 * SLOWER) == 130, f"status {child.returncode}: {said}")
+    os.close(terminal)
+    expect(b"1/2 files" in said and b" 50%" in said, f"no bars: {said}")
+    expect(b"1 file, 439.5 KiB in" in said and b"1 not finished" in said, f"no summary: {said}")
+
+
+TESTS = [
+    every_byte, file_server_answers, odd_but_right, each_wrong_alone, the_others_go_on,
+    connections_are_used_again, dead_when_used_again, names, nothing_is_overwritten, usage, quiet,
+    interrupted, on_a_terminal,
+]  # fmt: skip
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="runs the downloader and the file server")
+    arguments.add_argument("--examples", type=pathlib.Path, required=True)
+    arguments.add_argument("names", nargs="*")
+    options = arguments.parse_args()
+    if not (options.examples / "downloader").is_file():
+        print("the downloader was not built")
+        return 77
+    passed = failed = 0
+    for test in TESTS:
+        if options.names and test.__name__ not in options.names:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            context = Test(options.examples, pathlib.Path(scratch))
+            try:
+                test(context)
+                passed += 1
+                print(f"ok      {test.__name__}", flush=True)
+            except Failed as what:
+                failed += 1
+                print(f"FAILED  {test.__name__}: {what}", flush=True)
+            finally:
+                context.odd.close()
+    print(f"{passed} passed, {failed} failed")
+    if os.environ.get("RONDO_TALLY"):
+        with open(os.environ["RONDO_TALLY"], "a") as tally:
+            tally.write(f"{passed} {failed} 0 downloader\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
