@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rondo inside somebody else's loop: poll(2) over a timer and a socket of the host's, and loop.fd().
+// rondo inside somebody else's loop: poll(2) over a timer, a socket of the host's, and loop.fd().
 // Run: embed
 #include <chrono>
 #include <cstdint>

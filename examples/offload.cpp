@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What blocks or computes goes to a thread and is awaited; the loop goes on. It can be stopped, too.
+// What blocks or computes goes to a thread and is awaited; the loop goes on. It can be stopped.
 // Run: offload
 #include <chrono>
 #include <stop_token>

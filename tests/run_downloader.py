@@ -410,7 +410,8 @@ def interrupted(test):
     """SIGINT while some are done, some half way and some silent: status 130, and only whole files
     are left."""
     urls = [test.odd.url(f"plain/{number}") for number in range(4)]
-    urls += [test.odd.url(f"{manner}/{manner}{n}") for n in range(3) for manner in ("begins", "hangs")]
+    for manner in "begins", "hangs":
+        urls += [test.odd.url(f"{manner}/{manner}_{number}") for number in range(3)]
     process = test.start("-j", "20", *urls)
     give_up = time.monotonic() + 30 * SLOWER
     while len(list(test.out.glob("begins*.part"))) < 3 or not (test.out / "3").exists():
