@@ -12,13 +12,13 @@
 namespace bench {
 namespace {
 
-rondo::task<> sleeper(std::uint64_t ms) { co_await rondo::sleep(std::chrono::milliseconds(ms)); }
+rondo::task<> sleeper(std::chrono::milliseconds delay) { co_await rondo::sleep(delay); }
 
 rondo::task<> sleep_all(std::uint64_t count, sleep_meter& meter) {
     std::vector<rondo::future<>> all;
     all.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i)
-        all.push_back(rondo::create_task(sleeper(sleep_ms(count, i))));
+        all.push_back(rondo::create_task(sleeper(std::chrono::milliseconds(sleep_ms(count, i)))));
     co_await rondo::yield_now();
     co_await rondo::yield_now();
     meter.all_asleep();
