@@ -33,7 +33,7 @@ public:
 
     /// Throws: std::system_error.
     rondo::task<> create();
-    rondo::detail::file_writing write_all(std::string_view bytes) { return file_.write_all(bytes); }
+    auto write_all(std::string_view bytes) { return file_.write_all(bytes); }
     /// Throws: std::system_error; also if the name was taken meanwhile.
     rondo::task<> commit();
 

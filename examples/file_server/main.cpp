@@ -104,8 +104,7 @@ rondo::task<> answer(rondo::tcp_stream& peer, const request_parser& request,
     if (request.status() == 200) file = co_await open_below(root, request.target());
     if (!file) {
         const int status = request.status() == 200 ? 404 : request.status();
-        co_await peer.write_all(
-            error_text(status, request.is_head(), request.keep_alive(), now()));
+        co_await peer.write_all(error_text(status, request.is_head(), request.keep_alive(), now()));
         co_return;
     }
     const std::string date = now();
