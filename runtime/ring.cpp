@@ -28,6 +28,11 @@
 #include "mapped_ring.hpp"
 #include "ring_abi.hpp"
 
+extern "C" {
+[[gnu::weak]] void __tsan_acquire(void* at);
+[[gnu::weak]] void __tsan_release(void* at);
+}
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -128,6 +133,17 @@ void throw_if_failed(int result, const char* what) {
     if (result < 0) throw std::system_error(-result, std::system_category(), what);
 }
 
+// The thread sanitizer does not see liburing map and unmap queues: one ring's may stand where
+// another's were. So whoever maps comes after all who have unmapped.
+char mappings = 0;
+
+void note_mapping() noexcept {
+    if (__tsan_acquire != nullptr) __tsan_acquire(&mappings);
+}
+void note_unmapping() noexcept {
+    if (__tsan_release != nullptr) __tsan_release(&mappings);
+}
+
 }  // namespace
 
 // -- mapped_ring ----------------------------------------------------------------------------------
@@ -136,17 +152,21 @@ mapped_ring::mapped_ring(const ring_options& options)
     : limits_(current_limits()), raw_(std::make_unique<io_uring>()) {
     if (const int result = set_up_shrinking(options); result < 0) throw why_unavailable(-result);
     try {
+        note_mapping();
         find_queues();
         examine();
         throw_if_failed(io_uring_ring_dontfork(raw_.get()), "io_uring: madvise");
     } catch (...) {
+        note_unmapping();
         io_uring_queue_exit(raw_.get());
         throw;
     }
 }
 
 mapped_ring::~mapped_ring() {
-    if (raw_) io_uring_queue_exit(raw_.get());
+    if (!raw_) return;
+    note_unmapping();
+    io_uring_queue_exit(raw_.get());
 }
 
 void mapped_ring::close_in_child() noexcept {

@@ -181,18 +181,6 @@ private:
 #endif
     }
 
-    // Nor does it see liburing map and unmap the queues: one ring's may stand where another's were.
-    static void note_unmapping() noexcept {
-#ifdef RONDO_THREAD_SANITIZER
-        __tsan_release(&mappings_);
-#endif
-    }
-    static void note_mapping() noexcept {
-#ifdef RONDO_THREAD_SANITIZER
-        __tsan_acquire(&mappings_);
-#endif
-    }
-
     ring_queues queues_;
     // Positions in the submission queue: [published_, tail_) is not shown to the kernel yet, the
     // queue is full when tail_ reaches full_at_.
@@ -222,15 +210,12 @@ private:
     std::size_t random_left_ = 0;
 #ifdef RONDO_THREAD_SANITIZER
     char order_ = 0;
-    inline static char mappings_ = 0;
 #endif
 };
 
 // -- threads --------------------------------------------------------------------------------------
 
 void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
-    note_mapping();
-    if (mapped_) note_unmapping();
     mapped_ = std::move(fresh);
     queues_ = mapped_->queues();
     tail_ = published_ = *queues_.submit_tail;

@@ -365,7 +365,7 @@ RONDO_TEST("stream: closing ends the waits of others, in words", "[stream][both]
         c.client.local().text();  // which the server's end has not been asked for
     auto reading = create_task(text_of_failure<std::system_error>(read_for_ever(c.server)));
     auto writing = create_task(text_of_failure<std::system_error>(write_for_ever(c.server)));
-    co_await sleep(1ms);
+    co_await sleep(30ms);  // until the writer has filled every buffer, also under a sanitizer
     co_await c.server.close();
     REQUIRE_FALSE(c.server.is_open());
     auto text = co_await reading;
