@@ -111,7 +111,6 @@ public:
         use(std::make_unique<mapped_ring>(options));
     }
     ~ring() override {
-        note_unmapping();
         if (!process_.is_current()) {
             mapped_->close_in_child();
         } else if (registered_ >= 0 && owner_ == this_thread_number()) {
