@@ -52,9 +52,9 @@ public:
 protected:
     enum : std::uint32_t { refused = 1, simulated = 2, ran = 4, on_loop = 8 };
 
-    explicit thread_wait(void (*run)(pool_job&) noexcept) noexcept;
-    thread_wait(void (*run)(pool_job&) noexcept, const wait_kind& kind) noexcept
-        : leaf_wait(kind), pool_job(run) {}
+    explicit thread_wait(void (*call)(pool_job&) noexcept) noexcept;
+    thread_wait(void (*call)(pool_job&) noexcept, const wait_kind& k) noexcept
+        : leaf_wait(k), pool_job(call) {}
 
     /// The call has been made, on whatever thread: back to the task. Nothing of this may be touched afterwards.
     void finish() noexcept;

@@ -37,8 +37,8 @@ namespace detail {
 
 class file_write_awaiter : public write_awaiter {
 public:
-    file_write_awaiter(descriptor_record* file, const_buffer data, std::uint64_t offset) noexcept
-        : write_awaiter(file, &data_, offset), data_(data) {
+    file_write_awaiter(descriptor_record* to, const_buffer data, std::uint64_t offset) noexcept
+        : write_awaiter(to, &data_, offset), data_(data) {
         count_bytes();
     }
 

@@ -113,9 +113,9 @@ class operation_awaiter : public operation_state {
 public:
     using finisher = T (*)(operation_state&);
 
-    operation_awaiter(const wait_kind& kind, descriptor_record* on, const request& ask,
+    operation_awaiter(const wait_kind& k, descriptor_record* d, const request& r,
                       finisher finish) noexcept
-        : operation_state(kind, on, ask), finish_(finish) {}
+        : operation_state(k, d, r), finish_(finish) {}
 
     bool await_ready() noexcept {
         if (!asked()) return false;
