@@ -8,6 +8,8 @@ tally.py FOLDER STATUS
     failed case in its line (a crash, a sanitizer's report at exit, a time limit)
 tally.py --why FOLDER LOG
     prints in a few words what failed: the tests by name, else the first error of the log
+tally.py --said FOLDER
+    prints the end of what each test that ended badly said, for those who see no log file
 """
 
 import json
@@ -18,13 +20,30 @@ import sys
 GOOD = {"OK", "SKIP", "EXPECTEDFAIL"}
 
 
-def bad_tests(folder):
-    """The names of meson's tests that ended badly; testlog.json has one JSON object a line."""
+def bad_results(folder):
+    """What meson wrote of the tests that ended badly; testlog.json has one JSON object a line."""
     log = folder / "meson-logs/testlog.json"
     if not log.exists():
         return []
     results = (json.loads(line) for line in log.read_text().splitlines())
-    return [result["name"].split(" / ")[-1] for result in results if result["result"] not in GOOD]
+    return [result for result in results if result["result"] not in GOOD]
+
+
+def name_of(result):
+    return result["name"].split(" / ")[-1]
+
+
+def bad_tests(folder):
+    return [name_of(result) for result in bad_results(folder)]
+
+
+def said(folder):
+    for result in bad_results(folder)[:5]:
+        text = (result.get("stdout") or "") + (result.get("stderr") or "")
+        lines = [line for line in text.splitlines() if line.strip()]
+        print(f"        {name_of(result)}: {result['result']} after {result['duration']:.1f} s,",
+              f"status {result.get('returncode')}; it said at the end:")
+        print("".join(f"        | {line[:200]}\n" for line in lines[-30:]), end="")
 
 
 def count(folder, status):
@@ -67,6 +86,8 @@ def why(folder, log):
 def main():
     if sys.argv[1] == "--why":
         print(why(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])))
+    elif sys.argv[1] == "--said":
+        said(pathlib.Path(sys.argv[2]))
     else:
         print(*count(pathlib.Path(sys.argv[1]), int(sys.argv[2])))
 
