@@ -8,15 +8,20 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-namespace {
+struct children_kinds {
+    // The request reaches the children by the tree, and their end ends the wait.
+    static void reached_by_the_tree(leaf_wait&) noexcept {}
+    static void leave(leaf_wait& wait) noexcept {
+        auto& self = static_cast<children_awaiter&>(wait);
+        self.group_->waiter_ = nullptr;
+        self.state = children_awaiter::refused;
+        detail::wake(wait);
+    }
+    static constexpr wait_kind ended{"the end of its children", reached_by_the_tree, nullptr};
+    static constexpr wait_kind next_end{"the next end of a child", leave, nullptr};
+};
 
-void reached_by_the_tree(leaf_wait&) noexcept {}
-
-constexpr wait_kind children_kind{"the end of its children", reached_by_the_tree, nullptr};
-
-}  // namespace
-
-children::children(const char* what, on_error policy) noexcept : what_(what), policy_(policy) {
+children::children(const char* what, others policy) noexcept : what_(what), policy_(policy) {
     watcher_.group = this;
     watcher_.previous = watcher_.next = &watcher_;
     watcher_.wake = [](wait_node& self, shared_core* core) noexcept {
@@ -42,7 +47,13 @@ void children::child_ended(shared_core& core) noexcept {
             add_failed(static_cast<promise_base&>(core));
         else if (!is_reached())
             unasked_ = true;
-        if (policy_ == on_error::cancel_others && (!asked_to || !is_reached())) cancel();
+        if (policy_ == others::end_on_error && (!asked_to || !is_reached())) cancel();
+    } else if (policy_ == others::end_on_value && winner_ == nullptr) {
+        winner_ = &core;
+        // Those that failed before were what a race is for; those that fail while they end are not.
+        for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
+            promise_base::of(*r).marks |= shared_core::seen;
+        cancel();
     }
     if (waiter_ != nullptr && running_ < waiter_->limit_)
         wake(*std::exchange(waiter_, nullptr));
@@ -104,10 +115,14 @@ void children::rethrow_but_own_cancel() {
     if (first_failed_ != nullptr || own_error_ || (incomplete_ && parent->is_reached())) rethrow();
 }
 
-children_awaiter::children_awaiter(children& group, std::size_t limit) noexcept
-    : leaf_wait(children_kind), group_(&group), limit_(limit) {}
+children_awaiter::children_awaiter(children& group, std::size_t limit, on_request what) noexcept
+    : leaf_wait(what == on_request::leave ? children_kinds::next_end : children_kinds::ended),
+      group_(&group), limit_(limit) {}
 
-bool children_awaiter::await_ready() const noexcept { return group_->running_ < limit_; }
+bool children_awaiter::await_ready() noexcept {
+    if (kind == &children_kinds::next_end && asked()) state = refused;
+    return state == refused || group_->running_ < limit_;
+}
 
 void children_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);

@@ -77,13 +77,39 @@ void cancel_shared(shared_core& core) noexcept {
     core.settle();
 }
 
-void add_done_callback(shared_core& core, function<void()> call) {
+const wait_node* add_done_callback(shared_core& core, function<void()> call) {
     if (!is_open(home_of(core))) throw closed_error("the loop of this future has ended");
     auto* callback = new done_callback(home_of(core), std::move(call));
-    if (core.is_done())
-        callback->schedule();
-    else
+    if (!core.is_done()) {
         core.watchers.append(*callback);
+        return callback;
+    }
+    callback->schedule();
+    return nullptr;
+}
+
+bool remove_done_callback(shared_core& core, const wait_node* which) noexcept {
+    wait_node* node = core.is_done() ? nullptr : core.watchers.first;
+    if (node == nullptr || which == nullptr) return false;
+    for (; node != which; node = node->next)
+        if (node->next == core.watchers.first) return false;
+    core.watchers.remove(*node);
+    delete static_cast<done_callback*>(node);
+    return true;
+}
+
+void start_eagerly(task_record& record) noexcept {
+    constexpr int deepest = 32;  // each is a call on the stack, which is to stay flat
+    thread_local int depth = 0;
+    if (depth == deepest) return record.home->push(record);
+    ++depth;
+    const thread_state around = here;
+    core_of(*record.home).run_inside(record);
+    here.next = around.next;
+    here.ended = around.ended;
+    here.current = around.current;
+    here.patience = around.patience;
+    --depth;
 }
 
 void promise_core::fail(std::exception_ptr why) noexcept {
@@ -103,6 +129,14 @@ void check_valued(shared_core& core) {
     if ((core.marks & shared_core::was_cancelled) != 0)
         throw future_cancelled("the awaited future was cancelled");
     std::rethrow_exception(error_of(core));
+}
+
+void must_be_awaitable(shared_core& core) {
+    if (core.is_done()) return;
+    if (has_frame(core) && &record_of(core) == here.current)
+        throw invalid_state_error("a task awaits itself");
+    if (&home_of(core) != here.turn)
+        throw invalid_state_error("a task awaits a future of another loop");
 }
 
 void throw_not_done() { throw invalid_state_error("the future is not done yet"); }
@@ -140,8 +174,10 @@ const char* future_wait::object(const leaf_wait& wait) {
 
 constinit const wait_kind future_wait::kind_{"await", leave, object};
 
-bool future_wait::is_oneself() noexcept {
-    if (has_frame(*core_) && &record_of(*core_) == here.current) state = oneself;
+// Of its own, or of another loop: it would wait for ever, or be woken on the wrong thread.
+bool future_wait::is_hopeless() noexcept {
+    if ((has_frame(*core_) && &record_of(*core_) == here.current) || &home_of(*core_) != here.turn)
+        state = hopeless;
     return state != 0;
 }
 
@@ -165,7 +201,7 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
 
 void future_wait::throw_end() {
     if (state == refused || asked()) throw rondo::cancelled();
-    if (state == oneself) throw invalid_state_error("a task awaits itself");
+    if (state == hopeless) must_be_awaitable(*core_);
     check_valued(*core_);
 }
 

@@ -90,6 +90,8 @@ void loop_core::run_ready(bool and_on) {
     } while (and_on && !stopping && !ready_.empty());
 }
 
+void loop_core::run_inside(task_record& record) noexcept { resume(record); }
+
 void loop_core::run_until_done(const task_handle& task) {
     struct stopper : wait_node {
         loop_core* core;
@@ -187,6 +189,8 @@ resumer& running() {
 
 time_point now(resumer& home) noexcept { return core_of(home).kernel->now(); }
 
+std::uint64_t random(resumer& home) noexcept { return core_of(home).kernel->random(); }
+
 void set_timer(resumer& home, timer_node& node, time_point when) {
     loop_core& core = core_of(home);
     if (node.is_set())
@@ -209,6 +213,8 @@ remote remote_of(resumer& home) noexcept { return rondo::remote(core_of(home).in
 }  // namespace detail
 
 loop& running_loop() { return detail::core_of(detail::running()).face; }
+
+std::vector<task_handle> all_tasks() { return running_loop().all_tasks(); }
 
 }  // namespace v0
 }  // namespace rondo

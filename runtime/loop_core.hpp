@@ -53,6 +53,8 @@ public:
     /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
     void look(time_point until);
     bool anything_ready() const noexcept { return !ready_.empty(); }
+    /// A task that has not begun, from inside a turn, before its turn comes.
+    void run_inside(task_record& record) noexcept;
     void check_usable() const;
     void deliver_posts();
 

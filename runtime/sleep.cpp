@@ -2,6 +2,8 @@
 // Sleeping and timeouts: timers whose nodes live in the waiting frame.
 #include <rondo/sleep.hpp>
 
+#include <algorithm>
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -57,6 +59,7 @@ sleeping sleep_until(time_point when) {
 
 timeout_scope::timeout_scope(time_point deadline)
     : timer_node(timeout_scope::expire), deadline_(deadline) {
+    bits |= timed;
     arm();
 }
 
@@ -82,6 +85,23 @@ void timeout_scope::expire(timer_node& node) noexcept {
     self.expired_ = true;
     detail::cancel(self);
 }
+
+scope_view current_scope() {
+    const detail::task_record* self = detail::current_record();
+    if (self == nullptr) throw no_running_loop_error("there is no running task");
+    scope_view view;
+    view.requested_ = self->asked();
+    for (const detail::scope* s = self->innermost; s != nullptr; s = s->parent) {
+        if ((s->bits & detail::scope::timed) != 0)
+            view.deadline_ = std::min(view.deadline_, static_cast<const timeout_scope&>(*s).when());
+        if ((s->bits & detail::scope::shielded) != 0) break;
+    }
+    if (view.deadline_ != time_point::max())
+        view.remaining_ = std::max(duration::zero(), view.deadline_ - detail::now(*self->home));
+    return view;
+}
+
+duration remaining() { return current_scope().remaining(); }
 
 }  // namespace v0
 }  // namespace rondo

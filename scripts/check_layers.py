@@ -28,7 +28,8 @@ LAYERS = {
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/timer_node""",
     1: "task cancel resumer detail/shared_core detail/foreign",
     2: "operation loop wait_queue future probe run detail/descriptor",
-    3: "sleep gather wait task_group generator detail/children detail/guarded",
+    3: """sleep timer gather wait race retry task_group generator detail/children
+          detail/guarded""",
     4: "sync queue",
     5: "executor",
     6: "net endpoint serve dns stream file process signal",

@@ -227,6 +227,107 @@ RONDO_TEST("future: a task that awaits itself gets an error", "[future][both]") 
     co_await f;
 }
 
+RONDO_TEST("future: a done callback can be taken back until it is done", "[future][both]") {
+    promise<int> given;
+    auto f = given.get_future();
+    std::string log;
+    const auto first = f.add_done_callback([&log](const future<int>&) { log += 'a'; });
+    f.add_done_callback([&log](const future<int>&) { log += 'b'; });
+    const auto third = f.add_done_callback([&log](const future<int>&) { log += 'c'; });
+    CHECK(f.remove_done_callback(first));
+    CHECK_FALSE(f.remove_done_callback(first));
+    CHECK_FALSE(f.remove_done_callback(nullptr));
+    given.set_value(1);
+    CHECK_FALSE(f.remove_done_callback(third));
+    co_await yield_now();
+    CHECK(log == "bc");
+}
+
+RONDO_TEST("future: of another loop is refused while it is not done", "[future]") {
+    testing::world other{testing::sim_options{}};
+    auto given = std::make_unique<promise<int>>(other.loop().create_promise<int>());
+    auto f = given->get_future();
+    CHECK_THROWS_AS(co_await f, invalid_state_error);
+    given->set_value(3);
+    CHECK(co_await f == 3);
+}
+
+RONDO_TEST("future: all_tasks knows every task and its name", "[future][both]") {
+    auto one = create_task(rondo::detail::as_task(sleep(1h)), {.name = "one"});
+    co_await yield_now();
+    bool found = false;
+    for (const task_handle& t : all_tasks()) found = found || (t == one && t.name() == "one");
+    CHECK(found);
+    CHECK(all_tasks().size() == 2);
+    one.cancel();
+    CHECK_THROWS_AS(co_await one, future_cancelled);
+}
+
+RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][both]") {
+    std::string log;
+    const auto body = [](std::string* l, char name) -> task<char> {
+        *l += name;
+        co_await yield_now();
+        *l += '.';
+        co_return name;
+    };
+    auto late = create_task(body(&log, 'a'));
+    auto eager = create_task(body(&log, 'b'), {.name = "eager", .eager = true});
+    CHECK(log == "b");
+    CHECK(eager.name() == "eager");
+    CHECK(current_task().state() == task_state::running);
+    CHECK(co_await eager == 'b');
+    CHECK(co_await late == 'a');
+    const auto quick = []() -> task<int> { co_return 7; };
+    CHECK(create_task(quick(), {.eager = true}).result() == 7);  // done already
+    const auto fails = []() -> task<int> {
+        throw std::runtime_error("at once");
+        co_return 1;
+    };
+    auto failed = create_task(fails(), {.eager = true});
+    CHECK_THROWS_AS(failed.result(), std::runtime_error);
+    running_loop().call_soon([&] { create_task(body(&log, 'c'), {.eager = true}); });
+    co_await settle();
+    CHECK(log.find('c') != std::string::npos);
+}
+
+RONDO_TEST("create_task: eager tasks that start eager tasks leave the stack flat", "[future][both]",
+           seeds(1)) {
+    struct chain {
+        static task<> on(int left, int* begun) {
+            ++*begun;
+            if (left > 0) create_task(on(left - 1, begun), {.eager = true});
+            co_await yield_now();
+        }
+    };
+    int begun = 0;
+    create_task(chain::on(20'000, &begun), {.eager = true});
+    CHECK(begun >= 32);
+    CHECK(begun < 100);  // the deeper ones have their turn
+    while (begun < 20'001) co_await yield_now();
+    co_await settle();
+}
+
+RONDO_TEST("create_task: an eager task may cancel the one that starts it", "[future][both]") {
+    bool threw = false;
+    const auto starter = [](bool* cut) -> task<> {
+        const auto kill = [](task_handle who) -> task<> {
+            who.cancel();
+            co_return;
+        };
+        create_task(kill(current_task()), {.eager = true});
+        try {
+            co_await yield_now();
+        } catch (const cancelled&) {
+            *cut = true;
+            throw;
+        }
+    };
+    auto f = create_task(starter(&threw));
+    CHECK_THROWS_AS(co_await f, future_cancelled);
+    CHECK(threw);
+}
+
 RONDO_TEST("future: an error that nobody asked for is reported once", "[future][both]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&reports](const exception_context& context) {

@@ -200,6 +200,74 @@ RONDO_TEST("gather: a hundred thousand children are cancelled at a linear cost",
     CHECK_THROWS_AS(co_await wait_for(1s, gather(std::move(many))), timeout_error);
 }
 
+// -- gather_settled -----------------------------------------------------------------------------------
+
+RONDO_TEST("gather_settled: tells how each ended, in order, and cancels nobody", "[gather][both]") {
+    auto [a, b, c, d] = co_await gather_settled(after(3ms, 1), fail_after(1ms, "no"), made(4),
+                                                rondo::detail::as_task(sleep(2ms)));
+    CHECK(a.value() == 1);
+    REQUIRE(b.has_exception());
+    CHECK_THROWS_AS(b.take(), std::invalid_argument);
+    CHECK(c.value().value == 4);
+    CHECK(d.has_value());
+    std::vector<task<int>> several;
+    for (int i = 0; i < 3; ++i) several.push_back(after(std::chrono::microseconds(300 - 100 * i), i));
+    const auto all = co_await gather_settled(std::move(several));
+    REQUIRE(all.size() == 3);
+    for (int i = 0; i < 3; ++i) CHECK(all[static_cast<std::size_t>(i)].value() == i);
+    CHECK((co_await gather_settled(std::vector<task<>>())).empty());
+}
+
+RONDO_TEST("gather_settled: the same future twice, and one that somebody cancelled", "[gather][both]") {
+    auto shared = create_task(after(1ms, 5));
+    auto [first, second] = co_await gather_settled(shared, shared);
+    CHECK(first.value() == 5);
+    CHECK(second.value() == 5);
+    auto doomed = create_task(after(1h, 5));
+    doomed.cancel();
+    auto [cut, whole] = co_await gather_settled(doomed, after(1us, 6));
+    CHECK_THROWS_AS(cut.value(), future_cancelled);
+    CHECK(whole.value() == 6);
+    const auto suicidal = []() -> task<int> {
+        current_task().cancel();
+        co_await sleep(1s);
+        co_return 1;
+    };
+    auto [own, other] = co_await gather_settled(suicidal(), after(1us, 7));
+    CHECK_THROWS_AS(own.value(), future_cancelled);
+    CHECK(other.value() == 7);
+}
+
+RONDO_TEST("gather_settled: cancelled in three forms", "[gather][both]") {
+    const auto make = [] { return gather_settled(after(1h, 1), after(1h, 2)); };
+    co_await check_cancelled_before(make);
+    co_await check_cancelled_while_suspended(make);
+    promise<int> last;
+    observed seen;
+    const auto keeps = [f = last.get_future()]() -> task<int> { co_return co_await f; };
+    const auto with_last = [&] { return gather_settled(keeps()); };
+    auto waiting = create_task(observe(with_last, &seen));
+    co_await settle();
+    last.set_value(1);
+    co_await yield_now();  // the child has ended, and its parent is ready
+    waiting.cancel();
+    CHECK_THROWS_AS(co_await waiting, future_cancelled);
+    CHECK(seen.first == outcome_of_wait::value);  // what has ended has its outcome
+    CHECK(seen.next_threw);
+}
+
+RONDO_TEST("gather_settled: cancelled, it awaits the end of its children, and their errors are reported",
+           "[gather]") {
+    int reports = 0;
+    running_loop().set_exception_handler([&reports](const exception_context&) { ++reports; });
+    int ended = 0;
+    CHECK_THROWS_AS(co_await wait_for(2s, gather_settled(stubborn(&ended), fail_after(1s, "lost"),
+                                                         after(1h, 1))),
+                    timeout_error);
+    CHECK(ended == 1);
+    CHECK(reports == 1);
+}
+
 // -- map_concurrent ---------------------------------------------------------------------------------
 
 RONDO_TEST("map_concurrent: keeps the order of the range and the limit", "[gather][both]") {

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <rondo/gather.hpp>
+
 #include "core_tools.hpp"
 
 using namespace rondo_tests;
@@ -215,6 +217,46 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     CHECK(running_loop().stats().timers == 0);
     co_await settle();
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));
+}
+
+// -- deadlines that flow ------------------------------------------------------------------------------
+
+RONDO_TEST("current_scope: has the earliest deadline, also in children", "[sleep]") {
+    CHECK(remaining() == duration::max());
+    CHECK(current_scope().deadline() == time_point::max());
+    const auto look = []() -> task<duration> {
+        co_await yield_now();
+        co_return remaining();
+    };
+    const auto inside = [&](timeout_scope& outer) -> task<> {
+        CHECK(current_scope().deadline() == outer.when());
+        co_await sleep(1500ms);
+        CHECK(remaining() / 1s == 8);
+        auto [child, limited] = co_await gather(look(), wait_for(1h, look()));
+        CHECK(child / 1s == 8);
+        CHECK(limited / 1s == 8);  // the outer one comes first
+        CHECK(co_await wait_for(2500ms, look()) / 1s == 2);
+        CHECK(co_await shield(look()) == duration::max());  // nothing can reach it there
+        auto detached = create_task(look());
+        CHECK(co_await detached == duration::max());
+        outer.reschedule(time_point::max());
+        CHECK(remaining() == duration::max());
+    };
+    co_await with_timeout(10s, inside);
+    CHECK(remaining() == duration::max());
+    const auto late = [&](timeout_scope&) -> task<> {
+        CHECK(remaining() == duration::zero());
+        CHECK(current_scope().cancel_requested());
+        co_await yield_now();
+    };
+    CHECK_THROWS_AS(co_await with_timeout(0s, late), timeout_error);
+}
+
+RONDO_TEST("sleep: with a value gives it", "[sleep][both]") {
+    CHECK(co_await sleep(1us, std::string("awake")) == "awake");
+    const auto make = [] { return sleep(1h, 1); };
+    co_await check_cancelled_before(make);
+    co_await check_cancelled_while_suspended(make);
 }
 
 }  // namespace

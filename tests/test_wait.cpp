@@ -110,6 +110,14 @@ RONDO_TEST("wait: cancelled before, while and after; the futures go on", "[wait]
     CHECK(co_await f == 5);
 }
 
+RONDO_TEST("wait: a future of another loop is refused", "[wait]") {
+    testing::world other{testing::sim_options{}};
+    auto given = other.loop().create_promise<int>();
+    std::vector<future<int>> theirs(1, given.get_future());
+    CHECK_THROWS_AS(co_await wait(theirs), invalid_state_error);
+    given.set_value(3);
+}
+
 RONDO_TEST("wait: a task that waits for itself gets an error", "[wait][both]") {
     promise<future<int>> given;
     const auto narcissus = [&]() -> task<int> {

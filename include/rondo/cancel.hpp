@@ -34,6 +34,7 @@ struct scope {
         of_task = 1 << 3,    ///< this is the scope of a task: a task_record
         of_loop = 1 << 4,    ///< this is the scope of a loop: the top of the tree
         named = 1 << 5,      ///< a task's: its origin is a task_name
+        timed = 1 << 6,      ///< this is a timeout_scope
     };
 
     scope* parent;

@@ -92,8 +92,14 @@ inline void destroy_shared(shared_core& core) noexcept {
     else
         static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
 }
-RONDO_API void add_done_callback(shared_core& core, function<void()> call);
+/// Gives the callback's identity, null where it was scheduled already.
+RONDO_API const wait_node* add_done_callback(shared_core& core, function<void()> call);
+RONDO_API bool remove_done_callback(shared_core& core, const wait_node* which) noexcept;
+/// Runs a task that was prepared up to its first wait, here and now; or makes it ready, where that would be too deep.
+RONDO_API void start_eagerly(task_record& record) noexcept;
 [[noreturn]] RONDO_API void throw_not_done();
+/// Throws invalid_state_error where the running task cannot wait for it: it is the task itself, or of another loop.
+RONDO_API void must_be_awaitable(shared_core& core);
 
 RONDO_API shared_core& future_core(const task_handle& handle) noexcept;
 
@@ -113,7 +119,7 @@ public:
         if (asked()) [[unlikely]]
             state = refused;
         else if (!core_->is_done())
-            return is_oneself();
+            return is_hopeless();
         return state == refused || may_go_on();
     }
     void await_suspend(std::coroutine_handle<> frame,
@@ -128,12 +134,12 @@ protected:
     shared_core* core_;
 
 private:
-    enum : std::uint32_t { refused = 1, oneself = 2 };
+    enum : std::uint32_t { refused = 1, hopeless = 2 };
     static const wait_kind kind_;
     static void settled(wait_node& node, shared_core*) noexcept;
     static void leave(leaf_wait& wait) noexcept;
     static const char* object(const leaf_wait& wait);
-    bool is_oneself() noexcept;
+    bool is_hopeless() noexcept;
     void throw_end();
 };
 
@@ -174,6 +180,9 @@ private:
 
 }  // namespace detail
 
+/// Names one done callback of one future, as long as that is not done.
+using done_callback_id = const detail::wait_node*;
+
 /// Where a task is in its life: created and not yet begun, ready for its turn, running, waiting for something, done.
 enum class task_state { created, ready, running, waiting, done };
 
@@ -197,6 +206,11 @@ public:
 
     /// Has it ended, with a value, an error or by cancellation?
     bool done() const noexcept { return core().is_done(); }
+    /// Takes a done callback back. False where the future is done: the callback was called, or soon will be.
+    /// See: asyncio Future.remove_done_callback.
+    bool remove_done_callback(done_callback_id id) const noexcept {
+        return detail::remove_done_callback(core(), id);
+    }
     /// Did it end by a cancellation?
     bool cancelled() const noexcept {
         return (core().marks & detail::shared_core::was_cancelled) != 0;
@@ -229,7 +243,8 @@ private:
 
 /// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out, or
 /// copy it where other handles still look at it.
-/// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it.
+/// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it;
+///         invalid_state_error in the task itself, and in a task of another loop.
 /// Cancel: awaited: leaves at once; where it was the last one that waited, the task is cancelled as well (see shield).
 /// See:    asyncio.Task, asyncio.Future.
 template <class T = void>
@@ -257,12 +272,13 @@ public:
         return detail::error_of(core());
     }
 
-    /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already.
+    /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already. What it gives is for
+    /// remove_done_callback, and may be dropped.
     /// Throws: closed_error where its loop has ended. What `fn` throws goes to the loop's exception handler.
     /// See:    asyncio Future.add_done_callback.
     template <class F>
-    void add_done_callback(F fn) const {
-        detail::add_done_callback(
+    done_callback_id add_done_callback(F fn) const {
+        return detail::add_done_callback(
             core(), detail::function<void()>(
                         [self = *this, fn = std::move(fn)]() mutable { fn(std::as_const(self)); }));
     }
@@ -344,6 +360,7 @@ private:
 /// How a task is created.
 struct task_options {
     std::string_view name{};  ///< for diagnostics; copied
+    bool eager = false;       ///< its body runs up to its first wait before create_task returns
 };
 static_assert(std::is_trivially_destructible_v<task_options>);  // g++ 12: see docs/gcc12.md
 
@@ -354,8 +371,13 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     const task_name* name =
         options.name.empty() ? nullptr
                              : make_name(where.file, options.name.data(), options.name.size());
-    launch(t.peek(), home, home.top(), where, name);
-    return future<T>(t.release());
+    task_record& record = prepare(t.peek(), home, home.top(), where, name);
+    future<T> handle(t.release());
+    if (options.eager && here.turn == &home) [[unlikely]]
+        start_eagerly(record);
+    else
+        home.push(record);
+    return handle;
 }
 
 /// Moves the value out of a future that is done, or throws what it ended with.
@@ -368,7 +390,8 @@ T take_result(future<T> f) {
 
 }  // namespace detail
 
-/// Hands `t` to the running loop, which owns it from now on; it first runs on the next turn, in creation order.
+/// Hands `t` to the running loop, which owns it from now on; it first runs on the next turn, in creation order, or at
+/// once where `options.eager` says so.
 /// The future may be dropped: that detaches the task. Give it values, never references to the caller's locals: what
 /// borrows goes through gather, map_concurrent or with_task_group.
 /// Throws: no_running_loop_error, std::bad_alloc.

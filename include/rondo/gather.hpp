@@ -107,6 +107,84 @@ auto gather(R awaitables)
 
 namespace detail {
 
+/// How a child task ended.
+template <class T>
+outcome<T> settled(future<T>& f) {
+    shared_core& core = future_core(f);
+    outcome<T> how;
+    if ((core.marks & shared_core::valued) == 0)
+        how.set_exception((core.marks & shared_core::was_cancelled) != 0
+                              ? std::make_exception_ptr(future_cancelled("the task was cancelled"))
+                              : error_of(core));
+    else if constexpr (std::is_void_v<T>)
+        how.emplace();
+    else
+        how.emplace(static_cast<task_promise<T>&>(core).take());
+    return how;
+}
+
+/// Children that were cancelled because their parent was have no outcome of interest: the parent is to end.
+template <class T>
+bool gave_way(const future<T>& f, const children& group) noexcept {
+    return f.cancelled() && group.over();
+}
+
+}  // namespace detail
+
+/// Runs every awaitable at once, cancels nobody when one fails, and tells how each ended: a tuple of outcomes in
+/// argument order. `outcome<T>` is a value or an exception; where somebody cancelled the child, future_cancelled.
+/// Cancel: cancels all and awaits their end; where none of them was cut short, their outcomes are the value. An error
+///         of one that nobody will see then goes to the loop's exception handler.
+/// See:    asyncio.gather(return_exceptions=True), Promise.allSettled.
+template <detail::awaitable... A>
+task<std::tuple<outcome<detail::awaited_t<A>>...>> gather_settled(A... awaitables) {
+    detail::children group("gather_settled", detail::children::others::go_on);
+    std::tuple<detail::started<A>...> running;
+    std::exception_ptr not_started;
+    try {
+        running = std::tuple<detail::started<A>...>{
+            group.start(detail::to_task(std::move(awaitables)))...};
+    } catch (...) {
+        not_started = std::current_exception();
+        group.cancel();
+    }
+    co_await group.ended();
+    if (not_started) std::rethrow_exception(not_started);
+    const auto cut_short = [&](auto&... f) { return (detail::gave_way(f, group) || ...); };
+    if (std::apply(cut_short, running)) throw cancelled();
+    co_return std::apply(
+        [](auto&... f) { return std::tuple<outcome<detail::awaited_t<A>>...>(detail::settled(f)...); },
+        running);
+}
+
+/// The same for a range of awaitables of one type: a vector of outcomes.
+template <detail::iterable R>
+    requires detail::awaitable<detail::element<R>>
+task<std::vector<outcome<detail::awaited_t<detail::element<R>>>>> gather_settled(R awaitables) {
+    using value = detail::awaited_t<detail::element<R>>;
+    detail::children group("gather_settled", detail::children::others::go_on);
+    std::vector<future<value>> running;
+    std::exception_ptr not_started;
+    try {
+        for (auto&& awaitable : awaitables)
+            running.push_back(group.start(detail::to_task(std::move(awaitable))));
+    } catch (...) {
+        not_started = std::current_exception();
+        group.cancel();
+    }
+    co_await group.ended();
+    if (not_started) std::rethrow_exception(not_started);
+    std::vector<outcome<value>> outcomes;
+    outcomes.reserve(running.size());
+    for (auto& f : running) {
+        if (detail::gave_way(f, group)) throw cancelled();
+        outcomes.push_back(detail::settled(f));
+    }
+    co_return outcomes;
+}
+
+namespace detail {
+
 template <class R, class F>
 using mapped_t = awaited_t<std::invoke_result_t<F&, decltype(*std::declval<R&>().begin())>>;
 

@@ -254,6 +254,11 @@ private:
 /// Throws: no_running_loop_error.
 RONDO_API loop& running_loop();
 
+/// Every task of the running loop that has not ended.
+/// Throws: no_running_loop_error.
+/// See:    asyncio.all_tasks.
+RONDO_API std::vector<task_handle> all_tasks();
+
 // -- for those who write awaitables ---------------------------------------------------------------------------------
 namespace detail {
 
@@ -262,6 +267,8 @@ RONDO_API time_point now(resumer& home) noexcept;
 /// `node.expire` is called when `when` has come, on the loop's thread. A node that is set already is moved.
 RONDO_API void set_timer(resumer& home, timer_node& node, time_point when);
 RONDO_API void cancel_timer(resumer& home, timer_node& node) noexcept;
+/// The randomness of a loop: on the simulator it comes from the seed.
+RONDO_API std::uint64_t random(resumer& home) noexcept;
 /// Where the kernel behind the loop runs jobs itself (the simulator), it takes this one and returns true.
 RONDO_API bool run_elsewhere(resumer& home, void (*run)(void*), void* argument) noexcept;
 RONDO_API remote remote_of(resumer& home) noexcept;

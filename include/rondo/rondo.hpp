@@ -14,11 +14,14 @@
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/probe.hpp>
+#include <rondo/race.hpp>
+#include <rondo/retry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/stream.hpp>
 #include <rondo/task.hpp>
 #include <rondo/task_group.hpp>
+#include <rondo/timer.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>

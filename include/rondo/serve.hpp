@@ -56,7 +56,7 @@ task<> serve_one(Handler& handler, tcp_stream stream) {
 template <class Handler>
     requires(detail::is_task<std::invoke_result_t<Handler&, tcp_stream>>::value)
 task<> serve(tcp_listener listener, Handler handler, serve_options options = {}) {
-    detail::children connections("serve", detail::children::on_error::go_on);
+    detail::children connections("serve", detail::children::others::go_on);
     try {
         for (;;) {
             if (options.connections_max != std::numeric_limits<std::size_t>::max())

@@ -82,6 +82,14 @@ sleeping sleep(const std::chrono::duration<Rep, Period>& delay) {
 /// Cancel: throws at once.
 RONDO_API sleeping sleep_until(time_point when);
 
+/// The same, and gives `value` then.
+/// See: asyncio.sleep(delay, result).
+template <class Rep, class Period, class T>
+task<T> sleep(std::chrono::duration<Rep, Period> delay, T value) {
+    co_await sleep(delay);
+    co_return value;
+}
+
 namespace detail {
 
 /// The awaiter of yield_now: no wait, only the end of the ready queue.
@@ -110,6 +118,8 @@ struct yielding : only_in_tasks {
 /// See:    asyncio.sleep(0).
 inline detail::yielding yield_now() noexcept { return {}; }
 
+class scope_view;
+
 /// The scope of a timeout: cancelled when its deadline comes.
 /// Thread: its loop's.
 /// See:    asyncio.Timeout, trio.CancelScope.
@@ -119,7 +129,7 @@ public:
     explicit timeout_scope(time_point deadline);
     ~timeout_scope();
 
-    /// The deadline.
+    /// The deadline. One around it may come earlier: current_scope() knows.
     time_point when() const noexcept { return deadline_; }
     /// Has the deadline come?
     bool expired() const noexcept { return expired_; }
@@ -130,12 +140,41 @@ public:
     bool timed_out() const noexcept { return expired_ && ends_here(); }
 
 private:
+    friend scope_view current_scope();
     void arm();
     static void expire(timer_node& node) noexcept;
 
     time_point deadline_;
     bool expired_ = false;
 };
+
+/// Where the running task stands in the tree of scopes, as far as a cancellation could reach it there.
+/// Thread: its loop's.
+/// See:    trio.current_effective_deadline, Go's context.Deadline.
+class scope_view {
+public:
+    /// The earliest deadline of the timeouts that it is in, also those around the verb that started the task;
+    /// time_point::max() where there is none. A shield hides what is around it, a detached task has none around it.
+    time_point deadline() const noexcept { return deadline_; }
+    /// How long it is until then: zero when it has come, duration::max() where there is none.
+    duration remaining() const noexcept { return remaining_; }
+    /// Was it asked to stop? The next wait will throw then.
+    bool cancel_requested() const noexcept { return requested_; }
+
+private:
+    friend RONDO_API scope_view current_scope();
+    time_point deadline_ = time_point::max();
+    duration remaining_ = duration::max();
+    bool requested_ = false;
+};
+
+/// The scope that is open now in the running task: a snapshot.
+/// Throws: no_running_loop_error outside of a task.
+RONDO_API scope_view current_scope();
+
+/// How much time the running task has left: current_scope().remaining(). For what takes a limit of its own.
+/// Throws: no_running_loop_error outside of a task.
+RONDO_API duration remaining();
 
 namespace detail {
 

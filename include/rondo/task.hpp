@@ -344,10 +344,10 @@ extern RONDO_API constinit leaf_wait not_begun;
 /// The origin of a task with a name; freed with its frame. Throws: std::bad_alloc.
 RONDO_API task_name* make_name(const char* file, const char* name, std::size_t size);
 
-/// Makes a running task of a frame that has not been entered: it hangs below `under`, is ready, and first runs when its
-/// turn comes. The loop holds it until it has ended.
-inline void launch(promise_base& frame, resumer& home, scope& under, location where,
-                   const task_name* name = nullptr) noexcept {
+/// Makes a running task of a frame that has not been entered: it hangs below `under`. The loop holds it until it has
+/// ended.
+inline task_record& prepare(promise_base& frame, resumer& home, scope& under, location where,
+                            const task_name* name = nullptr) noexcept {
     frame.watchers.first = nullptr;
     frame.holders = 1;
     frame.marks |= shared_core::root;
@@ -367,7 +367,13 @@ inline void launch(promise_base& frame, resumer& home, scope& under, location wh
     }
     under.add_child(record);
     home.task_began();
-    home.push(record);
+    return record;
+}
+
+/// The same, and it is ready: it first runs when its turn comes.
+inline void launch(promise_base& frame, resumer& home, scope& under, location where,
+                   const task_name* name = nullptr) noexcept {
+    home.push(prepare(frame, home, under, where, name));
 }
 
 /// The running task. Null outside of one.

@@ -73,17 +73,16 @@ private:
 
 /// Waits until `futures` are done as far as `until` says, or `timeout` is over, and parts them in done and pending.
 /// Nothing is cancelled; an empty range returns at once. Errors are not thrown here: they are found in the futures.
-/// Throws: invalid_state_error where a task waits for itself.
+/// Throws: invalid_state_error where a task waits for itself, or for a future of another loop.
 /// Cancel: leaves at once; the futures go on.
 /// See:    asyncio.wait.
 template <detail::iterable R>
 auto wait(R futures, return_when until = return_when::all_completed,
           duration timeout = duration::max())
     -> task<wait_result<typename detail::element<R>::value_type>> {
-    const task_handle self = current_task();
     std::vector<detail::shared_core*> cores;
     for (const auto& f : futures) {
-        if (f == self) throw invalid_state_error("a task waits for itself");
+        detail::must_be_awaitable(detail::future_core(f));
         cores.push_back(&detail::future_core(f));
     }
     const time_point deadline = detail::deadline_after(timeout);

@@ -23,28 +23,34 @@ namespace detail {
 
 class children;
 
-/// Waits until fewer than `limit` children run.
+/// Waits until fewer than `limit` children run. One that may be left ends earlier on a request.
 class RONDO_API children_awaiter : leaf_wait {
 public:
-    children_awaiter(children& group, std::size_t limit) noexcept;
-    bool await_ready() const noexcept;
+    enum class on_request { stay, leave };
+    children_awaiter(children& group, std::size_t limit, on_request what) noexcept;
+    bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
-    void await_resume() const noexcept {}
+    void await_resume() const {
+        if (state == refused) throw cancelled();
+    }
 
 private:
     friend class children;
+    friend struct children_kinds;
+    enum : std::uint32_t { refused = 1 };
     children* group_;
     std::size_t limit_;
 };
 
 class RONDO_API children : inner_scope {
 public:
-    /// What the end of a child without a value means for the others.
-    enum class on_error { cancel_others, go_on };
+    /// What the end of one child means for the others: they are cancelled where it gave no value (gather), never
+    /// (gather_settled), or as soon as it did give one (race).
+    enum class others { end_on_error, go_on, end_on_value };
 
     /// `what` names the verb in reports.
-    explicit children(const char* what, on_error policy = on_error::cancel_others) noexcept;
+    explicit children(const char* what, others policy = others::end_on_error) noexcept;
     ~children();
 
     /// Starts `t` below this scope; it first runs when its turn comes, in this order.
@@ -58,8 +64,11 @@ public:
     }
 
     std::size_t running() const noexcept { return running_; }
-    /// Has a child failed, or was the scope cancelled? Then it is no use to start more.
-    bool over() const noexcept { return first_failed_ != nullptr || is_reached(); }
+    /// Were the children told to end? Then it is no use to start more.
+    bool over() const noexcept { return is_reached(); }
+
+    /// Of a race: the first child that gave a value; null where none did.
+    const shared_core* winner() const noexcept { return winner_; }
 
     /// Did a child, or the parent, end without a value?
     bool incomplete() const noexcept { return incomplete_; }
@@ -75,13 +84,17 @@ public:
 
     /// `co_await group.fewer_than(n)`
     struct waiting : only_in_tasks {
+        using on_request = children_awaiter::on_request;
         children* group;
         std::size_t limit;
-        waiting(children& g, std::size_t n) noexcept : group(&g), limit(n) {}
-        children_awaiter rondo_awaiter() const noexcept { return {*group, limit}; }
+        on_request what;
+        waiting(children& g, std::size_t n, on_request w) noexcept : group(&g), limit(n), what(w) {}
+        children_awaiter rondo_awaiter() const noexcept { return {*group, limit, what}; }
     };
-    waiting fewer_than(std::size_t limit) noexcept { return {*this, limit}; }
-    waiting ended() noexcept { return {*this, 1}; }
+    waiting fewer_than(std::size_t limit) noexcept { return {*this, limit, waiting::on_request::stay}; }
+    waiting ended() noexcept { return fewer_than(1); }
+    /// The next end of a child. Cancel: leaves at once, as other waits do.
+    waiting next_end() noexcept { return {*this, running_, waiting::on_request::leave}; }
 
     /// After the end: throws the first error, as the type it is; the further ones go to the exception handler.
     /// Throws: also `cancelled`, where the children ended because they were asked to, and their parent was too.
@@ -92,6 +105,7 @@ public:
 
 private:
     friend class children_awaiter;
+    friend struct children_kinds;
     struct node : wait_node {
         children* group;
     };
@@ -106,9 +120,10 @@ private:
     std::exception_ptr own_error_;        // of the parent, where that came first
     task_record* first_failed_ = nullptr;  // linked by next_ready, which nobody needs any more
     task_record* last_failed_ = nullptr;
+    const shared_core* winner_ = nullptr;
     bool incomplete_ = false;
     bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
-    on_error policy_;
+    others policy_;
 };
 
 /// Tasks are started as they are, everything else is awaited by a task.

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// The first success wins: of several ways to one result, the others are cancelled, and have let go of what they held,
+// when the verb returns.
+//
+// A failure is what a race is for, so it does not end it: the errors of those that failed before somebody won are
+// dropped. Where nobody wins, the first error is thrown as the type it is, as gather does.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <rondo/gather.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+template <class First, class... Rest>
+inline constexpr bool all_same = (std::is_same_v<First, Rest> && ...);
+
+/// What a race of several types gives: their common type, or a variant whose index says who won.
+template <class... T>
+struct race_value {
+    using type = std::variant<or_monostate<T>...>;
+};
+template <class First, class... Rest>
+    requires all_same<First, Rest...>
+struct race_value<First, Rest...> {
+    using type = First;
+};
+template <class... A>
+using race_of = typename race_value<awaited_t<A>...>::type;
+
+template <class Result, std::size_t I, class T>
+void take_if_winner(std::optional<Result>& result, const shared_core* winner, future<T>& f) {
+    if (&future_core(f) != winner) return;
+    if constexpr (std::is_same_v<Result, or_monostate<T>>)
+        result.emplace(moved(f));
+    else
+        result.emplace(std::in_place_index<I>, moved(f));
+}
+
+template <class Result, class... T, std::size_t... I>
+Result winners_value(const shared_core* winner, std::tuple<future<T>...>& running,
+                     std::index_sequence<I...>) {
+    std::optional<Result> result;
+    (take_if_winner<Result, I>(result, winner, std::get<I>(running)), ...);
+    return std::move(*result);
+}
+
+/// Awaits the end of a race and gives the value of whoever won it.
+template <class T>
+task<T> end_of_race(children& group, std::vector<future<T>>& running) {
+    co_await group.ended();
+    if (group.winner() == nullptr) group.rethrow();
+    if constexpr (!std::is_void_v<T>)
+        for (auto& f : running)
+            if (&future_core(f) == group.winner()) co_return moved(f);
+}
+
+}  // namespace detail
+
+/// Runs every awaitable at once; the first that gives a value wins, and the others are cancelled and awaited. Gives the
+/// winner's value: where the types differ as a std::variant (std::monostate for void), whose index says who won. They
+/// start in argument order, and the first of several that are done at once wins.
+/// Throws: where all fail, the first error; the further ones go to the exception handler.
+/// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
+/// See:    Promise.any; asyncio.wait(FIRST_COMPLETED) and its clean-up; trio's race recipes.
+template <detail::awaitable... A>
+    requires(sizeof...(A) > 0)
+task<detail::race_of<A...>> race(A... awaitables) {
+    using result = detail::race_of<A...>;
+    detail::children group("race", detail::children::others::end_on_value);
+    std::tuple<detail::started<A>...> running;
+    try {
+        running = std::tuple<detail::started<A>...>{
+            group.start(detail::to_task(std::move(awaitables)))...};
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
+    co_await group.ended();
+    if (group.winner() == nullptr) group.rethrow();
+    if constexpr (!std::is_void_v<result>)
+        co_return detail::winners_value<result>(group.winner(), running,
+                                                std::index_sequence_for<A...>());
+}
+
+/// The same for a range of awaitables of one type.
+/// Throws: also std::invalid_argument where the range is empty: nobody could win.
+template <detail::iterable R>
+    requires detail::awaitable<detail::element<R>>
+task<detail::awaited_t<detail::element<R>>> race(R awaitables) {
+    detail::children group("race", detail::children::others::end_on_value);
+    std::vector<detail::started<detail::element<R>>> running;
+    try {
+        for (auto&& awaitable : awaitables)
+            running.push_back(group.start(detail::to_task(std::move(awaitable))));
+        if (running.empty()) throw std::invalid_argument("race: there is nobody to win");
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
+    co_return co_await detail::end_of_race(group, running);
+}
+
+namespace detail {
+
+/// The next one is wanted once a child has ended without winning, or `delay` is over.
+inline task<> until_next_start(children& group, duration delay) {
+    timeout_scope scope(deadline_after(delay));
+    try {
+        co_await group.next_end();
+    } catch (const cancelled&) {
+        if (!scope.timed_out() && !group.over()) throw;
+    }
+}
+
+template <class R, class F>
+auto run_staggered(duration delay, R range, F fn)
+    -> task<awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>> {
+    using value = awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>;
+    children group("staggered_race", children::others::end_on_value);
+    std::vector<future<value>> running;
+    for (auto next = range.begin(); next != range.end() && !group.over();) {
+        try {
+            running.push_back(group.start(to_task(fn(*next))));
+        } catch (...) {
+            group.fail(std::current_exception());
+        }
+        if (++next != range.end()) co_await until_next_start(group, delay);
+    }
+    if (running.empty() && !group.over())
+        group.fail(std::make_exception_ptr(
+            std::invalid_argument("staggered_race: there is nobody to win")));
+    co_return co_await end_of_race(group, running);
+}
+
+}  // namespace detail
+
+/// A race whose runners start one after the other: `fn(element)`, which must give a task, is called for the first
+/// element of `range`, and for each next one when `delay` has passed since the last start or one has failed. The first
+/// that gives a value wins; the others are cancelled and awaited. The range and fn are kept until the end.
+/// Throws: where all fail, the first error; std::invalid_argument where the range is empty.
+/// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
+/// See:    asyncio.staggered.staggered_race, RFC 8305 (happy eyeballs).
+template <detail::iterable R, class F>
+auto staggered_race(duration delay, R range, F&& fn) {
+    return detail::guarded<F>(
+        detail::run_staggered<R, std::decay_t<F>>(delay, std::move(range), std::forward<F>(fn)));
+}
+
+/// The same with a range of callables, each of which gives a task.
+template <detail::iterable R>
+auto staggered_race(duration delay, R starters) {
+    return detail::run_staggered(delay, std::move(starters), [](auto& start) { return start(); });
+}
+
+}  // namespace v0
+}  // namespace rondo

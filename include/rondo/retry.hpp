@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Trying again: with delays that grow, and with jitter, so that a thousand clients that lost the same server do not come
+// back in the same millisecond.
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/guarded.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+/// How `retry` goes on. The first delay is `delay`, each next one `factor` times the one before, none longer than
+/// `longest`; of each, a random part of up to `jitter` (0 to 1) is left out.
+struct retry_options {
+    unsigned attempts = 5;  ///< in all; 0: until one succeeds
+    duration delay = std::chrono::milliseconds(100);
+    double factor = 2;
+    duration longest = std::chrono::seconds(30);
+    double jitter = 0.5;
+    /// Which errors are worth another attempt; null: all but std::logic_error, which would only come again.
+    bool (*worth)(const std::exception& error) = nullptr;
+};
+static_assert(std::is_trivially_destructible_v<retry_options>);  // g++ 12: see docs/gcc12.md
+
+namespace detail {
+
+/// Keeps count of the attempts and says how long to wait before the next.
+class RONDO_API retry_state {
+public:
+    explicit retry_state(const retry_options& options);
+    /// To be called while an error is handled: throws it on where this was the last attempt, or it is not worth one.
+    void failed(const std::exception& error);
+    duration next_delay();
+
+private:
+    retry_options options_;
+    unsigned failed_ = 0;
+    double delay_;
+};
+
+template <class F, class... Args>
+auto run_retry(retry_options options, F fn, Args... args) -> std::invoke_result_t<F&, Args&...> {
+    retry_state state(options);
+    for (;;) {
+        try {
+            co_return co_await fn(args...);
+        } catch (const std::exception& error) {  // not `cancelled`
+            state.failed(error);
+        }
+        co_await sleep(state.next_delay());
+    }
+}
+
+}  // namespace detail
+
+/// Calls `fn(args...)`, which must give a task, until one succeeds, and gives its value. fn and the arguments are kept
+/// until the end; each attempt gets the arguments as lvalues.
+/// Throws: the last error, where the attempts are used up or the error is not worth another; std::invalid_argument for
+///         options that make no sense.
+/// Cancel: cancels the attempt or the delay that is going on; a cancellation is never tried again. A time limit around
+///         the whole is a wait_for around it.
+/// See:    tenacity.retry, tokio-retry.
+template <class F, class... Args>
+    requires std::is_invocable_v<F&, Args&...>
+auto retry(retry_options options, F&& fn, Args... args) {
+    return detail::guarded<F>(detail::run_retry<std::decay_t<F>, Args...>(
+        options, std::forward<F>(fn), std::move(args)...));
+}
+
+}  // namespace v0
+}  // namespace rondo

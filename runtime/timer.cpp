@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// timer on call_later, interval on sleep_until.
+#include <rondo/timer.hpp>
+
+#include <stdexcept>
+#include <utility>
+
+namespace rondo {
+inline namespace v0 {
+
+timer::timer(duration delay, detail::function<void()> fn)
+    : timer(running_loop(), delay, std::move(fn)) {}
+
+timer::timer(loop& home, duration delay, detail::function<void()> fn)
+    : home_(&home), delay_(delay),
+      fn_(std::make_shared<detail::function<void()>>(std::move(fn))),
+      active_(std::make_shared<bool>(false)) {}
+
+timer::~timer() { cancel(); }
+
+void timer::start() {
+    if (active()) throw invalid_state_error("this timer runs already: reset() starts it anew");
+    call_ = home_->call_later(delay_, [fn = fn_, active = active_] {
+        *active = false;
+        (*fn)();
+    });
+    *active_ = true;
+}
+
+void timer::cancel() noexcept {
+    call_.cancel();
+    *active_ = false;
+}
+
+void timer::reset() {
+    cancel();
+    start();
+}
+
+void timer::reset(duration delay) {
+    delay_ = delay;
+    reset();
+}
+
+interval::interval(duration period, missed_ticks policy) : period_(period), policy_(policy) {
+    if (period <= duration::zero())
+        throw std::invalid_argument("an interval needs a period that is longer than nothing");
+    reset();
+}
+
+void interval::reset() { next_ = detail::deadline_after(period_); }
+
+task<std::uint64_t> interval::tick() {
+    co_await sleep_until(next_);
+    co_return take(running_loop().time());
+}
+
+// The tick at next_ has come, and perhaps some more after it.
+std::uint64_t interval::take(time_point now) noexcept {
+    std::uint64_t ticks = 1;
+    if (policy_ == missed_ticks::skip && now > next_) {
+        const auto missed = (now - next_) / period_;
+        ticks += static_cast<std::uint64_t>(missed);
+        next_ += missed * period_;
+    }
+    next_ = saturating_add(policy_ == missed_ticks::delay ? now : next_, period_);
+    return ticks;
+}
+
+}  // namespace v0
+}  // namespace rondo
