@@ -241,6 +241,11 @@ private:
     static std::remove_reference_t<T>* refer(T&& object) noexcept { return std::addressof(object); }
 };
 
+/// What a reference to would be a reference into the frame: g++ keeps the operand of `co_return` there for it.
+template <class T, class U>
+inline constexpr bool returned_in_register =
+    !std::is_reference_v<T> && std::is_scalar_v<std::remove_cvref_t<U>>;
+
 template <class T>
 struct task_promise : awaiting_promise {
     static_assert(std::is_reference_v<T> || alignof(T) <= 16,
@@ -255,9 +260,15 @@ struct task_promise : awaiting_promise {
     task<T> get_return_object() noexcept { return task<T>(this); }
 
     template <class U = T>
-        requires std::is_constructible_v<T, U&&>
+        requires(std::is_constructible_v<T, U &&> && !returned_in_register<T, U>)
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
         value.emplace(std::forward<U>(result));
+        marks |= valued;
+    }
+    template <class U = T>
+        requires(std::is_constructible_v<T, U> && returned_in_register<T, U>)
+    void return_value(U result) noexcept(std::is_nothrow_constructible_v<T, U>) {
+        value.emplace(std::move(result));
         marks |= valued;
     }
     T take() {
