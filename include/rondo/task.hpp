@@ -244,7 +244,7 @@ private:
 /// What a reference to would be a reference into the frame: g++ keeps the operand of `co_return` there for it.
 template <class T, class U>
 inline constexpr bool returned_in_register =
-    !std::is_reference_v<T> && std::is_scalar_v<std::remove_cvref_t<U>>;
+    !std::is_reference_v<T> && std::is_scalar_v<std::decay_t<U>>;
 
 template <class T>
 struct task_promise : awaiting_promise {
