@@ -28,6 +28,8 @@ bool descriptor_record::add(operation_state& operation, loop_core& home) noexcep
     if (operations != nullptr) operations->previous = &operation;
     operations = &operation;
     ++count;
+    if (uses < worth_a_place && ++uses == worth_a_place && !closed && os == home.kernel)
+        place = home.kernel->keep(number);  // it was made here, so its close comes by there too
     return !closed;
 }
 
@@ -62,6 +64,7 @@ void descriptor_record::close() noexcept {
 void descriptor_record::give_back() noexcept {
     if (gone) return;
     gone = true;
+    if (place >= 0) static_cast<kernel&>(*os).forget(place);
     close_error = -os->close(number);
     while (!closers.empty()) {
         wait_node& node = closers.pop();

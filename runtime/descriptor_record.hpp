@@ -2,6 +2,7 @@
 // The record behind a descriptor: a number, who made it, and the operations that are on it now.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@ class loop_core;
 
 struct descriptor_record {
     int number = -1;
+    int place = -1;                         // in the kernel's own table, see kernel::keep
+    std::uint8_t uses = 0;                  // operations so far, up to worth_a_place
     bool closed = false;                    // asked for; no operation may begin any more
     bool gone = false;                      // the number has been given back
     int close_error = 0;
@@ -35,6 +38,8 @@ struct descriptor_record {
     void release() noexcept;
 
 private:
+    /// A place costs two system calls, which about as many operations earn back.
+    static constexpr std::uint8_t worth_a_place = 32;
     void give_back() noexcept;
 };
 

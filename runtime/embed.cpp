@@ -48,7 +48,8 @@ void loop_core::host_poll(duration budget) {
     look(time_point::min());
     kernel->watch_event(true);
     look(time_point::min());  // what came before it was watched again
-    if (!ready_.empty() || inbox->pending() || timers.next() < host_deadline_) kernel->signal_event();
+    const bool more = !ready_.empty() || backlog_ != nullptr || inbox->pending();
+    if (more || timers.next() < host_deadline_) kernel->signal_event();
 }
 
 void loop_core::arm_host_timeout() noexcept {

@@ -75,6 +75,11 @@ public:
     /// Ends the present `enter`, or the next one that would wait. Any thread, also from a signal handler.
     virtual void wake() noexcept = 0;
 
+    /// Gives `fd` a place in a table of the kernel's own, where operations find it without a look-up: the place, for
+    /// `entry::fd` with entry_fixed_file, or -1. For descriptors that many operations are on. `forget` before the close.
+    virtual int keep(int) noexcept { return -1; }
+    virtual void forget(int) noexcept {}
+
     /// What this kernel cannot do is decided here, not by version numbers.
     virtual bool supports(opcode code) const noexcept = 0;
     virtual bool multishot_accept() const noexcept = 0;

@@ -136,12 +136,14 @@ void loop_core::look(time_point until) {
         if (e.completions < completions_.size()) break;
         wait_until = time_point::min();
     }
-    deliver_posts();
+    if (next_post_ != posts_.size() || standing_ != nullptr || inbox->pending()) deliver_posts();
     expire_timers();
 }
 
 time_point loop_core::wake_time(time_point until) const noexcept {
-    if (!ready_.empty()) return time_point::min();
+    // Who still found no slot finds one when these entries are gone: a cancel, say, of the very thing that would be
+    // waited for.
+    if (!ready_.empty() || backlog_ != nullptr) return time_point::min();
     const time_point due = timers.next();
     if (due == time_point::max()) return until;
     return std::min(until, saturating_add(due, options.timer_slack));
@@ -149,7 +151,6 @@ time_point loop_core::wake_time(time_point until) const noexcept {
 
 void loop_core::deliver_posts() {
     if (next_post_ == posts_.size() && standing_ == nullptr) {
-        if (!inbox->pending()) return;
         posts_.clear();
         next_post_ = 0;
         standing_ = inbox->take(posts_);  // what is posted meanwhile waits for the next look

@@ -63,6 +63,9 @@ public:
     /// A number for `enter` that spares it the look-up of the descriptor, on this thread only.
     int register_descriptor() noexcept;
     void unregister_descriptor(int number) noexcept;
+    /// A table of `count` empty places for descriptors, and what is in one; -1 empties it.
+    int make_files(unsigned count) noexcept;
+    int set_file(unsigned place, int fd) noexcept;
 
 private:
     int set_up_shrinking(const ring_options& options) noexcept;

@@ -54,7 +54,22 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
     }
 }
 
-entry entry_of(const operation_state& operation) noexcept {
+/// What is done often, and takes a place instead of a number.
+constexpr bool takes_place(opcode code) noexcept {
+    switch (code) {
+        case opcode::read:
+        case opcode::readv:
+        case opcode::recv:
+        case opcode::recvmsg:
+        case opcode::write:
+        case opcode::writev:
+        case opcode::send:
+        case opcode::sendmsg: return true;
+        default: return false;
+    }
+}
+
+entry entry_of(const operation_state& operation, const kernel* of) noexcept {
     const request& ask = operation.ask;
     entry e;
     e.fd = operation.on != nullptr ? operation.on->number : AT_FDCWD;
@@ -66,6 +81,10 @@ entry entry_of(const operation_state& operation) noexcept {
     }
     e.code = ask.code;
     e.flags = ask.flags;
+    if (takes_place(ask.code) && operation.on->place >= 0 && operation.on->os.get() == of) {
+        e.fd = operation.on->place;
+        e.flags |= entry_fixed_file;
+    }
     e.ioprio = ask.ioprio;
     e.length = ask.length;
     e.address = ask.address;
@@ -112,7 +131,7 @@ void loop_core::begin(operation_state& operation) noexcept {
 bool loop_core::make_entry(operation_state& operation) noexcept {
     entry* slot = kernel->next_entry();
     if (slot == nullptr) return false;
-    *slot = entry_of(operation);
+    *slot = entry_of(operation, kernel.get());
     operation.stage = operation_state::phase::in_flight;
     if (here.turn != this) [[unlikely]] host_wanted();
     return true;

@@ -73,6 +73,7 @@ static_assert(same(opcode::statx, IORING_OP_STATX) && same(opcode::write, IORING
 static_assert(same(opcode::recv, IORING_OP_RECV) && same(opcode::shutdown, IORING_OP_SHUTDOWN));
 static_assert(same(opcode::socket, IORING_OP_SOCKET) && opcode_send_zc == IORING_OP_SEND_ZC);
 static_assert(opcode_sendmsg_zc == IORING_OP_SENDMSG_ZC);
+static_assert(entry_fixed_file == IOSQE_FIXED_FILE);
 static_assert(entry_async == IOSQE_ASYNC && entry_skip_success == IOSQE_CQE_SKIP_SUCCESS);
 static_assert(completion_more == IORING_CQE_F_MORE);
 static_assert(accept_multishot == IORING_ACCEPT_MULTISHOT);
@@ -279,6 +280,14 @@ void mapped_ring::unregister_descriptor(int number) noexcept {
     io_uring_rsrc_update update{};
     update.offset = static_cast<std::uint32_t>(number);
     io_uring_register(static_cast<unsigned>(raw_->ring_fd), IORING_UNREGISTER_RING_FDS, &update, 1);
+}
+
+int mapped_ring::make_files(unsigned count) noexcept {
+    return io_uring_register_files_sparse(raw_.get(), count);
+}
+
+int mapped_ring::set_file(unsigned place, int fd) noexcept {
+    return io_uring_register_files_update(raw_.get(), place, &fd, 1);
 }
 
 // -- raw calls ------------------------------------------------------------------------------------

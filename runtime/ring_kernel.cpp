@@ -6,7 +6,6 @@
 // A loop sleeps in io_uring_enter with its next deadline as the argument. Waking it is a write to
 // an eventfd on which a multishot poll lies; being edge-triggered, that poll completes for each
 // write and nobody needs to read.
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -28,6 +28,9 @@
 #include "mapped_ring.hpp"
 #include "ring.hpp"
 #include "ring_abi.hpp"
+#include "ring_event.hpp"
+#include "ring_files.hpp"
+#include "ring_sigpipe.hpp"
 #include "system.hpp"
 
 #if defined(__SANITIZE_THREAD__)
@@ -70,40 +73,6 @@ constexpr bool passes(int result) noexcept {
            result == -EBUSY;
 }
 
-class event_descriptor {
-public:
-    event_descriptor() noexcept = default;
-    event_descriptor(const event_descriptor&) = delete;
-    event_descriptor& operator=(const event_descriptor&) = delete;
-    ~event_descriptor() {
-        if (number() >= 0) ::close(number());
-    }
-
-    /// Returns: 0 or -errno.
-    int open() noexcept {
-        const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        fd_.store(fd, std::memory_order_relaxed);
-        return fd < 0 ? -errno : 0;
-    }
-    int number() const noexcept { return fd_.load(std::memory_order_relaxed); }
-
-    /// Async-signal-safe.
-    void write() noexcept {
-        const int saved = errno;
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto written = ::write(number(), &one, sizeof one);
-        errno = saved;
-    }
-    /// Returns: whether it had been written since it was last read.
-    bool read() noexcept {
-        std::uint64_t count = 0;
-        return ::read(number(), &count, sizeof count) == static_cast<ssize_t>(sizeof count);
-    }
-
-private:
-    std::atomic<int> fd_ = -1;  // the second one is made when others may already call `wake`
-};
-
 class ring final : public plain_calls<kernel> {
 public:
     explicit ring(const ring_options& options) : options_(options) {
@@ -126,6 +95,13 @@ public:
         return mapped_->facts().opcodes[static_cast<std::size_t>(code)];
     }
     bool multishot_accept() const noexcept override { return mapped_->facts().multishot_accept; }
+    int keep(int fd) noexcept override {
+        const bool offered = (mapped_->facts().features & feature_no_iowait) != 0;
+        return offered && owner_ == this_thread_number() ? files_.put(*mapped_, fd) : -1;
+    }
+    void forget(int place) noexcept override {
+        if (process_.is_current()) files_.take_out(*mapped_, place);
+    }
 
     int event_fd() noexcept override;
     void watch_event(bool on) noexcept override;
@@ -154,10 +130,12 @@ private:
     }
 
     void use(std::unique_ptr<mapped_ring> fresh) noexcept;
+    void bind_to_this_thread();
     void move_to_this_thread();
 
     std::uint32_t publish() noexcept;
     void hide(entry& made) const noexcept;
+    void hush(entry& made) noexcept;
     int call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept;
     void submit_and_wait(time_point deadline) noexcept;
     void get_events(time_point deadline) noexcept;
@@ -191,6 +169,8 @@ private:
     bool seen_wake_ = false;    // and no enter that wanted to wait has answered it
     bool unarmed_ = true;       // the poll on wake_ must be made (again)
     bool limited_ = false;      // the test hook hides opcodes
+    bool no_signal_ = false;    // writes are told not to raise SIGPIPE
+    bool loud_ = false;         // something in flight may raise it
     int enter_fd_ = -1;         // the ring's descriptor, or registered_
     unsigned enter_flags_ = 0;  // for each enter
     unsigned wait_flags_ = 0;   // for each that waits
@@ -198,6 +178,7 @@ private:
     birth_process process_;
 
     std::unique_ptr<mapped_ring> mapped_;
+    fixed_files files_;
     ring_options options_;
     std::uint64_t owner_ = 0;  // this_thread_number() of the attached one
     int registered_ = -1;      // the ring's number in the owner's table
@@ -221,6 +202,8 @@ void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
     full_at_ = taken() + queues_.slot_count;
     unarmed_ = true;
     limited_ = mapped_->limited();
+    no_signal_ = !limited_ && has_write_no_signal();
+    loud_ = false;
     registered_ = -1;
     enter_fd_ = mapped_->descriptor();
     enter_flags_ = 0;
@@ -230,7 +213,12 @@ void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
 
 void ring::attach() {
     if (!process_.is_current()) raise(EPERM, forked_sentence);
-    if (owner_ == this_thread_number()) return;
+    if (owner_ != this_thread_number()) bind_to_this_thread();
+    if (files_.any_stale()) [[unlikely]]
+        files_.clear_stale(*mapped_);
+}
+
+void ring::bind_to_this_thread() {
     if (owner_ != 0) move_to_this_thread();
     if (const int result = mapped_->enable(); result < 0)
         raise(-result, "binding an io_uring to its thread");
@@ -255,6 +243,8 @@ void ring::move_to_this_thread() {
         if (result < 0) raise(-result, "registering an eventfd with io_uring");
         fresh->watch_eventfd(watching_);
     }
+    if (const int result = files_.copy_to(*fresh); result < 0)
+        raise(-result, "registering descriptors with io_uring");
     use(std::move(fresh));
     owner_ = 0;
 }
@@ -284,6 +274,8 @@ std::uint32_t ring::publish() noexcept {
                      "an entry with entry_skip_success must carry a tag as user_data");
         if (limited_) [[unlikely]]
             hide(made);
+        if (is_write(made.code)) [[unlikely]]
+            hush(made);
         in_flight_ += made.user_data >= first_address ? 1 : 0;
         counters_.entries += made.user_data >= first_tag ? 1 : 0;
     }
@@ -298,6 +290,14 @@ void ring::hide(entry& made) const noexcept {
     const bool hidden_accept =
         made.code == opcode::accept && (made.ioprio & accept_multishot) != 0 && !multishot_accept();
     if (hidden_accept || !supports(made.code)) made.code = hidden_opcode;
+}
+
+void ring::hush(entry& made) noexcept {
+    if (no_signal_)
+        made.op_flags |= write_no_signal;
+    else if (!loud_)
+        loud_ = may_raise_sigpipe((made.flags & entry_fixed_file) != 0 ? files_.number(made.fd)
+                                                                       : made.fd);
 }
 
 int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept {
@@ -316,6 +316,11 @@ int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexce
         }
     }
     ++counters_.enters;
+    std::optional<sigpipe_held_back> quiet;
+    if (loud_) [[unlikely]] {
+        loud_ = in_flight_ != 0;
+        if (loud_) quiet.emplace();
+    }
     const int result =
         enter_ring(enter_fd_, submit, wait ? 1 : 0, flags | enter_flags_ | (wait ? wait_flags_ : 0),
                    timed ? &left : nullptr);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -98,6 +99,15 @@ inline descriptor tcp_socket(const char* name) {
     return descriptor::adopt(number, name);
 }
 
+/// An address of loopback's that this process shares with few others, 127.1.x.y: so nobody who
+/// looks for a listener of theirs that has just gone finds one of ours with the same port. The
+/// simulator has nobody else.
+inline in_addr_t own_loopback() {
+    const auto process = static_cast<std::uint32_t>(::getpid());
+    const std::uint32_t low = 1 + process % 0xfffe;
+    return htonl(testing::simulated() ? INADDR_LOOPBACK : 0x7f010000 + low);
+}
+
 /// A listening socket on loopback and where it listens.
 struct listening {
     descriptor socket;
@@ -105,7 +115,7 @@ struct listening {
 
     listening() : socket(tcp_socket("listener")) {
         name.sin_family = AF_INET;
-        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        name.sin_addr.s_addr = own_loopback();
         socklen_t size = sizeof name;
         auto* generic = reinterpret_cast<sockaddr*>(&name);
         REQUIRE(rondo::detail::bind_name(socket, generic, size) == 0);
@@ -113,6 +123,14 @@ struct listening {
         REQUIRE(rondo::detail::local_name(socket, generic, &size) == 0);
     }
 };
+
+/// Closing it resets the connection, and leaves no trace: of thousands of connections the kernel
+/// would remember each for a minute, and run out of ports.
+inline void reset_at_close(const descriptor& socket) {
+    if (testing::simulated()) return;
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    REQUIRE(::setsockopt(socket.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+}
 
 struct connection {
     descriptor here, there;
@@ -196,6 +214,25 @@ task<> check_cancelled_while_suspended(Make make) {
     CHECK(seen.next_threw);
 }
 
+/// Second form, of what may end all the same because the kernel does it at once: cancelled while it
+/// is in flight. Either it was done, or it was not; the next wait throws in any case.
+template <class Make>
+task<outcome_of_wait> cancelled_in_flight(Make make) {
+    observed seen;
+    auto waiting = create_task(observe(make, &seen));
+    co_await yield_now();
+    CHECK(waiting.state() == task_state::waiting);
+    waiting.cancel();
+    try {
+        co_await waiting;
+    } catch (const future_cancelled&) {
+    }
+    CHECK(waiting.cancelled());
+    CHECK((seen.first == outcome_of_wait::value || seen.first == outcome_of_wait::cancelled));
+    CHECK(seen.next_threw);
+    co_return seen.first;
+}
+
 /// Third form: what it waits for has come, and it has not run since. `complete` makes it come.
 template <class Make, class Complete>
 task<> check_cancelled_after_completion(Make make, Complete complete, observed* seen) {
@@ -211,6 +248,57 @@ task<> check_cancelled_after_completion(Make make, Complete complete, observed* 
     }
     CHECK(waiting.cancelled());
     CHECK(seen->next_threw);
+}
+
+/// Cancels a task at the very moment in which what it waits for has come and it has not run since.
+/// A completion makes its task ready inside the loop's look at the kernel; posts are delivered
+/// later in the same look, and ready tasks run after it. So a post that posts itself again until
+/// the task is ready stands exactly there.
+class cancels_on_arrival {
+public:
+    explicit cancels_on_arrival(future<> waiting) : waiting_(std::move(waiting)) { look(); }
+    cancels_on_arrival(const cancels_on_arrival&) = delete;
+    cancels_on_arrival& operator=(const cancels_on_arrival&) = delete;
+
+    /// Nothing refers to it any more.
+    bool over() const noexcept { return over_; }
+    bool hit() const noexcept { return hit_; }
+
+private:
+    void look() {
+        over_ = waiting_.done() || waiting_.state() == task_state::ready;
+        hit_ = over_ && !waiting_.done();
+        if (hit_) waiting_.cancel();
+        if (!over_) running_loop().remote().call_soon_threadsafe([this] { look(); });
+    }
+    future<> waiting_;
+    bool over_ = false;
+    bool hit_ = false;
+};
+
+/// Third form, where it is the kernel that completes: its completion has been reaped, and the task
+/// has not run since. `begin` makes it come, if it does not come by itself. Law 2: what the kernel
+/// has done is delivered, and the next wait throws.
+template <class Make, class Begin>
+task<> check_cancelled_after_arrival(Make make, Begin begin) {
+    observed seen;
+    auto waiting = create_task(observe(make, &seen));
+    co_await yield_now();
+    begin();
+    cancels_on_arrival canceller(waiting);
+    try {
+        co_await waiting;
+    } catch (const future_cancelled&) {
+    }
+    while (!canceller.over()) co_await yield_now();
+    CHECK(canceller.hit());
+    CHECK(waiting.cancelled());
+    CHECK(seen.first == outcome_of_wait::value);
+    CHECK(seen.next_threw);
+}
+template <class Make>
+task<> check_cancelled_after_arrival(Make make) {
+    co_await check_cancelled_after_arrival(make, [] {});
 }
 
 // -- surroundings ---------------------------------------------------------------------------------

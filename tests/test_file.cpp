@@ -2,14 +2,10 @@
 // Files through the ring, on the simulated file system and on the real one.
 #include <rondo/file.hpp>
 
-#include <dirent.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <array>
 #include <filesystem>
-#include <fstream>
 
+#include "file_tools.hpp"
 #include "net_tools.hpp"
 
 using namespace rondo;
@@ -17,26 +13,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using rondo_tests::folder;
 using rondo_tests::pattern;
 using rondo_tests::text_of_failure;
-
-/// A folder that goes with the test; on the simulator it is only a name.
-class folder {
-public:
-    folder() {
-        if (!testing::simulated() && ::mkdtemp(name_) == nullptr)
-            throw std::runtime_error("mkdtemp");
-    }
-    ~folder() {
-        if (!testing::simulated()) std::filesystem::remove_all(name_);
-    }
-    folder(const folder&) = delete;
-    folder& operator=(const folder&) = delete;
-    std::string operator/(const char* name) const { return std::string(name_) + '/' + name; }
-
-private:
-    char name_[32] = "/tmp/test-file-XXXXXX";
-};
 
 task<std::string> read_file(std::string path, std::size_t step) {
     auto source = co_await file::open(path);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The loop: running and stopping it, callbacks, posts, clear errors, and how it ends.
+// The loop: running and stopping it, callbacks, clear errors, and what it counts. Threads and its
+// end: test_loop_end.cpp.
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -12,33 +11,12 @@
 #include <vector>
 
 #include "child.hpp"
-#include "core_tools.hpp"
+#include "loop_tools.hpp"
 #include "simulator.hpp"
 
 using namespace rondo_tests;
 
 namespace {
-
-/// Each kernel has its turn with a loop that nobody runs yet.
-template <class F>
-void on_both(F test) {
-    {
-        INFO("on the simulator");
-        testing::world w(testing::sim_options{});
-        test(w.loop());
-        w.end();
-    }
-    INFO("on the ring");
-    testing::world w(testing::ring_options{});
-    test(w.loop());
-    w.end();
-}
-
-task<int> give(int n) {
-    co_await yield_now();
-    co_return n;
-}
-task<> sleep_for_ever() { co_await sleep(duration::max()); }
 
 // -- running --------------------------------------------------------------------------------------
 
@@ -197,90 +175,6 @@ TEST_CASE("loop: without a handler an error is one line on stderr", "[loop]") {
     CHECK(std::count(text.begin(), text.end(), '\n') == 1);
 }
 
-// -- from other threads ---------------------------------------------------------------------------
-
-TEST_CASE("loop: eight threads post, and every post is called, each thread's in its order",
-          "[loop]") {
-    loop l;
-    constexpr int threads = 8;
-    const int posts = many(20'000, 3'000);
-    std::vector<int> next(threads);
-    bool in_order = true;
-    int left = threads * posts;
-    std::vector<std::thread> posters;
-    for (int t = 0; t < threads; ++t)
-        posters.emplace_back([&, t] {
-            const remote way = l.remote();
-            for (int i = 0; i < posts; ++i)
-                way.call_soon_threadsafe([&, t, i] {
-                    int& expected = next[static_cast<std::size_t>(t)];
-                    in_order = in_order && expected++ == i;
-                    if (--left == 0) l.stop();
-                });
-        });
-    l.run_forever();
-    for (std::thread& t : posters) t.join();
-    CHECK(left == 0);
-    CHECK(in_order);
-    CHECK(l.stats().posts == static_cast<std::uint64_t>(threads * posts));
-}
-
-TEST_CASE("loop: a post wakes a loop that sleeps, each time", "[loop]") {
-    loop l;
-    std::atomic<int> seen{0};
-    const int rounds = many(2000, 500);
-    std::thread poster([&, way = l.remote()] {
-        for (int i = 1; i <= rounds; ++i) {
-            way.call_soon_threadsafe([&seen] { ++seen; });
-            while (seen < i) std::this_thread::yield();
-        }
-        way.call_soon_threadsafe([&l] { l.stop(); });
-    });
-    l.run_forever();
-    poster.join();
-    CHECK(seen == rounds);
-}
-
-TEST_CASE("loop: posting after the end is closed_error, and drops what was posted", "[loop]") {
-    auto owned = std::make_shared<int>(0);
-    std::optional<remote> way;
-    {
-        loop l;
-        way = l.remote();
-        way->call_soon_threadsafe([owned] { ++*owned; });  // before the end: it is called
-    }
-    CHECK(*owned == 1);
-    CHECK(owned.use_count() == 1);
-    CHECK_THROWS_AS(way->call_soon_threadsafe([owned] { ++*owned; }), closed_error);
-    CHECK_THROWS_AS(way->call_soon_threadsafe([] {}), closed_error);
-    CHECK(owned.use_count() == 1);
-    CHECK_FALSE(way->try_post([](void*) {}, nullptr));
-}
-
-TEST_CASE("loop: posts that race its end are called or refused, none is lost", "[loop]") {
-    for (int round = 0; round < many(30, 10); ++round) {
-        std::atomic<int> taken{0}, called{0};
-        std::atomic<bool> begun{false};
-        std::thread poster;
-        {
-            loop l;
-            poster = std::thread([&, way = l.remote()] {
-                try {
-                    for (;;) {
-                        way.call_soon_threadsafe([&called] { ++called; });
-                        ++taken;
-                        begun = true;
-                    }
-                } catch (const closed_error&) {
-                }
-            });
-            while (!begun) l.run_once();
-        }
-        poster.join();
-        REQUIRE(taken == called);
-    }
-}
-
 // -- clear errors ---------------------------------------------------------------------------------
 
 TEST_CASE("loop: run inside run, and a second loop on the same thread, are clear errors",
@@ -364,130 +258,6 @@ TEST_CASE("loop: idle it may be destroyed anywhere; with tasks only where it ran
     INFO(end.text);
     CHECK(end.aborted());
     CHECK(end.says("a loop with tasks was destroyed on another thread than the one that ran it"));
-}
-
-// -- its end --------------------------------------------------------------------------------------
-
-RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
-    // The harness asks afterwards what is left.
-    const auto receives = [](connection c) -> task<> {
-        char byte = 0;
-        co_await receive(c.here, &byte, 1);
-    };
-    const auto accepts = []() -> task<> {
-        listening at;
-        co_await accept_from(at.socket);
-    };
-    const auto parks = []() -> task<> {
-        wait_queue queue;
-        co_await queue.park();
-    };
-    const auto cleans_up = []() -> task<> {
-        try {
-            co_await sleep_for_ever();
-        } catch (const cancelled&) {
-        }
-        co_await shield(settle(5));
-    };
-    const auto promises = []() -> task<> {
-        promise<int> never;
-        co_await never.get_future();
-    };
-    connection pair = co_await connected();
-    create_task(receives(std::move(pair)));
-    create_task(accepts());
-    create_task(parks());
-    create_task(cleans_up());
-    create_task(promises());
-    create_task(sleep_for_ever());
-    co_await settle();
-    create_task(sleep_for_ever());  // not yet begun
-    running_loop().call_later(1h, [] {});
-    running_loop().call_soon([] {});
-}
-
-TEST_CASE("loop: a callback that schedules itself for ever does not keep it from ending",
-          "[loop]") {
-    on_both([](loop& l) {
-        struct rearming {
-            loop* on;
-            long* count;
-            void operator()() const {
-                ++*count;
-                on->call_soon(*this);
-            }
-        };
-        static long count;
-        l.call_soon(rearming{&l, &count});
-        CHECK(l.run_until_complete(give(7)) == 7);
-        // The task that is left at its end swallows its cancellation once, and still ends.
-        const auto stubborn = []() -> task<> {
-            try {
-                co_await sleep_for_ever();
-            } catch (const cancelled&) {
-            }
-        };
-        l.create_task(stubborn());
-        l.run_once();
-    });
-}
-
-TEST_CASE("loop: shutdown hooks run after the tasks, the last one first", "[loop]") {
-    std::string log;
-    captured_stderr quiet;
-    {
-        loop l(std::make_shared<rondo::detail::simulator>());
-        const auto body = [](std::string* out) -> task<> {
-            try {
-                co_await sleep_for_ever();
-            } catch (const cancelled&) {
-                out->push_back('t');
-                throw;
-            }
-        };
-        l.at_shutdown([&log] { log.push_back('1'); });
-        l.at_shutdown([] { throw std::runtime_error("from a hook"); });
-        l.at_shutdown([&log, &l] {
-            log.push_back('3');
-            l.at_shutdown([&log] { log.push_back('4'); });
-        });
-        l.create_task(body(&log));
-        l.run_once();
-    }
-    CHECK(log == "t341");
-    CHECK(quiet.text().find("from a hook") != std::string::npos);
-}
-
-TEST_CASE("loop: leaving takes no longer than its tasks do", "[loop]") {
-    // On the real clock: a wait for nothing would take leave_warning, five seconds.
-    testing::world w(testing::ring_options{.limit = 3s});
-    auto f = w.loop().create_task(sleep_for_ever());
-    w.loop().run_once();
-    f.cancel();
-    f = {};
-    w.end();
-}
-
-TEST_CASE("loop: a deadlock is reported by name, on the simulator", "[loop]") {
-    captured_stderr captured;
-    wait_queue queue;
-    {
-        testing::world w(testing::sim_options{});
-        const auto parks = [](wait_queue* q) -> task<> { co_await q->park(); };
-        auto f = w.loop().create_task(parks(&queue), {.name = "the one that waits"});
-        CHECK_THROWS_AS(w.loop().run(), deadlock_error);
-        CHECK_THROWS_AS(w.loop().run_until_complete(f), deadlock_error);
-        CHECK_THROWS_AS(w.loop().run_forever(), deadlock_error);
-        f.cancel();
-        CHECK_THROWS_AS(w.loop().run_until_complete(f), future_cancelled);
-        CHECK_THROWS_AS(w.loop().run_forever(), deadlock_error);
-        f = {};
-        w.end();
-    }
-    const std::string text = captured.text();
-    CHECK(text.find("nothing can ever happen again") != std::string::npos);
-    CHECK(text.find("the one that waits") != std::string::npos);
-    CHECK(text.find("a wait queue") != std::string::npos);
 }
 
 RONDO_TEST("loop: its counts add up", "[loop][both]") {

@@ -40,6 +40,7 @@ enum class opcode : std::uint8_t {
 
 /// IOSQE_*: `entry::flags`.
 enum entry_flags : std::uint8_t {
+    entry_fixed_file = 1 << 0,    ///< fd is a place in the ring's own table
     entry_async = 1 << 4,         ///< go to a kernel worker at once (large buffered file chunks)
     entry_skip_success = 1 << 6,  ///< no completion where it succeeds (since 5.17)
 };
