@@ -12,7 +12,7 @@ namespace {
 
 /// The task that is suspended with `s` as its innermost scope is asked to leave its wait.
 void ask(scope& s) noexcept {
-    if ((s.bits & scope::of_loop) != 0) return;
+    if ((s.bits & (scope::of_loop | scope::of_context)) != 0) return;  // no task's
     task_record& record = (s.bits & scope::of_task) != 0 ? static_cast<task_record&>(s)
                                                          : static_cast<inner_scope&>(s).owner();
     if (record.innermost == &s && record.wait != nullptr) record.wait->kind->cancel(*record.wait);
@@ -47,7 +47,8 @@ inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
     scope* around = owner_->innermost;
     children = nullptr;
     line = 0;
-    bits = kind == kind::shield ? shielded : around->bits & reached;
+    bits = around->bits & inherited;
+    if (kind == kind::shield) bits = shielded | (bits & ~std::uint32_t(reached));
     around->add_child(*this);
     owner_->innermost = this;
 }

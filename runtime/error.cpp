@@ -21,9 +21,14 @@ incomplete_read_error::~incomplete_read_error() = default;
 no_running_loop_error::~no_running_loop_error() = default;
 deadlock_error::~deadlock_error() = default;
 closed_error::~closed_error() = default;
+queue_closed_error::queue_closed_error() : closed_error("the queue is closed") {}
+queue_closed_error::~queue_closed_error() = default;
+broken_barrier_error::~broken_barrier_error() = default;
 timeout_error::~timeout_error() = default;
 
 future_cancelled::future_cancelled() : error("the awaited future was cancelled") {}
+
+broken_barrier_error::broken_barrier_error() : error("the barrier is broken, or was reset") {}
 
 no_running_loop_error::no_running_loop_error() : error("no loop is running on this thread") {}
 

@@ -57,7 +57,7 @@ void abandon(task_record& record) noexcept {
     ++root.holders;
     unwind(record);
     record.wait = nullptr;
-    record.parent->remove_child(record);
+    leave_tree(record);
     record.home->task_ended();
     root.marks |= shared_core::was_cancelled;
     root.settle();

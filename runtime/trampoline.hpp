@@ -15,7 +15,7 @@ inline void end_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
     RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
                  "a task ended before what runs inside its scope");
-    record.parent->remove_child(record);
+    leave_tree(record);
     record.home->task_ended();
     frame.settle();
     release(frame);

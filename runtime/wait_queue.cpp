@@ -12,59 +12,37 @@ constexpr wait_kind plain = wait_queue::kind("a wait queue");
 void choose_next(void* queue) noexcept { static_cast<wait_queue*>(queue)->unpark_one(); }
 }  // namespace
 
-parking::parking(const wait_kind& kind, wait_queue& queue, void (*pass)(void*) noexcept,
-                 void* context) noexcept
-    : leaf_wait(kind), queue_(&queue), pass_(pass), context_(context) {
-    wait_node::wake = choose;
-}
-
-// Only a frame that is destroyed while it waits gets here linked: one abandoned at its loop's end.
-parking::~parking() {
-    if (linked()) {
-        queue_->waiters_.remove(*this);
-        --queue_->size_;
-    }
-}
-
-bool parking::await_ready() noexcept {
-    if (asked()) state |= refused;
-    return (state & refused) != 0;
-}
-
-void parking::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+void queue_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    queue_->waiters_.append(*this);
-    ++queue_->size_;
+    if ((state & chosen) != 0)
+        detail::wake(static_cast<leaf_wait&>(*this));
+    else
+        stand_in_line(*queue_);
 }
 
-void parking::await_resume() {
-    if ((state & chosen) != 0 && asked()) {
-        pass_on();
-        throw cancelled();
-    }
-    if ((state & refused) != 0) throw cancelled();
+void queue_wait::stand_in_line(wait_queue& queue) noexcept {
+    queue_ = &queue;
+    queue.waiters_.append(*this);
+    ++queue.size_;
 }
 
-void parking::pass_on() noexcept {
-    state &= ~std::uint32_t(chosen);
-    pass_(context_);
+void queue_wait::step_out() noexcept {
+    queue_->waiters_.remove(*this);
+    --queue_->size_;
 }
 
-void parking::leave(leaf_wait& wait) noexcept {
-    auto& self = static_cast<parking&>(wait);
-    self.queue_->waiters_.remove(self);
-    --self.queue_->size_;
+void queue_wait::leave(leaf_wait& wait) noexcept {
+    auto& self = static_cast<queue_wait&>(wait);
+    self.step_out();
     self.state |= refused;
     detail::wake(wait);
 }
 
-void parking::choose(wait_node& node, shared_core*) noexcept {
-    auto& self = static_cast<parking&>(node);
+void queue_wait::choose(wait_node& node, shared_core*) noexcept {
+    auto& self = static_cast<queue_wait&>(node);
     self.state |= chosen;
     detail::wake(static_cast<leaf_wait&>(self));
 }
-
-void parking_kind::leave(leaf_wait& wait) noexcept { parking::leave(wait); }
 
 }  // namespace detail
 

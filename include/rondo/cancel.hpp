@@ -35,6 +35,10 @@ struct scope {
         of_loop = 1 << 4,    ///< this is the scope of a loop: the top of the tree
         named = 1 << 5,      ///< a task's: its origin is a task_name
         timed = 1 << 6,      ///< this is a timeout_scope
+        of_binding = 1 << 7,      ///< this is a binding_scope of a task_local
+        of_context = 1 << 8,      ///< these are the bindings that a detached task took along: below the loop's scope
+        under_bindings = 1 << 9,  ///< this scope, or one around it, is one of the two
+        inherited = reached | under_bindings,
     };
 
     scope* parent;

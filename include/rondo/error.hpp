@@ -106,6 +106,24 @@ public:
     ~closed_error() override;
 };
 
+/// Putting into a queue that was closed. Whoever takes from one gets what is left, then an empty
+/// optional.
+/// See: asyncio.QueueShutDown.
+class RONDO_API queue_closed_error : public closed_error {
+public:
+    queue_closed_error();
+    using closed_error::closed_error;
+    ~queue_closed_error() override;
+};
+
+/// A barrier was aborted or reset while the task waited at it, or was broken before.
+/// See: asyncio.BrokenBarrierError.
+class RONDO_API broken_barrier_error : public error {
+public:
+    broken_barrier_error();
+    ~broken_barrier_error() override;
+};
+
 /// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after
 /// 2s"), since the system's ("Connection timed out") names the wrong thing.
 class RONDO_API timeout_error : public std::system_error {

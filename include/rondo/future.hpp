@@ -368,10 +368,13 @@ namespace detail {
 
 template <class T>
 future<T> create_in(resumer& home, task<T> t, const task_options& options, location where) {
-    const task_name* name =
-        options.name.empty() ? nullptr
-                             : make_name(where.file, options.name.data(), options.name.size());
-    task_record& record = prepare(t.peek(), home, home.top(), where, name);
+    const bool binds = here.current != nullptr && here.current->home == &home &&
+                       (here.current->innermost->bits & scope::under_bindings) != 0;
+    owned_name name;
+    if (!options.name.empty())
+        name.reset(make_name(where.file, options.name.data(), options.name.size()));
+    scope& under = binds ? take_bindings_along(home.top()) : home.top();
+    task_record& record = prepare(t.peek(), home, under, where, name.release());
     future<T> handle(t.release());
     if (options.eager && here.turn == &home) [[unlikely]]
         start_eagerly(record);

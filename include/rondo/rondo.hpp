@@ -2,6 +2,7 @@
 // All of rondo, for programs. Libraries include what they use: it compiles faster and says more.
 #pragma once
 
+#include <rondo/as_completed.hpp>
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
 #include <rondo/dns.hpp>
@@ -20,8 +21,10 @@
 #include <rondo/serve.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/stream.hpp>
+#include <rondo/sync.hpp>
 #include <rondo/task.hpp>
 #include <rondo/task_group.hpp>
+#include <rondo/task_local.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>

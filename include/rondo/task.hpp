@@ -354,6 +354,10 @@ extern RONDO_API constinit leaf_wait not_begun;
 
 /// The origin of a task with a name; freed with its frame. Throws: std::bad_alloc.
 RONDO_API task_name* make_name(const char* file, const char* name, std::size_t size);
+struct free_name {
+    void operator()(task_name* name) const noexcept { ::operator delete(name); }
+};
+using owned_name = std::unique_ptr<task_name, free_name>;
 
 /// Makes a running task of a frame that has not been entered: it hangs below `under`. The loop holds it until it has
 /// ended.
@@ -365,7 +369,7 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
     task_record& record = *::new (static_cast<void*>(&frame.record)) task_record;
     record.point = frame.handle();
     record.children = nullptr;
-    record.bits = scope::of_task | (under.bits & scope::reached);
+    record.bits = scope::of_task | (under.bits & scope::inherited);
     record.line = where.line;
     record.innermost = &record;
     record.wait = &not_begun;
@@ -381,7 +385,19 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
     return record;
 }
 
-/// The same, and it is ready: it first runs when its turn comes.
+/// For a detached task that is started where task_locals are bound: a scope below `top` that has them too.
+RONDO_API scope& take_bindings_along(scope& top);
+RONDO_API void end_context(scope& context) noexcept;
+
+/// A task that has ended leaves the tree, and the last one below a context takes that with it.
+inline void leave_tree(task_record& record) noexcept {
+    scope& above = *record.parent;
+    above.remove_child(record);
+    if ((above.bits & scope::of_context) != 0 && above.children == nullptr) [[unlikely]]
+        end_context(above);
+}
+
+/// Prepares it, and it is ready: it first runs when its turn comes.
 inline void launch(promise_base& frame, resumer& home, scope& under, location where,
                    const task_name* name = nullptr) noexcept {
     home.push(prepare(frame, home, under, where, name));

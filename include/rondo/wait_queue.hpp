@@ -20,26 +20,97 @@ class wait_queue;
 
 namespace detail {
 
-/// The awaiter of wait_queue::park.
-class RONDO_API parking : leaf_wait, wait_node {
+/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in await_ready whether
+/// there is anything to wait for (`refuse`, then `have` where there is not), and in await_resume what becomes of a grant
+/// that came too late (`settle`). What else a waiter wants or is given stands in the derived class, where the owner of
+/// the queue finds it through `wait_queue::front`.
+class RONDO_API queue_wait : public leaf_wait, public wait_node {
 public:
-    parking(const wait_kind& kind, wait_queue& queue, void (*pass)(void*) noexcept,
-            void* context) noexcept;
-    ~parking();
-    bool await_ready() noexcept;
+    /// Suspends in the line or, having what it came for, only behind everybody who is ready.
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
-    void await_resume();
+
+    /// What a cancellation does, unless its kind has other plans: leaves the line; the wait will throw.
+    static void leave(leaf_wait& wait) noexcept;
+
+protected:
+    enum : std::uint32_t { refused = 1, chosen = 2, first_free_bit = 4 };
+
+    queue_wait(const wait_kind& what, wait_queue& queue) noexcept
+        : leaf_wait(what), queue_(&queue) {
+        wait_node::wake = choose;
+    }
+    // Only a frame that is destroyed while it waits gets here linked: one abandoned at its loop's end.
+    ~queue_wait() {
+        if (linked()) [[unlikely]]
+            step_out();
+    }
+
+    /// Was the task asked to stop? Then there is no wait.
+    bool refuse() noexcept {
+        if (!asked()) [[likely]]
+            return false;
+        state |= refused;
+        return true;
+    }
+    /// It has what it came for: does it go on at once?
+    bool have() noexcept {
+        state |= chosen;
+        return may_go_on();
+    }
+    /// Throws `cancelled` where the task was asked to stop, after giving back what was granted nevertheless.
+    template <class GiveBack>
+    void settle(GiveBack give_back) {
+        if (state & refused) [[unlikely]]
+            throw cancelled();
+        if (asked()) [[unlikely]] {
+            give_back();
+            throw cancelled();
+        }
+    }
+
+    void stand_in_line(wait_queue& queue) noexcept;
+    void step_out() noexcept;
+    static void choose(wait_node& node, shared_core*) noexcept;
 
 private:
-    friend class rondo::wait_queue;
-    friend struct parking_kind;
-    enum : std::uint32_t { refused = 1, chosen = 2 };
-    static void leave(leaf_wait& wait) noexcept;
-    static void choose(wait_node& node, shared_core*) noexcept;
-    void pass_on() noexcept;
-
     wait_queue* queue_;
+};
+
+/// The awaitable of such a wait for something of `of`, with a datum where the awaiter wants one.
+template <class Awaiter, class Of, class Datum = void>
+class [[nodiscard("nothing is waited for until this is awaited")]] waiting_for : only_in_tasks {
+public:
+    waiting_for(Of& of, Datum datum) noexcept : of_(&of), datum_(datum) {}
+    Awaiter rondo_awaiter() const noexcept { return Awaiter(*of_, datum_); }
+
+private:
+    Of* of_;
+    Datum datum_;
+};
+template <class Awaiter, class Of>
+class [[nodiscard("nothing is waited for until this is awaited")]] waiting_for<Awaiter, Of, void>
+    : only_in_tasks {
+public:
+    explicit waiting_for(Of& of) noexcept : of_(&of) {}
+    Awaiter rondo_awaiter() const noexcept { return Awaiter(*of_); }
+
+private:
+    Of* of_;
+};
+
+/// The awaiter of wait_queue::park.
+class RONDO_API parking : public queue_wait {
+public:
+    parking(const wait_kind& what, wait_queue& queue, void (*pass)(void*) noexcept,
+            void* context) noexcept
+        : queue_wait(what, queue), pass_(pass), context_(context) {}
+    bool await_ready() noexcept { return refuse(); }
+    void await_resume() {
+        settle([this] { pass_(context_); });
+    }
+
+private:
     void (*pass_)(void*) noexcept;
     void* context_;
 };
@@ -88,23 +159,22 @@ public:
     /// How many wait.
     std::size_t size() const noexcept { return size_; }
 
+    /// The wait of the one that waits longest, for the owner of the queue, who knows of which class its waits are.
+    detail::queue_wait& front() const noexcept {
+        return static_cast<detail::queue_wait&>(*waiters_.first);
+    }
+
     /// What a wait of this kind is called in diagnostics: `static constexpr auto kind = wait_queue::kind("lock");`
     static constexpr detail::wait_kind kind(const char* what) noexcept;
 
 private:
-    friend class detail::parking;
+    friend class detail::queue_wait;
     detail::wait_list waiters_;
     std::size_t size_ = 0;
 };
 
-namespace detail {
-struct parking_kind {
-    static RONDO_API void leave(leaf_wait& wait) noexcept;
-};
-}  // namespace detail
-
 constexpr detail::wait_kind wait_queue::kind(const char* what) noexcept {
-    return {what, detail::parking_kind::leave, nullptr};
+    return {what, detail::queue_wait::leave, nullptr};
 }
 
 }  // namespace v0

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// What can be made of an async_generator: the members that are declared with it. Each is a generator around the first
+// one, which it owns; so destroying the outermost destroys all, and an item costs two hand-overs for each layer. They are
+// members since that reads in the order in which the items pass, and since free functions called `map` or `take` would be
+// found where nobody means them.
+//
+// Several generators at once are `with_merged` (merge.hpp): that needs tasks, so it is no generator.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rondo/generator.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+template <class T>
+named_item<std::remove_reference_t<T>> named(std::remove_reference_t<T>& item) noexcept {
+    return {std::addressof(item)};
+}
+
+template <class T, class F>
+async_generator<mapped_item<F, T>> map_items(async_generator<T> source, F fn) {
+    using mapped = mapped_item<F, T>;
+    while (auto item = co_await source.next()) {
+        if constexpr (item_or_task<std::invoke_result_t<F&, T>>::by_task) {
+            mapped value = co_await fn(static_cast<T&&>(*item));
+            co_yield named<mapped>(value);
+        } else {
+            mapped value = fn(static_cast<T&&>(*item));
+            co_yield named<mapped>(value);
+        }
+    }
+}
+
+template <class T, class F>
+async_generator<T> filter_items(async_generator<T> source, F fn) {
+    using seen = std::conditional_t<std::is_reference_v<T>, T, const T&>;
+    while (auto item = co_await source.next()) {
+        bool wanted = false;
+        if constexpr (item_or_task<std::invoke_result_t<F&, seen>>::by_task)
+            wanted = co_await fn(static_cast<seen>(*item));
+        else
+            wanted = fn(static_cast<seen>(*item));
+        if (wanted) co_yield named<T>(*item);
+    }
+}
+
+template <class T>
+async_generator<T> take_items(async_generator<T> source, std::size_t count) {
+    for (; count != 0; --count) {
+        auto item = co_await source.next();
+        if (!item) co_return;
+        co_yield named<T>(*item);
+    }
+}
+
+template <class T>
+async_generator<std::pair<std::size_t, T>> enumerate_items(async_generator<T> source,
+                                                           std::size_t number) {
+    using numbered = std::pair<std::size_t, T>;
+    for (; auto item = co_await source.next(); ++number) {
+        numbered one(number, static_cast<T&&>(*item));
+        co_yield named<numbered>(one);
+    }
+}
+
+template <class T>
+task<std::vector<T>> collect_items(async_generator<T> source) {
+    std::vector<T> all;
+    while (auto item = co_await source.next()) all.push_back(std::move(*item));
+    co_return all;
+}
+
+}  // namespace detail
+
+template <class T>
+template <class F>
+async_generator<detail::mapped_item<F, T>> async_generator<T>::map(F fn) && {
+    return detail::map_items(std::move(*this), std::move(fn));
+}
+
+template <class T>
+template <class F>
+async_generator<T> async_generator<T>::filter(F fn) && {
+    return detail::filter_items(std::move(*this), std::move(fn));
+}
+
+template <class T>
+async_generator<T> async_generator<T>::take(std::size_t count) && {
+    return detail::take_items(std::move(*this), count);
+}
+
+template <class T>
+async_generator<std::pair<std::size_t, T>> async_generator<T>::enumerate(std::size_t first) && {
+    return detail::enumerate_items(std::move(*this), first);
+}
+
+template <class T>
+task<std::vector<T>> async_generator<T>::collect() && {
+    return detail::collect_items(std::move(*this));
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Something that is to be done once, by whoever needs it first, while the others wait: a mutex and
+// a flag. Who fails or is cancelled in the middle has not done it; the next in line tries.
+#pragma once
+
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/guarded.hpp>
+#include <rondo/sync/mutex.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+class once;
+
+namespace detail {
+template <class F, class... Args>
+task<> call_once(once& o, F fn, Args... args);
+}
+
+/// Remembers whether something has been done.
+/// Thread: its loop's.
+/// See:    std::call_once, tokio::sync::OnceCell.
+class RONDO_API once {
+public:
+    once() noexcept = default;
+
+    /// `co_await o.call(fn, args...);` calls `fn(args...)`, which may give a task, unless that has
+    /// been done; waits while another task is at it. Callable and arguments are held until then.
+    /// Throws: what fn throws; it then counts as not done.
+    /// Cancel: a waiter leaves the line; a cancelled runner leaves it to the next in line.
+    template <class F, class... Args>
+        requires std::is_invocable_v<F&, Args&...>
+    auto call(F&& fn, Args... args) {
+        return detail::guarded<F>(detail::call_once<std::decay_t<F>, Args...>(
+            *this, std::forward<F>(fn), std::move(args)...));
+    }
+
+    /// Has somebody done it?
+    bool done() const noexcept { return done_; }
+    /// How many wait for the one that is at it.
+    std::size_t waiting() const noexcept { return turn_.waiting(); }
+    /// "a once that is not done: a mutex held by task \"first\" and 2 wait".
+    std::string describe() const;
+
+private:
+    template <class F, class... Args>
+    friend task<> detail::call_once(once& o, F fn, Args... args);
+
+    mutex turn_;
+    bool done_ = false;
+};
+
+namespace detail {
+
+template <class F, class... Args>
+task<> call_once(once& o, F fn, Args... args) {
+    if (o.done_ && !cancel_requested()) co_return;
+    auto turn = co_await o.turn_.lock();
+    if (o.done_) co_return;
+    if constexpr (is_task<std::invoke_result_t<F&, Args&...>>::value)
+        static_cast<void>(co_await fn(args...));
+    else
+        static_cast<void>(fn(args...));
+    o.done_ = true;
+}
+
+}  // namespace detail
+
+}  // namespace v0
+}  // namespace rondo

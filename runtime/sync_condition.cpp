@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// From the line of a condition to the line of its mutex.
+#include <rondo/sync/condition.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+void holds_out(leaf_wait&) noexcept {}
+}  // namespace
+
+constinit const wait_kind condition_wait::kind_{"line for a condition", stop, object};
+constinit const wait_kind condition_wait::locking_again_{"line, after a condition, for its mutex",
+                                                         holds_out, mutex_object};
+
+condition_wait::condition_wait(condition& c, mutex::guard* guard) noexcept
+    : queue_wait(kind_, c.line_), condition_(&c), guard_(guard) {
+    RONDO_ASSERT(guard->owner() == c.mutex_,
+                 "a condition is waited for by one who does not hold its mutex");
+    wait_node::wake = notify;
+}
+
+void condition_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    queue_wait::await_suspend(frame, at);
+    guard_->unlock();
+}
+
+// Who was parked has the mutex here, whatever the reason.
+void condition_wait::await_resume() {
+    if ((state & leaving) != 0) *guard_ = condition_->mutex_->adopt();
+    if ((state & notified) == 0) throw cancelled();
+    settle([this] { condition_->notify(); });
+}
+
+void condition_wait::notify(wait_node& node, shared_core*) noexcept {
+    auto& self = static_cast<condition_wait&>(node);
+    self.state |= notified;
+    self.lock_again();
+}
+
+void condition_wait::stop(leaf_wait& wait) noexcept {
+    auto& self = static_cast<condition_wait&>(wait);
+    self.step_out();
+    self.lock_again();
+}
+
+void condition_wait::lock_again() noexcept {
+    mutex& m = *condition_->mutex_;
+    kind = &locking_again_;
+    state |= leaving;
+    ++condition_->leaving_;
+    wait_node::wake = choose;
+    if (m.take(leaf_wait::task))
+        choose(*this, nullptr);
+    else
+        stand_in_line(m.line_);
+}
+
+const char* condition_wait::object(const leaf_wait& wait) {
+    return keep_text(static_cast<const condition_wait&>(wait).condition_->state());
+}
+
+const char* condition_wait::mutex_object(const leaf_wait& wait) {
+    return keep_text(static_cast<const condition_wait&>(wait).condition_->mutex_->state());
+}
+
+}  // namespace detail
+
+std::size_t condition::notify(std::size_t count) noexcept {
+    std::size_t notified = 0;
+    while (notified < count && line_.unpark_one()) ++notified;
+    return notified;
+}
+
+std::string condition::state() const {
+    return "of a mutex held by " +
+           (mutex_->locked() ? detail::holder_text(mutex_->holder_) : std::string("nobody")) +
+           detail::waiters_text(line_);
+}
+
+std::string condition::describe() const { return "a condition " + state(); }
+
+}  // namespace v0
+}  // namespace rondo

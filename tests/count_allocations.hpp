@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Counts every operator new of the program that includes this, in one of its files, so that a test
+// can say "nothing was allocated". Not under a sanitizer, which has its own; there nothing counts.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace rondo_tests {
+inline std::atomic<std::size_t> allocations{0};
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define RONDO_SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RONDO_SANITIZED
+#endif
+
+#ifndef RONDO_SANITIZED
+void* operator new(std::size_t size) {
+    rondo_tests::allocations.fetch_add(1, std::memory_order_relaxed);
+    if (void* memory = std::malloc(size)) return memory;
+    throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
