@@ -6,6 +6,7 @@
 int main(int argc, char** argv) {
     bench::suite cases;
     bench::add_task_cases(cases);
+    bench::add_sync_cases(cases);
     bench::add_timer_cases(cases);
     bench::add_thread_cases(cases);
     bench::add_file_cases(cases);

@@ -11,6 +11,7 @@ namespace bench {
 
 void add_task_cases(suite& cases);
 void add_timer_cases(suite& cases);
+void add_sync_cases(suite& cases);
 void add_thread_cases(suite& cases);
 void add_file_cases(suite& cases);
 

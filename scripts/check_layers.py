@@ -29,9 +29,10 @@ LAYERS = {
     1: "task cancel resumer detail/shared_core detail/foreign",
     2: "operation loop wait_queue future probe run detail/descriptor",
     3: """sleep timer gather wait as_completed race retry task_group task_local generator
-          async_iteration merge detail/children detail/guarded detail/yield""",
+          async_iteration detail/children detail/guarded detail/yield""",
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
-          sync/once sync/watch sync/broadcast queue detail/queue_core detail/queue_storage""",
+          sync/once sync/watch sync/broadcast queue merge
+          detail/queue_core detail/queue_storage detail/queue_awaitable""",
     5: "executor thread_sync bridge",
     6: "net endpoint serve dns stream file process signal",
     7: "process_pool loop_pool",

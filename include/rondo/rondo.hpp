@@ -3,6 +3,7 @@
 #pragma once
 
 #include <rondo/as_completed.hpp>
+#include <rondo/bridge.hpp>
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
 #include <rondo/dns.hpp>
@@ -11,10 +12,13 @@
 #include <rondo/file.hpp>
 #include <rondo/future.hpp>
 #include <rondo/gather.hpp>
+#include <rondo/generator.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/merge.hpp>
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/probe.hpp>
+#include <rondo/queue.hpp>
 #include <rondo/race.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
@@ -25,6 +29,7 @@
 #include <rondo/task.hpp>
 #include <rondo/task_group.hpp>
 #include <rondo/task_local.hpp>
+#include <rondo/thread_sync.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+// Between threads that block and tasks that wait: a queue and an event, any number of threads and of loops on each side.
+//
+//     rondo::bridge_queue<job> jobs(100);
+//     jobs.blocking_put(next_job());                // a thread; waits while it is full
+//     while (auto one = co_await jobs.next()) ...   // a task of whichever loop
+//
+// One line of waiters for each side, in which threads and tasks stand as they come, under one mutex. As in queue.hpp
+// nobody is handed an item: one who waits is promised one and takes it when he runs, so that a task that is cancelled
+// meanwhile gives back a number (law 3). A task hears of it by a post whose place is in its own awaiter, so waking it
+// allocates nothing; a loop that ends cancels its tasks, who leave the line, and the items stay for the others.
+//
+// The choice not taken is a pair of lock-free rings: it is faster while nobody waits, and cannot be closed, cancelled and
+// waited at with a timeout at the same time by anything one would want to prove.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/queue_awaitable.hpp>
+#include <rondo/detail/queue_storage.hpp>
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+class bridge_core;
+
+/// For what one waits at a bridge.
+enum class bridge_side : std::uint8_t { get, put };
+
+/// What becomes of one who waits there.
+enum class bridge_answer : std::uint8_t {
+    wait,      ///< nothing yet
+    promised,  ///< an item, or a place, is there for him
+    ended,     ///< the bridge was closed
+    refused,   ///< he was asked to stop
+};
+
+/// One who stands in a line: a thread (on its stack) or a task (in its frame).
+struct bridge_wait : wait_node {
+    void (*notify)(bridge_wait&) noexcept;  // called with the mutex held
+    bridge_answer answer = bridge_answer::wait;
+    bridge_side side;
+    bridge_wait(bridge_side s, void (*n)(bridge_wait&) noexcept) noexcept : notify(n), side(s) {}
+};
+
+/// The counts and the lines. All but `close` and the like want `mutex_` held.
+class RONDO_API bridge_core {
+public:
+    using lock = std::unique_lock<std::mutex>;
+
+    explicit bridge_core(std::size_t maxsize) noexcept
+        : limit_(maxsize == 0 ? std::numeric_limits<std::size_t>::max() : maxsize) {}
+    ~bridge_core();
+    bridge_core(const bridge_core&) = delete;
+    bridge_core& operator=(const bridge_core&) = delete;
+
+    /// Promises it where it is there, or says that it will never be.
+    bridge_answer ask(bridge_side side) noexcept;
+    /// What was promised is taken up: true where it is there indeed.
+    bool take_up(bridge_side side) noexcept;
+    /// Wakes the one who waits longest, where there is something for him.
+    void serve(bridge_side side) noexcept;
+    void added() noexcept {
+        ++stored_;
+        serve(bridge_side::get);
+    }
+    void removed() noexcept {
+        --stored_;
+        serve(bridge_side::put);
+        if (closed_ && stored_ == 0) end_all(bridge_side::get);
+    }
+    /// Blocks the thread until there is something to be taken up: true; false where the bridge is closed.
+    /// Throws: timeout_error.
+    bool block(lock& held, bridge_side side, time_point deadline);
+    void append(bridge_wait& waiter) noexcept { line(waiter.side).append(waiter); }
+    void remove(bridge_wait& waiter) noexcept { line(waiter.side).remove(waiter); }
+    void close() noexcept;
+    void reopen() noexcept { closed_ = false; }
+
+    mutable std::mutex mutex_;
+    std::size_t stored_ = 0;
+    std::size_t limit_;
+    bool closed_ = false;
+
+private:
+    wait_list& line(bridge_side side) noexcept {
+        return side == bridge_side::get ? getters_ : putters_;
+    }
+    void end_all(bridge_side side) noexcept;
+    void go_on(bridge_side side, bridge_answer answer) noexcept;
+
+    wait_list getters_;
+    wait_list putters_;
+    std::size_t claims_ = 0;  // getters that go on to take an item
+    std::size_t grants_ = 0;  // putters that go on to store one
+};
+
+/// A task's wait at a bridge.
+class RONDO_API bridge_awaiter : leaf_wait, bridge_wait {
+public:
+    bridge_awaiter(bridge_core& core, bridge_side side, const wait_kind& kind) noexcept;
+    ~bridge_awaiter();
+    bool await_ready() noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
+    static const wait_kind get_kind, put_kind, event_kind;
+
+protected:
+    /// At the end of the wait: true, with the mutex held, where there is something to be taken up; false where the bridge
+    /// is closed. Throws: cancelled.
+    bool settle(bridge_core::lock& held);
+    bridge_core& core() const noexcept { return *core_; }
+
+private:
+    static void leave(leaf_wait& wait) noexcept;
+    static void post(bridge_wait& waiter) noexcept;
+    static void arrive(void* word) noexcept;
+
+    bridge_core* core_;
+    std::optional<remote> home_;
+    standing_post post_;
+};
+
+RONDO_API time_point bridge_deadline(duration timeout) noexcept;
+[[noreturn]] RONDO_API void throw_bridge_closed();
+
+template <class T>
+class bridge_getter;
+template <class T>
+class bridge_putter;
+
+}  // namespace detail
+
+/// A queue between threads and tasks, first in, first out. `maxsize` bounds it; 0 does not.
+/// Thread: any, tasks of any loop. It must outlive its waiters.
+/// See:    Python's janus; queue.Queue on its blocking side.
+template <class T>
+class bridge_queue : detail::bridge_core {
+    static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+                  "an item must not throw when it is moved or destroyed; put a std::unique_ptr to "
+                  "it into the queue");
+
+public:
+    using value_type = T;
+
+    explicit bridge_queue(std::size_t maxsize = 0) : bridge_core(maxsize) {}
+
+    // -- tasks ----------------------------------------------------------------------------------------------------------
+    /// Stores the item; the task waits while the queue is full.
+    /// Throws: queue_closed_error where the queue was closed, before or meanwhile; std::bad_alloc.
+    /// Cancel: leaves nothing behind; a place that was kept for it goes to the next in line.
+    template <class U = T>
+        requires std::is_constructible_v<T, U&&>
+    auto put(U&& item) {
+        return detail::putting<bridge_queue, detail::bridge_putter<T>, T, detail::put_hazard<T, U>>(
+            *this, std::forward<U>(item));
+    }
+    /// Takes the next item; the task waits while there is none. Empty once the queue is closed and drained.
+    /// Cancel: takes nothing; an item that was kept for it stays where it is, for the next in line.
+    detail::taking<bridge_queue, detail::bridge_getter<T>> next() noexcept {
+        return detail::taking<bridge_queue, detail::bridge_getter<T>>(*this);
+    }
+
+    // -- threads: never from a task, whose loop would stand still ---------------------------------------------------------
+    /// Stores the item; blocks while the queue is full.
+    /// Throws: queue_closed_error, before or meanwhile; std::bad_alloc. The item is left alone then.
+    void blocking_put(T item) { put_until(time_point::max(), std::move(item)); }
+    /// The same for at most `timeout`. Throws: also timeout_error. The item is left alone where it throws.
+    void blocking_put_for(duration timeout, T&& item) {
+        put_until(detail::bridge_deadline(timeout), std::move(item));
+    }
+    /// Takes the next item; blocks while there is none. Empty once the queue is closed and drained.
+    std::optional<T> blocking_next() { return next_until(time_point::max()); }
+    /// The same for at most `timeout`. Throws: timeout_error.
+    std::optional<T> blocking_next_for(duration timeout) {
+        return next_until(detail::bridge_deadline(timeout));
+    }
+
+    // -- both -----------------------------------------------------------------------------------------------------------
+    /// Stores the item where there is room; otherwise it is left alone, and the answer is false.
+    /// Throws: queue_closed_error; std::bad_alloc.
+    template <class U = T>
+        requires std::is_constructible_v<T, U&&>
+    [[nodiscard]] bool try_put(U&& item) {
+        const lock held(mutex_);
+        if (closed_) detail::throw_bridge_closed();
+        if (ask(detail::bridge_side::put) != detail::bridge_answer::promised) return false;
+        take_up(detail::bridge_side::put);
+        store(T(std::forward<U>(item)));
+        return true;
+    }
+    /// The next item, or empty where there is none that is not kept for somebody who waited for it.
+    [[nodiscard]] std::optional<T> try_get() {
+        const lock held(mutex_);
+        if (ask(detail::bridge_side::get) != detail::bridge_answer::promised) return std::nullopt;
+        take_up(detail::bridge_side::get);
+        return take();
+    }
+    /// Nothing more is put; whoever takes gets what is left, and then an empty optional. May be called again.
+    void close() noexcept {
+        const lock held(mutex_);
+        bridge_core::close();
+    }
+
+    /// How many items are in it, at this moment.
+    std::size_t size() const noexcept {
+        const lock held(mutex_);
+        return stored_;
+    }
+    bool closed() const noexcept {
+        const lock held(mutex_);
+        return closed_;
+    }
+    std::size_t maxsize() const noexcept {
+        return limit_ == std::numeric_limits<std::size_t>::max() ? 0 : limit_;
+    }
+
+private:
+    friend detail::bridge_getter<T>;
+    friend detail::bridge_putter<T>;
+
+    void put_until(time_point deadline, T&& item) {
+        lock held(mutex_);
+        if (!block(held, detail::bridge_side::put, deadline)) detail::throw_bridge_closed();
+        store(std::move(item));
+    }
+    std::optional<T> next_until(time_point deadline) {
+        lock held(mutex_);
+        if (!block(held, detail::bridge_side::get, deadline)) return std::nullopt;
+        return take();
+    }
+    // With the mutex held, these two.
+    void store(T&& item) {
+        try {
+            items_.push(std::move(item));
+        } catch (...) {
+            serve(detail::bridge_side::put);  // the place is free again
+            throw;
+        }
+        added();
+    }
+    T take() noexcept {
+        T item = items_.pop();
+        removed();
+        return item;
+    }
+
+    detail::ring<T> items_;
+};
+
+namespace detail {
+
+template <class T>
+class bridge_getter : public bridge_awaiter {
+public:
+    explicit bridge_getter(bridge_queue<T>& queue) noexcept
+        : bridge_awaiter(queue, bridge_side::get, get_kind) {}
+    std::optional<T> await_resume() {
+        bridge_core::lock held;
+        if (!settle(held)) return std::nullopt;
+        return static_cast<bridge_queue<T>&>(core()).take();
+    }
+};
+
+template <class T>
+class bridge_putter : public bridge_awaiter {
+public:
+    bridge_putter(bridge_queue<T>& queue, T&& item) noexcept
+        : bridge_awaiter(queue, bridge_side::put, put_kind), item_(std::move(item)) {}
+    void await_resume() {
+        bridge_core::lock held;
+        if (!settle(held)) throw_bridge_closed();
+        static_cast<bridge_queue<T>&>(core()).store(std::move(item_));
+    }
+
+private:
+    T item_;
+};
+
+class RONDO_API bridge_event_awaiter : public bridge_awaiter {
+public:
+    explicit bridge_event_awaiter(bridge_core& core) noexcept
+        : bridge_awaiter(core, bridge_side::get, event_kind) {}
+    void await_resume() {
+        bridge_core::lock held;
+        settle(held);
+    }
+};
+
+}  // namespace detail
+
+/// A flag that threads and tasks wait for, and anybody sets. It stays set until it is cleared. Inside it is a bridge that
+/// carries nothing: to be set is to be closed.
+/// Thread: any, tasks of any loop. It must outlive its waiters.
+/// See:    threading.Event, asyncio.Event.
+class RONDO_API bridge_event : detail::bridge_core {
+public:
+    bridge_event() noexcept : bridge_core(0) {}
+
+    /// Everybody who waits goes on, also where it is cleared again before they run.
+    void set() noexcept;
+    void clear() noexcept;
+    bool is_set() const noexcept;
+
+    /// The task waits until it is set.
+    /// Cancel: leaves at once.
+    detail::taking<bridge_core, detail::bridge_event_awaiter> wait() noexcept {
+        return detail::taking<bridge_core, detail::bridge_event_awaiter>(*this);
+    }
+    /// The thread blocks until it is set. Never from a task.
+    void blocking_wait();
+    /// The same for at most `timeout`; false where that is over.
+    bool blocking_wait_for(duration timeout);
+};
+
+}  // namespace v0
+}  // namespace rondo

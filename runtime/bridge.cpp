@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The lines of a bridge: promising, waking threads and tasks, leaving.
+#include <rondo/bridge.hpp>
+
+#include <condition_variable>
+
+#include <rondo/thread_sync.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+/// A thread that waits, on its stack.
+struct blocked : bridge_wait {
+    std::condition_variable woken;
+    explicit blocked(bridge_side side) noexcept
+        : bridge_wait(side, [](bridge_wait& self) noexcept {
+              static_cast<blocked&>(self).woken.notify_one();
+          }) {}
+};
+
+}  // namespace
+
+bridge_core::~bridge_core() {
+    RONDO_ASSERT(getters_.empty() && putters_.empty(),
+                 "a bridge was destroyed while threads or tasks wait at it");
+}
+
+bridge_answer bridge_core::ask(bridge_side side) noexcept {
+    if (side == bridge_side::put) {
+        if (closed_) return bridge_answer::ended;
+        if (stored_ + grants_ >= limit_) return bridge_answer::wait;
+        ++grants_;
+        return bridge_answer::promised;
+    }
+    if (stored_ == 0 && closed_) return bridge_answer::ended;
+    if (stored_ <= claims_) return bridge_answer::wait;
+    ++claims_;
+    return bridge_answer::promised;
+}
+
+bool bridge_core::take_up(bridge_side side) noexcept {
+    if (side == bridge_side::get) {
+        --claims_;
+        return true;
+    }
+    --grants_;
+    return !closed_;
+}
+
+void bridge_core::serve(bridge_side side) noexcept {
+    if (line(side).empty()) return;
+    const bridge_answer answer = ask(side);
+    if (answer != bridge_answer::wait) go_on(side, answer);
+}
+
+void bridge_core::go_on(bridge_side side, bridge_answer answer) noexcept {
+    auto& first = static_cast<bridge_wait&>(line(side).pop());
+    first.answer = answer;
+    first.notify(first);
+}
+
+void bridge_core::end_all(bridge_side side) noexcept {
+    while (!line(side).empty()) go_on(side, bridge_answer::ended);
+}
+
+void bridge_core::close() noexcept {
+    closed_ = true;
+    end_all(bridge_side::put);
+    if (stored_ == 0) end_all(bridge_side::get);
+}
+
+bool bridge_core::block(lock& held, bridge_side side, time_point deadline) {
+    RONDO_ASSERT(
+        here.current == nullptr,
+        "a task blocks at a bridge: its loop would stand still; co_await put, next or wait");
+    bridge_answer answer = ask(side);
+    if (answer == bridge_answer::wait) {
+        blocked self(side);
+        append(self);
+        const auto answered = [&] { return self.answer != bridge_answer::wait; };
+        if (!wait_until(self.woken, held, deadline, answered)) {
+            remove(self);
+            throw timeout_error();
+        }
+        answer = self.answer;
+    }
+    return answer == bridge_answer::promised && take_up(side);
+}
+
+time_point bridge_deadline(duration timeout) noexcept { return thread_deadline(timeout); }
+
+void throw_bridge_closed() { throw queue_closed_error(); }
+
+// -- tasks ------------------------------------------------------------------------------------------------------------
+
+constinit const wait_kind bridge_awaiter::get_kind{"bridge_queue.next", leave, nullptr};
+constinit const wait_kind bridge_awaiter::put_kind{"bridge_queue.put", leave, nullptr};
+constinit const wait_kind bridge_awaiter::event_kind{"bridge_event.wait", leave, nullptr};
+
+bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind& kind) noexcept
+    : leaf_wait(kind), bridge_wait(s, post), core_(&core), post_{arrive, this} {}
+
+// Only a frame that is destroyed while it waits still stands in its line.
+bridge_awaiter::~bridge_awaiter() {
+    if (!home_) return;
+    const bridge_core::lock held(core_->mutex_);
+    if (linked()) core_->remove(*this);
+}
+
+bool bridge_awaiter::await_ready() noexcept {
+    if (asked()) {
+        answer = bridge_answer::refused;
+        return true;
+    }
+    const bridge_core::lock held(core_->mutex_);
+    answer = core_->ask(side);
+    return answer != bridge_answer::wait && may_go_on();
+}
+
+void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    if (answer != bridge_answer::wait)  // it was ready, but others are to run first
+        return detail::wake(static_cast<leaf_wait&>(*this));
+    home_.emplace(remote_of(*here.current->home));
+    const bridge_core::lock held(core_->mutex_);
+    answer = core_->ask(side);
+    if (answer != bridge_answer::wait) return detail::wake(static_cast<leaf_wait&>(*this));
+    core_->append(*this);
+}
+
+// One who was told to go on already, by a post that is under way, goes on with that: the post is in his frame.
+void bridge_awaiter::leave(leaf_wait& wait) noexcept {
+    auto& self = static_cast<bridge_awaiter&>(wait);
+    {
+        const bridge_core::lock held(self.core_->mutex_);
+        if (!self.linked()) return;
+        self.core_->remove(self);
+        self.answer = bridge_answer::refused;
+    }
+    detail::wake(wait);
+}
+
+// A loop that has ended takes no post; but then the frame is about to be destroyed, and nobody waits there.
+void bridge_awaiter::post(bridge_wait& waiter) noexcept {
+    auto& self = static_cast<bridge_awaiter&>(waiter);
+    self.home_->try_post(self.post_);
+}
+
+void bridge_awaiter::arrive(void* word) noexcept {
+    detail::wake(static_cast<leaf_wait&>(*static_cast<bridge_awaiter*>(word)));
+}
+
+bool bridge_awaiter::settle(bridge_core::lock& held) {
+    held = bridge_core::lock(core_->mutex_);
+    const bool there = answer == bridge_answer::promised && core_->take_up(side);
+    if (asked() || answer == bridge_answer::refused) {
+        if (there) core_->serve(side);
+        throw cancelled();
+    }
+    return there;
+}
+
+}  // namespace detail
+
+// -- bridge_event -----------------------------------------------------------------------------------------------------
+
+void bridge_event::set() noexcept {
+    const lock held(mutex_);
+    close();
+}
+
+void bridge_event::clear() noexcept {
+    const lock held(mutex_);
+    reopen();
+}
+
+bool bridge_event::is_set() const noexcept {
+    const lock held(mutex_);
+    return closed_;
+}
+
+void bridge_event::blocking_wait() {
+    lock held(mutex_);
+    block(held, detail::bridge_side::get, time_point::max());
+}
+
+bool bridge_event::blocking_wait_for(duration timeout) {
+    lock held(mutex_);
+    try {
+        block(held, detail::bridge_side::get, detail::bridge_deadline(timeout));
+        return true;
+    } catch (const timeout_error&) {
+        return false;
+    }
+}
+
+}  // namespace v0
+}  // namespace rondo
