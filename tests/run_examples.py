@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the examples as a newcomer would, from outside.
+
+What an example must print stands at the head of its source, indented, so that what is promised
+there is what is checked: these lines, in this order; "..." is any number of others. Beside that:
+exit status 0, and nothing on stderr. verification_code is typed at, the echo pair and the
+downloader with its file server are run against each other.
+
+usage: run_examples.py --folder FOLDER [NAME ...]
+Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
+that RONDO_TALLY names.
+"""
+
+import argparse
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True  # nothing is left beside the sources
+
+from run_programs import (  # noqa: E402
+    SLOWER,
+    Child,
+    Failed,
+    end_by_sigint,
+    enter_own_network,
+    run,
+    wait_for_port,
+)
+
+SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+SHOWN = re.compile(r"^//     (.*)$", re.MULTILINE)
+# Numbers in what these print depend on the moment, or on chance.
+NUMBERS_VARY = {"embed", "producer_consumer", "retry_with_jitter"}
+
+
+def must_print(name):
+    """A pattern for each line, in order; None where others may come in between."""
+    lines = SHOWN.findall((SOURCES / f"{name}.cpp").read_text())
+    for line in lines:
+        pattern = re.escape(line)
+        if name in NUMBERS_VARY:
+            pattern = re.sub(r"\d+", r"\\d+", pattern)
+        yield None if line == "..." else re.compile(pattern)
+
+
+def judge_output(child, patterns):
+    said = iter(child.text(child.out).splitlines())
+    gap = False
+    for pattern in patterns:
+        if pattern is None:
+            gap = True
+            continue
+        found = any(map(pattern.fullmatch, said)) if gap else pattern.fullmatch(next(said, ""))
+        if not found:
+            raise Failed(f"{child.name} did not print {pattern.pattern!r} in its place{child.said()}")
+        gap = False
+    rest = list(said)
+    if rest and not gap:
+        raise Failed(f"{child.name} printed more than it says at its head{child.said()}")
+
+
+def check_example(folder, name):
+    child = Child([str(folder / name)])
+    status = child.wait(30 * SLOWER, "its start")
+    if status != 0:
+        raise Failed(f"{name} ended with status {status}{child.said()}")
+    child.judge_stderr()
+    judge_output(child, must_print(name))
+
+
+def wait_for_text(child, pattern):
+    """The last match in what it has printed, once there is one."""
+    give_up = time.monotonic() + 10 * SLOWER
+    while time.monotonic() < give_up:
+        found = re.findall(pattern, child.text(child.out))
+        if found:
+            return found[-1]
+        time.sleep(0.01)
+    raise Failed(f"{child.name} did not print {pattern!r}{child.said()}")
+
+
+def check_verification_code(folder, typed_at_the_end, answer):
+    """A wrong code; a second one without anything being typed; then the right one, or the end."""
+    child = Child([str(folder / "verification_code"), "1"], stdin=subprocess.PIPE)
+    try:
+        typist = child.process.stdin
+        typist.write(b"not ")
+        typist.flush()
+        first = wait_for_text(child, r"the code is (\d{4})")
+        typist.write(b"a code\n")
+        typist.flush()
+        wait_for_text(child, r"wrong\n")
+        wait_for_text(child, rf"the code is {first}[^$]*the code is (?!{first})\d{{4}}")
+        while typed_at_the_end and child.process.poll() is None:  # the code may change on the way
+            code = wait_for_text(child, r"the code is (\d{4})")
+            typist.write(f"{code}\n".encode())
+            typist.flush()
+            time.sleep(0.05 * SLOWER)
+        typist.close()
+    except BrokenPipeError:
+        pass  # it has ended: the right code was there
+    finally:
+        status = child.wait(10 * SLOWER, "the end of its input")
+    if status != 0 or child.text(child.out).splitlines()[-1] != answer:
+        raise Failed(f"verification_code ended with status {status}{child.said()}")
+    child.judge_stderr()
+
+
+def check_downloader(folder):
+    """The downloader against the file server: what arrives is what is there; a file that is not
+    there is status 1, and the others arrive all the same."""
+    port = 7080
+    with tempfile.TemporaryDirectory() as scratch:
+        there, here = pathlib.Path(scratch) / "there", pathlib.Path(scratch) / "here"
+        there.mkdir()
+        here.mkdir()
+        for number, size in enumerate([0, 1, 1000, 4096, 65536, 65537, 300_000, 2_000_000]):
+            (there / f"{number}.bin").write_bytes(random.Random(number).randbytes(size))
+        server = Child([str(folder / "file_server"), "-p", str(port), str(there)])
+        try:
+            wait_for_port(server, port)
+            names = [path.name for path in sorted(there.iterdir())]
+            for extra, expected in ([], 0), (["missing"], 1):
+                urls = [f"http://127.0.0.1:{port}/{name}" for name in [*extra, *names]]
+                child = Child([str(folder / "downloader"), "-j", "4", "-o", str(here), *urls])
+                status = child.wait(60 * SLOWER, "its start")
+                if status != expected:
+                    raise Failed(f"downloader ended with status {status}{child.said()}")
+                child.judge_stderr(None)
+                for name in names:
+                    if (here / name).read_bytes() != (there / name).read_bytes():
+                        raise Failed(f"{name} is not what was served{child.said()}")
+                    (here / name).unlink()
+            end_by_sigint(server, must_handle=True, stderr=None)
+        finally:
+            server.kill()
+
+
+def check_echo_pair(folder):
+    port = 7081
+    server = Child([str(folder / "echo_server"), str(port)])
+    try:
+        wait_for_port(server, port)
+        client = Child([str(folder / "echo_client"), "127.0.0.1", str(port), "ut", "re", "mi"])
+        status = client.wait(30 * SLOWER, "its start")
+        said = client.text(client.out)
+        if status != 0 or not all(word in said for word in ("ut", "re", "mi")):
+            raise Failed(f"echo_client ended with status {status}{client.said()}")
+        client.judge_stderr()
+        end_by_sigint(server, must_handle=True, stderr=None)
+    finally:
+        server.kill()
+
+
+def checks(folder, names):
+    """(title, function) for the examples that were built."""
+    for name in names:
+        yield f"example {name}: prints what stands at its head", lambda name=name: check_example(
+            folder, name
+        )
+    yield "example verification_code: the right code", lambda: check_verification_code(
+        folder, True, "welcome"
+    )
+    yield "example verification_code: the end of the input", lambda: check_verification_code(
+        folder, False, "nobody is there any more"
+    )
+    yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
+    if (folder / "downloader").is_file():  # it needs Boost
+        yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="runs the examples")
+    arguments.add_argument(
+        "--folder", type=pathlib.Path, required=True, help="where the binaries are"
+    )
+    not_alone = {"echo_client", "echo_server", "verification_code"}
+    alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
+    arguments.add_argument("names", nargs="*", default=alone)
+    options = arguments.parse_args()
+    enter_own_network()
+    return run(checks(options.folder, options.names), "examples")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
