@@ -2,6 +2,8 @@
 // Waiting for a future, watching one, cancelling one.
 #include <rondo/future.hpp>
 
+#include <cstring>
+
 #include "loop_core.hpp"
 #include "report.hpp"
 
@@ -221,6 +223,28 @@ task_state task_handle::state() const noexcept {
     return record.wait->task == nullptr ? task_state::created : task_state::waiting;
 }
 
+namespace detail {
+namespace {
+
+bool is_ours(const char* file) noexcept { return std::strstr(file, "include/rondo/") != nullptr; }
+
+/// Where in its own program a task waits: at the innermost co_await that does not stand in a header of ours.
+location place_of_wait(const task_record& record) noexcept {
+    const leaf_wait& wait = *record.wait;
+    location place{wait.file, "", wait.line};
+    for (std::coroutine_handle<> frame = record.point; is_ours(place.file);) {
+        const auto& promise =
+            std::coroutine_handle<promise_base>::from_address(frame.address()).promise();
+        if ((promise.marks & shared_core::root) != 0) return {wait.file, "", wait.line};  // no such place
+        place = promise.awaiter->where;
+        frame = promise.awaiter->caller;
+    }
+    return place;
+}
+
+}  // namespace
+}  // namespace detail
+
 std::string task_handle::describe() const {
     if (!detail::has_frame(core())) return "a promise";
     const detail::task_record& record = detail::record_of(core());
@@ -240,7 +264,8 @@ std::string task_handle::describe() const {
     const detail::leaf_wait& wait = *record.wait;
     text += std::string(", waits in ") + wait.kind->what;
     if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
-    return text + " at " + place(wait.file, wait.line);
+    const detail::location at = detail::place_of_wait(record);
+    return text + " at " + place(at.file, at.line);
 }
 
 task_handle current_task() {

@@ -263,6 +263,24 @@ RONDO_TEST("future: all_tasks knows every task and its name", "[future][both]") 
     CHECK_THROWS_AS(co_await one, future_cancelled);
 }
 
+RONDO_TEST("future: describe names the place in the program, not one in our headers", "[future][both]") {
+    const auto make = []() -> task<> { co_await wait_for(1h, sleep(1h, 1)); };
+    constexpr int line = __LINE__ - 1;
+    auto waiting = create_task(make(), {.name = "patient"});
+    co_await settle();
+    const std::string text = waiting.describe();
+    INFO(text);
+    CHECK(text.find("task \"patient\"") == 0);
+    CHECK(text.find("waits in sleep") != std::string::npos);
+    CHECK(text.ends_with("test_future.cpp:" + std::to_string(line)));
+    auto ours = create_task(rondo::detail::as_task(sleep(1h)));
+    co_await settle();
+    CHECK(ours.describe().find("include/rondo/") != std::string::npos);  // it is nowhere else
+    waiting.cancel();
+    ours.cancel();
+    co_await settle();
+}
+
 RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][both]") {
     std::string log;
     const auto body = [](std::string* l, char name) -> task<char> {
