@@ -16,7 +16,8 @@ namespace detail {
 
 class loop_core;
 
-struct descriptor_record {
+/// What each operation looks at stands in one line of the cache.
+struct alignas(64) descriptor_record {
     int number = -1;
     int place = -1;                         // in the kernel's own table, see kernel::keep
     std::uint8_t uses = 0;                  // operations so far, up to worth_a_place

@@ -91,9 +91,7 @@ public:
         for (; size_ != 0 && tables_.items[0].when <= limit; ++count) {
             timer_node& node = *tables_.nodes[tables_.items[0].slot];
             take_out(node);
-            // The next one's frame has been cold since its timer was set: have it here when it is
-            // its turn.
-            if (size_ != 0) __builtin_prefetch(tables_.nodes[tables_.items[0].slot]);
+            if (size_ != 0) prefetch_next();
             node.expire(node);
         }
         floor_ = no_floor;
@@ -171,6 +169,17 @@ private:
             rise(hole, it);
         else
             sink(hole, it);
+    }
+
+    /// The next one's frame has been cold since its timer was set: have it here when it is its turn. And one of the
+    /// root's children is the one after it.
+    void prefetch_next() const noexcept {
+        const auto* frame = reinterpret_cast<const char*>(tables_.nodes[tables_.items[0].slot]);
+        __builtin_prefetch(frame);
+        __builtin_prefetch(frame - 64);
+        __builtin_prefetch(frame - 128);
+        for (std::size_t child = 1; child <= 4; ++child)
+            __builtin_prefetch(&tables_.nodes[tables_.items[child].slot]);
     }
 
     void take_out(timer_node& node) noexcept {
