@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 // rondo inside somebody else's loop: poll(2) over a timer, a socket of the host's, and loop.fd().
 // Run: embed
+//
+//     answer 1: 1 ticks
+//     answer 2: 3 ticks
+//     answer 3: 4 ticks
+//     ...
 #include <chrono>
 #include <cstdint>
 

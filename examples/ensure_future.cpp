@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Tasks that run by themselves: futures to look at, to await together, to call back, to cancel.
 // Run: ensure_future
+//
+//     first started
+//     second started
+//     third started
+//     second completed
+//     first completed
+//     callback: result of first
+//     result of first / result of second
+//     the third was cancelled
 #include <chrono>
 #include <string>
 

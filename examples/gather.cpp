@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Many at once, with all their results; on the first error the others have ended before you see it.
 // Run: gather
+//
+//     9 rondo
+//     1000 squares, the last is 998001
+//     1 4 9 16 25 36 49 64
+//     out of paper; square(4) has been cancelled
 #include <chrono>
 #include <stdexcept>
 #include <string>

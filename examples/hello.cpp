@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a task is: a function that can wait without holding a thread. `run` gives it a loop.
 // Run: hello
+//
+//     Hello ...
+//     ... world!
 #include <chrono>
 #include <string>
 

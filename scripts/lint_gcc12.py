@@ -52,11 +52,13 @@ SKIPPED = ("tests/must_not_compile/",)  # wrong on purpose
 def trivial_types(text):
     """(types, their fields) that a static_assert of this text says are trivially destructible."""
     types = re.findall(r"static_assert\(std::is_trivially_destructible_v<(\w+)>", text)
+    pointer_to_function = r"^ +[\w:<>*]+ \(\*(\w+)\)\("
     fields = []
     for name in types:
         body = re.search(rf"^ *struct {name} \{{(.*?)^ *\}};", text, re.MULTILINE | re.DOTALL)
         field = r"^ +[\w:<>*]+ (\w+)(?:\{\}| = [^;\n]*)?;"
         fields += re.findall(field, body.group(1), re.MULTILINE) if body else []
+        fields += re.findall(pointer_to_function, body.group(1), re.MULTILINE) if body else []
     return set(types), set(fields)
 
 

@@ -31,7 +31,7 @@ import termios
 import threading
 import time
 
-SLOWER = float(os.environ.get("RONDO_SLOWER", "1"))  # stretches every bound on a slow machine
+SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 BODY = random.Random(1).randbytes(300_000)
 

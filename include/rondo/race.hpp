@@ -61,9 +61,11 @@ template <class T>
 task<T> end_of_race(children& group, std::vector<future<T>>& running) {
     co_await group.ended();
     if (group.winner() == nullptr) group.rethrow();
-    if constexpr (!std::is_void_v<T>)
-        for (auto& f : running)
-            if (&future_core(f) == group.winner()) co_return moved(f);
+    if constexpr (!std::is_void_v<T>) {
+        auto winner = running.begin();
+        while (&future_core(*winner) != group.winner()) ++winner;
+        co_return moved(*winner);
+    }
 }
 
 }  // namespace detail
