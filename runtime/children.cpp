@@ -21,14 +21,11 @@ struct children_kinds {
     static constexpr wait_kind next_end{"the next end of a child", leave, nullptr};
 };
 
-children::children(const char* what, others policy) noexcept : what_(what), policy_(policy) {
-    watcher_.group = this;
-    watcher_.previous = watcher_.next = &watcher_;
-    watcher_.wake = [](wait_node& self, shared_core* core) noexcept {
-        self.previous = self.next = &self;  // the next child's list holds it too
-        static_cast<node&>(self).group->child_ended(*core);
-    };
-}
+children::children(const char* what, others policy) noexcept
+    : listening_scope([](listening_scope& self, shared_core& core) noexcept {
+          static_cast<children&>(self).child_ended(core);
+      }),
+      what_(what), policy_(policy) {}
 
 children::~children() {
     while (first_failed_ != nullptr) {
@@ -72,15 +69,19 @@ void children::add_failed(promise_base& frame) noexcept {
 
 void children::fail(std::exception_ptr error) noexcept {
     incomplete_ = true;
-    if (first_failed_ == nullptr && !own_error_) own_error_ = std::move(error);
+    if (!own_error_) {
+        own_error_ = std::move(error);
+        own_first_ = first_failed_ == nullptr;
+    }
     cancel();
 }
 
 std::vector<std::exception_ptr> children::errors() const {
     std::vector<std::exception_ptr> all;
-    if (own_error_) all.push_back(own_error_);
+    if (own_first_) all.push_back(own_error_);
     for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
         all.push_back(promise_base::of(*r).error());
+    if (own_error_ && !own_first_) all.push_back(own_error_);
     return all;
 }
 
@@ -94,9 +95,10 @@ void children::report_further(std::exception_ptr first) noexcept {
         text += "an exception of another kind";
     }
     task_record* r = first_failed_;
-    if (!own_error_) r = static_cast<task_record*>(r->next_ready);
+    if (!own_first_) r = static_cast<task_record*>(r->next_ready);
     for (; r != nullptr; r = static_cast<task_record*>(r->next_ready))
         running_loop().call_exception_handler({text, error_of(promise_base::of(*r))});
+    if (own_error_ && !own_first_) running_loop().call_exception_handler({text, own_error_});
 }
 
 void children::rethrow() {
@@ -106,7 +108,7 @@ void children::rethrow() {
         throw rondo::cancelled();
     }
     const std::exception_ptr first =
-        own_error_ ? own_error_ : error_of(promise_base::of(*first_failed_));
+        own_first_ ? own_error_ : error_of(promise_base::of(*first_failed_));
     report_further(first);
     std::rethrow_exception(first);
 }

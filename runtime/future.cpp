@@ -58,6 +58,8 @@ struct done_callback : wait_node, callback_item {
 
 /// Does anybody wait for it? A done callback only looks on.
 bool has_waiters(const shared_core& core) noexcept {
+    if (has_frame(core) && (record_of(const_cast<shared_core&>(core)).parent->bits & scope::of_children) != 0)
+        return true;  // whoever started it, and does not end before it
     const wait_node* first = core.watchers.first;
     if (first == nullptr) return false;
     const wait_node* node = first;
@@ -69,6 +71,35 @@ bool has_waiters(const shared_core& core) noexcept {
 }
 
 }  // namespace
+
+namespace {
+void destroy_now(shared_core& core) noexcept {
+    if (has_frame(core))
+        static_cast<promise_base&>(core).handle().destroy();
+    else
+        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
+}
+}  // namespace
+
+// The parameters of a finished task live as long as its frame; a chain of tasks that each took the future before as a
+// parameter is let go of in a loop, so that the stack stays flat.
+void destroy_shared(shared_core& core) noexcept {
+    constexpr int deepest = 32;
+    thread_local int depth = 0;
+    thread_local shared_core* doomed = nullptr;
+    if (depth == deepest) {
+        core.next_doomed = std::exchange(doomed, &core);
+        return;
+    }
+    ++depth;
+    destroy_now(core);
+    while (depth == 1 && doomed != nullptr) {
+        shared_core& next = *doomed;
+        doomed = next.next_doomed;
+        destroy_now(next);
+    }
+    --depth;
+}
 
 shared_core& future_core(const task_handle& handle) noexcept { return *handle.core_; }
 
@@ -112,6 +143,11 @@ void start_eagerly(task_record& record) noexcept {
     here.current = around.current;
     here.patience = around.patience;
     --depth;
+}
+
+promise_core::~promise_core() {
+    if ((marks & (failed | seen | was_cancelled)) != failed || !is_open(*home)) return;
+    core_of(*home).report("nobody asked for the error of a promise", std::move(error));
 }
 
 void promise_core::fail(std::exception_ptr why) noexcept {
@@ -158,7 +194,7 @@ void future_wait::leave(leaf_wait& wait) noexcept {
     left = &mine;
     for (mine.append(self); !mine.empty();) {
         auto& next = static_cast<future_wait&>(mine.pop());
-        if (!has_waiters(*next.core_)) cancel_shared(*next.core_);
+        if (!next.core_->is_done() && !has_waiters(*next.core_)) cancel_shared(*next.core_);
     }
     left = nullptr;
 }

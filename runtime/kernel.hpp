@@ -79,6 +79,8 @@ public:
     /// `entry::fd` with entry_fixed_file, or -1. For descriptors that many operations are on. `forget` before the close.
     virtual int keep(int) noexcept { return -1; }
     virtual void forget(int) noexcept {}
+    /// The loop has ended: no descriptor has a place any more, so that one closed later, on whatever thread, is closed.
+    virtual void forget_all() noexcept {}
 
     /// What this kernel cannot do is decided here, not by version numbers.
     virtual bool supports(opcode code) const noexcept = 0;

@@ -14,25 +14,29 @@ namespace detail {
 
 namespace {
 
-/// Calls `f` for each task below `top`, a parent before its children, without recursion.
+/// Is `f(task)` true for one of the tasks at or below `top`? Asks a parent before its children, without recursion, and
+/// not on after a yes.
 template <class F>
-void for_each_task(scope& top, F f) {
+bool any_task(scope& top, F f) {
     for (scope* s = &top;;) {
-        if ((s->bits & scope::of_task) != 0) f(static_cast<task_record&>(*s));
+        if ((s->bits & scope::of_task) != 0 && f(static_cast<task_record&>(*s))) return true;
         scope* next = s->children;
         while (next == nullptr && s != &top) {
             next = s->next;
             s = s->parent;
         }
-        if (next == nullptr) return;
+        if (next == nullptr) return false;
         s = next;
     }
 }
 
+template <class F>
+void for_each_task(scope& top, F f) {
+    any_task(top, [&](task_record& r) { return f(r), false; });
+}
+
 bool has_child_tasks(task_record& record) noexcept {
-    bool found = false;
-    for_each_task(record, [&](task_record& r) { found = found || &r != &record; });
-    return found;
+    return any_task(record, [&](task_record& r) { return &r != &record; });
 }
 
 bool is_foreign(const task_record& record) noexcept {
@@ -57,10 +61,8 @@ void abandon(task_record& record) noexcept {
     ++root.holders;
     unwind(record);
     record.wait = nullptr;
-    leave_tree(record);
-    record.home->task_ended();
     root.marks |= shared_core::was_cancelled;
-    root.settle();
+    finish_task(record);
     release(root);  // the loop's share
     release(root);
 }
@@ -114,18 +116,16 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept {
 }
 
 bool loop_core::only_foreign_left() noexcept {
-    if (operations != 0 || inbox->pending()) return false;
-    bool only = true;
-    for_each_task(top(), [&](task_record& r) {
-        only = only && (is_foreign(r) || (r.wait != nullptr && has_child_tasks(r)));
+    if (operations != 0 || !ready_.empty() || inbox->pending()) return false;
+    return !any_task(top(), [](task_record& r) {
+        return !is_foreign(r) && (r.wait == nullptr || !has_child_tasks(r));
     });
-    return only;
 }
 
 void loop_core::abandon_foreign() {
     std::vector<task_handle> left;
     for_each_task(top(), [&](task_record& r) {
-        if (is_foreign(r)) left.emplace_back(promise_base::of(r));
+        if (is_foreign(r) && !has_child_tasks(r)) left.emplace_back(promise_base::of(r));
     });
     std::string text = "rondo: the loop ends while these tasks are in a foreign awaitable; they are destroyed:\n";
     for (const task_handle& task : left) text += "  " + task.describe() + '\n';
@@ -165,12 +165,12 @@ void loop_core::wait_for_tasks() {
 }
 
 void loop_core::leave() {
+    leaving = true;
+    detail::cancel(top());  // also for what a post that is still to be run creates
     if (tasks() == 0 && operations == 0 && ready_.empty() && hooks.empty()) {
         inbox->close();
     } else {
         running_turn running(*this);
-        leaving = true;
-        detail::cancel(top());
         cancel_background();
         wait_for_tasks();
         run_hooks();

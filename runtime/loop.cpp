@@ -41,6 +41,7 @@ loop_core::~loop_core() {
         *link = next_loop_;
     }
     inbox->close();
+    kernel->forget_all();
     release_unused_frames();
 }
 
@@ -134,10 +135,9 @@ void loop_core::look(time_point until) {
         if (e.stuck && until == time_point::max()) stuck();
         for (std::size_t i = 0; i < e.completions; ++i) {
             // Operations have been cold since they were begun, where there are many connections.
-            const auto* soon = reinterpret_cast<const char*>(completions_[(i + 2) % completions_.size()].user_data);
-            __builtin_prefetch(soon);
-            __builtin_prefetch(soon + 64);
-            __builtin_prefetch(soon + 128);
+            const std::uint64_t soon = completions_[(i + 2) % completions_.size()].user_data;  // may be no address
+            for (const std::uint64_t line : {0u, 64u, 128u})
+                __builtin_prefetch(reinterpret_cast<const void*>(soon + line));
             arrived(completions_[i]);
         }
         if (e.completions < completions_.size()) break;

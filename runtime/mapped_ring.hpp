@@ -65,6 +65,7 @@ public:
     void unregister_descriptor(int number) noexcept;
     /// A table of `count` empty places for descriptors, and what is in one; -1 empties it.
     int make_files(unsigned count) noexcept;
+    int drop_files() noexcept;
     int set_file(unsigned place, int fd) noexcept;
 
 private:

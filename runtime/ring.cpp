@@ -286,6 +286,8 @@ int mapped_ring::make_files(unsigned count) noexcept {
     return io_uring_register_files_sparse(raw_.get(), count);
 }
 
+int mapped_ring::drop_files() noexcept { return io_uring_unregister_files(raw_.get()); }
+
 int mapped_ring::set_file(unsigned place, int fd) noexcept {
     return io_uring_register_files_update(raw_.get(), place, &fd, 1);
 }

@@ -36,12 +36,21 @@ public:
 
     /// Only the ring's thread may clear a place: elsewhere it is kept for `clear_stale`.
     void take_out(mapped_ring& ring, int place) noexcept {
+        if (!table_) return;  // all have been taken out
         const auto index = static_cast<std::uint16_t>(place);
         table_->numbers[index] = empty;
         if (ring.set_file(index, empty) >= 0)
             table_->free[table_->free_count++] = index;
         else
             table_->numbers[index] = stale, ++stale_;
+    }
+
+    /// There will be no more places.
+    void take_all_out(mapped_ring& ring) noexcept {
+        if (!table_ || ring.drop_files() < 0) return;
+        table_.reset();
+        stale_ = 0;
+        refused_ = true;
     }
 
     bool any_stale() const noexcept { return stale_ != 0; }

@@ -102,6 +102,9 @@ public:
     void forget(int place) noexcept override {
         if (process_.is_current()) files_.take_out(*mapped_, place);
     }
+    void forget_all() noexcept override {
+        if (process_.is_current()) files_.take_all_out(*mapped_);
+    }
 
     int event_fd() noexcept override;
     void watch_event(bool on) noexcept override;

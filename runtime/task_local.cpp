@@ -46,7 +46,9 @@ const void* find_bound(const void* key) noexcept {
 scope& take_bindings_along(scope& top) {
     auto* context = new taken_along{{}, {}};
     bindings::each([&](const bound_value& value) {
-        context->values.push_back(value);
+        const auto hides = [&](const bound_value& inner) { return inner.has_key_of(value); };
+        if (std::none_of(context->values.begin(), context->values.end(), hides))
+            context->values.push_back(value);
         return false;
     });
     context->children = nullptr;

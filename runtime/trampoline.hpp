@@ -10,14 +10,28 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// The task is over: whoever started it hears of it first, then those who wait for it. It counts as done from here on,
+/// whatever a destructor does to it meanwhile.
+inline void finish_task(task_record& record) noexcept {
+    promise_base& frame = promise_base::of(record);
+    scope& above = *record.parent;
+    const bool heard = (above.bits & scope::of_children) != 0;
+    frame.marks |= shared_core::done;
+    leave_tree(record);
+    record.home->task_ended();
+    if (heard) {
+        auto& group = static_cast<listening_scope&>(above);
+        group.child_ended(group, frame);
+    }
+    frame.settle();
+}
+
 /// A root frame stands at its final suspension point: nobody will resume it again.
 inline void end_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
     RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
                  "a task ended before what runs inside its scope");
-    leave_tree(record);
-    record.home->task_ended();
-    frame.settle();
+    finish_task(record);
     release(frame);
 }
 

@@ -26,10 +26,10 @@ import sys
 LAYERS = {
     0: """config error buffer detail/assert detail/entry detail/frame_pool detail/function
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/timer_node""",
-    1: "task cancel resumer detail/shared_core detail/foreign",
+    1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
     2: "operation loop wait_queue future probe run detail/descriptor",
     3: """sleep timer gather wait as_completed race retry task_group task_local generator
-          async_iteration detail/children detail/guarded detail/yield""",
+          async_iteration detail/children detail/yield""",
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",

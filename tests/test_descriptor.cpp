@@ -155,4 +155,17 @@ TEST_CASE("descriptor: outlives its loop, and works in the next one", "[descript
     CHECK(second.run_until_complete(read_once(&*there)) == 0);
 }
 
+TEST_CASE("descriptor: after its loop's end it may be closed on any thread", "[descriptor]") {
+    needs_ring();
+    std::optional<connection> one, other;  // the other one keeps the ring alive
+    std::thread([&] {
+        loop gone;
+        gone.run_until_complete(open_and_use(&one));
+        gone.run_until_complete(open_and_use(&other));
+    }).join();
+    { const descriptor closed = std::move(one->here); }
+    loop next;
+    CHECK(next.run_until_complete(read_once(&one->there)) == 0);
+}
+
 }  // namespace

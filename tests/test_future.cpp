@@ -441,4 +441,33 @@ TEST_CASE("future: without a running loop there is a clear error", "[future]") {
     CHECK_THROWS_AS(sleep(1s), no_running_loop_error);
 }
 
+RONDO_TEST("future: a long chain of finished tasks is let go of without recursion", "[future][both]", seeds(1).limit(20s)) {
+    // Each keeps the one before, as its parameter, until the last one goes.
+    const auto after = [](future<> before) -> task<> { co_await before; };
+    auto last = create_task(yield_now());
+    for (int i = 0; i < many(200'000, 20'000); ++i) {
+        last = create_task(after(std::move(last)));
+        co_await last;
+    }
+    last = create_task(yield_now());
+    co_await last;
+}
+
+RONDO_TEST("promise: an error that nobody asks for is reported, a broken one is not", "[future][both]") {
+    int reports = 0;
+    running_loop().set_exception_handler([&reports](const exception_context&) { ++reports; });
+    const auto fail = [](promise<int> p) { p.set_exception(std::make_exception_ptr(std::runtime_error("x"))); };
+    fail(promise<int>());
+    CHECK(reports == 1);
+    {
+        promise<int> asked;
+        auto f = asked.get_future();
+        fail(std::move(asked));
+        CHECK_THROWS_AS(f.result(), std::runtime_error);
+    }
+    { const promise<int> broken; }
+    CHECK(reports == 1);
+    co_return;
+}
+
 }  // namespace

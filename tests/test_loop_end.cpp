@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include <rondo/gather.hpp>
+#include <rondo/task_group.hpp>
+
 #include "loop_tools.hpp"
 #include "simulator.hpp"
 
@@ -222,6 +225,66 @@ TEST_CASE("loop: a deadlock is reported by name, on the simulator", "[loop]") {
     CHECK(text.find("nothing can ever happen again") != std::string::npos);
     CHECK(text.find("the one that waits") != std::string::npos);
     CHECK(text.find("a wait queue") != std::string::npos);
+}
+
+TEST_CASE("loop: a post that creates a task at the loop's end leaves nothing behind", "[loop]") {
+    testing::leak_probe probe;
+    bool ran = false;
+    {
+        testing::world w(testing::sim_options{});
+        const auto nothing = []() -> task<> { co_return; };
+        w.loop().run_until_complete(nothing());
+        w.loop().remote().call_soon_threadsafe([&ran] {
+            ran = true;
+            create_task(sleep(1h));
+        });
+        w.end();
+    }
+    CHECK(ran);
+    CHECK(probe.leaks() == "");
+}
+
+struct for_ever {
+    bool await_ready() { return false; }
+    void await_suspend(std::coroutine_handle<>) {}
+    void await_resume() {}
+};
+
+TEST_CASE("loop: a group whose body and child are in foreign awaitables is destroyed child first", "[loop]") {
+    captured_stderr captured;
+    testing::leak_probe probe;
+    {
+        loop l({.foreign_grace = 1ms});
+        const auto in_group = [](task_group& group) -> task<> {
+            const auto child = []() -> task<> { co_await for_ever(); };
+            group.start(child());
+            co_await for_ever();
+        };
+        const auto body = [&]() -> task<> { co_await with_task_group(in_group); };
+        const auto main = [&]() -> task<> {
+            create_task(body());
+            co_await sleep(1ms);
+        };
+        l.run_until_complete(main());
+    }
+    CHECK(captured.text().find("foreign") != std::string::npos);
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop: ends with a thousand gathers inside each other", "[loop]") {
+    struct nest {
+        static task<> down(int depth) {
+            if (depth == 0) co_return co_await sleep(1h);
+            co_await gather(down(depth - 1));
+        }
+    };
+    testing::world w(testing::sim_options{});  // whose watchdog has five seconds
+    const auto main = []() -> task<> {
+        create_task(nest::down(1000));
+        co_await sleep(1ms);
+    };
+    w.loop().run_until_complete(main());
+    w.end();
 }
 
 }  // namespace

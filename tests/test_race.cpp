@@ -220,6 +220,7 @@ RONDO_TEST("staggered_race: cancelled in three forms", "[race][both]") {
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
     CHECK(seen.next_threw);
+    CHECK(fails.get_future().exception() != nullptr);  // the cancelled one did not come to see it
 }
 
 }  // namespace

@@ -129,4 +129,24 @@ RONDO_TEST("once: says whether it is done and who is at it", "[sync][once][both]
     CHECK(w.o.describe() == "a once that is done");
 }
 
+RONDO_TEST("once: awaits whatever its function gives", "[sync][once][both]") {
+    once slept;
+    const time_point from = running_loop().time();
+    const auto nap = [] { return sleep(1ms); };
+    co_await slept.call(nap);
+    CHECK(running_loop().time() - from >= 1ms);
+    once limited;
+    int ran = 0;
+    const auto guarded = [&] {
+        auto body = [&ran, owned = std::string(100, 'x')](timeout_scope&) -> task<> {
+            ++ran;
+            co_return;
+        };
+        return with_timeout(1h, std::move(body));
+    };
+    co_await limited.call(guarded);
+    CHECK(ran == 1);
+    CHECK(limited.done());
+}
+
 }  // namespace

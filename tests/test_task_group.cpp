@@ -6,6 +6,10 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include <rondo/as_completed.hpp>
+#include <rondo/wait.hpp>
 
 #include "core_tools.hpp"
 
@@ -216,6 +220,79 @@ RONDO_TEST("task_group: times out with everything in it", "[task_group]") {
                                       })),
                     timeout_error);
     CHECK(ended == 2);
+}
+
+// -- children that are awaited while their siblings end -------------------------------------------------
+
+task<int> nap(duration delay, int value) {
+    co_await sleep(delay);
+    co_return value;
+}
+
+RONDO_TEST("task_group: a child is awaited while another one ends", "[task_group][both]") {
+    const auto body = [](task_group& group) -> task<> {
+        auto late = group.start(nap(2ms, 1));
+        group.start(nap(1ms, 2));
+        CHECK(co_await late == 1);
+    };
+    co_await with_task_group(body);
+    int a = 0, b = 0;
+    const auto await_it = [](future<int> f, int* out) -> task<> { *out = co_await f; };
+    const auto siblings = [&](task_group& group) -> task<> {
+        auto first = group.start(nap(1ms, 1));
+        auto second = group.start(nap(2ms, 2));
+        group.start(await_it(first, &a));
+        group.start(await_it(second, &b));
+        co_return;
+    };
+    co_await with_task_group(siblings);
+    CHECK(a == 1);
+    CHECK(b == 2);
+}
+
+RONDO_TEST("task_group: wait and as_completed see its children one by one", "[task_group]") {
+    std::vector<int> order;
+    const auto body = [&](task_group& group) -> task<> {
+        std::vector<future<int>> all;
+        for (int i = 5; i > 0; --i) all.push_back(group.start(nap(1s * i, i)));
+        auto [done, pending] = co_await wait(all, return_when::first_completed);
+        CHECK(done.size() == 1);
+        CHECK(pending.size() == 4);
+        auto ends = as_completed(all);
+        while (auto f = co_await ends.next()) order.push_back(f->result());
+    };
+    co_await with_task_group(body);
+    CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
+}
+
+RONDO_TEST("task_group: the body's error in its clean-up is reported beside the child's", "[task_group]") {
+    std::vector<std::string> reports;
+    running_loop().set_exception_handler(
+        [&](const exception_context& context) { reports.push_back(context.message); });
+    const auto fails = []() -> task<> {
+        co_await sleep(1s);
+        throw std::runtime_error("child");
+    };
+    const auto body = [&](task_group& group) -> task<> {
+        group.start(fails());
+        try {
+            co_await sleep(10s);
+        } catch (const cancelled&) {
+            throw std::invalid_argument("body");
+        }
+    };
+    CHECK_THROWS_AS(co_await with_task_group(body), std::runtime_error);
+    CHECK(reports.size() == 1);
+}
+
+RONDO_TEST("task_group: starts whatever can be awaited", "[task_group][both]") {
+    const auto body = [](task_group& group) -> task<> {
+        auto slept = group.start(sleep(1ms));
+        co_await slept;
+        auto limited = with_timeout(1h, [](timeout_scope&) -> task<int> { co_return 3; });
+        CHECK(co_await group.start(std::move(limited)) == 3);
+    };
+    co_await with_task_group(body);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // task_local: who sees what is bound, and for how long.
 #include <rondo/task_local.hpp>
 
+#include <memory>
+#include <stdexcept>
 #include <string>
 
 #include <rondo/gather.hpp>
@@ -130,6 +132,26 @@ RONDO_TEST("task_local: with is cancelled in three forms", "[task_local][both]")
     const auto complete = [&] { given.set_value(); };
     co_await check_cancelled_after_completion(with_future, complete, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
+}
+
+RONDO_TEST("task_local: a value's destructor may cancel the task that took it along", "[task_local][both]") {
+    struct canceller {
+        future<>* who;
+        explicit canceller(future<>* f) : who(f) {}
+        ~canceller() { who->cancel(); }
+    };
+    static const task_local<std::shared_ptr<canceller>> held;
+    future<> failing;
+    const auto start = [](future<>* f) -> task<> {
+        const auto fails = []() -> task<> {
+            co_await sleep(1ms);
+            throw std::runtime_error("x");
+        };
+        *f = create_task(fails());
+        co_return;
+    };
+    co_await held.with(std::make_shared<canceller>(&failing), start, &failing);
+    CHECK_THROWS_AS(co_await shield(failing), std::runtime_error);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ inline namespace v0 {
 namespace detail {
 
 struct task_record;
+struct shared_core;
 
 /// One scope of the tree. Links and marks only; it lives in a task's record or in a coroutine frame.
 struct scope {
@@ -38,6 +39,7 @@ struct scope {
         of_binding = 1 << 7,      ///< this is a binding_scope of a task_local
         of_context = 1 << 8,      ///< these are the bindings that a detached task took along: below the loop's scope
         under_bindings = 1 << 9,  ///< this scope, or one around it, is one of the two
+        of_children = 1 << 10,    ///< this is a listening_scope: the children of a group
         inherited = reached | under_bindings,
     };
 
@@ -97,6 +99,15 @@ public:
 
 private:
     task_record* owner_;
+};
+
+/// One that hears of the end of each task that was started directly below it. Not by their lists of watchers: a node
+/// that stands in several lists at once would tie them together.
+class listening_scope : public inner_scope {
+public:
+    using on_end = void (*)(listening_scope&, shared_core&) noexcept;
+    explicit listening_scope(on_end hears) noexcept : child_ended(hears) { bits |= of_children; }
+    const on_end child_ended;
 };
 
 struct leaf_wait;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <rondo/detail/function.hpp>
+#include <rondo/detail/guarded.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -40,6 +41,7 @@ struct promise_core : shared_core {
         : shared_core(0), home(&h), destroy(d) {
         watchers.first = nullptr;
     }
+    RONDO_API ~promise_core();  // reports an error that nobody has seen
     RONDO_API void fail(std::exception_ptr why) noexcept;
 };
 
@@ -86,12 +88,8 @@ RONDO_API resumer& running();
 
 /// Cancels a task, or settles a promise as cancelled.
 RONDO_API void cancel_shared(shared_core& core) noexcept;
-inline void destroy_shared(shared_core& core) noexcept {
-    if ((core.marks & shared_core::of_task) != 0)
-        static_cast<promise_base&>(core).handle().destroy();
-    else
-        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
-}
+/// Destroys one that nobody holds any more. It may hold the last handle on another one, and so on.
+RONDO_API void destroy_shared(shared_core& core) noexcept;
 /// Gives the callback's identity, null where it was scheduled already.
 RONDO_API const wait_node* add_done_callback(shared_core& core, function<void()> call);
 RONDO_API bool remove_done_callback(shared_core& core, const wait_node* which) noexcept;
@@ -314,8 +312,9 @@ public:
         return *this;
     }
     ~promise() {
-        if (future_ && !future_.done())
-            settle_with(std::make_exception_ptr(broken_promise_error()));
+        if (!future_ || future_.done()) return;
+        settle_with(std::make_exception_ptr(broken_promise_error()));
+        state().marks |= detail::shared_core::seen;  // whoever does not ask has lost nothing
     }
 
     future<T> get_future() const noexcept { return future_; }
@@ -416,6 +415,20 @@ task<awaited<A>> as_task(A awaitable) {
 }
 }  // namespace detail
 
+/// The same with what a function gives that was handed an owning closure (docs/gcc12.md), and with whatever else can be
+/// awaited but is no task yet: `create_task(sleep(1s))`.
+template <class T>
+future<T> create_task(detail::guarded_task<T> t, task_options options = {},
+                      detail::location where = detail::location::current()) {
+    return create_task(task<T>(std::move(t)), options, where);
+}
+template <detail::native_awaitable A>
+    requires(!std::is_base_of_v<task_handle, A>)
+auto create_task(A awaitable, task_options options = {},
+                 detail::location where = detail::location::current()) {
+    return create_task(detail::as_task(std::move(awaitable)), options, where);
+}
+
 /// A future of anything that can be awaited: a task is started, a future is itself, the rest is awaited by a task.
 /// See: asyncio.ensure_future.
 template <class T>
@@ -428,7 +441,7 @@ future<T> ensure_future(future<T> f) noexcept {
 }
 template <detail::native_awaitable A>
 auto ensure_future(A awaitable, detail::location where = detail::location::current()) {
-    return create_task(detail::as_task(std::move(awaitable)), {}, where);
+    return create_task(std::move(awaitable), {}, where);
 }
 
 /// The running task.

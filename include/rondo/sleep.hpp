@@ -201,6 +201,28 @@ using or_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 RONDO_API time_point deadline_after(duration delay);
 
+/// A limit, whatever unit it is given in.
+class time_limit {
+public:
+    template <class Rep, class Period>
+    constexpr time_limit(const std::chrono::duration<Rep, Period>& d) noexcept
+        : value_(to_duration(d)) {}
+    constexpr operator duration() const noexcept { return value_; }
+
+private:
+    duration value_;
+};
+
+/// A named guarded_task is the task that it is; everything else is awaited as it stands.
+template <class A>
+A&& unguarded(A& awaitable) noexcept {
+    return static_cast<A&&>(awaitable);
+}
+template <class T>
+task<T> unguarded(guarded_task<T>& t) noexcept {
+    return std::move(t);
+}
+
 }  // namespace detail
 
 /// Awaits `awaitable` for at most `limit`. What it awaited has ended when this returns or throws.
@@ -208,10 +230,10 @@ RONDO_API time_point deadline_after(duration delay);
 /// Cancel: cancels what is inside and awaits its end.
 /// See:    asyncio.wait_for.
 template <class A>
-task<detail::awaited_t<A>> wait_for(duration limit, A awaitable) {
+task<detail::awaited_t<A>> wait_for(detail::time_limit limit, A awaitable) {
     timeout_scope scope(detail::deadline_after(limit));
     try {
-        co_return co_await std::move(awaitable);
+        co_return co_await detail::unguarded(awaitable);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
@@ -225,10 +247,10 @@ task<detail::awaited_t<A>> wait_for(duration limit, A awaitable) {
 /// See:    trio.move_on_after, gevent.Timeout(silent).
 template <class A>
     requires(!std::is_void_v<detail::awaited_t<A>>)
-task<std::optional<detail::awaited_t<A>>> move_on_after(duration limit, A awaitable) {
+task<std::optional<detail::awaited_t<A>>> move_on_after(detail::time_limit limit, A awaitable) {
     timeout_scope scope(detail::deadline_after(limit));
     try {
-        co_return co_await std::move(awaitable);
+        co_return co_await detail::unguarded(awaitable);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
@@ -236,10 +258,10 @@ task<std::optional<detail::awaited_t<A>>> move_on_after(duration limit, A awaita
 }
 template <class A>
     requires(std::is_void_v<detail::awaited_t<A>>)
-task<bool> move_on_after(duration limit, A awaitable) {
+task<bool> move_on_after(detail::time_limit limit, A awaitable) {
     timeout_scope scope(detail::deadline_after(limit));
     try {
-        co_await std::move(awaitable);
+        co_await detail::unguarded(awaitable);
         co_return true;
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
@@ -274,7 +296,7 @@ auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 /// See:    asyncio.timeout.
 template <class F>
     requires std::is_invocable_v<F&, timeout_scope&>
-auto with_timeout(duration limit, F&& fn) {
+auto with_timeout(detail::time_limit limit, F&& fn) {
     return detail::guarded<F>(detail::run_limited<std::decay_t<F>>(limit, std::forward<F>(fn)));
 }
 
@@ -284,6 +306,11 @@ template <class T>
 task<T> shield(task<T> inner) {
     detail::inner_scope scope(detail::inner_scope::kind::shield);
     co_return co_await std::move(inner);
+}
+
+template <class T>
+task<T> shield(detail::guarded_task<T> inner) {
+    return shield(task<T>(std::move(inner)));
 }
 
 /// The same with a callable and its arguments, which live until its task has ended.

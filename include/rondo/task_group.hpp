@@ -44,6 +44,17 @@ public:
         return children::start(std::move(t), where);
     }
 
+    template <class T>
+    future<T> start(detail::guarded_task<T> t, detail::location where = detail::location::current()) {
+        return start(task<T>(std::move(t)), where);
+    }
+    /// Starts a task that awaits it: `group.start(sleep(1s))`.
+    template <detail::native_awaitable A>
+        requires(!std::is_base_of_v<task_handle, A>)
+    auto start(A awaitable, detail::location where = detail::location::current()) {
+        return start(detail::as_task(std::move(awaitable)), where);
+    }
+
     /// Cancels the children and the body; with_task_group then ends normally, unless somebody failed.
     using detail::children::cancel;
     /// Every error so far, in order.

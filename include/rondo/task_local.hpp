@@ -27,6 +27,7 @@ public:
     bound_value(const void* key, std::shared_ptr<const void> value) noexcept
         : key_(key), value_(std::move(value)) {}
     bool is_of(const void* key) const noexcept { return key_ == key; }
+    bool has_key_of(const bound_value& other) const noexcept { return key_ == other.key_; }
     const void* get() const noexcept { return value_.get(); }
 
 private:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Tasks that may not outlive a scope: what gather, map_concurrent, race and task groups are made of.
 //
-// The children hang below this scope, so that whatever cancels the parent reaches them. All of them are watched by one
-// node, which each child's own list holds as its only one; so starting a child costs nothing beyond its frame. The
-// first error cancels the others; failed children are kept in a list that runs through their own records, in the order
-// in which they failed, so that keeping them cannot fail either.
+// The children hang below this scope, so that whatever cancels the parent reaches them. It hears of each
+// end by the tree too (listening_scope), so starting a child costs nothing beyond its frame. The first error
+// cancels the others; failed children are kept in a list that runs through their own records, in the
+// order in which they failed, so that keeping them cannot fail either.
 //
 // The wait for the end cannot be left: a request reaches the children by the tree, and they end.
 #pragma once
@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <rondo/detail/guarded.hpp>
 #include <rondo/future.hpp>
 
 namespace rondo {
@@ -43,7 +44,7 @@ private:
     std::size_t limit_;
 };
 
-class RONDO_API children : inner_scope {
+class RONDO_API children : listening_scope {
 public:
     /// What the end of one child means for the others: they are cancelled where it gave no value (gather), never
     /// (gather_settled), or as soon as it did give one (race).
@@ -58,7 +59,6 @@ public:
     future<T> start(task<T> t, location where = location::current()) {
         promise_base& frame = t.release();
         launch(frame, *owner().home, *this, where);
-        frame.watchers.first = &watcher_;
         ++running_;
         return future<T>(frame);
     }
@@ -106,18 +106,15 @@ public:
 private:
     friend class children_awaiter;
     friend struct children_kinds;
-    struct node : wait_node {
-        children* group;
-    };
     void child_ended(shared_core& core) noexcept;
     void add_failed(promise_base& frame) noexcept;
     void report_further(std::exception_ptr first) noexcept;
 
-    node watcher_;
     const char* what_;
     std::size_t running_ = 0;
     children_awaiter* waiter_ = nullptr;
-    std::exception_ptr own_error_;        // of the parent, where that came first
+    std::exception_ptr own_error_;        // of the parent
+    bool own_first_ = false;              // it came before any child's
     task_record* first_failed_ = nullptr;  // linked by next_ready, which nobody needs any more
     task_record* last_failed_ = nullptr;
     const shared_core* winner_ = nullptr;
@@ -130,6 +127,10 @@ private:
 template <class T>
 task<T> to_task(task<T> t) noexcept {
     return t;
+}
+template <class T>
+task<T> to_task(guarded_task<T> t) noexcept {
+    return std::move(t);
 }
 template <class A>
 task<awaited<A>> to_task(A awaitable) {

@@ -78,6 +78,7 @@ struct shared_core {
 
     union {
         task_awaiter_base* awaiter;  // a frame that is awaited: who awaits it
+        shared_core* next_doomed;    // one that nobody holds any more: see destroy_shared
         wait_list watchers;          // a root, or a promise: who waits for it, and its done callbacks, in one FIFO
     };
     std::uint32_t holders = 0;  // futures, promises and, while it runs, the loop

@@ -60,10 +60,18 @@ task<> call_once(once& o, F fn, Args... args) {
     if (o.done_ && !cancel_requested()) co_return;
     auto turn = co_await o.turn_.lock();
     if (o.done_) co_return;
-    if constexpr (is_task<std::invoke_result_t<F&, Args&...>>::value)
+    using made = std::invoke_result_t<F&, Args&...>;
+    if constexpr (is_task<made>::value) {
         static_cast<void>(co_await fn(args...));
-    else
+    } else if constexpr (native_awaitable<made>) {
+        auto awaitable = fn(args...);
+        if constexpr (native_awaitable<decltype(awaitable)&>)
+            static_cast<void>(co_await awaitable);
+        else
+            static_cast<void>(co_await std::move(awaitable));
+    } else {
         static_cast<void>(fn(args...));
+    }
     o.done_ = true;
 }
 
