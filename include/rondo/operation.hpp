@@ -268,7 +268,8 @@ public:
     bool is_open() const noexcept;
     explicit operator bool() const noexcept { return is_open(); }
 
-    /// The number, or -1.
+    /// The number, or -1. For system calls that leave it open: where it is closed, or another file put behind it (dup2),
+    /// operations may still reach the old one.
     int number() const noexcept;
     const std::string& name() const noexcept;
     void rename(std::string_view name);
