@@ -179,6 +179,28 @@ RONDO_TEST("staggered_race: ... or when one has failed", "[race]") {
     CHECK(starts.back() < 1s);
 }
 
+RONDO_TEST("staggered_race: two that fail at once have two others started", "[race]") {
+    promise<> fails;
+    int started = 0;
+    const auto run = [&](int which) -> task<int> {
+        ++started;
+        if (which < 2) co_await fails.get_future();
+        if (which == 2) co_await sleep(24h);
+        co_return which;
+    };
+    const auto fail = [&]() -> task<> {
+        while (started < 2) co_await sleep(1ms);
+        fails.set_exception(std::make_exception_ptr(std::runtime_error("both")));
+    };
+    auto failing = create_task(fail());
+    const time_point from = running_loop().time();
+    const std::vector<int> all{0, 1, 2, 3};
+    CHECK(co_await staggered_race(1s, all, run) == 3);
+    CHECK(started == 4);
+    CHECK(running_loop().time() - from < 1500ms);  // not another second for the second one
+    co_await failing;
+}
+
 RONDO_TEST("staggered_race: where all fail the first error is thrown", "[race]") {
     running_loop().set_exception_handler([](const exception_context&) {});
     std::vector<duration> starts;

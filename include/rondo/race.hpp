@@ -114,7 +114,7 @@ task<detail::awaited_t<detail::element<R>>> race(R awaitables) {
 
 namespace detail {
 
-/// The next one is wanted once a child has ended without winning, or `delay` is over.
+/// Until a child has ended without winning, or `delay` is over.
 inline task<> until_next_start(children& group, duration delay) {
     timeout_scope scope(deadline_after(delay));
     try {
@@ -130,13 +130,17 @@ auto run_staggered(duration delay, R range, F fn)
     using value = awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>;
     children group("staggered_race", children::others::end_on_value);
     std::vector<future<value>> running;
+    std::size_t replaced = 0;  // failures that had the next one started
+    const auto failures = [&] { return running.size() - group.running(); };
     for (auto next = range.begin(); next != range.end() && !group.over();) {
         try {
             running.push_back(group.start(to_task(fn(*next))));
         } catch (...) {
             group.fail(std::current_exception());
         }
-        if (++next != range.end()) co_await until_next_start(group, delay);
+        if (++next == range.end()) break;
+        if (failures() == replaced) co_await until_next_start(group, delay);
+        if (failures() != replaced) ++replaced;
     }
     if (running.empty() && !group.over())
         group.fail(std::make_exception_ptr(
