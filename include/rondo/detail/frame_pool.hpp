@@ -50,6 +50,7 @@ struct frame_pool {
     frame_slab* remote;  // those that other threads have freed into (under the library's lock)
     std::size_t slab_count;
     std::size_t spare_count;
+    std::size_t huge_from;  // as many slabs have ordinary pages, since huge ones were slow
     std::ptrdiff_t plain;  // frames from malloc: made less freed on this thread
 };
 static_assert(sizeof(frame_pool) <= 896, "the static TLS block of a dlopened library is small");
