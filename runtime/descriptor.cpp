@@ -137,6 +137,20 @@ int on_open(const descriptor& d, F f) {
 int new_socket(int family, int type, int protocol) {
     return current_system()->socket(family, type, protocol);
 }
+int new_socket_pair(int family, int type, int protocol, int* ends) {
+    return current_system()->socket_pair(family, type, protocol, ends);
+}
+int new_pipe(int* ends) { return current_system()->pipe(ends); }
+int duplicate(int number) { return current_system()->duplicate(number); }
+int duplicate(const descriptor& of) {
+    return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });
+}
+int file_mode(const descriptor& of, unsigned& mode) {
+    return on_open(of, [&](system& os, int fd) { return os.file_status(fd, &mode); });
+}
+int truncate(const descriptor& on, std::uint64_t size) {
+    return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
+}
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
     return on_open(on, [&](system& os, int fd) { return os.bind(fd, name, size); });
 }
@@ -152,6 +166,11 @@ int remote_name(const descriptor& on, sockaddr* name, socklen_t* size) {
 int set_option(const descriptor& on, int level, int option, int value) {
     return on_open(on, [&](system& os, int fd) {
         return os.set_option(fd, level, option, &value, sizeof value);
+    });
+}
+int set_option(const descriptor& on, int level, int option, const void* value, socklen_t size) {
+    return on_open(on, [&](system& os, int fd) {
+        return os.set_option(fd, level, option, value, size);
     });
 }
 int get_option(const descriptor& on, int level, int option, void* value, socklen_t* size) {
@@ -172,6 +191,8 @@ descriptor adopt_or_close(int number, std::string_view name) {
 }
 
 bool has_multishot_accept() noexcept { return core_of(*here.turn).kernel->multishot_accept(); }
+
+bool knows(opcode code) noexcept { return core_of(*here.turn).kernel->supports(code); }
 
 }  // namespace detail
 

@@ -8,7 +8,8 @@
 #include <charconv>
 #include <cstring>
 
-#include <rondo/net.hpp>
+#include <rondo/endpoint.hpp>
+#include <rondo/error.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -34,6 +34,11 @@ public:
     virtual int remote_name(int fd, sockaddr* address, socklen_t* size) = 0;  // getpeername
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t size) = 0;
     virtual int get_option(int fd, int level, int name, void* value, socklen_t* size) = 0;
+    virtual int socket_pair(int family, int type, int protocol, int* ends) = 0;  // SOCK_CLOEXEC is added
+    virtual int pipe(int* ends) = 0;                                             // O_CLOEXEC; reads first
+    virtual int duplicate(int fd) = 0;                                           // close-on-exec
+    virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
+    virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode
     virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
 
     /// The operating system itself: what objects made outside any loop use.
@@ -85,6 +90,16 @@ public:
     /// What this kernel cannot do is decided here, not by version numbers.
     virtual bool supports(opcode code) const noexcept = 0;
     virtual bool multishot_accept() const noexcept = 0;
+    virtual bool multishot_receive() const noexcept = 0;
+
+    // -- lent buffers -----------------------------------------------------------------------------------------------
+    // Receives with entry_pick_buffer take one of them as bytes come, and their completion says which. -ENOBUFS ends
+    // them where all are out.
+    /// Lends `count` buffers (a power of two) of `size` bytes each, one after the other from `memory` on, for good.
+    /// Once. 0 or -errno.
+    virtual int lend_buffers(char* memory, unsigned count, unsigned size) noexcept = 0;
+    /// This one, which a completion has named, may be filled again.
+    virtual void return_buffer(std::uint16_t number) noexcept = 0;
 
     // -- embedding --------------------------------------------------------------------------------------------------
     /// A descriptor that is readable whenever `enter` without waiting would bring something or `signal_event` was

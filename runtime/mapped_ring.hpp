@@ -67,6 +67,8 @@ public:
     int make_files(unsigned count) noexcept;
     int drop_files() noexcept;
     int set_file(unsigned place, int fd) noexcept;
+    /// `slots`, in whole pages, are the ring of `count` buffers that receives of group 0 pick from.
+    int register_buffers(void* slots, unsigned count) noexcept;
 
 private:
     int set_up_shrinking(const ring_options& options) noexcept;

@@ -12,6 +12,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "descriptor_record.hpp"
 #include "loop_core.hpp"
@@ -72,7 +73,7 @@ constexpr bool takes_place(opcode code) noexcept {
 entry entry_of(const operation_state& operation, const kernel* of) noexcept {
     const request& ask = operation.ask;
     entry e;
-    e.fd = operation.on != nullptr ? operation.on->number : AT_FDCWD;
+    e.fd = operation.on != nullptr ? operation.on->number : ask.number;
     e.user_data = address_of(&operation);
     if ((operation.state & operation_state::polling) != 0) {
         e.code = opcode::poll_add;
@@ -90,6 +91,11 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
     e.address = ask.address;
     e.offset = ask.offset;
     e.op_flags = ask.op_flags;
+    if (ask.code == opcode::splice) [[unlikely]] {
+        e.ioprio = 0;
+        e.file_index = ask.number;
+        if (ask.ioprio == splice_takes) std::swap(e.fd, e.file_index);
+    }
     return e;
 }
 

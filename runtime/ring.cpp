@@ -27,6 +27,7 @@
 
 #include "mapped_ring.hpp"
 #include "ring_abi.hpp"
+#include "ring_buffers.hpp"
 
 extern "C" {
 [[gnu::weak]] void __tsan_acquire(void* at);
@@ -54,13 +55,17 @@ RONDO_SAME(entry, op_flags, io_uring_sqe, rw_flags);
 RONDO_SAME(entry, user_data, io_uring_sqe, user_data);
 RONDO_SAME(entry, buffer_index, io_uring_sqe, buf_index);
 RONDO_SAME(entry, personality, io_uring_sqe, personality);
-RONDO_SAME(entry, file_index, io_uring_sqe, file_index);
+RONDO_SAME(entry, file_index, io_uring_sqe, splice_fd_in);
 RONDO_SAME(entry, address3, io_uring_sqe, addr3);
 static_assert(sizeof(entry) == sizeof(io_uring_sqe) && alignof(entry) == alignof(io_uring_sqe));
 RONDO_SAME(completion, user_data, io_uring_cqe, user_data);
 RONDO_SAME(completion, result, io_uring_cqe, res);
 RONDO_SAME(completion, flags, io_uring_cqe, flags);
 static_assert(sizeof(completion) == sizeof(io_uring_cqe));
+RONDO_SAME(buffer_slot, address, io_uring_buf, addr);
+RONDO_SAME(buffer_slot, length, io_uring_buf, len);
+RONDO_SAME(buffer_slot, number, io_uring_buf, bid);
+RONDO_SAME(buffer_slot, tail, io_uring_buf, resv);
 #undef RONDO_SAME
 
 constexpr bool same(opcode ours, unsigned theirs) { return static_cast<unsigned>(ours) == theirs; }
@@ -73,7 +78,14 @@ static_assert(same(opcode::statx, IORING_OP_STATX) && same(opcode::write, IORING
 static_assert(same(opcode::recv, IORING_OP_RECV) && same(opcode::shutdown, IORING_OP_SHUTDOWN));
 static_assert(same(opcode::socket, IORING_OP_SOCKET) && opcode_send_zc == IORING_OP_SEND_ZC);
 static_assert(opcode_sendmsg_zc == IORING_OP_SENDMSG_ZC);
-static_assert(entry_fixed_file == IOSQE_FIXED_FILE);
+static_assert(same(opcode::fallocate, IORING_OP_FALLOCATE) && same(opcode::linkat, IORING_OP_LINKAT));
+static_assert(same(opcode::splice, IORING_OP_SPLICE) && same(opcode::renameat, IORING_OP_RENAMEAT));
+static_assert(same(opcode::unlinkat, IORING_OP_UNLINKAT));
+static_assert(same(opcode::mkdirat, IORING_OP_MKDIRAT));
+static_assert(same(opcode::symlinkat, IORING_OP_SYMLINKAT));
+static_assert(entry_fixed_file == IOSQE_FIXED_FILE && entry_pick_buffer == IOSQE_BUFFER_SELECT);
+static_assert(completion_buffer == IORING_CQE_F_BUFFER && IORING_CQE_BUFFER_SHIFT == 16);
+static_assert(receive_multishot == IORING_RECV_MULTISHOT);
 static_assert(entry_async == IOSQE_ASYNC && entry_skip_success == IOSQE_CQE_SKIP_SUCCESS);
 static_assert(completion_more == IORING_CQE_F_MORE);
 static_assert(accept_multishot == IORING_ACCEPT_MULTISHOT);
@@ -176,7 +188,7 @@ void mapped_ring::close_in_child() noexcept {
 }
 
 bool mapped_ring::limited() const noexcept {
-    return limits_.opcodes.any() || limits_.multishot_accept;
+    return limits_.opcodes.any() || limits_.multishot_accept || limits_.multishot_receive;
 }
 
 int mapped_ring::descriptor() const noexcept { return raw_->ring_fd; }
@@ -246,8 +258,9 @@ void mapped_ring::examine() {
     for (unsigned code = 0; code < opcodes_max; ++code)
         facts_.opcodes[code] = (answer.ops[code].flags & IO_URING_OP_SUPPORTED) != 0;
     facts_.opcodes &= ~limits_.opcodes;
-    // No bit tells of it; the opcode came with the same release, 5.19.
+    // No bits tell of these; the opcodes came with the same releases, 5.19 and 6.0.
     facts_.multishot_accept = facts_.opcodes[IORING_OP_SOCKET] && !limits_.multishot_accept;
+    facts_.multishot_receive = facts_.opcodes[IORING_OP_SEND_ZC] && !limits_.multishot_receive;
 }
 
 int mapped_ring::enable() noexcept {
@@ -290,6 +303,14 @@ int mapped_ring::drop_files() noexcept { return io_uring_unregister_files(raw_.g
 
 int mapped_ring::set_file(unsigned place, int fd) noexcept {
     return io_uring_register_files_update(raw_.get(), place, &fd, 1);
+}
+
+int mapped_ring::register_buffers(void* slots, unsigned count) noexcept {
+    if (!facts_.multishot_receive) return -EINVAL;
+    io_uring_buf_reg asked{};
+    asked.ring_addr = reinterpret_cast<std::uint64_t>(slots);
+    asked.ring_entries = count;
+    return io_uring_register_buf_ring(raw_.get(), &asked, 0);
 }
 
 // -- raw calls ------------------------------------------------------------------------------------

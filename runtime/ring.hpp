@@ -36,6 +36,7 @@ struct ring_facts {
     std::uint32_t entries = 0;
     std::uint32_t completions = 0;
     bool multishot_accept = false;
+    bool multishot_receive = false;
     std::bitset<256> opcodes;
 };
 
@@ -44,6 +45,7 @@ struct ring_limits {
     std::uint32_t setup_flags = 0;
     std::uint32_t features = 0;
     bool multishot_accept = false;
+    bool multishot_receive = false;  // and buffers to pick from
     std::bitset<256> opcodes;
 
     static ring_limits linux_6_1() noexcept;   // Debian 12's kernel, the floor

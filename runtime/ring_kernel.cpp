@@ -28,6 +28,7 @@
 #include "mapped_ring.hpp"
 #include "ring.hpp"
 #include "ring_abi.hpp"
+#include "ring_buffers.hpp"
 #include "ring_event.hpp"
 #include "ring_files.hpp"
 #include "ring_sigpipe.hpp"
@@ -95,6 +96,11 @@ public:
         return mapped_->facts().opcodes[static_cast<std::size_t>(code)];
     }
     bool multishot_accept() const noexcept override { return mapped_->facts().multishot_accept; }
+    bool multishot_receive() const noexcept override { return mapped_->facts().multishot_receive; }
+    int lend_buffers(char* memory, unsigned count, unsigned size) noexcept override {
+        return buffers_.lend(*mapped_, memory, count, size);
+    }
+    void return_buffer(std::uint16_t number) noexcept override { buffers_.give_back(number); }
     int keep(int fd) noexcept override {
         const bool offered = (mapped_->facts().features & feature_no_iowait) != 0;
         return offered && owner_ == this_thread_number() ? files_.put(*mapped_, fd) : -1;
@@ -180,6 +186,7 @@ private:
     counters counters_;
     birth_process process_;
 
+    lent_buffers buffers_;  // outlives the ring that fills them
     std::unique_ptr<mapped_ring> mapped_;
     fixed_files files_;
     ring_options options_;
@@ -248,6 +255,8 @@ void ring::move_to_this_thread() {
     }
     if (const int result = files_.copy_to(*fresh); result < 0)
         raise(-result, "registering descriptors with io_uring");
+    if (const int result = buffers_.copy_to(*fresh); result < 0)
+        raise(-result, "lending buffers to io_uring");
     use(std::move(fresh));
     owner_ = 0;
 }
@@ -292,7 +301,8 @@ std::uint32_t ring::publish() noexcept {
 void ring::hide(entry& made) const noexcept {
     const bool hidden_accept =
         made.code == opcode::accept && (made.ioprio & accept_multishot) != 0 && !multishot_accept();
-    if (hidden_accept || !supports(made.code)) made.code = hidden_opcode;
+    const bool hidden_receive = (made.flags & entry_pick_buffer) != 0 && !multishot_receive();
+    if (hidden_accept || hidden_receive || !supports(made.code)) made.code = hidden_opcode;
 }
 
 void ring::hush(entry& made) noexcept {
@@ -389,6 +399,7 @@ std::size_t ring::reap(completion* out, std::size_t room) noexcept {
             continue;
         }
         out[filled++] = from;
+        if ((from.flags & completion_buffer) != 0) buffers_.took(buffer_of(from.flags));
         ended += from.user_data >= first_address && (from.flags & completion_more) == 0 ? 1 : 0;
     }
     shared_word(*queues_.completion_head).store(head, std::memory_order_release);

@@ -38,8 +38,9 @@ bool simulator::supports(opcode code) const noexcept {
         case opcode::shutdown:
         case opcode::socket:
             return true;
+        default:
+            return false;
     }
-    return false;
 }
 
 namespace {

@@ -2,6 +2,8 @@
 // The simulator's descriptors, and the calls on them that are no entries (class `system`). The
 // lowest free number is given out first, as POSIX asks: that is what makes a late operation on a
 // closed number dangerous, and found here.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <functional>
@@ -144,6 +146,19 @@ int simulator::get_option(int fd, int level, int name, void* value, socklen_t* s
     int error = 0;
     sim_socket* const found = find_socket(fd, error);
     return found != nullptr ? network_.get_option(*found, level, name, value, size) : error;
+}
+
+int simulator::socket_pair(int, int, int, int*) { return -ENOSYS; }
+int simulator::pipe(int*) { return -ENOSYS; }
+int simulator::duplicate(int) { return -ENOSYS; }
+int simulator::truncate(int, std::uint64_t) { return -ENOSYS; }
+
+int simulator::file_status(int fd, unsigned* mode) {
+    const std::lock_guard lock(mutex_);
+    const descriptor* const found = find(fd);
+    if (found == nullptr) return -EBADF;
+    *mode = found->socket != nullptr ? S_IFSOCK : found->file->node != nullptr ? S_IFREG : S_IFDIR;
+    return 0;
 }
 
 int simulator::close(int fd) {

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -57,6 +58,11 @@ public:
     int remote_name(int fd, sockaddr* address, socklen_t* size) override;
     int set_option(int fd, int level, int name, const void* value, socklen_t size) override;
     int get_option(int fd, int level, int name, void* value, socklen_t* size) override;
+    int socket_pair(int family, int type, int protocol, int* ends) override;
+    int pipe(int* ends) override;
+    int duplicate(int fd) override;
+    int truncate(int fd, std::uint64_t size) override;
+    int file_status(int fd, unsigned* mode) override;
     int close(int fd) override;
 
     // -- kernel: (a), (c), (d)
@@ -66,6 +72,9 @@ public:
     void wake() noexcept override;
     bool supports(opcode code) const noexcept override;
     bool multishot_accept() const noexcept override { return true; }
+    bool multishot_receive() const noexcept override { return false; }
+    int lend_buffers(char*, unsigned, unsigned) noexcept override { return -ENOSYS; }
+    void return_buffer(std::uint16_t) noexcept override {}
     time_point now() noexcept override { return core_.now; }
     std::uint64_t random() noexcept override { return for_callers_.draw(); }
     bool run_elsewhere(void (*run)(void*), void* argument) noexcept override;

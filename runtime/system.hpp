@@ -3,7 +3,9 @@
 // the seam on to it: the real `system`, and each kernel that runs on the real one.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,6 +39,20 @@ public:
     }
     int get_option(int fd, int level, int name, void* value, socklen_t* size) override {
         return or_errno(::getsockopt(fd, level, name, value, size));
+    }
+    int socket_pair(int family, int type, int protocol, int* ends) override {
+        return or_errno(::socketpair(family, type | SOCK_CLOEXEC, protocol, ends));
+    }
+    int pipe(int* ends) override { return or_errno(::pipe2(ends, O_CLOEXEC)); }
+    int duplicate(int fd) override { return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+    int truncate(int fd, std::uint64_t size) override {
+        return or_errno(::ftruncate(fd, static_cast<off_t>(size)));
+    }
+    int file_status(int fd, unsigned* mode) override {
+        struct stat status {};
+        const int result = or_errno(::fstat(fd, &status));
+        *mode = status.st_mode;
+        return result;
     }
     int close(int fd) override {
         // Linux lets go of the number before anything can interrupt it; a second try would close

@@ -43,7 +43,13 @@ struct request {
     std::uint64_t address = 0;
     std::uint64_t offset = 0;
     std::uint32_t op_flags = 0;
+    /// Of an operation on no record, the descriptor, which its caller keeps open; by default the working directory of
+    /// the process (AT_FDCWD). Of a splice, its other descriptor.
+    std::int32_t number = -100;
 };
+
+/// request::ioprio of a splice that takes from the descriptor it is on, and not from request::number.
+inline constexpr std::uint16_t splice_takes = 1;
 
 inline std::uint64_t address_of(const void* p) noexcept {
     return reinterpret_cast<std::uint64_t>(p);

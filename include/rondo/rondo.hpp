@@ -7,6 +7,7 @@
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
 #include <rondo/dns.hpp>
+#include <rondo/endpoint.hpp>
 #include <rondo/error.hpp>
 #include <rondo/executor.hpp>
 #include <rondo/file.hpp>

@@ -18,11 +18,24 @@ namespace detail {
 /// socket(2), close-on-exec, on the running loop's kernel; outside of any loop on the real system.
 RONDO_API int new_socket(int family, int type, int protocol);
 
+/// socketpair(2) and pipe(2), the same way: two numbers in `ends`; of a pipe the first is read from.
+RONDO_API int new_socket_pair(int family, int type, int protocol, int* ends);
+RONDO_API int new_pipe(int* ends);
+/// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
+RONDO_API int duplicate(const descriptor& of);
+RONDO_API int duplicate(int number);
+/// st_mode of fstat(2).
+RONDO_API int file_mode(const descriptor& of, unsigned& mode);
+/// ftruncate(2). May block: call it on a thread.
+RONDO_API int truncate(const descriptor& on, std::uint64_t size);
+
 RONDO_API int bind_name(const descriptor& on, const sockaddr* name, socklen_t size);
 RONDO_API int listen_on(const descriptor& on, int backlog);
 RONDO_API int local_name(const descriptor& on, sockaddr* name, socklen_t* size);
 RONDO_API int remote_name(const descriptor& on, sockaddr* name, socklen_t* size);
 RONDO_API int set_option(const descriptor& on, int level, int option, int value);
+RONDO_API int set_option(const descriptor& on, int level, int option, const void* value,
+                         socklen_t size);
 RONDO_API int get_option(const descriptor& on, int level, int option, void* value, socklen_t* size);
 
 /// Closes a number that came of an operation on `from` and that no descriptor has adopted.
@@ -34,6 +47,8 @@ RONDO_API descriptor adopt_or_close(int number, std::string_view name);
 
 /// Can one accept of the running loop bring any number of connections?
 RONDO_API bool has_multishot_accept() noexcept;
+/// Does the kernel behind the running loop know this operation?
+RONDO_API bool knows(opcode code) noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -27,6 +27,7 @@ enum class opcode : std::uint8_t {
     accept = 13,
     async_cancel = 14,
     connect = 16,
+    fallocate = 17,
     openat = 18,
     close = 19,
     statx = 21,
@@ -34,22 +35,37 @@ enum class opcode : std::uint8_t {
     write = 23,
     send = 26,
     recv = 27,
+    splice = 30,
     shutdown = 34,
+    renameat = 35,
+    unlinkat = 36,
+    mkdirat = 37,
+    symlinkat = 38,
+    linkat = 39,
     socket = 45,
+    ftruncate = 55,  // 6.9
 };
 
 /// IOSQE_*: `entry::flags`.
 enum entry_flags : std::uint8_t {
     entry_fixed_file = 1 << 0,    ///< fd is a place in the ring's own table
     entry_async = 1 << 4,         ///< go to a kernel worker at once (large buffered file chunks)
+    entry_pick_buffer = 1 << 5,   ///< a receive takes one of the lent buffers (kernel::lend_buffers)
     entry_skip_success = 1 << 6,  ///< no completion where it succeeds (since 5.17)
 };
 
 /// IORING_CQE_F_*: `completion::flags`.
 enum completion_flags : std::uint32_t {
+    completion_buffer = 1 << 0,  ///< a lent buffer was filled: see buffer_of
     completion_more = 1 << 1,  ///< a multishot entry goes on; without it this completion is the last
 };
 
+/// The number of the lent buffer that a completion with completion_buffer has filled.
+constexpr std::uint16_t buffer_of(std::uint32_t completion_flags) noexcept {
+    return static_cast<std::uint16_t>(completion_flags >> 16);
+}
+
+inline constexpr std::uint16_t receive_multishot = 1 << 1;       ///< entry::ioprio of recv and recvmsg (since 6.0)
 inline constexpr std::uint16_t accept_multishot = 1 << 0;        ///< entry::ioprio of accept (since 5.19)
 inline constexpr std::uint32_t timeout_absolute = 1 << 0;        ///< entry::op_flags of timeout
 inline constexpr std::uint32_t timeout_update = 1 << 1;          ///< entry::op_flags of timeout_remove
@@ -66,9 +82,9 @@ struct entry {
     std::uint32_t length = 0;
     std::uint32_t op_flags = 0;     // rw_flags, msg_flags, open_flags, poll32_events, timeout_flags, cancel_flags ...
     std::uint64_t user_data = 0;
-    std::uint16_t buffer_index = 0;
+    std::uint16_t buffer_index = 0; // with entry_pick_buffer: of which group
     std::uint16_t personality = 0;
-    std::int32_t file_index = 0;
+    std::int32_t file_index = 0;    // also: where a splice takes from
     std::uint64_t address3 = 0;
     std::uint64_t reserved = 0;
 };
