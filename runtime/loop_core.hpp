@@ -66,6 +66,7 @@ public:
     bool make_cancel(operation_state& operation) noexcept;
     void finish(operation_state& operation) noexcept;
     void make_backlog_entries() noexcept;
+    void left_background(background_operation& operation) noexcept;
 
     // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
     void leave();
@@ -94,7 +95,7 @@ public:
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
-    std::vector<operation_state*> background;  // of no task: stopped when the loop is left
+    background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
     loop_stats counted;
     function<void()> on_turn;              // run()'s look at SIGINT
