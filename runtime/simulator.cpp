@@ -94,6 +94,7 @@ namespace {
 
 bool is_multishot(const entry& what) noexcept {
     if (what.code == opcode::accept) return (what.ioprio & accept_multishot) != 0;
+    if (what.code == opcode::recv) return (what.ioprio & receive_multishot) != 0;
     return what.code == opcode::poll_add && (what.length & poll_multishot) != 0;
 }
 
@@ -106,7 +107,8 @@ void simulator::run_operation(sim_operation& operation) {
         return begin(operation);
     }
     const std::int32_t result = operation.settled ? operation.verdict : attempt(operation);
-    const bool more = !operation.settled && result >= 0 && is_multishot(operation.what);
+    const bool ended = result < 0 || (result == 0 && operation.what.code == opcode::recv);
+    const bool more = !operation.settled && !ended && is_multishot(operation.what);
     if (result != sim_wait) complete(operation, result, more);
     if (result != sim_wait && !more) return;
     if (operation.cancel_asked)  // the cancel came too late for this time, not for what follows
@@ -119,7 +121,10 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
     core_.note(operation.sequence);
     core_.note(static_cast<std::uint64_t>(result));
     if (more || result < 0 || (operation.what.flags & entry_skip_success) == 0) {
-        const std::uint32_t flags = more ? completion_more : 0U;
+        std::uint32_t flags = more ? completion_more : 0U;
+        if (operation.picked >= 0)
+            flags |= completion_buffer | static_cast<std::uint32_t>(operation.picked) << 16;
+        operation.picked = -1;
         out_[filled_++] = {operation.what.user_data, result, flags};
         ++counters_.completions;
     }
@@ -133,6 +138,19 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
     core_.operations.give(operation);
     if (socket != nullptr) network_.advance(*socket);
 }
+
+// -- lent buffers --
+
+int simulator::lend_buffers(char* memory, unsigned count, unsigned size) noexcept {
+    if (lent_ != nullptr) return -EEXIST;
+    lent_ = memory;
+    lent_size_ = size;
+    for (unsigned number = 0; number < count; ++number)
+        lent_free_.push_back(static_cast<std::uint16_t>(number));
+    return 0;
+}
+
+void simulator::return_buffer(std::uint16_t number) noexcept { lent_free_.push_back(number); }
 
 // -- from elsewhere --
 

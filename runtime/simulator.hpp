@@ -21,9 +21,9 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -72,9 +72,9 @@ public:
     void wake() noexcept override;
     bool supports(opcode code) const noexcept override;
     bool multishot_accept() const noexcept override { return true; }
-    bool multishot_receive() const noexcept override { return false; }
-    int lend_buffers(char*, unsigned, unsigned) noexcept override { return -ENOSYS; }
-    void return_buffer(std::uint16_t) noexcept override {}
+    bool multishot_receive() const noexcept override { return true; }
+    int lend_buffers(char* memory, unsigned count, unsigned size) noexcept override;
+    void return_buffer(std::uint16_t number) noexcept override;
     time_point now() noexcept override { return core_.now; }
     std::uint64_t random() noexcept override { return for_callers_.draw(); }
     bool run_elsewhere(void (*run)(void*), void* argument) noexcept override;
@@ -140,6 +140,7 @@ private:
     std::int32_t attempt(sim_operation& operation);
     std::int32_t attempt_accept(sim_operation& operation);
     std::int32_t attempt_open(sim_operation& operation);
+    std::int32_t attempt_picking(sim_operation& operation);
     std::int32_t attempt_status(sim_operation& operation);
     std::int32_t attempt_socket(const entry& what);
     std::int32_t attempt_close(sim_operation& operation);
@@ -170,6 +171,10 @@ private:
     sim_slab<job> jobs_;
     std::vector<descriptor> descriptors_;
     std::vector<int> free_;  // a heap, the lowest number first: re-used at once, as Linux does it
+
+    char* lent_ = nullptr;  // buffers that receives pick from, and which of them are here
+    unsigned lent_size_ = 0;
+    std::deque<std::uint16_t> lent_free_;
 
     std::vector<entry> queue_;
     std::size_t queued_ = 0;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include <rondo/detail/reading_ahead.hpp>
+#include <rondo/view.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -50,7 +51,7 @@ static_assert(offsetof(iovec, iov_base) == 0 && sizeof(msghdr) <= 7 * sizeof(std
 
 // -- what stands behind a stream ------------------------------------------------------------------
 
-stream_state::~stream_state() = default;
+stream_state::~stream_state() { delete views; }
 
 const char* stream_state::name() noexcept {
     try {
@@ -75,8 +76,16 @@ struct stream_kind {
     static const char* writer(const leaf_wait& wait) {
         return static_cast<const write_awaiter&>(wait).stream_->name();
     }
-    static constexpr wait_kind recv{"recv", cancel_operation, reader};
-    static constexpr wait_kind read{"read", cancel_operation, reader};
+    static void cancel_read(leaf_wait& wait) noexcept {
+        auto& self = static_cast<read_awaiter&>(wait);
+        if ((self.state & read_awaiter::on_views) == 0) return cancel_operation(wait);
+        if ((self.state & read_awaiter::refused) != 0) return;
+        self.state |= read_awaiter::refused;
+        self.stream_->views->forget_waiter();
+        detail::wake(wait);
+    }
+    static constexpr wait_kind recv{"recv", cancel_read, reader};
+    static constexpr wait_kind read{"read", cancel_read, reader};
     static constexpr wait_kind send{"send", cancel_operation, writer};
     static constexpr wait_kind write{"write", cancel_operation, writer};
     static constexpr wait_kind write_file{"write", cancel_operation, operation_object};
@@ -91,14 +100,10 @@ struct stream_kind {
 
 // -- reading --------------------------------------------------------------------------------------
 
-namespace {
-
-[[noreturn]] void throw_second_reader(const char* verb, stream_state& stream) {
+void throw_second_reader(const char* verb, stream_state& stream) {
     throw invalid_state_error(std::string(verb) + " " + stream.name() +
                               ": another task is reading from this stream");
 }
-
-}  // namespace
 
 read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
@@ -124,15 +129,24 @@ bool read_awaiter::await_ready() noexcept {
         state |= busy;
     if ((state & (refused | busy)) != 0) return true;
     if ((state & bypass) == 0 && !stream_->ahead.empty()) ask.length = 0;
-    return ask.length == 0 && may_go_on();
+    if (stream_->views != nullptr && ask.length != 0) [[unlikely]]
+        if (stream_->views->armed() || stream_->views->available()) state |= on_views;
+    return has_come() && may_go_on();
+}
+
+/// Without asking the kernel.
+bool read_awaiter::has_come() const noexcept {
+    return ask.length == 0 || ((state & on_views) != 0 && stream_->views->available());
 }
 
 void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     stream_->reading = true;
     state |= ours;
     park(*this, frame, at);
-    if (ask.length == 0)
+    if (has_come())
         detail::wake(static_cast<leaf_wait&>(*this));  // ready, but others are to run first
+    else if ((state & on_views) != 0)
+        stream_->views->wait(*this);
     else
         begin(*this);
 }
@@ -141,6 +155,7 @@ void read_awaiter::check() {
     let_go();
     if ((state & refused) != 0) throw cancelled();
     if ((state & busy) != 0) throw_second_reader(kind->what, *stream_);
+    if ((state & on_views) != 0) result = stream_->views->copy_to(into_);
 }
 
 chunk read_awaiter::filled() noexcept {

@@ -27,6 +27,7 @@
 #include <rondo/buffer.hpp>
 #include <rondo/detail/stream_io.hpp>
 #include <rondo/future.hpp>
+#include <rondo/view.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -108,6 +109,15 @@ public:
     /// Cancel:  nothing lost: bytes that came anyway are returned, and the next wait throws.
     /// See:     recv(2), asyncio StreamReader.read.
     detail::reading read_some(buffer_view into) { return {state(), into}; }
+
+    /// What has arrived, at least one byte, where the kernel has put it: no copy, no buffer of one's
+    /// own. The two kinds of reading may be mixed.
+    /// Returns: a view, whose destructor gives the memory back; false at the end of the stream.
+    /// Throws:  as read_some; std::bad_alloc.
+    /// Cancel:  nothing lost: what has come stays in the stream, for the next read.
+    /// Since:   Linux 6.0; before that each view is a read into memory of its own.
+    /// See:     io_uring_prep_recv_multishot(3), loop_options::receive_buffers.
+    detail::viewing read_view() { return detail::viewing(state()); }
 
     /// Reads a line and strips its "\n" or "\r\n". The last one may lack it.
     /// Returns: empty where the stream has ended and nothing is left.

@@ -122,10 +122,11 @@ task<std::string> read_exactly(Source source, std::size_t size) {
 template <class Source>
 task<std::string> read_all(Source source, std::size_t limit) {
     source.check("read_all");
+    read_buffer& ahead = source.ahead();  // g++ 12: a condition awaits only where a variable is
     for (;;) {
-        if (source.ahead().size() > limit)
+        if (ahead.size() > limit)
             throw_too_much("read_all", source.name(), "a stream of more than", limit);
-        if (!co_await source.receive_ahead()) co_return take_text(source.ahead(), source.ahead().size());
+        if (!co_await source.receive_ahead()) co_return take_text(ahead, ahead.size());
     }
 }
 
@@ -133,9 +134,10 @@ task<std::string> read_all(Source source, std::size_t limit) {
 template <class Source>
 task<std::string_view> peek(Source source, std::size_t least) {
     source.check("peek");
-    while (source.ahead().size() < least)
+    read_buffer& ahead = source.ahead();
+    while (ahead.size() < least)
         if (!co_await source.receive_ahead()) break;
-    co_return source.ahead().text();
+    co_return ahead.text();
 }
 
 }  // namespace detail

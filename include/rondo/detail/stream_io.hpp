@@ -20,6 +20,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+struct view_source;
+
 /// What stands behind a stream.
 struct RONDO_API stream_state {
     descriptor fd;
@@ -29,6 +31,7 @@ struct RONDO_API stream_state {
     bool reading = false;  // somebody waits to read
     bool writing = false;
     bool torn = false;  // a write ended in the middle: what follows would be out of place
+    view_source* views = nullptr;  // where it has been read by views
     read_buffer ahead;
 
     explicit stream_state(descriptor d) noexcept : fd(std::move(d)) {}
@@ -44,6 +47,8 @@ struct RONDO_API stream_state {
 private:
     virtual std::string make_name() { return {}; }
 };
+
+[[noreturn]] RONDO_API void throw_second_reader(const char* verb, stream_state& stream);
 
 /// Holds on to a stream_state.
 template <class State = stream_state>
@@ -86,10 +91,12 @@ public:
 protected:
     void check();  // throws what the wait itself ends with: cancelled, a second reader
     chunk filled() noexcept;
+    bool has_come() const noexcept;
 
 private:
     friend struct stream_kind;
-    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64;  // beside operation_state's
+    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64,
+                                   on_views = 128;  // beside operation_state's
     void let_go() noexcept;
 
     held<> stream_;
