@@ -17,18 +17,18 @@ namespace detail {
 buffer_pool::buffer_pool(unsigned count, unsigned size)
     : notes_(new filled[count]), buffer_size_(size), count_(count) {
     // Pages come when they are first written; and no child has a copy that the kernel fills.
-    void* memory = ::mmap(nullptr, std::size_t{count} * size, PROT_READ | PROT_WRITE,
+    void* memory = ::mmap(nullptr, memory_size(), PROT_READ | PROT_WRITE,
                           MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         delete[] notes_;
         throw std::bad_alloc();
     }
-    ::madvise(memory, std::size_t{count} * size, MADV_DONTFORK);
+    ::madvise(memory, memory_size(), MADV_DONTFORK);
     memory_ = static_cast<char*>(memory);
 }
 
 buffer_pool::~buffer_pool() {
-    ::munmap(memory_, std::size_t{count_} * buffer_size_);
+    ::munmap(memory_, memory_size());
     delete[] notes_;
 }
 
@@ -51,7 +51,7 @@ struct buffer_pool::of_loop {
         } catch (...) {
             return;
         }
-        if (core.kernel->lend_buffers(pool->memory_, count, size) >= 0)
+        if (core.kernel->lend_buffers(pool->memory_, count, size, pool->stride()) >= 0)
             pool->kernel_ = core.kernel.get();
         else
             std::exchange(pool, nullptr)->release();

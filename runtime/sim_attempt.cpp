@@ -67,7 +67,7 @@ std::int32_t simulator::attempt_picking(sim_operation& operation) {
         operation.what.length = 1;
     } else {
         operation.what.address =
-            reinterpret_cast<std::uintptr_t>(lent_ + std::size_t{lent_free_.front()} * lent_size_);
+            reinterpret_cast<std::uintptr_t>(lent_ + std::size_t{lent_free_.front()} * lent_stride_);
         operation.what.length = lent_size_;
     }
     std::int32_t result = network_.attempt(operation);

@@ -35,7 +35,7 @@ entered simulator::enter(time_point deadline, completion* out, std::size_t room)
     out_ = out;
     room_ = room;
     filled_ = 0;
-    submit();
+    begin_queued();
     bool stuck = false;
     if (deadline <= core_.now || room == 0 || woken_.exchange(false)) {
         core_.now += core_.dice.between(core_.options.step);
@@ -46,7 +46,12 @@ entered simulator::enter(time_point deadline, completion* out, std::size_t room)
     return {filled_, stuck};
 }
 
-void simulator::submit() {
+void simulator::submit() noexcept {
+    const std::lock_guard lock(mutex_);
+    begin_queued();
+}
+
+void simulator::begin_queued() {
     for (std::size_t at = 0; at < queued_; ++at) begin_entry(queue_[at]);
     counters_.entries += queued_;
     queued_ = 0;
@@ -141,10 +146,12 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
 
 // -- lent buffers --
 
-int simulator::lend_buffers(char* memory, unsigned count, unsigned size) noexcept {
+int simulator::lend_buffers(char* memory, unsigned count, unsigned size,
+                            unsigned stride) noexcept {
     if (lent_ != nullptr) return -EEXIST;
     lent_ = memory;
     lent_size_ = size;
+    lent_stride_ = stride;
     for (unsigned number = 0; number < count; ++number)
         lent_free_.push_back(static_cast<std::uint16_t>(number));
     return 0;

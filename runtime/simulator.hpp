@@ -69,11 +69,13 @@ public:
     void attach() override;
     entry* next_entry() noexcept override;
     entered enter(time_point deadline, completion* out, std::size_t room) noexcept override;
+    void submit() noexcept override;
     void wake() noexcept override;
     bool supports(opcode code) const noexcept override;
     bool multishot_accept() const noexcept override { return true; }
     bool multishot_receive() const noexcept override { return true; }
-    int lend_buffers(char* memory, unsigned count, unsigned size) noexcept override;
+    int lend_buffers(char* memory, unsigned count, unsigned size,
+                     unsigned stride) noexcept override;
     void return_buffer(std::uint16_t number) noexcept override;
     time_point now() noexcept override { return core_.now; }
     std::uint64_t random() noexcept override { return for_callers_.draw(); }
@@ -124,7 +126,7 @@ private:
     void run_due(time_point until);
     void happen(const sim_event& event);
     void run_job(job& due);
-    void submit();
+    void begin_queued();
     void run_operation(sim_operation& operation);
     void complete(sim_operation& operation, std::int32_t result, bool more);
 
@@ -174,6 +176,7 @@ private:
 
     char* lent_ = nullptr;  // buffers that receives pick from, and which of them are here
     unsigned lent_size_ = 0;
+    unsigned lent_stride_ = 0;
     std::deque<std::uint16_t> lent_free_;
 
     std::vector<entry> queue_;

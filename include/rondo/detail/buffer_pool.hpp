@@ -27,7 +27,7 @@ public:
     static buffer_pool* of_running_loop() noexcept;
 
     char* data(std::uint16_t number) const noexcept {
-        return memory_ + std::size_t{number} * buffer_size_;
+        return memory_ + std::size_t{number} * stride();
     }
     std::size_t buffer_size() const noexcept { return buffer_size_; }
     /// Are all of them out?
@@ -59,6 +59,10 @@ private:
     buffer_pool(unsigned count, unsigned size);
     ~buffer_pool();
     struct of_loop;
+    // Not the size, which is likely to be a power of two: the beginnings of all buffers, which is what short messages
+    // use, would share a few places of the caches.
+    unsigned stride() const noexcept { return buffer_size_ + 64; }
+    std::size_t memory_size() const noexcept { return std::size_t{count_} * stride(); }
 
     kernel* kernel_ = nullptr;  // while the loop lives
     char* memory_ = nullptr;
