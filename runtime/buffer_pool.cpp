@@ -9,6 +9,7 @@
 #include <new>
 
 #include "loop_core.hpp"
+#include "poison.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -25,14 +26,23 @@ buffer_pool::buffer_pool(unsigned count, unsigned size)
     }
     ::madvise(memory, memory_size(), MADV_DONTFORK);
     memory_ = static_cast<char*>(memory);
+    forbid(memory_, memory_size());
 }
 
 buffer_pool::~buffer_pool() {
+    allow(memory_, memory_size());  // for whoever is given these addresses next
     ::munmap(memory_, memory_size());
     delete[] notes_;
 }
 
+void buffer_pool::took(std::uint16_t number) noexcept {
+    ++out_;
+    ++holders_;
+    allow(data(number), buffer_size_);
+}
+
 void buffer_pool::give_back(std::uint16_t number) noexcept {
+    forbid(data(number), buffer_size_);
     --out_;
     if (kernel_ != nullptr) kernel_->return_buffer(number);
     release();

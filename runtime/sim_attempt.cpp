@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "poison.hpp"
 #include "simulator.hpp"
 
 namespace rondo {
@@ -69,6 +70,7 @@ std::int32_t simulator::attempt_picking(sim_operation& operation) {
         operation.what.address =
             reinterpret_cast<std::uintptr_t>(lent_ + std::size_t{lent_free_.front()} * lent_stride_);
         operation.what.length = lent_size_;
+        allow(sim_pointer<char>(operation.what.address), lent_size_);
     }
     std::int32_t result = network_.attempt(operation);
     operation.what = asked;

@@ -46,6 +46,7 @@ LAYER_OF_HEADER = {name: layer for layer, names in LAYERS.items() for name in na
 # What is not called as its header is. Everything else in runtime/ has the layer of the header of
 # its name. `foreign` is declared in layer 1, since a task must know it, and made of layer 2.
 RUNTIME = {
+    0: "poison",
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",

@@ -4,6 +4,7 @@
 #include <rondo/view.hpp>
 
 #include <array>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 #include "net_tools.hpp"
 
@@ -213,6 +215,25 @@ RONDO_TEST("view: a reset by the peer is an error, after what had come", "[view]
     } catch (const std::system_error& error) {
         CHECK(error.code().value() == ECONNRESET);
     }
+}
+
+TEST_CASE("view: the address sanitizer sees whoever looks at one that was given back", "[view]") {
+    if (!rondo_tests::with_asan()) return;
+    const auto looks_too_late = []() -> task<> {
+        auto c = co_await connect_pair();
+        co_await c.client.write_all("gone");
+        const char* where = nullptr;
+        {
+            const auto view = co_await c.server.read_view();
+            where = view.data();
+        }
+        std::printf("%c\n", *where);
+    };
+    const auto child = rondo_tests::run_child([&] {
+        rondo::run(looks_too_late());
+        return 0;
+    });
+    CHECK(child.says("use-after-poison"));
 }
 
 TEST_CASE("view: it may outlive its loop", "[view]") {

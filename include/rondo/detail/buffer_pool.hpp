@@ -34,10 +34,7 @@ public:
     bool exhausted() const noexcept { return out_ == count_; }
 
     /// A completion has named it: it is out, and somebody has it.
-    void took(std::uint16_t) noexcept {
-        ++out_;
-        ++holders_;
-    }
+    void took(std::uint16_t number) noexcept;
     /// It may be filled again.
     void give_back(std::uint16_t number) noexcept;
 
