@@ -68,7 +68,8 @@ public:
     /// of these are words: "nowhere", and "an unnamed socket", which one end of a pair is.
     std::string text() const;
 
-    /// A sockaddr, for system calls.
+    /// A sockaddr, for system calls; none is larger than size_max.
+    static constexpr std::uint32_t size_max = 110;
     const void* data() const noexcept { return bytes_; }
     std::uint32_t size() const noexcept { return size_; }
 
@@ -83,7 +84,7 @@ private:
     std::string_view unix_name() const noexcept;
 
     // A sockaddr_in, sockaddr_in6 or sockaddr_un; 0 behind it. A path's last byte, 0, counts.
-    alignas(4) unsigned char bytes_[110] = {};
+    alignas(4) unsigned char bytes_[size_max] = {};
     std::uint16_t size_ = 0;
 };
 static_assert(std::is_trivially_destructible_v<endpoint> && sizeof(endpoint) == 112);

@@ -35,6 +35,7 @@
 #include <rondo/task_local.hpp>
 #include <rondo/thread_sync.hpp>
 #include <rondo/timer.hpp>
+#include <rondo/udp.hpp>
 #include <rondo/view.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>
