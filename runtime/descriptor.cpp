@@ -151,6 +151,9 @@ int file_mode(const descriptor& of, unsigned& mode) {
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
 }
+int new_signal_descriptor(const sigset_t& signals) {
+    return current_system()->signal_descriptor(signals);
+}
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
     return on_open(on, [&](system& os, int fd) { return os.bind(fd, name, size); });
 }

@@ -26,6 +26,7 @@
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
+#include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
 #include <rondo/stream.hpp>

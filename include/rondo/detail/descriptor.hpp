@@ -7,6 +7,7 @@
 // knows the object.
 #pragma once
 
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <rondo/operation.hpp>
@@ -28,6 +29,9 @@ RONDO_API int duplicate(int number);
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
+
+/// signalfd(2), close-on-exec.
+RONDO_API int new_signal_descriptor(const sigset_t& signals);
 
 RONDO_API int bind_name(const descriptor& on, const sockaddr* name, socklen_t size);
 RONDO_API int listen_on(const descriptor& on, int backlog);
