@@ -19,7 +19,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// To the process; in a child of one thread.
 void send(int number) { ::kill(::getpid(), number); }
+/// To this thread: the watchdog of the tests is another one, and blocks nothing.
+void send_here(int number) { ::pthread_kill(::pthread_self(), number); }
 
 bool is_blocked(int number) {
     sigset_t now;
@@ -117,8 +120,8 @@ RONDO_TEST("signal: a wait ends in all three forms, and no signal is lost", "[si
     const auto next = [&] { return signals.next(); };
     co_await rondo_tests::check_cancelled_before(next);
     co_await rondo_tests::check_cancelled_while_suspended(next);
-    co_await rondo_tests::check_cancelled_after_arrival(next, [] { send(SIGUSR2); });
-    send(SIGUSR2);
+    co_await rondo_tests::check_cancelled_after_arrival(next, [] { send_here(SIGUSR2); });
+    send_here(SIGUSR2);
     const auto got = co_await signals.next();
     CHECK(got->number == SIGUSR2);
 }
