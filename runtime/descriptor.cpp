@@ -145,6 +145,9 @@ int duplicate(int number) { return current_system()->duplicate(number); }
 int duplicate(const descriptor& of) {
     return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });
 }
+int file_mode(int number, unsigned& mode) {
+    return current_system()->file_status(number, &mode);
+}
 int file_mode(const descriptor& of, unsigned& mode) {
     return on_open(of, [&](system& os, int fd) { return os.file_status(fd, &mode); });
 }

@@ -20,6 +20,7 @@
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
+#include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>

@@ -25,8 +25,9 @@ RONDO_API int new_pipe(int* ends);
 /// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
-/// st_mode of fstat(2).
+/// st_mode of fstat(2); of `number`, which nobody has adopted.
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
+RONDO_API int file_mode(int number, unsigned& mode);
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
 
