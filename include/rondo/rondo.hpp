@@ -22,6 +22,7 @@
 #include <rondo/operation.hpp>
 #include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
+#include <rondo/process.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
 #include <rondo/retry.hpp>
