@@ -158,7 +158,7 @@ int spawn(const spawn_request& what, int& pid_descriptor) {
     return current_system()->spawn(what, &pid_descriptor);
 }
 int reap(const descriptor& program, int& code) {
-    return on_open(program, [&](system& os, int fd) { return os.reap(fd, &code); });
+    return on_open(program, [&](system& os, int fd) { return os.reap_program(fd, &code); });
 }
 int signal_program(const descriptor& program, int number) {
     return on_open(program, [&](system& os, int fd) { return os.signal_program(fd, number); });

@@ -59,9 +59,9 @@ public:
     int spawn(const spawn_request& what, int* pid_descriptor) override {
         return spawn_program(what, pid_descriptor);
     }
-    int reap(int pid_descriptor, int* code) override { return reap_program(pid_descriptor, code); }
+    int reap_program(int pid_descriptor, int* code) override { return reap_by(pid_descriptor, code); }
     int signal_program(int pid_descriptor, int number) override {
-        return signal_program_by(pid_descriptor, number);
+        return signal_by(pid_descriptor, number);
     }
     int signal_descriptor(const sigset_t& signals) override {
         return or_errno(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));

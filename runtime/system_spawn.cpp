@@ -96,7 +96,7 @@ int spawn_program(const spawn_request& what, int* pid_descriptor) noexcept {
     return -error;
 }
 
-int reap_program(int pid_descriptor, int* code) noexcept {
+int reap_by(int pid_descriptor, int* code) noexcept {
     siginfo_t info{};
     const auto id = static_cast<id_t>(pid_descriptor);
     if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG) != 0) return -errno;
@@ -105,7 +105,7 @@ int reap_program(int pid_descriptor, int* code) noexcept {
     return 1;
 }
 
-int signal_program_by(int pid_descriptor, int number) noexcept {
+int signal_by(int pid_descriptor, int number) noexcept {
     return ::pidfd_send_signal(pid_descriptor, number, nullptr, 0) == 0 ? 0 : -errno;
 }
 

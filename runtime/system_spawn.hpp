@@ -10,10 +10,10 @@ namespace detail {
 
 /// What `system::spawn` gives, on the real one.
 int spawn_program(const spawn_request& what, int* pid_descriptor) noexcept;
-/// What `system::reap` gives.
-int reap_program(int pid_descriptor, int* code) noexcept;
+/// What `system::reap_program` gives.
+int reap_by(int pid_descriptor, int* code) noexcept;
 /// What `system::signal_program` gives.
-int signal_program_by(int pid_descriptor, int number) noexcept;
+int signal_by(int pid_descriptor, int number) noexcept;
 
 }  // namespace detail
 }  // namespace v0
