@@ -33,8 +33,8 @@ LAYERS = {
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
-    5: "executor thread_sync bridge",
-    6: "net endpoint serve dns stream file process signal",
+    5: "executor thread_sync bridge detail/lane",
+    6: "net endpoint serve dns stream file process signal detail/connect",
     7: "process_pool loop_pool",
     8: "http tls",
     9: "testing",
@@ -47,6 +47,8 @@ RUNTIME = {
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
+    5: "pool_threads",
+    6: "resolver",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}

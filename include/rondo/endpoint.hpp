@@ -68,6 +68,9 @@ public:
     /// of these are words: "nowhere", and "an unnamed socket", which one end of a pair is.
     std::string text() const;
 
+    /// The same address with that port. Of a Unix socket, itself.
+    endpoint with_port(std::uint16_t port) const noexcept;
+
     /// A sockaddr, for system calls.
     const void* data() const noexcept { return bytes_; }
     std::uint32_t size() const noexcept { return size_; }
