@@ -77,6 +77,9 @@ public:
     /// aborts with a sentence.
     virtual entered enter(time_point deadline, completion* out, std::size_t room) noexcept = 0;
 
+    /// Submits every entry made so far, and looks at nothing.
+    virtual void submit() noexcept = 0;
+
     /// Ends the present `enter`, or the next one that would wait. Any thread, also from a signal handler.
     virtual void wake() noexcept = 0;
 
@@ -95,9 +98,9 @@ public:
     // -- lent buffers -----------------------------------------------------------------------------------------------
     // Receives with entry_pick_buffer take one of them as bytes come, and their completion says which. -ENOBUFS ends
     // them where all are out.
-    /// Lends `count` buffers (a power of two) of `size` bytes each, one after the other from `memory` on, for good.
-    /// Once. 0 or -errno.
-    virtual int lend_buffers(char* memory, unsigned count, unsigned size) noexcept = 0;
+    /// Lends `count` buffers (a power of two) of `size` bytes each, one every `stride` bytes from `memory` on, for
+    /// good. Once. 0 or -errno.
+    virtual int lend_buffers(char* memory, unsigned count, unsigned size, unsigned stride) noexcept = 0;
     /// This one, which a completion has named, may be filled again.
     virtual void return_buffer(std::uint16_t number) noexcept = 0;
 

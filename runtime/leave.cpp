@@ -134,10 +134,12 @@ void loop_core::abandon_foreign() {
         abandon(static_cast<promise_base&>(future_core(task)).record);
 }
 
-/// From the back, since one that has not reached the kernel leaves the list at once.
 void loop_core::cancel_background() noexcept {
-    for (std::size_t i = background.size(); i-- > 0;)
-        if (i < background.size()) cancel(*background[i]);
+    for (background_operation* each = background; each != nullptr;) {
+        background_operation* const next = each->following;  // what has not reached the kernel leaves at once
+        cancel(*each);
+        each = next;
+    }
 }
 
 void loop_core::wait_for_tasks() {

@@ -52,6 +52,8 @@ public:
     void run_until_done(const task_handle& task);
     /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
     void look(time_point until);
+    /// In the middle of a turn: hands down what was made, and looks at the inbox and the clock.
+    void glance();
     bool anything_ready() const noexcept { return !ready_.empty(); }
     /// A task that has not begun, from inside a turn, before its turn comes.
     void run_inside(task_record& record) noexcept;
@@ -66,6 +68,7 @@ public:
     bool make_cancel(operation_state& operation) noexcept;
     void finish(operation_state& operation) noexcept;
     void make_backlog_entries() noexcept;
+    void left_background(background_operation& operation) noexcept;
 
     // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
     void leave();
@@ -94,7 +97,7 @@ public:
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
-    std::vector<operation_state*> background;  // of no task: stopped when the loop is left
+    background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
     loop_stats counted;
     function<void()> on_turn;              // run()'s look at SIGINT
@@ -117,14 +120,14 @@ private:
     std::vector<inbox::post> posts_;
     standing_post* standing_ = nullptr;  // taken with the posts, run after them
     std::size_t next_post_ = 0;
-    unsigned until_look_ = look_every;
+    int until_look_ = look_every;  // resumptions; below zero it is overdue
     bool embedded_ = false;
     bool host_timeout_armed_ = false;
     time_point host_deadline_ = time_point::max();
     std::int64_t host_timespec_[2] = {0, 0};
     std::array<completion, 256> completions_;
 
-    static constexpr unsigned look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
+    static constexpr int look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
 };
 
 /// Is there (still) a loop at this address that has not been closed? For futures, which may outlive their loop.

@@ -109,7 +109,7 @@ constexpr auto accept_kind = operation_kind("accept");
 
 }  // namespace
 
-struct listener_state : operation_state {
+struct listener_state : background_operation {
     descriptor fd;
     endpoint where;
     wait_queue waiters;
@@ -125,7 +125,7 @@ struct listener_state : operation_state {
     bool closed = false;
 
     listener_state(descriptor d, const endpoint& w)
-        : operation_state(accept_kind, d.record(), {}), fd(std::move(d)), where(w) {
+        : background_operation(accept_kind, d.record(), {}), fd(std::move(d)), where(w) {
         ask.code = opcode::accept;
         ask.op_flags = SOCK_CLOEXEC;
         arrived = accepted;
@@ -138,7 +138,7 @@ struct listener_state : operation_state {
         return waiting > granted ? waiting - granted : 0;
     }
 
-    void arm();
+    void arm() noexcept;
     void go_on() noexcept;
     tcp_stream take();
     void close() noexcept;
@@ -159,7 +159,7 @@ std::size_t listener_state::to_grant() const noexcept {
     return untaken.size() - first + (error != 0 ? 1 : 0) + (to_pause && !pausing ? 1 : 0);
 }
 
-void listener_state::arm() {
+void listener_state::arm() noexcept {
     if (armed || closed) return;
     ask.ioprio = has_multishot_accept() ? accept_multishot : std::uint16_t{0};
     begin_background(*this);
@@ -174,14 +174,7 @@ void listener_state::go_on() noexcept {
         ++granted;
         waiters.unpark_one();
     }
-    if (waiters.empty() || armed || closed || to_pause || error != 0) return;
-    try {
-        arm();
-    } catch (...) {  // no memory
-        to_pause = true;
-        pause = pause_least;
-        go_on();
-    }
+    if (!waiters.empty() && !to_pause && error == 0) arm();
 }
 
 void listener_state::pass_on(void* self) noexcept {

@@ -103,10 +103,19 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
 
 void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(operation); }
 
-void begin_background(operation_state& operation) {
+void begin_background(background_operation& operation) noexcept {
     loop_core& core = core_of(*here.turn);
-    core.background.push_back(&operation);
+    operation.preceding = nullptr;
+    operation.following = core.background;
+    if (core.background != nullptr) core.background->preceding = &operation;
+    core.background = &operation;
     core.begin(operation);
+}
+
+void loop_core::left_background(background_operation& operation) noexcept {
+    (operation.preceding != nullptr ? operation.preceding->following : background) =
+        operation.following;
+    if (operation.following != nullptr) operation.following->preceding = operation.preceding;
 }
 
 void cancel_operation(leaf_wait& wait) noexcept {
@@ -225,7 +234,7 @@ void loop_core::arrived(const completion& c) noexcept {
 void loop_core::finish(operation_state& operation) noexcept {
     --operations;
     operation.stage = operation_state::phase::done;
-    if (operation.task == nullptr) std::erase(background, &operation);
+    if (operation.task == nullptr) left_background(static_cast<background_operation&>(operation));
     if (operation.arrived != nullptr)
         operation.arrived(operation);
     else

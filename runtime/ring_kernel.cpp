@@ -91,14 +91,18 @@ public:
     void attach() override;
     entry* next_entry() noexcept override;
     entered enter(time_point deadline, completion* out, std::size_t room) noexcept override;
+    void submit() noexcept override {
+        if (tail_ != full_at_ - queues_.slot_count) make_room();
+    }
     void wake() noexcept override;
     bool supports(opcode code) const noexcept override {
         return mapped_->facts().opcodes[static_cast<std::size_t>(code)];
     }
     bool multishot_accept() const noexcept override { return mapped_->facts().multishot_accept; }
     bool multishot_receive() const noexcept override { return mapped_->facts().multishot_receive; }
-    int lend_buffers(char* memory, unsigned count, unsigned size) noexcept override {
-        return buffers_.lend(*mapped_, memory, count, size);
+    int lend_buffers(char* memory, unsigned count, unsigned size,
+                     unsigned stride) noexcept override {
+        return buffers_.lend(*mapped_, memory, count, size, stride);
     }
     void return_buffer(std::uint16_t number) noexcept override { buffers_.give_back(number); }
     int keep(int fd) noexcept override {
@@ -271,7 +275,7 @@ entry* ring::next_entry() noexcept {
     return &queues_.slots[tail_++ & queues_.slot_mask];
 }
 
-/// Submits a full queue, neither waiting nor looking for completions.
+/// Submits the queue, neither waiting nor looking for completions.
 bool ring::make_room() noexcept {
     const int result = call(publish(), 0, time_point::min());
     if (!passes(result)) fail_with("io_uring_enter failed while submitting", -result);

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "poison.hpp"
 #include "simulator.hpp"
 
 namespace rondo {
@@ -35,6 +36,7 @@ std::int32_t simulator::attempt(sim_operation& operation) {
         case opcode::accept:
             return attempt_accept(operation);
         default:
+            if ((what.flags & entry_pick_buffer) != 0) return attempt_picking(operation);
             return operation.socket != nullptr ? network_.attempt(operation)
                                                : files_.attempt(operation);
     }
@@ -53,6 +55,31 @@ std::int32_t simulator::attempt_accept(sim_operation& operation) {
         accepted->remote.copy_to(sim_pointer<sockaddr>(what.address),
                                  sim_pointer<socklen_t>(what.offset));
     return open_descriptor(accepted, nullptr);
+}
+
+/// A buffer is taken only where there is something to put into it.
+std::int32_t simulator::attempt_picking(sim_operation& operation) {
+    const entry asked = operation.what;
+    std::byte one{};
+    if (lent_free_.empty()) {
+        operation.what.code = opcode::recv;
+        operation.what.op_flags = MSG_PEEK;
+        operation.what.address = reinterpret_cast<std::uintptr_t>(&one);
+        operation.what.length = 1;
+    } else {
+        operation.what.address =
+            reinterpret_cast<std::uintptr_t>(lent_ + std::size_t{lent_free_.front()} * lent_stride_);
+        operation.what.length = lent_size_;
+        allow(sim_pointer<char>(operation.what.address), lent_size_);
+    }
+    std::int32_t result = network_.attempt(operation);
+    operation.what = asked;
+    operation.moved = 0;
+    if (result <= 0) return result;
+    if (lent_free_.empty()) return -ENOBUFS;
+    operation.picked = lent_free_.front();
+    lent_free_.pop_front();
+    return result;
 }
 
 std::int32_t simulator::attempt_open(sim_operation& operation) {

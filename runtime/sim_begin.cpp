@@ -100,7 +100,7 @@ bool read_time(std::uint64_t address, bool absolute, time_point now, time_point&
 void simulator::begin_entry(const entry& what) {
     if (!supports(what.code))
         sim_fatal("opcode %d (%s) is not interpreted", int(what.code), sim_opcode_name(what.code));
-    if ((what.flags & ~(entry_async | entry_skip_success)) != 0)
+    if ((what.flags & ~(entry_async | entry_skip_success | entry_pick_buffer)) != 0)
         sim_fatal("flags 0x%x of a %s entry are not interpreted", what.flags,
                   sim_opcode_name(what.code));
     sim_operation& operation = core_.operations.take();

@@ -35,7 +35,7 @@ entered simulator::enter(time_point deadline, completion* out, std::size_t room)
     out_ = out;
     room_ = room;
     filled_ = 0;
-    submit();
+    begin_queued();
     bool stuck = false;
     if (deadline <= core_.now || room == 0 || woken_.exchange(false)) {
         core_.now += core_.dice.between(core_.options.step);
@@ -46,7 +46,12 @@ entered simulator::enter(time_point deadline, completion* out, std::size_t room)
     return {filled_, stuck};
 }
 
-void simulator::submit() {
+void simulator::submit() noexcept {
+    const std::lock_guard lock(mutex_);
+    begin_queued();
+}
+
+void simulator::begin_queued() {
     for (std::size_t at = 0; at < queued_; ++at) begin_entry(queue_[at]);
     counters_.entries += queued_;
     queued_ = 0;
@@ -94,6 +99,7 @@ namespace {
 
 bool is_multishot(const entry& what) noexcept {
     if (what.code == opcode::accept) return (what.ioprio & accept_multishot) != 0;
+    if (what.code == opcode::recv) return (what.ioprio & receive_multishot) != 0;
     return what.code == opcode::poll_add && (what.length & poll_multishot) != 0;
 }
 
@@ -106,7 +112,8 @@ void simulator::run_operation(sim_operation& operation) {
         return begin(operation);
     }
     const std::int32_t result = operation.settled ? operation.verdict : attempt(operation);
-    const bool more = !operation.settled && result >= 0 && is_multishot(operation.what);
+    const bool ended = result < 0 || (result == 0 && operation.what.code == opcode::recv);
+    const bool more = !operation.settled && !ended && is_multishot(operation.what);
     if (result != sim_wait) complete(operation, result, more);
     if (result != sim_wait && !more) return;
     if (operation.cancel_asked)  // the cancel came too late for this time, not for what follows
@@ -119,7 +126,10 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
     core_.note(operation.sequence);
     core_.note(static_cast<std::uint64_t>(result));
     if (more || result < 0 || (operation.what.flags & entry_skip_success) == 0) {
-        const std::uint32_t flags = more ? completion_more : 0U;
+        std::uint32_t flags = more ? completion_more : 0U;
+        if (operation.picked >= 0)
+            flags |= completion_buffer | static_cast<std::uint32_t>(operation.picked) << 16;
+        operation.picked = -1;
         out_[filled_++] = {operation.what.user_data, result, flags};
         ++counters_.completions;
     }
@@ -133,6 +143,21 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
     core_.operations.give(operation);
     if (socket != nullptr) network_.advance(*socket);
 }
+
+// -- lent buffers --
+
+int simulator::lend_buffers(char* memory, unsigned count, unsigned size,
+                            unsigned stride) noexcept {
+    if (lent_ != nullptr) return -EEXIST;
+    lent_ = memory;
+    lent_size_ = size;
+    lent_stride_ = stride;
+    for (unsigned number = 0; number < count; ++number)
+        lent_free_.push_back(static_cast<std::uint16_t>(number));
+    return 0;
+}
+
+void simulator::return_buffer(std::uint16_t number) noexcept { lent_free_.push_back(number); }
 
 // -- from elsewhere --
 

@@ -21,9 +21,9 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -69,12 +69,14 @@ public:
     void attach() override;
     entry* next_entry() noexcept override;
     entered enter(time_point deadline, completion* out, std::size_t room) noexcept override;
+    void submit() noexcept override;
     void wake() noexcept override;
     bool supports(opcode code) const noexcept override;
     bool multishot_accept() const noexcept override { return true; }
-    bool multishot_receive() const noexcept override { return false; }
-    int lend_buffers(char*, unsigned, unsigned) noexcept override { return -ENOSYS; }
-    void return_buffer(std::uint16_t) noexcept override {}
+    bool multishot_receive() const noexcept override { return true; }
+    int lend_buffers(char* memory, unsigned count, unsigned size,
+                     unsigned stride) noexcept override;
+    void return_buffer(std::uint16_t number) noexcept override;
     time_point now() noexcept override { return core_.now; }
     std::uint64_t random() noexcept override { return for_callers_.draw(); }
     bool run_elsewhere(void (*run)(void*), void* argument) noexcept override;
@@ -124,7 +126,7 @@ private:
     void run_due(time_point until);
     void happen(const sim_event& event);
     void run_job(job& due);
-    void submit();
+    void begin_queued();
     void run_operation(sim_operation& operation);
     void complete(sim_operation& operation, std::int32_t result, bool more);
 
@@ -140,6 +142,7 @@ private:
     std::int32_t attempt(sim_operation& operation);
     std::int32_t attempt_accept(sim_operation& operation);
     std::int32_t attempt_open(sim_operation& operation);
+    std::int32_t attempt_picking(sim_operation& operation);
     std::int32_t attempt_status(sim_operation& operation);
     std::int32_t attempt_socket(const entry& what);
     std::int32_t attempt_close(sim_operation& operation);
@@ -170,6 +173,11 @@ private:
     sim_slab<job> jobs_;
     std::vector<descriptor> descriptors_;
     std::vector<int> free_;  // a heap, the lowest number first: re-used at once, as Linux does it
+
+    char* lent_ = nullptr;  // buffers that receives pick from, and which of them are here
+    unsigned lent_size_ = 0;
+    unsigned lent_stride_ = 0;
+    std::deque<std::uint16_t> lent_free_;
 
     std::vector<entry> queue_;
     std::size_t queued_ = 0;

@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include <rondo/detail/reading_ahead.hpp>
+#include <rondo/view.hpp>
+
 namespace rondo {
 inline namespace v0 {
 
@@ -46,34 +49,9 @@ static_assert(offsetof(iovec, iov_base) == 0 && sizeof(msghdr) <= 7 * sizeof(std
 
 }  // namespace
 
-// -- the stream's own buffer ----------------------------------------------------------------------
-
-buffer_view line_buffer::room(std::size_t least) {
-    if (capacity_ - end_ < least) {
-        const std::size_t kept = size();
-        if (capacity_ - kept >= least && begin_ >= kept) {
-            std::memcpy(bytes_.get(), bytes_.get() + begin_, kept);
-        } else {
-            const std::size_t capacity = std::max(2 * kept, kept + least);
-            std::unique_ptr<char[]> larger(new char[capacity]);
-            if (kept != 0) std::memcpy(larger.get(), bytes_.get() + begin_, kept);
-            bytes_ = std::move(larger);
-            capacity_ = capacity;
-        }
-        begin_ = 0;
-        end_ = kept;
-    }
-    return {bytes_.get() + end_, capacity_ - end_};
-}
-
-void line_buffer::drop(std::size_t count) noexcept {
-    begin_ += count;
-    if (begin_ == end_) begin_ = end_ = 0;
-}
-
 // -- what stands behind a stream ------------------------------------------------------------------
 
-stream_state::~stream_state() = default;
+stream_state::~stream_state() { delete views; }
 
 const char* stream_state::name() noexcept {
     try {
@@ -98,8 +76,16 @@ struct stream_kind {
     static const char* writer(const leaf_wait& wait) {
         return static_cast<const write_awaiter&>(wait).stream_->name();
     }
-    static constexpr wait_kind recv{"recv", cancel_operation, reader};
-    static constexpr wait_kind read{"read", cancel_operation, reader};
+    static void cancel_read(leaf_wait& wait) noexcept {
+        auto& self = static_cast<read_awaiter&>(wait);
+        if ((self.state & read_awaiter::on_views) == 0) return cancel_operation(wait);
+        if ((self.state & read_awaiter::refused) != 0) return;
+        self.state |= read_awaiter::refused;
+        self.stream_->views->forget_waiter();
+        detail::wake(wait);
+    }
+    static constexpr wait_kind recv{"recv", cancel_read, reader};
+    static constexpr wait_kind read{"read", cancel_read, reader};
     static constexpr wait_kind send{"send", cancel_operation, writer};
     static constexpr wait_kind write{"write", cancel_operation, writer};
     static constexpr wait_kind write_file{"write", cancel_operation, operation_object};
@@ -113,6 +99,11 @@ struct stream_kind {
 };
 
 // -- reading --------------------------------------------------------------------------------------
+
+void throw_second_reader(const char* verb, stream_state& stream) {
+    throw invalid_state_error(std::string(verb) + " " + stream.name() +
+                              ": another task is reading from this stream");
+}
 
 read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
@@ -137,16 +128,25 @@ bool read_awaiter::await_ready() noexcept {
     else if (stream_->reading)
         state |= busy;
     if ((state & (refused | busy)) != 0) return true;
-    if ((state & bypass) == 0 && stream_->lines.size() != 0) ask.length = 0;
-    return ask.length == 0 && may_go_on();
+    if ((state & bypass) == 0 && !stream_->ahead.empty()) ask.length = 0;
+    if (stream_->views != nullptr && ask.length != 0) [[unlikely]]
+        if (stream_->views->armed() || stream_->views->available()) state |= on_views;
+    return has_come() && may_go_on();
+}
+
+/// Without asking the kernel.
+bool read_awaiter::has_come() const noexcept {
+    return ask.length == 0 || ((state & on_views) != 0 && stream_->views->available());
 }
 
 void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     stream_->reading = true;
     state |= ours;
     park(*this, frame, at);
-    if (ask.length == 0)
+    if (has_come())
         detail::wake(static_cast<leaf_wait&>(*this));  // ready, but others are to run first
+    else if ((state & on_views) != 0)
+        stream_->views->wait(*this);
     else
         begin(*this);
 }
@@ -154,19 +154,14 @@ void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noe
 void read_awaiter::check() {
     let_go();
     if ((state & refused) != 0) throw cancelled();
-    if ((state & busy) != 0)
-        throw invalid_state_error(std::string(kind->what) + " " + stream_->name() +
-                                  ": another task is reading from this stream");
+    if ((state & busy) != 0) throw_second_reader(kind->what, *stream_);
+    if ((state & on_views) != 0) result = stream_->views->copy_to(into_);
 }
 
 chunk read_awaiter::filled() noexcept {
     if (ask.length != 0)
         return result == 0 ? chunk() : chunk(into_.first(static_cast<std::size_t>(result)));
-    line_buffer& lines = stream_->lines;
-    const std::size_t count = std::min(lines.size(), into_.size());
-    if (count != 0) std::memcpy(into_.data(), lines.text().data(), count);
-    lines.drop(count);
-    return chunk(into_.first(count));
+    return chunk(into_.first(stream_->ahead.take(into_)));
 }
 
 chunk read_awaiter::await_resume() {
@@ -317,71 +312,91 @@ void write_awaiter::fail_with(int error) {
                       wanted_);
 }
 
-// -- lines ----------------------------------------------------------------------------------------
+// -- reading ahead --------------------------------------------------------------------------------
 
 namespace {
 
-constexpr std::size_t line_room = 4096;
-
-/// Receives into the line buffer.
-class filling : only_in_tasks {
+/// Receives past the read buffer, or into it.
+class receiving : only_in_tasks {
 public:
-    filling(const held<>& stream, buffer_view room) noexcept : stream_(&stream), room_(room) {}
+    receiving(const held<>& stream, buffer_view room) noexcept : stream_(&stream), room_(room) {}
 
     class awaiter : public read_awaiter {
     public:
-        awaiter(const held<>& stream, buffer_view room) noexcept
-            : read_awaiter(stream, room), lines_(&stream->lines) {
-            bypass_lines();
+        awaiter(const held<>& stream, buffer_view room) noexcept : read_awaiter(stream, room) {
+            bypass_ahead();
         }
-        /// False at the end of the stream.
-        bool await_resume() {
-            const chunk came = read_awaiter::await_resume();
-            lines_->filled(came.size());
-            return static_cast<bool>(came);
-        }
-
-    private:
-        line_buffer* lines_;
     };
     awaiter rondo_awaiter() && noexcept { return {*stream_, room_}; }
 
-private:
+protected:
     const held<>* stream_;
     buffer_view room_;
 };
 
-std::string take_line(line_buffer& lines, std::size_t size, std::size_t dropped) {
-    std::string line(lines.text().substr(0, size));
-    lines.drop(dropped);
-    if (dropped != size && !line.empty() && line.back() == '\r') line.pop_back();
-    return line;
-}
+class receiving_ahead : public receiving {
+public:
+    using receiving::receiving;
 
-[[noreturn]] void throw_too_long(stream_state& stream, std::size_t limit) {
-    throw limit_error(std::string("read_line ") + stream.name() + ": a line of more than " +
-                      std::to_string(limit) + " bytes");
-}
+    class awaiter : public receiving::awaiter {
+    public:
+        awaiter(const held<>& stream, buffer_view room) noexcept
+            : receiving::awaiter(stream, room), ahead_(&stream->ahead) {}
+        bool await_resume() {
+            const chunk came = receiving::awaiter::await_resume();
+            ahead_->filled(came.size());
+            return static_cast<bool>(came);
+        }
+
+    private:
+        read_buffer* ahead_;
+    };
+    awaiter rondo_awaiter() && noexcept { return {*stream_, room_}; }
+};
+
+/// A stream as the engine of reading_ahead.hpp wants it.
+class stream_source {
+public:
+    explicit stream_source(held<> stream) noexcept : stream_(std::move(stream)) {}
+
+    read_buffer& ahead() const noexcept { return stream_->ahead; }
+    void check(const char* verb) const {
+        if (cancel_requested()) throw cancelled();
+        if (stream_->reading) throw_second_reader(verb, *stream_);
+    }
+    receiving receive(buffer_view into) const noexcept { return {stream_, into}; }
+    receiving_ahead receive_ahead() const { return {stream_, ahead().room(receive_room)}; }
+    std::string name() const { return stream_->name(); }
+
+private:
+    held<> stream_;
+};
 
 }  // namespace
 
 task<std::optional<std::string>> read_line(held<> stream, std::size_t limit) {
-    line_buffer& lines = stream->lines;
-    if (stream->reading || cancel_requested()) co_await filling(stream, {});  // says what is wrong
-    for (std::size_t looked = 0;;) {
-        const std::string_view text = lines.text();
-        const std::size_t end = text.find('\n', looked);
-        const std::size_t size = end != text.npos ? end : text.size();
-        const std::size_t content = size - (size != 0 && text[size - 1] == '\r' ? 1 : 0);
-        if (content > limit) throw_too_long(*stream, limit);
-        if (end != text.npos) co_return take_line(lines, end, end + 1);
-        looked = text.size();
-        const buffer_view room = lines.room(line_room);
-        if (co_await filling(stream, room)) continue;
-        if (looked == 0) co_return std::nullopt;
-        if (looked > limit) throw_too_long(*stream, limit);  // its last byte is a '\r' of its own
-        co_return take_line(lines, looked, looked);
-    }
+    return read_line(stream_source(std::move(stream)), limit);
+}
+task<std::string> read_until(held<> stream, std::string separator, std::size_t limit) {
+    return read_until(stream_source(std::move(stream)), std::move(separator), limit);
+}
+task<> read_exactly(held<> stream, buffer_view into) {
+    return read_exactly(stream_source(std::move(stream)), into);
+}
+task<std::string> read_exactly(held<> stream, std::size_t size) {
+    return read_exactly(stream_source(std::move(stream)), size);
+}
+task<std::string> read_all(held<> stream, std::size_t limit) {
+    return read_all(stream_source(std::move(stream)), limit);
+}
+task<std::string_view> peek(held<> stream, std::size_t least) {
+    return peek(stream_source(std::move(stream)), least);
+}
+
+void throw_too_much(const char* verb, const std::string& name, const char* what,
+                    std::size_t limit) {
+    throw limit_error(std::string(verb) + (name.empty() ? "" : " ") + name + ": " + what + ' ' +
+                      std::to_string(limit) + " bytes");
 }
 
 }  // namespace detail

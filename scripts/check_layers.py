@@ -25,16 +25,18 @@ import sys
 # -- the table -------------------------------------------------------------------------------------
 LAYERS = {
     0: """config error buffer detail/assert detail/entry detail/frame_pool detail/function
-          detail/gcc12 detail/intrusive detail/location detail/outcome detail/timer_node""",
+          detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
+          detail/timer_node""",
     1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
-    2: "operation loop wait_queue future probe run detail/descriptor",
+    2: "operation loop wait_queue future probe run detail/descriptor detail/buffer_pool",
     3: """sleep timer gather wait as_completed race retry task_group task_local generator
           async_iteration detail/children detail/yield""",
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
     5: "executor thread_sync bridge detail/lane",
-    6: "net endpoint serve dns stream file process signal detail/connect",
+    6: """net udp endpoint serve dns stream buffered split memory_stream copy view file process signal
+          detail/connect detail/stream_io detail/reading_ahead""",
     7: "process_pool loop_pool",
     8: "http tls",
     9: "testing",
@@ -44,6 +46,7 @@ LAYER_OF_HEADER = {name: layer for layer, names in LAYERS.items() for name in na
 # What is not called as its header is. Everything else in runtime/ has the layer of the header of
 # its name. `foreign` is declared in layer 1, since a task must know it, and made of layer 2.
 RUNTIME = {
+    0: "poison",
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",

@@ -132,19 +132,19 @@ inline void reset_at_close(const descriptor& socket) {
     REQUIRE(::setsockopt(socket.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
 }
 
-struct connection {
+struct two_ends {
     descriptor here, there;
-    connection(descriptor h, descriptor t) : here(std::move(h)), there(std::move(t)) {}
+    two_ends(descriptor h, descriptor t) : here(std::move(h)), there(std::move(t)) {}
 };
 
-/// Two ends of one TCP connection.
-inline task<connection> connected() {
+/// Two ends of one TCP connection, as bare descriptors.
+inline task<two_ends> connected() {
     listening at;
     descriptor here = tcp_socket("here");
     co_await connect_to(here, at.name);
     descriptor there = co_await accept_from(at.socket);
     there.rename("there");
-    co_return connection(std::move(here), std::move(there));
+    co_return two_ends(std::move(here), std::move(there));
 }
 
 // -- moments --------------------------------------------------------------------------------------

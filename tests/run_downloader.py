@@ -6,7 +6,8 @@ First the two with each other: every byte, connections used again, what must be 
 downloader against a server that is odd or hostile in every way that a few lines of Python can be:
 chunked, without a length, cut off, silent, endless headers, no HTTP at all, connections that are
 dead when they are used again. After each run: the exit status, what was said, that nothing of a
-sanitizer's is in it, and that no unfinished file is left.
+sanitizer's is in it, and that no unfinished file is left. At the end real peers: nginx serves, curl
+asks; where one is not installed a line says so.
 
 usage: run_downloader.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -21,6 +22,7 @@ import pty
 import random
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -448,10 +450,82 @@ def on_a_terminal(test):
     expect(b"1 file, 439.5 KiB in" in said and b"1 not finished" in said, f"no summary: {said}")
 
 
+# -- real peers ------------------------------------------------------------------------------------
+def random_files(folder):
+    folder.mkdir()
+    for number, size in enumerate([0, 1, 4096, 65537, 300_000, 5_000_000]):
+        (folder / f"{number}.bin").write_bytes(random.Random(number).randbytes(size))
+    return sorted(folder.iterdir())
+
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
+events {{ worker_connections 64; }}
+http {{
+    access_log off; keepalive_requests 7; root {folder}/there;
+    client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+    uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+    server {{ listen 127.0.0.1:{port}; location /gone {{ return 410; }} }}
+}}
+"""
+
+
+def nginx_serves(test):
+    """Every byte from nginx, which ends each connection after seven requests."""
+    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if not nginx:
+        return print("        no nginx here: not tried")
+    files = random_files(test.scratch / "there")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    test.scratch.chmod(0o755)  # where root starts it, it serves as somebody else
+    (test.scratch / "conf").write_text(NGINX.format(folder=test.scratch, port=port))
+    command = [nginx, "-p", str(test.scratch), "-c", str(test.scratch / "conf")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as server:
+        try:
+            deadline = time.monotonic() + 10 * SLOWER
+            while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+                expect(server.poll() is None, server.stderr.read())
+                expect(time.monotonic() < deadline, "nginx does not listen")
+                time.sleep(0.01)
+            urls = [f"http://127.0.0.1:{port}/{path.name}" for path in files]
+            test.run(0, "-j", "4", *urls)
+            for path in files:
+                test.is_there(path.name, path.read_bytes())
+            for _ in range(4):  # connections that nginx closes are replaced
+                test.run(0, "-f", "-j", "2", *urls)
+            result = test.run(1, f"http://127.0.0.1:{port}/gone/x", urls[0], "-f")
+            expect("410" in result.all, result.all)
+        finally:
+            server.terminate()
+            server.communicate(timeout=10 * SLOWER)
+    return None
+
+
+def curl_asks(test):
+    """curl has every byte of our own server, one after the other and four at a time."""
+    if not shutil.which("curl"):
+        return print("        no curl here: not tried")
+    files = random_files(test.scratch / "there")
+    with test.file_server(test.scratch / "there") as port:
+        for parallel in [], ["--parallel", "--parallel-max", "4"]:
+            command = ["curl", "-sS", "--fail", "--remote-name-all", *parallel]
+            urls = [f"http://127.0.0.1:{port}/{path.name}" for path in files]
+            done = subprocess.run([*command, *urls], cwd=test.out, timeout=60 * SLOWER,
+                                  capture_output=True, check=False)  # fmt: skip
+            expect(done.returncode == 0, done.stderr)
+            for path in files:
+                test.is_there(path.name, path.read_bytes())
+        missing = subprocess.run(["curl", "-sS", "--fail", f"http://127.0.0.1:{port}/none"],
+                                 timeout=60 * SLOWER, capture_output=True, check=False)  # fmt: skip
+        expect(missing.returncode == 22 and b"404" in missing.stderr, missing)
+    return None
+
+
 TESTS = [
     every_byte, file_server_answers, odd_but_right, each_wrong_alone, the_others_go_on,
     connections_are_used_again, dead_when_used_again, names, nothing_is_overwritten, usage, quiet,
-    interrupted, on_a_terminal,
+    interrupted, on_a_terminal, nginx_serves, curl_asks,
 ]  # fmt: skip
 
 

@@ -30,7 +30,8 @@ import sys
 import tempfile
 import time
 
-ECHO_PORT = 7007  # it stands in the programs
+ECHO_PORT = 7007  # it stands in the programs, as does this one
+TIME_PORT = 3737
 SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SIGINT_SECONDS = 5 * SLOWER
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
@@ -64,6 +65,7 @@ PROGRAMS = {
     ),
 }
 SERVER = "06_tcp_echo_server"
+TIME_SERVER = "08_udp"
 durations = {
     SERVER: 0.2
 }  # how long each took when it ran undisturbed; for a server, how long to look
@@ -259,6 +261,28 @@ def check_echo(folder):
             peer.close()
 
 
+def check_time_server(folder):
+    """08: each datagram, an empty one too, is answered with the time; SIGINT ends it."""
+    server = Child([str(folder / TIME_SERVER)])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.connect(("127.0.0.1", TIME_PORT))
+            asker.settimeout(0.05)
+            give_up = time.monotonic() + 10 * SLOWER
+            answers = []
+            while len(answers) < 3:
+                if server.process.poll() is not None or time.monotonic() > give_up:
+                    raise Failed(f"{TIME_SERVER} does not answer{server.said()}")
+                with contextlib.suppress(OSError):  # not there yet
+                    asker.send(b"what time is it?"[: 16 * (len(answers) % 2)])
+                    answers.append(int(asker.recv(100)))
+            if sorted(answers) != answers:
+                raise Failed(f"{TIME_SERVER} goes back in time: {answers}")
+        end_by_sigint(server, must_handle=True)
+    finally:
+        server.kill()
+
+
 def check_sigint(folder, name, program, part):
     """SIGINT when `part` of its time has gone. An early one must keep it from its last line."""
     after = part * durations.get(name, program.seconds)
@@ -302,6 +326,8 @@ def checks(folder, names, rounds, chance):
     for name in names:
         if name == SERVER:
             yield f"{name}: echoes", lambda: check_echo(folder)
+        elif name == TIME_SERVER:
+            yield f"{name}: answers", lambda: check_time_server(folder)
         else:
             program = PROGRAMS[name]
             yield f"{name}: runs", lambda name=name, program=program: check_run(
@@ -310,6 +336,8 @@ def checks(folder, names, rounds, chance):
         if name == "07_tcp_client":
             yield f"{name}: refused", lambda: check_refused(folder)
     for name in names:
+        if name == TIME_SERVER:
+            continue
         for _ in range(rounds):
             part = chance.uniform(0, 1.1)
             title = f"{name}: SIGINT at {part:.0%} of its time"
@@ -346,7 +374,7 @@ def main():
         "--folder", type=pathlib.Path, required=True, help="where the binaries are"
     )
     arguments.add_argument("--rounds", type=int, default=3, help="SIGINTs for each program")
-    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER]))
+    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER, TIME_SERVER]))
     options = arguments.parse_args()
     enter_own_network()
 

@@ -21,7 +21,7 @@ bool has_places() {
     return (rondo::detail::examine_ring({}).features & rondo::detail::feature_no_iowait) != 0;
 }
 
-task<> exchange(const connection& pair, int times) {
+task<> exchange(const two_ends& pair, int times) {
     char byte = 0;
     for (int i = 0; i < times; ++i) {
         CHECK(co_await transmit(pair.here, "x", 1) == 1);
@@ -30,7 +30,7 @@ task<> exchange(const connection& pair, int times) {
 }
 
 RONDO_TEST("descriptor: many operations earn it a place, where the kernel has some", "[descriptor][kernel]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     co_await exchange(pair, 3);
     CHECK(pair.here.record()->place < 0);
     co_await exchange(pair, enough);
@@ -41,7 +41,7 @@ RONDO_TEST("descriptor: many operations earn it a place, where the kernel has so
 
 RONDO_TEST("descriptor: with a place or without, its peer sees the close at once", "[descriptor][both]") {
     for (const int times : {1, enough}) {
-        connection pair = co_await connected();
+        two_ends pair = co_await connected();
         co_await exchange(pair, times);
         char byte = 0;
         const auto read = [&]() -> task<int> { co_return co_await receive(pair.there, &byte, 1); };
@@ -56,7 +56,7 @@ RONDO_TEST("descriptor: closed while operations are in flight, they end and the 
            "[descriptor][both]", seeds(1).limit(20s)) {
     const int rounds = many(1500, 200);  // more than there are places
     for (int i = 0; i < rounds; ++i) {
-        connection pair = co_await connected();
+        two_ends pair = co_await connected();
         co_await exchange(pair, i % 100 == 0 ? enough : 1);
         pair.there.record()->uses = 31;  // the next one earns it
         char byte = 0;
@@ -76,15 +76,15 @@ RONDO_TEST("descriptor: closed while operations are in flight, they end and the 
 RONDO_TEST("descriptor: a place never shows another file's bytes", "[descriptor][both]",
            seeds(2).limit(20s)) {
     // Whoever gets the place of one that was closed must not read what is meant for that one.
-    connection keeps = co_await connected();
+    two_ends keeps = co_await connected();
     co_await exchange(keeps, enough);
     for (int i = 0; i < 50; ++i) {
-        connection secret = co_await connected();
+        two_ends secret = co_await connected();
         secret.there.record()->uses = 31;
         co_await exchange(secret, 2);
         co_await transmit(secret.here, "secret", 6);
         co_await secret.there.close();
-        connection open = co_await connected();
+        two_ends open = co_await connected();
         open.there.record()->uses = 31;
         co_await exchange(open, 2);
         co_await transmit(open.here, "public", 6);
@@ -105,7 +105,7 @@ void needs_ring() {
     }
 }
 
-task<> open_and_use(std::optional<connection>* pair) {
+task<> open_and_use(std::optional<two_ends>* pair) {
     *pair = co_await connected();
     co_await exchange(**pair, enough);
 }
@@ -118,7 +118,7 @@ task<int> read_once(const descriptor* from) {
 TEST_CASE("descriptor: its place moves with the loop to another thread", "[descriptor]") {
     needs_ring();
     loop moving;
-    std::optional<connection> pair;
+    std::optional<two_ends> pair;
     moving.run_until_complete(open_and_use(&pair));
     const int place = pair->here.record()->place;
     bool through = false;
@@ -135,7 +135,7 @@ TEST_CASE("descriptor: its place moves with the loop to another thread", "[descr
 TEST_CASE("descriptor: destroyed on another thread, its file goes when the loop runs again", "[descriptor]") {
     needs_ring();
     loop idle;
-    std::optional<connection> pair;
+    std::optional<two_ends> pair;
     idle.run_until_complete(open_and_use(&pair));
     std::thread([gone = std::move(pair->here)] {}).join();
     CHECK(idle.run_until_complete(read_once(&pair->there)) == 0);
@@ -143,7 +143,7 @@ TEST_CASE("descriptor: destroyed on another thread, its file goes when the loop 
 
 TEST_CASE("descriptor: outlives its loop, and works in the next one", "[descriptor]") {
     needs_ring();
-    std::optional<connection> pair;
+    std::optional<two_ends> pair;
     {
         loop first;
         first.run_until_complete(open_and_use(&pair));
@@ -157,7 +157,7 @@ TEST_CASE("descriptor: outlives its loop, and works in the next one", "[descript
 
 TEST_CASE("descriptor: after its loop's end it may be closed on any thread", "[descriptor]") {
     needs_ring();
-    std::optional<connection> one, other;  // the other one keeps the ring alive
+    std::optional<two_ends> one, other;  // the other one keeps the ring alive
     std::thread([&] {
         loop gone;
         gone.run_until_complete(open_and_use(&one));

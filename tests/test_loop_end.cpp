@@ -107,7 +107,7 @@ TEST_CASE("loop: posts that race its end are called or refused, none is lost", "
 
 RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
     // The harness asks afterwards what is left.
-    const auto receives = [](connection c) -> task<> {
+    const auto receives = [](two_ends c) -> task<> {
         char byte = 0;
         co_await receive(c.here, &byte, 1);
     };
@@ -130,7 +130,7 @@ RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
         promise<int> never;
         co_await never.get_future();
     };
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     create_task(receives(std::move(pair)));
     create_task(accepts());
     create_task(parks());

@@ -18,7 +18,7 @@ using namespace rondo_tests;
 namespace {
 
 RONDO_TEST("operation: bytes go from one end to the other", "[operation][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     char text[8] = {};
     for (int sent = 0; sent < 5;)
         sent += co_await transmit(pair.here, &"hello"[sent], 5U - static_cast<unsigned>(sent));
@@ -51,7 +51,7 @@ RONDO_TEST("operation: a failure names the operation and its object", "[operatio
 
 RONDO_TEST("operation: on a closed descriptor it fails and touches no other one",
            "[operation][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     const descriptor fills_the_gap = tcp_socket("in the listener's place");
     const int number = pair.here.number();
     CHECK(number >= 0);
@@ -85,7 +85,7 @@ RONDO_TEST("operation: more than the queue holds wait for a slot, in order", "[o
 
 RONDO_TEST("operation: the error of one on a destroyed descriptor still knows its name",
            "[operation][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     auto doomed = std::make_unique<descriptor>(std::move(pair.there));
     std::vector<std::string> errors;
     const auto body = [](const descriptor* from, std::vector<std::string>* texts) -> task<> {

@@ -20,7 +20,7 @@ task<> connect_one(const descriptor* from, const sockaddr_in* name) {
 }
 
 RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     listening nobody_comes;
     char byte = 0;
     std::string large(8 << 20, 'x');
@@ -46,7 +46,7 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
 
 RONDO_TEST("operation: cancelled when its completion has come it gives its result all the same",
            "[operation][cancel][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     listening at;
     char byte = 0;
     const auto send_a_byte = [&] { create_task(send_text(&pair.here, "x")); };
@@ -113,7 +113,7 @@ RONDO_TEST("operation: an error that came before the cancellation is told all th
 }
 
 RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][both]") {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     char byte = 0;
     const auto reading = [](const descriptor* from, char* out) -> task<> {
         try {
@@ -130,7 +130,7 @@ RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][bo
     co_await first;
     // While: it waits for the operation's completion. After: that has come.
     for (int round = 1; round < 20; ++round) {
-        connection next = co_await connected();
+        two_ends next = co_await connected();
         auto reader = create_task(reading(&next.there, &byte));
         co_await settle();
         const auto body = [](descriptor* d) -> task<> { co_await d->close(); };
@@ -148,7 +148,7 @@ RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][bo
 
 RONDO_TEST("closing: cancelled when it has come about", "[operation][cancel][both]") {
     for (int round = 0; round < 3; ++round) {
-        connection pair = co_await connected();
+        two_ends pair = co_await connected();
         char byte = 0;
         int error = 0;
         const auto reads = [](const descriptor* from, char* out, int* code) -> task<> {
@@ -254,7 +254,7 @@ TEST_CASE("operation: closing a descriptor ends what it has in the backlog too",
     for (const std::uint64_t seed : testing::seeds(10))
         testing::simulate(
             []() -> task<> {
-                connection pair = co_await connected();
+                two_ends pair = co_await connected();
                 char bytes[8];
                 int next = 0;
                 crowd all(8, [&] { return receive(pair.there, &bytes[next++], 1); });

@@ -96,7 +96,7 @@ RONDO_TEST("operation: ten thousand cancels race completions and hit nobody else
            "[operation][cancel][both]", seeds(1).limit(60s)) {
     // The next round's frame and operation stand at the address of the last one's. Each byte sent
     // is received by exactly one operation; none fails with a cancellation it was not asked for.
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     tally count, rest;
     const int rounds = many(10'000, 1'000);
     for (int round = 0; round < rounds; ++round) {

@@ -97,7 +97,7 @@ RONDO_TEST("resumer: a task that never suspends goes to the end of the queue aft
 
 RONDO_TEST("resumer: what is always ready starves neither timers nor sockets", "[resumer][both]",
            seeds(1).limit(20s)) {
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     bool stop = false;
     long rounds = 0;
     auto busy = create_task(never_suspends(food::tasks, &stop, &rounds));
@@ -165,7 +165,7 @@ private:
 constexpr std::size_t rounds_each = 20;
 
 /// Sends to itself, round after round.
-task<> goes_round(const connection* own, race_of_equals* race, std::size_t who) {
+task<> goes_round(const two_ends* own, race_of_equals* race, std::size_t who) {
     while (race->rounds(who) < rounds_each) {
         char byte = 0;
         const int sent = co_await transmit(own->here, "x", 1);
@@ -180,7 +180,7 @@ RONDO_TEST("resumer: a thousand connections all get their turns, nobody far ahea
            "[resumer][both]", seeds(1).limit(20s)) {
     const auto count = static_cast<std::size_t>(many(1000, 200));
     const more_descriptors enough(4096);
-    std::vector<connection> pairs;
+    std::vector<two_ends> pairs;
     for (std::size_t i = 0; i < count; ++i) {
         auto next = connected();
         pairs.push_back(co_await std::move(next));
@@ -227,7 +227,7 @@ RONDO_TEST("resumer: a thousand who arrive starve nobody, and nobody starves the
            "[resumer][both]", seeds(1).limit(20s)) {
     const int count = many(1000, 200);
     const more_descriptors enough(4096);
-    connection pair = co_await connected();
+    two_ends pair = co_await connected();
     listening at;
     REQUIRE(rondo::detail::listen_on(at.socket, 4096) == 0);  // all may come at once
     bool stop = false;
@@ -239,7 +239,7 @@ RONDO_TEST("resumer: a thousand who arrive starve nobody, and nobody starves the
         const food what = i == 0 ? food::tasks : food::yields;
         others.push_back(create_task(never_suspends(what, &stop, &rounds)));
     }
-    const auto echoes = [](const connection* own, const bool* end, int* done) -> task<> {
+    const auto echoes = [](const two_ends* own, const bool* end, int* done) -> task<> {
         for (char byte = 0; !*end; ++*done) {
             co_await transmit(own->here, "x", 1);
             co_await receive(own->there, &byte, 1);

@@ -37,7 +37,7 @@ TEST_CASE("testing: virtual hours take no time, and seeds decide", "[testing]") 
     const auto trace_of = [](std::uint64_t seed) {
         testing::world w(testing::sim_options{.seed = seed});
         w.run([]() -> task<> {
-            connection pair = co_await connected();
+            two_ends pair = co_await connected();
             char byte = 0;
             co_await transmit(pair.here, "x", 1);
             co_await receive(pair.there, &byte, 1);
@@ -148,7 +148,7 @@ TEST_CASE("testing: kernels that it can pretend to have", "[testing]") {
     for (const char* version : {"6.1", "5.19"}) {
         testing::pretend_kernel(version);
         testing::on_ring([]() -> task<> {
-            connection pair = co_await connected();
+            two_ends pair = co_await connected();
             char byte = 0;
             co_await transmit(pair.here, "x", 1);
             CHECK(co_await receive(pair.there, &byte, 1) == 1);

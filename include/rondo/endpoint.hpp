@@ -71,7 +71,8 @@ public:
     /// The same address with that port. Of a Unix socket, itself.
     endpoint with_port(std::uint16_t port) const noexcept;
 
-    /// A sockaddr, for system calls.
+    /// A sockaddr, for system calls; none is larger than size_max.
+    static constexpr std::uint32_t size_max = 110;
     const void* data() const noexcept { return bytes_; }
     std::uint32_t size() const noexcept { return size_; }
 
@@ -86,7 +87,7 @@ private:
     std::string_view unix_name() const noexcept;
 
     // A sockaddr_in, sockaddr_in6 or sockaddr_un; 0 behind it. A path's last byte, 0, counts.
-    alignas(4) unsigned char bytes_[110] = {};
+    alignas(4) unsigned char bytes_[size_max] = {};
     std::uint16_t size_ = 0;
 };
 static_assert(std::is_trivially_destructible_v<endpoint> && sizeof(endpoint) == 112);

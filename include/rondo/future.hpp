@@ -407,7 +407,18 @@ future<T> create_task(task<T> t, task_options options = {},
 
 namespace detail {
 template <class A>
-using awaited = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
+struct await_result {};
+template <class T>
+struct await_result<task<T>> {
+    using type = T;
+};
+template <native_awaitable A>
+struct await_result<A> {
+    using type = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
+};
+/// What co_await gives.
+template <class A>
+using awaited = typename await_result<A>::type;
 
 template <class A>
 task<awaited<A>> as_task(A awaitable) {

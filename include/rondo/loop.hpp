@@ -43,6 +43,8 @@ struct loop_options {
     unsigned completions = 4096;   ///< of the completion queue
     duration timer_slack = std::chrono::microseconds(64);  ///< deadlines this near share a wake-up; never early
     duration leave_warning = std::chrono::seconds(5);      ///< leaving takes longer: print who waits where
+    unsigned receive_buffers = 256;            ///< for reads by views: so many, made with the first such read ...
+    unsigned receive_buffer_size = 16 * 1024;  ///< ... of so many bytes
     duration foreign_grace = std::chrono::seconds(1);      ///< leaving waits this long for foreign awaitables
 };
 static_assert(std::is_trivially_destructible_v<loop_options>);

@@ -98,9 +98,16 @@ inline operation_state::~operation_state() {
 /// Makes an entry of it, or queues it behind those that found no slot. On the running loop.
 RONDO_API void begin(operation_state& operation) noexcept;
 
-/// Begins an operation that no task waits on, such as a multishot accept: `arrived` is told of each completion, and
-/// the loop cancels it when it ends.
-RONDO_API void begin_background(operation_state& operation);
+/// An operation that no task waits on, such as a multishot accept. Its loop has a list of these.
+struct RONDO_API background_operation : operation_state {
+    background_operation* following = nullptr;
+    background_operation* preceding = nullptr;
+
+    using operation_state::operation_state;
+};
+
+/// Begins it: `arrived` is told of each completion, and the loop cancels it when it ends.
+RONDO_API void begin_background(background_operation& operation) noexcept;
 
 /// Asks the kernel to let go of it. Its completion comes all the same. `wait_kind::cancel` of all operations.
 RONDO_API void cancel_operation(leaf_wait& operation) noexcept;

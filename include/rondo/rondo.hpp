@@ -5,6 +5,7 @@
 #include <rondo/as_completed.hpp>
 #include <rondo/bridge.hpp>
 #include <rondo/buffer.hpp>
+#include <rondo/buffered.hpp>
 #include <rondo/config.hpp>
 #include <rondo/dns.hpp>
 #include <rondo/endpoint.hpp>
@@ -15,6 +16,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/memory_stream.hpp>
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
@@ -25,6 +27,7 @@
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/split.hpp>
 #include <rondo/stream.hpp>
 #include <rondo/sync.hpp>
 #include <rondo/task.hpp>
@@ -32,5 +35,7 @@
 #include <rondo/task_local.hpp>
 #include <rondo/thread_sync.hpp>
 #include <rondo/timer.hpp>
+#include <rondo/udp.hpp>
+#include <rondo/view.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>

@@ -2,8 +2,8 @@
 // Bytes in order, both ways: what sockets (net.hpp) and pipes have in common.
 //
 // A read goes straight into the caller's buffer; nothing is allocated and nothing is copied. Only
-// reading by lines needs a buffer of the stream's own, which is made on first use, and which
-// `read_some` drains first: the two may be mixed. A write is one wait, however often the kernel
+// reading by lines and the like needs a buffer of the stream's own, which is made on first use, and
+// which `read_some` drains first: they may be mixed. A write is one wait, however often the kernel
 // takes only a part: the awaiter itself goes on with the rest.
 //
 // One reader and one writer at a time. Two sends in flight on one socket interleave in the kernel,
@@ -11,22 +11,23 @@
 // always a mistake, so the second one is refused with a sentence. Whoever wants a shared writer
 // takes a mutex, or a queue and a task.
 //
-// What stands behind a stream is counted, and waits hold on to it: a stream may be moved, closed
-// and destroyed while another task waits on it.
+// Whatever reads and writes so is a stream: `input_stream`, `output_stream` and `duplex_stream` say
+// what that takes, and everything that works on streams (buffered, split, copy) works on yours.
 #pragma once
 
-#include <coroutine>
+#include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <rondo/buffer.hpp>
-#include <rondo/operation.hpp>
+#include <rondo/detail/stream_io.hpp>
+#include <rondo/future.hpp>
+#include <rondo/view.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -48,197 +49,36 @@ private:
     std::size_t written_;
 };
 
+/// Something to read from: `read_some` gives a `chunk`, false at the end, and loses no byte where it
+/// is cancelled.
+template <class S>
+concept input_stream = requires(S& s, buffer_view into) {
+    requires std::same_as<detail::awaited<decltype(s.read_some(into))>, chunk>;
+};
+
+/// Something to write to: `write_all` writes all or throws.
+template <class S>
+concept output_stream = requires(S& s, const_buffer data) {
+    typename detail::awaited<decltype(s.write_all(data))>;
+};
+
+/// Both ways: `shutdown_write` ends one of them, `close` the whole.
+template <class S>
+concept duplex_stream = input_stream<S> && output_stream<S> && requires(S& s) {
+    typename detail::awaited<decltype(s.shutdown_write())>;
+    s.close();
+};
+
 namespace detail {
 
-/// Bytes that were received before anybody asked for them. Empty, and without memory, until first
-/// used.
-class RONDO_API line_buffer {
-public:
-    std::size_t size() const noexcept { return end_ - begin_; }
-    std::string_view text() const noexcept { return {bytes_.get() + begin_, size()}; }
-    /// Room for at least `least` more bytes.
-    /// Throws: std::bad_alloc.
-    buffer_view room(std::size_t least);
-    /// So much of the room has been filled.
-    void filled(std::size_t count) noexcept { end_ += count; }
-    void drop(std::size_t count) noexcept;
-
-private:
-    std::unique_ptr<char[]> bytes_;
-    std::size_t capacity_ = 0;
-    std::size_t begin_ = 0;
-    std::size_t end_ = 0;
-};
-
-/// What stands behind a stream.
-struct RONDO_API stream_state {
-    descriptor fd;
-    unsigned holders = 0;
-    opcode reads = opcode::recv;
-    opcode writes = opcode::send;
-    bool reading = false;  // somebody waits to read
-    bool writing = false;
-    bool torn = false;  // a write ended in the middle: what follows would be out of place
-    line_buffer lines;
-
-    explicit stream_state(descriptor d) noexcept : fd(std::move(d)) {}
-    virtual ~stream_state();
-    stream_state(const stream_state&) = delete;
-    stream_state& operator=(const stream_state&) = delete;
-
-    /// Who is on the other side, for errors. Made when it is first needed, and before the
-    /// descriptor is gone.
-    const char* name() noexcept;
-    void close() noexcept;
-
-private:
-    virtual std::string make_name() { return {}; }
-};
-
-/// Holds on to a stream_state.
-template <class State = stream_state>
-class held {
-public:
-    held() noexcept = default;
-    explicit held(State* state) noexcept : state_(state) { hold(); }
-    held(const held& other) noexcept : state_(other.state_) { hold(); }
-    held(held&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    held& operator=(held other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~held() {
-        if (state_ != nullptr && --state_->holders == 0) delete state_;
-    }
-    State* operator->() const noexcept { return state_; }
-    State& operator*() const noexcept { return *state_; }
-    explicit operator bool() const noexcept { return state_ != nullptr; }
-
-private:
-    void hold() noexcept {
-        if (state_ != nullptr) ++state_->holders;
-    }
-    State* state_ = nullptr;
-};
-
-/// The awaiter of a read: one operation, or the bytes that are here already.
-class RONDO_API read_awaiter : public operation_state {
-public:
-    read_awaiter(held<> stream, buffer_view into) noexcept;
-    ~read_awaiter();
-    bool await_ready() noexcept;
-    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
-    chunk await_resume();
-
-    /// For whoever fills the line buffer: read from the kernel even if something is in it.
-    void bypass_lines() noexcept { state |= bypass; }
-
-protected:
-    void check();  // throws what the wait itself ends with: cancelled, a second reader
-    chunk filled() noexcept;
-
-private:
-    friend struct stream_kind;
-    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64;  // beside operation_state's
-    void let_go() noexcept;
-
-    held<> stream_;
-    buffer_view into_;
-};
-
-class RONDO_API read_result_awaiter : public read_awaiter {
-public:
-    using read_awaiter::read_awaiter;
-    rondo::result<chunk> await_resume();
-};
-
-/// What read_some gives.
-class [[nodiscard("a read does nothing until it is awaited")]] reading : only_in_tasks {
-public:
-    reading(held<> stream, buffer_view into) noexcept : stream_(std::move(stream)), into_(into) {}
-    read_awaiter rondo_awaiter()&& noexcept { return read_awaiter(std::move(stream_), into_); }
-
-private:
-    friend class reading_result;
-    held<> stream_;
-    buffer_view into_;
-};
-
-class reading_result : only_in_tasks {
-public:
-    explicit reading_result(reading&& inner) noexcept : inner_(std::move(inner)) {}
-    read_result_awaiter rondo_awaiter() && noexcept {
-        return read_result_awaiter(std::move(inner_.stream_), inner_.into_);
-    }
-
-private:
-    reading inner_;
-};
-
-/// The awaiter of a write: goes on by itself until everything has gone.
-class RONDO_API write_awaiter : public operation_state {
-public:
-    ~write_awaiter();
-    bool await_ready() noexcept;
-    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
-    void await_resume();
-
-protected:
-    /// On a stream. `message` is room for a msghdr where there are several parts.
-    write_awaiter(held<> stream, const_buffer* parts, std::size_t count, void* message) noexcept;
-    /// On a file; -1 is the current position.
-    write_awaiter(descriptor_record* file, const_buffer* part, std::uint64_t offset) noexcept;
-    void count_bytes() noexcept;
-
-private:
-    friend struct stream_kind;
-    static constexpr std::uint32_t busy = 32, ours = 64,
-                                   was_torn = 128;  // beside operation_state's
-    static void part_has_gone(operation_state& operation) noexcept;
-    void prepare() noexcept;
-    void advance(std::size_t count) noexcept;
-    void let_go() noexcept;
-    [[noreturn]] void fail_with(int error);
-
-    held<> stream_;  // none for a file
-    const_buffer* parts_;
-    std::size_t count_;
-    void* message_;
-    std::size_t wanted_ = 0;
-    std::size_t left_ = 0;
-};
-
-template <std::size_t Count>
-class parts_awaiter : public write_awaiter {
-public:
-    parts_awaiter(held<> stream, const const_buffer (&parts)[Count]) noexcept
-        : write_awaiter(std::move(stream), copy_, Count, message_) {
-        for (std::size_t i = 0; i < Count; ++i) copy_[i] = parts[i];
-        count_bytes();
-    }
-
-private:
-    const_buffer copy_[Count];
-    std::uint64_t message_[Count > 1 ? 7 : 1];  // a msghdr
-};
-
-/// What write_all gives.
-template <std::size_t Count>
-class [[nodiscard("a write does nothing until it is awaited")]] writing : only_in_tasks {
-public:
-    template <class... Parts>
-    explicit writing(held<> stream, const Parts&... parts) noexcept
-        : stream_(std::move(stream)), parts_{parts...} {}
-    parts_awaiter<Count> rondo_awaiter()&& noexcept {
-        return parts_awaiter<Count>(std::move(stream_), parts_);
-    }
-
-private:
-    held<> stream_;
-    const_buffer parts_[Count];
-};
-
 RONDO_API task<std::optional<std::string>> read_line(held<> stream, std::size_t limit);
+RONDO_API task<std::string> read_until(held<> stream, std::string separator, std::size_t limit);
+RONDO_API task<> read_exactly(held<> stream, buffer_view into);
+RONDO_API task<std::string> read_exactly(held<> stream, std::size_t size);
+RONDO_API task<std::string> read_all(held<> stream, std::size_t limit);
+RONDO_API task<std::string_view> peek(held<> stream, std::size_t least);
+
+struct stream_access;
 
 }  // namespace detail
 
@@ -254,6 +94,7 @@ inline detail::reading_result as_result(detail::reading inner) noexcept {
 class RONDO_API byte_stream {
 public:
     static constexpr std::size_t line_limit = 64 * 1024;
+    static constexpr std::size_t all_limit = 64 * 1024 * 1024;
 
     byte_stream(byte_stream&&) noexcept = default;
     byte_stream& operator=(byte_stream&& other) noexcept {
@@ -269,6 +110,15 @@ public:
     /// See:     recv(2), asyncio StreamReader.read.
     detail::reading read_some(buffer_view into) { return {state(), into}; }
 
+    /// What has arrived, at least one byte, where the kernel has put it: no copy, no buffer of one's
+    /// own. The two kinds of reading may be mixed.
+    /// Returns: a view, whose destructor gives the memory back; false at the end of the stream.
+    /// Throws:  as read_some; std::bad_alloc.
+    /// Cancel:  nothing lost: what has come stays in the stream, for the next read.
+    /// Since:   Linux 6.0; before that each view is a read into memory of its own.
+    /// See:     io_uring_prep_recv_multishot(3), loop_options::receive_buffers.
+    detail::viewing read_view() { return detail::viewing(state()); }
+
     /// Reads a line and strips its "\n" or "\r\n". The last one may lack it.
     /// Returns: empty where the stream has ended and nothing is left.
     /// Throws:  limit_error for a line of more than `limit` bytes, which stay readable;
@@ -278,6 +128,44 @@ public:
     task<std::optional<std::string>> read_line(std::size_t limit = line_limit) {
         return detail::read_line(state(), limit);
     }
+
+    /// Reads up to and with the first `separator`.
+    /// Throws:  limit_error where it is not within the first `limit` bytes, which stay readable;
+    ///          incomplete_read_error, with what had come, at the end of the stream;
+    ///          std::invalid_argument for an empty separator; otherwise as read_line.
+    /// Cancel:  nothing lost, as with read_line.
+    /// See:     asyncio StreamReader.readuntil.
+    task<std::string> read_until(std::string separator, std::size_t limit = line_limit) {
+        return detail::read_until(state(), std::move(separator), limit);
+    }
+
+    /// Fills all of `into`.
+    /// Throws:  incomplete_read_error, with what had come, at the end of the stream; otherwise as
+    ///          read_line.
+    /// Cancel:  nothing lost: what has come is read again by the next read.
+    /// See:     asyncio StreamReader.readexactly.
+    task<> read_exactly(buffer_view into) { return detail::read_exactly(state(), into); }
+    /// The same, into a string. Memory is taken as bytes come, so `size` may be what a peer says.
+    task<std::string> read_exactly(std::size_t size) {
+        return detail::read_exactly(state(), size);
+    }
+
+    /// Everything up to the end of the stream.
+    /// Throws:  limit_error for more than `limit` bytes, which stay readable; otherwise as
+    ///          read_line.
+    /// Cancel:  nothing lost, as with read_line.
+    task<std::string> read_all(std::size_t limit = all_limit) {
+        return detail::read_all(state(), limit);
+    }
+
+    /// Waits until at least `least` bytes are there, and leaves them.
+    /// Returns: all that is there; less than `least` only at the end of the stream. Good until the
+    ///          next read.
+    /// Throws, Cancel: as read_line.
+    task<std::string_view> peek(std::size_t least = 1) { return detail::peek(state(), least); }
+    /// Puts bytes back: they are read first.
+    /// Throws: std::bad_alloc.
+    void unread(const_buffer bytes) { state()->ahead.prepend(bytes); }
 
     /// Writes all of it. Borrowed until the await has ended.
     /// Throws:  write_error, which says how many bytes went; invalid_state_error where another task
@@ -317,8 +205,18 @@ protected:
     }
 
 private:
+    friend struct detail::stream_access;
     detail::held<> state_;
 };
+
+namespace detail {
+
+/// For those who work on what stands behind a stream.
+struct stream_access {
+    static const held<>& state(const byte_stream& stream) noexcept { return stream.state(); }
+};
+
+}  // namespace detail
 
 }  // namespace v0
 }  // namespace rondo

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Two ends of a connection that lives in memory, for tests and for tasks that speak a protocol with
+// each other. It behaves as a connection of the kernel's does, on purpose: bounded, ends, breaks.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/stream.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+/// How a pair is made.
+struct memory_stream_options {
+    std::size_t capacity = 64 * 1024;  ///< bytes in one direction; a writer waits when they are full
+    std::size_t chunk_max =
+        std::numeric_limits<std::size_t>::max();  ///< a read gives no more at a time, whatever came
+};
+static_assert(std::is_trivially_destructible_v<memory_stream_options>);
+
+namespace detail {
+struct memory_link;
+}
+
+/// One end. Move-only; the destructor closes it. One reader and one writer at a time, as with
+/// byte_stream.
+/// Thread: its loop's.
+/// See:    trio.testing.memory_stream_pair, asyncio's StreamReader.feed_data.
+class RONDO_API memory_stream {
+public:
+    static std::pair<memory_stream, memory_stream> pair(memory_stream_options options = {});
+
+    memory_stream(memory_stream&& other) noexcept = default;
+    memory_stream& operator=(memory_stream&& other) noexcept {
+        link_.swap(other.link_);
+        std::swap(side_, other.side_);
+        return *this;
+    }
+    ~memory_stream();
+
+    /// As byte_stream::read_some. What the peer had written before it closed is still read.
+    task<chunk> read_some(buffer_view into);
+    /// As byte_stream::write_all.
+    /// Throws: write_error, EPIPE, where the peer has closed.
+    task<> write_all(const_buffer data);
+    /// The peer reads the end of the stream.
+    task<> shutdown_write();
+    /// Waits on it end with ECANCELED.
+    void close() noexcept;
+    bool is_open() const noexcept;
+
+private:
+    memory_stream(std::shared_ptr<detail::memory_link> link, int side) noexcept
+        : link_(std::move(link)), side_(side) {}
+    const std::shared_ptr<detail::memory_link>& link() const noexcept;
+
+    std::shared_ptr<detail::memory_link> link_;
+    int side_ = 0;
+};
+
+}  // namespace v0
+}  // namespace rondo

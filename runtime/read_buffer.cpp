@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include <rondo/detail/read_buffer.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+buffer_view read_buffer::room(std::size_t least) {
+    if (capacity_ - end_ < least) {
+        const std::size_t kept = size();
+        if (capacity_ - kept >= least && begin_ >= kept) {
+            if (kept != 0) std::memcpy(bytes_.get(), bytes_.get() + begin_, kept);
+        } else {
+            const std::size_t capacity = std::max(2 * kept, kept + least);
+            std::unique_ptr<char[]> larger(new char[capacity]);
+            if (kept != 0) std::memcpy(larger.get(), bytes_.get() + begin_, kept);
+            bytes_ = std::move(larger);
+            capacity_ = capacity;
+        }
+        begin_ = 0;
+        end_ = kept;
+    }
+    return {bytes_.get() + end_, capacity_ - end_};
+}
+
+void read_buffer::prepend(const_buffer bytes) {
+    if (bytes.empty()) return;
+    if (begin_ < bytes.size()) {
+        const std::size_t kept = size();
+        room(bytes.size());
+        std::memmove(bytes_.get() + begin_ + bytes.size(), bytes_.get() + begin_, kept);
+        end_ += bytes.size();
+    } else {
+        begin_ -= bytes.size();
+    }
+    std::memcpy(bytes_.get() + begin_, bytes.data(), bytes.size());
+}
+
+std::size_t read_buffer::take(buffer_view into) noexcept {
+    const std::size_t count = std::min(size(), into.size());
+    if (count != 0) std::memcpy(into.data(), bytes_.get() + begin_, count);
+    drop(count);
+    return count;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
