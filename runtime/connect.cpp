@@ -75,9 +75,10 @@ int set_options(const descriptor& socket, const endpoint& where, const connect_o
 
 void bind_local(const descriptor& socket, const endpoint& local) {
     if (local.family() == address_family::none) return;
-    int failed = 0;
-    if (local.port() != 0)  // attempts to several addresses share it
-        failed = set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    // A port of its own is shared by the attempts to several addresses. One of the kernel's choice
+    // is chosen only when it connects, so that one port serves for several destinations.
+    int failed = local.port() != 0 ? set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1)
+                                   : set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     if (failed >= 0) failed = bind_name(socket, name_of(local), local.size());
     if (failed < 0) throw std::system_error(error_of(failed), "bind " + local.text());
 }
@@ -200,11 +201,10 @@ task<tcp_stream> connect_to_host(std::string host, std::uint16_t port, std::stri
     const address_family family = family_of(options);
     addresses_found found = co_await find_addresses(std::move(host), port, family);
     if (found.error) throw std::system_error(found.error, "connect " + target);
-    const bool one = found.addresses.size() == 1;
-    auto connecting = one ? connect_to_one(found.addresses.front(), std::move(target), options)
-                          : connect_to_any(take_turns(std::move(found.addresses)),
-                                           std::move(target), options);
-    co_return co_await std::move(connecting);
+    if (found.addresses.size() == 1)
+        co_return co_await connect_to_one(found.addresses.front(), std::move(target), options);
+    co_return co_await connect_to_any(take_turns(std::move(found.addresses)), std::move(target),
+                                      options);
 }
 
 }  // namespace

@@ -161,7 +161,10 @@ public:
     }
 
 private:
-    static constexpr wait_kind kind = wait_queue::kind("resolve");
+    static const char* name_in(const leaf_wait& wait) {
+        return static_cast<const answer_wait&>(wait).of_.asked.first.c_str();
+    }
+    static constexpr wait_kind kind{"resolve", leave, name_in};
     lookup& of_;
 };
 

@@ -130,8 +130,7 @@ void lane_threads::end() noexcept {
 struct lane_job::simulated_wait : leaf_wait {
     explicit simulated_wait(lane_job& j) noexcept : leaf_wait(kind_of), job(&j) {}
     bool await_ready() const noexcept { return job == nullptr; }
-    void await_suspend(std::coroutine_handle<> frame,
-                       location at = location::current()) noexcept {
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
         park(*this, frame, at);
         job->held_by_ = this;
     }

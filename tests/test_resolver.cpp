@@ -4,14 +4,18 @@
 #include <rondo/dns.hpp>
 
 #include <netdb.h>
+#include <sys/syscall.h>
 
+#include <cstdlib>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include <rondo/executor.hpp>
 #include <rondo/gather.hpp>
+#include <rondo/run.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 #include "net_tools.hpp"
 #include "resolver_tools.hpp"
@@ -27,13 +31,14 @@ using rondo::detail::resolver;
 
 resolver& ours() { return resolver::of(running_loop()); }
 
-RONDO_TEST("resolve: who asks for one name at the same time shares one lookup", "[resolver][both]") {
+RONDO_TEST("resolve: who asks for one name at the same time shares one lookup",
+           "[resolver][both]") {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}, {"2001:db8::1", 0}});
     names.know("two.test", {{"10.0.0.2", 0}});
     names.use();
-    auto [a, b, c] = co_await gather(resolve("one.test", 80), resolve("one.test", 443),
-                                     resolve("two.test", 80));
+    auto [a, b, c] =
+        co_await gather(resolve("one.test", 80), resolve("one.test", 443), resolve("two.test", 80));
     REQUIRE(a == std::vector<endpoint>{{"10.0.0.1", 80}, {"2001:db8::1", 80}});
     REQUIRE(b == std::vector<endpoint>{{"10.0.0.1", 443}, {"2001:db8::1", 443}});
     REQUIRE(c == std::vector<endpoint>{{"10.0.0.2", 80}});
@@ -41,8 +46,8 @@ RONDO_TEST("resolve: who asks for one name at the same time shares one lookup", 
     REQUIRE(ours().running() == 0);
     a = co_await resolve("one.test", 80);  // it is no cache
     REQUIRE(names.questions() == 3);
-    auto [v4, any] = co_await gather(resolve("one.test", 1, address_family::ipv4),
-                                     resolve("one.test", 1));
+    auto [v4, any] =
+        co_await gather(resolve("one.test", 1, address_family::ipv4), resolve("one.test", 1));
     REQUIRE(names.questions() == 5);  // two questions, not one
 }
 
@@ -272,13 +277,60 @@ TEST_CASE("resolve: loop.run does not wait for a lookup that everybody has left"
     REQUIRE(before.leaks().empty());
 }
 
+// std::exit runs the destructors of everything that is static while a thread hangs.
+TEST_CASE("resolve: a process ends while a lookup hangs", "[resolver]") {
+    if (with_tsan()) return;  // which does not bear a thread in a forked child
+    const auto end = run_child([]() -> int {
+        hanging_names names;
+        auto main = [&]() -> task<> {
+            names.use();
+            auto asking = create_task(resolve("a", 1));
+            co_await names.until_begun(1);
+        };
+        run(main());
+        std::exit(names.ended() == 0 ? 7 : 8);
+    });
+    INFO(end.text);
+    REQUIRE(end.exited(7));
+    REQUIRE(end.text.empty());
+}
+
+TEST_CASE("resolve: where no thread can be started the loop's own asks", "[resolver]") {
+    const auto end = run_child([] {
+        made_up_names names;
+        names.know("one.test", {{"10.0.0.1", 0}});
+        auto main = [&]() -> task<int> {
+            names.use();
+            const auto found = co_await resolve("one.test", 1);
+            co_return found.front().port() == 1 ? 0 : 1;
+        };
+        loop home;
+        forbid(SYS_clone3, EAGAIN);
+        forbid(SYS_clone, EAGAIN);
+        return home.run_until_complete(main());
+    });
+    INFO(end.text);
+    REQUIRE(end.exited());
+}
+
+RONDO_TEST("resolve: who waits says for what", "[resolver][kernel]") {
+    hanging_names names;
+    names.use();
+    auto asking = create_task(resolve("some.test", 1), {.name = "who"});
+    co_await names.until_begun(1);
+    REQUIRE(asking.describe().find("resolve some.test") != std::string::npos);
+    names.go_on();
+    co_await asking;
+}
+
 RONDO_TEST("resolve: left at any moment, a simulated loop ends with what it was doing",
            "[resolver]", seeds(50)) {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}});
     names.use();
     auto asking = create_task(resolve("one.test", 1));
-    co_await sleep(std::chrono::microseconds(rondo::detail::random(rondo::detail::running()) % 2000));
+    co_await sleep(
+        std::chrono::microseconds(rondo::detail::random(rondo::detail::running()) % 2000));
     asking.cancel();
 }
 

@@ -42,15 +42,16 @@ RONDO_API task<std::vector<endpoint>> resolve(std::string host, std::uint16_t po
 /// How to connect.
 struct connect_options {
     duration timeout = duration::max();  ///< for everything, the lookup included
-    duration attempt_delay =
-        std::chrono::milliseconds(250);  ///< until the next address is tried beside the last one
-    endpoint local{};       ///< the address to connect from, of which the port may be 0
-    bool no_delay = true;   ///< TCP_NODELAY
-    duration keep_alive{};  ///< idle so long, the peer is asked whether it is there, again after
-                            ///< each such time; in whole seconds; zero: never
-    std::size_t send_buffer = 0;     ///< SO_SNDBUF; 0: the system's choice
-    std::size_t receive_buffer = 0;  ///< SO_RCVBUF
-    address_family family = address_family::none;  ///< addresses of this one alone; none: of both
+    /// Until the next address is tried beside the ones before.
+    duration attempt_delay = std::chrono::milliseconds(250);
+    endpoint local{};      ///< the address to connect from; port 0 is the kernel's choice
+    bool no_delay = true;  ///< TCP_NODELAY
+    /// Idle so long, the peer is asked whether it is still there, and again after each such time
+    /// (TCP_KEEPIDLE, TCP_KEEPINTVL; whole seconds, rounded up). Zero: never.
+    duration keep_alive{};
+    std::size_t send_buffer = 0;                   ///< SO_SNDBUF; 0: the system's choice
+    std::size_t receive_buffer = 0;                ///< SO_RCVBUF; likewise
+    address_family family = address_family::none;  ///< of this one alone; none: of both
 };
 static_assert(std::is_trivially_destructible_v<connect_options>);
 
