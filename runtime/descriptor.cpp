@@ -145,11 +145,17 @@ int duplicate(int number) { return current_system()->duplicate(number); }
 int duplicate(const descriptor& of) {
     return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });
 }
+int file_mode(int number, unsigned& mode) {
+    return current_system()->file_status(number, &mode);
+}
 int file_mode(const descriptor& of, unsigned& mode) {
     return on_open(of, [&](system& os, int fd) { return os.file_status(fd, &mode); });
 }
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
+}
+int new_signal_descriptor(const sigset_t& signals) {
+    return current_system()->signal_descriptor(signals);
 }
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
     return on_open(on, [&](system& os, int fd) { return os.bind(fd, name, size); });

@@ -11,8 +11,10 @@
 // Errors: calls give a negative errno, as the kernel does; words and exceptions are the business of the layers above.
 #pragma once
 
+#include <signal.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,6 +41,7 @@ public:
     virtual int duplicate(int fd) = 0;                                           // close-on-exec
     virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
     virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode
+    virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }  // signalfd; close-on-exec, O_NONBLOCK
     virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
 
     /// The operating system itself: what objects made outside any loop use.

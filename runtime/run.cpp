@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// SIGINT for `run`. The handler does two things that a handler may do: it sets a flag and writes an eventfd. It is
-// installed with SA_RESETHAND, so that the second SIGINT finds the default disposition and kills.
+// SIGINT and SIGTERM for `run`. The handler does two things that a handler may do: it sets a flag and writes an eventfd.
+// It is installed with SA_RESETHAND, so that the second signal finds the default disposition and kills.
 #include <rondo/run.hpp>
 
 #include <signal.h>
@@ -19,30 +19,32 @@ namespace {
 std::atomic<kernel*> to_wake{nullptr};
 std::atomic<bool> asked_to_end{false};
 
-void on_sigint(int) {
-    asked_to_end.store(true);
+void on_signal(int number) {
+    if (asked_to_end.exchange(true)) {  // a second one, of the other kind
+        ::signal(number, SIG_DFL);
+        ::raise(number);
+        return;
+    }
     if (kernel* k = to_wake.load()) k->wake();
 }
 
-bool install() {
+bool install(int number) {
     struct sigaction now {};
-    if (::getpid() != ::gettid() || to_wake.load() != nullptr) return false;
-    if (::sigaction(SIGINT, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 ||
+    if (::sigaction(number, nullptr, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 ||
         now.sa_handler != SIG_DFL)
         return false;
     struct sigaction ours {};
-    ours.sa_handler = on_sigint;
+    ours.sa_handler = on_signal;
     ours.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-    asked_to_end.store(false);
-    return ::sigaction(SIGINT, &ours, nullptr) == 0;
+    return ::sigaction(number, &ours, nullptr) == 0;
 }
 
-void uninstall() {
+void uninstall(int number) {
     struct sigaction now {};
-    if (::sigaction(SIGINT, nullptr, &now) != 0 || now.sa_handler != on_sigint) return;
+    if (::sigaction(number, nullptr, &now) != 0 || now.sa_handler != on_signal) return;
     now.sa_handler = SIG_DFL;
     now.sa_flags = 0;
-    ::sigaction(SIGINT, &now, nullptr);
+    ::sigaction(number, &now, nullptr);
 }
 
 }  // namespace
@@ -51,19 +53,23 @@ main_run::main_run(const run_options& options) : loop_(options.loop) {
     if (here.turn != nullptr)
         throw invalid_state_error("run inside run: a loop is running on this thread already");
     set_interrupted(false);
-    if (!options.handle_sigint || !install()) return;
-    handling_ = true;
+    if (::getpid() != ::gettid() || to_wake.load() != nullptr) return;
+    asked_to_end.store(false);
     to_wake.store(loop_.core().kernel.get());
+    if (options.handle_sigint && install(SIGINT)) handled_[0] = SIGINT;
+    if (options.handle_sigterm && install(SIGTERM)) handled_[1] = SIGTERM;
+    if (!handles()) to_wake.store(nullptr);
 }
 
 main_run::~main_run() {
-    if (!handling_) return;
-    uninstall();
+    if (!handles()) return;
+    for (const int number : handled_)
+        if (number != 0) uninstall(number);
     to_wake.store(nullptr);
 }
 
 void main_run::until_end(task_handle main) {
-    if (handling_)
+    if (handles())
         loop_.core().on_turn = [this, main]() mutable {
             if (interrupted_ || !asked_to_end.load()) return;
             interrupted_ = true;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +54,9 @@ public:
         const int result = or_errno(::fstat(fd, &status));
         *mode = status.st_mode;
         return result;
+    }
+    int signal_descriptor(const sigset_t& signals) override {
+        return or_errno(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     }
     int close(int fd) override {
         // Linux lets go of the number before anything can interrupt it; a second try would close

@@ -35,7 +35,7 @@ LAYERS = {
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
     5: "executor thread_sync bridge detail/lane",
-    6: """net udp endpoint serve dns stream buffered split memory_stream copy view file process signal
+    6: """net udp pipe endpoint serve dns stream buffered split memory_stream copy view file process signal
           detail/connect detail/stream_io detail/reading_ahead""",
     7: "process_pool loop_pool",
     8: "http tls",

@@ -239,13 +239,15 @@ RONDO_TEST("udp: IPv6, with both kinds or alone", "[udp][kernel]") {
     }
     auto client = udp_socket::open();
     std::array<char, 100> buffer;
-    co_await client.send_to("four", {"127.0.0.1", both->local().port()});
+    const endpoint by_four("127.0.0.1", both->local().port());
+    co_await client.send_to("four", by_four);
     const datagram got = co_await both->receive_from(buffer);
     CHECK(got.text() == "four");
     CHECK(got.from.address().starts_with("::ffff:127.0.0.1"));
     auto alone = udp_socket::bind({"::1", 0}, {.ipv6_only = true});
     CHECK(alone.get_option(IPPROTO_IPV6, IPV6_V6ONLY) == 1);
-    co_await alone.send_to("six", {"::1", both->local().port()});
+    const endpoint by_six("::1", both->local().port());
+    co_await alone.send_to("six", by_six);
     const datagram six = co_await both->receive_from(buffer);
     CHECK(six.from == alone.local());
 }

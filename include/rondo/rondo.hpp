@@ -20,12 +20,14 @@
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
+#include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
+#include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
 #include <rondo/stream.hpp>

@@ -13,7 +13,8 @@ inline namespace v0 {
 /// How a program is run.
 struct run_options {
     loop_options loop{};
-    bool handle_sigint = true;  ///< only on the main thread, and where SIGINT has its default disposition
+    bool handle_sigint = true;    ///< only on the main thread, and where SIGINT has its default disposition
+    bool handle_sigterm = false;  ///< the same with SIGTERM, which stops a service
 };
 
 namespace detail {
@@ -33,8 +34,10 @@ public:
     bool was_interrupted() const noexcept { return interrupted_; }
 
 private:
+    bool handles() const noexcept { return handled_[0] != 0 || handled_[1] != 0; }
+
     rondo::loop loop_;
-    bool handling_ = false;
+    int handled_[2] = {0, 0};  // signals that have our handler
     bool interrupted_ = false;
 };
 
@@ -62,7 +65,8 @@ auto call_held(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 }  // namespace detail
 
 /// Runs `main` on a loop of its own, cancels and awaits what is left, runs the shutdown hooks, and returns main's value.
-/// The first SIGINT cancels main, the second one kills as usual; `rondo::interrupted()` then says so.
+/// The first SIGINT (or SIGTERM, where asked for) cancels main, the second one kills as usual; `rondo::interrupted()` then
+/// says so.
 /// Throws: what main throws; `interrupted` where SIGINT ended a main that has a value to return; uring_unavailable;
 ///         invalid_state_error inside another run.
 /// See:    asyncio.run.

@@ -7,6 +7,7 @@
 // knows the object.
 #pragma once
 
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <rondo/operation.hpp>
@@ -24,10 +25,14 @@ RONDO_API int new_pipe(int* ends);
 /// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
-/// st_mode of fstat(2).
+/// st_mode of fstat(2); of `number`, which nobody has adopted.
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
+RONDO_API int file_mode(int number, unsigned& mode);
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
+
+/// signalfd(2), close-on-exec.
+RONDO_API int new_signal_descriptor(const sigset_t& signals);
 
 RONDO_API int bind_name(const descriptor& on, const sockaddr* name, socklen_t size);
 RONDO_API int listen_on(const descriptor& on, int backlog);
