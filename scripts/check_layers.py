@@ -34,9 +34,9 @@ LAYERS = {
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
-    5: "executor thread_sync bridge",
+    5: "executor thread_sync bridge detail/lane",
     6: """net udp pipe endpoint serve dns stream buffered split memory_stream copy view file process signal
-          detail/stream_io detail/reading_ahead""",
+          detail/connect detail/stream_io detail/reading_ahead""",
     7: "process_pool loop_pool",
     8: "http tls",
     9: "testing",
@@ -51,6 +51,8 @@ RUNTIME = {
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
+    5: "pool_threads",
+    6: "resolver",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}
