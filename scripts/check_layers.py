@@ -28,7 +28,7 @@ LAYERS = {
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
           detail/timer_node""",
     1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
-    2: "operation loop wait_queue future probe run detail/descriptor detail/buffer_pool",
+    2: "operation loop wait_queue future probe run readiness detail/descriptor detail/buffer_pool",
     3: """sleep timer gather wait as_completed race retry task_group task_local generator
           async_iteration detail/children detail/yield""",
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock

@@ -25,6 +25,7 @@
 #include <rondo/process.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
+#include <rondo/readiness.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
