@@ -108,7 +108,8 @@ task<> talks(int times, counts* seen) {
     char byte = 0;
     for (int i = 0; i < times; ++i) {
         co_await c.client.write_all("x");
-        co_await c.server.read_some({&byte, 1});
+        const buffer_view room(&byte, 1);
+        co_await c.server.read_some(room);
         ++seen->messages;
     }
 }
