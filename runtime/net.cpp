@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TCP connections, and the listener.
-//
-// A listener has one accept in the background. What it brings is counted against what has been
-// granted: a waiter that is chosen has a claim on the front of the queue, and one that is cancelled
-// before it runs passes its claim on (law 3). The connection itself never leaves the queue before
-// somebody has resumed to take it.
+// TCP connections, and what listens for them.
 #include <rondo/net.hpp>
 
 #include <netinet/in.h>
@@ -12,30 +7,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <exception>
-#include <vector>
+#include <string>
 
-#include <rondo/detail/descriptor.hpp>
-#include <rondo/sleep.hpp>
-#include <rondo/wait_queue.hpp>
+#include "listener.hpp"
+#include "socket_calls.hpp"
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
 namespace {
-
-using name_call = int (*)(const descriptor&, sockaddr*, socklen_t*);
-
-/// 0, or -errno.
-int ask_name(const descriptor& socket, name_call call, endpoint& answer) {
-    sockaddr_storage name{};
-    socklen_t size = sizeof name;
-    const int error = call(socket, reinterpret_cast<sockaddr*>(&name), &size);
-    if (error >= 0) answer = endpoint::from_system(&name, size);
-    return error;
-}
 
 /// getpeername(2) has forgotten a peer that reset the connection; this has not. It wants the exact
 /// size.
@@ -66,239 +47,6 @@ private:
 
 tcp_state& tcp(const held<>& state) noexcept { return static_cast<tcp_state&>(*state); }
 
-void check(int result, const char* verb, std::string_view object) {
-    if (result < 0) throw_system_error(-result, verb, object);
-}
-
-}  // namespace
-
-// -- the listener ---------------------------------------------------------------------------------
-
-namespace {
-
-constexpr std::size_t untaken_max =
-    64;  // kept for waiters to come; what is more stays with the kernel
-constexpr duration pause_least = std::chrono::milliseconds(5);
-constexpr duration pause_most = std::chrono::seconds(1);
-
-/// For want of something that others may give back.
-bool is_shortage(int error) noexcept {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-/// The trouble of one connection, not of the listener: see accept(2), "Error handling".
-bool is_passing(int error) noexcept {
-    switch (error) {
-        case ECANCELED:
-        case ECONNABORTED:
-        case EINTR:
-        case EPROTO:
-        case EPERM:
-        case ENETDOWN:
-        case ENETUNREACH:
-        case EHOSTDOWN:
-        case EHOSTUNREACH:
-        case ENONET:
-            return true;
-        default:
-            return false;
-    }
-}
-
-constexpr auto accept_kind = operation_kind("accept");
-
-}  // namespace
-
-struct listener_state : background_operation {
-    descriptor fd;
-    endpoint where;
-    wait_queue waiters;
-    std::vector<int> untaken;  // connections, from `first` on
-    std::size_t first = 0;
-    std::size_t granted = 0;  // waiters that were chosen and have not yet resumed
-    unsigned holders = 0;
-    int error = 0;          // of the accept, for the next waiter
-    duration pause{0};      // before the next try, for want of descriptors
-    bool armed = false;     // the accept is in flight
-    bool to_pause = false;  // it is not to be begun before somebody has slept
-    bool pausing = false;   // somebody does
-    bool closed = false;
-
-    listener_state(descriptor d, const endpoint& w)
-        : background_operation(accept_kind, d.record(), {}), fd(std::move(d)), where(w) {
-        ask.code = opcode::accept;
-        ask.op_flags = SOCK_CLOEXEC;
-        arrived = accepted;
-        untaken.reserve(untaken_max);
-    }
-    ~listener_state() { drop_untaken(); }
-
-    std::size_t available() const noexcept {
-        const std::size_t waiting = untaken.size() - first;
-        return waiting > granted ? waiting - granted : 0;
-    }
-
-    void arm() noexcept;
-    void go_on() noexcept;
-    tcp_stream take();
-    void close() noexcept;
-
-    static void pass_on(void* self) noexcept;
-
-private:
-    static void accepted(operation_state& operation) noexcept;
-    void arrived_with(int number) noexcept;
-    void failed(int e) noexcept;
-    void drop_untaken() noexcept;
-    std::size_t to_grant() const noexcept;
-};
-
-// Whoever waits for nothing but one of these is to be chosen.
-std::size_t listener_state::to_grant() const noexcept {
-    if (closed) return granted + waiters.size();
-    return untaken.size() - first + (error != 0 ? 1 : 0) + (to_pause && !pausing ? 1 : 0);
-}
-
-void listener_state::arm() noexcept {
-    if (armed || closed) return;
-    ask.ioprio = has_multishot_accept() ? accept_multishot : std::uint16_t{0};
-    begin_background(*this);
-    armed = true;
-    ++holders;
-}
-
-/// After each change: chooses waiters for what is here, and sees to it that more comes for the rest
-/// of them.
-void listener_state::go_on() noexcept {
-    while (!waiters.empty() && granted < to_grant()) {
-        ++granted;
-        waiters.unpark_one();
-    }
-    if (!waiters.empty() && !to_pause && error == 0) arm();
-}
-
-void listener_state::pass_on(void* self) noexcept {
-    auto& listener = *static_cast<listener_state*>(self);
-    --listener.granted;
-    listener.go_on();
-}
-
-// The coroutine of whoever is woken here runs later: nothing below changes under our feet.
-void listener_state::accepted(operation_state& operation) noexcept {
-    auto& self = static_cast<listener_state&>(operation);
-    const held<listener_state> hold(&self);
-    if ((operation.flags & completion_more) == 0) {
-        self.armed = false;
-        --self.holders;
-    }
-    if (operation.result >= 0)
-        self.arrived_with(operation.result);
-    else
-        self.failed(-operation.result);
-    self.go_on();
-}
-
-void listener_state::arrived_with(int number) noexcept {
-    pause = duration::zero();
-    try {
-        if (closed) return close_beside(fd, number);
-        untaken.push_back(number);
-    } catch (...) {  // a burst beyond the bound, and no memory: the peer sees that nobody took it
-        return close_beside(fd, number);
-    }
-    if (armed && untaken.size() - first > untaken_max) cancel_operation(*this);
-}
-
-void listener_state::failed(int e) noexcept {
-    if (is_shortage(e)) {
-        to_pause = true;
-        pause = std::clamp(2 * pause, pause_least, pause_most);
-    } else if (!is_passing(e)) {
-        error = e;
-    }
-}
-
-tcp_stream listener_state::take() {
-    const int number = untaken[first++];
-    if (first == untaken.size()) {
-        untaken.clear();
-        first = 0;
-    }
-    return tcp_stream(adopt_or_close(number, {}));
-}
-
-void listener_state::drop_untaken() noexcept {
-    for (; first != untaken.size(); ++first) close_beside(fd, untaken[first]);
-}
-
-void listener_state::close() noexcept {
-    if (closed) return;
-    closed = true;
-    drop_untaken();
-    fd.close();
-    go_on();
-}
-
-namespace {
-
-constexpr auto waiting_kind = wait_queue::kind("accept");
-
-/// Somebody sleeps for all who wait. If he is cancelled meanwhile, the next one does.
-class pause_duty {
-public:
-    explicit pause_duty(listener_state& listener) noexcept : listener_(listener) {
-        listener_.pausing = true;
-    }
-    ~pause_duty() {
-        listener_.pausing = false;
-        listener_.go_on();
-    }
-    void done() noexcept { listener_.to_pause = false; }
-
-private:
-    listener_state& listener_;
-};
-
-task<> sleep_for_all(listener_state& listener) {
-    pause_duty duty(listener);
-    co_await sleep(listener.pause);
-    duty.done();
-}
-
-/// After each step of a waiter the others are looked at.
-class step {
-public:
-    explicit step(listener_state& listener) noexcept : listener_(listener) {}
-    ~step() { listener_.go_on(); }
-
-private:
-    listener_state& listener_;
-};
-
-[[noreturn]] void throw_failed_accept(const listener_state& listener, int error) {
-    throw_system_error(error, "accept", listener.where.text());
-}
-
-task<tcp_stream> accept_from(held<listener_state> listener) {
-    listener_state& l = *listener;
-    for (bool waited = false;; waited = true) {
-        {
-            const step at_end(l);
-            if (cancel_requested()) throw cancelled();
-            if (l.closed) throw_failed_accept(l, waited ? ECANCELED : EBADF);
-            if (l.available() != 0) co_return l.take();
-            if (l.error != 0) throw_failed_accept(l, std::exchange(l.error, 0));
-        }
-        if (l.to_pause && !l.pausing) {
-            co_await sleep_for_all(l);
-            continue;
-        }
-        if (!l.to_pause && l.untaken.size() == l.first) l.arm();
-        co_await l.waiters.park(waiting_kind, listener_state::pass_on, &l);
-        --l.granted;
-    }
-}
-
 }  // namespace
 }  // namespace detail
 
@@ -310,44 +58,18 @@ tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     const int number = detail::new_socket(address->sa_family, SOCK_STREAM, 0);
     check(number, "bind", name);
     descriptor fd = detail::adopt_or_close(number, name);
-    const auto set = [&](int level, int option, bool wanted) {
-        if (wanted) check(detail::set_option(fd, level, option, 1), "bind", name);
+    const auto set = [&](bool wanted, int level, int option, int value) {
+        if (wanted) check(detail::set_option(fd, level, option, value), "bind", name);
     };
-    set(SOL_SOCKET, SO_REUSEADDR, options.reuse_address);
-    set(SOL_SOCKET, SO_REUSEPORT, options.reuse_port);
-    set(IPPROTO_TCP, TCP_NODELAY, options.no_delay);
+    set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
+    set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
+    set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(options.ipv6_only && where.family() == address_family::ipv6, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     check(detail::bind_name(fd, address, where.size()), "bind", name);
-    check(detail::listen_on(fd, options.backlog), "listen", name);
-    endpoint local = where;
-    check(detail::ask_name(fd, detail::local_name, local), "bind", name);
-    if (where.port() == 0) fd.rename(local.text());
-    auto* state = new detail::listener_state(std::move(fd), local);
-    ++state->holders;
-    return tcp_listener(state);
+    return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
 }
 
-tcp_listener::~tcp_listener() {
-    if (state_ == nullptr) return;
-    const detail::held<detail::listener_state> last(state_);
-    --state_->holders;
-    state_->close();
-}
-
-task<tcp_stream> tcp_listener::accept() {
-    RONDO_ASSERT(state_ != nullptr, "this listener was moved from");
-    return detail::accept_from(detail::held<detail::listener_state>(state_));
-}
-
-endpoint tcp_listener::local() const noexcept {
-    return state_ != nullptr ? state_->where : endpoint();
-}
-bool tcp_listener::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
-
-detail::closing tcp_listener::close() noexcept {
-    if (state_ == nullptr) return detail::closing(nullptr);
-    state_->close();
-    return state_->fd.close();
-}
+task<tcp_stream> tcp_listener::accept() { return detail::accepted_as<tcp_stream>(listening_); }
 
 // -- connections ----------------------------------------------------------------------------------
 
@@ -361,6 +83,38 @@ operation<void> tcp_stream::shutdown_write() {
     ask.length = SHUT_WR;
     state()->name();  // for its error, which knows only the descriptor
     return {kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
+}
+
+void tcp_stream::abort() noexcept {
+    if (!is_open()) return;
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    detail::set_option(state()->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+}
+
+void tcp_stream::set_no_delay(bool on) { set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
+
+void tcp_stream::set_keep_alive(duration idle, duration interval, int count) {
+    const auto seconds = [](duration time) {
+        return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(time).count());
+    };
+    set_option(SOL_SOCKET, SO_KEEPALIVE, idle > duration::zero() ? 1 : 0);
+    if (idle <= duration::zero()) return;
+    set_option(IPPROTO_TCP, TCP_KEEPIDLE, seconds(idle));
+    set_option(IPPROTO_TCP, TCP_KEEPINTVL, seconds(interval));
+    set_option(IPPROTO_TCP, TCP_KEEPCNT, count);
+}
+
+void tcp_stream::set_option(int level, int name, int value) {
+    check(detail::set_option(state()->fd, level, name, value), "setsockopt", state()->name());
+}
+
+int tcp_stream::get_option(int level, int name) const {
+    int value = 0;
+    socklen_t size = sizeof value;
+    check(detail::get_option(state()->fd, level, name, &value, &size), "getsockopt",
+          state()->name());
+    return value;
 }
 
 endpoint tcp_stream::local() const {

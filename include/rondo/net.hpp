@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // TCP: connections, and the socket that accepts them.
 //
-// A listener keeps one accept in flight, one that goes on by itself where the kernel has that, and
-// hands connections to its waiters in order. What comes while nobody waits is kept, up to a bound,
-// behind which the backlog of the kernel does its work again.
+// See listener.hpp for how connections are accepted, and unix.hpp for the same within one machine.
 #pragma once
 
 #include <type_traits>
 #include <utility>
 
 #include <rondo/endpoint.hpp>
+#include <rondo/listener.hpp>
 #include <rondo/stream.hpp>
 
 namespace rondo {
@@ -30,6 +29,21 @@ public:
     /// See:    shutdown(2), asyncio StreamWriter.write_eof.
     operation<void> shutdown_write();
 
+    /// Closes it at once, and tells the peer that it was not a good end (RST): whatever has not been
+    /// read or sent yet is dropped. Waits on it end with ECANCELED.
+    /// See: SO_LINGER in socket(7), asyncio WriteTransport.abort.
+    void abort() noexcept;
+
+    /// TCP_NODELAY: small writes go at once, which is how connections of rondo are made.
+    /// Throws: std::system_error, this and the next ones.
+    void set_no_delay(bool on);
+    /// A peer that has been silent for `idle` is asked whether it is there, again each `interval`,
+    /// and given up after `count` times. Whole seconds. Zero `idle` switches it off.
+    void set_keep_alive(duration idle, duration interval = std::chrono::seconds(1), int count = 9);
+    /// For whatever has no name here: setsockopt(2), getsockopt(2).
+    void set_option(int level, int name, int value);
+    int get_option(int level, int name) const;
+
     /// Throws: std::system_error where it is closed.
     endpoint local() const;
     /// The other side. Asked for when first needed.
@@ -41,6 +55,7 @@ public:
 struct listen_options {
     int backlog =
         4096;  ///< connections that the kernel holds for us; it has a limit of its own (somaxconn)
+    bool ipv6_only = false;   ///< a socket of "::" does not take IPv4 as well
     bool reuse_port = false;  ///< several listeners on one port; the kernel spreads the connections
     bool reuse_address = true;  ///< do not wait for connections of a former listener to fade away
     bool no_delay = true;       ///< TCP_NODELAY, which accepted connections inherit
@@ -48,8 +63,14 @@ struct listen_options {
 static_assert(std::is_trivially_destructible_v<listen_options>);
 
 namespace detail {
-struct listener_state;
+
+template <class Stream>
+task<Stream> accepted_as(const listening& from) {
+    descriptor fd = co_await from.accept();
+    co_return Stream(std::move(fd));
 }
+
+}  // namespace detail
 
 /// Accepts TCP connections. Move-only; the destructor closes it, and with it what nobody has
 /// accepted.
@@ -61,13 +82,6 @@ public:
     /// Throws: std::system_error: "bind 127.0.0.1:7007: Address already in use".
     static tcp_listener bind(const endpoint& where, listen_options options = {});
 
-    tcp_listener(tcp_listener&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    tcp_listener& operator=(tcp_listener&& other) noexcept {
-        std::swap(state_, other.state_);
-        return *this;
-    }
-    ~tcp_listener();
-
     /// The next connection. Several may wait, first come first served. Without descriptors or
     /// memory it waits and tries again, for a connection that cannot be taken now stays with the
     /// kernel.
@@ -77,16 +91,17 @@ public:
     task<tcp_stream> accept();
 
     /// Where it listens, with the port that the kernel chose.
-    endpoint local() const noexcept;
-    bool is_open() const noexcept;
+    endpoint local() const noexcept { return listening_.local(); }
+    bool is_open() const noexcept { return listening_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
 
     /// As byte_stream::close.
-    detail::closing close() noexcept;
+    detail::closing close() noexcept { return listening_.close(); }
 
 private:
-    explicit tcp_listener(detail::listener_state* state) noexcept : state_(state) {}
-    detail::listener_state* state_;
+    explicit tcp_listener(detail::listening listening) noexcept
+        : listening_(std::move(listening)) {}
+    detail::listening listening_;
 };
 
 }  // namespace v0

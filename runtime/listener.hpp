@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What the listeners of TCP and of Unix sockets have in common, for those who bind them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+
+#include <rondo/listener.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// The file that a Unix socket leaves, to be removed with its listener, if it is still that one.
+class unix_file {
+public:
+    unix_file() noexcept = default;
+    explicit unix_file(std::string path);
+    void remove() noexcept;
+
+private:
+    std::string path_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+};
+
+/// Listens on a socket that has been bound to `where`.
+/// Throws: std::system_error.
+listening listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file = {});
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
