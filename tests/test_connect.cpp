@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,6 +74,31 @@ RONDO_TEST("connect_tcp: one address that is silent is passed by after 250 ms", 
     REQUIRE(peer.remote() == second.local());
     REQUIRE(elapsed_since(start) >= 250ms);
     REQUIRE(elapsed_since(start) < 260ms);
+}
+
+// A host that is cut off, and answers in the end.
+RONDO_TEST("connect_tcp: a host that comes back wins over one that is still away", "[connect]") {
+    auto first = tcp_listener::bind({"127.0.0.1", 0});
+    const std::uint16_t port = first.local().port();
+    auto second = listening_at("127.0.0.2", port);
+    at({{"127.0.0.1", 0}, {"127.0.0.2", 0}});
+    testing::cut_off({"127.0.0.1", 0});
+    const time_point start = running_loop().time();
+    auto peer = co_await connect_tcp("some.test", port);
+    REQUIRE(peer.remote() == second.local());
+    REQUIRE(elapsed_since(start) >= 250ms);
+    REQUIRE(elapsed_since(start) < 260ms);
+
+    testing::cut_off({"127.0.0.2", 0});
+    const std::string text =
+        co_await text_of_failure<timeout_error>(connect_tcp("some.test", port, {.timeout = 1min}));
+    REQUIRE(text == "connect some.test:" + std::to_string(port) + ": timed out after 60s");
+    auto connecting = create_task(connect_tcp("some.test", port));
+    co_await sleep(1h);
+    REQUIRE_FALSE(connecting.done());
+    testing::restore({"127.0.0.1", 0});
+    peer = co_await std::move(connecting);
+    REQUIRE(peer.remote() == first.local());
 }
 
 RONDO_TEST("connect_tcp: attempt_delay is the time between attempts", "[connect]") {
@@ -207,10 +233,10 @@ TEST_CASE("connect_tcp: where they fail differently each is told", "[connect]") 
         const std::string text =
             co_await text_of_failure<std::system_error>(connect_tcp("some.test", 9));
         REQUIRE(text ==
-                "connect some.test:9: 127.0.0.1:9: Input/output error, [::1]:9: "
+                "connect some.test:9: 127.0.0.1:9: Network is unreachable, [::1]:9: "
                 "Connection refused, 127.0.0.2:9: Connection refused");
     };
-    testing::simulate(body, {.what = testing::fault::eio});
+    testing::simulate(body, {.what = testing::fault::error, .error_number = ENETUNREACH});
 }
 
 RONDO_TEST("connect_tcp: an address that cannot be connected to is an error, not a crash",
