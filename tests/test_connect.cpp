@@ -382,6 +382,49 @@ RONDO_TEST("connect_tcp: several addresses, cancelled at any moment", "[connect]
     REQUIRE(connected + given_up >= 60);
 }
 
+/// Two addresses, of which the second answers: what fails must fail as an error that says so, and
+/// nothing may be left of it, for which each run is asked.
+task<> connect_or_say_why(int* connected) {
+    try {
+        silent first("127.0.0.1");
+        co_await first.fill();
+        auto listener = listening_at("127.0.0.2", first.where().port());
+        made_up_names names;
+        names.know("some.test", {{"127.0.0.1", 0}, {"127.0.0.2", 0}});
+        names.use();
+        auto peer = co_await connect_tcp("some.test", listener.local().port(),
+                                         {.timeout = 1min, .attempt_delay = 1ms});
+        REQUIRE(peer.remote() == listener.local());
+        ++*connected;
+    } catch (const std::system_error&) {
+    }
+}
+
+TEST_CASE("connect_tcp: whatever fails, and whenever it is cancelled, nothing is left",
+          "[connect]") {
+    std::vector<testing::sim_options> all;
+    for (std::uint64_t at = 0; at < 12; ++at) {
+        for (const auto what : {testing::fault::error, testing::fault::cancel,
+                                testing::fault::delay, testing::fault::cancel_main})
+            all.push_back({.what = what, .at_operation = at, .error_number = ENETUNREACH});
+        all.push_back({.at_call = at, .error_number = EMFILE});
+        all.push_back({.at_call = at + 12, .error_number = EMFILE});
+    }
+    int connected = 0, cancelled = 0;
+    for (testing::sim_options& each : all)
+        for (each.seed = 1; each.seed <= 5; ++each.seed) {
+            INFO("fault " << int(each.what) << " at " << each.at_operation << ", call "
+                          << each.at_call << ", seed " << each.seed);
+            try {
+                testing::simulate([&] { return connect_or_say_why(&connected); }, each);
+            } catch (const future_cancelled&) {
+                ++cancelled;
+            }
+        }
+    REQUIRE(connected > 50);
+    REQUIRE(cancelled > 10);
+}
+
 // -- options --------------------------------------------------------------------------------------
 
 int option_of(const descriptor& socket, int level, int name) {
