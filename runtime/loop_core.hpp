@@ -13,6 +13,7 @@
 
 #include "inbox.hpp"
 #include "kernel.hpp"
+#include "loop_watch.hpp"
 #include "timers.hpp"
 
 namespace rondo {
@@ -62,6 +63,7 @@ public:
 
     // -- operations (operation.cpp) -------------------------------------------------------------------------------
     void begin(operation_state& operation) noexcept;
+    void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
     void arrived(const completion& c) noexcept;
     bool make_entry(operation_state& operation) noexcept;
@@ -97,6 +99,7 @@ public:
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
+    fd_watches watches;  // add_reader, add_writer
     background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
     loop_stats counted;

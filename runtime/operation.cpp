@@ -104,12 +104,15 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
 void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(operation); }
 
 void begin_background(background_operation& operation) noexcept {
-    loop_core& core = core_of(*here.turn);
+    core_of(*here.turn).begin_background(operation);
+}
+
+void loop_core::begin_background(background_operation& operation) noexcept {
     operation.preceding = nullptr;
-    operation.following = core.background;
-    if (core.background != nullptr) core.background->preceding = &operation;
-    core.background = &operation;
-    core.begin(operation);
+    operation.following = background;
+    if (background != nullptr) background->preceding = &operation;
+    background = &operation;
+    begin(operation);
 }
 
 void loop_core::left_background(background_operation& operation) noexcept {

@@ -198,6 +198,20 @@ public:
     /// Runs what is ready, never waits. It stops after `budget`, and fd() is readable again if something is left.
     void poll(duration budget = duration::max());
 
+    // -- descriptors of other libraries ---------------------------------------------------------------------------
+    /// Calls `fn` in a turn whenever reading `fd` would not block, again and again as long as that is so; one callback
+    /// for each direction, a new one takes the place of the old. `fd` stays its owner's. A regular file is always ready.
+    /// Throws: std::system_error where it is not open; closed_error; std::bad_alloc. What `fn` throws goes to the
+    ///         exception handler.
+    /// Thread: the loop's, in a turn or outside of one. See: asyncio loop.add_reader; wait_readable for tasks.
+    void add_reader(int fd, detail::function<void()> fn);
+    /// The same with writing.
+    void add_writer(int fd, detail::function<void()> fn);
+    /// No more. When it returns the kernel has let go of `fd`, which may be closed: the peer sees it at once.
+    /// Returns: was there one?
+    bool remove_reader(int fd) noexcept;
+    bool remove_writer(int fd) noexcept;
+
     // -- tasks and callbacks --------------------------------------------------------------------------------------
     /// As rondo::create_task, also while the loop does not run.
     template <class T>

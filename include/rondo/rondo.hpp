@@ -22,8 +22,10 @@
 #include <rondo/operation.hpp>
 #include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
+#include <rondo/process.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
+#include <rondo/readiness.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
