@@ -46,13 +46,12 @@ LAYER_OF_HEADER = {name: layer for layer, names in LAYERS.items() for name in na
 # What is not called as its header is. Everything else in runtime/ has the layer of the header of
 # its name. `foreign` is declared in layer 1, since a task must know it, and made of layer 2.
 RUNTIME = {
-    6: "command process_state",
     0: "poison",
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
     5: "pool_threads",
-    6: "resolver",
+    6: "resolver command process_state listener socket_calls",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}
