@@ -93,6 +93,24 @@ public:
         return IN6_ARE_ADDR_EQUAL(&bytes_.in6.sin6_addr, &other.bytes_.in6.sin6_addr);
     }
 
+    /// Whether `other` is this one; with port 0, any of this host.
+    bool covers(const sim_name& other) const noexcept {
+        if (family() != other.family()) return false;
+        sim_name name = other;
+        if (port() == 0) name.set_port(0);
+        return *this == name;
+    }
+    bool operator==(const sim_name& other) const noexcept {
+        if (family() != other.family()) return false;
+        if (family() == AF_INET)
+            return port() == other.port() &&
+                   bytes_.in4.sin_addr.s_addr == other.bytes_.in4.sin_addr.s_addr;
+        if (family() == AF_INET6)
+            return port() == other.port() &&
+                   IN6_ARE_ADDR_EQUAL(&bytes_.in6.sin6_addr, &other.bytes_.in6.sin6_addr);
+        return size_ == other.size_ && std::memcmp(&bytes_, &other.bytes_, size_) == 0;
+    }
+
 private:
     // A union, since compilers allow that as a view of the same bytes; a cast from sockaddr_storage
     // they do not.

@@ -28,6 +28,7 @@ bool simulator::supports(opcode code) const noexcept {
         case opcode::accept:
         case opcode::async_cancel:
         case opcode::connect:
+        case opcode::fallocate:
         case opcode::openat:
         case opcode::close:
         case opcode::statx:
@@ -37,6 +38,7 @@ bool simulator::supports(opcode code) const noexcept {
         case opcode::recv:
         case opcode::shutdown:
         case opcode::socket:
+        case opcode::ftruncate:
             return true;
         default:
             return false;
@@ -48,24 +50,6 @@ namespace {
 bool removes(opcode code) noexcept {
     return code == opcode::async_cancel || code == opcode::poll_remove ||
            code == opcode::timeout_remove;
-}
-
-/// Errno that a fault ends its operation with; 0 for the others.
-std::int32_t error_of(sim_fault_kind kind) noexcept {
-    switch (kind) {
-        case sim_fault_kind::cancel:
-            return -ECANCELED;
-        case sim_fault_kind::eio:
-            return -EIO;
-        case sim_fault_kind::connreset:
-            return -ECONNRESET;
-        case sim_fault_kind::nobufs:
-            return -ENOBUFS;
-        case sim_fault_kind::intr:
-            return -EINTR;
-        default:
-            return 0;
-    }
 }
 
 bool needs_socket(opcode code) noexcept {
@@ -140,10 +124,14 @@ bool simulator::apply_fault(sim_operation& operation) {
         core_.schedule_at(operation, saturating_add(core_.now, core_.options.fault_delay));
         return true;
     }
-    const std::int32_t error = error_of(fault.kind);
+    if (fault.kind == sim_fault_kind::hook) {
+        core_.options.on_fault(core_.options.on_fault_argument);
+        return false;
+    }
+    const std::int32_t error = fault.kind == sim_fault_kind::cancel ? -ECANCELED : -fault.error;
     if (code == opcode::close) {
         operation.verdict = error;  // and it closes, unless it was cancelled before it began
-        if (error != -ECANCELED) return false;
+        if (fault.kind != sim_fault_kind::cancel) return false;
         descriptor_of(operation.what.fd).closing = false;
     }
     core_.settle(operation, error);
@@ -228,7 +216,11 @@ void simulator::begin_on_descriptor(sim_operation& operation) {
         if (needs_socket(code)) return core_.settle(operation, -ENOTSOCK);
         return core_.schedule(operation, core_.options.file);
     }
-    if (code == opcode::fsync) return core_.settle(operation, -EINVAL);
+    if (is_pipe(*operation.socket) && needs_socket(code)) return core_.settle(operation, -ENOTSOCK);
+    if (code == opcode::fallocate)
+        return core_.settle(operation, is_pipe(*operation.socket) ? -ESPIPE : -ENODEV);
+    if (code == opcode::fsync || code == opcode::ftruncate)
+        return core_.settle(operation, -EINVAL);
     if (code == opcode::shutdown) return core_.schedule(operation, core_.options.local);
     network_.begin(operation);
 }

@@ -54,6 +54,8 @@ struct sim_operation {
 
     sim_socket* socket = nullptr;
     sim_file* file = nullptr;
+    sim_socket* other_socket = nullptr;  // what a splice takes from
+    sim_file* other_file = nullptr;
     // Of a cancel or removal: found when it was submitted, valid while the sequence is this one.
     sim_operation* target = nullptr;
     std::uint64_t target_sequence = 0;
@@ -72,13 +74,13 @@ struct sim_operation {
     std::int32_t picked = -1;  // the lent buffer that this completion has filled
 };
 
-enum class sim_event_kind : std::uint8_t { operation, bytes, end, reset, job };
+enum class sim_event_kind : std::uint8_t { operation, bytes, end, reset, datagram, job };
 
 struct sim_event {
     time_point time{};
     std::uint64_t sequence = 0;
     std::uint32_t tie = 0;
-    std::uint32_t index = 0;   // of the operation, socket or job
+    std::uint32_t index = 0;   // of the operation, socket, datagram or job
     std::uint32_t ticket = 0;  // of the operation or socket: when that has moved on, it is void
     std::uint32_t amount = 0;  // bytes that arrive
     sim_event_kind kind = sim_event_kind::operation;
@@ -88,7 +90,7 @@ class sim_core {
 public:
     explicit sim_core(const simulator_options& chosen);
 
-    const simulator_options options;
+    simulator_options options;
     sim_dice dice;
     time_point now;
     std::uint64_t trace;

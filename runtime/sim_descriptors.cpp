@@ -23,7 +23,9 @@ simulator::descriptor* simulator::find(int fd) noexcept {
 sim_socket* simulator::find_socket(int fd, int& error) noexcept {
     descriptor* const found = find(fd);
     error = found == nullptr ? -EBADF : -ENOTSOCK;
-    return found != nullptr ? found->socket : nullptr;
+    return found != nullptr && found->socket != nullptr && !is_pipe(*found->socket)
+               ? found->socket
+               : nullptr;
 }
 
 bool simulator::descriptors_full() const noexcept {
@@ -88,76 +90,126 @@ void simulator::check_idle(int fd) {
 
 // -- class system --
 
+int simulator::fails() noexcept {
+    const sim_call_fault& fault = core_.options.call_fault;
+    return calls_++ == fault.call ? -fault.error : 0;
+}
+
 int simulator::open_socket(int family, int type, int protocol) {
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) return -EAFNOSUPPORT;
-    if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM) return -ESOCKTNOSUPPORT;
-    if (protocol != 0 && (family == AF_UNIX || protocol != IPPROTO_TCP)) return -EPROTONOSUPPORT;
+    type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const bool datagrams = type == SOCK_DGRAM && family != AF_UNIX;
+    if (type != SOCK_STREAM && !datagrams) return -ESOCKTNOSUPPORT;
+    const int usual = family == AF_UNIX ? 0 : datagrams ? IPPROTO_UDP : IPPROTO_TCP;
+    if (protocol != 0 && protocol != usual) return -EPROTONOSUPPORT;
     if (descriptors_full()) return -EMFILE;
-    return open_descriptor(network_.create(family), nullptr);
+    return open_descriptor(network_.create(family, datagrams ? sim_socket_kind::datagram
+                                                             : sim_socket_kind::stream),
+                           nullptr);
 }
 
 int simulator::socket(int family, int type, int protocol) {
     const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
     return open_socket(family, type, protocol);
 }
 
-int simulator::bind(int fd, const sockaddr* address, socklen_t size) {
+/// `call(socket)` of a descriptor that is one.
+template <class Call>
+int simulator::on_socket(int fd, Call call) {
     const std::lock_guard lock(mutex_);
-    int error = 0;
+    int error = fails();
+    if (error < 0) return error;
     sim_socket* const found = find_socket(fd, error);
-    return found != nullptr ? network_.bind(*found, address, size) : error;
+    return found != nullptr ? call(*found) : error;
+}
+
+int simulator::bind(int fd, const sockaddr* address, socklen_t size) {
+    return on_socket(fd, [&](sim_socket& s) { return network_.bind(s, address, size); });
 }
 
 int simulator::listen(int fd, int backlog) {
-    const std::lock_guard lock(mutex_);
-    int error = 0;
-    sim_socket* const found = find_socket(fd, error);
-    return found != nullptr ? network_.listen(*found, backlog) : error;
+    return on_socket(fd, [&](sim_socket& s) { return network_.listen(s, backlog); });
 }
 
 int simulator::local_name(int fd, sockaddr* address, socklen_t* size) {
-    const std::lock_guard lock(mutex_);
-    int error = 0;
-    sim_socket* const found = find_socket(fd, error);
-    if (found == nullptr) return error;
-    found->local.copy_to(address, size);
-    return 0;
+    return on_socket(fd, [&](sim_socket& s) {
+        s.local.copy_to(address, size);
+        return 0;
+    });
 }
 
 int simulator::remote_name(int fd, sockaddr* address, socklen_t* size) {
-    const std::lock_guard lock(mutex_);
-    int error = 0;
-    sim_socket* const found = find_socket(fd, error);
-    if (found == nullptr) return error;
-    if (!sim_network::joined(*found)) return -ENOTCONN;
-    found->remote.copy_to(address, size);
-    return 0;
+    return on_socket(fd, [&](sim_socket& s) {
+        if (!sim_network::joined(s)) return -ENOTCONN;
+        s.remote.copy_to(address, size);
+        return 0;
+    });
 }
 
 int simulator::set_option(int fd, int level, int name, const void* value, socklen_t size) {
-    const std::lock_guard lock(mutex_);
-    int error = 0;
-    sim_socket* const found = find_socket(fd, error);
-    return found != nullptr ? network_.set_option(*found, level, name, value, size) : error;
+    return on_socket(
+        fd, [&](sim_socket& s) { return network_.set_option(s, level, name, value, size); });
 }
 
 int simulator::get_option(int fd, int level, int name, void* value, socklen_t* size) {
-    const std::lock_guard lock(mutex_);
-    int error = 0;
-    sim_socket* const found = find_socket(fd, error);
-    return found != nullptr ? network_.get_option(*found, level, name, value, size) : error;
+    return on_socket(
+        fd, [&](sim_socket& s) { return network_.get_option(s, level, name, value, size); });
 }
 
-int simulator::socket_pair(int, int, int, int*) { return -ENOSYS; }
-int simulator::pipe(int*) { return -ENOSYS; }
-int simulator::duplicate(int) { return -ENOSYS; }
-int simulator::truncate(int, std::uint64_t) { return -ENOSYS; }
+int simulator::open_pair(sim_socket& one, sim_socket& other, int* ends) {
+    network_.couple(one, other);
+    ends[0] = open_descriptor(&one, nullptr);
+    ends[1] = open_descriptor(&other, nullptr);
+    return 0;
+}
+
+int simulator::socket_pair(int family, int type, int protocol, int* ends) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    if (family != AF_UNIX) return -EOPNOTSUPP;
+    if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM) return -ESOCKTNOSUPPORT;
+    if (protocol != 0) return -EPROTONOSUPPORT;
+    if (descriptors_full()) return -EMFILE;
+    sim_socket& one = *network_.create(AF_UNIX);
+    return open_pair(one, *network_.create(AF_UNIX), ends);
+}
+
+int simulator::pipe(int* ends) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    if (descriptors_full()) return -EMFILE;
+    sim_socket& source = *network_.create(AF_UNIX, sim_socket_kind::pipe_source);
+    return open_pair(source, *network_.create(AF_UNIX, sim_socket_kind::pipe_sink), ends);
+}
+
+int simulator::duplicate(int fd) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    const descriptor* const found = find(fd);
+    if (found == nullptr) return -EBADF;
+    if (descriptors_full()) return -EMFILE;
+    ++(found->socket != nullptr ? found->socket->references : found->file->references);
+    return open_descriptor(found->socket, found->file);
+}
+
+int simulator::truncate(int fd, std::uint64_t size) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    const descriptor* const found = find(fd);
+    if (found == nullptr) return -EBADF;
+    return found->file != nullptr ? files_.truncate(*found->file, size) : -EINVAL;
+}
 
 int simulator::file_status(int fd, unsigned* mode) {
     const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
     const descriptor* const found = find(fd);
     if (found == nullptr) return -EBADF;
-    *mode = found->socket != nullptr ? S_IFSOCK : found->file->node != nullptr ? S_IFREG : S_IFDIR;
+    if (found->socket != nullptr)
+        *mode = (is_pipe(*found->socket) ? S_IFIFO : S_IFSOCK) | 0600;
+    else
+        *mode = found->file->node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
     return 0;
 }
 

@@ -92,6 +92,7 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
         node = &make(name);
     }
     file = &files_.take();
+    file->references = 1;
     file->node = node;
     file->path = name;
     file->flags = flags;
@@ -100,16 +101,21 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
 }
 
 void sim_file_system::close(sim_file& file) noexcept {
+    if (--file.references > 0) return;
     file.node = nullptr;
     file.path.clear();
     files_.give(file);
 }
 
 std::int32_t sim_file_system::attempt(sim_operation& operation) {
-    const sim_file& file = *operation.file;
+    sim_file& file = *operation.file;
     switch (operation.what.code) {
         case opcode::fsync:
             return 0;
+        case opcode::fallocate:
+            return allocate(operation);
+        case opcode::ftruncate:
+            return truncate(file, operation.what.offset);
         case opcode::poll_add: {
             const int events = static_cast<int>(operation.what.op_flags) & (POLLIN | POLLOUT);
             return events != 0 ? events : sim_wait;  // a file is always ready
@@ -152,6 +158,36 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     from.get(bytes.data() + at, count);
     if (moves) file.position = at + count;
     return static_cast<std::int32_t>(count);
+}
+
+int sim_file_system::truncate(sim_file& file, std::uint64_t size) {
+    if (file.node == nullptr || (file.flags & O_ACCMODE) == O_RDONLY) return -EINVAL;
+    if (size > size_max) return -EFBIG;
+    file.node->bytes.resize(size);
+    return 0;
+}
+
+/// Room is always there, so what is left of fallocate(2) is the size, and the holes.
+std::int32_t sim_file_system::allocate(sim_operation& operation) {
+    const sim_file& file = *operation.file;
+    const std::uint64_t from = operation.what.offset;
+    const std::uint64_t size = operation.what.address;
+    const auto mode = static_cast<int>(operation.what.length);
+    if (file.node == nullptr) return -ENODEV;
+    if ((file.flags & O_ACCMODE) == O_RDONLY) return -EBADF;
+    if (size == 0) return -EINVAL;
+    if (from + size > size_max || from + size < from) return -EFBIG;
+    constexpr int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE && mode != hole && mode != FALLOC_FL_ZERO_RANGE)
+        return -EOPNOTSUPP;
+    std::string& bytes = file.node->bytes;
+    if (mode == 0 || mode == FALLOC_FL_ZERO_RANGE)
+        bytes.resize(std::max<std::uint64_t>(bytes.size(), from + size));
+    if (mode == hole || mode == FALLOC_FL_ZERO_RANGE) {
+        const std::uint64_t end = std::min<std::uint64_t>(bytes.size(), from + size);
+        if (from < end) std::fill(bytes.begin() + long(from), bytes.begin() + long(end), '\0');
+    }
+    return 0;
 }
 
 int sim_file_system::status(const sim_file* base, const char* path, int flags,

@@ -27,6 +27,7 @@ struct sim_node {
 /// One open file description.
 struct sim_file {
     std::uint32_t index = 0;
+    std::uint32_t references = 1;  // descriptors that share it
     sim_node* node = nullptr;  // null: a directory
     std::string path;
     int flags = 0;
@@ -43,9 +44,11 @@ public:
     /// Opens `path`, from `base` on where it is relative and base is not null. `file` is set where
     /// the result is 0.
     int open(const sim_file* base, const char* path, int flags, sim_file*& file);
+    /// One descriptor less; the last one closes it.
     void close(sim_file& file) noexcept;
+    int truncate(sim_file& file, std::uint64_t size);
 
-    /// read, readv, write, writev, fsync, poll_add on an open file.
+    /// read, readv, write, writev, fsync, fallocate, ftruncate, poll_add on an open file.
     std::int32_t attempt(sim_operation& operation);
     /// statx(2) on a path, or on `base` itself where the path is empty.
     int status(const sim_file* base, const char* path, int flags, struct statx* result);
@@ -57,6 +60,7 @@ private:
     sim_node& make(const std::string& path);
     std::int32_t read(sim_operation& operation);
     std::int32_t write(sim_operation& operation);
+    std::int32_t allocate(sim_operation& operation);
 
     sim_core& core_;
     std::map<std::string, sim_node, std::less<>>

@@ -7,6 +7,7 @@
 // open, and two libraries would replay a seed differently.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <type_traits>
 
@@ -25,18 +26,31 @@ struct sim_latency {
 /// What befalls the one operation that `simulator_options::fault` names.
 enum class sim_fault_kind : std::uint8_t {
     none,
-    cancel,     // -ECANCELED, nothing was done
-    eio,        // -EIO, nothing was done (close: the descriptor is gone all the same, as on Linux)
-    connreset,  // -ECONNRESET, nothing was done
-    nobufs,     // -ENOBUFS, nothing was done
-    intr,       // -EINTR, nothing was done (close: as for eio)
-    short1,     // a transfer moves one byte, also under MSG_WAITALL
-    delay,      // begins `fault_delay` later: in effect after everything else
+    error,   // -errno, nothing was done (close: the descriptor is gone all the same, as on Linux)
+    cancel,  // -ECANCELED, nothing was done, a close neither
+    short1,  // a transfer moves one byte, also under MSG_WAITALL
+    delay,   // begins `fault_delay` later: in effect after everything else
+    hook,    // `simulator_options::on_fault` is called as it begins, which it does all the same
 };
 
 struct sim_fault {
     std::uint64_t operation = 0;  // counted from 0 as by simulator::operations()
     sim_fault_kind kind = sim_fault_kind::none;
+    int error = EIO;
+};
+
+/// The call of class `system` that fails, counted from 0 as by simulator::calls(); closing does not
+/// count, since it cannot fail in a way that anybody could answer.
+struct sim_call_fault {
+    std::uint64_t call = ~std::uint64_t(0);
+    int error = EMFILE;
+};
+
+/// What befalls datagrams on their way.
+struct sim_datagram_fate {
+    std::uint32_t lost_percent = 0;
+    std::uint32_t duplicated_percent = 0;
+    std::uint32_t reordered_percent = 0;  // ... take up to four times as long as others
 };
 
 struct simulator_options {
@@ -57,11 +71,15 @@ struct simulator_options {
     std::uint32_t late_percent = 50;    // of the cancels that meet an operation about to complete
     std::uint32_t buffer_least = 2048;  // bytes that a connection holds in one direction,
     std::uint32_t buffer_most = 65536;  // drawn for each; a sender waits when they are full
+    sim_datagram_fate datagrams{};
     std::uint32_t descriptors_max = 1U << 20;
     bool shuffle = true;  // seeded order of what is due at the same moment, else order of making
 
     sim_fault fault{};
     duration fault_delay{std::chrono::hours(1)};
+    sim_call_fault call_fault{};
+    void (*on_fault)(void*) = nullptr;  // with the model locked: it may wake, and not call
+    void* on_fault_argument = nullptr;
 };
 static_assert(std::is_trivially_destructible_v<simulator_options>);
 

@@ -14,8 +14,9 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-sim_socket* sim_network::create(int family) {
+sim_socket* sim_network::create(int family, sim_socket_kind kind) {
     sim_socket& socket = sockets_.take();
+    socket.kind = kind;
     socket.local = socket.remote = sim_name::any(family);
     return &socket;
 }
@@ -40,12 +41,13 @@ bool shares_port(const sim_socket& socket) noexcept {
 
 bool sim_network::taken(const sim_socket& asking, const sim_name& name) const noexcept {
     return std::any_of(bound_.begin(), bound_.end(), [&](const sim_socket* other) {
-        return other != &asking && other->local.meets(name) &&
+        return other != &asking && other->kind == asking.kind && other->local.meets(name) &&
                !(shares_port(asking) && shares_port(*other));
     });
 }
 
-/// Linux's range of ephemeral ports, in turn; 0 when all are taken.
+/// Linux's range of ephemeral ports, in turn; 0 when all are taken. Streams and datagrams keep out
+/// of each other's way more than they would have to.
 std::uint16_t sim_network::free_port(const sim_name& name) noexcept {
     sim_name wanted = name;
     for (int tries = 32768; tries < 61000; ++tries) {
@@ -77,6 +79,7 @@ int sim_network::bind(sim_socket& socket, const sockaddr* address, socklen_t siz
 }
 
 int sim_network::listen(sim_socket& socket, int backlog) {
+    if (socket.kind != sim_socket_kind::stream) return -EOPNOTSUPP;
     if (socket.state != sim_socket::phase::fresh && socket.state != sim_socket::phase::listening)
         return -EINVAL;
     if (!socket.bound) {
@@ -106,7 +109,8 @@ int sim_network::set_option(sim_socket& socket, int level, int name, const void*
 int sim_network::get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size) {
     int number = 0;
     if (level == SOL_SOCKET && name == SO_ERROR) number = std::exchange(socket.error, 0);
-    if (level == SOL_SOCKET && name == SO_TYPE) number = SOCK_STREAM;
+    if (level == SOL_SOCKET && name == SO_TYPE)
+        number = socket.kind == sim_socket_kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
     if (level == SOL_SOCKET && name == SO_DOMAIN) number = socket.local.family();
     if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
         number = socket.state == sim_socket::phase::listening;
@@ -158,6 +162,10 @@ std::int32_t sim_network::connect(sim_operation& operation) {
                        static_cast<socklen_t>(operation.what.offset), destination);
     if (error < 0) return error;
     destination.any_to_loopback();
+    if (is_cut(destination)) {
+        unanswered_.push(operation);
+        return sim_wait;
+    }
     sim_socket* const listener = find_listener(destination);
     if (listener == nullptr) return -ECONNREFUSED;
     if (listener->waiting > listener->backlog) {
@@ -179,22 +187,27 @@ void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name&
     sim_socket& server = *create(client.local.family());
     server.local = client.remote = destination;
     server.remote = client.local;
-    for (sim_socket* end : {&client, &server}) {
-        const std::uint32_t least = std::max(core_.options.buffer_least, 1U);
-        const std::uint32_t most = std::max(core_.options.buffer_most, least);
-        sim_socket* const other = end == &client ? &server : &client;
-        end->state = sim_socket::phase::connected;
-        end->incoming.limit(least + core_.dice.below(most - least + 1));
-        end->last_arrival = core_.now;
-        end->peer = other;
-        end->peer_ticket = other->ticket;
-    }
+    couple(client, server);
     (listener.last_waiting != nullptr ? listener.last_waiting->next_waiting
                                       : listener.first_waiting) = &server;
     listener.last_waiting = &server;
     ++listener.waiting;
     stir(listener, POLLIN | POLLRDNORM);
     stir(client, POLLOUT | POLLWRNORM);
+}
+
+void sim_network::couple(sim_socket& one, sim_socket& other) {
+    const std::uint32_t least =
+        std::max(core_.options.buffer_least, is_pipe(one) ? pipe_atomic : 1U);
+    const std::uint32_t most = std::max(core_.options.buffer_most, least);
+    for (sim_socket* end : {&one, &other}) {
+        sim_socket* const far = end == &one ? &other : &one;
+        end->state = sim_socket::phase::connected;
+        end->incoming.limit(least + core_.dice.below(most - least + 1));
+        end->last_arrival = core_.now;
+        end->peer = far;
+        end->peer_ticket = far->ticket;
+    }
 }
 
 sim_socket* sim_network::accept(sim_socket& listener, std::int32_t& result) noexcept {
@@ -270,6 +283,7 @@ void sim_network::disband(sim_socket& listener) {
 /// Data that nobody read, or that is still to come, makes it a reset: the sender learns that it was
 /// not taken.
 void sim_network::close(sim_socket& socket) {
+    if (--socket.references > 0) return;
     if (socket.state == sim_socket::phase::listening) disband(socket);
     if (sim_socket* const peer = peer_of(socket)) {
         const bool unread = socket.incoming.arrived() > 0;
@@ -286,8 +300,13 @@ void sim_network::close(sim_socket& socket) {
 }
 
 void sim_network::arrive(const sim_event& event) {
+    if (event.kind == sim_event_kind::datagram) return arrive_datagram(event);
     sim_socket& socket = sockets_[event.index];
     if (socket.ticket != event.ticket || socket.reset) return;
+    if (is_cut(socket)) {
+        held_.push_back(event);
+        return;
+    }
     switch (event.kind) {
         case sim_event_kind::bytes:
             socket.incoming.arrive(event.amount);
@@ -301,7 +320,49 @@ void sim_network::arrive(const sim_event& event) {
     }
     stir(socket, event.kind == sim_event_kind::reset
                      ? short(POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP)
-                     : short(POLLIN | POLLRDHUP | POLLHUP));
+                 : is_pipe(socket) ? short(POLLIN | POLLHUP | POLLERR)
+                                   : short(POLLIN | POLLRDHUP | POLLHUP));
+}
+
+// -- what tests do to it --
+
+bool sim_network::is_cut(const sim_name& name) const noexcept {
+    return std::any_of(cut_.begin(), cut_.end(),
+                       [&](const sim_name& part) { return part.covers(name); });
+}
+
+bool sim_network::is_cut(const sim_socket& socket) const noexcept {
+    return !cut_.empty() && !is_unix(socket) && (is_cut(socket.local) || is_cut(socket.remote));
+}
+
+void sim_network::cut_off(const sim_name& part) { cut_.push_back(part); }
+
+/// What was on its way arrives at once, in its order, and whoever had no answer asks again.
+void sim_network::restore(const sim_name& part) {
+    std::erase_if(cut_, [&](const sim_name& other) { return other == part; });
+    std::vector<sim_event> held;
+    held.swap(held_);
+    for (const sim_event& event : held) arrive(event);
+    sim_queue unanswered = std::exchange(unanswered_, {});
+    for (sim_operation* at = unanswered.first; at != nullptr; at = unanswered.first) {
+        unanswered.remove(*at);
+        core_.schedule(*at, distance(*at->socket));
+    }
+}
+
+void sim_network::break_off(sim_socket& socket) {
+    socket.error = ECONNRESET;
+    socket.reset = true;
+    stir(socket, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+}
+
+/// Those that nobody has accepted yet, too.
+void sim_network::reset_connections() {
+    for (std::uint32_t at = 0; at < sockets_.capacity(); ++at) {
+        sim_socket& socket = sockets_[at];
+        if (socket.kind == sim_socket_kind::stream && !is_unix(socket) && joined(socket))
+            break_off(socket);
+    }
 }
 
 }  // namespace detail

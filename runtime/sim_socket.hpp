@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The simulated network: stream sockets of one machine, with what makes them hard to use right.
+// The simulated network: sockets and pipes of one machine, with what makes them hard to use right.
 // Segments take their time, buffers are bounded, transfers come short, a peer that closes with
 // unread data resets, and data that arrived before the reset is still readable. Linux's order of
 // answers is kept (tcp_sendmsg, tcp_recvmsg, tcp_reset).
+//
+// A pipe is a stream of which one end only writes and the other only reads; what Linux has
+// different there (a broken one is POLLERR, small writes are whole) is said where it matters.
+//
+// A part of the network can be cut off: then nothing on the way to it or from it arrives before it
+// is restored. Streams wait, datagrams are gone, connects have no answer.
 //
 // Not modelled, since a loop cannot see it: TIME_WAIT, the file that a bound Unix name leaves
 // behind, urgent data.
@@ -11,6 +17,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "sim_address.hpp"
@@ -21,17 +28,40 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// PIPE_BUF: writes up to here are whole, and a pipe with less room than that is full.
+inline constexpr std::uint32_t pipe_atomic = 4096;
+
 struct sim_option {
     int level = 0;
     int name = 0;
     std::vector<std::byte> value;
 };
 
+/// What stands behind a descriptor, while it is on its way inside a message.
+struct sim_opened {
+    sim_socket* socket = nullptr;
+    sim_file* file = nullptr;
+};
+
+/// A datagram on its way, then in the queue of who receives it.
+struct sim_datagram {
+    std::uint32_t index = 0;
+    sim_name from;
+    sim_name to;
+    std::vector<std::byte> bytes;
+    sim_socket* sender = nullptr;  // valid while its ticket is still this one
+    std::uint32_t sender_ticket = 0;
+};
+
+enum class sim_socket_kind : std::uint8_t { stream, datagram, pipe_source, pipe_sink };
+
 struct sim_socket {
     enum class phase : std::uint8_t { fresh, connecting, listening, connected };
 
     std::uint32_t index = 0;
     std::uint32_t ticket = 1;  // moves on when the socket is gone: peers and events notice
+    std::uint32_t references = 1;  // descriptors that share it
+    sim_socket_kind kind = sim_socket_kind::stream;
     phase state = phase::fresh;
     bool bound = false;
     bool ended = false;  // the peer's end of stream has arrived
@@ -58,22 +88,37 @@ struct sim_socket {
     sim_socket* last_waiting = nullptr;
     sim_socket* next_waiting = nullptr;
 
+    std::deque<sim_datagram> datagrams;  // received
+    std::size_t datagram_bytes = 0;
+
     std::vector<sim_option> options;
 };
 
+/// Local, that is: a pipe is such a one too.
 inline bool is_unix(const sim_socket& socket) noexcept { return socket.local.family() == AF_UNIX; }
+inline bool is_pipe(const sim_socket& socket) noexcept {
+    return socket.kind == sim_socket_kind::pipe_source || socket.kind == sim_socket_kind::pipe_sink;
+}
 
 class sim_network {
 public:
     explicit sim_network(sim_core& core) noexcept : core_(core) {}
 
     // Descriptor calls; 0 or -errno.
-    sim_socket* create(int family);
+    sim_socket* create(int family, sim_socket_kind kind = sim_socket_kind::stream);
+    /// Two that are connected to each other, of AF_UNIX.
+    void couple(sim_socket& one, sim_socket& other);
     int bind(sim_socket& socket, const sockaddr* address, socklen_t size);
     int listen(sim_socket& socket, int backlog);
     int set_option(sim_socket& socket, int level, int name, const void* value, socklen_t size);
     int get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size);
+    /// One descriptor less; the last one closes it.
     void close(sim_socket& socket);
+
+    // What tests do to the network.
+    void cut_off(const sim_name& part);
+    void restore(const sim_name& part);
+    void reset_connections();
 
     /// Puts an operation where it waits, and schedules it if it need not.
     void begin(sim_operation& operation);
@@ -109,6 +154,20 @@ private:
     sim_socket* peer_of(const sim_socket& socket) const noexcept;
     sim_socket* find_listener(const sim_name& destination) noexcept;
     void join(sim_socket& client, sim_socket& listener, const sim_name& destination);
+    // sim_datagram.cpp
+    std::int32_t connect_datagrams(sim_operation& operation);
+    std::int32_t send_datagrams(sim_operation& operation);
+    std::int32_t receive_datagram(sim_operation& operation);
+    int bind_to_free_port(sim_socket& socket);
+    void launch(sim_socket& sender, const sim_name& to, sim_cursor& from, std::uint32_t size);
+    void arrive_datagram(const sim_event& event);
+    sim_socket* find_receiver(const sim_datagram& datagram) noexcept;
+    short datagram_events(const sim_socket& socket) const noexcept;
+
+    bool is_cut(const sim_name& name) const noexcept;
+    bool is_cut(const sim_socket& socket) const noexcept;
+    void break_off(sim_socket& socket);
+    short pipe_events(const sim_socket& socket) const noexcept;
     void deliver(sim_socket& to, sim_event_kind kind, std::uint32_t amount);
     void disband(sim_socket& listener);
     void retry_connects(sim_socket& listener);
@@ -122,7 +181,11 @@ private:
 
     sim_core& core_;
     sim_slab<sim_socket> sockets_;
+    sim_slab<sim_datagram> flying_;
     std::vector<sim_socket*> bound_;  // by name, in the order of bind
+    std::vector<sim_name> cut_;
+    std::vector<sim_event> held_;  // what would have arrived there, or from there
+    sim_queue unanswered_;         // connects to there
     std::uint16_t last_port_ = 32767;
     std::uint64_t sigpipes_ = 0;
 };

@@ -17,6 +17,11 @@ namespace {
 
 constexpr std::uint32_t no_signal_flag = 0x100;  // RWF_NOSIGNAL (since 6.18)
 
+bool writes(opcode code) noexcept {
+    return code == opcode::send || code == opcode::sendmsg || code == opcode::write ||
+           code == opcode::writev;
+}
+
 bool is_message(opcode code) noexcept {
     return code == opcode::send || code == opcode::sendmsg || code == opcode::recv ||
            code == opcode::recvmsg;
@@ -42,6 +47,8 @@ short wanted_events(const sim_operation& poll) noexcept {
 
 bool sim_network::readable(const sim_socket& socket) const noexcept {
     if (socket.state == sim_socket::phase::listening) return socket.waiting > 0;
+    if (socket.kind == sim_socket_kind::datagram)
+        return !socket.datagrams.empty() || socket.shut_read || socket.error != 0;
     return socket.state == sim_socket::phase::fresh ||  // a listener no more: accepts end
            socket.incoming.arrived() > 0 || socket.ended || socket.reset || socket.shut_read ||
            socket.error != 0;
@@ -50,11 +57,26 @@ bool sim_network::readable(const sim_socket& socket) const noexcept {
 bool sim_network::writable(const sim_socket& socket) const noexcept {
     if (socket.reset || socket.shut_write || socket.error != 0) return true;
     const sim_socket* const peer = peer_of(socket);
-    return peer == nullptr || peer->incoming.room() > 0;
+    return peer == nullptr || peer->incoming.room() >= (is_pipe(socket) ? pipe_atomic : 1U);
+}
+
+/// As pipe_poll() has it.
+short sim_network::pipe_events(const sim_socket& socket) const noexcept {
+    int events = 0;
+    if (socket.kind == sim_socket_kind::pipe_source) {
+        if (socket.incoming.arrived() > 0) events |= POLLIN | POLLRDNORM;
+        if (socket.ended) events |= POLLHUP;
+    } else {
+        if (writable(socket)) events |= POLLOUT | POLLWRNORM;
+        if (socket.ended || socket.reset) events |= POLLERR;
+    }
+    return static_cast<short>(events);
 }
 
 /// As tcp_poll() has it; a fresh socket is writable and hung up.
 short sim_network::events_of(const sim_socket& socket) const noexcept {
+    if (is_pipe(socket)) return pipe_events(socket);
+    if (socket.kind == sim_socket_kind::datagram) return datagram_events(socket);
     constexpr short in = POLLIN | POLLRDNORM;
     constexpr short out = POLLOUT | POLLWRNORM;
     int events = 0;
@@ -95,6 +117,15 @@ void sim_network::stir(sim_socket& socket, short events) {
 
 void sim_network::begin(sim_operation& operation) {
     sim_socket& socket = *operation.socket;
+    if (is_pipe(socket) && operation.what.code != opcode::poll_add &&
+        writes(operation.what.code) != (socket.kind == sim_socket_kind::pipe_sink))
+        return core_.settle(operation, -EBADF);
+    if (socket.kind == sim_socket_kind::datagram && operation.what.code != opcode::poll_add) {
+        if (operation.what.code == opcode::connect || writes(operation.what.code))
+            return core_.schedule(operation, core_.options.local);
+        if (operation.what.code == opcode::accept) return core_.settle(operation, -EOPNOTSUPP);
+        return enqueue(socket.readers, operation);
+    }
     switch (operation.what.code) {
         case opcode::connect:
             if (socket.state == sim_socket::phase::connecting)
@@ -137,9 +168,10 @@ void sim_network::enqueue(sim_queue& queue, sim_operation& operation) {
 }
 
 std::int32_t sim_network::attempt(sim_operation& operation) {
+    const bool datagrams = operation.socket->kind == sim_socket_kind::datagram;
     switch (operation.what.code) {
         case opcode::connect:
-            return connect(operation);
+            return datagrams ? connect_datagrams(operation) : connect(operation);
         case opcode::poll_add: {
             const int events = wanted_events(operation) & events_of(*operation.socket);
             return events != 0 ? events : sim_wait;
@@ -148,9 +180,9 @@ std::int32_t sim_network::attempt(sim_operation& operation) {
         case opcode::sendmsg:
         case opcode::write:
         case opcode::writev:
-            return send(operation);
+            return datagrams ? send_datagrams(operation) : send(operation);
         default:
-            return receive(operation);
+            return datagrams ? receive_datagram(operation) : receive(operation);
     }
 }
 
@@ -193,11 +225,14 @@ std::int32_t sim_network::send(sim_operation& operation) {
         return go_on(operation, from.left(), 0);
     }
     std::uint32_t bytes = std::min(from.left(), peer->incoming.room());
+    if (is_pipe(socket) && !writable(socket)) bytes = 0;
     if (bytes == 0)
         return operation.queue != nullptr ? sim_wait
                : operation.moved > 0      ? static_cast<std::int32_t>(operation.moved)
                                           : -EAGAIN;
-    if (!all_or_wait(operation)) bytes = core_.shorten(operation, bytes);
+    const bool whole = all_or_wait(operation) || (is_pipe(socket) && from.left() <= pipe_atomic &&
+                                                  !operation.one_byte);
+    if (!whole) bytes = core_.shorten(operation, bytes);
     peer->incoming.write(from, bytes);
     deliver(*peer, sim_event_kind::bytes, bytes);
     return go_on(operation, bytes, from.left());

@@ -187,6 +187,37 @@ void simulator::run_job(job& due) {
 
 int simulator::event_fd() noexcept { return -ENOSYS; }
 
+// -- what tests do to the network --
+
+void simulator::set_network(sim_latency one_way, sim_datagram_fate datagrams) {
+    const std::lock_guard lock(mutex_);
+    core_.options.network = one_way;
+    core_.options.datagrams = datagrams;
+}
+
+namespace {
+sim_name name_of(const sockaddr* part, socklen_t size) noexcept {
+    sim_name name = sim_name::any(AF_UNSPEC);
+    sim_name::read(part->sa_family, part, size, name);
+    return name;
+}
+}  // namespace
+
+void simulator::cut_off(const sockaddr* part, socklen_t size) {
+    const std::lock_guard lock(mutex_);
+    network_.cut_off(name_of(part, size));
+}
+
+void simulator::restore(const sockaddr* part, socklen_t size) {
+    const std::lock_guard lock(mutex_);
+    network_.restore(name_of(part, size));
+}
+
+void simulator::reset_connections() {
+    const std::lock_guard lock(mutex_);
+    network_.reset_connections();
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

@@ -93,12 +93,18 @@ public:
     // -- for tests; on the attached thread
     void put_file(std::string_view path, std::string_view bytes) { files_.put(path, bytes); }
     std::optional<std::string> get_file(std::string_view path) const { return files_.get(path); }
+    void set_network(sim_latency one_way, sim_datagram_fate datagrams);
+    void cut_off(const sockaddr* part, socklen_t size);
+    void restore(const sockaddr* part, socklen_t size);
+    void reset_connections();
 
     /// A hash of everything that has happened: equal for equal seeds and equal calls.
     std::uint64_t trace_hash() const noexcept { return core_.trace; }
     /// Operations begun, as `sim_fault::operation` counts them: every entry but timeouts, cancels
     /// and removals.
     std::uint64_t operations() const noexcept { return operations_; }
+    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close.
+    std::uint64_t calls() const noexcept { return calls_; }
     std::size_t in_flight() const noexcept { return core_.operations.live(); }
     std::size_t descriptors_open() const noexcept { return descriptors_.size() - free_.size(); }
     std::size_t events_pending() const noexcept { return core_.events(); }
@@ -157,9 +163,13 @@ private:
     sim_socket* find_socket(int fd, int& error) noexcept;
     int open_descriptor(sim_socket* socket, sim_file* file);
     int open_socket(int family, int type, int protocol);
+    template <class Call>
+    int on_socket(int fd, Call call);
+    int open_pair(sim_socket& one, sim_socket& other, int* ends);
     bool descriptors_full() const noexcept;
     void check_idle(int fd);
     void free_descriptor(int fd);
+    int fails() noexcept;  // -errno where a fault befalls this call
 
     mutable std::mutex mutex_;  // part (b) comes from any thread; released while a job runs
     std::atomic<bool> woken_{false};
@@ -187,6 +197,7 @@ private:
 
     std::uint64_t submitted_ = 0;
     std::uint64_t operations_ = 0;
+    std::uint64_t calls_ = 0;
     counters counters_;
 };
 

@@ -90,29 +90,30 @@ rondo::detail::sim_fault_kind kind_of(fault what) {
     switch (what) {
         case fault::cancel:
             return kind::cancel;
-        case fault::eio:
-            return kind::eio;
-        case fault::connreset:
-            return kind::connreset;
-        case fault::nobufs:
-            return kind::nobufs;
-        case fault::intr:
-            return kind::intr;
+        case fault::error:
+            return kind::error;
         case fault::short_transfer:
             return kind::short1;
         case fault::delay:
             return kind::delay;
+        case fault::cancel_main:
+            return kind::hook;
         case fault::none:
             break;
     }
     return kind::none;
 }
 
-std::shared_ptr<rondo::detail::simulator> make_simulator(const sim_options& options) {
+/// `on_fault` is called with `argument` where `what` is cancel_main.
+std::shared_ptr<rondo::detail::simulator> make_simulator(const sim_options& options,
+                                                         void (*on_fault)(void*), void* argument) {
     rondo::detail::simulator_options how;
     how.seed = options.seed;
     how.queue_entries = options.loop.entries;
-    how.fault = {options.at_operation, kind_of(options.what)};
+    how.fault = {options.at_operation, kind_of(options.what), options.error_number};
+    how.call_fault = {options.at_call, options.error_number};
+    how.on_fault = on_fault;
+    how.on_fault_argument = argument;
     return std::make_shared<rondo::detail::simulator>(how);
 }
 
@@ -229,11 +230,36 @@ void pretend_kernel_from_environment() {
     if (const char* version = std::getenv("RONDO_PRETEND")) pretend_kernel(version);
 }
 
-bool simulated() noexcept {
+namespace {
+
+/// That of the running loop, or null.
+rondo::detail::simulator* current_simulator() noexcept {
     rondo::detail::resumer* turn = rondo::detail::here.turn;
-    return turn != nullptr && dynamic_cast<rondo::detail::simulator*>(
-                                  rondo::detail::core_of(*turn).kernel.get()) != nullptr;
+    if (turn == nullptr) return nullptr;
+    return dynamic_cast<rondo::detail::simulator*>(rondo::detail::core_of(*turn).kernel.get());
 }
+
+rondo::detail::simulator& network_of_turn() {
+    if (auto* const simulator = current_simulator()) return *simulator;
+    throw invalid_state_error("only the network of a simulated loop that runs can be changed");
+}
+
+const sockaddr* name_of(const endpoint& part) noexcept {
+    return static_cast<const sockaddr*>(part.data());
+}
+
+}  // namespace
+
+bool simulated() noexcept { return current_simulator() != nullptr; }
+
+void set_network(const network_conditions& conditions) {
+    network_of_turn().set_network({conditions.latency_least, conditions.latency_most},
+                                  {conditions.lost_percent, conditions.duplicated_percent,
+                                   conditions.reordered_percent});
+}
+void cut_off(const endpoint& part) { network_of_turn().cut_off(name_of(part), part.size()); }
+void restore(const endpoint& part) { network_of_turn().restore(name_of(part), part.size()); }
+void reset_connections() { network_of_turn().reset_connections(); }
 
 // -- leak_probe -----------------------------------------------------------------------------------
 
@@ -270,8 +296,10 @@ struct world::watched {
     leak_probe probe;  // before the kernel is made
     std::shared_ptr<rondo::detail::simulator> simulator;
     std::optional<rondo::loop> loop;
+    rondo::detail::shared_core* main = nullptr;  // the task of `run`, while it runs
 
-    explicit watched(const sim_options& options) : simulator(make_simulator(options)) {
+    explicit watched(const sim_options& options)
+        : simulator(make_simulator(options, cancel_main_soon, this)) {
         loop.emplace(simulator, options.loop);
         begin(options.limit, "on the simulator, RONDO_SEED=" + std::to_string(options.seed));
     }
@@ -280,6 +308,18 @@ struct world::watched {
         begin(options.limit, "on the ring");
     }
     ~watched() { end_loop(); }
+
+    /// As an operation begins, inside the kernel: the request comes with the loop's next posts,
+    /// which is in the same turn.
+    static void cancel_main_soon(void* word) {
+        auto& self = *static_cast<watched*>(word);
+        self.loop->remote().try_post(
+            [](void* posted) {
+                auto* const task = static_cast<watched*>(posted)->main;
+                if (task != nullptr) rondo::detail::cancel_shared(*task);
+            },
+            &self);
+    }
 
     void begin(duration limit, std::string where) {
         loop->set_exception_handler([this](const exception_context& context) { note(context); });
@@ -331,6 +371,11 @@ world::world(const ring_options& options)
     : watched_(std::make_unique<watched>(with_watchdog(options))) {}
 world::~world() = default;
 
+world::while_main::while_main(world& of, const task_handle& main) : of_(*of.watched_) {
+    of_.main = &rondo::detail::future_core(main);
+}
+world::while_main::~while_main() { of_.main = nullptr; }
+
 rondo::loop& world::loop() noexcept { return *watched_->loop; }
 
 void world::end() {
@@ -353,6 +398,7 @@ std::optional<std::string> world::get_file(std::string_view path) const {
     return watched_->simulator->get_file(path);
 }
 std::uint64_t world::operations() const noexcept { return watched_->simulator->operations(); }
+std::uint64_t world::calls() const noexcept { return watched_->simulator->calls(); }
 std::uint64_t world::trace() const noexcept { return watched_->simulator->trace_hash(); }
 
 }  // namespace testing

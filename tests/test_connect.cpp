@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,6 +74,31 @@ RONDO_TEST("connect_tcp: one address that is silent is passed by after 250 ms", 
     REQUIRE(peer.remote() == second.local());
     REQUIRE(elapsed_since(start) >= 250ms);
     REQUIRE(elapsed_since(start) < 260ms);
+}
+
+// A host that is cut off, and answers in the end.
+RONDO_TEST("connect_tcp: a host that comes back wins over one that is still away", "[connect]") {
+    auto first = tcp_listener::bind({"127.0.0.1", 0});
+    const std::uint16_t port = first.local().port();
+    auto second = listening_at("127.0.0.2", port);
+    at({{"127.0.0.1", 0}, {"127.0.0.2", 0}});
+    testing::cut_off({"127.0.0.1", 0});
+    const time_point start = running_loop().time();
+    auto peer = co_await connect_tcp("some.test", port);
+    REQUIRE(peer.remote() == second.local());
+    REQUIRE(elapsed_since(start) >= 250ms);
+    REQUIRE(elapsed_since(start) < 260ms);
+
+    testing::cut_off({"127.0.0.2", 0});
+    const std::string text =
+        co_await text_of_failure<timeout_error>(connect_tcp("some.test", port, {.timeout = 1min}));
+    REQUIRE(text == "connect some.test:" + std::to_string(port) + ": timed out after 60s");
+    auto connecting = create_task(connect_tcp("some.test", port));
+    co_await sleep(1h);
+    REQUIRE_FALSE(connecting.done());
+    testing::restore({"127.0.0.1", 0});
+    peer = co_await std::move(connecting);
+    REQUIRE(peer.remote() == first.local());
 }
 
 RONDO_TEST("connect_tcp: attempt_delay is the time between attempts", "[connect]") {
@@ -207,10 +233,10 @@ TEST_CASE("connect_tcp: where they fail differently each is told", "[connect]") 
         const std::string text =
             co_await text_of_failure<std::system_error>(connect_tcp("some.test", 9));
         REQUIRE(text ==
-                "connect some.test:9: 127.0.0.1:9: Input/output error, [::1]:9: "
+                "connect some.test:9: 127.0.0.1:9: Network is unreachable, [::1]:9: "
                 "Connection refused, 127.0.0.2:9: Connection refused");
     };
-    testing::simulate(body, {.what = testing::fault::eio});
+    testing::simulate(body, {.what = testing::fault::error, .error_number = ENETUNREACH});
 }
 
 RONDO_TEST("connect_tcp: an address that cannot be connected to is an error, not a crash",
@@ -354,6 +380,49 @@ RONDO_TEST("connect_tcp: several addresses, cancelled at any moment", "[connect]
     REQUIRE(given_up > 0);
     REQUIRE(connected > 0);
     REQUIRE(connected + given_up >= 60);
+}
+
+/// Two addresses, of which the second answers: what fails must fail as an error that says so, and
+/// nothing may be left of it, for which each run is asked.
+task<> connect_or_say_why(int* connected) {
+    try {
+        silent first("127.0.0.1");
+        co_await first.fill();
+        auto listener = listening_at("127.0.0.2", first.where().port());
+        made_up_names names;
+        names.know("some.test", {{"127.0.0.1", 0}, {"127.0.0.2", 0}});
+        names.use();
+        auto peer = co_await connect_tcp("some.test", listener.local().port(),
+                                         {.timeout = 1min, .attempt_delay = 1ms});
+        REQUIRE(peer.remote() == listener.local());
+        ++*connected;
+    } catch (const std::system_error&) {
+    }
+}
+
+TEST_CASE("connect_tcp: whatever fails, and whenever it is cancelled, nothing is left",
+          "[connect]") {
+    std::vector<testing::sim_options> all;
+    for (std::uint64_t at = 0; at < 12; ++at) {
+        for (const auto what : {testing::fault::error, testing::fault::cancel,
+                                testing::fault::delay, testing::fault::cancel_main})
+            all.push_back({.what = what, .at_operation = at, .error_number = ENETUNREACH});
+        all.push_back({.at_call = at, .error_number = EMFILE});
+        all.push_back({.at_call = at + 12, .error_number = EMFILE});
+    }
+    int connected = 0, cancelled = 0;
+    for (testing::sim_options& each : all)
+        for (each.seed = 1; each.seed <= 5; ++each.seed) {
+            INFO("fault " << int(each.what) << " at " << each.at_operation << ", call "
+                          << each.at_call << ", seed " << each.seed);
+            try {
+                testing::simulate([&] { return connect_or_say_why(&connected); }, each);
+            } catch (const future_cancelled&) {
+                ++cancelled;
+            }
+        }
+    REQUIRE(connected > 50);
+    REQUIRE(cancelled > 10);
 }
 
 // -- options --------------------------------------------------------------------------------------

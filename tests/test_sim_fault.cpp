@@ -55,36 +55,35 @@ namespace {
 
 struct faulty {
     sim_fault_kind kind;
-    int expected;
+    int error;
 };
 
-machine with_fault(std::uint64_t operation, sim_fault_kind kind) {
+machine with_fault(std::uint64_t operation, sim_fault_kind kind, int error = EIO) {
     simulator_options options = plain();
-    options.fault = {operation, kind};
+    options.fault = {operation, kind, error};
     return machine(options);
 }
 
 }  // namespace
 
 TEST_CASE("simulator: a fault befalls the operation that it names, and no other", "[simulator]") {
-    const auto fault =
-        GENERATE(faulty{sim_fault_kind::cancel, -ECANCELED}, faulty{sim_fault_kind::eio, -EIO},
-                 faulty{sim_fault_kind::connreset, -ECONNRESET},
-                 faulty{sim_fault_kind::nobufs, -ENOBUFS}, faulty{sim_fault_kind::intr, -EINTR});
-    machine m = with_fault(3, fault.kind);  // 0 accept, 1 connect, 2 send
+    const auto fault = GENERATE(
+        faulty{sim_fault_kind::cancel, ECANCELED}, faulty{sim_fault_kind::error, EIO},
+        faulty{sim_fault_kind::error, ECONNRESET}, faulty{sim_fault_kind::error, EPERM});
+    machine m = with_fault(3, fault.kind, fault.error);  // 0 accept, 1 connect, 2 send
     int client = -1;
     int server = -1;
     m.pair(client, server);
     m.send_all(client, "hello");
     std::string buffer(5, '?');
-    CHECK(m.call(receive_into(server, buffer)) == fault.expected);
+    CHECK(m.call(receive_into(server, buffer)) == -fault.error);
     CHECK(buffer == "?????");
     CHECK(m.receive(server, 5) == "hello");  // nothing was done, nothing is lost
     CHECK(m.sim->operations() == 5);
 }
 
 TEST_CASE("simulator: a fault ends a multishot accept, and nobody is lost", "[simulator]") {
-    machine m = with_fault(0, sim_fault_kind::nobufs);
+    machine m = with_fault(0, sim_fault_kind::error, ENOBUFS);
     const int listener = m.listen();
     entry accept = make(opcode::accept, listener);
     accept.ioprio = accept_multishot;
@@ -99,7 +98,7 @@ TEST_CASE("simulator: a fault ends a multishot accept, and nobody is lost", "[si
 TEST_CASE("simulator: a close that fails has closed, one that was cancelled has not",
           "[simulator]") {
     const bool cancelled = GENERATE(false, true);
-    machine m = with_fault(0, cancelled ? sim_fault_kind::cancel : sim_fault_kind::eio);
+    machine m = with_fault(0, cancelled ? sim_fault_kind::cancel : sim_fault_kind::error);
     const int fd = m.socket();
     CHECK(m.call(make(opcode::close, fd)) == (cancelled ? -ECANCELED : -EIO));
     CHECK(m.sim->descriptors_open() == (cancelled ? 1 : 0));

@@ -54,8 +54,8 @@ TEST_CASE("testing: virtual hours take no time, and seeds decide", "[testing]") 
 TEST_CASE("testing: a fault befalls the operation that it names", "[testing]") {
     const auto body = []() -> task<int> { co_return co_await nop(); };
     CHECK(testing::simulate(body) == 0);
-    CHECK_THROWS_AS(testing::simulate(body, {.what = testing::fault::eio}), std::system_error);
-    CHECK(testing::simulate(body, {.what = testing::fault::eio, .at_operation = 1}) == 0);
+    CHECK_THROWS_AS(testing::simulate(body, {.what = testing::fault::error}), std::system_error);
+    CHECK(testing::simulate(body, {.what = testing::fault::error, .at_operation = 1}) == 0);
 }
 
 TEST_CASE("testing: what is left is a failure that names it", "[testing]") {

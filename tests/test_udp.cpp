@@ -39,7 +39,7 @@ task<int> error_of(Awaitable waiting) {
 
 }  // namespace
 
-RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][kernel]") {
+RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::bind(any_port());
     std::array<char, 100> buffer;
@@ -58,7 +58,7 @@ RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][kernel]
     }
 }
 
-RONDO_TEST("udp: one that is longer than the buffer is cut and says so", "[udp][kernel]") {
+RONDO_TEST("udp: one that is longer than the buffer is cut and says so", "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::open();
     co_await client.send_to("12345678", server.local());
@@ -77,7 +77,7 @@ RONDO_TEST("udp: one that is longer than the buffer is cut and says so", "[udp][
 }
 
 RONDO_TEST("udp: connected, it hears its peer alone, and of a peer that is not there",
-           "[udp][kernel]") {
+           "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto stranger = udp_socket::bind(any_port());
     auto client = udp_socket::bind(any_port());
@@ -122,7 +122,7 @@ RONDO_TEST("udp: what cannot be sent is an error that names the place", "[udp][k
     CHECK_THROWS_AS(socket.remote(), std::system_error);
 }
 
-RONDO_TEST("udp: a wait ends in all three forms, and no datagram is lost", "[udp][kernel]") {
+RONDO_TEST("udp: a wait ends in all three forms, and no datagram is lost", "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::bind(any_port());
     std::array<char, 8> buffer{};
@@ -146,7 +146,7 @@ RONDO_TEST("udp: a wait ends in all three forms, and no datagram is lost", "[udp
 }
 
 RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the wait",
-           "[udp][kernel]") {
+           "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::open();
     const auto receive = [](udp_socket* from) -> task<> {

@@ -15,6 +15,7 @@
 // The project's own tests bind it to Catch2 in tests/rondo_test.hpp, a page that can be copied.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include <rondo/endpoint.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {
@@ -46,13 +48,11 @@ public:
 /// What befalls one operation of a simulated kernel.
 enum class fault : std::uint8_t {
     none,
+    error,           ///< fails with sim_options::error_number, nothing was done
     cancel,          ///< ends with ECANCELED, nothing was done
-    eio,             ///< fails with EIO, nothing was done
-    connreset,       ///< fails with ECONNRESET
-    nobufs,          ///< fails with ENOBUFS
-    intr,            ///< fails with EINTR
     short_transfer,  ///< moves one byte
     delay,           ///< begins an hour later
+    cancel_main,     ///< begins as ever, and the task of world::run is asked to stop meanwhile
 };
 
 /// How a simulated run is made.
@@ -61,6 +61,9 @@ struct sim_options {
         1;  ///< latencies, short transfers and the order of completions come from it
     fault what = fault::none;        ///< befalls ...
     std::uint64_t at_operation = 0;  ///< ... the operation of this number (see world::operations)
+    std::uint64_t at_call = ~std::uint64_t(0);  ///< fails: a call that is no operation, such as
+                                                ///< socket(2) (see world::calls)
+    int error_number = EIO;                     ///< an errno, for fault::error and for at_call
     duration limit =
         std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
     loop_options loop{.timer_slack = duration(0)};
@@ -118,7 +121,9 @@ public:
     /// Runs `main` to its end; other tasks stay.
     template <class T>
     T run(task<T> main) {
-        return loop().run_until_complete(std::move(main));
+        auto running = loop().create_task(std::move(main));
+        const while_main mark(*this, running);
+        return loop().run_until_complete(std::move(running));
     }
 
     /// Ends the loop and destroys it.
@@ -133,11 +138,22 @@ public:
     std::optional<std::string> get_file(std::string_view path) const;
     /// Operations so far: what sim_options::at_operation counts.
     std::uint64_t operations() const noexcept;
+    /// Calls so far: what sim_options::at_call counts.
+    std::uint64_t calls() const noexcept;
     /// Equal for runs in which everything happened equally.
     std::uint64_t trace() const noexcept;
 
 private:
     struct watched;
+    /// Whom fault::cancel_main means.
+    class RONDO_API while_main {
+    public:
+        while_main(world& of, const task_handle& main);
+        ~while_main();
+
+    private:
+        watched& of_;
+    };
     std::unique_ptr<watched> watched_;
 };
 
@@ -195,6 +211,28 @@ auto on_ring(F fn, const ring_options& options = {}) {
 
 /// Does the running loop run on a simulated kernel?
 RONDO_API bool simulated() noexcept;
+
+// -- the network of the running loop, which must be a simulated one -------------------------------
+
+/// What the network does to what is sent from now on.
+struct network_conditions {
+    duration latency_least = std::chrono::microseconds(20);  ///< one way
+    duration latency_most = std::chrono::milliseconds(2);
+    unsigned lost_percent = 0;        ///< of the datagrams
+    unsigned duplicated_percent = 0;  ///< of the datagrams
+    unsigned reordered_percent = 0;   ///< of the datagrams; they take up to four times as long
+};
+static_assert(std::is_trivially_destructible_v<network_conditions>);
+
+/// Throws: invalid_state_error where the kernel is the real one; so do those below.
+RONDO_API void set_network(const network_conditions& conditions);
+/// From now on `part` has no answer for anybody: connects to it wait, as do the bytes of streams to
+/// it and from it, and datagrams are gone. Port 0 means the whole host.
+RONDO_API void cut_off(const endpoint& part);
+/// Undoes the same cut_off: streams go on where they were, connects are answered.
+RONDO_API void restore(const endpoint& part);
+/// Every TCP connection is gone, and both its ends read ECONNRESET.
+RONDO_API void reset_connections();
 
 }  // namespace testing
 }  // namespace v0
