@@ -69,7 +69,7 @@ tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
 }
 
-task<tcp_stream> tcp_listener::accept() { return detail::accepted_as<tcp_stream>(listening_); }
+task<tcp_stream> tcp_listener::accept() { return detail::accept_as<tcp_stream>(listening_.accept()); }
 
 // -- connections ----------------------------------------------------------------------------------
 

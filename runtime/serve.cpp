@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `serve` says about a connection that failed.
+// What `serve` says about a connection that failed, and how long it waits for the others.
 #include <rondo/serve.hpp>
 
 #include <rondo/loop.hpp>
@@ -8,22 +8,36 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-endpoint peer_of(const tcp_stream& stream) noexcept {
+std::string name_of_peer(const byte_stream& stream) noexcept {
     try {
-        return stream.remote();
+        return stream_access::state(stream)->name();
     } catch (...) {
         return {};
     }
 }
 
-void report_connection(const endpoint& peer, std::exception_ptr error) noexcept {
+void report_connection(const std::string& peer, std::exception_ptr error) noexcept {
     try {
         exception_context context;
-        context.message = "connection from " + peer.text();
+        context.message = "connection from " + (peer.empty() ? "nowhere" : peer);
         context.error = std::move(error);
         running_loop().call_exception_handler(context);
     } catch (...) {  // no memory for a sentence
     }
+}
+
+task<> end_within(children& connections, duration grace) {
+    try {
+        timeout_scope scope(deadline_after(grace));
+        try {
+            while (connections.running() != 0) co_await connections.next_end();
+        } catch (const cancelled&) {
+            if (!scope.timed_out()) throw;
+        }
+    } catch (const cancelled&) {
+    }
+    connections.cancel();
+    co_await connections.ended();
 }
 
 }  // namespace detail

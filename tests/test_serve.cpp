@@ -160,4 +160,86 @@ RONDO_TEST("serve: a listener that is closed from outside ends it with an error"
     REQUIRE(text == "accept " + name + ": Bad file descriptor");
 }
 
+// -- grace ------------------------------------------------------------------------------------------
+
+/// Answers each line with itself after `time`, and ends with its peer.
+class slow_echo {
+public:
+    explicit slow_echo(duration time) : time_(time) {}
+    task<> operator()(tcp_stream peer) const { return answer(std::move(peer), time_); }
+
+private:
+    static task<> answer(tcp_stream peer, duration time) {
+        while (auto line = co_await peer.read_line()) {
+            co_await sleep(time);
+            co_await peer.write_all(*line, "\n");
+        }
+    }
+    duration time_;
+};
+
+RONDO_TEST("serve: with a grace time connections end by themselves, and nobody new is accepted",
+           "[serve][both]", seeds(10)) {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), slow_echo(50ms), {.grace = 10s}));
+    auto client = co_await connect_tcp(where);
+    co_await client.write_all("last\n");
+    co_await sleep(10ms);
+    server.cancel();
+    co_await sleep(10ms);
+    CHECK_FALSE(server.done());
+    CHECK_THROWS_AS(co_await connect_tcp(where), std::system_error);
+    const auto line = co_await client.read_line();
+    CHECK(line.value() == "last");
+    CHECK_FALSE(server.done());
+    client.close();
+    CHECK_THROWS_AS(co_await server, future_cancelled);
+}
+
+RONDO_TEST("serve: when the grace time is over the rest is cancelled, whoever asks again",
+           "[serve][both]", seeds(10)) {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), slow_echo(0ms), {.grace = 30ms}));
+    auto idle = co_await connect_tcp(where);
+    co_await idle.write_all("hello\n");
+    const auto line = co_await idle.read_line();
+    CHECK(line.value() == "hello");
+    const time_point asked = running_loop().time();
+    server.cancel();
+    co_await sleep(10ms);
+    server.cancel();
+    CHECK_FALSE(server.done());
+    CHECK_THROWS_AS(co_await server, future_cancelled);
+    CHECK(running_loop().time() >= asked + 30ms);
+    const auto end = co_await idle.read_line();
+    CHECK_FALSE(end);
+}
+
+RONDO_TEST("serve: a limit of connections does not keep a server from ending", "[serve][both]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(
+        serve(std::move(listener), slow_echo(0ms), {.connections_max = 1, .grace = 20ms}));
+    auto first = co_await connect_tcp(where);
+    auto second = co_await connect_tcp(where);  // waits in the backlog
+    co_await first.write_all("one\n");
+    auto line = co_await first.read_line();
+    CHECK(line.value() == "one");
+    first.close();
+    co_await second.write_all("two\n");
+    line = co_await second.read_line();
+    CHECK(line.value() == "two");
+    server.cancel();
+    CHECK_THROWS_AS(co_await server, future_cancelled);
+}
+
+RONDO_TEST("serve: with nobody connected the grace time is not waited for", "[serve][both]") {
+    auto server = create_task(serve(tcp_listener::bind({"127.0.0.1", 0}), slow_echo(0ms), {.grace = 1h}));
+    co_await sleep(1ms);
+    server.cancel();
+    CHECK_THROWS_AS(co_await server, future_cancelled);
+}
+
 }  // namespace

@@ -39,6 +39,12 @@ private:
     listener_state* state_ = nullptr;
 };
 
+template <class Stream>
+task<Stream> accept_as(task<descriptor> accepting) {
+    descriptor fd = co_await std::move(accepting);
+    co_return Stream(std::move(fd));
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

@@ -62,16 +62,6 @@ struct listen_options {
 };
 static_assert(std::is_trivially_destructible_v<listen_options>);
 
-namespace detail {
-
-template <class Stream>
-task<Stream> accepted_as(const listening& from) {
-    descriptor fd = co_await from.accept();
-    co_return Stream(std::move(fd));
-}
-
-}  // namespace detail
-
 /// Accepts TCP connections. Move-only; the destructor closes it, and with it what nobody has
 /// accepted.
 /// Thread: its loop's. Made outside of any loop, it belongs to the loop that first accepts on it.

@@ -40,6 +40,7 @@
 #include <rondo/thread_sync.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/udp.hpp>
+#include <rondo/unix.hpp>
 #include <rondo/view.hpp>
 #include <rondo/wait.hpp>
 #include <rondo/wait_queue.hpp>

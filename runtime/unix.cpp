@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// Unix sockets.
+#include <rondo/unix.hpp>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include <rondo/detail/connect.hpp>
+
+#include "listener.hpp"
+#include "socket_calls.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr std::size_t descriptors_most = 253;  // SCM_MAX_FD
+
+struct unix_state final : stream_state {
+    using stream_state::stream_state;
+
+private:
+    /// Whoever connects has no name as a rule; then it is the one that was connected to.
+    std::string make_name() override {
+        endpoint other;
+        if (ask_name(fd, remote_name, other) >= 0 && endpoint::parse(other.text()))
+            return other.text();
+        return ask_name(fd, local_name, other) >= 0 ? other.text() : std::string();
+    }
+};
+
+constexpr auto shutdown_kind = operation_kind("shutdown");
+constexpr auto send_kind = operation_kind("sendmsg");
+constexpr auto receive_kind = operation_kind("recvmsg");
+
+int result_of(operation_state& done) { return done.result; }
+
+request message_request(opcode code, const msghdr& message, int flags) noexcept {
+    request ask;
+    ask.code = code;
+    ask.address = address_of(&message);
+    ask.length = 1;
+    ask.op_flags = static_cast<std::uint32_t>(flags);
+    return ask;
+}
+
+/// Marks a direction as taken while it lives.
+class taken {
+public:
+    taken(bool& mark, const char* verb, const char* what, stream_state& stream) : mark_(mark) {
+        if (cancel_requested()) throw cancelled();
+        if (mark_)
+            throw invalid_state_error(std::string(verb) + ' ' + stream.name() +
+                                      ": another task is " + what + " this stream");
+        mark_ = true;
+    }
+    ~taken() { mark_ = false; }
+    taken(const taken&) = delete;
+    taken& operator=(const taken&) = delete;
+
+private:
+    bool& mark_;
+};
+
+/// The numbers in a message that came; each is adopted, or closed.
+std::vector<descriptor> adopt_all(msghdr& message) {
+    std::array<int, descriptors_most> numbers;
+    std::size_t count = 0;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t here = std::min((c->cmsg_len - CMSG_LEN(0)) / sizeof(int),
+                                          numbers.size() - count);
+        std::memcpy(numbers.data() + count, CMSG_DATA(c), here * sizeof(int));
+        count += here;
+    }
+    std::vector<descriptor> all;
+    std::size_t adopted = 0;
+    try {
+        all.reserve(count);
+        for (; adopted < count; ++adopted)
+            all.push_back(descriptor::adopt(numbers[adopted], "received"));
+    } catch (...) {
+        for (; adopted < count; ++adopted) close_unclaimed(numbers[adopted]);
+        throw;
+    }
+    return all;
+}
+
+task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers) {
+    if (data.empty() || numbers.empty() || numbers.size() > descriptors_most)
+        throw std::invalid_argument(
+            "send_descriptors: at least one byte, and from 1 to 253 descriptors");
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(descriptors_most * sizeof(int))> control{};
+    iovec part{const_cast<char*>(data.data()), data.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(numbers.size() * sizeof(int));
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(numbers.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(rights), numbers.data(), numbers.size() * sizeof(int));
+    std::size_t gone = 0;
+    {
+        const taken writing(stream->writing, "sendmsg", "writing to", *stream);
+        if (stream->torn)
+            throw invalid_state_error(std::string("sendmsg ") + stream->name() +
+                                      ": an earlier write ended in its middle");
+        stream->name();
+        operation<int> sending(send_kind, stream->fd.record(),
+                               message_request(opcode::sendmsg, message, MSG_NOSIGNAL),
+                               result_of);
+        gone = static_cast<std::size_t>(co_await std::move(sending));
+    }
+    if (gone == data.size()) co_return;
+    try {
+        co_await writing<1>(stream, data.without_first(gone));
+    } catch (...) {
+        stream->torn = true;
+        throw;
+    }
+}
+
+task<received_descriptors> receive_with(held<> stream, buffer_view into, std::size_t most) {
+    received_descriptors got;
+    if (!stream->ahead.empty() || into.empty() || stream->views != nullptr) {
+        got.data = co_await reading(stream, into);  // what has come already came without any
+        co_return got;
+    }
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(descriptors_most * sizeof(int))> control{};
+    iovec part{into.data(), into.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const taken reading_it(stream->reading, "recvmsg", "reading from", *stream);
+    stream->name();
+    operation<int> receiving(receive_kind, stream->fd.record(),
+                             message_request(opcode::recvmsg, message, MSG_CMSG_CLOEXEC),
+                             result_of);
+    const int count = co_await std::move(receiving);
+    got.descriptors = adopt_all(message);
+    const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
+    if (cut || got.descriptors.size() > most) {
+        const std::string name = stream->name();
+        stream->ahead.prepend(into.first(static_cast<std::size_t>(count)));
+        throw limit_error("recvmsg " + name + ": more than " + std::to_string(most) +
+                          " descriptors");
+    }
+    if (count != 0) got.data = chunk(into.first(static_cast<std::size_t>(count)));
+    co_return got;
+}
+
+// -- the file -------------------------------------------------------------------------------------
+
+/// Does nobody listen there any more?
+bool is_stale(const endpoint& where) {
+    struct stat status {};
+    if (::lstat(where.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return false;
+    const descriptor own = adopt_or_close(probe, {});
+    return ::connect(probe, static_cast<const sockaddr*>(where.data()), where.size()) != 0 &&
+           errno == ECONNREFUSED;
+}
+
+task<unix_stream> connect_to(endpoint where, connect_options options) {
+    result<descriptor> attempt = co_await try_connect(where, options);
+    if (!attempt) throw_system_error(attempt.error().value(), "connect", where.text());
+    co_return unix_stream(*std::move(attempt));
+}
+
+}  // namespace
+}  // namespace detail
+
+using detail::check;
+
+unix_stream::unix_stream(descriptor socket)
+    : byte_stream(detail::held<>(new detail::unix_state(std::move(socket)))) {}
+
+operation<void> unix_stream::shutdown_write() {
+    detail::request ask;
+    ask.code = detail::opcode::shutdown;
+    ask.length = SHUT_WR;
+    state()->name();
+    return {detail::shutdown_kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
+}
+
+credentials unix_stream::peer_credentials() const {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    check(detail::get_option(state()->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size), "getsockopt",
+          state()->name());
+    credentials who;
+    who.pid = peer.pid;
+    who.uid = peer.uid;
+    who.gid = peer.gid;
+    return who;
+}
+
+task<> unix_stream::send_descriptors(const_buffer data, std::span<const int> numbers) {
+    return detail::send_with(state(), data, numbers);
+}
+task<received_descriptors> unix_stream::receive_descriptors(buffer_view into,
+                                                            std::size_t descriptors_max) {
+    return detail::receive_with(state(), into, descriptors_max);
+}
+
+endpoint unix_stream::local() const {
+    endpoint answer;
+    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
+    return answer;
+}
+endpoint unix_stream::remote() const {
+    endpoint answer;
+    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername", "");
+    return answer;
+}
+
+unix_listener unix_listener::bind(const endpoint& where, unix_listen_options options) {
+    const std::string name = where.text();
+    const int number = detail::new_socket(AF_UNIX, SOCK_STREAM, 0);
+    check(number, "bind", name);
+    descriptor fd = detail::adopt_or_close(number, name);
+    const auto* address = static_cast<const sockaddr*>(where.data());
+    int result = detail::bind_name(fd, address, where.size());
+    if (result == -EADDRINUSE && options.replace_stale && detail::is_stale(where)) {
+        ::unlink(where.path().c_str());
+        result = detail::bind_name(fd, address, where.size());
+    }
+    check(result, "bind", name);
+    detail::unix_file file;
+    if (const std::string path = where.path(); !path.empty()) {
+        if (options.permissions != 0 && ::chmod(path.c_str(), options.permissions) != 0)
+            detail::throw_system_error(errno, "chmod", path);
+        if (options.remove_at_close) file = detail::unix_file(path);
+    }
+    return unix_listener(
+        detail::listen_at(std::move(fd), where, options.backlog, std::move(file)));
+}
+
+task<unix_stream> unix_listener::accept() {
+    return detail::accept_as<unix_stream>(listening_.accept());
+}
+
+task<unix_stream> connect_unix(endpoint where, unix_connect_options options) {
+    auto connecting = detail::connect_to(where, {});
+    if (options.timeout == duration::max()) return connecting;
+    return detail::connect_within(options.timeout, std::move(connecting), where.text());
+}
+
+std::pair<unix_stream, unix_stream> socket_pair() {
+    int ends[2] = {-1, -1};
+    check(detail::new_socket_pair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair", "");
+    descriptor first;
+    try {
+        first = descriptor::adopt(ends[0], "a pair");
+    } catch (...) {
+        for (const int end : ends) detail::close_unclaimed(end);
+        throw;
+    }
+    descriptor second = detail::adopt_or_close(ends[1], "a pair");
+    return {unix_stream(std::move(first)), unix_stream(std::move(second))};
+}
+
+}  // namespace v0
+}  // namespace rondo
