@@ -145,11 +145,23 @@ int duplicate(int number) { return current_system()->duplicate(number); }
 int duplicate(const descriptor& of) {
     return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });
 }
+int file_mode(int number, unsigned& mode) {
+    return current_system()->file_status(number, &mode);
+}
 int file_mode(const descriptor& of, unsigned& mode) {
     return on_open(of, [&](system& os, int fd) { return os.file_status(fd, &mode); });
 }
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
+}
+int spawn(const spawn_request& what, int& pid_descriptor) {
+    return current_system()->spawn(what, &pid_descriptor);
+}
+int reap(const descriptor& program, int& code) {
+    return on_open(program, [&](system& os, int fd) { return os.reap_program(fd, &code); });
+}
+int signal_program(const descriptor& program, int number) {
+    return on_open(program, [&](system& os, int fd) { return os.signal_program(fd, number); });
 }
 int new_signal_descriptor(const sigset_t& signals) {
     return current_system()->signal_descriptor(signals);

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Looking up names, and connecting.
+// Looking up names: the system's resolver, on a lane of its own.
 #include <rondo/dns.hpp>
 
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
-#include <optional>
+#include <new>
 
-#include <rondo/detail/descriptor.hpp>
-#include <rondo/executor.hpp>
-#include <rondo/sleep.hpp>
+#include <rondo/detail/connect.hpp>
+
+#include "resolver.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -37,47 +35,144 @@ namespace detail {
 
 namespace {
 
-// -- looking up -----------------------------------------------------------------------------------
+constexpr std::size_t name_max = 253;   // RFC 1035: 255 with the lengths of its labels
+constexpr std::size_t threads_max = 4;  // more only help where names hang, and cost where not
 
-constexpr std::size_t name_max = 253;  // RFC 1035: 255 with the lengths of its labels
+/// AF_* or, of what has no names, -1.
+int system_family(address_family family) noexcept {
+    switch (family) {
+        case address_family::none:
+            return AF_UNSPEC;
+        case address_family::ipv4:
+            return AF_INET;
+        case address_family::ipv6:
+            return AF_INET6;
+        case address_family::unix_socket:
+            break;
+    }
+    return -1;
+}
 
-struct answer {
-    std::vector<endpoint> addresses;
-    std::error_code error;
-    answer() = default;  // no aggregate: see docs/gcc12.md
-};
-
-/// On a thread.
-answer look_up(const std::string& host, std::uint16_t port) {
+/// On a thread that may have outlived everything else: it uses the C library and the heap.
+answer ask_system(const std::string& host, address_family family) {
     addrinfo hints{};
+    hints.ai_family = system_family(family);
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    addrinfo* found = nullptr;
-    const int failed = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, [](addrinfo* list) {
-        if (list != nullptr) ::freeaddrinfo(list);
-    });
+    addrinfo* first = nullptr;
     answer result;
-    if (failed == EAI_SYSTEM)
-        result.error = std::error_code(errno, std::system_category());
-    else if (failed != 0)
-        result.error = std::error_code(failed, resolver_category());
-    for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    result.failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &first);
+    result.system_error = result.failed == EAI_SYSTEM ? errno : 0;
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(first, ::freeaddrinfo);
+    for (const addrinfo* each = first; each != nullptr; each = each->ai_next) {
         const auto address = endpoint::from_system(each->ai_addr, each->ai_addrlen);
         auto& all = result.addresses;
         const bool known = std::find(all.begin(), all.end(), address) != all.end();
         if (!known && address.family() != address_family::none) all.push_back(address);
     }
-    if (result.addresses.empty() && !result.error)
-        result.error = std::error_code(EAI_NONAME, resolver_category());
     return result;
 }
 
-/// A task of its own, so that whoever asked may leave.
-task<answer> look_up_on_thread(std::string host, std::uint16_t port) {
-    auto call = to_thread(look_up, std::move(host), port);
-    co_return co_await call;
+}  // namespace
+
+// -- lookups --------------------------------------------------------------------------------------
+
+class resolver::job final : public lane_job {
+public:
+    job(resolver& home, lookup& of)
+        : home_(&home), of_(&of), asked_(of.asked), source_(home.source_) {}
+
+    void call() noexcept override {
+        try {
+            found_ = source_ != nullptr ? (*source_)(asked_.first, asked_.second)
+                                        : ask_system(asked_.first, asked_.second);
+        } catch (...) {
+            found_ = answer();
+            found_.failed = EAI_MEMORY;
+        }
+    }
+    void came_home() noexcept override { home_->ended(*of_, std::move(found_)); }
+
+private:
+    resolver* home_;  // this and the next one, for when it has come home
+    lookup* of_;
+    const lookup::question asked_;
+    const std::shared_ptr<const name_source> source_;
+    answer found_;
+};
+
+resolver::resolver(loop& home) : lane_(home, threads_max, "rondo-resolver") {}
+
+resolver& resolver::of(loop& loop) {
+    static constexpr char key = 0;
+    std::shared_ptr<void>& slot = loop.extension(&key);
+    if (slot == nullptr) slot = std::make_shared<resolver>(loop);
+    return *static_cast<resolver*>(slot.get());
 }
+
+void resolver::ask_instead(name_source source) {
+    source_ = std::make_shared<const name_source>(std::move(source));
+}
+
+std::shared_ptr<lookup> resolver::join(const lookup::question& q) {
+    const auto place = lookups_.find(q);
+    if (place != lookups_.end()) return place->second;
+    auto fresh = std::make_shared<lookup>(q);
+    auto job = std::make_unique<resolver::job>(*this, *fresh);
+    fresh->job = job.get();
+    lookups_.emplace(q, fresh);
+    lane_.start(std::move(job));
+    return fresh;
+}
+
+void resolver::ended(lookup& l, answer&& found) noexcept {
+    const auto place = lookups_.find(l.asked);
+    const std::shared_ptr<lookup> keep = place->second;
+    lookups_.erase(place);
+    l.job = nullptr;
+    l.found = std::move(found);
+    l.waiters.unpark_all();
+}
+
+void resolver::nobody_waits(lookup& l) noexcept {
+    if (l.job != nullptr && lane_.take_back(*l.job)) lookups_.erase(lookups_.find(l.asked));
+}
+
+asker::asker(resolver& of, const lookup::question& q) : resolver_(of), lookup_(of.join(q)) {
+    ++lookup_->askers;
+}
+
+asker::~asker() {
+    if (--lookup_->askers == 0) resolver_.nobody_waits(*lookup_);
+}
+
+namespace {
+
+/// Waits for the answer; unlike what tasks grant each other, it is taken also by one that has been
+/// cancelled since.
+class answer_wait : public queue_wait {
+public:
+    explicit answer_wait(lookup& of) noexcept : queue_wait(kind, of.waiters), of_(of) {}
+    bool await_ready() noexcept {
+        if (refuse()) return true;
+        return of_.job == nullptr && have();
+    }
+    void await_resume() const {
+        if ((state & refused) != 0) throw cancelled();
+    }
+
+private:
+    static const char* name_in(const leaf_wait& wait) {
+        return static_cast<const answer_wait&>(wait).of_.asked.first.c_str();
+    }
+    static constexpr wait_kind kind{"resolve", leave, name_in};
+    lookup& of_;
+};
+
+struct answer_of : only_in_tasks {
+    explicit answer_of(lookup& l) noexcept : of(&l) {}
+    answer_wait rondo_awaiter() const noexcept { return answer_wait(*of); }
+    lookup* of;
+};
 
 /// Without asking anybody: why `host` cannot be a name.
 bool is_nameable(const std::string& host) noexcept {
@@ -85,23 +180,38 @@ bool is_nameable(const std::string& host) noexcept {
     return size != 0 && size <= name_max && host.find('\0') == host.npos;
 }
 
-task<answer> find_addresses(std::string host, std::uint16_t port) {
-    answer result;
+}  // namespace
+
+task<addresses_found> find_addresses(std::string host, std::uint16_t port, address_family family) {
+    addresses_found result;
+    const auto fail = [&](int reason) {
+        result.error = std::error_code(reason, resolver_category());
+    };
     if (const auto literal = endpoint::parse(host, port)) {
-        result.addresses.push_back(*literal);
+        if (family == address_family::none || family == literal->family())
+            result.addresses.push_back(*literal);
+        else
+            fail(EAI_ADDRFAMILY);
         co_return result;
     }
-    if (!is_nameable(host)) {
-        result.error = std::error_code(EAI_NONAME, resolver_category());
-        co_return result;
-    }
-    auto lookup = create_task(look_up_on_thread(std::move(host), port), {.name = "resolve"});
-    auto waiting = shield(std::move(lookup));
-    co_return co_await std::move(waiting);
+    if (!is_nameable(host)) fail(EAI_NONAME);
+    if (system_family(family) < 0) fail(EAI_FAMILY);
+    if (result.error) co_return result;
+    if (cancel_requested()) throw cancelled();
+
+    const lookup::question question(std::move(host), family);
+    const asker self(resolver::of(running_loop()), question);
+    co_await answer_of(self.shared());
+    const answer& found = self.shared().found;
+    if (found.failed == EAI_SYSTEM)
+        result.error = std::error_code(found.system_error, std::system_category());
+    else if (found.failed != 0 || found.addresses.empty())
+        fail(found.failed != 0 ? found.failed : EAI_NONAME);
+    for (const endpoint& each : found.addresses) result.addresses.push_back(each.with_port(port));
+    co_return result;
 }
 
-/// As it may stand in a text: "a name of 300 characters".
-std::string shown(const std::string& host) {
+std::string shown_host(const std::string& host) {
     if (host.empty()) return "an empty name";
     if (host.find('\0') != host.npos) return "a name with a NUL in it";
     if (host.size() > name_max + 1)
@@ -109,105 +219,13 @@ std::string shown(const std::string& host) {
     return host;
 }
 
-// -- connecting -----------------------------------------------------------------------------------
-
-constexpr auto connect_kind = operation_kind("connect");
-
-std::error_code error_of(int result) noexcept {
-    return std::error_code(-result, std::system_category());
-}
-
-/// One attempt. Its failure is a value: where there are several addresses it is not yet the end.
-task<result<tcp_stream>> try_connect(endpoint where, bool no_delay) {
-    const auto* address = static_cast<const sockaddr*>(where.data());
-    const int number = new_socket(address->sa_family, SOCK_STREAM, 0);
-    if (number < 0) co_return error_of(number);
-    descriptor fd = adopt_or_close(number, where.text());
-    if (no_delay)
-        if (const int failed = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); failed < 0)
-            co_return error_of(failed);
-    request ask;
-    ask.code = opcode::connect;
-    ask.address = address_of(address);
-    ask.offset = where.size();
-    operation<void> connect(connect_kind, fd.record(), ask, [](operation_state&) {});
-    const result<void> done = co_await as_result(std::move(connect));
-    if (!done) co_return done.error();
-    co_return tcp_stream(std::move(fd), where);
-}
-
-struct failure {
-    endpoint where;
-    std::error_code error;
-};
-
-/// "connect localhost:7007: Connection refused", or the whole list where the reasons differ.
-[[noreturn]] void throw_failures(const std::string& target, const std::vector<failure>& all) {
-    const std::error_code last = all.back().error;
-    std::string text = "connect " + target;
-    const bool alike =
-        std::all_of(all.begin(), all.end(), [&](const failure& f) { return f.error == last; });
-    if (!alike)
-        for (const failure& each : all) {
-            text += (&each == &all.front() ? ": " : ", ") + each.where.text();
-            if (&each != &all.back()) text += ": " + each.error.message();
-        }
-    throw std::system_error(last, text);
-}
-
-task<tcp_stream> connect_to(std::string host, std::uint16_t port, std::string target,
-                            bool no_delay) {
-    const answer found = co_await find_addresses(std::move(host), port);
-    if (found.error) throw std::system_error(found.error, "connect " + target);
-    std::vector<failure> failures;
-    for (const endpoint& each : found.addresses) {
-        result<tcp_stream> attempt = co_await try_connect(each, no_delay);
-        if (attempt) co_return *std::move(attempt);
-        failures.push_back({each, attempt.error()});
-    }
-    throw_failures(target, failures);
-}
-
-task<tcp_stream> connect_to(endpoint where, bool no_delay) {
-    result<tcp_stream> attempt = co_await try_connect(where, no_delay);
-    if (!attempt) throw_failures(where.text(), {{where, attempt.error()}});
-    co_return *std::move(attempt);
-}
-
-/// `connecting`, with a limit whose error names the target.
-task<tcp_stream> within(duration limit, task<tcp_stream> connecting, std::string target) {
-    timeout_scope scope(deadline_after(limit));
-    try {
-        co_return co_await std::move(connecting);
-    } catch (const cancelled&) {
-        if (!scope.timed_out()) throw;
-    }
-    throw timeout_error("connect " + target, limit);
-}
-
-}  // namespace
 }  // namespace detail
 
-task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port) {
-    const std::string name = detail::shown(host);
-    detail::answer found = co_await detail::find_addresses(std::move(host), port);
+task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port, address_family family) {
+    const std::string name = detail::shown_host(host);
+    detail::addresses_found found = co_await detail::find_addresses(std::move(host), port, family);
     if (found.error) throw std::system_error(found.error, "resolve " + name);
     co_return std::move(found.addresses);
-}
-
-task<tcp_stream> connect_tcp(endpoint where, connect_options options) {
-    auto connecting = detail::connect_to(where, options.no_delay);
-    if (options.timeout == duration::max()) return connecting;
-    return detail::within(options.timeout, std::move(connecting), where.text());
-}
-
-task<tcp_stream> connect_tcp(std::string host, std::uint16_t port, connect_options options) {
-    std::string shown = detail::shown(host);
-    if (shown.find(':') != shown.npos && shown.front() != '[') shown = '[' + shown + ']';
-    const std::string target = shown + ':' + std::to_string(port);
-    auto connecting = detail::connect_to(std::move(host), port, target, options.no_delay);
-    if (options.timeout == duration::max()) return connecting;
-    return detail::within(options.timeout, std::move(connecting), target);
 }
 
 }  // namespace v0

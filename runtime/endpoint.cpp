@@ -273,6 +273,20 @@ std::uint16_t endpoint::port() const noexcept {
     }
 }
 
+endpoint endpoint::with_port(std::uint16_t port) const noexcept {
+    endpoint moved = *this;
+    if (family() == address_family::ipv4) {
+        auto in4 = name_of<sockaddr_in>(bytes_);
+        in4.sin_port = htons(port);
+        moved.set(&in4, sizeof in4);
+    } else if (family() == address_family::ipv6) {
+        auto in6 = name_of<sockaddr_in6>(bytes_);
+        in6.sin6_port = htons(port);
+        moved.set(&in6, sizeof in6);
+    }
+    return moved;
+}
+
 /// What stands in sun_path, with the 0 that begins an abstract name, without the one that ends a
 /// path.
 std::string_view endpoint::unix_name() const noexcept {

@@ -11,7 +11,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,48 +19,13 @@
 #include <mutex>
 #include <vector>
 
+#include "pool_threads.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
 namespace {
-
-/// FIFO of jobs, doubly linked in a ring, so that one in the middle is taken back in one step.
-class job_queue {
-public:
-    job_queue() noexcept { head_.next = head_.previous = &head_; }
-
-    bool empty() const noexcept { return head_.next == &head_; }
-    void append(pool_job& job) noexcept {
-        job.previous = head_.previous;
-        job.next = &head_;
-        head_.previous->next = &job;
-        head_.previous = &job;
-    }
-    void remove(pool_job& job) noexcept {
-        job.previous->next = job.next;
-        job.next->previous = job.previous;
-        job.next = job.previous = nullptr;
-    }
-    pool_job& pop() noexcept {
-        pool_job& job = *head_.next;
-        remove(job);
-        return job;
-    }
-
-private:
-    pool_job head_{nullptr};
-};
-
-/// Every signal that is sent to the process, but for those that a thread brings upon itself: blocked, they would kill
-/// without the handler (a crash reporter's, a sanitizer's) being asked.
-sigset_t signals_to_block() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT})
-        ::sigdelset(&all, own);
-    return all;
-}
 
 std::size_t cores() noexcept {
     cpu_set_t set;
@@ -138,17 +102,12 @@ bool worker_threads::start_thread() noexcept {
     } catch (...) {
         return false;
     }
-    const sigset_t blocked = signals_to_block();
-    sigset_t before;
-    ::pthread_sigmask(SIG_BLOCK, &blocked, &before);  // the thread is born with it
     pthread_t thread{};
     const auto main = [](void* self) -> void* {
         static_cast<worker_threads*>(self)->work();
         return nullptr;
     };
-    const int failed = ::pthread_create(&thread, nullptr, main, this);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (failed != 0) return false;
+    if (!start_pool_thread(thread, main, this)) return false;
     threads_.push_back(thread);
     return true;
 }

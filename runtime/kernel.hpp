@@ -25,6 +25,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+struct spawn_request;  // <rondo/detail/descriptor.hpp>
+
 /// (b) Descriptor calls that are no entries. Each returns what the system call returns, or -errno. Any thread.
 class system {
 public:
@@ -41,6 +43,9 @@ public:
     virtual int duplicate(int fd) = 0;                                           // close-on-exec
     virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
     virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode
+    virtual int spawn(const spawn_request&, int* pid_descriptor) { return *pid_descriptor = -1, -ENOSYS; }  // the pid
+    virtual int reap_program(int, int*) { return -ENOSYS; }  // 1 and the exit code, or minus the signal; 0: it has not ended
+    virtual int signal_program(int, int) { return -ENOSYS; }  // by the descriptor of its pid
     virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }  // signalfd; close-on-exec, O_NONBLOCK
     virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "kernel.hpp"
+#include "system_spawn.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -54,6 +55,13 @@ public:
         const int result = or_errno(::fstat(fd, &status));
         *mode = status.st_mode;
         return result;
+    }
+    int spawn(const spawn_request& what, int* pid_descriptor) override {
+        return spawn_program(what, pid_descriptor);
+    }
+    int reap_program(int pid_descriptor, int* code) override { return reap_by(pid_descriptor, code); }
+    int signal_program(int pid_descriptor, int number) override {
+        return signal_by(pid_descriptor, number);
     }
     int signal_descriptor(const sigset_t& signals) override {
         return or_errno(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -158,6 +158,27 @@ def check_echo_pair(folder):
         server.kill()
 
 
+def check_port_scanner(folder):
+    """It finds the one that listens, and scans nobody else's machine."""
+    port = 7082
+    server = Child([str(folder / "echo_server"), str(port)])
+    try:
+        wait_for_port(server, port)
+        scanner = Child([str(folder / "port_scanner"), str(port - 300), str(port + 300)])
+        status = scanner.wait(30 * SLOWER, "its start")
+        said = scanner.text(scanner.out).splitlines()
+        if status != 0 or f"127.0.0.1:{port} is open" not in said or "of 601 ports" not in said[-1]:
+            raise Failed(f"port_scanner ended with status {status}{scanner.said()}")
+        scanner.judge_stderr()
+        for arguments in (["1", "2", "192.0.2.1"], ["1", "2", "localhost"], ["2", "1"], ["1"]):
+            refused = Child([str(folder / "port_scanner"), *arguments])
+            if refused.wait(30 * SLOWER, "its start") != 2 or refused.text(refused.out):
+                raise Failed(f"port_scanner {' '.join(arguments)} was not refused{refused.said()}")
+        end_by_sigint(server, must_handle=True, stderr=None)
+    finally:
+        server.kill()
+
+
 def checks(folder, names):
     """(title, function) for the examples that were built."""
     for name in names:
@@ -171,6 +192,7 @@ def checks(folder, names):
         folder, False, "nobody is there any more"
     )
     yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
+    yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
     if (folder / "downloader").is_file():  # it needs Boost
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 
@@ -180,7 +202,7 @@ def main():
     arguments.add_argument(
         "--folder", type=pathlib.Path, required=True, help="where the binaries are"
     )
-    not_alone = {"echo_client", "echo_server", "verification_code"}
+    not_alone = {"echo_client", "echo_server", "port_scanner", "verification_code"}
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
     arguments.add_argument("names", nargs="*", default=alone)
     options = arguments.parse_args()

@@ -68,6 +68,9 @@ public:
     /// of these are words: "nowhere", and "an unnamed socket", which one end of a pair is.
     std::string text() const;
 
+    /// The same address with that port. Of a Unix socket, itself.
+    endpoint with_port(std::uint16_t port) const noexcept;
+
     /// A sockaddr, for system calls; none is larger than size_max.
     static constexpr std::uint32_t size_max = 110;
     const void* data() const noexcept { return bytes_; }

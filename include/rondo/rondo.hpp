@@ -20,7 +20,9 @@
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
 #include <rondo/operation.hpp>
+#include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
+#include <rondo/process.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
 #include <rondo/retry.hpp>

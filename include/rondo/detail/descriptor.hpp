@@ -16,6 +16,17 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// A program to be started; the strings stay the caller's.
+struct spawn_request {
+    const char* file = nullptr;  // searched for in PATH
+    char* const* arguments = nullptr;
+    char* const* environment = nullptr;
+    const char* directory = nullptr;  // null: ours
+    int streams[3] = {-1, -1, -1};    // what its 0, 1 and 2 are to be; -1: ours
+    bool new_session = false;
+    bool new_group = false;
+};
+
 /// socket(2), close-on-exec, on the running loop's kernel; outside of any loop on the real system.
 RONDO_API int new_socket(int family, int type, int protocol);
 
@@ -25,10 +36,18 @@ RONDO_API int new_pipe(int* ends);
 /// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
-/// st_mode of fstat(2).
+/// st_mode of fstat(2); of `number`, which nobody has adopted.
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
+RONDO_API int file_mode(int number, unsigned& mode);
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
+
+/// Starts a program: its pid, and in `pid_descriptor` a pidfd of it; -errno where it cannot be run.
+RONDO_API int spawn(const spawn_request& what, int& pid_descriptor);
+/// 1 where it has ended, and its exit code, or minus the number of the signal that ended it; 0 where
+/// it has not. Once.
+RONDO_API int reap(const descriptor& program, int& code);
+RONDO_API int signal_program(const descriptor& program, int number);
 
 /// signalfd(2), close-on-exec.
 RONDO_API int new_signal_descriptor(const sigset_t& signals);

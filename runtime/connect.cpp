@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Connecting: one attempt, and happy eyeballs (RFC 8305) over several.
+//
+// The attempts are children of the task that connects. staggered_race has the same rhythm; but
+// there a failure is an exception, and here it is the rule, and all of them are to be told.
+#include <rondo/detail/connect.hpp>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <memory>
+#include <optional>
+
+#include <rondo/detail/descriptor.hpp>
+#include <rondo/race.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+// -- one attempt ----------------------------------------------------------------------------------
+
+constexpr auto connect_kind = operation_kind("connect");
+
+std::error_code error_of(int result) noexcept {
+    return std::error_code(-result, std::system_category());
+}
+
+const sockaddr* name_of(const endpoint& where) noexcept {
+    return static_cast<const sockaddr*>(where.data());
+}
+
+bool is_ip(const endpoint& where) noexcept {
+    return where.family() == address_family::ipv4 || where.family() == address_family::ipv6;
+}
+
+/// Sets options until one fails: 0 or -errno.
+class option_setter {
+public:
+    explicit option_setter(const descriptor& socket) noexcept : socket_(socket) {}
+    void set(int level, int name, std::size_t value) noexcept {
+        if (failed_ >= 0)
+            failed_ = set_option(socket_, level, name,
+                                 static_cast<int>(std::min<std::size_t>(value, INT_MAX)));
+    }
+    int failed() const noexcept { return std::min(failed_, 0); }
+
+private:
+    const descriptor& socket_;
+    int failed_ = 0;
+};
+
+int set_options(const descriptor& socket, const endpoint& where, const connect_options& options) {
+    option_setter to(socket);
+    if (options.send_buffer != 0) to.set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+    if (options.receive_buffer != 0) to.set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+    if (!is_ip(where)) return to.failed();
+    if (options.no_delay) to.set(IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options.keep_alive > duration::zero()) {
+        constexpr std::chrono::seconds most(32767);  // the kernel's
+        const duration idle = std::min<duration>(options.keep_alive, most);
+        const auto seconds =
+            static_cast<std::size_t>(std::chrono::ceil<std::chrono::seconds>(idle).count());
+        to.set(SOL_SOCKET, SO_KEEPALIVE, 1);
+        to.set(IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+        to.set(IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+    }
+    return to.failed();
+}
+
+void bind_local(const descriptor& socket, const endpoint& local) {
+    if (local.family() == address_family::none) return;
+    // A port of its own is shared by the attempts to several addresses. One of the kernel's choice
+    // is chosen only when it connects, so that one port serves for several destinations.
+    int failed = local.port() != 0 ? set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1)
+                                   : set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (failed >= 0) failed = bind_name(socket, name_of(local), local.size());
+    if (failed < 0) throw std::system_error(error_of(failed), "bind " + local.text());
+}
+
+}  // namespace
+
+task<result<descriptor>> try_connect(const endpoint& where, const connect_options& options) {
+    const int number = new_socket(name_of(where)->sa_family, SOCK_STREAM, 0);
+    if (number < 0) co_return error_of(number);
+    descriptor socket = adopt_or_close(number, where.text());
+    if (const int failed = set_options(socket, where, options); failed < 0)
+        co_return error_of(failed);
+    bind_local(socket, options.local);
+    request ask;
+    ask.code = opcode::connect;
+    ask.address = address_of(where.data());
+    ask.offset = where.size();
+    operation<void> connect(connect_kind, socket.record(), ask, [](operation_state&) {});
+    const result<void> done = co_await as_result(std::move(connect));
+    if (!done) co_return done.error();
+    co_return std::move(socket);
+}
+
+namespace {
+
+// -- several attempts -----------------------------------------------------------------------------
+
+constexpr std::size_t attempts_max = 32;
+
+/// The families take turns, beginning with that of the first; inside a family the order stays
+/// (RFC 8305, section 4).
+std::vector<endpoint> take_turns(std::vector<endpoint> addresses) {
+    const address_family first = addresses.front().family();
+    const auto of_first = [&](const endpoint& e) { return e.family() == first; };
+    const auto others = std::stable_partition(addresses.begin(), addresses.end(), of_first);
+    std::vector<endpoint> turns;
+    auto one = addresses.begin(), other = others;
+    while (turns.size() < std::min(addresses.size(), attempts_max)) {
+        if (one != others) turns.push_back(*one++);
+        if (other != addresses.end()) turns.push_back(*other++);
+    }
+    turns.resize(std::min(turns.size(), attempts_max));
+    return turns;
+}
+
+/// What the attempts share, in the frame of the task that waits for them.
+struct attempts {
+    const std::vector<endpoint>& where;
+    const connect_options& options;
+    children group{"connect"};
+    std::vector<std::error_code> failures;  // of each
+    std::size_t failed = 0;
+    std::optional<descriptor> winner;
+    std::size_t winner_is = 0;
+
+    attempts(const std::vector<endpoint>& w, const connect_options& o)
+        : where(w), options(o), failures(w.size()) {}
+};
+
+/// The first to have a connection keeps it and ends the others. One that has one at the same moment
+/// closes it with its frame.
+task<> attempt(attempts& all, std::size_t which) {
+    result<descriptor> socket = co_await try_connect(all.where[which], all.options);
+    if (!socket) {
+        all.failures[which] = socket.error();
+        ++all.failed;
+    } else if (!all.winner) {
+        all.winner.emplace(*std::move(socket));
+        all.winner_is = which;
+        all.group.cancel();
+    }
+}
+
+/// "connect localhost:7007: Connection refused", or the whole list where the reasons differ.
+[[noreturn]] void throw_failures(const std::string& target, const std::vector<endpoint>& where,
+                                 const std::vector<std::error_code>& failures) {
+    const std::error_code last = failures.back();
+    std::string text = "connect " + target;
+    if (std::count(failures.begin(), failures.end(), last) != std::ssize(failures))
+        for (std::size_t i = 0; i < failures.size(); ++i) {
+            text += (i == 0 ? ": " : ", ") + where[i].text();
+            if (i + 1 != failures.size()) text += ": " + failures[i].message();
+        }
+    throw std::system_error(last, text);
+}
+
+task<tcp_stream> connect_to_one(endpoint where, std::string target, connect_options options) {
+    result<descriptor> socket = error_of(-EAFNOSUPPORT);
+    if (is_ip(where)) socket = co_await try_connect(where, options);
+    if (!socket) throw_failures(target, {where}, {socket.error()});
+    co_return tcp_stream(*std::move(socket), where);
+}
+
+task<tcp_stream> connect_to_any(std::vector<endpoint> where, std::string target,
+                                connect_options options) {
+    attempts all(where, options);
+    std::size_t replaced = 0;  // failures that had the next one started
+    for (std::size_t next = 0; next < where.size() && !all.group.over();) {
+        try {
+            all.group.start(attempt(all, next));
+            if (++next == where.size()) break;
+            if (all.failed == replaced) co_await until_next_start(all.group, options.attempt_delay);
+        } catch (...) {  // no memory
+            all.group.fail(std::current_exception());
+        }
+        if (all.failed != replaced) ++replaced;
+    }
+    co_await all.group.ended();
+    if (all.winner) co_return tcp_stream(*std::move(all.winner), where[all.winner_is]);
+    if (all.group.incomplete() || all.group.over()) all.group.rethrow();
+    throw_failures(target, where, all.failures);
+}
+
+address_family family_of(const connect_options& options) noexcept {
+    return options.family != address_family::none ? options.family : options.local.family();
+}
+
+task<tcp_stream> connect_to_host(std::string host, std::uint16_t port, std::string target,
+                                 connect_options options) {
+    const address_family family = family_of(options);
+    addresses_found found = co_await find_addresses(std::move(host), port, family);
+    if (found.error) throw std::system_error(found.error, "connect " + target);
+    if (found.addresses.size() == 1)
+        co_return co_await connect_to_one(found.addresses.front(), std::move(target), options);
+    co_return co_await connect_to_any(take_turns(std::move(found.addresses)), std::move(target),
+                                      options);
+}
+
+}  // namespace
+}  // namespace detail
+
+task<tcp_stream> connect_tcp(endpoint where, connect_options options) {
+    auto connecting = detail::connect_to_one(where, where.text(), options);
+    if (options.timeout == duration::max()) return connecting;
+    return detail::connect_within(options.timeout, std::move(connecting), where.text());
+}
+
+task<tcp_stream> connect_tcp(std::string host, std::uint16_t port, connect_options options) {
+    std::string shown = detail::shown_host(host);
+    if (shown.find(':') != shown.npos && shown.front() != '[') shown = '[' + shown + ']';
+    const std::string target = shown + ':' + std::to_string(port);
+    auto connecting = detail::connect_to_host(std::move(host), port, target, options);
+    if (options.timeout == duration::max()) return connecting;
+    return detail::connect_within(options.timeout, std::move(connecting), target);
+}
+
+}  // namespace v0
+}  // namespace rondo

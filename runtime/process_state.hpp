@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What stands behind a process, and behind everybody who waits for it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <rondo/detail/descriptor.hpp>
+#include <rondo/process.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+struct process_state {
+    descriptor program;  // a pidfd
+    int pid = -1;
+    std::string name;
+    bool own_group = false;
+    bool piped[3] = {false, false, false};
+    fd_stream in, out, err;
+    std::optional<int> code;  // once it has been reaped
+
+    process_state() = default;
+    process_state(const process_state&) = delete;
+    process_state& operator=(const process_state&) = delete;
+    ~process_state();
+
+    /// True where it has ended.
+    bool try_reap() noexcept;
+};
+
+task<int> wait_for_end(std::shared_ptr<process_state> state);
+task<int> stop(std::shared_ptr<process_state> state, duration grace);
+/// Throws: std::system_error.
+void send(process_state& state, int number);
+/// Programs that had outlived their loops.
+void reap_what_is_left() noexcept;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
