@@ -37,7 +37,7 @@ std::int32_t simulator::attempt(sim_operation& operation) {
             return attempt_accept(operation);
         default:
             if ((what.flags & entry_pick_buffer) != 0) return attempt_picking(operation);
-            return operation.socket != nullptr ? network_.attempt(operation)
+            return operation.socket != nullptr ? attempt_message(operation)
                                                : files_.attempt(operation);
     }
 }

@@ -109,6 +109,9 @@ public:
     std::uint32_t arrived() const noexcept { return arrived_; }
     std::uint32_t on_the_way() const noexcept { return size_ - arrived_; }
     void arrive(std::uint32_t bytes) noexcept { arrived_ += bytes; }
+    /// Bytes that were ever put in: the position of the next one.
+    std::uint64_t written() const noexcept { return written_; }
+    std::uint64_t taken() const noexcept { return written_ - size_; }
 
     /// At most room() bytes.
     void write(sim_cursor& from, std::uint32_t bytes) {
@@ -118,6 +121,7 @@ public:
         from.get(memory_.get() + start, straight);
         from.get(memory_.get(), bytes - straight);
         size_ += bytes;
+        written_ += bytes;
     }
     /// At most arrived() bytes.
     void read(sim_cursor& into, std::uint32_t bytes, bool keep) noexcept {
@@ -133,6 +137,7 @@ public:
 
 private:
     std::unique_ptr<std::byte[]> memory_;
+    std::uint64_t written_ = 0;
     std::uint32_t capacity_ = 0;
     std::uint32_t first_ = 0;
     std::uint32_t size_ = 0;     // bytes held,

@@ -55,6 +55,7 @@ void simulator::free_descriptor(int fd) {
     gone = descriptor();
     free_.push_back(fd);
     std::push_heap(free_.begin(), free_.end(), std::greater<>());
+    let_go({});
 }
 
 namespace {

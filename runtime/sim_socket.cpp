@@ -4,6 +4,7 @@
 #include "sim_socket.hpp"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -35,6 +36,15 @@ bool shares_port(const sim_socket& socket) noexcept {
     const sim_option* option = find_option(socket, SOL_SOCKET, SO_REUSEPORT);
     return option != nullptr && std::any_of(option->value.begin(), option->value.end(),
                                             [](std::byte byte) { return byte != std::byte(0); });
+}
+
+/// SO_LINGER with no time: closing is a reset (tcp_close).
+bool aborts(const sim_socket& socket) noexcept {
+    const sim_option* option = find_option(socket, SOL_SOCKET, SO_LINGER);
+    if (option == nullptr || option->value.size() < sizeof(linger) || is_unix(socket)) return false;
+    linger how{};
+    std::memcpy(&how, option->value.data(), sizeof how);
+    return how.l_onoff != 0 && how.l_linger == 0;
 }
 
 }  // namespace
@@ -112,6 +122,12 @@ int sim_network::get_option(sim_socket& socket, int level, int name, void* value
     if (level == SOL_SOCKET && name == SO_TYPE)
         number = socket.kind == sim_socket_kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
     if (level == SOL_SOCKET && name == SO_DOMAIN) number = socket.local.family();
+    if (level == SOL_SOCKET && name == SO_PEERCRED) {
+        const ucred we{::getpid(), ::getuid(), ::getgid()};  // nobody else is there
+        *size = std::min<socklen_t>(*size, sizeof we);
+        std::memcpy(value, &we, *size);
+        return 0;
+    }
     if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
         number = socket.state == sim_socket::phase::listening;
     const sim_option* option = find_option(socket, level, name);
@@ -287,9 +303,12 @@ void sim_network::close(sim_socket& socket) {
     if (socket.state == sim_socket::phase::listening) disband(socket);
     if (sim_socket* const peer = peer_of(socket)) {
         const bool unread = socket.incoming.arrived() > 0;
-        if (!unread && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
-        if (unread || socket.incoming.on_the_way() > 0) deliver(*peer, sim_event_kind::reset, 0);
+        const bool abort = aborts(socket);
+        if (!unread && !abort && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
+        if (unread || abort || socket.incoming.on_the_way() > 0) deliver(*peer, sim_event_kind::reset, 0);
     }
+    for (sim_rights& rights : socket.rights)
+        orphans_.insert(orphans_.end(), rights.opened.begin(), rights.opened.end());
     if (socket.bound) bound_.erase(std::find(bound_.begin(), bound_.end(), &socket));
     const std::uint32_t index = socket.index;
     const std::uint32_t ticket = socket.ticket + 1;
@@ -297,6 +316,15 @@ void sim_network::close(sim_socket& socket) {
     socket.index = index;
     socket.ticket = ticket;
     sockets_.give(socket);
+}
+
+void sim_network::attach(sim_socket& from, std::uint32_t moved, std::vector<sim_opened> opened) {
+    sim_socket* const peer = peer_of(from);
+    if (peer == nullptr || moved == 0) {
+        orphans_.insert(orphans_.end(), opened.begin(), opened.end());
+        return;
+    }
+    peer->rights.push_back({peer->incoming.written() - moved, std::move(opened)});
 }
 
 void sim_network::arrive(const sim_event& event) {

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "sim_address.hpp"
@@ -41,6 +42,12 @@ struct sim_option {
 struct sim_opened {
     sim_socket* socket = nullptr;
     sim_file* file = nullptr;
+};
+
+/// Descriptors that were sent with the byte at that position of a stream (SCM_RIGHTS).
+struct sim_rights {
+    std::uint64_t at = 0;
+    std::vector<sim_opened> opened;
 };
 
 /// A datagram on its way, then in the queue of who receives it.
@@ -88,6 +95,7 @@ struct sim_socket {
     sim_socket* last_waiting = nullptr;
     sim_socket* next_waiting = nullptr;
 
+    std::deque<sim_rights> rights;       // on the way or arrived
     std::deque<sim_datagram> datagrams;  // received
     std::size_t datagram_bytes = 0;
 
@@ -114,6 +122,11 @@ public:
     int get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size);
     /// One descriptor less; the last one closes it.
     void close(sim_socket& socket);
+    /// These go with the first of the last `moved` bytes that `from` has sent.
+    void attach(sim_socket& from, std::uint32_t moved, std::vector<sim_opened> opened);
+    /// What the last receive was given beside its bytes; what nobody can receive any more.
+    std::vector<sim_opened> take_handed() noexcept { return std::exchange(handed_, {}); }
+    std::vector<sim_opened> take_orphans() noexcept { return std::exchange(orphans_, {}); }
 
     // What tests do to the network.
     void cut_off(const sim_name& part);
@@ -182,6 +195,8 @@ private:
     sim_core& core_;
     sim_slab<sim_socket> sockets_;
     sim_slab<sim_datagram> flying_;
+    std::vector<sim_opened> handed_;
+    std::vector<sim_opened> orphans_;
     std::vector<sim_socket*> bound_;  // by name, in the order of bind
     std::vector<sim_name> cut_;
     std::vector<sim_event> held_;  // what would have arrived there, or from there

@@ -257,11 +257,27 @@ std::int32_t sim_network::receive(sim_operation& operation) {
         return socket.ended ? 0 : -std::exchange(socket.error, 0);
     }
     const bool keep = (message_flags(operation.what) & MSG_PEEK) != 0;
+    // One receive takes one message's descriptors at most, and no byte beyond the next ones'.
+    const std::uint64_t at = socket.incoming.taken();
+    bool hands = false;
+    for (const sim_rights& rights : socket.rights) {
+        if (rights.at == at && !hands) {
+            if (operation.moved > 0) return static_cast<std::int32_t>(operation.moved);
+            hands = true;
+            continue;
+        }
+        bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, rights.at - at));
+        break;
+    }
     if (keep || !all_or_wait(operation)) bytes = core_.shorten(operation, bytes);
     socket.incoming.read(into, bytes, keep);
     if (keep) return static_cast<std::int32_t>(bytes);
+    if (hands) {
+        handed_ = std::move(socket.rights.front().opened);
+        socket.rights.pop_front();
+    }
     if (sim_socket* const peer = peer_of(socket)) stir(*peer, POLLOUT | POLLWRNORM);
-    return go_on(operation, bytes, into.left());
+    return go_on(operation, bytes, hands ? 0 : into.left());
 }
 
 }  // namespace detail

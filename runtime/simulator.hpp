@@ -155,6 +155,12 @@ private:
     std::int32_t cancel(sim_operation& operation);
     std::int32_t update_timeout(sim_operation& operation);
 
+    // sim_rights.cpp: descriptors that travel
+    std::int32_t attempt_message(sim_operation& operation);
+    int gather_rights(msghdr& message, std::vector<sim_opened>& opened);
+    void hand_out(msghdr* message, std::size_t room, std::vector<sim_opened> opened);
+    void let_go(std::vector<sim_opened> opened);
+
     // sim_descriptors.cpp
     descriptor* find(int fd) noexcept;            // null unless open
     descriptor& descriptor_of(int fd) noexcept {  // of a number given out
