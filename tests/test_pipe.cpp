@@ -43,7 +43,7 @@ task<int> error_of(Awaitable waiting) {
 
 }  // namespace
 
-RONDO_TEST("pipe: what goes in comes out, and its end", "[pipe][kernel]") {
+RONDO_TEST("pipe: what goes in comes out, and its end", "[pipe][both]") {
     auto ends = make_pipe();
     const std::string all = rondo_tests::pattern(1'000'000);
     const auto write = [](fd_stream* to, const std::string* bytes) -> task<> {
@@ -59,28 +59,28 @@ RONDO_TEST("pipe: what goes in comes out, and its end", "[pipe][kernel]") {
     CHECK_FALSE(ends.writer.is_open());
 }
 
-RONDO_TEST("pipe: lines and views are read from it as from any stream", "[pipe][kernel]") {
+RONDO_TEST("pipe: lines and views are read from it as from any stream", "[pipe][both]") {
     auto ends = make_pipe();
     co_await ends.writer.write_all("one\ntwo\n", "rest");
     const auto one = co_await ends.reader.read_line();
     CHECK(one.value() == "one");
     const auto two = co_await ends.reader.read_line();
     CHECK(two.value() == "two");
-    {
-        const auto view = co_await ends.reader.read_view();
-        CHECK(view.text() == "rest");
-    }
-    co_await ends.writer.write_all("more");
-    {
-        const auto view = co_await ends.reader.read_view();
-        CHECK(view.text() == "more");
+    for (const std::string_view expected : {"rest", "more"}) {
+        std::string got;
+        while (got.size() < expected.size()) {
+            const auto view = co_await ends.reader.read_view();
+            got += view.text();
+        }
+        CHECK(got == expected);
+        if (expected == "rest") co_await ends.writer.write_all("more");
     }
     ends.writer.close();
     const auto end = co_await ends.reader.read_view();
     CHECK_FALSE(end);
 }
 
-RONDO_TEST("pipe: writing where nobody reads is an error, and no signal", "[pipe][kernel]") {
+RONDO_TEST("pipe: writing where nobody reads is an error, and no signal", "[pipe][both]") {
     auto ends = make_pipe();
     ends.reader.close();
     const int error = co_await error_of(ends.writer.write_all("x"));
@@ -88,7 +88,7 @@ RONDO_TEST("pipe: writing where nobody reads is an error, and no signal", "[pipe
 }
 
 RONDO_TEST("pipe: reads and writes end in all three forms, and no byte is lost",
-           "[pipe][kernel]") {
+           "[pipe][both]") {
     auto ends = make_pipe();
     std::array<char, 8> room{};
     const auto read = [&] { return ends.reader.read_some(room); };
@@ -105,10 +105,12 @@ RONDO_TEST("pipe: reads and writes end in all three forms, and no byte is lost",
     const std::string much(1 << 20, 'z');
     const auto clogged = [&] { return ends.writer.write_all(much); };
     co_await rondo_tests::check_cancelled_while_suspended(clogged);
-    CHECK_THROWS_AS(co_await ends.writer.write_all("more"), invalid_state_error);
+    // Something had gone; on the simulator perhaps nothing yet.
+    if (!testing::simulated())
+        CHECK_THROWS_AS(co_await ends.writer.write_all("more"), invalid_state_error);
 }
 
-RONDO_TEST("pipe: closing ends a wait on either end", "[pipe][kernel]") {
+RONDO_TEST("pipe: closing ends a wait on either end", "[pipe][both]") {
     auto ends = make_pipe();
     auto reading = create_task(some(&ends.reader));
     co_await rondo_tests::settle();

@@ -177,7 +177,7 @@ RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the
 }
 
 RONDO_TEST("udp: one large buffer goes as many datagrams, and comes as they were or merged",
-           "[udp][kernel]") {
+           "[udp][both]") {
     const std::string all = [] {
         std::string text;
         for (char c = 'a'; c < 'k'; ++c) text.append(100, c);
@@ -252,7 +252,7 @@ RONDO_TEST("udp: IPv6, with both kinds or alone", "[udp][kernel]") {
     CHECK(six.from == alone.local());
 }
 
-RONDO_TEST("udp: the size of a socket's buffers, and several on one port", "[udp][kernel]") {
+RONDO_TEST("udp: the size of a socket's buffers, and several on one port", "[udp][both]") {
     auto first = udp_socket::bind(any_port(), {.reuse_port = true, .receive_buffer = 20'000});
     CHECK(first.get_option(SOL_SOCKET, SO_RCVBUF) >= 20'000);
     auto second = udp_socket::bind(first.local(), {.reuse_port = true});

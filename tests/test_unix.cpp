@@ -171,7 +171,7 @@ RONDO_TEST("unix: open descriptors travel with the bytes", "[unix][kernel]") {
     CHECK_FALSE(got);
 }
 
-RONDO_TEST("unix: many descriptors, too many, none", "[unix][kernel]") {
+RONDO_TEST("unix: many descriptors, too many, none", "[unix][both]") {
     auto c = co_await connected();
     auto ends = make_pipe();
     const std::vector<int> many(253, ends.writer.number());
@@ -196,7 +196,7 @@ RONDO_TEST("unix: many descriptors, too many, none", "[unix][kernel]") {
                     std::system_error);
 }
 
-RONDO_TEST("unix: what nobody takes any more is closed", "[unix][kernel]") {
+RONDO_TEST("unix: what nobody takes any more is closed", "[unix][both]") {
     auto c = co_await connected();
     auto ends = make_pipe();
     const int number = ends.writer.number();
@@ -213,7 +213,7 @@ RONDO_TEST("unix: what nobody takes any more is closed", "[unix][kernel]") {
 }
 
 RONDO_TEST("unix: waits with descriptors end in all three forms, and none is lost",
-           "[unix][kernel]") {
+           "[unix][both]") {
     auto c = co_await connected();
     auto ends = make_pipe();
     const int number = ends.writer.number();
