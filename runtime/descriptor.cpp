@@ -163,6 +163,10 @@ int reap(const descriptor& program, int& code) {
 int signal_program(const descriptor& program, int number) {
     return on_open(program, [&](system& os, int fd) { return os.signal_program(fd, number); });
 }
+int new_watch_descriptor() { return current_system()->watch_descriptor(); }
+int add_watch(const descriptor& to, const char* path, std::uint32_t events) {
+    return on_open(to, [&](system& os, int fd) { return os.add_watch(fd, path, events); });
+}
 int new_signal_descriptor(const sigset_t& signals) {
     return current_system()->signal_descriptor(signals);
 }

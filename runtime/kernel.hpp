@@ -46,6 +46,8 @@ public:
     virtual int spawn(const spawn_request&, int* pid_descriptor) { return *pid_descriptor = -1, -ENOSYS; }  // the pid
     virtual int reap_program(int, int*) { return -ENOSYS; }  // 1 and the exit code, or minus the signal; 0: it has not ended
     virtual int signal_program(int, int) { return -ENOSYS; }  // by the descriptor of its pid
+    virtual int watch_descriptor() { return -ENOSYS; }                                   // inotify; close-on-exec
+    virtual int add_watch(int, const char*, std::uint32_t) { return -ENOSYS; }           // inotify_add_watch
     virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }  // signalfd; close-on-exec, O_NONBLOCK
     virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
 

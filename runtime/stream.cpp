@@ -190,11 +190,11 @@ write_awaiter::write_awaiter(held<> stream, const_buffer* parts, std::size_t cou
     arrived = part_has_gone;
 }
 
-write_awaiter::write_awaiter(descriptor_record* file, const_buffer* part,
+write_awaiter::write_awaiter(descriptor_record* file, const_buffer* parts, std::size_t count,
                              std::uint64_t offset) noexcept
     : operation_state(stream_kind::write_file, file, {}),
-      parts_(part),
-      count_(1),
+      parts_(parts),
+      count_(count),
       message_(nullptr) {
     ask.code = opcode::write;
     ask.offset = offset;
@@ -245,9 +245,9 @@ void write_awaiter::prepare() noexcept {
     if (ask.code == opcode::send || ask.code == opcode::sendmsg) {
         ask.code = several ? opcode::sendmsg : opcode::send;
         ask.op_flags = MSG_NOSIGNAL;
-    } else if (stream_) {
+    } else {
         ask.code = several ? opcode::writev : opcode::write;
-        ask.offset = ~std::uint64_t{0};
+        if (stream_) ask.offset = ~std::uint64_t{0};
     }
     const auto count = static_cast<std::uint32_t>(std::min(count_, parts_max));
     ask.address = several ? address_of(parts_) : address_of(parts_->data());
@@ -261,7 +261,7 @@ void write_awaiter::prepare() noexcept {
         ask.address = address_of(message_);
         ask.length = 1;
     }
-    const bool large = !stream_ && ask.length >= async_least;
+    const bool large = !stream_ && (several ? left_ : ask.length) >= async_least;
     ask.flags = large ? std::uint8_t{entry_async} : std::uint8_t{0};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -62,6 +63,12 @@ public:
     int reap_program(int pid_descriptor, int* code) override { return reap_by(pid_descriptor, code); }
     int signal_program(int pid_descriptor, int number) override {
         return signal_by(pid_descriptor, number);
+    }
+    int watch_descriptor() override {
+        return or_errno(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    }
+    int add_watch(int fd, const char* path, std::uint32_t events) override {
+        return or_errno(::inotify_add_watch(fd, path, events));
     }
     int signal_descriptor(const sigset_t& signals) override {
         return or_errno(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -35,7 +35,7 @@ LAYERS = {
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
     5: "executor thread_sync bridge detail/lane",
-    6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file process signal
+    6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
     7: "process_pool loop_pool",
     8: "http tls",
@@ -51,7 +51,7 @@ RUNTIME = {
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
     5: "pool_threads",
-    6: "resolver command process_state socket_calls",
+    6: "resolver command process_state file_status socket_calls",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}

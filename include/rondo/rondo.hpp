@@ -7,11 +7,13 @@
 #include <rondo/buffer.hpp>
 #include <rondo/buffered.hpp>
 #include <rondo/config.hpp>
+#include <rondo/directory_watch.hpp>
 #include <rondo/dns.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/error.hpp>
 #include <rondo/executor.hpp>
 #include <rondo/file.hpp>
+#include <rondo/file_system.hpp>
 #include <rondo/future.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>

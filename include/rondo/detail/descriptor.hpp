@@ -49,6 +49,10 @@ RONDO_API int spawn(const spawn_request& what, int& pid_descriptor);
 RONDO_API int reap(const descriptor& program, int& code);
 RONDO_API int signal_program(const descriptor& program, int number);
 
+/// inotify_init1(2) and inotify_add_watch(2), close-on-exec.
+RONDO_API int new_watch_descriptor();
+RONDO_API int add_watch(const descriptor& to, const char* path, std::uint32_t events);
+
 /// signalfd(2), close-on-exec.
 RONDO_API int new_signal_descriptor(const sigset_t& signals);
 

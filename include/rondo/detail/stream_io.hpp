@@ -144,7 +144,8 @@ protected:
     /// On a stream. `message` is room for a msghdr where there are several parts.
     write_awaiter(held<> stream, const_buffer* parts, std::size_t count, void* message) noexcept;
     /// On a file; -1 is the current position.
-    write_awaiter(descriptor_record* file, const_buffer* part, std::uint64_t offset) noexcept;
+    write_awaiter(descriptor_record* file, const_buffer* parts, std::size_t count,
+                  std::uint64_t offset) noexcept;
     void count_bytes() noexcept;
 
 private:
