@@ -141,6 +141,9 @@ int new_socket_pair(int family, int type, int protocol, int* ends) {
     return current_system()->socket_pair(family, type, protocol, ends);
 }
 int new_pipe(int* ends) { return current_system()->pipe(ends); }
+int set_pipe_size(const descriptor& of, std::uint32_t size) {
+    return on_open(of, [&](system& os, int fd) { return os.pipe_size(fd, size); });
+}
 int duplicate(int number) { return current_system()->duplicate(number); }
 int duplicate(const descriptor& of) {
     return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });

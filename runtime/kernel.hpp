@@ -40,6 +40,7 @@ public:
     virtual int get_option(int fd, int level, int name, void* value, socklen_t* size) = 0;
     virtual int socket_pair(int family, int type, int protocol, int* ends) = 0;  // SOCK_CLOEXEC is added
     virtual int pipe(int* ends) = 0;                                             // O_CLOEXEC; reads first
+    virtual int pipe_size(int, std::uint32_t) { return -ENOSYS; }                // asks for so much room in it
     virtual int duplicate(int fd) = 0;                                           // close-on-exec
     virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
     virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode

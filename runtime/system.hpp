@@ -47,6 +47,9 @@ public:
         return or_errno(::socketpair(family, type | SOCK_CLOEXEC, protocol, ends));
     }
     int pipe(int* ends) override { return or_errno(::pipe2(ends, O_CLOEXEC)); }
+    int pipe_size(int fd, std::uint32_t size) override {
+        return or_errno(::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(size)));
+    }
     int duplicate(int fd) override { return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
     int truncate(int fd, std::uint64_t size) override {
         return or_errno(::ftruncate(fd, static_cast<off_t>(size)));

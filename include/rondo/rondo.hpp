@@ -7,6 +7,7 @@
 #include <rondo/buffer.hpp>
 #include <rondo/buffered.hpp>
 #include <rondo/config.hpp>
+#include <rondo/copy.hpp>
 #include <rondo/directory_watch.hpp>
 #include <rondo/dns.hpp>
 #include <rondo/endpoint.hpp>

@@ -33,6 +33,8 @@ RONDO_API int new_socket(int family, int type, int protocol);
 /// socketpair(2) and pipe(2), the same way: two numbers in `ends`; of a pipe the first is read from.
 RONDO_API int new_socket_pair(int family, int type, int protocol, int* ends);
 RONDO_API int new_pipe(int* ends);
+/// Asks for so much room in a pipe; less may be granted.
+RONDO_API int set_pipe_size(const descriptor& of, std::uint32_t size);
 /// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
