@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Bytes from one place to another until there are no more.
 //
-// `copy` reads and writes, with a buffer in between: it works with every stream, and between a file
-// and a socket it is what is fastest. `splice` moves the bytes inside the kernel, through a pipe of
-// its own, and never sees them: for a proxy between two sockets, where what is moved is large.
-// io_uring hands each splice to a worker of the kernel's, which costs some microseconds, so that
-// small messages are better copied.
+// `copy` reads and writes, with a buffer in between, and works with every stream. `splice` moves the
+// bytes inside the kernel, through a pipe of its own, and this process never has them in its memory.
+// It is not the faster one: io_uring hands each splice to a worker of the kernel's. Of 100 MiB from
+// one Unix socket to another a MiB took 254 us copied and 413 us spliced (bench: proxy_copy and
+// proxy_splice, two cores). So files are sent and received by reading and writing, too.
 #pragma once
 
 #include <algorithm>
