@@ -13,9 +13,11 @@ that RONDO_TALLY names.
 """
 
 import argparse
+import contextlib
 import pathlib
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -180,6 +182,146 @@ def check_port_scanner(folder):
         server.kill()
 
 
+def talk(port, *lines, until=None):
+    """Sends lines to a server, ends its half, and gives all that comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10 * SLOWER) as peer:
+        for line in lines:
+            peer.sendall(line)
+        if until is None:
+            peer.shutdown(socket.SHUT_WR)
+        said = b""
+        while until is None or until not in said:
+            part = peer.recv(65536)
+            if not part:
+                break
+            said += part
+        return said
+
+
+def expect(condition, child):
+    if not condition:
+        raise Failed(f"{child.name} did not do what it should{child.said()}")
+
+
+@contextlib.contextmanager
+def serving(folder, name, *arguments, port):
+    server = Child([str(folder / name), *map(str, arguments)])
+    try:
+        wait_for_port(server, port)
+        yield server
+        end_by_sigint(server, must_handle=True, stderr=None)
+    finally:
+        server.kill()
+
+
+def check_upper_server(folder):
+    with serving(folder, "upper_server", 7083, port=7083) as server:
+        expect(talk(7083, b"hello\nw", b"orld\n") == b"HELLO\nWORLD\n", server)
+        idle = socket.create_connection(("127.0.0.1", 7083), timeout=10 * SLOWER)
+        idle.sendall(b"in the middle")
+    expect("all have gone" in server.text(server.out), server)
+    idle.close()
+
+
+def check_chat_room(folder):
+    with serving(folder, "chat_room", 7084, port=7084) as server:
+        ann, bob = (socket.create_connection(("127.0.0.1", 7084), timeout=10 * SLOWER) for _ in "ab")
+        ann.sendall(b"ann\n")
+        wait = b""
+        while b"your name? " not in wait:
+            wait += ann.recv(1000)
+        bob.sendall(b"bob\n")
+        heard = b""
+        while b"* bob came in\n" not in heard:
+            heard += ann.recv(1000)
+        ann.sendall(b"good morning\n")
+        heard = b""
+        while b"ann: good morning\n" not in heard:
+            heard += bob.recv(1000)
+        ann.close()
+        while b"* ann has left\n" not in heard:
+            heard += bob.recv(1000)
+        bob.close()
+
+
+def check_proxy_and_netcat(folder):
+    """netcat through proxy to upper_server, half closes and all."""
+    with serving(folder, "upper_server", 7085, port=7085):
+        with serving(folder, "proxy", 7086, "127.0.0.1", 7085, port=7086):
+            with tempfile.TemporaryFile() as text:
+                text.write(b"many words\n" * 1000)
+                text.seek(0)
+                cat = Child([str(folder / "netcat"), "127.0.0.1", "7086"], stdin=text)
+                status = cat.wait(30 * SLOWER, "its start")
+                expect(status == 0 and cat.text(cat.out) == "MANY WORDS\n" * 1000, cat)
+                cat.judge_stderr()
+    refused = Child([str(folder / "netcat"), "127.0.0.1", "7085"])
+    expect(refused.wait(30 * SLOWER, "its start") == 1, refused)
+    refused.judge_stderr("connect 127.0.0.1:7085: Connection refused")
+
+
+def check_xargs(folder):
+    with tempfile.TemporaryFile() as lines:
+        lines.write("".join(f"{n}\n" for n in range(50)).encode())
+        lines.seek(0)
+        every = Child([str(folder / "xargs"), "8", "echo", "number"], stdin=lines)
+        status = every.wait(30 * SLOWER, "its start")
+        said = sorted(every.text(every.out).splitlines())
+        expect(status == 0 and said == sorted(f"number {n}" for n in range(50)), every)
+        every.judge_stderr()
+        lines.seek(0)
+        failing = Child([str(folder / "xargs"), "8", "false"], stdin=lines)
+        expect(failing.wait(30 * SLOWER, "its start") == 123, failing)
+        lines.seek(0)
+        missing = Child([str(folder / "xargs"), "8", "no-such-program"], stdin=lines)
+        expect(missing.wait(30 * SLOWER, "its start") == 127, missing)
+        missing.judge_stderr(None)
+
+
+def check_udp_chat(folder):
+    pipe = subprocess.PIPE
+    ann = Child([str(folder / "udp_chat"), "7087", "7088"], stdin=pipe)
+    bob = Child([str(folder / "udp_chat"), "7088", "7087"], stdin=pipe)
+    try:
+        give_up = time.monotonic() + 10 * SLOWER
+        while "7087 says: hello" not in bob.text(bob.out):
+            expect(time.monotonic() < give_up, bob)
+            ann.process.stdin.write(b"hello\n")  # again, until he is there to hear it
+            ann.process.stdin.flush()
+            time.sleep(0.02)
+        for each in ann, bob:
+            each.process.stdin.close()
+            expect(each.wait(10 * SLOWER, "the end of its input") == 0, each)
+    finally:
+        ann.kill()
+        bob.kill()
+
+
+def check_tail_follow(folder):
+    with tempfile.TemporaryDirectory() as scratch:
+        log = pathlib.Path(scratch) / "log"
+        log.write_text("before\n")
+        tail = Child([str(folder / "tail_follow"), str(log)])
+        try:
+            give_up = time.monotonic() + 10 * SLOWER
+            number = 0
+            while "line" not in tail.text(tail.out):  # it has begun to look
+                expect(time.monotonic() < give_up, tail)
+                number += 1
+                with log.open("a") as to:
+                    to.write(f"line {number}\n")
+                time.sleep(0.02)
+            log.rename(pathlib.Path(scratch) / "log.1")
+            log.write_text("after the rotation\n")
+            while "after the rotation" not in tail.text(tail.out):
+                expect(time.monotonic() < give_up, tail)
+                time.sleep(0.02)
+            expect("before" not in tail.text(tail.out), tail)
+            end_by_sigint(tail, must_handle=True)
+        finally:
+            tail.kill()
+
+
 def checks(folder, names):
     """(title, function) for the examples that were built."""
     for name in names:
@@ -194,6 +336,12 @@ def checks(folder, names):
     )
     yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
     yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
+    yield "example upper_server: capitals, and a graceful end", lambda: check_upper_server(folder)
+    yield "example chat_room: who comes, speaks and goes", lambda: check_chat_room(folder)
+    yield "examples netcat and proxy: through both", lambda: check_proxy_and_netcat(folder)
+    yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
+    yield "example udp_chat: two talk", lambda: check_udp_chat(folder)
+    yield "example tail_follow: what is added, and a rotation", lambda: check_tail_follow(folder)
     if (folder / "downloader").is_file():  # it needs Boost
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 
@@ -203,7 +351,10 @@ def main():
     arguments.add_argument(
         "--folder", type=pathlib.Path, required=True, help="where the binaries are"
     )
-    not_alone = {"echo_client", "echo_server", "port_scanner", "verification_code"}
+    not_alone = {
+        "chat_room", "echo_client", "echo_server", "netcat", "port_scanner", "proxy", "tail_follow",
+        "udp_chat", "upper_server", "verification_code", "xargs",
+    }  # fmt: skip
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
     arguments.add_argument("names", nargs="*", default=alone)
     options = arguments.parse_args()

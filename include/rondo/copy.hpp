@@ -41,7 +41,8 @@ task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
     std::uint64_t copied = 0;
     while (copied < options.limit) {
         const auto most = std::min<std::uint64_t>(buffer.size(), options.limit - copied);
-        const chunk some = co_await from.read_some({buffer.data(), static_cast<std::size_t>(most)});
+        const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
+        const chunk some = co_await from.read_some(room);
         if (!some) break;
         co_await to.write_all(some);
         copied += some.size();
