@@ -16,7 +16,7 @@ inline task<std::string> content_of(std::string path) {
     co_return got;
 }
 
-inline task<> write_file(std::string path, const std::string& bytes) {
+inline task<> sweep_write(std::string path, const std::string& bytes) {
     auto to = co_await file::create(path);
     co_await to.write_all(bytes);
     co_await to.sync();
@@ -25,14 +25,14 @@ inline task<> write_file(std::string path, const std::string& bytes) {
 
 inline task<> file_written_and_read(verdict& v) {
     const std::string bytes = letters(3000);
-    co_await write_file("a/b", bytes);
+    co_await sweep_write("a/b", bytes);
     const std::string got = co_await content_of("a/b");
     v.expect(got == bytes, "what is read is what was written");
 }
 
 inline task<> file_copied(verdict& v) {
     const std::string bytes = letters(2500);
-    co_await write_file("from", bytes);
+    co_await sweep_write("from", bytes);
     auto from = co_await file::open("from");
     auto to = co_await file::create("to");
     std::string buffer(700, '?');
@@ -53,7 +53,7 @@ inline task<> read_piece(file& from, std::string& into, std::size_t at, std::siz
 
 inline task<> file_read_at_offsets(verdict& v) {
     const std::string bytes = letters(2000);
-    co_await write_file("f", bytes);
+    co_await sweep_write("f", bytes);
     auto from = co_await file::open("f");
     std::string got(2000, '?');
     co_await gather(read_piece(from, got, 0, 500), read_piece(from, got, 500, 1000),
@@ -64,7 +64,7 @@ inline task<> file_read_at_offsets(verdict& v) {
 }
 
 inline task<> file_appended(verdict& v) {
-    co_await write_file("log", "first ");
+    co_await sweep_write("log", "first ");
     {
         auto log = co_await file::open("log", open_mode::append);
         co_await log.write_all("second ");
@@ -93,14 +93,14 @@ inline task<> send_file(tcp_stream& to, std::string path) {
 
 inline task<> file_sent(verdict& v) {
     const std::string bytes = letters(3000);
-    co_await write_file("page", bytes);
+    co_await sweep_write("page", bytes);
     auto both = co_await over_tcp::make();
     co_await gather(send_file(both.writer, "page"), receive_some(both.reader, bytes, v));
 }
 
 inline task<> files_in_parallel(verdict& v) {
     std::vector<std::string> names = {"1", "2", "3", "4"};
-    auto write = [](std::string& name) -> task<> { co_await write_file(name, name); };
+    auto write = [](std::string& name) -> task<> { co_await sweep_write(name, name); };
     co_await map_concurrent(2, names, write);
     auto read = [](std::string& name) -> task<std::string> { co_return co_await content_of(name); };
     const auto all = co_await map_concurrent(3, names, read);
@@ -111,7 +111,7 @@ inline task<> files_in_parallel(verdict& v) {
 
 /// One operation, so that there is something for a fault to hit.
 inline task<int> tick(int value) {
-    co_await write_file("tick" + std::to_string(value), "x");
+    co_await sweep_write("tick" + std::to_string(value), "x");
     co_return value;
 }
 

@@ -87,7 +87,7 @@ task<> leaks_a_descriptor(verdict&) {
     int number[2];
     if (detail::new_socket_pair(AF_UNIX, SOCK_STREAM, 0, number) < 0) throw error("no pair");
     try {
-        co_await write_file("f", "x");
+        co_await sweep_write("f", "x");
     } catch (const std::exception&) {
         fd_stream(descriptor::adopt(number[0], "one"));
         throw;
@@ -98,13 +98,13 @@ task<> leaks_a_descriptor(verdict&) {
 
 task<> swallows_errors(verdict&) {
     try {
-        co_await write_file("f", "x");
+        co_await sweep_write("f", "x");
     } catch (const std::exception&) {
     }
 }
 
 task<> loses_a_byte(verdict& v) {
-    co_await write_file("f", "xyz");
+    co_await sweep_write("f", "xyz");
     auto from = co_await file::open("f");
     std::string buffer(3, '?');
     auto chunk = co_await from.read_some(buffer);  // a short read is no end
@@ -114,7 +114,7 @@ task<> loses_a_byte(verdict& v) {
 task<> waits_for_ever(verdict&) {
     event done;
     try {
-        co_await write_file("f", "x");
+        co_await sweep_write("f", "x");
         done.set();
     } catch (const std::exception&) {
     }
@@ -123,7 +123,7 @@ task<> waits_for_ever(verdict&) {
 
 task<> eats_its_cancellation(verdict&) {
     try {
-        co_await write_file("f", "x");
+        co_await sweep_write("f", "x");
     } catch (const std::system_error& e) {
         if (e.code().value() == ECANCELED) throw cancelled();
         throw;
