@@ -104,11 +104,16 @@ task<> swallows_errors(verdict&) {
 }
 
 task<> loses_a_byte(verdict& v) {
-    co_await sweep_write("f", "xyz");
+    co_await sweep_write("f", "x");
     auto from = co_await file::open("f");
-    std::string buffer(3, '?');
-    auto chunk = co_await from.read_some(buffer);  // a short read is no end
-    v.expect(chunk.text() == "xyz", "three bytes are read");
+    std::string buffer(1, '?');
+    std::string got;
+    try {
+        auto chunk = co_await from.read_some(buffer);
+        got = chunk.text();
+    } catch (const std::exception&) {  // an error is no end
+    }
+    v.expect(got == "x", "the byte is read");
 }
 
 task<> waits_for_ever(verdict&) {
@@ -145,7 +150,7 @@ TEST_CASE("fault sweep: what is wrong only after a failure is found", "[sweep]")
     };
     finds({"a leak", leaks_a_descriptor}, "1 descriptors of the simulated kernel are open");
     finds({"a lost error", swallows_errors, hears}, "an error was lost");
-    finds({"a lost byte", loses_a_byte}, "three bytes are read");
+    finds({"a lost byte", loses_a_byte}, "the byte is read");
     finds({"a wait", waits_for_ever}, "it waits for nothing");
     finds({"a cancellation", eats_its_cancellation}, "nobody had asked");
 }

@@ -32,7 +32,7 @@ RONDO_TEST("set_network: how long a byte takes", "[simulator]") {
     auto both = co_await connect_both(listener);
     const time_point start = running_loop().time();
     co_await both.client.write_all("x");
-    std::string byte(1, '?');
+    std::string byte = "?";
     co_await both.server.read_some(byte);
     CHECK(running_loop().time() - start >= 3s);
     CHECK(running_loop().time() - start < 4s);
@@ -95,7 +95,7 @@ RONDO_TEST("reset_connections: both ends read ECONNRESET", "[simulator]") {
     auto both = co_await connect_both(listener);
     testing::reset_connections();
     for (tcp_stream* end : {&both.client, &both.server}) {
-        std::string byte(1, '?');
+        std::string byte = "?";
         const auto got = co_await as_result(end->read_some(byte));
         CHECK(got.error() == std::errc::connection_reset);
     }

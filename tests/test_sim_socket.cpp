@@ -47,7 +47,7 @@ struct pair {
 TEST_CASE("simulator sockets: unknown descriptors and kinds", "[simulator]") {
     machine m;
     CHECK(m.sim->socket(AF_PACKET, SOCK_STREAM, 0) == -EAFNOSUPPORT);
-    CHECK(m.sim->socket(AF_INET, SOCK_DGRAM, 0) == -ESOCKTNOSUPPORT);
+    CHECK(m.sim->socket(AF_INET, SOCK_RAW, 0) == -ESOCKTNOSUPPORT);
     CHECK(m.sim->socket(AF_INET, SOCK_STREAM, 17) == -EPROTONOSUPPORT);
     CHECK(m.call(make(opcode::socket, AF_INET6, nullptr, 0, SOCK_STREAM | SOCK_CLOEXEC)) ==
           simulator::first_descriptor);
