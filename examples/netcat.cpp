@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Connects standard input and output with a TCP connection, both ways; the end of the input closes
-// half of it, and the end of the connection ends the program.
-// Run: echo hello | netcat HOST PORT
+// Connects standard input and output with a TCP connection or a Unix socket, both ways; the end of the
+// input closes half of it, and the end of the connection ends the program.
+// Run: echo hello | netcat HOST PORT, or netcat unix:PATH
 #include <cstdint>
 #include <cstdlib>
-#include <system_error>
+#include <exception>
 
 #include <fmt/core.h>
 #include <rondo/rondo.hpp>
 
-rondo::task<> send_input(rondo::tcp_stream& peer) {
+template <class Stream>
+rondo::task<> send_input(Stream& peer) {
     auto in = rondo::standard_input();
     co_await rondo::copy(in, peer);
     co_await peer.shutdown_write();
 }
 
-rondo::task<> show_output(rondo::tcp_stream& peer) {
+template <class Stream>
+rondo::task<> show_output(Stream& peer) {
     auto out = rondo::standard_output();
     co_await rondo::copy(peer, out);
 }
 
-rondo::task<> connect(std::string host, std::uint16_t port) {
-    auto peer = co_await rondo::connect_tcp(std::move(host), port);
+template <class Stream>
+rondo::task<> connect(rondo::task<Stream> connecting) {
+    auto peer = co_await std::move(connecting);
     co_await rondo::with_task_group([&](rondo::task_group& group) -> rondo::task<> {
         group.start(send_input(peer));
         co_await show_output(peer);
@@ -30,13 +33,17 @@ rondo::task<> connect(std::string host, std::uint16_t port) {
 }
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        fmt::print(stderr, "usage: {} HOST PORT\n", argv[0]);
+    if (argc < 2 || argc > 3) {
+        fmt::print(stderr, "usage: {0} HOST PORT\n       {0} unix:PATH\n", argv[0]);
         return 2;
     }
     try {
-        rondo::run(connect(argv[1], static_cast<std::uint16_t>(std::atoi(argv[2]))));
-    } catch (const std::system_error& error) {
+        if (argc == 2)
+            rondo::run(connect(rondo::connect_unix(rondo::endpoint(argv[1]))));
+        else
+            rondo::run(connect(rondo::connect_tcp(
+                argv[1], static_cast<std::uint16_t>(std::atoi(argv[2])))));
+    } catch (const std::exception& error) {
         fmt::print(stderr, "{}\n", error.what());
         return 1;
     }

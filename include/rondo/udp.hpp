@@ -51,8 +51,8 @@ namespace detail {
 /// A datagram on its way, with all that the kernel reads and writes of it: in the awaiting frame.
 class RONDO_API datagram_awaiter : public operation_state {
 protected:
-    datagram_awaiter(const wait_kind& kind, held<> socket, opcode code) noexcept
-        : operation_state(kind, socket->fd.record(), {}), socket_(std::move(socket)) {
+    datagram_awaiter(const wait_kind& what_for, held<> socket, opcode code) noexcept
+        : operation_state(what_for, socket->fd.record(), {}), socket_(std::move(socket)) {
         ask.code = code;
         ask.address = address_of(message_);
         ask.length = 1;
