@@ -21,7 +21,7 @@ rondo::task<int> run_all(std::size_t limit, rondo::command what) {
     int failed = 0;
     const auto run_one = [&](const std::string& line) -> rondo::task<> {
         rondo::command with_line = what;
-        const auto result = co_await with_line.arg(line).run();
+        const auto result = co_await with_line.arg(line).in(rondo::devnull).run();
         fmt::print("{}", result.output);
         fmt::print(stderr, "{}", result.error_output);
         failed += result.ok() ? 0 : 1;

@@ -112,6 +112,7 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
         ends.ours = adopt_or_close(numbers[1 - theirs], program + names[target]);
     } else if (spec.where.what() == redirect::kind::number) {
         ends.number = spec.where.number();
+        if (ends.number < 0) throw_spawn(EBADF, program);
         return ends;
     }
     ends.number = ends.theirs.number();
@@ -230,7 +231,7 @@ task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::stri
 // -- the builder ------------------------------------------------------------------------------
 
 command::command(std::string program, list) : spec_(std::make_unique<detail::command_spec>()) {
-    spec_->arguments.push_back(std::move(program));
+    arg(program);
 }
 command::command(const command& other)
     : spec_(std::make_unique<detail::command_spec>(*other.spec_)) {}
@@ -256,6 +257,8 @@ command& command::arg(std::string_view value) {
     return *this;
 }
 command& command::env(std::string_view name, std::string_view value) {
+    if (name.empty() || name.find('=') != name.npos)
+        detail::throw_system_error(EINVAL, "command::env", name);
     spec_->environment.emplace_back(without_nul(name, "command::env"),
                                     without_nul(value, "command::env"));
     return *this;
@@ -324,7 +327,13 @@ std::string command::text() const {
         if (!all.empty()) all += ' ';
         const bool plain = !argument.empty() && argument.find_first_of(" \t\n'\"\\$`*?;&|<>()") ==
                                                     argument.npos;
-        all += plain ? argument : '\'' + argument + '\'';
+        if (plain) {
+            all += argument;
+            continue;
+        }
+        all += '\'';
+        for (const char c : argument) all += c == '\'' ? "'\\''" : std::string(1, c);
+        all += '\'';
     }
     return all;
 }

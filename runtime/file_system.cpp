@@ -99,7 +99,8 @@ called<std::vector<directory_entry>> list_on_thread(const std::string& path) {
         directory_entry entry;
         entry.name = name;
         entry.kind = each->d_type == DT_UNKNOWN ? file_kind::none
-                                                : detail::kind_of_mode(DTTOIF(each->d_type));
+                                                : detail::kind_of_mode(
+                                                      static_cast<unsigned>(DTTOIF(each->d_type)));
         result.value.push_back(std::move(entry));
     }
 }

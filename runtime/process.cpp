@@ -57,7 +57,7 @@ struct reaper final : background_operation {
     static void ended(operation_state& operation) noexcept {
         auto* self = static_cast<reaper*>(&operation);
         int code = 0;
-        if (detail::reap(self->program, code) <= 0) remember(self->pid);
+        if (detail::reap(self->program, code) == 0) remember(self->pid);
         delete self;
     }
 };
@@ -99,29 +99,54 @@ task<int> wait_for_end(std::shared_ptr<process_state> state) {
     co_return *state->code;
 }
 
+namespace {
+
+/// To the program, or to all of its group. Only while it has not been reaped: as long as it is at
+/// least a zombie its number, which is its group's too, is nobody else's. 0 or -errno.
+int send_unless_reaped(process_state& state, int number) noexcept {
+    if (state.code) return 0;
+    if (state.own_group) return ::kill(-state.pid, number) == 0 ? 0 : -errno;
+    return detail::signal_program(state.program, number);
+}
+
+}  // namespace
+
 void send(process_state& state, int number) {
-    if (state.code || state.try_reap()) return;
-    const int result = state.own_group ? (::kill(-state.pid, number) == 0 ? 0 : -errno)
-                                       : detail::signal_program(state.program, number);
+    const int result = send_unless_reaped(state, number);
     if (result < 0 && result != -ESRCH) throw_system_error(-result, "signal", state.name);
 }
 
 namespace {
 
-/// Also to what is left of a group whose first process has ended.
-void send_to_group(process_state& state, int number) noexcept {
-    if (state.own_group)
-        ::kill(-state.pid, number);
-    else if (!state.code)
-        detail::signal_program(state.program, number);
+/// Until it has ended, without reaping it.
+task<> wait_for_zombie(std::shared_ptr<process_state> state) {
+    operation<void> ending(wait_kind_of_process, state->program.record(), poll_of(),
+                           [](operation_state&) {});
+    co_await std::move(ending);
 }
 
+/// Has the group members left, now that its first process has been reaped? While it has, its number
+/// is its own; asked again and again it has no time to become somebody else's.
+bool has_members(const process_state& state) noexcept { return ::kill(-state.pid, 0) == 0; }
+
+/// What a signal says is not asked (a program that runs as somebody else): it is waited for all the
+/// same. Of a group the members that are left when the first has ended get their grace as well.
 task<int> end_within(std::shared_ptr<process_state> state, duration grace) {
-    send(*state, SIGTERM);
-    std::optional<int> code = co_await move_on_after(grace, wait_for_end(state));
-    if (code && !state->own_group) co_return *code;
-    send_to_group(*state, SIGKILL);
-    co_return co_await wait_for_end(state);
+    constexpr duration step = std::chrono::milliseconds(5);
+    if (state->code) co_return *state->code;
+    const time_point until = deadline_after(grace);
+    send_unless_reaped(*state, SIGTERM);
+    const auto ended = co_await move_on_after(grace, wait_for_zombie(state));
+    if (!ended) send_unless_reaped(*state, SIGKILL);
+    const int code = co_await wait_for_end(state);
+    while (ended && state->own_group && has_members(*state)) {
+        if (running_loop().time() >= until) {
+            ::kill(-state->pid, SIGKILL);
+            break;
+        }
+        co_await sleep(step);
+    }
+    co_return code;
 }
 
 }  // namespace

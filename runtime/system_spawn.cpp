@@ -42,7 +42,7 @@ public:
     void set_attributes(const spawn_request& what) noexcept {
         short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
         if (what.new_session) flags = static_cast<short>(flags | POSIX_SPAWN_SETSID);
-        if (what.new_group) flags = static_cast<short>(flags | POSIX_SPAWN_SETPGROUP);
+        if (what.new_group && !what.new_session) flags = static_cast<short>(flags | POSIX_SPAWN_SETPGROUP);
         sigset_t all;
         ::sigfillset(&all);
         ::posix_spawnattr_setsigdefault(&attributes, &all);

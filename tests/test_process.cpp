@@ -183,6 +183,42 @@ RONDO_TEST("process: a run that takes too long is ended, and what it said is in 
     }
 }
 
+RONDO_TEST("process: stop after wait signals nobody; a session, a group, both; what is refused",
+           "[process][kernel]") {
+    auto ended = command("true").new_group().spawn();
+    co_await ended.wait();
+    const int code = co_await ended.stop(0ms);
+    CHECK(code == 0);
+    for (const int which : {1, 2, 3}) {
+        command what("true");
+        if ((which & 1) != 0) what.new_group();
+        if ((which & 2) != 0) what.new_session();
+        const auto result = co_await what.run();
+        CHECK(result.ok());
+    }
+    CHECK(spawn_failure(command("true").out(redirect(-1))) == "spawn true: Bad file descriptor");
+    CHECK_THROWS_AS(command(std::string("ls\0x", 4)), std::system_error);
+    CHECK_THROWS_AS(command("env").env("A=B", "c"), std::system_error);
+    CHECK_THROWS_AS(command("env").env("", "c"), std::system_error);
+    CHECK(command("echo", "it's", "a b").text() == "echo 'it'\\''s' 'a b'");
+}
+
+RONDO_TEST("process: members of a group are asked to end too, and have their grace",
+           "[process][kernel]") {
+    auto leader = command::shell("(trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.01; "
+                                 "done) & read line; exit 0")
+                      .new_group().in(rondo::pipe).out(rondo::pipe).spawn();
+    const auto ready = co_await leader.out().read_line();
+    CHECK(ready.value() == "ready");
+    leader.in().close();  // the first of the group ends
+    co_await sleep(20ms);
+    auto stopping = create_task(leader.stop(10s));
+    const auto asked = co_await leader.out().read_line();
+    CHECK(asked.value() == "asked");
+    const int code = co_await stopping;
+    CHECK(code == 0);
+}
+
 RONDO_TEST("process: output beyond the limit, and an exit code that is checked",
            "[process][kernel]") {
     const std::string too_much =

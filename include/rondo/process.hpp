@@ -124,7 +124,8 @@ public:
     void terminate();  ///< SIGTERM
     void kill();       ///< SIGKILL
 
-    /// Asks it to end (SIGTERM), kills it after `grace`, and waits for its end. Cannot be left.
+    /// Asks it to end (SIGTERM), kills it after `grace`, and waits for its end. Of a group all members
+    /// get that, as long as the program itself has not been waited for. Cannot be left.
     /// Returns: as wait.
     task<int> stop(duration grace = std::chrono::seconds(2));
 
@@ -139,7 +140,8 @@ class RONDO_API command {
 public:
     static constexpr std::size_t output_limit_default = 64 * 1024 * 1024;
 
-    /// `program` is searched for in PATH, unless there is a '/' in it.
+    /// `program` is searched for in our PATH, unless there is a '/' in it.
+    /// Throws: std::system_error, EINVAL, for texts with a NUL in them, here and in what follows.
     template <class... Args>
         requires(std::is_convertible_v<const Args&, std::string_view> && ...)
     explicit command(std::string program, const Args&... args) : command(program, list{}) {
@@ -156,6 +158,7 @@ public:
     command& arg(std::string_view value);
     command& env(std::string_view name, std::string_view value);
     command& unset_env(std::string_view name);
+    /// Without what we have; what was and is set here stays.
     command& clear_env();
     command& directory(std::string_view path);
     /// By default all are inherited; `run` captures out and err instead.
