@@ -54,8 +54,6 @@ struct sim_operation {
 
     sim_socket* socket = nullptr;
     sim_file* file = nullptr;
-    sim_socket* other_socket = nullptr;  // what a splice takes from
-    sim_file* other_file = nullptr;
     // Of a cancel or removal: found when it was submitted, valid while the sequence is this one.
     sim_operation* target = nullptr;
     std::uint64_t target_sequence = 0;

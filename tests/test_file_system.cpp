@@ -210,6 +210,29 @@ RONDO_TEST("files: cut, reserved, written in parts and read in parts", "[files][
     CHECK(status.kind == file_kind::regular);
 }
 
+RONDO_TEST("files: past the page cache, where the file system has that", "[files][kernel]") {
+    const folder in;
+    aligned_buffer block(2 * aligned_buffer::alignment);
+    CHECK(reinterpret_cast<std::uintptr_t>(block.data()) % aligned_buffer::alignment == 0);
+    std::fill_n(block.data(), block.size(), 'd');
+    open_options how;
+    how.create = how.direct = true;
+    std::optional<file> f;
+    try {
+        f.emplace(co_await file::open(in / "direct", open_mode::read_write, how));
+    } catch (const std::system_error& error) {
+        CHECK(error.code().value() == EINVAL);  // this file system has no O_DIRECT
+        co_return;
+    }
+    co_await f->write_all_at(block, 0);
+    std::fill_n(block.data(), block.size(), ' ');
+    const buffer_view second(block.data() + aligned_buffer::alignment, aligned_buffer::alignment);
+    const chunk some = co_await f->read_at(second, aligned_buffer::alignment);
+    CHECK(some.size() == aligned_buffer::alignment);
+    CHECK(second.data()[0] == 'd');
+    CHECK(block.data()[0] == ' ');
+}
+
 RONDO_TEST("files: one without a name gets one, or goes", "[files][kernel]") {
     const folder in;
     {

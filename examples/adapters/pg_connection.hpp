@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// PostgreSQL inside rondo: libpq's nonblocking calls, with the waits between them made by the loop.
+//
+// libpq may use another socket after each step of connecting, so every wait asks it anew; none is
+// in flight while libpq runs.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <rondo/rondo.hpp>
+
+/// What the server or libpq says; `sqlstate` is empty where it was libpq.
+struct pg_error : std::runtime_error {
+    pg_error(const std::string& doing, const char* said, const char* state)
+        : std::runtime_error(doing + ": " + trimmed(said)), sqlstate(state ? state : "") {}
+    static std::string trimmed(std::string text) {
+        while (!text.empty() && text.back() == '\n') text.pop_back();
+        return text;
+    }
+    std::string sqlstate;
+};
+
+struct pg_free {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+    void operator()(PGresult* result) const noexcept { PQclear(result); }
+    void operator()(PGcancel* cancel) const noexcept { PQfreeCancel(cancel); }
+};
+using pg_rows = std::unique_ptr<PGresult, pg_free>;
+
+/// One connection; its queries run one after the other, in the order of the calls. It outlives them.
+class pg_connection {
+public:
+    pg_connection() = default;
+    pg_connection(const pg_connection&) = delete;
+    pg_connection& operator=(const pg_connection&) = delete;
+
+    /// Connects. A name of a host is looked up by libpq, which blocks: give it hostaddr=.
+    /// Throws: pg_error. Cancel: leaves and closes.
+    rondo::task<> open(std::string conninfo) {
+        if (rondo::cancel_requested()) throw rondo::cancelled();
+        std::unique_ptr<PGconn, pg_free> fresh(PQconnectStart(conninfo.c_str()));
+        if (!fresh) throw std::bad_alloc();
+        auto next = PQstatus(fresh.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED
+                                                            : PGRES_POLLING_WRITING;
+        while (next != PGRES_POLLING_OK) {
+            if (next == PGRES_POLLING_FAILED)
+                throw pg_error("connect", PQerrorMessage(fresh.get()), nullptr);
+            if (next == PGRES_POLLING_READING)
+                co_await rondo::wait_readable(PQsocket(fresh.get()));
+            else
+                co_await rondo::wait_writable(PQsocket(fresh.get()));
+            next = PQconnectPoll(fresh.get());
+        }
+        PQsetnonblocking(fresh.get(), 1);
+        connection_ = std::move(fresh);
+    }
+
+    /// False before open, and after an error that left the connection in no known state.
+    bool is_open() const noexcept { return connection_ != nullptr; }
+
+    /// Runs one or more statements and gives the result of the last one.
+    /// Throws: pg_error, of the first that failed.
+    /// Cancel: the server is asked to stop (PQcancel, on a thread), and its answer is awaited, at
+    ///         most `grace`; the connection can be used afterwards, or is closed where the time was
+    ///         over. A statement that was done by then is done, and its result is returned.
+    rondo::task<pg_rows> query(std::string text) {
+        auto turn = co_await line_.lock();
+        if (!connection_) throw pg_error("query", "the connection is closed", nullptr);
+        std::exception_ptr asked;
+        if (PQsendQuery(connection_.get(), text.c_str()) == 0) throw failure("query");
+        try {
+            co_await flush();
+            pg_rows result = co_await answer();
+            co_return result;
+        } catch (const rondo::cancelled&) {
+            asked = std::current_exception();
+        }
+        pg_rows late;
+        co_await rondo::shield(stop(&late));
+        if (!late) std::rethrow_exception(asked);
+        co_return late;
+    }
+
+    rondo::duration grace = std::chrono::seconds(5);
+
+private:
+    pg_error failure(const char* doing) {
+        pg_error error(doing, PQerrorMessage(connection_.get()), nullptr);
+        if (PQstatus(connection_.get()) != CONNECTION_OK) connection_.reset();
+        return error;
+    }
+
+    /// The server may have to be read before it reads on: wait for both.
+    rondo::task<> flush() {
+        for (;;) {
+            const int left = PQflush(connection_.get());
+            if (left < 0) throw failure("query");
+            if (left == 0) co_return;
+            const int fd = PQsocket(connection_.get());
+            co_await rondo::race(rondo::wait_writable(fd), rondo::wait_readable(fd));
+            if (PQconsumeInput(connection_.get()) == 0) throw failure("query");
+        }
+    }
+
+    /// Reads until the server is ready for the next query.
+    rondo::task<pg_rows> answer() {
+        pg_rows last;
+        std::optional<pg_error> first_error;
+        for (;;) {
+            while (PQisBusy(connection_.get()) != 0) {
+                co_await rondo::wait_readable(PQsocket(connection_.get()));
+                if (PQconsumeInput(connection_.get()) == 0) throw failure("query");
+            }
+            pg_rows part(PQgetResult(connection_.get()));
+            if (!part) break;
+            const ExecStatusType status = PQresultStatus(part.get());
+            if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+                connection_.reset();
+                throw pg_error("query", "COPY is not supported here", nullptr);
+            }
+            if (status == PGRES_FATAL_ERROR && !first_error)
+                first_error.emplace("query", PQresultErrorMessage(part.get()),
+                                    PQresultErrorField(part.get(), PG_DIAG_SQLSTATE));
+            last = std::move(part);
+        }
+        if (PQstatus(connection_.get()) != CONNECTION_OK) connection_.reset();
+        if (first_error) throw *first_error;
+        co_return last;
+    }
+
+    /// Asks the server to stop, and reads what it says to the query; into `late` what it had done.
+    rondo::task<> stop(pg_rows* late) {
+        const std::unique_ptr<PGcancel, pg_free> handle(PQgetCancel(connection_.get()));
+        const bool over = co_await rondo::move_on_after(grace, finish(handle.get(), late));
+        if (!over) connection_.reset();
+    }
+    rondo::task<> finish(PGcancel* handle, pg_rows* late) {
+        char why[256];
+        // A thread of the pool: PQcancel makes a connection of its own, and blocks.
+        co_await rondo::to_thread(&PQcancel, handle, &why[0], int{sizeof why});
+        try {
+            co_await flush();
+            *late = co_await answer();
+        } catch (const pg_error&) {  // above all 57014, query_canceled
+        }
+    }
+
+    std::unique_ptr<PGconn, pg_free> connection_;
+    rondo::mutex line_;
+};
