@@ -29,9 +29,11 @@ rondo::task<> follow(std::filesystem::path path) {
     auto file = co_await rondo::file::open(path.string());
     std::uint64_t at = co_await file.size();
     while (const auto change = co_await changes.next()) {
-        if (change->name != name) continue;
         using kind = rondo::directory_event::kind;
-        const bool another = change->what == kind::created || change->what == kind::moved_to;
+        const bool lost = change->what == kind::overflow;  // it may have been about our file
+        if (change->name != name && !lost) continue;
+        const bool another =
+            lost || change->what == kind::created || change->what == kind::moved_to;
         co_await show_rest(file, at);
         if (!another) continue;
         file = co_await rondo::file::open(path.string());

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include <rondo/detail/descriptor.hpp>
@@ -56,36 +57,75 @@ what_to_do read_event(const char* bytes, std::size_t& at, directory_event& event
     return what_to_do::tell;
 }
 
-async_generator<directory_event> events_from(descriptor source) {
-    std::vector<char> buffer(16 * 1024);
-    for (;;) {
-        detail::request ask;
-        ask.code = detail::opcode::read;
-        ask.address = detail::address_of(buffer.data());
-        ask.length = static_cast<std::uint32_t>(buffer.size());
-        ask.offset = ~std::uint64_t{0};
-        operation<std::size_t> reading(
-            read_kind, source.record(), ask,
-            [](detail::operation_state& done) { return static_cast<std::size_t>(done.result); });
-        const std::size_t size = co_await std::move(reading);
-        for (std::size_t at = 0; at < size;) {
-            directory_event event;
-            const what_to_do next = read_event(buffer.data(), at, event);
-            if (next == what_to_do::end) co_return;
-            if (next == what_to_do::tell) co_yield event;
-        }
-    }
-}
+constexpr std::size_t room = 16 * 1024;
 
 }  // namespace
 
-async_generator<directory_event> watch_directory(std::string path) {
+struct directory_watch::state {
+    explicit state(descriptor from) : source(std::move(from)), buffer(room) {}
+
+    descriptor source;
+    std::vector<char> buffer;
+    std::size_t at = 0, end = 0;  // in the buffer: what has come and nobody has seen
+    bool over = false;
+    bool awaited = false;
+};
+
+directory_watch::directory_watch(std::shared_ptr<state> of) noexcept : state_(std::move(of)) {}
+directory_watch::directory_watch(directory_watch&& other) noexcept = default;
+directory_watch& directory_watch::operator=(directory_watch&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+}
+directory_watch::~directory_watch() {
+    if (state_) static_cast<void>(state_->source.close());
+}
+
+task<std::optional<directory_event>> directory_watch::next() {
+    RONDO_ASSERT(state_ != nullptr, "this directory_watch was moved from");
+    return next_of(state_);
+}
+
+task<std::optional<directory_event>> directory_watch::next_of(std::shared_ptr<state> of) {
+    if (of->awaited)
+        throw invalid_state_error(
+            "next() of a directory_watch was awaited while another one was");
+    if (cancel_requested()) throw cancelled();  // also where there is an event already
+    struct marked {
+        explicit marked(bool& to) noexcept : flag(to) { flag = true; }
+        ~marked() { flag = false; }
+        bool& flag;
+    } const mark(of->awaited);
+    for (;;) {
+        while (of->at < of->end && !of->over) {
+            directory_event event;
+            const what_to_do next = read_event(of->buffer.data(), of->at, event);
+            if (next == what_to_do::end) of->over = true;
+            if (next == what_to_do::tell) co_return std::move(event);
+        }
+        if (of->over) co_return std::nullopt;
+        detail::request ask;
+        ask.code = detail::opcode::read;
+        ask.address = detail::address_of(of->buffer.data());
+        ask.length = static_cast<std::uint32_t>(of->buffer.size());
+        ask.offset = ~std::uint64_t{0};
+        operation<std::size_t> reading(
+            read_kind, of->source.record(), ask,
+            [](detail::operation_state& done) { return static_cast<std::size_t>(done.result); });
+        of->at = of->end = 0;
+        of->end = co_await std::move(reading);
+    }
+}
+
+directory_watch watch_directory(std::string path) {
+    // The kernel would end the path at a NUL, and watch another directory.
+    if (path.find('\0') != path.npos) detail::throw_system_error(EINVAL, "watch", path.c_str());
     const int number = detail::new_watch_descriptor();
     if (number < 0) detail::throw_system_error(-number, "watch", path);
     descriptor source = detail::adopt_or_close(number, path);
     const int result = detail::add_watch(source, path.c_str(), events_of_interest);
     if (result < 0) detail::throw_system_error(-result, "watch", path);
-    return events_from(std::move(source));
+    return directory_watch(std::make_shared<directory_watch::state>(std::move(source)));
 }
 
 }  // namespace v0

@@ -158,7 +158,13 @@ task<std::uint64_t> file::size() {
 }
 
 task<> file::link_to(std::string to) {
-    const std::string own = "/proc/self/fd/" + std::to_string(fd_.number());
+    if (to.find('\0') != to.npos) detail::throw_system_error(EINVAL, "link", to.c_str());
+    // A worker of the kernel's looks the number up by name, some time: so it is one that nobody can
+    // close meanwhile. AT_EMPTY_PATH, which would need no name, is for the privileged.
+    const int number = detail::duplicate(fd_);
+    if (number < 0) detail::throw_system_error(-number, "link", to);
+    const descriptor held = detail::adopt_or_close(number, path());
+    const std::string own = "/proc/self/fd/" + std::to_string(held.number());
     detail::request ask;
     ask.code = detail::opcode::linkat;
     ask.address = detail::address_of(own.c_str());

@@ -243,11 +243,13 @@ task<> append_to_file(std::string path, const_buffer data) {
 
 namespace {
 
-task<> write_new(std::string path, const_buffer data, replace_options how) {
+/// `made` says whether there is something to remove: where it was not, the name is somebody else's.
+task<> write_new(std::string path, const_buffer data, replace_options how, bool* made) {
     open_options options;
     options.create = options.exclusive = true;
     options.permissions = how.permissions;
     file to = co_await file::open(path, open_mode::write, options);
+    *made = true;
     co_await to.write_all(data);
     if (how.sync) co_await to.sync();
     co_await to.close();
@@ -264,12 +266,14 @@ task<> replace_file(std::string path, const_buffer data, replace_options options
     const auto chance = detail::random(detail::running());
     const std::string beside = path + ".new-" + std::to_string(chance);
     std::exception_ptr error;
+    bool made = false;
     try {
-        co_await write_new(beside, data, options);
+        co_await write_new(beside, data, options, &made);
         co_await rename_path(beside, path);
     } catch (...) {
         error = std::current_exception();
     }
+    if (error && !made) std::rethrow_exception(error);
     if (error) {
         try {
             auto removing = shield(remove_file(beside));

@@ -318,10 +318,55 @@ RONDO_TEST("watch_directory: tells what happens, and ends with its directory", "
     }
 }
 
-RONDO_TEST("watch_directory: a wait for the next ends in all three forms", "[files][kernel]") {
+RONDO_TEST("watch_directory: a wait for the next ends in all three forms, and the watch goes on",
+           "[files][kernel]") {
     const folder in;
     auto changes = watch_directory(in.path());
-    const auto next = [&]() -> task<> { static_cast<void>(co_await changes.next()); };
-    const bool before = co_await rondo_tests::cancel_in_form(rondo_tests::form::before, next, {});
-    CHECK(before);
+    const auto next = [&] { return changes.next(); };
+    co_await rondo_tests::check_cancelled_before(next);
+    co_await rondo_tests::check_cancelled_while_suspended(next);
+    const auto make = [&] { std::filesystem::create_directory(in / "d"); };
+    co_await rondo_tests::check_cancelled_after_arrival(next, make);
+    // Events that came together stay, whichever wait is cancelled between them.
+    std::filesystem::create_directory(in / "one");
+    std::filesystem::create_directory(in / "two");
+    auto seen = co_await changes.next();
+    REQUIRE(seen);
+    CHECK(seen->name == "one");
+    co_await rondo_tests::check_cancelled_before(next);
+    seen = co_await changes.next();
+    REQUIRE(seen);
+    CHECK(seen->name == "two");
+    const auto none = co_await move_on_after(1ms, changes.next());
+    CHECK_FALSE(none);
+    std::filesystem::create_directory(in / "three");
+    seen = co_await changes.next();
+    REQUIRE(seen);
+    CHECK(seen->name == "three");
+}
+
+RONDO_TEST("watch_directory: one next at a time; the watch may go while it is awaited",
+           "[files][kernel]") {
+    const folder in;
+    {
+        auto changes = std::optional(watch_directory(in.path()));
+        auto waiting = create_task(changes->next());
+        co_await yield_now();
+        const std::string text =
+            co_await text_of_failure<invalid_state_error>(changes->next());
+        CHECK(text == "next() of a directory_watch was awaited while another one was");
+        changes.reset();
+        try {
+            co_await waiting;
+            FAIL("there is no watch any more");
+        } catch (const std::system_error& error) {
+            CHECK(error.code() == std::errc::operation_canceled);
+        }
+    }
+    try {
+        const auto other = watch_directory(in.path() + std::string("\0x", 2));
+        FAIL("it is no path");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::invalid_argument);
+    }
 }

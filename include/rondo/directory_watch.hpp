@@ -6,12 +6,18 @@
 //
 // The kernel keeps a queue of events (inotify); one that overflows is an event too, so that whoever
 // counts on every change knows when to look for himself. Directories below are not watched.
+//
+// It is no async_generator: the body of one ends with the wait that was cancelled in it, and a `next`
+// with a timeout around it must leave the watch as it was.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
-#include <rondo/generator.hpp>
+#include <rondo/config.hpp>
+#include <rondo/task.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -37,12 +43,32 @@ public:
     directory_event() = default;
 };
 
-/// Watches `path` from the call on, until it is itself removed, renamed or unmounted: then it ends.
+/// A watched directory. Move-only; the destructor ends the watch.
+/// Thread: its loop's.
+class RONDO_API directory_watch {
+public:
+    directory_watch(directory_watch&& other) noexcept;
+    directory_watch& operator=(directory_watch&& other) noexcept;
+    ~directory_watch();
+
+    /// The next event; empty once the directory has been removed, renamed or unmounted.
+    /// Throws: std::system_error; invalid_state_error where another `next` is being awaited.
+    /// Cancel: nothing lost: what has come stays for the next `next`.
+    task<std::optional<directory_event>> next();
+
+private:
+    struct state;
+    friend RONDO_API directory_watch watch_directory(std::string path);
+    explicit directory_watch(std::shared_ptr<state> of) noexcept;
+    static task<std::optional<directory_event>> next_of(std::shared_ptr<state> of);
+    std::shared_ptr<state> state_;  // a `next` that is being awaited has it too
+};
+
+/// Watches `path` from the call on.
 /// Throws: std::system_error: "watch /no/such: No such file or directory", at once; ENOSPC where
 ///         the user has too many watches.
-/// Cancel: of next: nothing lost.
 /// See:    inotify(7).
-RONDO_API async_generator<directory_event> watch_directory(std::string path);
+RONDO_API directory_watch watch_directory(std::string path);
 
 }  // namespace v0
 }  // namespace rondo
