@@ -74,7 +74,8 @@ struct directory_watch::state {
 directory_watch::directory_watch(std::shared_ptr<state> of) noexcept : state_(std::move(of)) {}
 directory_watch::directory_watch(directory_watch&& other) noexcept = default;
 directory_watch& directory_watch::operator=(directory_watch&& other) noexcept {
-    std::swap(state_, other.state_);
+    const directory_watch ended(std::move(*this));
+    state_ = std::move(other.state_);
     return *this;
 }
 directory_watch::~directory_watch() {
