@@ -57,7 +57,7 @@ bool is_kernel_worker(int thread) {
     char name[32] = "";
     const bool read = std::fgets(name, sizeof name, file) != nullptr;
     std::fclose(file);
-    return read && std::strncmp(name, "iou-", 4) == 0;
+    return !read || std::strncmp(name, "iou-", 4) == 0;  // not read: it has ended since
 }
 
 std::size_t count_threads() {
@@ -296,9 +296,12 @@ std::string leak_probe::leaks() const {
         text += std::to_string(frames - frames_) + " coroutine frames are alive\n";
     for (int number : opened_since(descriptors_))
         text += "descriptor " + std::to_string(number) + " (" + target_of(number) + ") is open\n";
-    for (int tries = 0; tries < 500 && count_threads() > threads_; ++tries)
+    std::size_t threads = count_threads();
+    for (int tries = 0; tries < 500 && threads > threads_; ++tries) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    if (const std::size_t threads = count_threads(); threads > threads_)
+        threads = count_threads();
+    }
+    if (threads > threads_)
         text += std::to_string(threads - threads_) + " threads run\n";
     if (const pid_t child = zombie(); child != 0)
         text += "child " + std::to_string(child) + " has ended and was not waited for\n";
