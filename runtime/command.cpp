@@ -2,6 +2,7 @@
 // What is to be run, starting it, and running it to its end.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -101,15 +102,10 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
     } else if (spec.where.what() == redirect::kind::pipe) {
         int numbers[2] = {-1, -1};
         if (const int result = new_pipe(numbers); result < 0) throw_spawn(-result, program);
-        const int theirs = target == 0 ? 0 : 1;
         static constexpr const char* names[] = {" (input)", " (output)", " (error output)"};
-        try {
-            ends.theirs = descriptor::adopt(numbers[theirs], program);
-        } catch (...) {
-            for (const int number : numbers) close_unclaimed(number);
-            throw;
-        }
-        ends.ours = adopt_or_close(numbers[1 - theirs], program + names[target]);
+        auto [reader, writer] = adopt_both(numbers, program + names[target]);
+        ends.theirs = std::move(target == 0 ? reader : writer);
+        ends.ours = std::move(target == 0 ? writer : reader);
     } else if (spec.where.what() == redirect::kind::number) {
         ends.number = spec.where.number();
         if (ends.number < 0) throw_spawn(EBADF, program);
@@ -148,7 +144,9 @@ std::shared_ptr<process_state> start(const command_spec& spec) {
     try {
         state->program = adopt_or_close(number, program);
     } catch (...) {
-        ::kill(pid, SIGKILL);  // the list of those that are left has it reaped
+        ::kill(pid, SIGKILL);
+        while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
         throw;
     }
     fd_stream* const ours[] = {&state->in, &state->out, &state->err};

@@ -212,6 +212,17 @@ descriptor adopt_or_close(int number, std::string_view name) {
     }
 }
 
+std::pair<descriptor, descriptor> adopt_both(const int* ends, std::string_view name) {
+    descriptor first;
+    try {
+        first = descriptor::adopt(ends[0], name);
+    } catch (...) {
+        for (int i = 0; i < 2; ++i) close_unclaimed(ends[i]);
+        throw;
+    }
+    return {std::move(first), adopt_or_close(ends[1], name)};
+}
+
 bool has_multishot_accept() noexcept { return core_of(*here.turn).kernel->multishot_accept(); }
 
 bool knows(opcode code) noexcept { return core_of(*here.turn).kernel->supports(code); }

@@ -52,14 +52,8 @@ pipe_ends make_pipe() {
     int ends[2] = {-1, -1};
     const int result = detail::new_pipe(ends);
     if (result < 0) detail::throw_system_error(-result, "pipe", "");
-    descriptor reader;
-    try {
-        reader = descriptor::adopt(ends[0], "a pipe");
-    } catch (...) {
-        for (const int end : ends) detail::close_unclaimed(end);
-        throw;
-    }
-    return {fd_stream(std::move(reader)), fd_stream(detail::adopt_or_close(ends[1], "a pipe"))};
+    auto both = detail::adopt_both(ends, "a pipe");
+    return {fd_stream(std::move(both.first)), fd_stream(std::move(both.second))};
 }
 
 fd_stream from_fd(int number, std::string_view name) {

@@ -32,7 +32,7 @@ void remember(pid_t pid) noexcept {
     try {
         const std::lock_guard lock(left_mutex);
         left.push_back(pid);
-    } catch (...) {  // no memory: its parent's parent will reap it
+    } catch (...) {  // no memory: a zombie until this process ends
     }
 }
 

@@ -104,6 +104,15 @@ void throw_second_reader(const char* verb, stream_state& stream) {
     throw invalid_state_error(std::string(verb) + " " + stream.name() +
                               ": another task is reading from this stream");
 }
+void throw_second_writer(const char* verb, stream_state& stream) {
+    throw invalid_state_error(std::string(verb) + " " + stream.name() +
+                              ": another task is writing to this stream");
+}
+void throw_torn(const char* verb, stream_state& stream) {
+    throw invalid_state_error(std::string(verb) + " " + stream.name() +
+                              ": an earlier write ended in its middle, so this one would be "
+                              "out of place");
+}
 
 read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
@@ -291,14 +300,8 @@ void write_awaiter::part_has_gone(operation_state& operation) noexcept {
 void write_awaiter::await_resume() {
     let_go();
     if ((state & refused) != 0) throw cancelled();
-    const char* const what = kind->what;
-    if ((state & busy) != 0)
-        throw invalid_state_error(std::string(what) + " " + stream_->name() +
-                                  ": another task is writing to this stream");
-    if ((state & was_torn) != 0)
-        throw invalid_state_error(std::string(what) + " " + stream_->name() +
-                                  ": an earlier write ended in its middle, so this one would be "
-                                  "out of place");
+    if ((state & busy) != 0) throw_second_writer(kind->what, *stream_);
+    if ((state & was_torn) != 0) throw_torn(kind->what, *stream_);
     if (left_ == 0) return;
     if (stream_ && left_ != wanted_) stream_->torn = true;
     const bool stopped = result >= 0 || result == -ECANCELED || result == -EINTR;

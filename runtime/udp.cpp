@@ -13,7 +13,7 @@
 #include <cstring>
 #include <string>
 
-#include <rondo/detail/descriptor.hpp>
+#include "socket_calls.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -25,30 +25,15 @@ static_assert(sizeof(msghdr) <= 7 * sizeof(std::uint64_t));
 static_assert(sizeof(iovec) == 2 * sizeof(std::uint64_t));
 static_assert(CMSG_SPACE(sizeof(int)) <= 4 * sizeof(std::uint64_t));
 
-void check(int result, const char* verb, std::string_view object) {
-    if (result < 0) throw_system_error(-result, verb, object);
-}
-
 struct udp_state final : stream_state {
     using stream_state::stream_state;
-
-    /// 0, or -errno.
-    int ask(int (*call)(const descriptor&, sockaddr*, socklen_t*), endpoint& answer) const {
-        sockaddr_storage name{};
-        socklen_t size = sizeof name;
-        const int error = call(fd, reinterpret_cast<sockaddr*>(&name), &size);
-        if (error >= 0) answer = endpoint::from_system(&name, size);
-        return error;
-    }
 
 private:
     std::string make_name() override {
         endpoint own;
-        return ask(local_name, own) >= 0 ? own.text() : std::string();
+        return ask_name(fd, local_name, own) >= 0 ? own.text() : std::string();
     }
 };
-
-const udp_state& udp(const held<>& state) noexcept { return static_cast<udp_state&>(*state); }
 
 }  // namespace
 
@@ -313,13 +298,13 @@ int udp_socket::get_option(int level, int name) const {
 
 endpoint udp_socket::local() const {
     endpoint answer;
-    check(detail::udp(state()).ask(detail::local_name, answer), "getsockname", "");
+    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
     return answer;
 }
 
 endpoint udp_socket::remote() const {
     endpoint answer;
-    check(detail::udp(state()).ask(detail::remote_name, answer), "getpeername", state()->name());
+    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername", state()->name());
     return answer;
 }
 

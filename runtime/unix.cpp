@@ -17,6 +17,7 @@
 
 #include "listener.hpp"
 #include "socket_calls.hpp"
+#include "stream_turn.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -53,24 +54,6 @@ request message_request(opcode code, const msghdr& message, int flags) noexcept 
     ask.op_flags = static_cast<std::uint32_t>(flags);
     return ask;
 }
-
-/// Marks a direction as taken while it lives.
-class taken {
-public:
-    taken(bool& mark, const char* verb, const char* what, stream_state& stream) : mark_(mark) {
-        if (cancel_requested()) throw cancelled();
-        if (mark_)
-            throw invalid_state_error(std::string(verb) + ' ' + stream.name() +
-                                      ": another task is " + what + " this stream");
-        mark_ = true;
-    }
-    ~taken() { mark_ = false; }
-    taken(const taken&) = delete;
-    taken& operator=(const taken&) = delete;
-
-private:
-    bool& mark_;
-};
 
 /// The numbers in a message that came; each is adopted, or closed.
 std::vector<descriptor> adopt_all(msghdr& message) {
@@ -114,10 +97,7 @@ task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers)
     std::memcpy(CMSG_DATA(rights), numbers.data(), numbers.size() * sizeof(int));
     std::size_t gone = 0;
     {
-        const taken writing(stream->writing, "sendmsg", "writing to", *stream);
-        if (stream->torn)
-            throw invalid_state_error(std::string("sendmsg ") + stream->name() +
-                                      ": an earlier write ended in its middle");
+        const auto turn = stream_turn::to_write(*stream, "sendmsg");
         stream->name();
         operation<int> sending(send_kind, stream->fd.record(),
                                message_request(opcode::sendmsg, message, MSG_NOSIGNAL),
@@ -146,7 +126,7 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    const taken reading_it(stream->reading, "recvmsg", "reading from", *stream);
+    const auto turn = stream_turn::to_read(*stream, "recvmsg");
     stream->name();
     operation<int> receiving(receive_kind, stream->fd.record(),
                              message_request(opcode::recvmsg, message, MSG_CMSG_CLOEXEC),
@@ -265,15 +245,8 @@ task<unix_stream> connect_unix(endpoint where, unix_connect_options options) {
 std::pair<unix_stream, unix_stream> socket_pair() {
     int ends[2] = {-1, -1};
     check(detail::new_socket_pair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair", "");
-    descriptor first;
-    try {
-        first = descriptor::adopt(ends[0], "a pair");
-    } catch (...) {
-        for (const int end : ends) detail::close_unclaimed(end);
-        throw;
-    }
-    descriptor second = detail::adopt_or_close(ends[1], "a pair");
-    return {unix_stream(std::move(first)), unix_stream(std::move(second))};
+    auto both = detail::adopt_both(ends, "a pair");
+    return {unix_stream(std::move(both.first)), unix_stream(std::move(both.second))};
 }
 
 }  // namespace v0

@@ -189,6 +189,29 @@ RONDO_TEST("splice: it can be left, and what was under way has arrived", "[copy]
     CHECK(failed);  // and no signal
 }
 
+RONDO_TEST("splice: what was received ahead is not lost when it is left", "[copy][kernel]") {
+    auto in = co_await rondo_tests::connect_pair();
+    auto out = make_pipe();
+    const std::string full(65536, 'x');
+    co_await out.writer.write_all(full);
+    co_await in.client.write_all("a line\nahead");
+    const auto line = co_await in.server.read_line();
+    CHECK(line.value() == "a line");
+    const auto pass_on = [](tcp_stream* source, fd_stream* target) -> task<> {
+        co_await splice(*source, *target);
+    };
+    auto passing = create_task(pass_on(&in.server, &out.writer));
+    for (int i = 0; i < 10; ++i) co_await yield_now();
+    passing.cancel();
+    for (int i = 0; i < 10; ++i) co_await yield_now();
+    CHECK(!passing.done());
+    std::string got = co_await out.reader.read_exactly(full.size());
+    CHECK(got == full);
+    got = co_await out.reader.read_exactly(std::size_t(5));
+    CHECK(got == "ahead");
+    CHECK_THROWS_AS(co_await passing, future_cancelled);
+}
+
 RONDO_TEST("send_file and receive_file: a part of a file through a socket", "[copy][both]",
            seeds(3)) {
     auto c = co_await rondo_tests::connect_pair();

@@ -52,6 +52,7 @@ task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
 
 /// Sends a part of a file: from `offset` on, at most `count` bytes.
 /// Returns: how many bytes there were.
+/// Cancel:  as copy; and the next one.
 /// See:     sendfile(2), asyncio loop.sendfile.
 RONDO_API task<std::uint64_t> send_file(
     file& from, byte_stream& to, std::uint64_t offset = 0,
@@ -63,7 +64,8 @@ RONDO_API task<std::uint64_t> receive_file(
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max());
 
 /// Moves bytes between two streams of the kernel's, without a copy in this process, until the first
-/// has ended or `limit` have been moved. What `from` has received ahead goes first.
+/// has ended or `limit` have been moved. What `from` has received ahead goes first, copied; and so
+/// does everything from a stream that has been read by views, which receives by itself.
 /// Returns: how many bytes.
 /// Throws:  std::system_error.
 /// Cancel:  what is on its way between the two is written first, so that nothing is lost; that takes

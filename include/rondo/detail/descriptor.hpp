@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include <rondo/operation.hpp>
 
 namespace rondo {
@@ -73,6 +75,8 @@ RONDO_API void close_beside(const descriptor& from, int number) noexcept;
 /// Adopts `number`, or closes it where there is no memory for that.
 /// Throws: std::bad_alloc.
 RONDO_API descriptor adopt_or_close(int number, std::string_view name);
+/// The same with the two ends of a pipe or of a pair.
+RONDO_API std::pair<descriptor, descriptor> adopt_both(const int* ends, std::string_view name);
 
 /// Can one accept of the running loop bring any number of connections?
 RONDO_API bool has_multishot_accept() noexcept;

@@ -49,6 +49,8 @@ private:
 };
 
 [[noreturn]] RONDO_API void throw_second_reader(const char* verb, stream_state& stream);
+[[noreturn]] void throw_second_writer(const char* verb, stream_state& stream);
+[[noreturn]] void throw_torn(const char* verb, stream_state& stream);
 
 /// Holds on to a stream_state.
 template <class State = stream_state>

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// For operations on a stream that are neither read_some nor write_all: they take their turn in one
+// of its directions all the same.
+#pragma once
+
+#include <rondo/detail/stream_io.hpp>
+#include <rondo/error.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// A direction of a stream is taken while this lives.
+class stream_turn {
+public:
+    /// Throws: cancelled, where that is wanted; invalid_state_error where somebody reads, or writes,
+    ///         or where a write has ended in its middle.
+    static stream_turn to_read(stream_state& stream, const char* verb) {
+        if (cancel_requested()) throw cancelled();
+        if (stream.reading) throw_second_reader(verb, stream);
+        return stream_turn(stream.reading);
+    }
+    static stream_turn to_write(stream_state& stream, const char* verb) {
+        if (cancel_requested()) throw cancelled();
+        if (stream.writing) throw_second_writer(verb, stream);
+        if (stream.torn) throw_torn(verb, stream);
+        return stream_turn(stream.writing);
+    }
+    ~stream_turn() { mark_ = false; }
+    stream_turn(const stream_turn&) = delete;
+    stream_turn& operator=(const stream_turn&) = delete;
+
+private:
+    explicit stream_turn(bool& mark) noexcept : mark_(mark) { mark_ = true; }
+    bool& mark_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
