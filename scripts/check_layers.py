@@ -51,7 +51,7 @@ RUNTIME = {
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
     5: "pool_threads",
-    6: "resolver command process_state file_status socket_calls",
+    6: "resolver command process_state file_status socket_calls stream_turn",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}
