@@ -24,7 +24,7 @@ import sys
 
 # -- the table -------------------------------------------------------------------------------------
 LAYERS = {
-    0: """config error buffer detail/assert detail/entry detail/frame_pool detail/function
+    0: """config error buffer serialize cereal detail/assert detail/entry detail/frame_pool detail/function
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
           detail/timer_node""",
     1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
