@@ -43,6 +43,7 @@ struct command_spec {
     bool bare_environment = false;
     std::string directory;
     stream_spec streams[3];
+    std::vector<int> kept;
     bool new_session = false;
     bool new_group = false;
     std::string input;
@@ -135,8 +136,15 @@ std::shared_ptr<process_state> start(const command_spec& spec) {
     what.directory = spec.directory.empty() ? nullptr : spec.directory.c_str();
     for (int i = 0; i < 3; ++i) what.streams[i] = ends[i].number;
     if (merges) what.streams[2] = ends[1].number >= 0 ? ends[1].number : 1;
+    what.kept = spec.kept.data();
+    what.kept_count = spec.kept.size();
     what.new_session = spec.new_session;
     what.new_group = spec.new_group;
+    for (const int kept : spec.kept) {
+        unsigned mode = 0;
+        if (const int error = file_mode(kept, mode); error < 0)
+            throw_system_error(-error, "spawn", program + ": descriptor " + std::to_string(kept));
+    }
     int number = -1;
     const int pid = detail::spawn(what, number);
     if (pid < 0) throw_spawn(-pid, program);
@@ -299,6 +307,7 @@ command& command::append_file(std::string_view path) {
 command& command::err_file(std::string_view path) {
     return set_stream(spec_->streams[2], inherit, path, O_WRONLY | O_CREAT | O_TRUNC), *this;
 }
+command& command::keep(int number) { return spec_->kept.push_back(number), *this; }
 command& command::new_session() { return spec_->new_session = true, *this; }
 command& command::new_group() { return spec_->new_group = true, *this; }
 command& command::input(std::string bytes) {

@@ -65,6 +65,9 @@ public:
             if (const int error = ::posix_spawn_file_actions_adddup2(&actions, from, target))
                 return error;
         }
+        for (std::size_t i = 0; i < what.kept_count; ++i)  // onto itself: no longer close-on-exec there
+            if (const int error = ::posix_spawn_file_actions_adddup2(&actions, what.kept[i], what.kept[i]))
+                return error;
         if (what.directory == nullptr) return 0;
         return ::posix_spawn_file_actions_addchdir_np(&actions, what.directory);
     }

@@ -16,6 +16,7 @@
 #include <rondo/detail/connect.hpp>
 
 #include "listener.hpp"
+#include "message_rights.hpp"
 #include "socket_calls.hpp"
 #include "stream_turn.hpp"
 
@@ -24,8 +25,6 @@ inline namespace v0 {
 namespace detail {
 
 namespace {
-
-constexpr std::size_t descriptors_most = 253;  // SCM_MAX_FD
 
 struct unix_state final : stream_state {
     using stream_state::stream_state;
@@ -46,55 +45,16 @@ constexpr auto receive_kind = operation_kind("recvmsg");
 
 int result_of(operation_state& done) { return done.result; }
 
-request message_request(opcode code, const msghdr& message, int flags) noexcept {
-    request ask;
-    ask.code = code;
-    ask.address = address_of(&message);
-    ask.length = 1;
-    ask.op_flags = static_cast<std::uint32_t>(flags);
-    return ask;
-}
-
-/// The numbers in a message that came; each is adopted, or closed.
-std::vector<descriptor> adopt_all(msghdr& message) {
-    std::array<int, descriptors_most> numbers;
-    std::size_t count = 0;
-    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t here = std::min((c->cmsg_len - CMSG_LEN(0)) / sizeof(int),
-                                          numbers.size() - count);
-        std::memcpy(numbers.data() + count, CMSG_DATA(c), here * sizeof(int));
-        count += here;
-    }
-    std::vector<descriptor> all;
-    std::size_t adopted = 0;
-    try {
-        all.reserve(count);
-        for (; adopted < count; ++adopted)
-            all.push_back(descriptor::adopt(numbers[adopted], "received"));
-    } catch (...) {
-        for (; adopted < count; ++adopted) close_unclaimed(numbers[adopted]);
-        throw;
-    }
-    return all;
-}
-
 task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers) {
     if (data.empty() || numbers.empty() || numbers.size() > descriptors_most)
         throw std::invalid_argument(
             "send_descriptors: at least one byte, and from 1 to 253 descriptors");
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(descriptors_most * sizeof(int))> control{};
+    control_space control{};
     iovec part{const_cast<char*>(data.data()), data.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(numbers.size() * sizeof(int));
-    cmsghdr* rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(numbers.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(rights), numbers.data(), numbers.size() * sizeof(int));
+    put_numbers(message, control, numbers);
     std::size_t gone = 0;
     {
         const auto turn = stream_turn::to_write(*stream, "sendmsg");
@@ -119,13 +79,13 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
         got.data = co_await reading(stream, into);  // what has come already came without any
         co_return got;
     }
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(descriptors_most * sizeof(int))> control{};
+    control_space control{};
     iovec part{into.data(), into.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = control.bytes.size();
     const auto turn = stream_turn::to_read(*stream, "recvmsg");
     stream->name();
     operation<int> receiving(receive_kind, stream->fd.record(),

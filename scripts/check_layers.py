@@ -38,7 +38,7 @@ LAYERS = {
           detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
-    7: "process_pool loop_pool",
+    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue",
     8: "http tls",
     9: "testing",
     10: "rondo",  # everything, for programs
@@ -52,7 +52,7 @@ RUNTIME = {
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
     5: "pool_threads pool_core",
-    6: "resolver command process_state file_status socket_calls stream_turn",
+    6: "resolver command process_state file_status socket_calls stream_turn message_rights",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}

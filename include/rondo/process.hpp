@@ -170,6 +170,10 @@ public:
     command& out_file(std::string_view path);
     command& append_file(std::string_view path);
     command& err_file(std::string_view path);
+    /// The program has this descriptor of ours too, under the same number; all others are close-on-exec. It is to be open
+    /// until the program was started.
+    /// See: subprocess.Popen's pass_fds.
+    command& keep(int number);
     /// A session, or a process group, of its own; `stop` and `timeout` then end all of it.
     command& new_session();
     command& new_group();

@@ -19,6 +19,8 @@
 #include <rondo/future.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>
+#include <rondo/ipc_channel.hpp>
+#include <rondo/ipc_queue.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/memory_stream.hpp>
 #include <rondo/merge.hpp>
@@ -34,6 +36,8 @@
 #include <rondo/run.hpp>
 #include <rondo/serialize.hpp>
 #include <rondo/serve.hpp>
+#include <rondo/shared_memory.hpp>
+#include <rondo/shared_sync.hpp>
 #include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>

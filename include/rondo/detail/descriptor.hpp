@@ -25,6 +25,8 @@ struct spawn_request {
     char* const* environment = nullptr;
     const char* directory = nullptr;  // null: ours
     int streams[3] = {-1, -1, -1};    // what its 0, 1 and 2 are to be; -1: ours
+    const int* kept = nullptr;        // further numbers that it has too, the same ones
+    std::size_t kept_count = 0;
     bool new_session = false;
     bool new_group = false;
 };

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// A forked child that does one thing with shared memory and is killed, or ends: for tests of what lives between processes.
+// It starts no thread and has no loop.
+#pragma once
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace rondo_tests {
+
+class forked {
+public:
+    template <class Body>
+    explicit forked(Body body) {
+        std::fflush(nullptr);
+        pid_ = ::fork();
+        if (pid_ != 0) return;
+        int code = 99;
+        try {
+            body();
+            code = 0;
+        } catch (const std::exception& error) {
+            std::fprintf(stderr, "forked child: %s\n", error.what());
+        }
+        ::_exit(code);
+    }
+    forked(const forked&) = delete;
+    forked& operator=(const forked&) = delete;
+    ~forked() {
+        if (pid_ > 0) kill();
+    }
+
+    pid_t pid() const { return pid_; }
+    void kill() {
+        ::kill(pid_, SIGKILL);
+        wait();
+    }
+    /// Its exit code; -1 where a signal ended it.
+    int wait() {
+        int status = 0;
+        while (::waitpid(std::exchange(pid_, 0), &status, 0) < 0) {
+        }
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+private:
+    pid_t pid_;
+};
+
+}  // namespace rondo_tests
