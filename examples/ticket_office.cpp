@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Four processes sell 1,000 tickets from one counter in shared memory: first each on its own, so that some are sold twice,
+// then with a lock. The lock is a robust one: a seller that is killed while he has it stops nobody.
+// Run: ticket_office
+//
+//     without the lock more were sold than there are: yes
+//     with the lock sold: 1000
+//     one seller was killed with the lock; the others sold all: 1000
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/core.h>
+#include <rondo/rondo.hpp>
+
+struct office {
+    rondo::robust_mutex counter;
+    std::atomic<int> left = 0;  // written by one at a time, with the lock
+    std::atomic<int> sold = 0;
+    std::atomic<bool> open = false;
+};
+
+/// Looks, takes its time, and takes one: what must not be disturbed in between.
+bool sell_one(office& at) {
+    const int seen = at.left;
+    if (seen == 0) return false;
+    std::this_thread::yield();
+    at.left = seen - 1;
+    ++at.sold;
+    return true;
+}
+
+/// A seller's whole life, in a process of its own: `ticket_office --sell DESCRIPTOR HOW`.
+void sell(int descriptor, std::string_view how) {
+    const auto memory = rondo::shared_memory::adopt(descriptor);
+    auto& at = memory.at<office>(0);
+    while (!at.open) std::this_thread::yield();
+    for (bool more = true; more;) {
+        if (how == "unlocked") {
+            more = sell_one(at);
+            continue;
+        }
+        auto held = at.counter.lock();
+        if (held.owner_died()) held.mark_consistent();  // one ticket is one store: nothing to repair
+        if (how == "dies" && at.sold > 100) std::raise(SIGKILL);
+        more = sell_one(at);
+    }
+}
+
+rondo::task<int> sell_with(std::vector<std::string> sellers) {
+    const rondo::shared_memory memory(sizeof(office));
+    auto& at = memory.make<office>(0);
+    at.left = 1'000;
+    std::vector<rondo::process> running;
+    for (const std::string& how : sellers) {
+        rondo::command seller("/proc/self/exe", "--sell", std::to_string(memory.number()), how);
+        running.push_back(seller.keep(memory.number()).spawn());
+    }
+    at.open = true;
+    for (auto& one : running) co_await one.wait();
+    co_return at.sold;
+}
+
+rondo::task<> open_the_office() {
+    const std::vector<std::string> careless(4, "unlocked"), careful(4, "locked");
+    int most = 0;
+    for (int days = 0; days < 20 && most <= 1'000; ++days) most = std::max(most, co_await sell_with(careless));
+    fmt::print("without the lock more were sold than there are: {}\n", most > 1'000 ? "yes" : "no");
+    fmt::print("with the lock sold: {}\n", co_await sell_with(careful));
+    auto with_one_who_dies = careful;
+    with_one_who_dies[2] = "dies";
+    fmt::print("one seller was killed with the lock; the others sold all: {}\n", co_await sell_with(with_one_who_dies));
+}
+
+int main(int argc, char** argv) {
+    if (argc == 4 && std::strcmp(argv[1], "--sell") == 0)
+        sell(std::atoi(argv[2]), argv[3]);
+    else
+        rondo::run(open_the_office());
+}
