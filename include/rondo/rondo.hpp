@@ -19,9 +19,11 @@
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/loop_pool.hpp>
 #include <rondo/memory_stream.hpp>
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
+#include <rondo/on.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
