@@ -93,13 +93,17 @@ void loop_core::print_tasks(const char* headline) const {
     write_out(text);
 }
 
+void write_report(const exception_context& context) {
+    write_out("rondo: " + context.message + ": " + text_of(context.error) + '\n');
+}
+
 void loop_core::report(std::string message, std::exception_ptr error) noexcept {
     try {
         const exception_context context{std::move(message), std::move(error)};
         if (handler)
             handler(context);
         else
-            write_out("rondo: " + context.message + ": " + text_of(context.error) + '\n');
+            write_report(context);
     } catch (...) {
         write_out("rondo: the exception handler itself threw\n");
     }
@@ -112,7 +116,7 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept {
     if (is_open(*record.home))
         core_of(*record.home).report(std::move(message), std::move(error));
     else
-        write_out("rondo: " + message + ": " + text_of(error) + '\n');
+        write_report({std::move(message), std::move(error)});
 }
 
 bool loop_core::only_foreign_left() noexcept {

@@ -123,6 +123,11 @@ public:
     bool try_post(void (*run)(void*), void* word) const noexcept;
     bool try_post(detail::standing_post& post) const noexcept;
 
+    /// Two are equal that lead to the same loop.
+    bool operator==(const remote& other) const noexcept { return inbox_ == other.inbox_; }
+    /// Names the loop, for comparing.
+    const void* identity() const noexcept { return inbox_.get(); }
+
     explicit remote(std::shared_ptr<detail::inbox> inbox) noexcept : inbox_(std::move(inbox)) {}
 
 private:
@@ -288,6 +293,8 @@ RONDO_API std::uint64_t random(resumer& home) noexcept;
 /// Where the kernel behind the loop runs jobs itself (the simulator), it takes this one and returns true.
 RONDO_API bool run_elsewhere(resumer& home, void (*run)(void*), void* argument) noexcept;
 RONDO_API remote remote_of(resumer& home) noexcept;
+/// What an exception handler does by default: one line on stderr, in one write.
+RONDO_API void write_report(const exception_context& context);
 
 }  // namespace detail
 }  // namespace v0

@@ -77,15 +77,17 @@ private:
     bool left_alone_ = false;         // over there: the loop ended first
 };
 
+/// What a call gives. What can be awaited is awaited over there: a task above all.
 template <class R>
 struct far_result {
-    static constexpr bool is_task = false;
+    static constexpr bool is_awaited = false;
     using type = R;
 };
-template <class T>
-struct far_result<task<T>> {
-    static constexpr bool is_task = true;
-    using type = T;
+template <class R>
+    requires(is_task<R>::value || native_awaitable<R>)
+struct far_result<R> {
+    static constexpr bool is_awaited = true;
+    using type = awaited<R>;
 };
 
 template <class F, class... Args>
@@ -108,7 +110,7 @@ private:
     static void make_call(far_wait& wait) noexcept {
         auto& self = static_cast<far_call_awaiter&>(wait);
         try {
-            if constexpr (given::is_task)
+            if constexpr (given::is_awaited)
                 return self.begun(running_loop().create_task(run(self), {}, self.where()));
             else if constexpr (std::is_void_v<result_type>)
                 self.call(), self.outcome_.emplace();
@@ -179,7 +181,7 @@ private:
 };
 
 /// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives: the
-/// value of the task that it makes, or what it returns. Callable and arguments are copied or moved, as by std::thread,
+/// value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns. Callable and arguments are copied or moved, as by std::thread,
 /// and live until the await has ended; since it is structured, they may well refer to the caller's locals, which nobody
 /// else touches meanwhile (std::ref, pointers, views).
 ///

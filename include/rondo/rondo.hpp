@@ -42,6 +42,7 @@
 #include <rondo/task.hpp>
 #include <rondo/task_group.hpp>
 #include <rondo/task_local.hpp>
+#include <rondo/thread_future.hpp>
 #include <rondo/thread_sync.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/udp.hpp>

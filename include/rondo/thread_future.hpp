@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// thread_future<T>: what another thread, another loop or another process will give, wherever one waits for it. A thread
+// blocks on it (`get`), a task awaits it, a callback hears of it.
+//
+//     thread_future<long> sum = pool.submit(add_up, numbers);
+//     long a = sum.get();          // a thread
+//     long b = co_await sum;       // a task; its loop goes on meanwhile
+//
+// It is the detached form: the job owns everything that it uses, whoever waits may leave at any time, and a result that
+// nobody wants is dropped. Inside one loop future<T> is the cheaper one: it knows no lock.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/thread_core.hpp>
+#include <rondo/future.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+template <class T>
+class thread_promise;
+
+namespace detail {
+
+template <class T, how How>
+class thread_future_awaiter : public thread_core_wait {
+public:
+    using thread_core_wait::thread_core_wait;
+    decltype(auto) await_resume() {
+        settle();
+        if constexpr (How == how::take)
+            return take_value<T>(core());
+        else
+            return look_at_value<T>(core());
+    }
+};
+
+RONDO_API time_point blocking_deadline(duration timeout) noexcept;
+[[noreturn]] RONDO_API void throw_not_in_time(duration timeout);
+
+}  // namespace detail
+
+/// A copyable handle on what will be there. `get()` and `co_await` give `const T&` of a named one, and move the value out
+/// of a temporary or `std::move(f)` (copy it, where other handles still look at it).
+/// Throws: got or awaited: the job's own error, as the type it is; future_cancelled where it was cancelled;
+///         broken_promise_error where its giver went away without a value.
+/// Cancel: awaited: leaves at once. The job goes on, and what it gives is dropped; who wants it to end says cancel().
+/// Thread: any, and any loop: an await resumes on its own loop's thread.
+/// See:    concurrent.futures.Future.
+template <class T = void>
+class thread_future : public detail::only_in_tasks {
+public:
+    using value_type = T;
+
+    thread_future() noexcept = default;
+    thread_future(const thread_future& other) noexcept : core_(other.core_) {
+        if (core_ != nullptr) core_->add_handle();
+    }
+    thread_future(thread_future&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    thread_future& operator=(thread_future other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~thread_future() {
+        if (core_ != nullptr) core_->drop_handle();
+    }
+
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+    bool operator==(const thread_future& other) const noexcept { return core_ == other.core_; }
+
+    /// Has it ended, with a value, an error or by cancellation?
+    bool done() const noexcept { return core().done(); }
+    /// Has its job begun, and not ended?
+    bool running() const noexcept { return core().now() == detail::thread_core::phase::running; }
+    bool cancelled() const noexcept {
+        return core().now() == detail::thread_core::phase::cancelled;
+    }
+    /// Before its job has begun: it never does, and the future is cancelled at once. A job that runs is asked to end
+    /// where that is possible (a coroutine, a worker process; no plain function is).
+    /// Returns: false where it is done, or runs and cannot be asked.
+    bool cancel() const noexcept { return core().cancel(); }
+
+    /// Blocks the thread until it is done. Never in a task, whose loop would stand still: there one awaits it.
+    /// Throws: also deadlock_error where this thread is the one that it waits for (see thread_pool).
+    decltype(auto) get() const& {
+        wait();
+        core().check();
+        return detail::look_at_value<T>(core());
+    }
+    T get() && {
+        wait();
+        core().check();
+        return detail::take_value<T>(core());
+    }
+    /// The same for at most `timeout`. Throws: also timeout_error; the job goes on.
+    decltype(auto) get_for(duration timeout) const& {
+        if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
+        return get();
+    }
+    T get_for(duration timeout) && {
+        if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
+        return std::move(*this).get();
+    }
+    /// Blocks the thread until it is done, and throws nothing of the job's.
+    void wait() const { core().block(time_point::max()); }
+    /// False where `timeout` is over first.
+    bool wait_for(duration timeout) const {
+        return core().block(detail::blocking_deadline(timeout));
+    }
+    /// Blocks until it is done. The error it ended with, null for a value.
+    /// Throws: future_cancelled.
+    std::exception_ptr exception() const {
+        wait();
+        return core().see_error();
+    }
+
+    /// Calls `fn(future)` once it is done: on the thread that ends it, before or while others go on; on the caller's, here
+    /// and now, where it is done already. What `fn` throws goes to the thread exception hook.
+    /// Throws: std::bad_alloc.
+    /// See:    concurrent.futures.Future.add_done_callback.
+    template <class F>
+    void add_done_callback(F fn) const {
+        core().add_callback(
+            [self = *this, fn = std::move(fn)]() mutable { fn(std::as_const(self)); });
+    }
+
+    detail::thread_future_awaiter<T, detail::how::look> rondo_awaiter() const& noexcept {
+        core().add_handle();
+        return detail::thread_future_awaiter<T, detail::how::look>(core());
+    }
+    detail::thread_future_awaiter<T, detail::how::take> rondo_awaiter() && noexcept {
+        detail::thread_core& mine = core();
+        core_ = nullptr;
+        return detail::thread_future_awaiter<T, detail::how::take>(mine);
+    }
+
+    /// Takes over a handle.
+    explicit thread_future(detail::given_state<T>* state) noexcept : core_(state) {}
+    detail::thread_core& core() const noexcept {
+        RONDO_ASSERT(core_ != nullptr, "this thread_future is empty: it was moved from or never filled");
+        return *core_;
+    }
+
+private:
+    detail::thread_core* core_ = nullptr;
+};
+
+namespace detail {
+
+/// What a thread_promise fills.
+template <class T>
+class promised_state final : public given_state<T> {
+public:
+    promised_state() = default;
+    explicit promised_state(function<bool()> stop) noexcept : stop_(std::move(stop)) {}
+
+private:
+    bool ask_to_stop() noexcept override {
+        const std::lock_guard lock(stopping_);
+        return stop_ && stop_();
+    }
+    std::mutex stopping_;
+    function<bool()> stop_;
+};
+
+}  // namespace detail
+
+/// The giving end of a thread_future. Move-only; given once. Destroyed without a value, its future throws
+/// broken_promise_error: a waiter never hangs.
+/// Thread: any, one at a time.
+/// See:    concurrent.futures.Future's set_result, set_exception, set_running_or_notify_cancel.
+template <class T = void>
+class thread_promise {
+public:
+    thread_promise() : thread_promise(detail::function<bool()>()) {}
+    /// `stop` is called by whoever cancels the future while it runs; it says whether the job will be asked to end. It
+    /// must not throw, and may be called more than once, by several threads one after the other.
+    explicit thread_promise(detail::function<bool()> stop)
+        : state_(new detail::promised_state<T>(std::move(stop))), first_(state_) {}
+    thread_promise(thread_promise&& other) noexcept
+        : state_(std::exchange(other.state_, nullptr)), first_(std::move(other.first_)) {}
+    thread_promise& operator=(thread_promise&& other) noexcept {
+        std::swap(state_, other.state_);
+        std::swap(first_, other.first_);
+        return *this;
+    }
+    ~thread_promise() {
+        if (state_ == nullptr) return;
+        if (!state_->done()) {
+            state_->begin();
+            state_->set_error(std::make_exception_ptr(broken_promise_error()));
+            if (state_->settle(detail::thread_core::phase::failed))
+                state_->see_error();  // whoever does not ask has lost nothing
+        }
+        state_->drop_giver();
+    }
+
+    thread_future<T> get_future() const noexcept { return first_; }
+    bool done() const noexcept { return state_->done(); }
+
+    /// The job begins: from now on cancel() does not end the future by itself. False where it was cancelled before: there
+    /// is nothing to be done.
+    bool set_running_or_notify_cancel() noexcept { return state_->begin(); }
+    /// Throws, these three: invalid_state_error where done() already.
+    template <class... Args>
+    void set_value(Args&&... args) {
+        state_->claim();
+        if constexpr (!std::is_void_v<T>) state_->value.emplace(T(std::forward<Args>(args)...));
+        state_->settle(detail::thread_core::phase::valued);
+    }
+    void set_exception(std::exception_ptr error) {
+        state_->claim();
+        state_->set_error(std::move(error));
+        state_->settle(detail::thread_core::phase::failed);
+    }
+    void set_cancelled() {
+        state_->claim();
+        state_->settle(detail::thread_core::phase::cancelled);
+    }
+
+private:
+    detail::promised_state<T>* state_;
+    thread_future<T> first_;
+};
+
+/// Who hears of errors that nobody asks for and that belong to no loop: of a job whose future was dropped, of a done
+/// callback. By default each is written to stderr, in one write. Null: the default.
+/// Returns: the one before.
+/// Thread:  any; the hook is called by whichever thread, and must not throw.
+/// See:     threading.excepthook.
+using thread_exception_hook = void (*)(const exception_context&);
+RONDO_API thread_exception_hook set_thread_exception_hook(thread_exception_hook hook) noexcept;
+
+}  // namespace v0
+}  // namespace rondo
