@@ -30,9 +30,9 @@ public:
     const rondo::remote& home() const noexcept { return *home_; }
     std::thread::id thread() const noexcept { return thread_.get_id(); }
 
-    /// It leaves soon.
-    void stop() const {
-        home_->call_soon_threadsafe([own = own_] { own->stop(); });
+    /// It leaves soon, if it has not left.
+    void stop() const noexcept {
+        home_->try_post([](void* own) { static_cast<rondo::loop*>(own)->stop(); }, own_);
     }
     /// It has gone.
     void end() {

@@ -40,6 +40,7 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 using namespace rondo_tests;
+namespace detail = rondo::detail;
 
 namespace {
 
@@ -279,12 +280,49 @@ RONDO_TEST("on: an error of the task's own wins over a cancellation", "[on][kern
     CHECK(seen.first == outcome_of_wait::failed);
 }
 
+/// Cancels a task by a post that stands in the inbox of its loop right behind the way home of its call.
+class cancels_behind {
+public:
+    cancels_behind(const other_loop& there, future<> calling)
+        : home_(running_loop().remote()), calling_(std::move(calling)) {
+        there.home().try_post(there_);
+        both_.pass();  // while this loop stands still both posts come, and it takes them together
+    }
+    bool hit() const noexcept { return hit_; }
+
+private:
+    void follow() noexcept {
+        home_.try_post(post_);
+        both_.open();
+    }
+    void cancel() noexcept {
+        hit_ = calling_.state() == task_state::ready;
+        calling_.cancel();
+    }
+    remote home_;
+    future<> calling_;
+    bool hit_ = false;
+    gate both_;
+    detail::standing_post there_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->follow(); },
+                                 this};
+    detail::standing_post post_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); },
+                                this};
+};
+
 RONDO_TEST("on: cancelled when it has come home and has not resumed, it gives its value",
            "[on][kernel]") {
     other_loop there;
-    co_await check_cancelled_after_arrival([&] { return on(there.home(), add, 1, 2); }, [] {});
-    co_await check_cancelled_after_arrival([&] { return on(there.home(), add_later, 1, 2); },
-                                           [] {});
+    gate door;
+    there.hold(door);
+    observed seen;
+    auto calling = create_task(observe([&] { return on(there.home(), add, 1, 2); }, &seen));
+    co_await yield_now();  // it has been posted
+    door.open();
+    const cancels_behind canceller(there, calling);
+    co_await forget(calling);
+    CHECK(canceller.hit());
+    CHECK(seen.first == outcome_of_wait::value);
+    CHECK(seen.next_threw);
 }
 
 RONDO_TEST("on: a call that has not begun is taken back", "[on][kernel]") {
@@ -448,7 +486,9 @@ TEST_CASE("on: a loop that ends while its own calls are elsewhere waits for them
     {
         other_loop there;
         std::atomic<bool> ended{false};
+        gate begun;
         const auto slow = [&]() -> task<> {
+            begun.open();
             try {
                 co_await sleep(1h);
             } catch (const cancelled&) {
@@ -460,6 +500,7 @@ TEST_CASE("on: a loop that ends while its own calls are elsewhere waits for them
         const auto calls = [&]() -> task<> { co_await on(there.home(), slow); };
         auto calling = own.create_task(calls());
         own.run_until_complete(settle());
+        begun.pass();
         own.close();
         CHECK(calling.done());
         CHECK(ended);
