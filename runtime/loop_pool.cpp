@@ -118,6 +118,10 @@ private:
     void name_and_pin(const member& self) const;
     void is_up(member& self, std::exception_ptr failure) noexcept;
 
+    bool is_stopped() noexcept {
+        const std::lock_guard lock(mutex_);
+        return stopped_;
+    }
     void add(mains& run);
     void remove(mains& run) noexcept;
     task<> call_all(mains& run);
@@ -224,7 +228,6 @@ void loop_threads::work(member& self) noexcept {
     }
 }
 
-// The runs first: their calls are to hear of the cancellation before they hear of a loop that ends.
 void loop_threads::stop() noexcept {
     const std::lock_guard lock(mutex_);
     if (std::exchange(stopped_, true)) return;
@@ -280,7 +283,11 @@ task<> loop_threads::call_one(mains& run, children& others, std::size_t i) {
         good = co_await on(home_of(i), main_of, &run, i);
     } catch (const cancelled&) {
         throw;
-    } catch (...) {  // the loop has ended, or somebody there has cancelled the main
+    } catch (const closed_error&) {  // the loop has ended: by stop(), or by somebody there
+        others.cancel();
+        if (is_stopped()) throw cancelled();
+        run.failed(std::current_exception());
+    } catch (...) {  // somebody there has cancelled the main
         run.failed(std::current_exception());
     }
     if (!good) others.cancel();

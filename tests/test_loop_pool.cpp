@@ -1,1 +1,649 @@
-int main(){}
+// SPDX-License-Identifier: MIT
+// loop_pool: what run gives and throws, how it ends, how it cannot begin. on and submit have tests of their own.
+#include <rondo/loop_pool.hpp>
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/bridge.hpp>
+#include <rondo/dns.hpp>
+#include <rondo/serve.hpp>
+
+#include "child.hpp"
+#include "core_tools.hpp"
+#include "executor_tools.hpp"
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED
+#endif
+#endif
+
+using namespace rondo_tests;
+
+namespace {
+
+task<std::size_t> index_here() {
+    co_await yield_now();
+    co_return loop_pool::current_index();
+}
+task<> sleep_for_ever() { co_await sleep(duration::max()); }
+task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
+
+/// Until all mains have begun: one that is cancelled before never enters its body.
+task<> all_have_begun(std::atomic<std::size_t>& begun, std::size_t all) {
+    for (++begun; begun < all;) co_await yield_now();
+}
+
+// -- run ----------------------------------------------------------------------------------------
+
+TEST_CASE("loop_pool: as many loops as there are cores, each on a thread of its own",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        cpu_set_t usable;
+        REQUIRE(::sched_getaffinity(0, sizeof usable, &usable) == 0);
+        loop_pool cores;
+        CHECK(cores.size() == static_cast<std::size_t>(CPU_COUNT(&usable)));
+        const auto thread = []() -> task<std::thread::id> { co_return std::this_thread::get_id(); };
+        auto threads = cores.run(thread);
+        threads.push_back(std::this_thread::get_id());
+        std::sort(threads.begin(), threads.end());
+        CHECK(std::unique(threads.begin(), threads.end()) == threads.end());
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: run gives the values of the loops in their order", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(3);
+        CHECK(cores.run(index_here) == std::vector<std::size_t>{0, 1, 2});
+        const auto owned = [](int n) -> task<std::unique_ptr<int>> {
+            co_return std::make_unique<int>(n);
+        };
+        CHECK(*cores.run(owned, 5).at(2) == 5);
+        CHECK(cores.run(index_here) == std::vector<std::size_t>{0, 1, 2});  // as often as one likes
+        CHECK_THROWS_AS(loop_pool::current_index(), no_running_loop_error);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: each loop gets copies of its own", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(3);
+        const std::string text(100, 'x');
+        std::atomic<int> seen{0};
+        const auto changes = [text](std::string own, std::atomic<int>& count) -> task<> {
+            own += std::to_string(loop_pool::current_index());
+            co_await sleep(1ms);
+            if (own == text + std::to_string(loop_pool::current_index())) ++count;
+        };
+        cores.run(changes, text, std::ref(seen));
+        CHECK(seen == 3);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: several threads may run at once", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        std::atomic<int> failed{0};
+        std::vector<std::thread> callers;
+        for (int i = 0; i < 4; ++i)
+            callers.emplace_back([&] {
+                for (int n = 0; n < 20; ++n)
+                    if (cores.run(index_here) != std::vector<std::size_t>{0, 1}) ++failed;
+            });
+        for (auto& one : callers) one.join();
+        CHECK(failed == 0);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: inside of a loop run is a clear error", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        const auto nested = [&]() -> task<> {
+            cores.run(index_here);
+            co_return;
+        };
+        CHECK_THROWS_AS(cores.run(nested), invalid_state_error);
+        CHECK_THROWS_AS(run(nested()), invalid_state_error);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: its threads have names, block signals and can be pinned", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        cpu_set_t usable;
+        REQUIRE(::sched_getaffinity(0, sizeof usable, &usable) == 0);
+        loop_pool cores(loop_pool_options{.loops = 3, .pin = true, .name = "a-name-that-is-long"});
+        const auto look = []() -> task<std::string> {
+            char name[16] = "";
+            ::pthread_getname_np(::pthread_self(), name, sizeof name);
+            sigset_t now;
+            ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+            std::string text = name;
+            if (::sigismember(&now, SIGINT) == 1) text += " blocks SIGINT";
+            if (::sigismember(&now, SIGSEGV) == 1) text += " blocks SIGSEGV";
+            cpu_set_t own;
+            ::sched_getaffinity(0, sizeof own, &own);
+            co_return text + ' ' + std::to_string(CPU_COUNT(&own));
+        };
+        const auto all = cores.run(look);
+        CHECK(all.at(0) == "a-name-that-i-0 blocks SIGINT 1");
+        CHECK(all.at(2) == "a-name-that-i-2 blocks SIGINT 1");
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: what a main has started goes on until the pool ends, and is cleaned up",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    std::atomic<int> cleaned_up{0}, began{0};
+    {
+        loop_pool cores(2);
+        const auto left = [](std::atomic<int>& began_, std::atomic<int>& cleaned) -> task<> {
+            ++began_;
+            try {
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+            }
+            co_await shield(sleep_a_little(1ms));
+            ++cleaned;
+        };
+        const auto main = [&]() -> task<> {
+            create_task(left(began, cleaned_up));
+            co_await settle();
+        };
+        cores.run(main);
+        CHECK(began == 2);
+        CHECK(cleaned_up == 0);
+    }
+    CHECK(cleaned_up == 2);
+    CHECK(probe.leaks() == "");
+}
+
+// -- errors -------------------------------------------------------------------------------------
+
+struct odd_error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+    std::size_t from = 0;
+};
+
+TEST_CASE("loop_pool: an error of any loop cancels the others, which are awaited, and is thrown",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(3);
+        for (std::size_t bad = 0; bad < 3; ++bad) {
+            std::atomic<int> cleaned_up{0};
+            std::atomic<std::size_t> begun{0};
+            const auto main = [&]() -> task<int> {
+                co_await all_have_begun(begun, 3);
+                if (loop_pool::current_index() == bad) {
+                    odd_error error("odd");
+                    error.from = bad;
+                    throw error;
+                }
+                try {
+                    co_await sleep(1h);
+                } catch (const cancelled&) {
+                }
+                co_await shield(sleep_a_little(1ms));
+                ++cleaned_up;
+                co_await yield_now();
+                co_return 1;
+            };
+            try {
+                cores.run(main);
+                FAIL("nothing was thrown");
+            } catch (const odd_error& error) {
+                CHECK(error.from == bad);
+            }
+            CHECK(cleaned_up == 2);
+        }
+        const auto number = []() -> task<> {
+            throw 4;
+            co_return;
+        };
+        CHECK_THROWS_AS(loop_pool(1).run(number), int);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: further errors go to the exception handler of their loop", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(4);
+        std::atomic<int> told{0}, right{0};
+        std::atomic<std::size_t> begun{0};
+        const auto main = [&]() -> task<> {
+            running_loop().set_exception_handler(
+                [&, index = loop_pool::current_index()](const exception_context& context) {
+                    ++told;
+                    if (index == loop_pool::current_index() &&
+                        context.message.find("the first one was: odd") != std::string::npos)
+                        ++right;
+                });
+            co_await all_have_begun(begun, 4);
+            try {
+                if (loop_pool::current_index() != 2) co_await sleep(1h);
+            } catch (const cancelled&) {
+            }
+            throw odd_error("odd");
+        };
+        CHECK_THROWS_AS(cores.run(main), odd_error);
+        CHECK(told == 3);
+        CHECK(right == 3);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: a main that is cancelled by somebody else is an error", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        const auto main = []() -> task<> {
+            if (loop_pool::current_index() == 1) current_task().cancel();
+            co_await sleep(1h);
+        };
+        CHECK_THROWS_AS(cores.run(main), future_cancelled);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: a loop that is stopped from inside is an error; the others go on",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        const auto main = []() -> task<> {
+            if (loop_pool::current_index() == 1) running_loop().stop();
+            co_await sleep(1h);
+        };
+        CHECK_THROWS_AS(cores.run(main), closed_error);
+        CHECK_THROWS_AS(cores.run(index_here), closed_error);
+        const auto ask_the_first = [&]() -> task<std::size_t> {
+            co_return co_await on(cores[0], index_here);
+        };
+        CHECK(run(ask_the_first()) == 0);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+// -- stop ---------------------------------------------------------------------------------------
+
+TEST_CASE("loop_pool: stop before run: there is nothing to run any more", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        cores.stop();
+        cores.stop();
+        std::atomic<int> called{0};
+        const auto main = [&]() -> task<> {
+            ++called;
+            co_return;
+        };
+        cores.run(main);
+        CHECK_THROWS_AS(cores.run(index_here), future_cancelled);
+        const auto calls = [&]() -> task<> { co_await on(cores[1], index_here); };
+        CHECK_THROWS_AS(run(calls()), closed_error);
+        CHECK(called == 0);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: stop from inside cancels every main; run returns", "[loop_pool]") {
+    const testing::leak_probe probe;
+    for (const bool gives_value : {false, true}) {
+        loop_pool cores(3);
+        std::atomic<int> asked{0};
+        std::atomic<std::size_t> begun{0};
+        const auto main = [&]() -> task<> {
+            co_await all_have_begun(begun, 3);
+            if (loop_pool::current_index() == 1) cores.stop();
+            try {
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+                ++asked;
+                throw;
+            }
+        };
+        const auto with_value = [&]() -> task<int> {
+            co_await main();
+            co_return 1;
+        };
+        if (gives_value)
+            CHECK_THROWS_AS(cores.run(with_value), future_cancelled);
+        else
+            cores.run(main);
+        CHECK(asked == 3);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: stop from another thread, at any moment", "[loop_pool]") {
+    const testing::leak_probe probe;
+    for (int round = 0; round < many(100, 20); ++round) {
+        loop_pool cores(2);
+        std::thread stopper([&] {
+            std::this_thread::sleep_for(std::chrono::microseconds(20 * (round % 25)));
+            cores.stop();
+        });
+        cores.run(sleep_for_ever);
+        stopper.join();
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: what mains give although they were stopped is returned", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        std::atomic<std::size_t> begun{0};
+        const auto stubborn = [&]() -> task<int> {
+            co_await all_have_begun(begun, 2);
+            try {
+                if (loop_pool::current_index() == 0) cores.stop();
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+            }
+            co_return 7;
+        };
+        CHECK(cores.run(stubborn) == std::vector<int>{7, 7});
+        cores.stop();  // after the end
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: a pool that nobody runs comes and goes", "[loop_pool]") {
+    const testing::leak_probe probe;
+    for (int i = 0; i < 20; ++i) loop_pool cores(2);
+    CHECK(probe.leaks() == "");
+}
+
+// -- between the loops --------------------------------------------------------------------------
+
+TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(4);
+        const auto main = [&]() -> task<std::size_t> {
+            std::size_t wrong = 0;
+            for (std::size_t i = 0; i < 400; ++i)
+                wrong += co_await on(cores[i % 4], index_here) == i % 4 ? 0u : 1u;
+            co_return wrong;
+        };
+        CHECK(cores.run(main) == std::vector<std::size_t>(4, 0));
+        std::vector<std::size_t> turns(4);
+        const auto in_turn = [&]() -> task<> {
+            for (int i = 0; i < 40; ++i) ++turns[co_await on(cores.next(), index_here)];
+        };
+        run(in_turn());
+        CHECK(turns == std::vector<std::size_t>(4, 10));
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: a bridge_queue carries items from loop to loop, in order", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        bridge_queue<int> out(16), back(16);
+        const int count = many(100'000, 10'000);
+        const auto main = [&]() -> task<long> {
+            long sum = 0;
+            if (loop_pool::current_index() == 0) {
+                const auto produce = [&]() -> task<> {
+                    for (int i = 0; i < count; ++i) co_await out.put(i);
+                    out.close();
+                };
+                auto producing = create_task(produce());
+                for (int expected = 0; auto item = co_await back.next(); ++expected)
+                    sum += *item == 2 * expected ? 1 : -1;
+                co_await producing;
+            } else {
+                while (auto item = co_await out.next()) co_await back.put(2 * *item);
+                back.close();
+            }
+            co_return sum;
+        };
+        CHECK(cores.run(main) == std::vector<long>{count, 0});
+    }
+    CHECK(probe.leaks() == "");
+}
+
+// -- serving ------------------------------------------------------------------------------------
+
+// With 200 connections on one of two sockets only, the kernel's hash would be 2^-199 unlucky.
+TEST_CASE("loop_pool: the kernel spreads connections over the loops, and stop is graceful",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        auto first = tcp_listener::bind({"127.0.0.1", 0}, {.reuse_port = true});
+        const endpoint where = first.local();
+        std::array<std::atomic<int>, 2> connections{}, farewells{};
+        std::atomic<std::size_t> listening{0};
+        const auto greet = [&](tcp_stream peer) -> task<> {
+            const std::size_t i = loop_pool::current_index();
+            ++connections[i];
+            co_await peer.write_all("hello\n");
+            const auto nothing = co_await peer.read_line();  // until the client has gone
+            if (!nothing) ++farewells[i];
+        };
+        const auto server = [&]() -> task<> {
+            auto listener = tcp_listener::bind(where, {.reuse_port = true});
+            co_await all_have_begun(listening, 2);
+            co_await serve(std::move(listener), greet, {.grace = 10s});
+        };
+        const auto client = [&]() -> task<> {
+            while (listening < 2) co_await yield_now();
+            std::vector<tcp_stream> all;
+            for (int i = 0; i < 200; ++i) {
+                all.push_back(co_await connect_tcp(where));
+                CHECK(co_await all.back().read_line() == "hello");
+            }
+            cores.stop();
+            co_await sleep(1ms);
+        };
+        first.close();
+        std::thread serving([&] { cores.run(server); });
+        run(client());
+        serving.join();
+        INFO(connections[0] << " and " << connections[1]);
+        CHECK(connections[0] + connections[1] == 200);
+        CHECK(connections[0] > 20);
+        CHECK(connections[1] > 20);
+        CHECK(farewells[0] == connections[0]);
+        CHECK(farewells[1] == connections[1]);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+#ifndef THREAD_SANITIZED  // which starts no threads in a forked child
+
+// -- where it cannot begin ----------------------------------------------------------------------
+
+TEST_CASE("loop_pool: a thread that cannot be started is an error of the constructor",
+          "[loop_pool]") {
+    const auto end = run_child([] {
+        forbid(SYS_clone3, EAGAIN);
+        forbid(SYS_clone, EAGAIN);
+        const testing::leak_probe probe;
+        try {
+            loop_pool cores(2);
+        } catch (const std::system_error& error) {
+            std::printf("%s %s\n", error.what(), probe.leaks().c_str());
+            return error.code() == std::errc::resource_unavailable_try_again ? 0 : 1;
+        }
+        return 2;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+    CHECK(end.says("start a thread for loop 0: Resource temporarily unavailable \n"));
+}
+
+TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor; the others go",
+          "[loop_pool]") {
+    const auto end = run_child([] {
+        loop_pool(1);  // what stays open for the process is open
+        const testing::leak_probe probe;
+        rlimit files{};
+        ::getrlimit(RLIMIT_NOFILE, &files);
+        const int next = ::dup(0);
+        ::close(next);
+        files.rlim_cur = static_cast<rlim_t>(next) + 3;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        try {
+            loop_pool cores(8);
+        } catch (const std::exception& error) {
+            std::printf("%s; %s\n", error.what(), probe.leaks().c_str());
+            return probe.leaks().empty() ? 0 : 1;
+        }
+        return 2;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+}
+
+TEST_CASE("loop_pool: where io_uring is denied it says so", "[loop_pool]") {
+    const auto end = run_child([] {
+        forbid(SYS_io_uring_setup, EPERM);
+        try {
+            loop_pool cores(2);
+        } catch (const uring_unavailable&) {
+            return 0;
+        }
+        return 1;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+}
+
+TEST_CASE("loop_pool: a run that has no ring to wait with is an error, and the loops go on",
+          "[loop_pool]") {
+    const auto end = run_child([] {
+        loop_pool cores(2);
+        const auto denied_here = [] { forbid(SYS_io_uring_setup, EPERM); };
+        std::thread caller([&] {
+            denied_here();  // a filter is its thread's own
+            try {
+                cores.run(index_here);
+            } catch (const uring_unavailable&) {
+                std::printf("refused\n");
+            }
+        });
+        caller.join();
+        return cores.run(index_here).size() == 2 ? 0 : 1;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+    CHECK(end.says("refused"));
+}
+
+// -- SIGINT -------------------------------------------------------------------------------------
+
+task<> interrupt_from(std::size_t index) {
+    if (loop_pool::current_index() == index) ::kill(::getpid(), SIGINT);
+    co_await sleep(1h);
+}
+
+TEST_CASE("loop_pool: the first SIGINT cancels every main, and run returns", "[loop_pool]") {
+    const auto end = run_child([] {
+        ::signal(SIGINT, SIG_DFL);
+        loop_pool cores(2);
+        std::atomic<int> cleaned_up{0};
+        std::atomic<std::size_t> begun{0};
+        const auto main = [&]() -> task<> {
+            co_await all_have_begun(begun, 2);
+            try {
+                co_await interrupt_from(1);
+            } catch (const cancelled&) {
+            }
+            co_await shield(sleep_a_little(1ms));
+            ++cleaned_up;
+        };
+        cores.run(main);
+        return cleaned_up == 2 && interrupted() ? 0 : 1;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+}
+
+TEST_CASE("loop_pool: after SIGINT there are no values to return", "[loop_pool]") {
+    const auto end = run_child([] {
+        ::signal(SIGINT, SIG_DFL);
+        loop_pool cores(2);
+        const auto main = []() -> task<int> {
+            co_await interrupt_from(0);
+            co_return 1;
+        };
+        try {
+            cores.run(main);
+        } catch (const interrupted&) {
+            return cores.run(index_here).size() == 2 ? 130 : 1;  // it can be used again
+        }
+        return 2;
+    });
+    INFO(end.text);
+    CHECK(end.exited(130));
+}
+
+TEST_CASE("loop_pool: the second SIGINT kills", "[loop_pool]") {
+    const auto end = run_child([] {
+        ::signal(SIGINT, SIG_DFL);
+        loop_pool cores(2);
+        std::atomic<std::size_t> begun{0};
+        const auto main = [&]() -> task<> {
+            co_await all_have_begun(begun, 2);
+            try {
+                co_await interrupt_from(0);
+            } catch (const cancelled&) {
+                ::kill(::getpid(), SIGINT);
+            }
+            co_await shield(sleep_for_ever());
+        };
+        cores.run(main);
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(WIFSIGNALED(end.status));
+    CHECK(WTERMSIG(end.status) == SIGINT);
+}
+
+TEST_CASE("loop_pool: SIGINT is left alone where one wants it so", "[loop_pool]") {
+    const auto end = run_child([] {
+        ::signal(SIGINT, SIG_DFL);
+        loop_pool cores(loop_pool_options{.loops = 2, .handle_sigint = false});
+        cores.run(interrupt_from, 0u);
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(WIFSIGNALED(end.status));
+}
+#endif
+
+}  // namespace
