@@ -33,7 +33,7 @@ rondo::task<> offload_at_once() {
 template <class F>
 measurement with_one_thread(std::uint64_t count, F begin) {
     rondo::loop loop;
-    rondo::set_default_executor_threads(loop, 1);
+    loop.set_default_executor(rondo::thread_pool(1));
     const stopwatch watch;
     loop.run_until_complete(begin());
     return watch.per(count);

@@ -23,6 +23,7 @@ deadlock_error::~deadlock_error() = default;
 closed_error::~closed_error() = default;
 queue_closed_error::queue_closed_error() : closed_error("the queue is closed") {}
 queue_closed_error::~queue_closed_error() = default;
+broken_pool_error::~broken_pool_error() = default;
 broken_barrier_error::~broken_barrier_error() = default;
 timeout_error::~timeout_error() = default;
 

@@ -9,135 +9,15 @@
 // way home neither allocates nor fails. The loop's hook joins the threads; they hold nothing of it after that.
 #include <rondo/executor.hpp>
 
-#include <pthread.h>
-#include <sched.h>
-
-#include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <vector>
 
-#include "pool_threads.hpp"
+#include "pool_core.hpp"
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-
-namespace {
-
-std::size_t cores() noexcept {
-    cpu_set_t set;
-    if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return static_cast<std::size_t>(CPU_COUNT(&set));
-}
-
-}  // namespace
-
-/// A queue and the threads that run what is in it. Any thread.
-class worker_threads {
-public:
-    worker_threads(std::size_t most, const char* name) noexcept : most_(most), name_(name) {}
-    ~worker_threads() { join(); }
-    worker_threads(const worker_threads&) = delete;
-    worker_threads& operator=(const worker_threads&) = delete;
-
-    /// Has `job.run` called on a thread. False where there is none and none can be started: nothing was taken.
-    bool submit(pool_job& job) noexcept;
-    /// True where no thread has taken the job: it is out of the queue.
-    bool take_back(pool_job& job) noexcept;
-    /// Ends the threads once the queue is empty. Nothing is taken afterwards.
-    void join() noexcept;
-
-    void set_most(std::size_t most) noexcept {
-        const std::lock_guard lock(mutex_);
-        most_ = most;
-    }
-
-private:
-    bool start_thread() noexcept;
-    void work() noexcept;
-
-    std::mutex mutex_;
-    std::condition_variable awake_;
-    job_queue queue_;
-    std::vector<pthread_t> threads_;
-    std::size_t most_;
-    std::size_t idle_ = 0;     // threads that sleep and that nobody has woken
-    std::size_t wake_ups_ = 0; // given, and not yet taken by a thread
-    bool ending_ = false;
-    const char* name_;
-};
-
-bool worker_threads::submit(pool_job& job) noexcept {
-    {
-        const std::lock_guard lock(mutex_);
-        if (ending_) return false;
-        if (idle_ == 0) {
-            const bool started = threads_.size() < most_ && start_thread();
-            if (!started && threads_.empty()) return false;
-            queue_.append(job);
-            return true;
-        }
-        queue_.append(job);
-        --idle_;
-        ++wake_ups_;
-    }
-    awake_.notify_one();
-    return true;
-}
-
-bool worker_threads::take_back(pool_job& job) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (job.previous == nullptr) return false;
-    queue_.remove(job);
-    return true;
-}
-
-/// Under the lock: the new thread finds the job that it is for once that is let go.
-bool worker_threads::start_thread() noexcept {
-    try {
-        threads_.reserve(threads_.size() + 1);
-    } catch (...) {
-        return false;
-    }
-    pthread_t thread{};
-    const auto main = [](void* self) -> void* {
-        static_cast<worker_threads*>(self)->work();
-        return nullptr;
-    };
-    if (!start_pool_thread(thread, main, this)) return false;
-    threads_.push_back(thread);
-    return true;
-}
-
-void worker_threads::work() noexcept {
-    ::pthread_setname_np(::pthread_self(), name_);
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        while (!queue_.empty()) {
-            pool_job& job = queue_.pop();
-            lock.unlock();
-            job.run(job);
-            lock.lock();
-        }
-        if (ending_) return;
-        ++idle_;
-        awake_.wait(lock, [this] { return wake_ups_ != 0 || ending_; });
-        if (wake_ups_ != 0) --wake_ups_;
-    }
-}
-
-void worker_threads::join() noexcept {
-    {
-        const std::lock_guard lock(mutex_);
-        ending_ = true;
-    }
-    awake_.notify_all();
-    for (const pthread_t thread : threads_) ::pthread_join(thread, nullptr);
-    threads_.clear();
-}
 
 /// What a loop has of this layer: its pool, and the list that jobs come home by.
 class loop_executor {
@@ -149,10 +29,16 @@ public:
     /// The job has ended: its task is ready in the loop's next look. Any thread.
     void come_home(thread_wait& wait) noexcept;
 
-    worker_threads workers{std::min<std::size_t>(32, cores() + 4), "rondo-pool"};
+    const remote& home() const noexcept { return home_; }
+    /// Made on first use. Throws: std::bad_alloc.
+    pool_core& pool();
+    void replace(std::shared_ptr<pool_core> pool);
 
 private:
     void deliver() noexcept;
+    void end() noexcept;
+
+    std::vector<std::shared_ptr<pool_core>> pools_;  // the last one is in use
 
     std::atomic<pool_job*> finished_{nullptr};  // the last one first
     remote home_;
@@ -165,10 +51,26 @@ loop_executor& loop_executor::of(loop& loop) {
     std::shared_ptr<void>& slot = loop.extension(&key);
     if (slot == nullptr) {
         auto fresh = std::make_shared<loop_executor>(loop.remote());
-        loop.at_shutdown([self = fresh.get()] { self->workers.join(); });
+        loop.at_shutdown([self = fresh.get()] { self->end(); });
         slot = std::move(fresh);
     }
     return *static_cast<loop_executor*>(slot.get());
+}
+
+pool_core& loop_executor::pool() {
+    if (pools_.empty()) pools_.push_back(make_pool({}, {}));
+    return *pools_.back();
+}
+
+void loop_executor::replace(std::shared_ptr<pool_core> pool) {
+    pools_.push_back(std::move(pool));
+    for (std::size_t i = 0; i + 1 < pools_.size(); ++i) pools_[i]->shut_down(false);
+}
+
+// Behind the loop's tasks: no await of them is in a pool any more. They hold nothing of the loop.
+void loop_executor::end() noexcept {
+    for (const auto& pool : pools_) pool->shut_down(true);
+    for (const auto& pool : pools_) pool->join();
 }
 
 // Acquire, too: the one who finds the list empty re-uses the post, after the loop has let go of it.
@@ -203,7 +105,7 @@ struct thread_wait_kind {
             if ((self.state & thread_wait::ran) == 0) self.state |= thread_wait::refused;
             return true;
         }
-        if (!self.executor_->workers.take_back(self)) return false;
+        if (!self.pool_->take_back(self)) return false;
         self.state |= thread_wait::refused;
         wake(self);
         return true;
@@ -217,21 +119,47 @@ struct thread_wait_kind {
     static constexpr wait_kind stoppable{"to_thread", stop, nullptr};
 };
 
-thread_wait::thread_wait(void (*run)(pool_job&) noexcept) noexcept
-    : thread_wait(run, thread_wait_kind::plain) {}
+thread_wait::thread_wait(const pool_job_kind& call, pool_core* pool) noexcept
+    : thread_wait(call, pool, thread_wait_kind::plain) {}
 
-stoppable_thread_wait::stoppable_thread_wait(void (*run)(pool_job&) noexcept)
-    : thread_wait(run, thread_wait_kind::stoppable) {}
+stoppable_thread_wait::stoppable_thread_wait(const pool_job_kind& call, pool_core* pool)
+    : thread_wait(call, pool, thread_wait_kind::stoppable) {}
 
 void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     executor_ = &loop_executor::of(running_loop());
+    if (pool_ == nullptr) pool_ = &executor_->pool();
+    bindings_ = carry_bindings();
     park(*this, frame, at);
     if (run_elsewhere(*task->home, run_simulated, this)) {
         state |= simulated;
-    } else if (!executor_->workers.submit(*this)) {
-        state |= on_loop;  // better late for others than lost
-        run(*this);
+        return;
     }
+    const pool_core::answer answer = pool_->submit(*this, true);
+    if (answer == pool_core::answer::taken) return;
+    state |= on_loop;
+    if (answer == pool_core::answer::run_here || answer == pool_core::answer::no_thread)
+        pool_job::kind->run(*this);  // better late for others than lost
+    else
+        refuse(static_cast<int>(answer));
+}
+
+void thread_wait::refuse(int answer) noexcept {
+    std::exception_ptr why;
+    try {
+        const auto of_pool = static_cast<pool_core::answer>(answer);
+        if (of_pool != pool_core::answer::dropped) throw_refusal(*pool_, of_pool);
+    } catch (...) {
+        why = std::current_exception();
+    }
+    pool_job::kind->give_up(*this, std::move(why));
+}
+
+job_origin thread_wait::origin() const noexcept {
+    return {bindings_, &executor_->home(), task->innermost};
+}
+
+std::exception_ptr thread_wait::given_up() {
+    return std::make_exception_ptr(future_cancelled("the pool has discarded the call"));
 }
 
 void thread_wait::finish() noexcept {
@@ -246,14 +174,20 @@ void thread_wait::finish() noexcept {
 void thread_wait::run_simulated(void* wait) noexcept {
     auto& self = *static_cast<thread_wait*>(wait);
     self.state |= ran;
-    self.run(self);
+    self.pool_job::kind->run(self);
 }
 
 }  // namespace detail
 
-void set_default_executor_threads(loop& loop, std::size_t threads_max) {
-    RONDO_ASSERT(threads_max != 0, "an executor needs at least one thread");
-    detail::loop_executor::of(loop).workers.set_most(threads_max);
+void loop::set_default_executor(thread_pool pool) {
+    detail::loop_executor::of(*this).replace(pool.release());
+}
+
+task<> shutdown_default_executor() {
+    detail::pool_core& pool = detail::loop_executor::of(running_loop()).pool();
+    pool.shut_down(false);
+    co_await pool.ended();
+    pool.join();
 }
 
 }  // namespace v0

@@ -56,6 +56,7 @@ constinit thread_local const member* this_member = nullptr;
 
 /// One run that is going on, on the thread that called it.
 struct mains {
+    loop_threads& pool;
     function<task<>(std::size_t)>& begin;
     remote home;
     task_handle main{};
@@ -63,11 +64,12 @@ struct mains {
     std::exception_ptr first{};
     standing_post cancelling{cancel, this};
 
-    mains(function<task<>(std::size_t)>& b, remote h) noexcept : begin(b), home(std::move(h)) {}
+    mains(loop_threads& p, function<task<>(std::size_t)>& b, remote h) noexcept
+        : pool(p), begin(b), home(std::move(h)) {}
     static void cancel(void* self) noexcept { static_cast<mains*>(self)->main.cancel(); }
 
-    /// Of a main that has failed, or of its call. Any thread, in a turn.
-    void failed(std::exception_ptr error) noexcept;
+    /// Of a main that has failed, or of its call, with the error that is being handled. Any thread, in a turn.
+    void failed() noexcept;
 };
 
 std::string further(const std::exception_ptr& first) {
@@ -79,17 +81,6 @@ std::string further(const std::exception_ptr& first) {
     } catch (...) {
         return text + "an exception of another kind";
     }
-}
-
-void mains::failed(std::exception_ptr error) noexcept {
-    {
-        const std::lock_guard lock(mutex);
-        if (!first) {
-            first = std::move(error);
-            return;
-        }
-    }
-    running_loop().call_exception_handler({further(first), std::move(error)});
 }
 
 }  // namespace
@@ -108,6 +99,10 @@ public:
         return home_of(turn_.fetch_add(1, std::memory_order_relaxed) % size());
     }
     void stop() noexcept;
+    bool is_stopped() noexcept {
+        const std::lock_guard lock(mutex_);
+        return stopped_;
+    }
     mains_end run(function<task<>(std::size_t)>& begin);
 
 private:
@@ -118,10 +113,6 @@ private:
     void name_and_pin(const member& self) const;
     void is_up(member& self, std::exception_ptr failure) noexcept;
 
-    bool is_stopped() noexcept {
-        const std::lock_guard lock(mutex_);
-        return stopped_;
-    }
     void add(mains& run);
     void remove(mains& run) noexcept;
     task<> call_all(mains& run);
@@ -236,6 +227,27 @@ void loop_threads::stop() noexcept {
         if (one.home) one.home->try_post(one.stopping);
 }
 
+namespace {
+// A loop that has been stopped before the others is no failure of theirs who call it.
+void mains::failed() noexcept {
+    std::exception_ptr error = std::current_exception();
+    try {
+        throw;
+    } catch (const closed_error&) {
+        if (pool.is_stopped()) return;
+    } catch (...) {
+    }
+    {
+        const std::lock_guard lock(mutex);
+        if (!first) {
+            first = std::move(error);
+            return;
+        }
+    }
+    running_loop().call_exception_handler({further(first), std::move(error)});
+}
+}  // namespace
+
 // -- run --------------------------------------------------------------------------------------------------------------
 
 void loop_threads::add(mains& run) {
@@ -253,7 +265,7 @@ mains_end loop_threads::run(function<task<>(std::size_t)>& begin) {
     main_run waiting({.loop = {.entries = 8, .completions = 16},
                       .handle_sigint = options_.handle_sigint,
                       .handle_sigterm = options_.handle_sigterm});
-    mains run(begin, waiting.loop().remote());
+    mains run(*this, begin, waiting.loop().remote());
     auto main = waiting.loop().create_task(call_all(run), {.name = "loop_pool::run"});
     run.main = main;
     add(run);
@@ -283,14 +295,12 @@ task<> loop_threads::call_one(mains& run, children& others, std::size_t i) {
         good = co_await on(home_of(i), main_of, &run, i);
     } catch (const cancelled&) {
         throw;
-    } catch (const closed_error&) {  // the loop has ended: by stop(), or by somebody there
-        others.cancel();
-        if (is_stopped()) throw cancelled();
-        run.failed(std::current_exception());
-    } catch (...) {  // somebody there has cancelled the main
-        run.failed(std::current_exception());
+    } catch (...) {  // the loop has ended, or somebody there has cancelled the main
+        run.failed();
     }
-    if (!good) others.cancel();
+    if (good) co_return;
+    others.cancel();
+    throw cancelled();
 }
 
 // On its own loop: a further error goes to the exception handler there.
@@ -300,7 +310,7 @@ task<bool> loop_threads::main_of(mains* run, std::size_t i) {
     } catch (const cancelled&) {
         throw;
     } catch (...) {
-        run->failed(std::current_exception());
+        run->failed();
         co_return false;
     }
     co_return true;

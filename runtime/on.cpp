@@ -20,9 +20,11 @@ far_wait::far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept
 far_wait::~far_wait() {
     RONDO_ASSERT(held_.load(std::memory_order_relaxed) == 0,
                  "a frame was destroyed while another loop works for it");
+    drop_bindings(bindings_);
 }
 
-void far_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
+    bindings_ = carry_bindings();
     park(*this, frame, at);
     home_.emplace(remote_of(*here.current->home));
     held_.store(1, std::memory_order_relaxed);
@@ -39,6 +41,7 @@ void far_wait::begin(void* word) noexcept {
     self.note_end_of_loop();
     // Asked meanwhile: the cancel is behind this one in the same inbox.
     if (self.left_alone_ || self.held_.load(std::memory_order_relaxed) != 1) return self.ended();
+    const bindings_here bound(self.bindings_);
     self.call_(self);
 }
 
@@ -46,9 +49,13 @@ void far_wait::note_end_of_loop() noexcept {
     if (here.turn->top().is_reached()) left_alone_ = true;
 }
 
-void far_wait::begun(const task_handle& task) noexcept {
-    task_ = &future_core(task);
-    task_->watchers.append(*this);
+void far_wait::launch(rondo::task<> call) {
+    resumer& loop = *here.turn;
+    scope& under = bindings_ != nullptr ? take_bindings_along(loop.top()) : loop.top();
+    promise_base& frame = call.release();
+    loop.push(prepare(frame, loop, under, {file, "", line}));
+    frame.watchers.append(*this);
+    task_ = &frame;
 }
 
 void far_wait::task_ended(wait_node& node, shared_core*) noexcept {

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <rondo/executor.hpp>
+#include <rondo/detail/pool_job.hpp>
 
 namespace rondo {
 inline namespace v0 {

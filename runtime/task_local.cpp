@@ -14,10 +14,26 @@ struct taken_along : scope {
     std::vector<bound_value> values;  // innermost first
 };
 
+/// What a job took along to its thread. Innermost first.
+class carried_bindings {
+public:
+    std::vector<bound_value> values;
+};
+
+namespace {
+thread_local const carried_bindings* of_this_job = nullptr;
+}
+
 struct bindings {
     /// Calls `f(value)` for each value around the running task, innermost first, until one gives true.
     template <class F>
     static void each(F f) {
+        if (here.current == nullptr) {
+            if (of_this_job == nullptr) return;
+            for (const bound_value& value : of_this_job->values)
+                if (f(value)) return;
+            return;
+        }
         for (const scope* s = here.current->innermost; s != nullptr; s = s->parent) {
             if ((s->bits & scope::under_bindings) == 0) return;  // nothing further up either
             if ((s->bits & scope::of_binding) != 0 && f(static_cast<const binding_scope&>(*s).value_))
@@ -35,7 +51,6 @@ binding_scope::binding_scope(bound_value value) noexcept : value_(std::move(valu
 
 const void* find_bound(const void* key) noexcept {
     const void* found = nullptr;
-    if (here.current == nullptr) return found;
     bindings::each([&](const bound_value& value) {
         if (value.is_of(key)) found = value.get();
         return found != nullptr;
@@ -43,14 +58,40 @@ const void* find_bound(const void* key) noexcept {
     return found;
 }
 
-scope& take_bindings_along(scope& top) {
-    auto* context = new taken_along{{}, {}};
+namespace {
+
+/// The values that are seen here, each key once.
+void collect(std::vector<bound_value>& into) {
     bindings::each([&](const bound_value& value) {
         const auto hides = [&](const bound_value& inner) { return inner.has_key_of(value); };
-        if (std::none_of(context->values.begin(), context->values.end(), hides))
-            context->values.push_back(value);
+        if (std::none_of(into.begin(), into.end(), hides)) into.push_back(value);
         return false;
     });
+}
+
+}  // namespace
+
+const carried_bindings* carry_bindings() {
+    const bool some = here.current != nullptr
+                          ? (here.current->innermost->bits & scope::under_bindings) != 0
+                          : of_this_job != nullptr;
+    if (!some) return nullptr;
+    auto carried = std::make_unique<carried_bindings>();
+    collect(carried->values);
+    return carried.release();
+}
+
+void drop_bindings(const carried_bindings* bindings) noexcept { delete bindings; }
+
+bindings_here::bindings_here(const carried_bindings* bindings) noexcept
+    : before_(std::exchange(of_this_job, bindings)) {}
+
+bindings_here::~bindings_here() { of_this_job = before_; }
+
+scope& take_bindings_along(scope& top) {
+    auto context_owner = std::make_unique<taken_along>();
+    collect(context_owner->values);
+    taken_along* const context = context_owner.release();
     context->children = nullptr;
     context->line = 0;
     context->bits = scope::of_context | scope::under_bindings | (top.bits & scope::reached);

@@ -62,18 +62,17 @@ struct blocked_thread : thread_watcher {
 /// Tells the pool that this thread belongs to.
 class block_announced {
 public:
-    explicit block_announced(const thread_core& core)
-        : core_(core), host_(thread_host::of_this_thread()) {
-        if (host_ != nullptr) host_->will_block(core_);
+    block_announced(const thread_core& core, bool for_ever)
+        : host_(thread_host::of_this_thread()) {
+        if (host_ != nullptr) host_->will_block(core, for_ever);
     }
     ~block_announced() {
-        if (host_ != nullptr) host_->has_blocked(core_);
+        if (host_ != nullptr) host_->has_blocked();
     }
     block_announced(const block_announced&) = delete;
     block_announced& operator=(const block_announced&) = delete;
 
 private:
-    const thread_core& core_;
     thread_host* host_;
 };
 
@@ -206,7 +205,7 @@ bool thread_core::block(time_point deadline) {
     if (done()) return true;
     RONDO_ASSERT(here.current == nullptr,
                  "a task blocks on a thread_future: its loop would stand still; co_await it");
-    const block_announced announced(*this);
+    const block_announced announced(*this, deadline == time_point::max());
     blocked_thread self;
     std::unique_lock lock(mutex_);
     if (done()) return true;

@@ -34,7 +34,7 @@ LAYERS = {
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
-    5: """executor thread_future thread_pool from_threads thread_sync bridge on
+    5: """executor thread_future thread_wait thread_pool from_threads thread_sync bridge on
           detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
@@ -51,7 +51,7 @@ RUNTIME = {
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
-    5: "pool_threads",
+    5: "pool_threads pool_core",
     6: "resolver command process_state file_status socket_calls stream_turn",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}

@@ -42,7 +42,7 @@ RONDO_TEST("to_thread: under a cancelled scope it throws and calls nothing", "[e
 }
 
 RONDO_TEST("to_thread: a job that has not begun is taken back at once", "[executor][kernel]") {
-    set_default_executor_threads(running_loop(), 1);
+    running_loop().set_default_executor(thread_pool(1));
     gate door;
     signal_to_loop begun;
     auto block = [](gate& d, signal_to_loop& b) -> task<> {
@@ -173,7 +173,7 @@ RONDO_TEST("to_thread: cancelling races with ending, and nothing is lost or done
            "[executor][kernel]", limit(60s)) {
     // Cancelled in turn: at once; at once, while every thread is busy with something else; a few
     // turns later; when a job has run.
-    set_default_executor_threads(running_loop(), 2);
+    running_loop().set_default_executor(thread_pool(2));
     int delivered = 0, taken_back = 0;
     std::atomic<int> ran{0};
     auto call = [](std::atomic<int>& r, int& d, int& t) -> task<> {
@@ -223,7 +223,7 @@ TEST_CASE("to_thread: a loop that is destroyed waits for the jobs that run", "[e
                 ++e;
             });
         };
-        set_default_executor_threads(w.loop(), 3);
+        w.loop().set_default_executor(thread_pool(3));
         for (int i = 0; i < 5; ++i) w.loop().create_task(job(began, ended));
         while (began < 3) w.loop().run_once(1ms);
         w.end();

@@ -209,7 +209,7 @@ RONDO_TEST("resolve: neither do lookups that hang keep to_thread, nor it them",
     for (const char* host : {"a", "bb", "ccc", "dddd"})
         asking.push_back(create_task(resolve(host, 1)));
     co_await names.until_begun(4);
-    set_default_executor_threads(running_loop(), 1);
+    running_loop().set_default_executor(thread_pool(1));
     const int value = co_await to_thread([] { return 7; });
     REQUIRE(value == 7);
     gate blocks;

@@ -186,6 +186,11 @@ public:
     }
 
     // -- both -----------------------------------------------------------------------------------------------------------
+    /// Makes room for so many items at once: as long as there are not more, storing one neither allocates nor throws.
+    void reserve(std::size_t items) {
+        const lock held(mutex_);
+        items_.reserve(items);
+    }
     /// Stores the item where there is room; otherwise it is left alone, and the answer is false.
     /// Throws: queue_closed_error; std::bad_alloc.
     template <class U = T>

@@ -124,6 +124,14 @@ public:
     ~broken_barrier_error() override;
 };
 
+/// A pool that cannot work: the initializer of one of its threads or processes failed.
+/// See: concurrent.futures.BrokenExecutor.
+class RONDO_API broken_pool_error : public error {
+public:
+    using error::error;
+    ~broken_pool_error() override;
+};
+
 /// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after
 /// 2s"), since the system's ("Connection timed out") names the wrong thing.
 class RONDO_API timeout_error : public std::system_error {

@@ -10,15 +10,17 @@
 #pragma once
 
 #include <coroutine>
-#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <stop_token>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <rondo/detail/gcc12.hpp>
+#include <rondo/detail/kept_call.hpp>
+#include <rondo/detail/pool_job.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/thread_pool.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -27,19 +29,7 @@ namespace detail {
 
 class loop_executor;
 
-/// What threads take out of a queue: a node in its owner's frame. `run` is called once, and nothing of the node is
-/// touched by the pool after that.
-struct pool_job {
-    void (*run)(pool_job&) noexcept;
-    pool_job* next = nullptr;
-    pool_job* previous = nullptr;  // null: in no queue
-
-    explicit pool_job(void (*r)(pool_job&) noexcept) noexcept : run(r) {}
-    pool_job(const pool_job&) = delete;
-    pool_job& operator=(const pool_job&) = delete;
-};
-
-/// The awaiter of a call on a thread, but for what depends on the call. `run` makes the call and says `finish`.
+/// The awaiter of a call on a thread, but for what depends on the call.
 class RONDO_API thread_wait : public leaf_wait, public pool_job {
 public:
     bool await_ready() noexcept {
@@ -52,61 +42,39 @@ public:
 protected:
     enum : std::uint32_t { refused = 1, simulated = 2, ran = 4, on_loop = 8 };
 
-    explicit thread_wait(void (*call)(pool_job&) noexcept) noexcept;
-    thread_wait(void (*call)(pool_job&) noexcept, const wait_kind& k) noexcept
-        : leaf_wait(k), pool_job(call) {}
+    /// On `pool`, or on the loop's own where that is null.
+    thread_wait(const pool_job_kind& call, pool_core* pool) noexcept;
+    thread_wait(const pool_job_kind& call, pool_core* pool, const wait_kind& k) noexcept
+        : leaf_wait(k), pool_job(&call), pool_(pool) {}
+    ~thread_wait() { drop_bindings(bindings_); }
 
     /// The call has been made, on whatever thread: back to the task. Nothing of this may be touched afterwards.
     void finish() noexcept;
+    /// What it comes from, for the thread that makes the call.
+    job_origin origin() const noexcept;
+    /// future_cancelled, for a call that the pool has given up.
+    static std::exception_ptr given_up();
 
 private:
     friend class loop_executor;
     friend struct thread_wait_kind;
     static void run_simulated(void* wait) noexcept;
+    void refuse(int answer) noexcept;
 
     loop_executor* executor_ = nullptr;
+    pool_core* pool_;
+    const carried_bindings* bindings_ = nullptr;
 };
 
 /// The same for a callable that can be told to stop.
 class RONDO_API stoppable_thread_wait : public thread_wait {
 protected:
-    explicit stoppable_thread_wait(void (*run)(pool_job&) noexcept);
+    stoppable_thread_wait(const pool_job_kind& call, pool_core* pool);
 
     std::stop_source stop_;
 
 private:
     friend struct thread_wait_kind;
-};
-
-template <bool TakesToken, class F, class... Args>
-struct call_result : std::invoke_result<F, Args...> {};
-template <class F, class... Args>
-struct call_result<true, F, Args...> : std::invoke_result<F, std::stop_token, Args...> {};
-
-/// A callable and its arguments, kept until they are called, once, with the arguments as rvalues (as std::thread does).
-template <class F, class... Args>
-class kept_call {
-public:
-    static constexpr bool takes_token = std::is_invocable_v<F, std::stop_token, Args...>;
-    using result_type = typename call_result<takes_token, F, Args...>::type;
-
-    template <class G, class... Given>
-    explicit kept_call(std::in_place_t, G&& fn, Given&&... args)
-        : fn_(std::forward<G>(fn)), args_(std::forward<Given>(args)...) {}
-
-    result_type operator()() { return std::apply(std::move(fn_), std::move(args_)); }
-    result_type operator()(std::stop_token stop) {
-        return std::apply(
-            [&](Args&... args) -> result_type {
-                return std::apply(std::move(fn_), std::tuple<std::stop_token, Args&&...>(
-                                                      std::move(stop), std::move(args)...));
-            },
-            args_);
-    }
-
-private:
-    [[no_unique_address]] F fn_;
-    [[no_unique_address]] std::tuple<Args...> args_;
 };
 
 template <class Call>
@@ -116,7 +84,7 @@ class thread_call_awaiter
     using result_type = typename Call::result_type;
 
 public:
-    explicit thread_call_awaiter(Call&& call) : base(run_call), kept_(std::move(call)) {}
+    thread_call_awaiter(Call&& call, pool_core* pool) : base(kind_, pool), kept_(std::move(call)) {}
 
     result_type await_resume() {
         if ((this->state & base::refused) != 0) throw cancelled();
@@ -126,9 +94,19 @@ public:
 private:
     static void run_call(pool_job& job) noexcept {
         auto& self = static_cast<thread_call_awaiter&>(job);
-        if ((self.state & base::refused) == 0) self.keep_outcome();
+        if ((self.state & base::refused) == 0) {
+            const job_origin origin = self.origin();
+            const job_origin_here here(origin);
+            self.keep_outcome();
+        }
         self.finish();
     }
+    static void give_up(pool_job& job, std::exception_ptr why) noexcept {
+        auto& self = static_cast<thread_call_awaiter&>(job);
+        self.outcome_.set_exception(why != nullptr ? std::move(why) : base::given_up());
+        self.finish();
+    }
+    static constexpr pool_job_kind kind_{run_call, give_up};
 
     void keep_outcome() noexcept {
         try {
@@ -163,9 +141,10 @@ class [[nodiscard("a call on a thread does nothing until it is awaited")]] threa
 public:
     using value_type = typename Call::result_type;
 
+    /// On `pool`, or on the loop's own where that is null.
     template <class... Given>
-    explicit thread_call(std::in_place_t, Given&&... given)
-        : call_(std::in_place, std::forward<Given>(given)...) {}
+    explicit thread_call(detail::pool_core* pool, Given&&... given)
+        : pool_(pool), call_(std::in_place, std::forward<Given>(given)...) {}
 
     detail::thread_call_awaiter<Call> rondo_awaiter() & { return begin(); }
     detail::thread_call_awaiter<Call> rondo_awaiter() && {
@@ -180,9 +159,10 @@ public:
 private:
     detail::thread_call_awaiter<Call> begin() {
         RONDO_ASSERT(!std::exchange(begun_, true), "a to_thread was awaited twice");
-        return detail::thread_call_awaiter<Call>(std::move(call_));
+        return detail::thread_call_awaiter<Call>(std::move(call_), pool_);
     }
 
+    detail::pool_core* pool_;
     Call call_;
     bool begun_ = false;
 };
@@ -195,29 +175,44 @@ private:
 /// for that reason may throw `cancelled`, or return what it has. No other callable can be stopped: `wait_for(1s,
 /// to_thread(f))` returns when f does, be it long after.
 ///
-/// The pool has at most min(32, cores + 4) threads (see set_default_executor_threads), started when they are needed and
-/// ended with the loop; jobs begin in the order of the awaits. Its threads block every signal that is sent to the
-/// process. Where no thread can be started the call is made on the loop's own.
+/// The loop's pool has at most min(32, cores + 4) threads (see loop::set_default_executor), started when they are needed
+/// and ended with the loop; jobs begin in the order of the awaits, and any number may wait. Where no thread can be
+/// started the call is made on the loop's own. The values of task_locals are there, and block_on (from_threads.hpp) leads
+/// back to the loop.
 /// Returns: what fn returns, a reference too.
-/// Throws:  what fn throws, as the type it is; std::bad_alloc for the stop state of a callable that takes a token.
+/// Throws:  what fn throws, as the type it is; closed_error behind shutdown_default_executor; std::bad_alloc for the stop
+///          state of a callable that takes a token.
 /// Cancel:  a call that has not begun is taken back, and the wait throws at once. One that has begun is told by its
 ///          stop_token (std::stop_callbacks are run by whoever cancels, on the loop's thread) and waited for; what it
 ///          returns is returned, and the next wait throws.
 /// See:     asyncio.to_thread, trio.to_thread.run_sync.
 template <class F, class... Args>
-    requires(std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<Args>...> ||
-             std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>)
+    requires detail::can_be_kept<F, Args...>
 auto to_thread(F&& fn, Args&&... args) {
     constexpr bool hazard =
         detail::owning_closure_hazard<F> || (detail::owning_argument_hazard<Args> || ...);
-    using call = detail::kept_call<std::decay_t<F>, std::decay_t<Args>...>;
-    return thread_call<hazard, call>(std::in_place, std::forward<F>(fn),
-                                     std::forward<Args>(args)...);
+    return thread_call<hazard, detail::kept<F, Args...>>(nullptr, std::forward<F>(fn),
+                                                         std::forward<Args>(args)...);
 }
 
-/// At most how many threads `to_thread` uses on this loop, from now on; those that run already stay.
-/// See: asyncio loop.set_default_executor.
-RONDO_API void set_default_executor_threads(loop& loop, std::size_t threads_max);
+/// The same on a pool of one's own, which outlives the await. Where the pool is full its rejection policy holds, but that
+/// `block` blocks nobody: the task waits. On the simulator the call is made as by to_thread.
+/// Throws: also pool_full_error, closed_error, broken_pool_error; future_cancelled where the pool discarded the call, or
+///         was shut down so before it began.
+/// See:    asyncio loop.run_in_executor.
+template <class F, class... Args>
+    requires detail::can_be_kept<F, Args...>
+auto run_in_executor(thread_pool& pool, F&& fn, Args&&... args) {
+    constexpr bool hazard =
+        detail::owning_closure_hazard<F> || (detail::owning_argument_hazard<Args> || ...);
+    return thread_call<hazard, detail::kept<F, Args...>>(
+        pool.core().get(), std::forward<F>(fn), std::forward<Args>(args)...);
+}
+
+/// Ends the running loop's pool: what waits still runs; no to_thread any more. The loop's end does the same.
+/// Cancel: leaves at once; the pool goes on ending. wait_for(1s, shutdown_default_executor()) bounds the wait.
+/// See:    asyncio loop.shutdown_default_executor.
+RONDO_API task<> shutdown_default_executor();
 
 }  // namespace v0
 }  // namespace rondo

@@ -153,6 +153,14 @@ private:
 
 enum class how { look, take };
 
+/// Can it be copied? A container says yes of itself, and then fails to compile where its elements cannot.
+template <class T>
+inline constexpr bool can_be_copied = std::is_copy_constructible_v<T>;
+template <class T>
+    requires(requires { typename T::value_type; } && !std::is_same_v<typename T::value_type, T>)
+inline constexpr bool can_be_copied<T> =
+    std::is_copy_constructible_v<T> && can_be_copied<typename T::value_type>;
+
 template <class T, how How>
 class future_awaiter : public future_wait {
 public:
@@ -170,7 +178,7 @@ public:
 private:
     // Moved out, but copied where somebody besides this awaiter and the handle it was made of may still look at it.
     T take() {
-        if constexpr (std::is_copy_constructible_v<T>)
+        if constexpr (can_be_copied<T>)
             if (core_->holders > 2) return T(std::as_const(value_of<T>(*core_)));
         return T(std::move(value_of<T>(*core_)));
     }

@@ -37,6 +37,8 @@ struct standing_post {
 };
 }  // namespace detail
 
+class thread_pool;
+
 /// How a loop is made.
 struct loop_options {
     unsigned entries = 256;        ///< of the submission queue; fewer where the system does not grant them
@@ -254,6 +256,11 @@ public:
     void set_exception_handler(detail::function<void(const exception_context&)> handler);
     /// Tells it of an error of one's own.
     void call_exception_handler(const exception_context& context) noexcept;
+
+    /// The pool that to_thread uses from now on; it belongs to the loop and ends with it. What the one before was given it
+    /// still runs. In executor.hpp, with what else there is.
+    /// See: asyncio loop.set_default_executor.
+    void set_default_executor(thread_pool pool);
 
     /// `hook` is called when the loop ends, after its tasks; the last one added first. Executors join their threads so.
     void at_shutdown(detail::function<void()> hook);

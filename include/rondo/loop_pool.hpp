@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <rondo/detail/function.hpp>
+#include <rondo/from_threads.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/on.hpp>
 #include <rondo/run.hpp>
@@ -51,6 +52,15 @@ task<> keep_result(std::optional<T>& place, task<T> from) {
     place.emplace(co_await std::move(from));
 }
 
+/// What `submit` sends: a frame that keeps callable and arguments.
+template <class F, class... Args>
+task<typename far_result<std::invoke_result_t<F&, Args...>>::type> call_there(F fn, Args... args) {
+    if constexpr (far_result<std::invoke_result_t<F&, Args...>>::is_awaited)
+        co_return co_await std::invoke(fn, std::move(args)...);
+    else
+        co_return std::invoke(fn, std::move(args)...);
+}
+
 }  // namespace detail
 
 /// Loops that run, from the constructor to the destructor, each on its own thread. These threads block every signal that
@@ -78,13 +88,34 @@ public:
     /// Throws: no_running_loop_error on a thread that is no loop_pool's.
     static std::size_t current_index();
 
+    /// Calls `fn(args...)` on that loop, from anywhere, and does not wait: the detached form of `on`. Callable and arguments
+    /// are copied or moved, and live until the task has ended that they make; they must not borrow from here.
+    /// Returns: a future of the value of that task, or of what a plain function returns. To cancel it cancels the task.
+    /// Throws:  closed_error where the loop has ended; std::bad_alloc. Got or awaited: what the call throws,
+    ///          future_cancelled where it was cancelled, also by the end of the loop.
+    template <class F, class... Args>
+        requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
+    auto submit(std::size_t loop, F&& fn, Args&&... args) {
+        return run_coroutine_threadsafe(
+            detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
+            (*this)[loop]);
+    }
+    /// The same on each loop in turn.
+    template <class F, class... Args>
+        requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
+    auto submit(F&& fn, Args&&... args) {
+        return run_coroutine_threadsafe(
+            detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
+            next());
+    }
+
     /// Calls `fn(args...)`, which must give a task, on each loop, with copies of its own; blocks the thread until all of
     /// them have ended. What they have started besides goes on until the pool ends. The first SIGINT cancels them all, as
     /// it does with rondo::run, if this is the main thread; so does stop().
     /// Returns: their values, by number of the loop; nothing where they give none, also where they were cancelled.
     /// Throws:  the first error of any of them, as the type it is, once the others have been cancelled and have ended;
     ///          further ones go to the exception handler of their loop. closed_error where a loop has been stopped from
-    ///          inside. Where there are values to return, interrupted after SIGINT, and future_cancelled after stop().
+    ///          inside, future_cancelled where somebody else has cancelled a main. Where there are values to return, interrupted after SIGINT, and future_cancelled after stop().
     ///          invalid_state_error where a loop runs on this thread: there gather and `on` do the same.
     template <class F, class... Args>
         requires(std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value)

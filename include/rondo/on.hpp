@@ -24,6 +24,7 @@
 
 #include <rondo/detail/gcc12.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/task_local.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -38,18 +39,17 @@ public:
         state |= refused;
         return true;
     }
-    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    /// `call` is called over there, in a turn and in no task. It says `begun` or `ended`.
+    /// `call` is called over there, in a turn and in no task. It says `launch` or `ended`.
     far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept;
     ~far_wait();
 
-    /// Over there: the call is a task, and ends with it.
-    void begun(const task_handle& task) noexcept;
+    /// Over there: the call is this task, and ends with it.
+    void launch(rondo::task<> call);
     /// Over there: nothing of the call is left, and nothing of this may be touched.
     void ended() noexcept;
-    location where() const noexcept { return {file, "", line}; }
     /// Back here: the call has given neither a value nor an error.
     [[noreturn]] void throw_nothing() const;
 
@@ -74,6 +74,7 @@ private:
     standing_post end_;
     std::atomic<unsigned> held_{0};   // what over there refers to this: the call, and a cancel
     shared_core* task_ = nullptr;     // over there: while it runs
+    const carried_bindings* bindings_ = nullptr;
     bool left_alone_ = false;         // over there: the loop ended first
 };
 
@@ -111,7 +112,7 @@ private:
         auto& self = static_cast<far_call_awaiter&>(wait);
         try {
             if constexpr (given::is_awaited)
-                return self.begun(running_loop().create_task(run(self), {}, self.where()));
+                return self.launch(run(self));
             else if constexpr (std::is_void_v<result_type>)
                 self.call(), self.outcome_.emplace();
             else
@@ -186,7 +187,7 @@ private:
 /// else touches meanwhile (std::ref, pointers, views).
 ///
 /// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back values. The
-/// values of task_locals do not go along. `there` may be the caller's own loop.
+/// values of task_locals are there too. `there` may be the caller's own loop.
 /// Throws: what fn and its task throw, as the type it is; closed_error where that loop has ended, or ends before the call
 ///         has; future_cancelled where somebody over there cancelled it.
 /// Cancel: a call that has not begun is taken back. A task that runs over there is cancelled and waited for, a plain

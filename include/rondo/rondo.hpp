@@ -15,6 +15,7 @@
 #include <rondo/executor.hpp>
 #include <rondo/file.hpp>
 #include <rondo/file_system.hpp>
+#include <rondo/from_threads.hpp>
 #include <rondo/future.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>
@@ -43,7 +44,9 @@
 #include <rondo/task_group.hpp>
 #include <rondo/task_local.hpp>
 #include <rondo/thread_future.hpp>
+#include <rondo/thread_pool.hpp>
 #include <rondo/thread_sync.hpp>
+#include <rondo/thread_wait.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/udp.hpp>
 #include <rondo/unix.hpp>

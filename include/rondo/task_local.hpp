@@ -45,8 +45,27 @@ private:
     bound_value value_;
 };
 
-/// The innermost value of `key` around the running task; null where there is none.
+/// The innermost value of `key` around the running task, or of what this thread's job has taken along; null where there
+/// is none.
 RONDO_API const void* find_bound(const void* key) noexcept;
+
+/// The values around the running task, or those of this thread's job, for a job on another thread. Whoever gets it drops
+/// it. Null where there are none.
+class carried_bindings;
+RONDO_API const carried_bindings* carry_bindings();
+RONDO_API void drop_bindings(const carried_bindings* bindings) noexcept;
+
+/// They are there on this thread, outside of tasks, for as long as this lives.
+class RONDO_API bindings_here {
+public:
+    explicit bindings_here(const carried_bindings* bindings) noexcept;
+    ~bindings_here();
+    bindings_here(const bindings_here&) = delete;
+    bindings_here& operator=(const bindings_here&) = delete;
+
+private:
+    const carried_bindings* before_;
+};
 
 template <class F, class... Args>
 auto run_bound(bound_value value, F fn, Args... args) -> std::invoke_result_t<F&, Args...> {

@@ -37,6 +37,10 @@ public:
         if (items_ != nullptr) std::allocator<T>().deallocate(items_, capacity_);
     }
 
+    /// Pushes do not allocate as long as it holds no more than so many.
+    void reserve(std::size_t count) {
+        while (capacity_ < count) grow();
+    }
     void push(T&& item) {
         if (put_ - taken_ == capacity_) [[unlikely]]
             grow();

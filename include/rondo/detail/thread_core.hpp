@@ -106,12 +106,12 @@ private:
     std::exception_ptr error_;
 };
 
-/// A thread that a pool watches: asked before it blocks on a thread_core.
+/// What a pool says of a thread of its own that is about to block on a thread_core.
 class thread_host {
 public:
-    /// Throws: deadlock_error where it would wait for ever.
-    virtual void will_block(const thread_core& core) = 0;
-    virtual void has_blocked(const thread_core& core) noexcept = 0;
+    /// Throws: deadlock_error where nobody is left who could end it.
+    virtual void will_block(const thread_core& core, bool for_ever) = 0;
+    virtual void has_blocked() noexcept = 0;
     static thread_host*& of_this_thread() noexcept;
 
 protected:
@@ -165,7 +165,7 @@ template <class T>
 T take_value(thread_core& core) {
     if constexpr (!std::is_void_v<T>) {
         auto& value = static_cast<given_state<T>&>(core).value.get();
-        if constexpr (!std::is_reference_v<T> && std::is_copy_constructible_v<T>)
+        if constexpr (!std::is_reference_v<T> && can_be_copied<T>)
             if (!core.has_one_handle()) return T(std::as_const(value));
         return static_cast<T&&>(value);
     }

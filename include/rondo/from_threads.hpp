@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// From a thread into a loop: a coroutine that runs there, and whose result one waits for here.
+//
+//     auto page = run_coroutine_threadsafe(fetch(url), loop);      // any thread; thread_future<std::string>
+//     std::string text = block_on(fetch(url));                     // in a job of to_thread or submit: back to its loop
+//
+// For a plain call there is loop.call_soon_threadsafe, and `remote`, which outlives the loop.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/pool_job.hpp>
+#include <rondo/task.hpp>
+#include <rondo/thread_future.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+/// A task on its way into a loop, and the state of its future. Its holders: the way, then the running task; the handles;
+/// and each cancellation that is on its way.
+class RONDO_API coroutine_start {
+public:
+    coroutine_start(const remote& home, scope* around, location where) noexcept
+        : home_(home), around_(around), where_(where) {}
+    const remote& home() const noexcept { return home_; }
+
+protected:
+    ~coroutine_start() = default;
+    /// Runs `t` on this thread's loop: below `around`, or as a detached task. Nobody holds it but the loop.
+    shared_core& launch(task<> t) const;
+
+private:
+    const remote home_;
+    scope* const around_;
+    const location where_;
+};
+
+template <class T>
+class remote_coroutine final : public given_state<T>, coroutine_start {
+public:
+    remote_coroutine(task<T> body, const remote& home, scope* around, location where) noexcept
+        : coroutine_start(home, around, where), body_(std::move(body)) {}
+
+    /// Throws: closed_error where the loop has ended; the state has gone then, but for the handles.
+    void send() {
+        home().post([](void* self) { static_cast<remote_coroutine*>(self)->arrive(); },
+                    [](void* self) { static_cast<remote_coroutine*>(self)->drop(); }, this);
+    }
+    const void* needs() const noexcept override { return home().identity(); }
+
+private:
+    /// The running task's share: also where that is destroyed before its first turn.
+    class share {
+    public:
+        explicit share(remote_coroutine* s) noexcept : state(s) {}
+        share(share&& other) noexcept : state(std::exchange(other.state, nullptr)) {}
+        ~share() {
+            if (state != nullptr) state->drop();
+        }
+        remote_coroutine* state;
+    };
+
+    static task<> drive(share mine) {
+        remote_coroutine& self = *mine.state;
+        try {
+            if constexpr (std::is_void_v<T>)
+                co_await std::move(self.body_);
+            else
+                self.value.emplace(co_await std::move(self.body_));
+            self.settle(thread_core::phase::valued);
+        } catch (...) {
+            settle_with_exception(self);
+        }
+    }
+    void arrive() {
+        share mine(this);
+        if (!this->begin()) {
+            task<T>(std::move(body_));
+            return;
+        }
+        running_ = &launch(drive(std::move(mine)));
+    }
+    // In the destructor of the task's frame, at the latest.
+    void drop() noexcept {
+        running_ = nullptr;
+        this->begin();
+        this->settle(thread_core::phase::cancelled);
+        this->drop_giver();
+    }
+    bool ask_to_stop() noexcept override {
+        this->add_giver();
+        const auto cancel_it = [](void* word) {
+            auto* self = static_cast<remote_coroutine*>(word);
+            if (self->running_ != nullptr) cancel_shared(*self->running_);
+            self->drop_giver();
+        };
+        if (home().try_post(cancel_it, this)) return true;
+        this->drop_giver();
+        return false;
+    }
+
+    task<T> body_;
+    shared_core* running_ = nullptr;  // the loop's thread alone touches it
+};
+
+template <class T>
+thread_future<T> send_coroutine(task<T> t, const remote& home, scope* around, location where) {
+    auto* state = new remote_coroutine<T>(std::move(t), home, around, where);
+    thread_future<T> result(state);
+    state->send();
+    return result;
+}
+
+/// Of this thread's job. Throws: invalid_state_error where it has no loop to lead back to.
+RONDO_API const job_origin& origin_for_block_on();
+
+}  // namespace detail
+
+/// Runs `t` as a task of the loop. Cancelling the future cancels the task.
+/// Throws: closed_error where the loop has ended; got or awaited: what the task throws, future_cancelled where it was
+///         cancelled, also by the loop's end.
+/// Thread: any. The frame of `t` is made on the caller's thread and runs on the loop's: it must not borrow from here.
+/// See:    asyncio.run_coroutine_threadsafe.
+template <class T>
+thread_future<T> run_coroutine_threadsafe(task<T> t, const remote& home,
+                                          detail::location where = detail::location::current()) {
+    return detail::send_coroutine(std::move(t), home, nullptr, where);
+}
+template <class T>
+thread_future<T> run_coroutine_threadsafe(task<T> t, const loop& home,
+                                          detail::location where = detail::location::current()) {
+    return detail::send_coroutine(std::move(t), home.remote(), nullptr, where);
+}
+
+/// In a job of to_thread, run_in_executor or submit: runs `t` on the loop of the task that made the job, and blocks the
+/// thread until it has ended. `t` may borrow from here. In a job of to_thread or run_in_executor it is a child of the task
+/// that waits for the job: a cancellation of that reaches it, and the values of task_locals are there.
+/// Throws: what `t` throws; future_cancelled where it was cancelled; invalid_state_error where the job was made by no
+///         task, and on a loop's own thread; closed_error where the loop has ended.
+/// See:    trio.from_thread.run, asgiref's async_to_sync.
+template <class T>
+T block_on(task<T> t, detail::location where = detail::location::current()) {
+    const detail::job_origin& origin = detail::origin_for_block_on();
+    return detail::send_coroutine(std::move(t), *origin.home, origin.around, where).get();
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Several thread_futures at once, for plain threads: some of them (`wait`), or one after the other as they end
+// (`as_completed`). A task uses the functions of the same names on rondo's own futures; `wrap_future` makes one of those.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rondo/bridge.hpp>
+#include <rondo/thread_future.hpp>
+#include <rondo/wait.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+/// Places where thread_cores are watched; their numbers come out in the order in which they end.
+class RONDO_API completion_line {
+public:
+    /// Throws: std::bad_alloc. Nothing else allocates.
+    explicit completion_line(std::size_t places);
+    ~completion_line();
+    completion_line(const completion_line&) = delete;
+    completion_line& operator=(const completion_line&) = delete;
+
+    /// `place` is free: its core, if it had one, has come out.
+    void watch(std::size_t place, thread_core& core) noexcept;
+    /// `co_await line.next()`: the next place, as an optional that is never empty. Then `heard(place)`.
+    auto next() noexcept { return order_.next(); }
+    /// The core of `place` has ended, and nobody touches that place any more.
+    void heard(std::size_t place) noexcept;
+    /// Blocks the thread; it has been heard. Empty where the deadline has come.
+    std::optional<std::size_t> blocking_next(time_point deadline);
+
+private:
+    struct place;
+    static void told(thread_watcher& watcher) noexcept;
+
+    std::size_t count_;
+    std::unique_ptr<place[]> places_;
+    bridge_queue<std::size_t> order_;
+};
+
+template <class A>
+inline constexpr bool is_thread_future = false;
+template <class T>
+inline constexpr bool is_thread_future<thread_future<T>> = true;
+
+template <class R>
+concept thread_futures = iterable<R> && is_thread_future<element<R>>;
+
+/// Watches all of them; they outlive it.
+template <class T>
+void watch_all(completion_line& line, const std::vector<thread_future<T>>& futures) noexcept {
+    for (std::size_t i = 0; i < futures.size(); ++i) line.watch(i, futures[i].core());
+}
+
+/// Ended with an error, or was cancelled.
+RONDO_API bool ended_badly(const thread_core& core) noexcept;
+
+}  // namespace detail
+
+/// What `wait` gives: the same futures, in their order, parted.
+template <class T>
+struct thread_wait_result {
+    std::vector<thread_future<T>> done;
+    std::vector<thread_future<T>> pending;
+};
+
+/// Blocks the thread until `futures` are done as far as `until` says, or `timeout` is over, and parts them in done and
+/// pending. Nothing is cancelled; errors are found in the futures. Never in a task.
+/// Throws: std::bad_alloc.
+/// See:    concurrent.futures.wait.
+template <detail::thread_futures R>
+auto wait(R futures, return_when until = return_when::all_completed,
+          duration timeout = duration::max())
+    -> thread_wait_result<typename detail::element<R>::value_type> {
+    const std::vector<detail::element<R>> all(futures.begin(), futures.end());
+    const time_point deadline = detail::blocking_deadline(timeout);
+    {
+        detail::completion_line line(all.size());
+        detail::watch_all(line, all);
+        for (std::size_t missing = all.size(); missing != 0; --missing) {
+            const auto place = line.blocking_next(deadline);
+            if (!place || until == return_when::first_completed) break;
+            if (until == return_when::first_exception && detail::ended_badly(all[*place].core()))
+                break;
+        }
+    }
+    thread_wait_result<typename detail::element<R>::value_type> parted;
+    for (const auto& f : all) (f.done() ? parted.done : parted.pending).push_back(f);
+    return parted;
+}
+
+/// Futures one after the other, as they end.
+template <class T>
+class thread_completions {
+public:
+    thread_completions(std::vector<thread_future<T>> futures, time_point deadline)
+        : futures_(std::move(futures)),
+          line_(futures_.size()),
+          missing_(futures_.size()),
+          deadline_(deadline) {
+        detail::watch_all(line_, futures_);
+    }
+
+    /// The next one that is done; blocks the thread until one is. Empty at the end.
+    /// Throws: timeout_error.
+    std::optional<thread_future<T>> next() {
+        if (missing_ == 0) return std::nullopt;
+        const auto place = line_.blocking_next(deadline_);
+        if (!place) throw timeout_error();
+        --missing_;
+        return futures_[*place];
+    }
+
+    /// for (auto& f : as_completed(futures))
+    class iterator {
+    public:
+        using value_type = thread_future<T>;
+        using difference_type = std::ptrdiff_t;
+
+        explicit iterator(thread_completions& of) : of_(&of), now_(of.next()) {}
+        thread_future<T>& operator*() { return *now_; }
+        iterator& operator++() {
+            now_ = of_->next();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const noexcept { return !now_; }
+
+    private:
+        thread_completions* of_;
+        std::optional<thread_future<T>> now_;
+    };
+    iterator begin() { return iterator(*this); }
+    std::default_sentinel_t end() const noexcept { return {}; }
+
+private:
+    std::vector<thread_future<T>> futures_;
+    detail::completion_line line_;
+    std::size_t missing_;
+    time_point deadline_;
+};
+
+/// The same handles, in the order in which they end, for a plain thread.
+/// Throws: asked for the next one: timeout_error where `timeout`, which begins here, is over.
+/// See:    concurrent.futures.as_completed.
+template <detail::thread_futures R>
+auto as_completed(R futures, duration timeout = duration::max()) {
+    return thread_completions<typename detail::element<R>::value_type>(
+        {futures.begin(), futures.end()}, detail::blocking_deadline(timeout));
+}
+
+namespace detail {
+template <class T>
+task<T> await_wrapped(thread_future<T> f) {
+    try {
+        co_await f;
+    } catch (const rondo::cancelled&) {
+        f.cancel();
+        throw;
+    }
+    co_return std::move(f).get();
+}
+}  // namespace detail
+
+/// It as a future of the running loop, for gather, wait, race and whatever else takes one. Cancelling that cancels `f`.
+/// Throws: no_running_loop_error.
+/// See:    asyncio.wrap_future.
+template <class T>
+future<T> wrap_future(thread_future<T> f) {
+    return create_task(detail::await_wrapped(std::move(f)));
+}
+
+}  // namespace v0
+}  // namespace rondo
