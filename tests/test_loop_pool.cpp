@@ -384,6 +384,98 @@ TEST_CASE("loop_pool: a pool that nobody runs comes and goes", "[loop_pool]") {
     CHECK(probe.leaks() == "");
 }
 
+// Each main calls the loop of the other, which ends before it or after it.
+TEST_CASE("loop_pool: stop is no error for mains that call each other", "[loop_pool]") {
+    const testing::leak_probe probe;
+    for (int round = 0; round < many(200, 40); ++round) {
+        loop_pool cores(2);
+        std::atomic<std::size_t> begun{0};
+        const auto main = [&]() -> task<> {
+            co_await all_have_begun(begun, 2);
+            const std::size_t mine = loop_pool::current_index();
+            for (int i = 0;; ++i) {
+                if (mine == 0 && i == round % 20) cores.stop();
+                co_await on(cores[1 - mine], index_here);
+            }
+        };
+        cores.run(main);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+// -- submit -------------------------------------------------------------------------------------
+
+TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a future",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(2);
+        CHECK(cores.submit(1, index_here).get() == 1);
+        CHECK(cores.submit(0, &loop_pool::current_index).get() == 0);
+        CHECK(cores.submit(index_here).get() + cores.submit(index_here).get() == 1);
+        const auto length = [](const std::string& text) { return text.size(); };
+        CHECK(cores.submit(1, length, std::string(100, 'x')).get() == 100);
+        int touched = 0;
+        cores.submit(1, [](int* word) { ++*word; }, &touched).get();
+        CHECK(touched == 1);
+        const auto fails = []() -> task<> {
+            co_await yield_now();
+            throw odd_error("odd");
+        };
+        CHECK_THROWS_AS(cores.submit(1, fails).get(), odd_error);
+        const auto awaits = [&]() -> task<std::size_t> { co_return co_await cores.submit(1, index_here); };
+        CHECK(run(awaits()) == 1);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: cancelling the future of a submit cancels its task", "[loop_pool]") {
+    const testing::leak_probe probe;
+    {
+        loop_pool cores(1);
+        gate begun, told;
+        const auto sleeps = [](gate* has_begun, gate* was_told) -> task<> {
+            has_begun->open();
+            try {
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+                was_told->open();
+                throw;
+            }
+        };
+        auto future = cores.submit(0, sleeps, &begun, &told);
+        begun.pass();
+        CHECK(future.cancel());
+        told.pass();
+        CHECK_THROWS_AS(future.get(), future_cancelled);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then it is closed",
+          "[loop_pool]") {
+    const testing::leak_probe probe;
+    for (int round = 0; round < many(50, 10); ++round) {
+        std::vector<thread_future<>> all;
+        {
+            loop_pool cores(2);
+            for (int i = 0; i < 20; ++i) all.push_back(cores.submit(sleep_for_ever));
+            cores.stop();
+            try {
+                for (;;) all.push_back(cores.submit(sleep_for_ever));
+            } catch (const closed_error&) {
+            }
+        }
+        std::size_t cancelled_ones = 0;
+        for (auto& one : all) {
+            one.wait();
+            cancelled_ones += one.cancelled() ? 1 : 0;
+        }
+        CHECK(cancelled_ones == all.size());
+    }
+    CHECK(probe.leaks() == "");
+}
+
 // -- between the loops --------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool]") {

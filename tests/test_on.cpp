@@ -155,6 +155,27 @@ RONDO_TEST("on: there and back again, from inside a call", "[on][kernel]") {
     CHECK(co_await on(there.home(), outer, here, 20) == 41);
 }
 
+task_local<int> request(-1);
+int request_here() { return request.get(); }
+task<int> request_later() {
+    co_await yield_now();
+    const auto child = []() -> task<int> { co_return request.get(); };
+    co_return request.get() + co_await create_task(child());
+}
+
+RONDO_TEST("on: the values of task_locals are there", "[on][kernel]") {
+    other_loop there;
+    CHECK(co_await on(there.home(), request_here) == -1);
+    const auto inside = [&]() -> task<int> {
+        const int plain = co_await on(there.home(), request_here);
+        const int in_tasks = co_await on(there.home(), request_later);
+        const int here = co_await on(running_loop(), request_later);
+        co_return plain * 10'000 + in_tasks * 100 + here;
+    };
+    CHECK(co_await request.with(7, inside) == 71'414);
+    CHECK(co_await on(there.home(), request_later) == -2);
+}
+
 RONDO_TEST("on: many at once, with gather and map_concurrent", "[on][kernel]", limit(30s)) {
     other_loop there;
     const auto [a, b] =
