@@ -95,14 +95,11 @@ public:
 
     std::size_t size() const noexcept { return members_.size(); }
     const remote& home_of(std::size_t i) const noexcept { return *members_[i].home; }
-    const remote& next() noexcept {
-        return home_of(turn_.fetch_add(1, std::memory_order_relaxed) % size());
+    std::size_t next_index() noexcept {
+        return turn_.fetch_add(1, std::memory_order_relaxed) % size();
     }
     void stop() noexcept;
-    bool is_stopped() noexcept {
-        const std::lock_guard lock(mutex_);
-        return stopped_;
-    }
+    bool is_stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
     mains_end run(function<task<>(std::size_t)>& begin);
 
 private:
@@ -128,7 +125,7 @@ private:
     std::condition_variable up_changed_;
     std::size_t up_ = 0;  // loops that run, or could not be made
     std::vector<mains*> runs_;
-    bool stopped_ = false;
+    std::atomic<bool> stopped_{false};
 };
 
 // -- threads ----------------------------------------------------------------------------------------------------------
@@ -221,7 +218,7 @@ void loop_threads::work(member& self) noexcept {
 
 void loop_threads::stop() noexcept {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(stopped_, true)) return;
+    if (stopped_.exchange(true)) return;
     for (mains* run : runs_) run->home.try_post(run->cancelling);
     for (member& one : members_)
         if (one.home) one.home->try_post(one.stopping);
@@ -331,7 +328,7 @@ const remote& loop_pool::operator[](std::size_t loop) const noexcept {
     return threads_->home_of(loop);
 }
 
-const remote& loop_pool::next() noexcept { return threads_->next(); }
+const remote& loop_pool::next() noexcept { return threads_->home_of(threads_->next_index()); }
 
 std::size_t loop_pool::current_index() {
     if (detail::this_member == nullptr)
@@ -340,6 +337,13 @@ std::size_t loop_pool::current_index() {
 }
 
 void loop_pool::stop() noexcept { threads_->stop(); }
+
+// A loop that is ending takes what is posted until its tasks have ended: who goes on submitting would keep it for ever.
+const remote& loop_pool::open_loop(std::size_t loop) const {
+    if (threads_->is_stopped()) throw closed_error("submitting to a loop_pool that was stopped");
+    return (*this)[loop];
+}
+const remote& loop_pool::open_loop() { return open_loop(threads_->next_index()); }
 
 detail::mains_end loop_pool::run_mains(detail::function<task<>(std::size_t)> begin) {
     return threads_->run(begin);

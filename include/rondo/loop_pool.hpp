@@ -91,14 +91,14 @@ public:
     /// Calls `fn(args...)` on that loop, from anywhere, and does not wait: the detached form of `on`. Callable and arguments
     /// are copied or moved, and live until the task has ended that they make; they must not borrow from here.
     /// Returns: a future of the value of that task, or of what a plain function returns. To cancel it cancels the task.
-    /// Throws:  closed_error where the loop has ended; std::bad_alloc. Got or awaited: what the call throws,
+    /// Throws:  closed_error after stop(), and where the loop has ended; std::bad_alloc. Got or awaited: what the call throws,
     ///          future_cancelled where it was cancelled, also by the end of the loop.
     template <class F, class... Args>
         requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
     auto submit(std::size_t loop, F&& fn, Args&&... args) {
         return run_coroutine_threadsafe(
             detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
-            (*this)[loop]);
+            open_loop(loop));
     }
     /// The same on each loop in turn.
     template <class F, class... Args>
@@ -106,7 +106,7 @@ public:
     auto submit(F&& fn, Args&&... args) {
         return run_coroutine_threadsafe(
             detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
-            next());
+            open_loop());
     }
 
     /// Calls `fn(args...)`, which must give a task, on each loop, with copies of its own; blocks the thread until all of
@@ -137,11 +137,15 @@ public:
     }
 
     /// Ends the loops: each main of a `run` is cancelled, and whatever else runs there. Returns at once; the destructor
-    /// waits. Calls and posts to them throw closed_error from then on, soon; `run` returns at once.
+    /// waits. submit throws closed_error from then on, `run` returns at once; what comes by `on` or by posts to a loop that
+    /// is ending gets closed_error too, once that has ended.
     /// Thread: any, also from a task inside.
     void stop() noexcept;
 
 private:
+    /// Of that number, or the next one. Throws: closed_error after stop().
+    const remote& open_loop(std::size_t loop) const;
+    const remote& open_loop();
     detail::mains_end run_mains(detail::function<task<>(std::size_t)> begin);
     static void throw_where_cancelled(detail::mains_end how);
 
