@@ -536,8 +536,10 @@ RONDO_TEST("on: 100,000 calls each way between two loops at once", "[on][kernel]
     constexpr int tasks = 50;
     const int calls = 2000;
     const auto caller = [calls](remote to, long* sum) -> task<> {
-        for (int i = 0; i < calls; ++i)
-            *sum += i % 2 == 0 ? co_await on(to, add, i, 1) : co_await on(to, add_later, i, 1);
+        for (int i = 0; i < calls; i += 2) {
+            *sum += co_await on(to, add, i, 1);
+            *sum += co_await on(to, add_later, i + 1, 1);
+        }
     };
     const auto all = [&](remote to) -> task<long> {
         std::vector<long> sums(tasks);
