@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A call on another loop: there, a cancel after it, and home.
 //
-// A post that a loop has accepted is run, also by a loop that ends (run_what_is_left, leave.cpp): so a call that could be
-// posted always comes home. The home loop cannot end while a task of its own waits here, so the way home is always open.
+// A post that a loop has accepted is run, also by a loop that ends (run_what_is_left, leave.cpp): so a call that
+// could be posted always comes home. The home loop cannot end while a task of its own waits here, so the way home
+// is always open.
 #include <rondo/on.hpp>
 
 namespace rondo {
@@ -34,7 +35,8 @@ void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     detail::wake(static_cast<leaf_wait&>(*this));
 }
 
-// -- on the other loop's thread ---------------------------------------------------------------------------------------
+// -- on the other loop's thread
+// ---------------------------------------------------------------------------------------
 
 void far_wait::begin(void* word) noexcept {
     auto& self = *static_cast<far_wait*>(word);
@@ -75,7 +77,8 @@ void far_wait::ended() noexcept {
     if (let_go()) home_->try_post(end_);
 }
 
-// -- at home ----------------------------------------------------------------------------------------------------------
+// -- at home
+// ----------------------------------------------------------------------------------------------------------
 
 // Only as long as something over there refers to this: otherwise the way home has begun.
 void far_wait::leave(leaf_wait& wait) noexcept {

@@ -4,15 +4,17 @@
 //     rondo::loop_pool cores;
 //     cores.run(serve_on_this_core);      // the same main on each; the kernel spreads the connections (reuse_port)
 //
-// A task stays on the loop that it was started on: no lock, no work stealing, caches stay warm. What has to go elsewhere
-// goes by name: `co_await on(cores[2], fn, args...)`, `submit`, or a bridge_queue.
+// A task stays on the loop that it was started on: no lock, no work stealing, caches stay warm. What has to go
+// elsewhere goes by name: `co_await on(cores[2], fn, args...)`, `submit`, or a bridge_queue.
 //
-// `run` waits on the calling thread, in a loop of its own that does nothing else: its main task has called all the others
-// by `on`. So Ctrl-C, the first error that ends the others, and the wait for their end are those of rondo::run. The choice
-// not taken is to make the calling thread one of the loops: nothing could be submitted to that one before `run`, nor after.
+// `run` waits on the calling thread, in a loop of its own that does nothing else: its main task has called all the
+// others by `on`. So Ctrl-C, the first error that ends the others, and the wait for their end are those of
+// rondo::run. The choice not taken is to make the calling thread one of the loops: nothing could be submitted to
+// that one before `run`, nor after.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -60,11 +62,15 @@ task<typename far_result<std::invoke_result_t<F&, Args...>>::type> call_there(F 
     else
         co_return std::invoke(fn, std::move(args)...);
 }
+template <class F, class... Args>
+auto kept_task(F&& fn, Args&&... args) {
+    return call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...);
+}
 
 }  // namespace detail
 
-/// Loops that run, from the constructor to the destructor, each on its own thread. These threads block every signal that
-/// is sent to the process.
+/// Loops that run, from the constructor to the destructor, each on its own thread. These threads block every signal
+/// that is sent to the process.
 /// Thread: any, but for its own: where its destructor would wait for itself.
 /// See:    SO_REUSEPORT in socket(7); asyncio has processes for this.
 class RONDO_API loop_pool {
@@ -72,8 +78,8 @@ public:
     /// Throws: uring_unavailable; std::system_error where a thread cannot be started or pinned. Nothing is left then.
     explicit loop_pool(loop_pool_options options = {});
     explicit loop_pool(std::size_t loops) : loop_pool(loop_pool_options{.loops = loops}) {}
-    /// stop(), and waits until the loops have ended: their tasks are cancelled and have ended, descriptors are closed,
-    /// executors joined. It blocks: in a task it holds its loop up, and with it whoever waits for that one.
+    /// stop(), and waits until the loops have ended: their tasks are cancelled and have ended, descriptors are
+    /// closed, executors joined. It blocks: in a task it holds its loop up, and with it whoever waits for that one.
     ~loop_pool();
     loop_pool(const loop_pool&) = delete;
     loop_pool& operator=(const loop_pool&) = delete;
@@ -88,35 +94,36 @@ public:
     /// Throws: no_running_loop_error on a thread that is no loop_pool's.
     static std::size_t current_index();
 
-    /// Calls `fn(args...)` on that loop, from anywhere, and does not wait: the detached form of `on`. Callable and arguments
-    /// are copied or moved, and live until the task has ended that they make; they must not borrow from here.
-    /// Returns: a future of the value of that task, or of what a plain function returns. To cancel it cancels the task.
-    /// Throws:  closed_error after stop(), and where the loop has ended; std::bad_alloc. Got or awaited: what the call throws,
-    ///          future_cancelled where it was cancelled, also by the end of the loop.
+    /// Calls `fn(args...)` on that loop, from anywhere, and does not wait: the detached form of `on`. Callable and
+    /// arguments are copied or moved, and live until the task has ended that they make; they must not borrow from
+    /// here.
+    /// Returns: a future of the value of that task, or of what a plain function returns. To cancel it cancels the
+    ///          task.
+    /// Throws:  closed_error after stop(), and where the loop has ended; std::bad_alloc. Got or awaited: what the
+    ///          call throws, future_cancelled where it was cancelled, also by the end of the loop.
     template <class F, class... Args>
         requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
     auto submit(std::size_t loop, F&& fn, Args&&... args) {
         return run_coroutine_threadsafe(
-            detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
-            open_loop(loop));
+            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop(loop));
     }
     /// The same on each loop in turn.
     template <class F, class... Args>
         requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
     auto submit(F&& fn, Args&&... args) {
         return run_coroutine_threadsafe(
-            detail::call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...),
-            open_loop());
+            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop());
     }
 
-    /// Calls `fn(args...)`, which must give a task, on each loop, with copies of its own; blocks the thread until all of
-    /// them have ended. What they have started besides goes on until the pool ends. The first SIGINT cancels them all, as
-    /// it does with rondo::run, if this is the main thread; so does stop().
+    /// Calls `fn(args...)`, which must give a task, on each loop, with copies of its own; blocks the thread until
+    /// all of them have ended. What they have started besides goes on until the pool ends. The first SIGINT cancels
+    /// them all, as it does with rondo::run, if this is the main thread; so does stop().
     /// Returns: their values, by number of the loop; nothing where they give none, also where they were cancelled.
-    /// Throws:  the first error of any of them, as the type it is, once the others have been cancelled and have ended;
-    ///          further ones go to the exception handler of their loop. closed_error where a loop has been stopped from
-    ///          inside, future_cancelled where somebody else has cancelled a main. Where there are values to return, interrupted after SIGINT, and future_cancelled after stop().
-    ///          invalid_state_error where a loop runs on this thread: there gather and `on` do the same.
+    /// Throws:  the first error of any of them, as the type it is, once the others have been cancelled and have
+    ///          ended; further ones go to the exception handler of their loop. closed_error where a loop has been
+    ///          stopped from inside, future_cancelled where somebody else has cancelled a main. Where there are
+    ///          values to return, interrupted after SIGINT, and future_cancelled after stop(). invalid_state_error
+    ///          where a loop runs on this thread: there gather and `on` do the same.
     template <class F, class... Args>
         requires(std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value)
     auto run(F fn, Args... args) {
@@ -136,9 +143,9 @@ public:
         }
     }
 
-    /// Ends the loops: each main of a `run` is cancelled, and whatever else runs there. Returns at once; the destructor
-    /// waits. submit throws closed_error from then on, `run` returns at once; what comes by `on` or by posts to a loop that
-    /// is ending gets closed_error too, once that has ended.
+    /// Ends the loops: each main of a `run` is cancelled, and whatever else runs there. Returns at once; the
+    /// destructor waits. submit throws closed_error from then on, `run` returns at once; what comes by `on` or by
+    /// posts to a loop that is ending gets closed_error too, once that has ended.
     /// Thread: any, also from a task inside.
     void stop() noexcept;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A call on another loop: `co_await on(there, fn, args...)` is a call like any other, made on that loop's thread.
 //
-// It is structured, as to_thread is: the await ends when the call has, so references to the caller's locals are safe (law
-// 1), and what the call gave is delivered (law 2). Everything that goes between the loops stands in the awaiting frame:
-// a post to begin, one to cancel, one to come home. Posting them neither allocates nor fails but where a loop has ended.
+// It is structured, as to_thread is: the await ends when the call has, so references to the caller's locals are
+// safe (law 1), and what the call gave is delivered (law 2). Everything that goes between the loops stands in the
+// awaiting frame: a post to begin, one to cancel, one to come home. Posting them neither allocates nor fails but
+// where a loop has ended.
 //
 //     here   --begin-->  there: calls fn, runs its task  --home-->  here: goes on
 //            --cancel->  there: cancels that task
@@ -11,8 +12,8 @@
 // A cancel may cross the way home. So the two sides count what still refers to the frame over there, the call and the
 // cancel, and whoever takes the count to zero posts home: the frame never goes on while a post to it is under way.
 //
-// The choice not taken is a queue of calls for each pair of loops, as in Seastar's smp: cheaper when thousands cross at
-// once, and made of allocations that neither loop owns.
+// The choice not taken is a queue of calls for each pair of loops, as in Seastar's smp: cheaper when thousands
+// cross at once, and made of allocations that neither loop owns.
 #pragma once
 
 #include <atomic>
@@ -181,17 +182,18 @@ private:
     bool begun_ = false;
 };
 
-/// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives: the
-/// value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns. Callable and arguments are copied or moved, as by std::thread,
-/// and live until the await has ended; since it is structured, they may well refer to the caller's locals, which nobody
-/// else touches meanwhile (std::ref, pointers, views).
+/// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives:
+/// the value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns.
+/// Callable and arguments are copied or moved, as by std::thread, and live until the await has ended; since it is
+/// structured, they may well refer to the caller's locals, which nobody else touches meanwhile (std::ref, pointers,
+/// views).
 ///
-/// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back values. The
-/// values of task_locals are there too. `there` may be the caller's own loop.
-/// Throws: what fn and its task throw, as the type it is; closed_error where that loop has ended, or ends before the call
-///         has; future_cancelled where somebody over there cancelled it.
-/// Cancel: a call that has not begun is taken back. A task that runs over there is cancelled and waited for, a plain
-///         function waited for; what it gives all the same is returned, and the next wait throws.
+/// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back
+/// values. The values of task_locals are there too. `there` may be the caller's own loop.
+/// Throws: what fn and its task throw, as the type it is; closed_error where that loop has ended, or ends before
+///         the call has; future_cancelled where somebody over there cancelled it.
+/// Cancel: a call that has not begun is taken back. A task that runs over there is cancelled and waited for, a
+///         plain function waited for; what it gives all the same is returned, and the next wait throws.
 /// See:    to_thread; anyio.from_thread.run, which blocks a thread for the same.
 template <class F, class... Args>
     requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
