@@ -24,7 +24,7 @@ import sys
 
 # -- the table -------------------------------------------------------------------------------------
 LAYERS = {
-    0: """config error buffer detail/assert detail/entry detail/frame_pool detail/function
+    0: """config error buffer serialize cereal detail/assert detail/entry detail/frame_pool detail/function
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
           detail/timer_node""",
     1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
@@ -35,7 +35,7 @@ LAYERS = {
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
     5: """executor thread_future thread_wait thread_pool from_threads thread_sync bridge on
-          detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/lane""",
+          detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
     7: "process_pool loop_pool",

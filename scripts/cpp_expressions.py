@@ -218,6 +218,9 @@ class Reader:
             if self.at(i) == "<":
                 i = self.after_angles(i)
                 continue
+            if self.at(i) == "[" and self.at(i + 1) == "[":  # an attribute
+                i = self.closing(i) + 1
+                continue
             words.append(self.at(i))
             i += 1
         if self.at(i) != "{" or not {

@@ -42,6 +42,6 @@ need_packages() {
 # shellcheck disable=SC2034  # used by whoever sources this
 # Other people's loops and libraries, and real peers, for the whole of the tests.
 peer_packages=(libglib2.0-dev libuv1-dev libcurl4-openssl-dev libpq-dev libhiredis-dev postgresql
-    redis-server nginx-light curl socat netcat-openbsd)
+    redis-server libcereal-dev nginx-light curl socat netcat-openbsd)
 # shellcheck disable=SC2034
 build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev libboost-dev)

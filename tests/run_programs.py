@@ -50,6 +50,7 @@ PROGRAMS = {
     "04_timeout": Program(4.0, ["too slow", "moved on"]),
     "05_task_group": Program(0.05, ["ada done", "grace done", "edsger done", "3 finished"]),
     "07_tcp_client": Program(0.0, ["<- hello", "<- world"], server=True),
+    "09_offload": Program(0.0, [r"\.+", "348513 78498 3"]),
     "10_queue": Program(0.0, [f"(ann|bob) serves {n}" for n in range(1, 11)]),
     "12_embed": Program(
         0.28, ["weather 1", "weather 2", "tick", "weather 4", "tick", "tick", "tick", "closed"]

@@ -55,9 +55,6 @@ task<int> add_later(int a, int b) {
     co_return a + b;
 }
 
-task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
-task<> sleep_for_ever() { co_await sleep(duration::max()); }
-
 // -- what comes back ----------------------------------------------------------------------------
 
 RONDO_TEST("on: calls on the other loop's thread and goes on here", "[on][kernel]") {

@@ -191,7 +191,8 @@ RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait", "[t
     std::atomic<int> called{0};
     std::vector<int> numbers(20, 1);
     auto all = create_task([](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
-        co_await p->map([g, c](int m) { return ++*c, g->pass(), m; }, *n);
+        const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
+        co_await p->map(call, *n);
     }(&pool, &hold, &called, &numbers));
     while (called == 0) co_await yield_now();
     all.cancel();

@@ -96,7 +96,7 @@ private:
         auto& self = static_cast<thread_call_awaiter&>(job);
         if ((self.state & base::refused) == 0) {
             const job_origin origin = self.origin();
-            const job_origin_here here(origin);
+            const job_origin_here carried(origin);
             self.keep_outcome();
         }
         self.finish();

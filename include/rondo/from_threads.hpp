@@ -78,7 +78,7 @@ private:
     void arrive() {
         share mine(this);
         if (!this->begin()) {
-            task<T>(std::move(body_));
+            const task<T> never_runs(std::move(body_));
             return;
         }
         running_ = &launch(drive(std::move(mine)));

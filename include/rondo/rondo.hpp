@@ -34,6 +34,7 @@
 #include <rondo/readiness.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
+#include <rondo/serialize.hpp>
 #include <rondo/serve.hpp>
 #include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>

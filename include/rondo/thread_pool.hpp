@@ -100,7 +100,7 @@ private:
         auto& self = static_cast<submitted_job&>(job);
         if (self.begin()) {
             const job_origin origin = self.origin_.get();
-            const job_origin_here here(origin);
+            const job_origin_here carried(origin);
             settle_with_call<result_type>(self, [&]() -> result_type { return self.call(); });
         }
         self.call_.reset();

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Values as bytes, for another process of the same program: what process_pool and ipc_channel send. Fixed, and by hand:
+// plain values as they lie in memory, strings, and pairs, tuples, optionals, arrays and vectors of what can be sent. All
+// else comes from <rondo/cereal.hpp>, which knows maps, variants, smart pointers and the user's own classes.
+//
+// Both ends are the same build on the same machine, so there is neither a byte order nor a version in it. Reading checks
+// every length against what is there: bytes that were made by nobody are a format_error and never a large allocation.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <rondo/error.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+/// Bytes that are not what they should be: cut off, or too many.
+class RONDO_API format_error : public error {
+public:
+    using error::error;
+    ~format_error() override;
+};
+
+/// Bytes that are read from their beginning.
+class RONDO_API byte_source {
+public:
+    explicit byte_source(std::string_view bytes) noexcept : left_(bytes) {}
+
+    std::size_t left() const noexcept { return left_.size(); }
+    /// The next `size`. Throws: format_error where there are fewer.
+    std::string_view take(std::size_t size) {
+        if (size > left_.size()) throw_cut_off(size);
+        const std::string_view taken = left_.substr(0, size);
+        left_.remove_prefix(size);
+        return taken;
+    }
+
+private:
+    [[noreturn]] void throw_cut_off(std::size_t size) const;
+    std::string_view left_;
+};
+
+/// How a T becomes bytes. For a type of one's own:
+///
+///     template <> struct rondo::serializer<point> {
+///         static void write(const point& p, std::string& to);   // appends, at least one byte
+///         static point read(rondo::byte_source& from);
+///     };
+template <class T>
+struct serializer;
+
+/// Can a T be sent?
+template <class T>
+concept serializable = requires(const T& value, std::string& to, byte_source& from) {
+    serializer<T>::write(value, to);
+    { serializer<T>::read(from) } -> std::convertible_to<T>;
+};
+
+/// Appends the bytes of `value`.
+template <class T>
+void serialize(const T& value, std::string& to) {
+    static_assert(serializable<T>,
+                  "this type cannot be sent to another process: include <rondo/cereal.hpp> for what cereal can "
+                  "serialise, or specialise rondo::serializer for it; pointers and views point into this process");
+    serializer<T>::write(value, to);
+}
+template <class T>
+std::string serialize(const T& value) {
+    std::string bytes;
+    rondo::serialize(value, bytes);
+    return bytes;
+}
+
+/// The value that these bytes are, all of them.
+/// Throws: format_error.
+template <class T>
+T deserialize(std::string_view bytes) {
+    byte_source from(bytes);
+    T value = serializer<T>::read(from);
+    if (from.left() != 0)
+        throw format_error(std::to_string(from.left()) + " bytes too many behind a value");
+    return value;
+}
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_view = false;
+template <class C, class Traits>
+inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
+template <class T, std::size_t N>
+inline constexpr bool is_view<std::span<T, N>> = true;
+
+/// Sent as it lies in memory. A class with a pointer inside looks the same from here: that is the user's to know.
+template <class T>
+concept plain_bytes =
+    std::is_object_v<T> && std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
+    !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> && !std::is_array_v<T> && !is_view<T>;
+
+/// A count of elements of at least one byte each.
+RONDO_API std::size_t read_count(byte_source& from, std::size_t element_size_min);
+
+}  // namespace detail
+
+template <detail::plain_bytes T>
+struct serializer<T> {
+    static void write(const T& value, std::string& to) {
+        to.append(reinterpret_cast<const char*>(&value), sizeof value);
+    }
+    static T read(byte_source& from) {
+        std::array<std::byte, sizeof(T)> bytes;
+        std::memcpy(bytes.data(), from.take(sizeof(T)).data(), sizeof(T));
+        return std::bit_cast<T>(bytes);
+    }
+};
+
+template <>
+struct serializer<bool> {
+    static void write(bool value, std::string& to) { to.push_back(value ? '\1' : '\0'); }
+    static bool read(byte_source& from) { return from.take(1)[0] != '\0'; }
+};
+
+template <>
+struct serializer<std::string> {
+    static void write(const std::string& value, std::string& to) {
+        serializer<std::uint64_t>::write(value.size(), to);
+        to += value;
+    }
+    static std::string read(byte_source& from) {
+        return std::string(from.take(detail::read_count(from, 1)));
+    }
+};
+
+template <serializable T>
+struct serializer<std::vector<T>> {
+    static void write(const std::vector<T>& values, std::string& to) {
+        serializer<std::uint64_t>::write(values.size(), to);
+        if constexpr (in_one_piece)
+            to.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+        else
+            for (const T& each : values) serializer<T>::write(each, to);
+    }
+    static std::vector<T> read(byte_source& from) {
+        const std::size_t count = detail::read_count(from, in_one_piece ? sizeof(T) : 1);
+        std::vector<T> values;
+        if constexpr (in_one_piece) {
+            values.resize(count);
+            if (count != 0)
+                std::memcpy(values.data(), from.take(count * sizeof(T)).data(), count * sizeof(T));
+        } else {
+            for (std::size_t i = 0; i < count; ++i) values.push_back(serializer<T>::read(from));
+        }
+        return values;
+    }
+
+private:
+    static constexpr bool in_one_piece =
+        detail::plain_bytes<T> && !std::is_same_v<T, bool> && std::is_default_constructible_v<T>;
+};
+
+template <class T>
+    requires serializable<T>
+struct serializer<std::optional<T>> {
+    static void write(const std::optional<T>& value, std::string& to) {
+        serializer<bool>::write(value.has_value(), to);
+        if (value) serializer<T>::write(*value, to);
+    }
+    static std::optional<T> read(byte_source& from) {
+        if (!serializer<bool>::read(from)) return std::nullopt;
+        return serializer<T>::read(from);
+    }
+};
+
+template <serializable... T>
+struct serializer<std::tuple<T...>> {
+    static void write(const std::tuple<T...>& values, std::string& to) {
+        if constexpr (sizeof...(T) == 0) to.push_back('\0');
+        std::apply([&](const T&... each) { (serializer<T>::write(each, to), ...); }, values);
+    }
+    static std::tuple<T...> read(byte_source& from) {
+        if constexpr (sizeof...(T) == 0) from.take(1);
+        return std::tuple<T...>{serializer<T>::read(from)...};  // braces: from left to right
+    }
+};
+
+template <serializable A, serializable B>
+struct serializer<std::pair<A, B>> {
+    static void write(const std::pair<A, B>& value, std::string& to) {
+        serializer<A>::write(value.first, to);
+        serializer<B>::write(value.second, to);
+    }
+    static std::pair<A, B> read(byte_source& from) {
+        A first = serializer<A>::read(from);
+        return {std::move(first), serializer<B>::read(from)};
+    }
+};
+
+template <serializable T, std::size_t N>
+struct serializer<std::array<T, N>> {
+    static void write(const std::array<T, N>& values, std::string& to) {
+        if constexpr (N == 0) to.push_back('\0');
+        for (const T& each : values) serializer<T>::write(each, to);
+    }
+    static std::array<T, N> read(byte_source& from) {
+        if constexpr (N == 0) from.take(1);
+        return read_each(from, std::make_index_sequence<N>());
+    }
+
+private:
+    template <std::size_t... I>
+    static std::array<T, N> read_each(byte_source& from, std::index_sequence<I...>) {
+        return std::array<T, N>{((void)I, serializer<T>::read(from))...};
+    }
+};
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// Values as bytes and back, and what becomes of bytes that nobody made.
+#include <rondo/serialize.hpp>
+
+#include <map>
+#include <memory>
+#include <random>
+
+#include "catch.hpp"
+
+#ifdef RONDO_WITH_CEREAL
+#include <cereal/types/map.hpp>
+#include <cereal/types/memory.hpp>
+#include <cereal/types/string.hpp>
+#include <cereal/types/variant.hpp>
+#include <rondo/cereal.hpp>
+#endif
+
+using namespace rondo;
+
+namespace {
+
+enum class colour : char { red, green };
+struct point {
+    int x;
+    double y;
+    bool operator==(const point&) const = default;
+};
+struct named {
+    std::string name;
+    point where;
+    bool operator==(const named&) const = default;
+};
+
+}  // namespace
+
+template <>
+struct rondo::serializer<named> {
+    static void write(const named& value, std::string& to) {
+        rondo::serialize(value.name, to);
+        rondo::serialize(value.where, to);
+    }
+    static named read(rondo::byte_source& from) {
+        std::string name = serializer<std::string>::read(from);
+        return {std::move(name), serializer<point>::read(from)};
+    }
+};
+
+namespace {
+
+template <class T>
+T there_and_back(const T& value) {
+    return deserialize<T>(serialize(value));
+}
+
+template <class T>
+bool survives(const T& value) {
+    return there_and_back(value) == value;
+}
+
+TEST_CASE("serialize: what is known by hand comes back as it was", "[serialize]") {
+    CHECK(survives(42));
+    CHECK(survives(-1.5));
+    CHECK(survives(true));
+    CHECK(survives(colour::green));
+    CHECK(survives(point{1, 2.5}));
+    CHECK(survives(std::string()));
+    CHECK(survives(std::string("a\0b", 3)));
+    CHECK(survives(std::vector<int>{}));
+    CHECK(survives(std::vector<int>{1, 2, 3}));
+    CHECK(survives(std::vector<bool>{true, false, true}));
+    CHECK(survives(std::vector<std::string>{"a", "", "ccc"}));
+    CHECK(survives(std::vector<std::vector<point>>{{{1, 2}}, {}}));
+    CHECK(survives(std::optional<std::string>()));
+    CHECK(survives(std::optional<std::string>("x")));
+    CHECK(survives(std::pair<int, std::string>(1, "y")));
+    CHECK(survives(std::tuple<int, std::string, std::vector<char>>(1, "z", {'a'})));
+    CHECK(survives(std::tuple<>()));
+    CHECK(survives(std::vector<std::tuple<>>(3)));
+    CHECK(survives(std::array<std::string, 2>{"p", "q"}));
+    CHECK(survives(std::array<int, 3>{1, 2, 3}));
+    CHECK(survives(std::monostate()));
+    CHECK(survives(named{"n", {3, 4}}));
+    CHECK(survives(std::vector<named>{{"n", {3, 4}}, {"m", {5, 6}}}));
+}
+
+TEST_CASE("serialize: what points into this process cannot be sent", "[serialize]") {
+    STATIC_REQUIRE_FALSE(serializable<int*>);
+    STATIC_REQUIRE_FALSE(serializable<std::string_view>);
+    STATIC_REQUIRE_FALSE(serializable<std::span<int>>);
+    STATIC_REQUIRE_FALSE(serializable<const char*>);
+    STATIC_REQUIRE_FALSE(serializable<int point::*>);
+#ifndef RONDO_WITH_CEREAL  // which says no only when it is asked to do it
+    STATIC_REQUIRE_FALSE(serializable<std::vector<int*>>);
+    STATIC_REQUIRE_FALSE(serializable<std::unique_ptr<int>>);
+#endif
+}
+
+TEST_CASE("deserialize: cut off, too long, and a length that is a lie", "[serialize]") {
+    const std::string bytes = serialize(std::vector<std::string>{"abc", "de"});
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        CHECK_THROWS_AS(deserialize<std::vector<std::string>>(bytes.substr(0, size)), format_error);
+    CHECK_THROWS_WITH(deserialize<std::vector<std::string>>(bytes + "x"), "1 bytes too many behind a value");
+    CHECK_THROWS_WITH(deserialize<int>("abc"), "a value of 4 bytes is cut off behind 3");
+    const std::string lie = serialize(std::uint64_t{1} << 61) + "abc";
+    CHECK_THROWS_WITH(deserialize<std::vector<point>>(lie),
+                      "2305843009213693952 elements are announced, and 3 bytes are there");
+    CHECK_THROWS_AS(deserialize<std::string>(lie), format_error);
+    CHECK_THROWS_AS(deserialize<std::vector<std::tuple<>>>(lie), format_error);
+}
+
+TEST_CASE("deserialize: 200,000 times bytes that nobody made", "[serialize][fuzz]") {
+    using everything = std::tuple<std::vector<std::string>, std::optional<std::vector<point>>, std::vector<bool>,
+                                  std::pair<std::string, std::vector<std::vector<int>>>>;
+    std::mt19937 random(7);
+    const std::string good = serialize(everything({"ab", "c"}, std::vector<point>{{1, 2}}, {true}, {"d", {{1}, {2, 3}}}));
+    int read = 0;
+    for (int i = 0; i < 200'000; ++i) {
+        std::string bytes = good;
+        for (std::size_t flips = random() % 4 + 1; flips != 0; --flips)
+            bytes[random() % bytes.size()] = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+        if (random() % 4 == 0) bytes.resize(random() % bytes.size());
+        try {
+            const auto value = deserialize<everything>(bytes);
+            read += std::get<0>(value).size() <= bytes.size() ? 1 : 0;
+        } catch (const format_error&) {
+        }
+    }
+    CHECK(read > 1'000);
+}
+
+#ifdef RONDO_WITH_CEREAL
+struct tree {
+    std::string name;
+    std::map<std::string, std::shared_ptr<tree>> children;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(name, children);
+    }
+};
+
+TEST_CASE("serialize: what cereal knows", "[serialize]") {
+    CHECK(survives(std::map<std::string, int>{{"a", 1}, {"b", 2}}));
+    CHECK(survives(std::vector<std::map<int, std::string>>{{{1, "x"}}, {}}));
+    tree root{"root", {{"leaf", std::make_shared<tree>(tree{"leaf", {}})}}};
+    CHECK(there_and_back(root).children.at("leaf")->name == "leaf");
+    const std::string bytes = rondo::serialize(root);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        CHECK_THROWS_AS(deserialize<tree>(bytes.substr(0, size)), format_error);
+}
+#endif
+
+}  // namespace
