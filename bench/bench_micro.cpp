@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
     bench::add_sync_cases(cases);
     bench::add_timer_cases(cases);
     bench::add_thread_cases(cases);
+    bench::add_loop_cases(cases);
     bench::add_file_cases(cases);
     bench::add_io_cases(cases);
     return bench::run(argc, argv, cases);

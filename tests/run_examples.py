@@ -14,6 +14,7 @@ that RONDO_TALLY names.
 
 import argparse
 import contextlib
+import os
 import pathlib
 import random
 import re
@@ -223,6 +224,20 @@ def check_upper_server(folder):
     idle.close()
 
 
+def check_every_core(folder):
+    """100 clients at once; at the end each loop says how many it had."""
+    with serving(folder, "every_core", 7097, port=7097) as server:
+        peers = [socket.create_connection(("127.0.0.1", 7097), timeout=10 * SLOWER) for _ in range(100)]
+        for peer in peers:
+            peer.sendall(b"many words\n")
+        for peer in peers:
+            with peer, peer.makefile("rb") as answers:
+                expect(answers.readline() == b"MANY WORDS\n", server)
+    served = [int(n) for n in re.findall(r"^loop \d+: (\d+) connections$", server.text(server.out), re.M)]
+    expect(sum(served) == 101, server)  # one more has asked whether it listens
+    expect(len(served) == len(os.sched_getaffinity(0)), server)
+
+
 def check_chat_room(folder):
     with serving(folder, "chat_room", 7084, port=7084) as server:
         ann, bob = (socket.create_connection(("127.0.0.1", 7084), timeout=10 * SLOWER) for _ in "ab")
@@ -337,6 +352,7 @@ def checks(folder, names):
     yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
     yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
     yield "example upper_server: capitals, and a graceful end", lambda: check_upper_server(folder)
+    yield "example every_core: the kernel spreads the connections", lambda: check_every_core(folder)
     yield "example chat_room: who comes, speaks and goes", lambda: check_chat_room(folder)
     yield "examples netcat and proxy: through both", lambda: check_proxy_and_netcat(folder)
     yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
@@ -352,7 +368,7 @@ def main():
         "--folder", type=pathlib.Path, required=True, help="where the binaries are"
     )
     not_alone = {
-        "chat_room", "echo_client", "echo_server", "netcat", "port_scanner", "proxy", "tail_follow",
+        "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner", "proxy", "tail_follow",
         "udp_chat", "upper_server", "verification_code", "xargs",
     }  # fmt: skip
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)

@@ -3,7 +3,8 @@
 """Runs the programs of tests/programs as a user would, from outside.
 
 For each: exit status, the lines it must print, a bound in time, nothing on stderr that is not
-expected (a sanitizer's report above all). 06 is the server of 07, over the loopback. Then each
+expected (a sanitizer's report above all). 06 is the server of 07, over the loopback; 08 and 16 are
+servers that are asked here. Then each
 again with SIGINT at a random moment: the first one ends it within five seconds, with status 0, 1
 or 130. To be killed by it is an end only where the program had no handler when it came (before
 and after the loop); to know that, the program is stopped while it is sent. The moments come from
@@ -32,6 +33,7 @@ import time
 
 ECHO_PORT = 7007  # it stands in the programs, as does this one
 TIME_PORT = 3737
+CAPITALS_PORT = 8080
 SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SIGINT_SECONDS = 5 * SLOWER
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
@@ -68,8 +70,10 @@ PROGRAMS = {
 }
 SERVER = "06_tcp_echo_server"
 TIME_SERVER = "08_udp"
+CAPITALS_SERVER = "16_every_core"
 durations = {
-    SERVER: 0.2
+    SERVER: 0.2,
+    CAPITALS_SERVER: 0.2,
 }  # how long each took when it ran undisturbed; for a server, how long to look
 
 
@@ -154,18 +158,18 @@ def enter_own_network():
 
 
 @contextlib.contextmanager
-def echo_port():
+def own_port(port):
     """One at a time on this machine uses the port of the programs."""
-    with open(pathlib.Path(tempfile.gettempdir()) / "rondo-port-7007.lock", "w") as lock:
+    with open(pathlib.Path(tempfile.gettempdir()) / f"rondo-port-{port}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         give_up = time.monotonic() + 10 * SLOWER
         while True:
             try:
-                socket.create_server(("127.0.0.1", ECHO_PORT)).close()
+                socket.create_server(("127.0.0.1", port)).close()
                 break
             except OSError as error:  # the kernel takes a ring apart some time after its process
                 if time.monotonic() > give_up:
-                    raise Failed(f"another program has 127.0.0.1:{ECHO_PORT} ({error})") from None
+                    raise Failed(f"another program has 127.0.0.1:{port} ({error})") from None
                 time.sleep(0.02)
         yield
 
@@ -183,12 +187,12 @@ def wait_for_port(server, port):
 
 
 @contextlib.contextmanager
-def running_server(folder, stderr=""):
+def running_server(folder, stderr="", name=SERVER, port=ECHO_PORT):
     """06 while it accepts; at the end SIGINT must end it, as at any other moment."""
-    with echo_port():
-        server = Child([str(folder / SERVER)])
+    with own_port(port):
+        server = Child([str(folder / name)])
         try:
-            wait_for_port(server, ECHO_PORT)
+            wait_for_port(server, port)
             yield server
             end_by_sigint(server, must_handle=True, stderr=stderr)
         finally:
@@ -227,7 +231,7 @@ def check_run(folder, name, program):
 
 def check_refused(folder):
     """07 without its server: one line, with the name and the reason."""
-    with echo_port():
+    with own_port(ECHO_PORT):
         child = Child([str(folder / "07_tcp_client")])
         status = child.wait(20 * SLOWER, "its start")
     if status != 1:
@@ -285,6 +289,36 @@ def check_time_server(folder):
         server.kill()
 
 
+def check_every_core(folder):
+    """16: many clients at once, each with what it sent in capitals; as many loops as there are cores."""
+    with running_server(folder, name=CAPITALS_SERVER, port=CAPITALS_PORT) as server:
+        names = [
+            thread.read_text().strip()
+            for thread in pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/comm")
+        ]
+        loops = sum(name.startswith("rondo-loop-") for name in names)
+        if loops != len(os.sched_getaffinity(0)):
+            raise Failed(f"{server.name} has the threads {names}")
+        peers = [
+            socket.create_connection(("127.0.0.1", CAPITALS_PORT), timeout=10 * SLOWER)
+            for _ in range(100)
+        ]
+        for number, peer in enumerate(peers):
+            peer.sendall(f"hello, number {number}\n".encode() * 100)
+            peer.shutdown(socket.SHUT_WR)
+        for number, peer in enumerate(peers):
+            got = b""
+            while part := peer.recv(65536):
+                got += part
+            if got != f"HELLO, NUMBER {number}\n".encode() * 100:
+                raise Failed(f"{server.name} answered {got[:100]!r} to number {number}")
+        idle = peers[:3]
+        for peer in peers[3:]:
+            peer.close()
+    for peer in idle:
+        peer.close()
+
+
 def check_sigint(folder, name, program, part):
     """SIGINT when `part` of its time has gone. An early one must keep it from its last line."""
     after = part * durations.get(name, program.seconds)
@@ -305,16 +339,16 @@ def check_sigint(folder, name, program, part):
             child.kill()
 
 
-def check_server_sigint(folder, part):
+def check_server_sigint(folder, name, port, part):
     """SIGINT to the server, soon after its start and with connections open."""
-    with echo_port():
-        server = Child([str(folder / SERVER)])
+    with own_port(port):
+        server = Child([str(folder / name)])
         peers = []
         try:
-            time.sleep(part * durations[SERVER])
+            time.sleep(part * durations[name])
             with contextlib.suppress(OSError):
                 for _ in range(3):
-                    peers.append(socket.create_connection(("127.0.0.1", ECHO_PORT), timeout=5))
+                    peers.append(socket.create_connection(("127.0.0.1", port), timeout=5))
                     peers[-1].sendall(b"x" * 1000)
             end_by_sigint(server)
         finally:
@@ -330,6 +364,8 @@ def checks(folder, names, rounds, chance):
             yield f"{name}: echoes", lambda: check_echo(folder)
         elif name == TIME_SERVER:
             yield f"{name}: answers", lambda: check_time_server(folder)
+        elif name == CAPITALS_SERVER:
+            yield f"{name}: answers in capitals", lambda: check_every_core(folder)
         else:
             program = PROGRAMS[name]
             yield f"{name}: runs", lambda name=name, program=program: check_run(
@@ -343,8 +379,11 @@ def checks(folder, names, rounds, chance):
         for _ in range(rounds):
             part = chance.uniform(0, 1.1)
             title = f"{name}: SIGINT at {part:.0%} of its time"
-            if name == SERVER:
-                yield title, lambda part=part: check_server_sigint(folder, part)
+            if name in (SERVER, CAPITALS_SERVER):
+                port = ECHO_PORT if name == SERVER else CAPITALS_PORT
+                yield title, lambda name=name, port=port, part=part: check_server_sigint(
+                    folder, name, port, part
+                )
             else:
                 program = PROGRAMS[name]
                 yield title, lambda name=name, program=program, part=part: check_sigint(
@@ -376,7 +415,7 @@ def main():
         "--folder", type=pathlib.Path, required=True, help="where the binaries are"
     )
     arguments.add_argument("--rounds", type=int, default=3, help="SIGINTs for each program")
-    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER, TIME_SERVER]))
+    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER, TIME_SERVER, CAPITALS_SERVER]))
     options = arguments.parse_args()
     enter_own_network()
 

@@ -140,7 +140,9 @@ class bridge_putter;
 
 }  // namespace detail
 
-/// A queue between threads and tasks, first in, first out. `maxsize` bounds it; 0 does not.
+/// A queue between threads and tasks, first in, first out. `maxsize` bounds it; 0 does not. It is one mutex, and a wake-up
+/// where somebody waits: from loop to loop an item costs less than 100 ns in a queue of 1024, and 2 µs in one of 16, where
+/// the two sides wait for each other again and again (bench_loops.cpp).
 /// Thread: any, tasks of any loop. It must outlive its waiters.
 /// See:    Python's janus; queue.Queue on its blocking side.
 template <class T>

@@ -22,9 +22,11 @@
 #include <rondo/ipc_channel.hpp>
 #include <rondo/ipc_queue.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/loop_pool.hpp>
 #include <rondo/memory_stream.hpp>
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
+#include <rondo/on.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>

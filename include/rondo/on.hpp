@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// A call on another loop: `co_await on(there, fn, args...)` is a call like any other, made on that loop's thread.
+//
+// It is structured, as to_thread is: the await ends when the call has, so references to the caller's locals are
+// safe (law 1), and what the call gave is delivered (law 2). Everything that goes between the loops stands in the
+// awaiting frame: a post to begin, one to cancel, one to come home. Posting them neither allocates nor fails but
+// where a loop has ended.
+//
+//     here   --begin-->  there: calls fn, runs its task  --home-->  here: goes on
+//            --cancel->  there: cancels that task
+//
+// A cancel may cross the way home. So the two sides count what still refers to the frame over there, the call and the
+// cancel, and whoever takes the count to zero posts home: the frame never goes on while a post to it is under way.
+//
+// The choice not taken is a queue of calls for each pair of loops, as in Seastar's smp: cheaper when thousands
+// cross at once, and made of allocations that neither loop owns.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <rondo/detail/gcc12.hpp>
+#include <rondo/loop.hpp>
+#include <rondo/task_local.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace detail {
+
+/// The awaiter of a call on another loop, but for what depends on the call.
+class RONDO_API far_wait : public leaf_wait, wait_node {
+public:
+    bool await_ready() noexcept {
+        if (!asked()) return false;
+        state |= refused;
+        return true;
+    }
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current());
+
+protected:
+    /// `call` is called over there, in a turn and in no task. It says `launch` or `ended`.
+    far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept;
+    ~far_wait();
+
+    /// Over there: the call is this task, and ends with it.
+    void launch(rondo::task<> call);
+    /// Over there: nothing of the call is left, and nothing of this may be touched.
+    void ended() noexcept;
+    /// Back here: the call has given neither a value nor an error.
+    [[noreturn]] void throw_nothing() const;
+
+private:
+    enum : std::uint32_t { refused = 1, told = 2, loop_ended = 4 };
+
+    static const wait_kind kind_;
+    static void leave(leaf_wait& wait) noexcept;
+    static void begin(void* word) noexcept;
+    static void cancel_there(void* word) noexcept;
+    static void task_ended(wait_node& node, shared_core*) noexcept;
+    static void come_home(void* word) noexcept;
+    /// True where that was the last one: nothing over there refers to this any more.
+    bool let_go() noexcept { return held_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+    void note_end_of_loop() noexcept;
+
+    void (*call_)(far_wait&) noexcept;
+    remote there_;
+    std::optional<remote> home_;
+    standing_post begin_;
+    standing_post cancel_;
+    standing_post end_;
+    std::atomic<unsigned> held_{0};   // what over there refers to this: the call, and a cancel
+    shared_core* task_ = nullptr;     // over there: while it runs
+    const carried_bindings* bindings_ = nullptr;
+    bool left_alone_ = false;         // over there: the loop ended first
+};
+
+/// What a call gives. What can be awaited is awaited over there: a task above all.
+template <class R>
+struct far_result {
+    static constexpr bool is_awaited = false;
+    using type = R;
+};
+template <class R>
+    requires(is_task<R>::value || native_awaitable<R>)
+struct far_result<R> {
+    static constexpr bool is_awaited = true;
+    using type = awaited<R>;
+};
+
+template <class F, class... Args>
+class far_call_awaiter : public far_wait {
+    using given = far_result<std::invoke_result_t<F, Args...>>;
+    using result_type = typename given::type;
+
+public:
+    far_call_awaiter(remote there, F&& fn, std::tuple<Args...>&& args)
+        : far_wait(std::move(there), make_call), fn_(std::move(fn)), args_(std::move(args)) {}
+
+    result_type await_resume() {
+        if (outcome_.empty()) [[unlikely]] throw_nothing();
+        return outcome_.take();
+    }
+
+private:
+    decltype(auto) call() { return std::apply(std::move(fn_), std::move(args_)); }
+
+    static void make_call(far_wait& wait) noexcept {
+        auto& self = static_cast<far_call_awaiter&>(wait);
+        try {
+            if constexpr (given::is_awaited)
+                return self.launch(run(self));
+            else if constexpr (std::is_void_v<result_type>)
+                self.call(), self.outcome_.emplace();
+            else
+                self.outcome_.emplace(self.call());
+        } catch (const rondo::cancelled&) {  // no value, no error
+        } catch (...) {
+            self.outcome_.set_exception(std::current_exception());
+        }
+        self.ended();
+    }
+
+    /// The task over there. All that `fn` made is gone before this one ends.
+    static rondo::task<> run(far_call_awaiter& self) {
+        try {
+            if constexpr (std::is_void_v<result_type>) {
+                co_await self.call();
+                self.outcome_.emplace();
+            } else {
+                self.outcome_.emplace(co_await self.call());
+            }
+        } catch (const rondo::cancelled&) {
+        } catch (...) {
+            self.outcome_.set_exception(std::current_exception());
+        }
+    }
+
+    [[no_unique_address]] F fn_;
+    [[no_unique_address]] std::tuple<Args...> args_;
+    outcome<result_type> outcome_;
+};
+
+}  // namespace detail
+
+/// What `on` gives: `co_await` it, once.
+template <bool Hazard, class F, class... Args>
+class [[nodiscard("a call on another loop does nothing until it is awaited")]] far_call
+    : detail::only_in_tasks {
+    using awaiter = detail::far_call_awaiter<F, Args...>;
+
+public:
+    using value_type = typename detail::far_result<std::invoke_result_t<F, Args...>>::type;
+
+    template <class G, class... Given>
+    explicit far_call(remote there, G&& fn, Given&&... args)
+        : there_(std::move(there)), fn_(std::forward<G>(fn)), args_(std::forward<Given>(args)...) {}
+
+    awaiter rondo_awaiter() & { return begin(); }
+    awaiter rondo_awaiter() && {
+        static_assert(!Hazard,
+                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
+                      "temporary in an expression with co_await: give the awaitable a name on a line "
+                      "of its own, `auto call = on(...);`, and `co_await call`, or pass a lambda "
+                      "without captures and its arguments");
+        return begin();
+    }
+
+private:
+    awaiter begin() {
+        RONDO_ASSERT(!std::exchange(begun_, true), "an on() was awaited twice");
+        return awaiter(std::move(there_), std::move(fn_), std::move(args_));
+    }
+
+    remote there_;
+    [[no_unique_address]] F fn_;
+    [[no_unique_address]] std::tuple<Args...> args_;
+    bool begun_ = false;
+};
+
+/// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives:
+/// the value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns.
+/// Callable and arguments are copied or moved, as by std::thread, and live until the await has ended; since it is
+/// structured, they may well refer to the caller's locals, which nobody else touches meanwhile (std::ref, pointers,
+/// views).
+///
+/// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back
+/// values. The values of task_locals are there too. `there` may be the caller's own loop.
+/// Throws: what fn and its task throw, as the type it is; closed_error where that loop has ended, or ends before
+///         the call has; future_cancelled where somebody over there cancelled it.
+/// Cancel: a call that has not begun is taken back. A task that runs over there is cancelled and waited for, a
+///         plain function waited for; what it gives all the same is returned, and the next wait throws.
+/// See:    to_thread; anyio.from_thread.run, which blocks a thread for the same.
+template <class F, class... Args>
+    requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
+auto on(remote there, F&& fn, Args&&... args) {
+    constexpr bool hazard =
+        detail::owning_closure_hazard<F> || (detail::owning_argument_hazard<Args> || ...);
+    return far_call<hazard, std::decay_t<F>, std::decay_t<Args>...>(
+        std::move(there), std::forward<F>(fn), std::forward<Args>(args)...);
+}
+/// The same with a loop, which must not have been destroyed.
+template <class F, class... Args>
+    requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
+auto on(const loop& there, F&& fn, Args&&... args) {
+    return on(there.remote(), std::forward<F>(fn), std::forward<Args>(args)...);
+}
+
+}  // namespace v0
+}  // namespace rondo

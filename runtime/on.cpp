@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// A call on another loop: there, a cancel after it, and home.
+//
+// A post that a loop has accepted is run, also by a loop that ends (run_what_is_left, leave.cpp): so a call that
+// could be posted always comes home. The home loop cannot end while a task of its own waits here, so the way home
+// is always open.
+#include <rondo/on.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+constinit const wait_kind far_wait::kind_{"on", leave, nullptr};
+
+far_wait::far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept
+    : leaf_wait(kind_), call_(call), there_(std::move(there)), begin_{begin, this},
+      cancel_{cancel_there, this}, end_{come_home, this} {
+    wait_node::wake = task_ended;
+}
+
+far_wait::~far_wait() {
+    RONDO_ASSERT(held_.load(std::memory_order_relaxed) == 0,
+                 "a frame was destroyed while another loop works for it");
+    drop_bindings(bindings_);
+}
+
+void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
+    bindings_ = carry_bindings();
+    park(*this, frame, at);
+    home_.emplace(remote_of(*here.current->home));
+    held_.store(1, std::memory_order_relaxed);
+    if (there_.try_post(begin_)) return;
+    held_.store(0, std::memory_order_relaxed);
+    state |= loop_ended;
+    detail::wake(static_cast<leaf_wait&>(*this));
+}
+
+// -- on the other loop's thread
+// ---------------------------------------------------------------------------------------
+
+void far_wait::begin(void* word) noexcept {
+    auto& self = *static_cast<far_wait*>(word);
+    self.note_end_of_loop();
+    // Asked meanwhile: the cancel is behind this one in the same inbox.
+    if (self.left_alone_ || self.held_.load(std::memory_order_relaxed) != 1) return self.ended();
+    const bindings_here bound(self.bindings_);
+    self.call_(self);
+}
+
+void far_wait::note_end_of_loop() noexcept {
+    if (here.turn->top().is_reached()) left_alone_ = true;
+}
+
+void far_wait::launch(rondo::task<> call) {
+    resumer& loop = *here.turn;
+    scope& under = bindings_ != nullptr ? take_bindings_along(loop.top()) : loop.top();
+    promise_base& frame = call.release();
+    loop.push(prepare(frame, loop, under, {file, "", line}));
+    frame.watchers.append(*this);
+    task_ = &frame;
+}
+
+void far_wait::task_ended(wait_node& node, shared_core*) noexcept {
+    auto& self = static_cast<far_wait&>(node);
+    self.task_ = nullptr;
+    self.note_end_of_loop();
+    self.ended();
+}
+
+void far_wait::cancel_there(void* word) noexcept {
+    auto& self = *static_cast<far_wait*>(word);
+    if (self.task_ != nullptr) cancel_shared(*self.task_);
+    self.ended();
+}
+
+void far_wait::ended() noexcept {
+    if (let_go()) home_->try_post(end_);
+}
+
+// -- at home
+// ----------------------------------------------------------------------------------------------------------
+
+// Only as long as something over there refers to this: otherwise the way home has begun.
+void far_wait::leave(leaf_wait& wait) noexcept {
+    auto& self = static_cast<far_wait&>(wait);
+    unsigned held = self.held_.load(std::memory_order_relaxed);
+    do {
+        if (held == 0 || (self.state & told) != 0) return;
+    } while (!self.held_.compare_exchange_weak(held, held + 1, std::memory_order_acq_rel,
+                                               std::memory_order_relaxed));
+    self.state |= told;
+    if (self.there_.try_post(self.cancel_)) return;
+    if (self.let_go()) detail::wake(wait);  // that loop has ended, and the call with it
+}
+
+void far_wait::come_home(void* word) noexcept {
+    detail::wake(static_cast<leaf_wait&>(*static_cast<far_wait*>(word)));
+}
+
+void far_wait::throw_nothing() const {
+    if ((state & refused) != 0 || asked()) throw cancelled();
+    if ((state & loop_ended) != 0) throw closed_error("calling on a loop that has ended");
+    if (left_alone_) throw closed_error("the loop ended before a call on it had");
+    throw future_cancelled("a call on another loop was cancelled over there");
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
