@@ -3,7 +3,7 @@
 // workers die, at every stage of a job.
 #include <rondo/process_pool.hpp>
 
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -535,6 +535,25 @@ TEST_CASE("process_pool: an initializer that fails breaks the pool, two hundred 
     process_pool crashing({.workers = 1}, end_with, 0);
     CHECK(failure_of(crashing.submit(add, 1, 2)).find("3 workers in a row") != std::string::npos);
     crashing.shutdown();
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: where no worker can be started the futures say why", "[process_pool]") {
+    const nothing_left left;
+    {
+        process_pool pool(2);
+        rlimit before{};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        const int next = ::dup(STDIN_FILENO);
+        ::close(next);
+        rlimit full = before;
+        full.rlim_cur = static_cast<rlim_t>(next);
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+        const std::string failure = failure_of(pool.submit(add, 1, 2));
+        ::setrlimit(RLIMIT_NOFILE, &before);
+        CHECK(failure.find("socketpair: Too many open files") != std::string::npos);
+        CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_process_pool_error);
+    }
     CHECK(left.text() == "");
 }
 

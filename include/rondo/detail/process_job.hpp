@@ -165,15 +165,15 @@ using signature = decltype(signature_for<std::decay_t<F>, std::decay_t<Args>...>
 
 /// Calls F: a pointer that came as `fn`, or an object without members, which is made on the spot.
 template <class F, class... P>
-decltype(auto) call_sent(any_function fn, std::tuple<sent_t<P>...>& values) {
-    return std::apply(
-        [fn](auto&... value) -> decltype(auto) {
-            if constexpr (is_function_pointer<F>)
-                return reinterpret_cast<F>(fn)(static_cast<P&&>(value)...);
-            else
-                return F()(static_cast<P&&>(value)...);
-        },
-        values);
+decltype(auto) call_sent([[maybe_unused]] any_function fn, std::tuple<sent_t<P>...>& values) {
+    if constexpr (is_function_pointer<F>) {
+        const auto call = [target = reinterpret_cast<F>(fn)](auto&... value) -> decltype(auto) {
+            return target(static_cast<P&&>(value)...);
+        };
+        return std::apply(call, values);
+    } else {
+        return std::apply([](auto&... value) -> decltype(auto) { return F()(static_cast<P&&>(value)...); }, values);
+    }
 }
 
 template <class F, class R, class... P>
