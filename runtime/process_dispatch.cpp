@@ -245,7 +245,7 @@ void process_manager::end_lost(process_job& job, process_child::verdict verdict,
                        (verdict == v::none && job.lost++ < options_.rerun);
     if (ends_by_signal_)
         finish(job, broken(broken_));
-    else if (again)
+    else if (again && !is_broken_)
         queue_.prepend(job);
     else if (verdict == v::cancelled)
         finish_cancelled(job);
@@ -256,7 +256,7 @@ void process_manager::end_lost(process_job& job, process_child::verdict verdict,
 }
 
 void process_manager::fail_start(const std::string& how) {
-    if (++failed_starts_ >= options_.starts_max && !closing_)
+    if (++failed_starts_ >= options_.starts_max && !is_broken_)
         break_pool(std::to_string(failed_starts_) + " workers in a row were lost before their first job; the last one: " +
                    how);
 }

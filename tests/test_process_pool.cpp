@@ -532,6 +532,12 @@ TEST_CASE("process_pool: an initializer that fails breaks the pool, two hundred 
         CHECK(failure_of(first).find("its initializer failed: no licence") != std::string::npos);
         CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_pool_error);
     }
+    {
+        process_pool closing({.workers = 1}, refuse, "no licence");
+        const auto waits = closing.submit(add, 1, 2);
+        closing.shutdown(false);
+        CHECK_THROWS_AS(waits.get(), broken_process_pool_error);
+    }
     process_pool crashing({.workers = 1}, end_with, 0);
     CHECK(failure_of(crashing.submit(add, 1, 2)).find("3 workers in a row") != std::string::npos);
     crashing.shutdown();
