@@ -7,6 +7,7 @@
 
 #include <rondo/executor.hpp>
 #include <rondo/future.hpp>
+#include <rondo/thread_pool.hpp>
 
 #include "cases.hpp"
 
@@ -37,6 +38,44 @@ measurement with_one_thread(std::uint64_t count, F begin) {
     const stopwatch watch;
     loop.run_until_complete(begin());
     return watch.per(count);
+}
+
+std::uint64_t plus_one(std::uint64_t n) { return n + 1; }
+
+measurement pool_rtt() {
+    rondo::thread_pool pool(1);
+    const stopwatch watch;
+    for (std::uint64_t i = 0; i < pooled_in_turn; ++i) sink += pool.submit(plus_one, i).get();
+    return watch.per(pooled_in_turn);
+}
+
+rondo::task<> await_in_turn(rondo::thread_pool& pool) {
+    for (std::uint64_t i = 0; i < pooled_in_turn; ++i) sink += co_await pool.submit(plus_one, i);
+}
+
+measurement pool_await_rtt() {
+    rondo::thread_pool pool(1);
+    return measured(pooled_in_turn, [&] { return await_in_turn(pool); });
+}
+
+/// From the first submit to the last result, of all submitters together.
+template <std::size_t Submitters>
+measurement pool_submit() {
+    constexpr std::uint64_t each = pooled_at_once / Submitters;
+    rondo::thread_pool pool(pool_threads);
+    const stopwatch watch;
+    std::vector<std::jthread> submitters;
+    for (std::size_t s = 0; s < Submitters; ++s)
+        submitters.emplace_back([&pool] {
+            std::vector<rondo::thread_future<std::uint64_t>> all;
+            all.reserve(each);
+            for (std::uint64_t i = 0; i < each; ++i) all.push_back(pool.submit(plus_one, i));
+            std::uint64_t sum = 0;
+            for (const auto& one : all) sum += one.get();
+            __atomic_fetch_add(&sink, sum, __ATOMIC_RELAXED);
+        });
+    submitters.clear();
+    return watch.per(pooled_at_once);
 }
 
 /// A loop that does nothing but count what another thread posts to it.
@@ -101,6 +140,12 @@ void add_thread_cases(suite& cases) {
                      [] { return with_one_thread(offloaded_in_turn, offload_in_turn); }});
     cases.push_back({"offload_many", "call on a thread, 200,000 outstanding", value,
                      [] { return with_one_thread(offloaded_at_once, offload_at_once); }});
+    cases.push_back({"pool_rtt", "submit and get, one after the other, on plain threads", value, pool_rtt});
+    cases.push_back({"pool_await_rtt", "submit and await, one after the other", value, pool_await_rtt});
+    cases.push_back({"pool_submit_1", "submit by one thread, 400,000 outstanding, 2 workers", value,
+                     pool_submit<1>});
+    cases.push_back({"pool_submit_2", "the same by 2 threads", value, pool_submit<2>});
+    cases.push_back({"pool_submit_8", "the same by 8 threads", value, pool_submit<8>});
     cases.push_back({"post_tput", "callback posted by another thread, as fast as it can", value,
                      post_throughput});
     cases.push_back(

@@ -23,7 +23,7 @@ import sys
 import time
 
 OURS, FLOOR = "rondo", "raw"
-SEVERAL_THREADS = ("offload_", "post_")  # may use both processors, and are judged by the clock
+SEVERAL_THREADS = ("offload_", "post_", "pool_", "process_")  # may use both processors, and are judged by the clock
 BY_VALUE = (*SEVERAL_THREADS, "sleepers_", "file_")
 
 

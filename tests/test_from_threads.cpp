@@ -154,6 +154,31 @@ TEST_CASE("run_coroutine_threadsafe: threads go on posting while the loop ends, 
     CHECK(probe.leaks() == "");
 }
 
+TEST_CASE("posts: a million from 8 threads, each run once and in its thread's order", "[from_threads][stress]") {
+    testing::leak_probe probe;
+    constexpr int threads = 8;
+    const int each = with_asan() ? 25'000 : 125'000;
+    {
+        loop l;
+        std::vector<int> next(threads, 0);
+        int left = threads * each;
+        bool in_order = true;
+        std::vector<std::jthread> posting;
+        for (int t = 0; t < threads; ++t)
+            posting.emplace_back([&, t, home = l.remote()] {
+                for (int i = 0; i < each; ++i)
+                    home.call_soon_threadsafe([&, t, i] {
+                        in_order = in_order && next[static_cast<std::size_t>(t)]++ == i;
+                        if (--left == 0) l.stop();
+                    });
+            });
+        l.run_forever();
+        CHECK(left == 0);
+        CHECK(in_order);
+    }
+    CHECK(probe.leaks() == "");
+}
+
 // -- block_on ---------------------------------------------------------------------------------------------------------
 
 RONDO_TEST("block_on: a job's way back into its loop", "[from_threads][kernel]") {

@@ -377,6 +377,7 @@ TEST_CASE("thread_pool: the initializer is called by each thread before its firs
     std::vector<thread_future<int>> all;
     for (int i = 0; i < 30; ++i) all.push_back(pool.submit([] { return ready; }));
     for (auto& f : all) CHECK(f.get() == 4);
+    pool.shutdown();
     CHECK(called == static_cast<int>(pool.stats().largest));
 }
 
