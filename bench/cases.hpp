@@ -14,6 +14,7 @@ void add_timer_cases(suite& cases);
 void add_sync_cases(suite& cases);
 void add_thread_cases(suite& cases);
 void add_loop_cases(suite& cases);
+void add_process_cases(suite& cases);
 void add_file_cases(suite& cases);
 void add_io_cases(suite& cases);
 

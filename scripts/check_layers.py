@@ -38,7 +38,7 @@ LAYERS = {
           detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
-    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue",
+    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue detail/process_job",
     8: "http tls",
     9: "testing",
     10: "rondo",  # everything, for programs
@@ -53,6 +53,7 @@ RUNTIME = {
           descriptor_record embed leave foreign""",
     5: "pool_threads pool_core",
     6: "resolver command process_state file_status socket_calls stream_turn message_rights",
+    7: "process_child process_dispatch process_errors process_frame process_manager process_worker function_address",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}
@@ -69,8 +70,9 @@ MAY_CLOSE = (
     "runtime/system_",
     "runtime/probe.cpp",
     "runtime/sim_",
-)  # beginnings of paths; the model closes no real descriptor
-MAY_HANDLE_SIGNALS = ("runtime/run.cpp",)
+    "runtime/process_worker.cpp",
+)  # beginnings of paths; the model closes no real descriptor, in a worker process there is no loop
+MAY_HANDLE_SIGNALS = ("runtime/run.cpp", "runtime/process_worker.cpp")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CLOSE = re.compile(

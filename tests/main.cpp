@@ -73,7 +73,11 @@ CATCH_REGISTER_LISTENER(tally)
 
 }  // namespace
 
+// A test program that starts itself again, for another purpose, defines this: true where that is what this process is for.
+extern "C" [[gnu::weak]] bool rondo_tests_take_over(int count, char** arguments);
+
 int main(int count, char** arguments) {
+    if (rondo_tests_take_over != nullptr && rondo_tests_take_over(count, arguments)) return 0;
     const char* slash = std::strrchr(arguments[0], '/');
     program = slash != nullptr ? slash + 1 : arguments[0];
     return Catch::Session().run(count, arguments);

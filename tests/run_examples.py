@@ -39,7 +39,7 @@ from run_programs import (  # noqa: E402
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples"
 SHOWN = re.compile(r"^//     (.*)$", re.MULTILINE)
 # Numbers in what these print depend on the moment, or on chance.
-NUMBERS_VARY = {"embed", "producer_consumer", "retry_with_jitter"}
+NUMBERS_VARY = {"embed", "producer_consumer", "retry_with_jitter", "three_ways"}
 
 
 def must_print(name):

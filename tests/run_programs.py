@@ -56,6 +56,7 @@ PROGRAMS = {
         0.28, ["weather 1", "weather 2", "tick", "weather 4", "tick", "tick", "tick", "closed"]
     ),
     "14_subprocess": Program(0.0, [r"exit 0: \d+ bytes", "apple", "fig", "pear", "exit 0"]),
+    "15_process_pool": Program(0.0, ["3 3245 5133"]),
     "13_ensure_future": Program(
         0.2,
         [

@@ -119,9 +119,11 @@ RONDO_TEST("ipc_channel: receive and send are cancelled before they start and wh
     auto [ours, theirs] = ipc_channel<std::string>::pair();
     const std::string large(60'000, 'z');
     auto* const end = &ours;  // clang 14 captures no structured binding
-    co_await check_cancelled_before([end] { return end->receive(); });
-    co_await check_cancelled_while_suspended([end] { return end->receive(); });
-    co_await check_cancelled_before([end] { return end->send("x"); });
+    const auto receive = [end] { return end->receive(); };
+    const auto send = [end] { return end->send("x"); };
+    co_await check_cancelled_before(receive);
+    co_await check_cancelled_while_suspended(receive);
+    co_await check_cancelled_before(send);
     std::vector<future<>> sends;
     for (int i = 0; i < 20; ++i) sends.push_back(create_task(ours.send(large)));
     co_await sleep(1ms);

@@ -31,6 +31,7 @@
 #include <rondo/pipe.hpp>
 #include <rondo/probe.hpp>
 #include <rondo/process.hpp>
+#include <rondo/process_pool.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/race.hpp>
 #include <rondo/readiness.hpp>
