@@ -25,7 +25,7 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) noexcept {
 
 std::uint64_t word_at(const char* bytes, std::size_t size) noexcept {
     std::uint64_t word = 0;
-    std::memcpy(&word, bytes, size);
+    if (size != 0) std::memcpy(&word, bytes, size);  // of nothing there is no address
     return word;
 }
 
