@@ -38,7 +38,8 @@ RONDO_TEST("ipc_channel: values there and back, then the end", "[ipc_channel][ke
     co_await ours.close();
     const auto end = co_await theirs.receive();
     CHECK_FALSE(end);
-    CHECK_THROWS_AS(co_await theirs.send({4, ""}), std::system_error);
+    const job unwanted(4, "");
+    CHECK_THROWS_AS(co_await theirs.send(unwanted), std::system_error);
 }
 
 TEST_CASE("ipc_channel: between processes, by threads that block", "[ipc_channel]") {
