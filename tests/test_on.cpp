@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
-#include <rondo/run.hpp>
 
 #include "core_tools.hpp"
 #include "other_loop.hpp"
@@ -40,7 +39,6 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 using namespace rondo_tests;
-namespace detail = rondo::detail;
 
 namespace {
 
