@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// on: a call on another loop and its way home; test_on_cancel.cpp has the cancellations and ends. Two loops really run at the same time here: all but what goes to its own
-// loop is [kernel].
+// on: a call on another loop and its way home; test_on_cancel.cpp has the cancellations and ends. Two
+// loops really run at the same time here: all but what goes to its own loop is [kernel].
 #include <rondo/on.hpp>
 
 #include <atomic>
