@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT
-// loop_pool: what run gives and throws, how it ends, how it cannot begin. on and submit have tests of their own.
+// loop_pool: what run and submit give and throw, what goes between the loops; test_loop_pool_end.cpp has the ends.
 #include <rondo/loop_pool.hpp>
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -23,17 +19,8 @@
 #include <rondo/dns.hpp>
 #include <rondo/serve.hpp>
 
-#include "child.hpp"
 #include "core_tools.hpp"
 #include "executor_tools.hpp"
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZED
-#endif
-#endif
 
 using namespace rondo_tests;
 
@@ -128,7 +115,7 @@ TEST_CASE("loop_pool: several threads may run at once", "[loop_pool]") {
 TEST_CASE("loop_pool: inside of a loop run is a clear error", "[loop_pool]") {
     const testing::leak_probe probe = watch();
     {
-        loop_pool cores(2);
+        loop_pool cores(1);
         const auto nested = [&]() -> task<> {
             cores.run(index_here);
             co_return;

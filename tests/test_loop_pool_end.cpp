@@ -2,15 +2,11 @@
 // loop_pool: how it ends, by stop and by SIGINT, and how it cannot begin.
 #include <rondo/loop_pool.hpp>
 
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -19,19 +15,17 @@
 #include <thread>
 #include <vector>
 
-#include <rondo/bridge.hpp>
-#include <rondo/dns.hpp>
-#include <rondo/serve.hpp>
-
 #include "child.hpp"
 #include "core_tools.hpp"
-#include "executor_tools.hpp"
 
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZED
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define THREAD_SANITIZED
+#endif
+#if __has_feature(undefined_behavior_sanitizer)
+#define UNDEFINED_SANITIZED
 #endif
 #endif
 
@@ -190,6 +184,25 @@ TEST_CASE("loop_pool: a thread that cannot be started is an error of the constru
     CHECK(end.says("start a thread for loop 0: Resource temporarily unavailable \n"));
 }
 
+TEST_CASE("loop_pool: a thread that cannot be pinned is an error of the constructor",
+          "[loop_pool]") {
+    const auto end = run_child([] {
+        forbid(SYS_sched_setaffinity, EPERM);
+        const testing::leak_probe probe;
+        try {
+            loop_pool cores(loop_pool_options{.loops = 3, .pin = true});
+        } catch (const std::system_error& error) {
+            std::printf("%s %s\n", error.what(), probe.leaks().c_str());
+            return 0;
+        }
+        return 1;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+    CHECK(end.says("pin rondo-loop-0: Operation not permitted \n"));
+}
+
+#ifndef UNDEFINED_SANITIZED  // which wants descriptors for its checks
 TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor; the others go",
           "[loop_pool]") {
     const auto end = run_child([] {
@@ -212,6 +225,8 @@ TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor;
     INFO(end.text);
     CHECK(end.exited());
 }
+
+#endif
 
 TEST_CASE("loop_pool: where io_uring is denied it says so", "[loop_pool]") {
     const auto end = run_child([] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// on: a call on another loop and its way home; test_on_cancel.cpp has the cancellations and ends. Two loops really run at the same time here: all but what goes to its own
-// loop is [kernel].
+// on: a call on another loop and its way home; test_on_cancel.cpp has the cancellations and ends. Two
+// loops really run at the same time here: all but what goes to its own loop is [kernel].
 #include <rondo/on.hpp>
 
 #include <atomic>
@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
-#include <rondo/run.hpp>
 
 #include "core_tools.hpp"
 #include "other_loop.hpp"
@@ -40,7 +39,6 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 using namespace rondo_tests;
-namespace detail = rondo::detail;
 
 namespace {
 
