@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <vector>
 
 #include <rondo/thread_sync.hpp>
 
@@ -274,14 +273,18 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
     if (none && ended_.set_running_or_notify_cancel()) ended_.set_value();
 }
 
-void pool_core::stop_running() {
-    std::vector<std::stop_source> stops;
-    {
-        const lock held(mutex_);
-        for (worker* each = workers_; each != nullptr; each = each->next)
-            if (each->stop.stop_possible()) stops.push_back(each->stop);
+// One after the other and not under the lock: stop callbacks are the user's.
+void pool_core::stop_running() noexcept {
+    lock held(mutex_);
+    for (;;) {
+        std::stop_source next(std::nostopstate);
+        for (worker* each = workers_; each != nullptr && !next.stop_possible(); each = each->next)
+            if (each->stop.stop_possible() && !each->stop.stop_requested()) next = each->stop;
+        if (!next.stop_possible()) return;
+        held.unlock();
+        next.request_stop();
+        held.lock();
     }
-    for (std::stop_source& stop : stops) stop.request_stop();
 }
 
 void pool_core::join() noexcept {

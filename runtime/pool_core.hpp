@@ -46,7 +46,7 @@ public:
 
     void shut_down(bool cancel_queued) noexcept;
     /// Asks those that run and take a token to stop.
-    void stop_running();
+    void stop_running() noexcept;
     /// Behind shut_down: blocks until the threads have ended.
     void join() noexcept;
     /// Done when they have.
