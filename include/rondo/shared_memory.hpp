@@ -24,7 +24,7 @@ public:
     /// New memory, zeros. Its size is sealed: nobody can cut it off under somebody else's hands.
     /// Throws: std::system_error.
     explicit shared_memory(std::size_t bytes);
-    /// Takes the descriptor over, as another process made it.
+    /// Takes the descriptor over, as another process made it; it is close-on-exec from now on.
     /// Throws: std::system_error; error where that is no shared_memory: another file, or one whose size is not sealed. The
     ///         descriptor is closed then.
     static shared_memory adopt(descriptor made_elsewhere);
