@@ -227,11 +227,13 @@ bool shared_waiter::await_ready() noexcept {
 }
 
 void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
+    if (signal_ == nullptr || signal_->now() != seen_) {  // it is ready, but others are to run first
+        park(*this, frame, at);
+        return detail::wake(static_cast<leaf_wait&>(*this));
+    }
     shared_watcher& watcher = shared_watcher::of(running_loop());
     home_.emplace(remote_of(*here.current->home));
     park(*this, frame, at);
-    if (signal_ == nullptr || signal_->now() != seen_)  // it was ready, but others are to run first
-        return detail::wake(static_cast<leaf_wait&>(*this));
     // On the simulator nobody watches: it comes back at a moment of the kernel's choice, and looks again.
     if (run_elsewhere(*here.current->home, [](void* self) { static_cast<shared_waiter*>(self)->come_home(); }, this))
         return;

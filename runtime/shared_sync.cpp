@@ -56,7 +56,7 @@ void robust_mutex::guard::mark_consistent() noexcept {
 
 void robust_mutex::guard::unlock() noexcept {
     if (mutex_ == nullptr) return;
-    [[maybe_unused]] const int error = ::pthread_mutex_unlock(&std::exchange(mutex_, nullptr)->mutex_);
+    const int error = ::pthread_mutex_unlock(&std::exchange(mutex_, nullptr)->mutex_);
     RONDO_ASSERT(error == 0, "a robust_mutex is let go by another thread than the one that has it");
 }
 
