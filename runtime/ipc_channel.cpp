@@ -2,6 +2,7 @@
 // Packets with rights, by entries of the ring and by system calls.
 #include <rondo/ipc_channel.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -69,6 +70,7 @@ ipc_socket::ipc_socket(descriptor s, ipc_channel_options options)
     check(get_option(socket, SOL_SOCKET, SO_DOMAIN, &family, &size), "adopt", "ipc channel");
     if (type != SOCK_SEQPACKET || family != AF_UNIX)
         throw error("adopt ipc channel: this descriptor is no end of one");
+    ::fcntl(socket.number(), F_SETFD, FD_CLOEXEC);  // one that was inherited goes no further by itself
 }
 
 std::pair<ipc_socket, ipc_socket> ipc_socket::pair(ipc_channel_options options) {
@@ -79,6 +81,7 @@ std::pair<ipc_socket, ipc_socket> ipc_socket::pair(ipc_channel_options options) 
 }
 
 void ipc_socket::check_size(std::size_t bytes, std::size_t numbers) const {
+    if (bytes == 0) throw error("ipc send: a serializer wrote nothing, which would be the end of the channel");
     if (bytes > options_.message_max)
         throw limit_error("ipc send: a message of " + std::to_string(bytes) + " bytes, where " +
                           std::to_string(options_.message_max) + " are allowed");

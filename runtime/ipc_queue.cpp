@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The ring of an ipc_queue. Positions only grow; a byte's place is its position modulo the capacity. What commits a step:
-// a put the store of `tail`, a take the store of `head`, an item that is done its holder's count. A take counts for its
-// holder first and notes where it is; whoever gets the lock from a dead owner finds the note, and undoes the count where
-// the head did not move.
+// a put the store of `tail`, a take the store of `head`, an item that is done its holder's count. A take notes where it is
+// and what its holder's count was, and counts before it commits; whoever gets the lock from a dead owner finds the note, and
+// puts the old count back where the head did not move.
+//
+// Other processes write to this memory. What is read out of it is checked before it is used, and the capacity is what the
+// sealed size of the memory says: whoever has a bug elsewhere gets an error here, and nobody reads past the end.
 #include <rondo/ipc_queue.hpp>
 
 #include <unistd.h>
@@ -11,6 +14,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include <rondo/shared_sync.hpp>
+#include <rondo/sleep.hpp>
 #include <rondo/thread_sync.hpp>
 
 namespace rondo {
@@ -19,7 +24,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::uint64_t magic = 0x31717565'7064726e;  // changes with the layout
+constexpr std::uint64_t magic = 0x32717565'7064726e;  // changes with the layout
 constexpr std::size_t holders_max = 256;
 constexpr duration between_looks = std::chrono::milliseconds(50);  // at who has died
 
@@ -55,6 +60,7 @@ struct ipc_ring {
         std::uint32_t taken = 0;
         std::uint64_t start = 0;
         std::uint64_t taking_at = 0;  // one more than the head, while it takes
+        std::uint32_t taken_before = 0;
     };
 
     std::uint64_t kind = magic;
@@ -67,68 +73,132 @@ struct ipc_ring {
     holder holders[holders_max];
 
     explicit ipc_ring(std::size_t bytes) : capacity(bytes) {}
+};
 
-    std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+namespace {
 
-    robust_mutex::guard lock() {
-        robust_mutex::guard held = mutex.lock();
-        if (held.owner_died()) {
-            for (holder& each : holders)
-                if (std::exchange(each.taking_at, 0) == head + 1 && each.taken != 0) --each.taken;
-            held.mark_consistent();
+using size_word = std::uint32_t;  // in front of each item
+
+template <class T>
+void commit(T& at, T value) noexcept {
+    __atomic_store_n(&at, value, __ATOMIC_RELEASE);
+}
+
+/// The ring, with its lock held.
+class locked_ring {
+public:
+    using holder = ipc_ring::holder;
+
+    locked_ring(ipc_ring& ring, std::uint64_t capacity)
+        : at_(ring), capacity_(capacity), held_(ring.mutex.lock()) {
+        if (held_.owner_died()) {
+            for (holder& each : at_.holders)
+                if (std::exchange(each.taking_at, 0) == at_.head + 1) each.taken = each.taken_before;
+            held_.mark_consistent();
         }
-        return held;
+        if (at_.tail - at_.head > capacity_) throw_damaged();
+    }
+
+    bool closed() const noexcept { return at_.closed != 0; }
+    void close() noexcept { at_.closed = 1; }
+    bool empty() const noexcept { return at_.head == at_.tail; }
+    std::uint64_t room() const noexcept { return capacity_ - (at_.tail - at_.head); }
+
+    void put(std::string_view bytes) noexcept {
+        const auto size = static_cast<size_word>(bytes.size());
+        write(at_.tail, &size, sizeof size);
+        write(at_.tail + sizeof size, bytes.data(), bytes.size());
+        commit(at_.tail, at_.tail + sizeof size + bytes.size());
+    }
+    void take(std::string& into) {
+        const size_word size = size_at(at_.head);
+        into.resize(size);
+        holder& mine = own();
+        read(at_.head + sizeof size, into.data(), size);
+        commit(mine.taken_before, mine.taken);
+        commit(mine.taking_at, at_.head + 1);
+        commit(mine.taken, mine.taken + 1);
+        commit(at_.head, at_.head + sizeof size + size);
+        commit(mine.taking_at, std::uint64_t{0});
+    }
+    void one_is_done() {
+        holder* const mine = find_own();
+        if (mine == nullptr || mine->taken == 0)
+            throw invalid_state_error("task_done of an ipc_queue: this process has no item of it");
+        commit(mine->taken, mine->taken - 1);
+    }
+
+    std::size_t waiting() const {
+        std::size_t count = 0;
+        for (std::uint64_t at = at_.head; at != at_.tail; at += sizeof(size_word) + size_at(at)) ++count;
+        return count;
+    }
+    std::size_t taken() const noexcept {
+        std::size_t count = 0;
+        for (const holder& each : at_.holders) count += each.taken;
+        return count;
+    }
+    /// Throws: lost_items_error, for one that has died with some.
+    void look_for_the_dead() {
+        for (holder& each : at_.holders) {
+            if (each.taken == 0 || start_of(each.pid) == each.start) continue;
+            const lost_items_error lost(each.pid, each.taken);
+            forget(each);
+            at_.changed.bump();
+            throw lost;
+        }
+    }
+
+private:
+    [[noreturn]] static void throw_damaged() {
+        throw error("ipc_queue: somebody has written over its memory");
     }
 
     void write(std::uint64_t at, const void* from, std::size_t size) noexcept {
-        const std::size_t place = at % capacity, first = std::min<std::size_t>(size, capacity - place);
+        const std::size_t place = at % capacity_, first = std::min<std::size_t>(size, capacity_ - place);
         std::memcpy(bytes() + place, from, first);
         std::memcpy(bytes(), static_cast<const std::byte*>(from) + first, size - first);
     }
-    void read(std::uint64_t at, void* to, std::size_t size) noexcept {
-        const std::size_t place = at % capacity, first = std::min<std::size_t>(size, capacity - place);
+    void read(std::uint64_t at, void* to, std::size_t size) const noexcept {
+        const std::size_t place = at % capacity_, first = std::min<std::size_t>(size, capacity_ - place);
         std::memcpy(to, bytes() + place, first);
         std::memcpy(static_cast<std::byte*>(to) + first, bytes(), size - first);
     }
-    std::uint32_t size_at(std::uint64_t at) noexcept {
-        std::uint32_t size = 0;
+    std::byte* bytes() const noexcept { return reinterpret_cast<std::byte*>(&at_ + 1); }
+    size_word size_at(std::uint64_t at) const {
+        const std::uint64_t left = at_.tail - at;
+        size_word size = 0;
+        if (left < sizeof size) throw_damaged();
         read(at, &size, sizeof size);
+        if (size > left - sizeof size) throw_damaged();
         return size;
     }
-    std::size_t waiting() noexcept {
-        std::size_t count = 0;
-        for (std::uint64_t at = head; at != tail; at += sizeof(std::uint32_t) + size_at(at)) ++count;
-        return count;
-    }
-    std::size_t taken() noexcept {
-        std::size_t count = 0;
-        for (const holder& each : holders) count += each.taken;
-        return count;
-    }
 
-    /// This process's; made where there is none and `make` says so.
-    holder* own(bool make) {
+    // -- who has taken what
+    holder* find_own() noexcept {
         const int pid = ::getpid();
-        holder* free = nullptr;
-        for (holder& each : holders) {
+        for (holder& each : at_.holders)
             if (each.pid == pid && each.start == own_start(pid)) return &each;
-            if (free == nullptr && each.pid == 0) free = &each;
-        }
-        if (!make) return nullptr;
-        if (free == nullptr) free = forget_one_that_is_done();
-        if (free == nullptr)
-            throw limit_error("ipc_queue: more than 256 processes have taken items that are not done");
-        free->start = own_start(pid);
-        free->pid = pid;
-        return free;
-    }
-    holder* forget_one_that_is_done() noexcept {
-        for (holder& each : holders)
-            if (each.taken == 0) return each = holder(), &each;
         return nullptr;
     }
+    holder& own() {
+        if (holder* const mine = find_own()) return *mine;
+        const int pid = ::getpid();
+        for (holder& each : at_.holders) {
+            if (each.taken != 0) continue;
+            forget(each);
+            each.start = own_start(pid);
+            commit(each.pid, std::int32_t{pid});
+            return each;
+        }
+        throw limit_error("ipc_queue: more than 256 processes have taken items that are not done");
+    }
+    static void forget(holder& one) noexcept {
+        commit(one.taken, 0u);  // the others mean nothing without
+        one = holder();
+    }
     static std::uint64_t own_start(int pid) noexcept {
-        static int asked_by = 0;  // under the lock of whichever queue: a second answer is the same
+        static int asked_by = 0;  // several threads may find that out at once: each stores the same
         static std::uint64_t start = 0;
         if (__atomic_load_n(&asked_by, __ATOMIC_ACQUIRE) != pid) {
             __atomic_store_n(&start, start_of(pid), __ATOMIC_RELAXED);
@@ -137,141 +207,149 @@ struct ipc_ring {
         return __atomic_load_n(&start, __ATOMIC_RELAXED);
     }
 
-    /// Throws: lost_items_error, for one that has died with some.
-    void look_for_the_dead() {
-        for (holder& each : holders) {
-            if (each.taken == 0 || start_of(each.pid) == each.start) continue;
-            const lost_items_error lost(each.pid, each.taken);
-            each = holder();
-            changed.bump();
-            throw lost;
-        }
-    }
+    ipc_ring& at_;
+    const std::uint64_t capacity_;
+    robust_mutex::guard held_;
 };
+
+}  // namespace
 
 // -- ipc_bytes_queue --------------------------------------------------------------------------------------------------
 
 ipc_bytes_queue::ipc_bytes_queue(std::size_t capacity)
-    : memory_(sizeof(ipc_ring) + std::max<std::size_t>(capacity, 1)) {
-    memory_.make<ipc_ring>(0, std::max<std::size_t>(capacity, 1));
+    : capacity_(std::max<std::size_t>(capacity, sizeof(size_word))) {
+    if (capacity_ > SIZE_MAX - sizeof(ipc_ring))
+        throw limit_error("ipc_queue: there is no memory of " + std::to_string(capacity) + " bytes");
+    memory_ = shared_memory(sizeof(ipc_ring) + capacity_);
+    ring_ = &memory_.make<ipc_ring>(0, capacity_);
 }
 
 ipc_bytes_queue::ipc_bytes_queue(descriptor made_elsewhere)
     : memory_(shared_memory::adopt(std::move(made_elsewhere))) {
-    if (memory_.size() < sizeof(ipc_ring) || ring().kind != magic ||
-        ring().capacity != memory_.size() - sizeof(ipc_ring))
+    if (memory_.size() >= sizeof(ipc_ring) + sizeof(size_word)) {
+        ring_ = &memory_.at<ipc_ring>(0);
+        capacity_ = memory_.size() - sizeof(ipc_ring);
+    }
+    if (ring_ == nullptr || ring_->kind != magic || ring_->capacity != capacity_)
         throw error("adopt ipc queue: this memory holds something else, or another version of it");
 }
 
-ipc_ring& ipc_bytes_queue::ring() const { return memory_.at<ipc_ring>(0); }
+// -- one attempt ------------------------------------------------------------------------------------------------------
 
-void ipc_bytes_queue::nudge() const noexcept { ring().changed.bump(); }
-
-ipc_bytes_queue::answer ipc_bytes_queue::put(std::string_view bytes, time_point deadline,
-                                             const std::stop_token& stop) const {
-    ipc_ring& to = ring();
-    const std::uint32_t size = static_cast<std::uint32_t>(bytes.size());
-    const std::uint64_t needed = sizeof size + bytes.size();
-    if (needed > to.capacity)
+ipc_bytes_queue::answer ipc_bytes_queue::try_put(std::string_view bytes) const {
+    const std::uint64_t needed = sizeof(size_word) + std::uint64_t{bytes.size()};
+    if (needed > capacity_ || bytes.size() > UINT32_MAX)
         throw limit_error("ipc_queue: an item of " + std::to_string(bytes.size()) +
-                          " bytes, where the queue has " + std::to_string(to.capacity));
-    for (bool in_time = true;;) {
-        const std::uint32_t seen = to.changed.now();
-        {
-            const robust_mutex::guard held = to.lock();
-            if (to.closed != 0) return answer::closed;
-            if (to.capacity - (to.tail - to.head) >= needed) {
-                to.write(to.tail, &size, sizeof size);
-                to.write(to.tail + sizeof size, bytes.data(), bytes.size());
-                __atomic_store_n(&to.tail, to.tail + needed, __ATOMIC_RELEASE);
-                break;
-            }
-        }
-        if (!in_time || deadline == time_point::min()) return answer::late;
-        if (stop.stop_requested()) return answer::stopped;
-        in_time = to.changed.wait(seen, deadline);
+                          " bytes, where the queue has " + std::to_string(capacity_));
+    {
+        locked_ring to(*ring_, capacity_);
+        if (to.closed()) return answer::closed;
+        if (to.room() < needed) return answer::wait;
+        to.put(bytes);
     }
-    to.changed.bump();
+    ring_->changed.bump();
     return answer::done;
 }
 
-ipc_bytes_queue::answer ipc_bytes_queue::next(std::string& into, time_point deadline,
-                                              const std::stop_token& stop) const {
-    ipc_ring& from = ring();
-    for (bool in_time = true;;) {
-        const std::uint32_t seen = from.changed.now();
-        {
-            const robust_mutex::guard held = from.lock();
-            if (from.head != from.tail) {
-                const std::uint32_t size = from.size_at(from.head);
-                into.resize(size);
-                ipc_ring::holder& mine = *from.own(true);
-                from.read(from.head + sizeof size, into.data(), size);
-                __atomic_store_n(&mine.taking_at, from.head + 1, __ATOMIC_RELEASE);
-                __atomic_store_n(&mine.taken, mine.taken + 1, __ATOMIC_RELEASE);
-                __atomic_store_n(&from.head, from.head + sizeof size + size, __ATOMIC_RELEASE);
-                __atomic_store_n(&mine.taking_at, 0, __ATOMIC_RELEASE);
-                break;
-            }
-            if (from.closed != 0) return answer::closed;
-        }
-        if (!in_time || deadline == time_point::min()) return answer::late;
-        if (stop.stop_requested()) return answer::stopped;
-        in_time = from.changed.wait(seen, deadline);
+ipc_bytes_queue::answer ipc_bytes_queue::try_next(std::string& into) const {
+    {
+        locked_ring from(*ring_, capacity_);
+        if (from.empty()) return from.closed() ? answer::closed : answer::wait;
+        from.take(into);
     }
-    from.changed.bump();
+    ring_->changed.bump();
     return answer::done;
 }
 
-ipc_bytes_queue::answer ipc_bytes_queue::join(time_point deadline, const std::stop_token& stop) const {
-    ipc_ring& at = ring();
+/// Who is dead is asked now and then: it costs a look into /proc for each holder.
+bool ipc_bytes_queue::try_join(time_point& next_look) const {
+    locked_ring at(*ring_, capacity_);
+    if (at.empty() && at.taken() == 0) return true;
+    const time_point now = std::chrono::steady_clock::now();
+    if (now < next_look) return false;
+    next_look = now + between_looks;
+    at.look_for_the_dead();
+    return false;
+}
+
+// -- until one succeeds: what has changed since `seen` was read is looked at again ------------------------------------
+
+task<bool> ipc_bytes_queue::put(std::string bytes) const {
+    co_await nothing_to_wait_for();
     for (;;) {
-        const std::uint32_t seen = at.changed.now();
-        {
-            const robust_mutex::guard held = at.lock();
-            if (at.head == at.tail && at.taken() == 0) return answer::done;
-            at.look_for_the_dead();
-        }
-        const time_point now = std::chrono::steady_clock::now();
-        if (now >= deadline) return answer::late;
-        if (stop.stop_requested()) return answer::stopped;
-        at.changed.wait(seen, std::min(deadline, now + between_looks));
+        const std::uint32_t seen = ring_->changed.now();
+        const answer got = try_put(bytes);
+        if (got != answer::wait) co_return got == answer::done;
+        co_await changed(ring_->changed, seen);
     }
 }
+
+task<bool> ipc_bytes_queue::next(std::string& into) const {
+    co_await nothing_to_wait_for();
+    for (;;) {
+        const std::uint32_t seen = ring_->changed.now();
+        const answer got = try_next(into);
+        if (got != answer::wait) co_return got == answer::done;
+        co_await changed(ring_->changed, seen);
+    }
+}
+
+task<> ipc_bytes_queue::join() const {
+    co_await nothing_to_wait_for();
+    for (time_point next_look = time_point::min();;) {
+        const std::uint32_t seen = ring_->changed.now();
+        if (try_join(next_look)) co_return;
+        co_await move_on_after(between_looks, changed(ring_->changed, seen));
+    }
+}
+
+bool ipc_bytes_queue::blocking_put(std::string_view bytes) const {
+    for (;;) {
+        const std::uint32_t seen = ring_->changed.now();
+        const answer got = try_put(bytes);
+        if (got != answer::wait) return got == answer::done;
+        ring_->changed.wait(seen, time_point::max());
+    }
+}
+
+bool ipc_bytes_queue::blocking_next(std::string& into) const {
+    for (;;) {
+        const std::uint32_t seen = ring_->changed.now();
+        const answer got = try_next(into);
+        if (got != answer::wait) return got == answer::done;
+        ring_->changed.wait(seen, time_point::max());
+    }
+}
+
+bool ipc_bytes_queue::blocking_join_for(duration timeout) const {
+    const time_point deadline = thread_deadline(timeout);
+    for (time_point next_look = time_point::min();;) {
+        const std::uint32_t seen = ring_->changed.now();
+        if (try_join(next_look)) return true;
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        ring_->changed.wait(seen, std::min(deadline, next_look));
+    }
+}
+
+// -- the rest ---------------------------------------------------------------------------------------------------------
 
 void ipc_bytes_queue::task_done() const {
-    ipc_ring& at = ring();
-    {
-        const robust_mutex::guard held = at.lock();
-        ipc_ring::holder* const mine = at.own(false);
-        if (mine == nullptr || mine->taken == 0)
-            throw invalid_state_error("task_done of an ipc_queue: this process has no item of it");
-        __atomic_store_n(&mine->taken, mine->taken - 1, __ATOMIC_RELEASE);
-    }
-    at.changed.bump();
+    locked_ring(*ring_, capacity_).one_is_done();
+    ring_->changed.bump();
 }
 
 void ipc_bytes_queue::close() const {
-    {
-        const robust_mutex::guard held = ring().lock();
-        ring().closed = 1;
-    }
-    nudge();
+    locked_ring(*ring_, capacity_).close();
+    ring_->changed.bump();
 }
 
-bool ipc_bytes_queue::closed() const {
-    const robust_mutex::guard held = ring().lock();
-    return ring().closed != 0;
-}
+bool ipc_bytes_queue::closed() const { return locked_ring(*ring_, capacity_).closed(); }
 
-std::size_t ipc_bytes_queue::size() const {
-    const robust_mutex::guard held = ring().lock();
-    return ring().waiting();
-}
+std::size_t ipc_bytes_queue::size() const { return locked_ring(*ring_, capacity_).waiting(); }
 
 std::size_t ipc_bytes_queue::unfinished() const {
-    const robust_mutex::guard held = ring().lock();
-    return ring().waiting() + ring().taken();
+    const locked_ring at(*ring_, capacity_);
+    return at.waiting() + at.taken();
 }
 
 void throw_queue_closed() { throw queue_closed_error(); }

@@ -20,5 +20,7 @@ std::size_t detail::read_count(byte_source& from, std::size_t element_size_min) 
     return static_cast<std::size_t>(count);
 }
 
+void detail::throw_format(const char* what) { throw format_error(what); }
+
 }  // namespace v0
 }  // namespace rondo

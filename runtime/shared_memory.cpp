@@ -36,6 +36,7 @@ shared_memory shared_memory::adopt(descriptor made_elsewhere) {
     if (has < 0 && errno == EBADF) detail::throw_system_error(EBADF, "adopt", "shared memory");
     if (has < 0 || (has & F_SEAL_SHRINK) == 0)
         throw error("adopt shared memory: this descriptor is of something else, or its size is not sealed");
+    ::fcntl(adopted.number(), F_SETFD, FD_CLOEXEC);  // one that was inherited goes no further by itself
     adopted.map();
     return adopted;
 }

@@ -1,31 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The lock on pthreads' robust mutex, the semaphore on a futex.
+// The lock on pthreads' robust mutex, the semaphore on a shared_signal.
 #include <rondo/shared_sync.hpp>
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <cerrno>
-#include <algorithm>
-#include <climits>
-#include <stop_token>
 
-#include <rondo/executor.hpp>
 #include <rondo/thread_sync.hpp>
 
 namespace rondo {
 inline namespace v0 {
-
-namespace {
-
-timespec as_timespec(duration since_epoch) noexcept {
-    const auto ns = since_epoch.count();
-    return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-}
-
-}  // namespace
 
 // -- robust_mutex -----------------------------------------------------------------------------------------------------
 
@@ -63,8 +45,7 @@ robust_mutex::guard robust_mutex::lock() { return judge(::pthread_mutex_lock(&mu
 robust_mutex::guard robust_mutex::try_lock() { return lock_for(duration::min()); }
 
 robust_mutex::guard robust_mutex::lock_for(duration timeout) {
-    const time_point deadline = detail::thread_deadline(timeout);
-    const timespec until = as_timespec(std::max(deadline.time_since_epoch(), duration::zero()));
+    const timespec until = detail::as_timespec(detail::thread_deadline(timeout).time_since_epoch());
     return judge(::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until), "lock");
 }
 
@@ -74,24 +55,9 @@ void robust_mutex::guard::mark_consistent() noexcept {
 }
 
 void robust_mutex::guard::unlock() noexcept {
-    if (mutex_ != nullptr) ::pthread_mutex_unlock(&std::exchange(mutex_, nullptr)->mutex_);
-}
-
-// -- waiting ----------------------------------------------------------------------------------------------------------
-
-void detail::shared_signal::bump() noexcept {
-    changes_.fetch_add(1);
-    ::syscall(SYS_futex, &changes_, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
-bool detail::shared_signal::wait(std::uint32_t seen, time_point deadline) noexcept {
-    timespec until{};
-    const bool for_ever = deadline == time_point::max();
-    if (!for_ever) until = as_timespec(std::max(deadline.time_since_epoch(), duration::zero()));
-    // FUTEX_WAIT_BITSET takes a point of the monotonic clock, FUTEX_WAIT a span.
-    const long done = ::syscall(SYS_futex, &changes_, FUTEX_WAIT_BITSET, seen,
-                                for_ever ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
-    return done == 0 || errno != ETIMEDOUT;
+    if (mutex_ == nullptr) return;
+    const int error = ::pthread_mutex_unlock(&std::exchange(mutex_, nullptr)->mutex_);
+    RONDO_ASSERT(error == 0, "a robust_mutex is let go by another thread than the one that has it");
 }
 
 // -- shared_semaphore -------------------------------------------------------------------------------------------------
@@ -103,24 +69,26 @@ bool shared_semaphore::try_acquire() noexcept {
     return false;
 }
 
-bool shared_semaphore::acquire_until(time_point deadline, const std::stop_token& stop) noexcept {
+bool shared_semaphore::acquire_until(time_point deadline) noexcept {
     for (bool in_time = true;;) {
         const std::uint32_t seen = changed_.now();
         if (try_acquire()) return true;
-        if (!in_time || stop.stop_requested()) return false;
+        if (!in_time) return false;
         in_time = changed_.wait(seen, deadline);
     }
 }
 
 bool shared_semaphore::blocking_acquire_for(duration timeout) noexcept {
-    return acquire_until(detail::thread_deadline(timeout), {});
+    return acquire_until(detail::thread_deadline(timeout));
 }
 
 task<> shared_semaphore::acquire() {
-    co_await to_thread([this](const std::stop_token& stop) {
-        const std::stop_callback told(stop, [this] { changed_.bump(); });
-        if (!acquire_until(time_point::max(), stop)) throw cancelled();
-    });
+    co_await detail::nothing_to_wait_for();
+    for (;;) {
+        const std::uint32_t seen = changed_.now();
+        if (try_acquire()) co_return;
+        co_await detail::changed(changed_, seen);
+    }
 }
 
 void shared_semaphore::release(std::uint32_t permits) {

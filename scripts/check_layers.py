@@ -38,7 +38,7 @@ LAYERS = {
           detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",
-    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue detail/process_job",
+    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue detail/process_job detail/shared_signal",
     8: "http tls",
     9: "testing",
     10: "rondo",  # everything, for programs

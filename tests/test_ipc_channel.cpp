@@ -107,8 +107,15 @@ RONDO_TEST("ipc_channel: what is too large is refused by the sender, and by the 
     CHECK(*next == "fits");
 }
 
-TEST_CASE("ipc_channel: another kind of descriptor is not adopted", "[ipc_channel]") {
+TEST_CASE("ipc_channel: an end that was inherited is adopted, another kind of descriptor is not", "[ipc_channel]") {
     testing::leak_probe probe;
+    {
+        auto [ours, theirs] = ipc_channel<int>::pair();
+        ipc_channel<int> inherited(::fcntl(theirs.number(), F_DUPFD, 0));
+        CHECK((::fcntl(inherited.number(), F_GETFD) & FD_CLOEXEC) != 0);
+        ours.blocking_send(3);
+        CHECK(*inherited.blocking_receive() == 3);
+    }
     CHECK_THROWS_AS(ipc_channel<int>(::open("/dev/null", O_RDWR | O_CLOEXEC)), std::system_error);
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
@@ -158,6 +165,29 @@ RONDO_TEST("ipc_channel: cancelled when a message has come, a receive has it", "
         received += got == sent ? 1 : 0;
     }
     CHECK(received == 200);
+}
+
+struct nothing {
+    nothing() {}
+    ~nothing() {}
+};
+
+}  // namespace
+
+template <>
+struct rondo::serializer<nothing> {
+    static void write(const nothing&, std::string&) {}
+    static nothing read(byte_source&) { return nothing(); }
+};
+
+namespace {
+
+RONDO_TEST("ipc_channel: a value of no bytes is not taken for the end", "[ipc_channel][kernel]") {
+    auto [ours, theirs] = ipc_channel<nothing>::pair();
+    const nothing value;
+    CHECK_THROWS_WITH(ours.blocking_send(value),
+                      "ipc send: a serializer wrote nothing, which would be the end of the channel");
+    CHECK_THROWS_AS(co_await ours.send(value), error);
 }
 
 TEST_CASE("ipc_channel: 20,000 packets that nobody should have sent", "[ipc_channel][fuzz]") {

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 
 #include <atomic>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <rondo/executor.hpp>
 #include <rondo/gather.hpp>
 
 #include "core_tools.hpp"
@@ -159,8 +161,12 @@ TEST_CASE("ipc_queue: what is none is not adopted", "[ipc_queue]") {
 
 RONDO_TEST("ipc_queue: put, next and join are cancelled before they start and while they wait", "[ipc_queue][cancel][kernel]") {
     ipc_queue<int> q(12);
+    co_await check_cancelled_before([&] { return q.next(); });
     co_await check_cancelled_while_suspended([&] { return q.next(); });
+    co_await check_cancelled_before([&] { return q.put(1); });
+    CHECK(q.size() == 0);
     co_await q.put(1);
+    co_await check_cancelled_before([&] { return q.next(); });
     co_await check_cancelled_while_suspended([&] { return q.put(2); });
     co_await check_cancelled_before([&] { return q.join(); });
     co_await check_cancelled_while_suspended([&] { return q.join(); });
@@ -205,6 +211,76 @@ RONDO_TEST("ipc_queue: tasks on both sides", "[ipc_queue][kernel]") {
     };
     const auto [none, sum] = co_await gather(produce(&q), consume(&q));
     CHECK(sum == 499L * 500 / 2);
+}
+
+task<> take_one(ipc_queue<int>* from) {
+    co_await from->next();
+    from->task_done();
+}
+
+RONDO_TEST("ipc_queue: tasks that wait take no thread of the pool", "[ipc_queue][kernel]") {
+    ipc_queue<int> q(1000);
+    std::vector<future<>> waits;
+    for (int i = 0; i < 50; ++i) waits.push_back(create_task(take_one(&q)));
+    co_await settle();
+    const int answer = co_await to_thread([] { return 7; });
+    CHECK(answer == 7);
+    for (int i = 0; i < 50; ++i) co_await q.put(i);
+    co_await q.join();
+    for (auto& one : waits) co_await one;
+}
+
+RONDO_TEST("ipc_queue: who finds something each time lets others run all the same", "[ipc_queue][kernel]") {
+    ipc_queue<int> q(100);
+    bool ran = false;
+    auto other = create_task([](bool* r) -> task<> {
+        *r = true;
+        co_return;
+    }(&ran));
+    int rounds = 0;
+    for (; !ran && rounds < 10'000; ++rounds) {
+        co_await q.put(1);
+        co_await q.next();
+        q.task_done();
+    }
+    CHECK(rounds < 1'000);
+    co_await other;
+}
+
+TEST_CASE("ipc_queue: an item that is something else is an error, and done", "[ipc_queue]") {
+    ipc_queue<std::string> q(100);
+    auto wrong = ipc_queue<int>::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
+    q.blocking_put("text");
+    CHECK_THROWS_AS(wrong.blocking_next(), format_error);
+    CHECK(q.unfinished() == 0);
+    q.blocking_join();
+}
+
+TEST_CASE("ipc_queue: 20,000 times somebody has written over its memory", "[ipc_queue][fuzz]") {
+    constexpr std::size_t behind_the_lock = 64;  // closed, head and tail
+    std::mt19937 random(13);
+    const int cases = many(20'000, 5'000);
+    int errors = 0;
+    for (int i = 0; i < cases; ++i) {
+        texts q(200);
+        for (int n = 0; n < 5; ++n) q.blocking_put(std::string(random() % 20, 'x'));
+        q.blocking_next();
+        const auto memory = shared_memory::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
+        for (std::size_t n = 1 + random() % 3; n != 0; --n) {
+            const std::size_t at = random() % 2 == 0 ? behind_the_lock + random() % 24
+                                                     : memory.size() - 1 - random() % 200;
+            memory.bytes()[at] = static_cast<std::byte>(random() % 4 == 0 ? random() : random() % 3);
+        }
+        try {
+            q.unfinished();
+            while (q.size() != 0) q.blocking_next();
+            q.blocking_join_for(0ms);
+        } catch (const error&) {
+            ++errors;
+        }
+    }
+    CHECK(errors > cases / 20);
+    CHECK(errors < cases);
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ TEST_CASE("shared_memory: two mappings and a child see the same", "[shared_memor
         CHECK((::fcntl(memory.number(), F_GETFD) & FD_CLOEXEC) != 0);
         auto numbers = memory.span<int>(0, 100);
         CHECK(numbers[99] == 0);
-        shared_memory same = shared_memory::adopt(::fcntl(memory.number(), F_DUPFD_CLOEXEC, 0));
+        shared_memory same = shared_memory::adopt(::fcntl(memory.number(), F_DUPFD, 0));
+        CHECK((::fcntl(same.number(), F_GETFD) & FD_CLOEXEC) != 0);
         CHECK(same.size() == 10'000);
         same.span<int>(0, 100)[99] = 7;
         CHECK(numbers[99] == 7);

@@ -8,6 +8,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/shared_memory.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 #include "forked.hpp"
 
@@ -101,6 +102,18 @@ TEST_CASE("robust_mutex: not repaired, it is lost for everybody", "[shared_sync]
     CHECK_THROWS_AS(at.mutex.lock(), not_recoverable_error);
     CHECK_THROWS_AS(at.mutex.try_lock(), not_recoverable_error);
     CHECK_THROWS_AS(at.mutex.lock_for(1ms), not_recoverable_error);
+}
+
+TEST_CASE("robust_mutex: let go by another thread, it says so", "[shared_sync]") {
+    const auto end = run_child([] {
+        const shared_memory memory(sizeof(board));
+        auto& at = memory.make<board>(0);
+        auto held = at.mutex.lock();
+        std::jthread([&] { held.unlock(); }).join();
+        return 0;
+    });
+    CHECK(end.aborted());
+    CHECK(end.says("a robust_mutex is let go by another thread than the one that has it"));
 }
 
 // -- shared_semaphore -------------------------------------------------------------------------------------------------

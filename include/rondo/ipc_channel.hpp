@@ -76,7 +76,7 @@ class ipc_channel {
 public:
     /// Not open.
     ipc_channel() noexcept = default;
-    /// Takes over the number of an end that was inherited.
+    /// Takes over the number of an end that was inherited, close-on-exec from now on.
     /// Throws: std::system_error; error where it is no such socket. It is closed then.
     explicit ipc_channel(int number, ipc_channel_options options = {})
         : socket_(descriptor::adopt(number, "ipc channel"), options) {}
@@ -101,7 +101,8 @@ public:
     task<> send(const T& value, std::vector<int> numbers) {
         return socket_.send(serialize(value), std::move(numbers));
     }
-    /// The next value; empty once nobody can send any more. Descriptors that came with it are closed.
+    /// The next value; empty once nobody can send any more: every copy of the other end must be closed for that, also the
+    /// one that a child was started with. Descriptors that came with the value are closed.
     /// Throws: format_error where it is no T; limit_error where it is too large; std::system_error.
     /// Cancel: takes nothing.
     task<std::optional<T>> receive() {

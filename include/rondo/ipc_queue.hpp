@@ -8,21 +8,20 @@
 //
 // A ring of bytes under a robust_mutex; each step is committed by one store, so a process that is killed in the middle of
 // one leaves the queue as it was before or after it. And it knows who has which number of items that are not done: when a
-// consumer dies with some, they are lost, and `join` says so instead of waiting for ever.
+// consumer dies with some, they are lost, and `join` says so instead of waiting for ever. Items that nobody has taken stay,
+// and are waited for as long as that takes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include <rondo/executor.hpp>
 #include <rondo/serialize.hpp>
 #include <rondo/shared_memory.hpp>
-#include <rondo/shared_sync.hpp>
+#include <rondo/task.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -50,10 +49,13 @@ public:
     explicit ipc_bytes_queue(std::size_t capacity);
     explicit ipc_bytes_queue(descriptor made_elsewhere);
 
-    enum class answer { done, closed, stopped, late };
-    answer put(std::string_view bytes, time_point deadline, const std::stop_token& stop) const;
-    answer next(std::string& into, time_point deadline, const std::stop_token& stop) const;
-    answer join(time_point deadline, const std::stop_token& stop) const;
+    // False where it is closed (put, next), or the time is over (join).
+    task<bool> put(std::string bytes) const;
+    task<bool> next(std::string& into) const;
+    task<> join() const;
+    bool blocking_put(std::string_view bytes) const;
+    bool blocking_next(std::string& into) const;
+    bool blocking_join_for(duration timeout) const;
     void task_done() const;
     void close() const;
     std::size_t size() const;
@@ -61,35 +63,25 @@ public:
     bool closed() const;
     int number() const noexcept { return memory_.number(); }
 
-    /// Wakes those who wait, so that they look at their stop tokens.
-    void nudge() const noexcept;
-
 private:
-    ipc_ring& ring() const;
+    enum class answer { done, closed, wait };
+    answer try_put(std::string_view bytes) const;
+    answer try_next(std::string& into) const;
+    bool try_join(time_point& next_look) const;
+
     shared_memory memory_;
+    std::uint64_t capacity_ = 0;
+    ipc_ring* ring_ = nullptr;
 };
 
 [[noreturn]] RONDO_API void throw_queue_closed();
 
-/// `call(stop)` on a thread; a cancellation stops it.
-template <class Call>
-task<ipc_bytes_queue::answer> wait_at(const ipc_bytes_queue& queue, Call call) {
-    const auto answer = co_await to_thread([&](const std::stop_token& stop) {
-        const std::stop_callback told(stop, [&] { queue.nudge(); });
-        return call(stop);
-    });
-    if (answer == ipc_bytes_queue::answer::stopped) throw cancelled();
-    co_return answer;
-}
-
 }  // namespace detail
 
-/// Thread: any of any process; tasks wait on a thread of their loop's pool. A process takes part with all its threads as
-/// one. See: multiprocessing.JoinableQueue.
+/// Thread: any of any process, tasks of any loop. A process takes part with all its threads as one.
+/// See:    multiprocessing.JoinableQueue.
 template <serializable T>
 class ipc_queue {
-    using answer = detail::ipc_bytes_queue::answer;
-
 public:
     /// A new one, for items of `capacity` bytes together, with 4 bytes each besides.
     /// Throws: std::system_error.
@@ -101,53 +93,40 @@ public:
 
     // -- tasks ----------------------------------------------------------------------------------------------------------
     /// Stores the item; waits while there is no room.
-    /// Throws: queue_closed_error; limit_error for an item larger than the queue; not_recoverable_error.
-    /// Cancel: stores nothing, or has stored it: then it returns, and the next wait throws.
+    /// Throws: queue_closed_error; limit_error for an item larger than the queue; error where somebody has written over
+    ///         the queue's memory.
+    /// Cancel: stores nothing.
     task<> put(T item) {
-        const std::string bytes = serialize(item);
-        auto stored = queue_.put(bytes, time_point::min(), {});
-        if (stored == answer::late)
-            stored = co_await detail::wait_at(queue_, [&](const std::stop_token& stop) {
-                return queue_.put(bytes, time_point::max(), stop);
-            });
-        if (stored == answer::closed) detail::throw_queue_closed();
+        const bool stored = co_await queue_.put(serialize(item));
+        if (!stored) detail::throw_queue_closed();
     }
     /// Takes the next item; waits while there is none. Empty once the queue is closed and drained. Say task_done when the
     /// item is worked off.
-    /// Throws: format_error where it is no T.
-    /// Cancel: takes nothing, or gives what it has taken, and the next wait throws.
+    /// Throws: format_error where it is no T: such an item counts as done.
+    /// Cancel: takes nothing.
     task<std::optional<T>> next() {
         std::string bytes;
-        auto taken = queue_.next(bytes, time_point::min(), {});
-        if (taken == answer::late)
-            taken = co_await detail::wait_at(queue_, [&](const std::stop_token& stop) {
-                return queue_.next(bytes, time_point::max(), stop);
-            });
-        if (taken == answer::closed) co_return std::nullopt;
-        co_return deserialize<T>(bytes);
+        const bool taken = co_await queue_.next(bytes);
+        if (!taken) co_return std::nullopt;
+        co_return value_of(bytes);
     }
     /// Waits until every item that was put is done.
-    /// Throws: lost_items_error where a process has died with some, once for each such process.
+    /// Throws: lost_items_error where a process has died with some: at one who waits, once for each such process.
     /// Cancel: leaves.
-    task<> join() {
-        co_await detail::wait_at(queue_, [&](const std::stop_token& stop) {
-            return queue_.join(time_point::max(), stop);
-        });
-    }
+    task<> join() { return queue_.join(); }
 
     // -- plain threads: never from a task -------------------------------------------------------------------------------
     void blocking_put(const T& item) {
-        if (queue_.put(serialize(item), time_point::max(), {}) == answer::closed)
-            detail::throw_queue_closed();
+        if (!queue_.blocking_put(serialize(item))) detail::throw_queue_closed();
     }
     std::optional<T> blocking_next() {
         std::string bytes;
-        if (queue_.next(bytes, time_point::max(), {}) == answer::closed) return std::nullopt;
-        return deserialize<T>(bytes);
+        if (!queue_.blocking_next(bytes)) return std::nullopt;
+        return value_of(bytes);
     }
-    void blocking_join() { queue_.join(time_point::max(), {}); }
+    void blocking_join() { queue_.blocking_join_for(duration::max()); }
     /// False where `timeout` is over first.
-    bool blocking_join_for(duration timeout);
+    bool blocking_join_for(duration timeout) { return queue_.blocking_join_for(timeout); }
 
     // -- both -----------------------------------------------------------------------------------------------------------
     /// An item that this process has taken is worked off.
@@ -165,13 +144,18 @@ public:
 
 private:
     explicit ipc_queue(descriptor made_elsewhere) : queue_(std::move(made_elsewhere)) {}
+
+    T value_of(const std::string& bytes) {
+        try {
+            return deserialize<T>(bytes);
+        } catch (...) {
+            queue_.task_done();
+            throw;
+        }
+    }
+
     detail::ipc_bytes_queue queue_;
 };
-
-template <serializable T>
-bool ipc_queue<T>::blocking_join_for(duration timeout) {
-    return queue_.join(detail::blocking_deadline(timeout), {}) == answer::done;
-}
 
 }  // namespace v0
 }  // namespace rondo

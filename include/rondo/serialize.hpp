@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Values as bytes, for another process of the same program: what process_pool and ipc_channel send. Fixed, and by hand:
-// plain values as they lie in memory, strings, and pairs, tuples, optionals, arrays and vectors of what can be sent. All
-// else comes from <rondo/cereal.hpp>, which knows maps, variants, smart pointers and the user's own classes.
+// plain values as they lie in memory, strings, and pairs, tuples, optionals, variants, arrays and vectors of what can be
+// sent, and what has keys like std::map and std::set. All else comes from <rondo/cereal.hpp>, which knows smart pointers and
+// the user's own classes.
 //
 // Both ends are the same build on the same machine, so there is neither a byte order nor a version in it. Reading checks
-// every length against what is there: bytes that were made by nobody are a format_error and never a large allocation.
+// every length against what is there: bytes that were made by nobody are a format_error and never a large allocation. What
+// is inside a class that is sent as it lies nobody looks at: a bool in it is what the sender says.
 #pragma once
 
 #include <array>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,8 +22,10 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include <rondo/buffer.hpp>
 #include <rondo/error.hpp>
 
 namespace rondo {
@@ -96,18 +101,56 @@ T deserialize(std::string_view bytes) {
 
 namespace detail {
 
+/// Views, spans, buffers and chunks of ours, std::reference_wrapper.
 template <class T>
-inline constexpr bool is_view = false;
-template <class C, class Traits>
-inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
+concept view_like = std::ranges::enable_borrowed_range<T> || std::is_same_v<T, buffer_view> ||
+                    std::is_same_v<T, const_buffer> || requires(T& value) {
+                        typename T::type;
+                        { value.get() } -> std::same_as<typename T::type&>;
+                    };
+
+/// What the templates below know; cereal.hpp leaves them alone, also where there is something in them that cannot be sent.
+template <class T>
+inline constexpr bool known_template = false;
+template <class T>
+inline constexpr bool known_template<std::vector<T>> = true;
 template <class T, std::size_t N>
-inline constexpr bool is_view<std::span<T, N>> = true;
+inline constexpr bool known_template<std::array<T, N>> = true;
+template <class T, class U>
+inline constexpr bool known_template<std::pair<T, U>> = true;
+template <class... T>
+inline constexpr bool known_template<std::tuple<T...>> = true;
+template <class T>
+inline constexpr bool known_template<std::optional<T>> = true;
+template <class... T>
+inline constexpr bool known_template<std::variant<T...>> = true;
 
 /// Sent as it lies in memory. A class with a pointer inside looks the same from here: that is the user's to know.
 template <class T>
 concept plain_bytes =
     std::is_object_v<T> && std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
-    !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> && !std::is_array_v<T> && !is_view<T>;
+    !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> && !std::is_array_v<T> && !view_like<T> &&
+    !known_template<T>;
+
+/// Has keys: std::map, std::set, and their kin.
+template <class T>
+concept keyed = requires(T& all, typename T::value_type one) {
+    typename T::key_type;
+    all.insert(std::move(one));
+    { all.size() } -> std::convertible_to<std::size_t>;
+};
+
+/// A value_type that can be made before it is inserted.
+template <class T>
+struct item_of {
+    using type = T;
+};
+template <class K, class V>
+struct item_of<std::pair<const K, V>> {
+    using type = std::pair<K, V>;
+};
+
+[[noreturn]] RONDO_API void throw_format(const char* what);
 
 /// A count of elements of at least one byte each.
 RONDO_API std::size_t read_count(byte_source& from, std::size_t element_size_min);
@@ -116,6 +159,7 @@ RONDO_API std::size_t read_count(byte_source& from, std::size_t element_size_min
 
 template <detail::plain_bytes T>
 struct serializer<T> {
+    static constexpr bool as_it_lies = true;  // so are many of them
     static void write(const T& value, std::string& to) {
         to.append(reinterpret_cast<const char*>(&value), sizeof value);
     }
@@ -129,7 +173,11 @@ struct serializer<T> {
 template <>
 struct serializer<bool> {
     static void write(bool value, std::string& to) { to.push_back(value ? '\1' : '\0'); }
-    static bool read(byte_source& from) { return from.take(1)[0] != '\0'; }
+    static bool read(byte_source& from) {
+        const char byte = from.take(1)[0];
+        if (byte != '\0' && byte != '\1') detail::throw_format("a bool that is neither 0 nor 1");
+        return byte != '\0';
+    }
 };
 
 template <>
@@ -167,7 +215,7 @@ struct serializer<std::vector<T>> {
 
 private:
     static constexpr bool in_one_piece =
-        detail::plain_bytes<T> && !std::is_same_v<T, bool> && std::is_default_constructible_v<T>;
+        requires { requires serializer<T>::as_it_lies; } && std::is_default_constructible_v<T>;
 };
 
 template <class T>
@@ -209,6 +257,7 @@ struct serializer<std::pair<A, B>> {
 
 template <serializable T, std::size_t N>
 struct serializer<std::array<T, N>> {
+    static constexpr bool as_it_lies = N != 0 && requires { requires serializer<T>::as_it_lies; };
     static void write(const std::array<T, N>& values, std::string& to) {
         if constexpr (N == 0) to.push_back('\0');
         for (const T& each : values) serializer<T>::write(each, to);
@@ -223,6 +272,57 @@ private:
     static std::array<T, N> read_each(byte_source& from, std::index_sequence<I...>) {
         return std::array<T, N>{((void)I, serializer<T>::read(from))...};
     }
+};
+
+template <serializable... T>
+struct serializer<std::variant<T...>> {
+    static void write(const std::variant<T...>& value, std::string& to) {
+        // Of one that has lost its value: an index that nobody accepts.
+        serializer<std::uint64_t>::write(value.index(), to);
+        if (!value.valueless_by_exception())
+            std::visit([&](const auto& one) { rondo::serialize(one, to); }, value);
+    }
+    static std::variant<T...> read(byte_source& from) {
+        using reader = std::variant<T...> (*)(byte_source&);
+        static constexpr auto readers = []<std::size_t... I>(std::index_sequence<I...>) {
+            return std::array<reader, sizeof...(T)>{&read_as<I>...};
+        }(std::index_sequence_for<T...>());
+        const auto index = serializer<std::uint64_t>::read(from);
+        if (index >= readers.size()) detail::throw_format("a variant without such an alternative");
+        return readers[index](from);
+    }
+
+private:
+    template <std::size_t I>
+    static std::variant<T...> read_as(byte_source& from) {
+        using one = std::variant_alternative_t<I, std::variant<T...>>;
+        return std::variant<T...>(std::in_place_index<I>, serializer<one>::read(from));
+    }
+};
+
+template <detail::keyed T>
+    requires serializable<typename detail::item_of<typename T::value_type>::type>
+struct serializer<T> {
+    static void write(const T& all, std::string& to) {
+        serializer<std::uint64_t>::write(all.size(), to);
+        for (const auto& one : all) {
+            if constexpr (requires { typename T::mapped_type; }) {
+                rondo::serialize(one.first, to);
+                rondo::serialize(one.second, to);
+            } else {
+                rondo::serialize(one, to);
+            }
+        }
+    }
+    static T read(byte_source& from) {
+        T all;
+        for (std::size_t left = detail::read_count(from, 1); left != 0; --left)
+            all.insert(serializer<item>::read(from));
+        return all;
+    }
+
+private:
+    using item = typename detail::item_of<typename T::value_type>::type;
 };
 
 }  // namespace v0

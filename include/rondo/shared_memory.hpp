@@ -24,7 +24,7 @@ public:
     /// New memory, zeros. Its size is sealed: nobody can cut it off under somebody else's hands.
     /// Throws: std::system_error.
     explicit shared_memory(std::size_t bytes);
-    /// Takes the descriptor over, as another process made it.
+    /// Takes the descriptor over, as another process made it; it is close-on-exec from now on.
     /// Throws: std::system_error; error where that is no shared_memory: another file, or one whose size is not sealed. The
     ///         descriptor is closed then.
     static shared_memory adopt(descriptor made_elsewhere);
@@ -60,7 +60,11 @@ public:
     /// Makes a T there, once, by the process that has made the memory; it is not destroyed.
     template <class T, class... Args>
     T& make(std::size_t offset, Args&&... args) const {
-        return *::new (place(offset, sizeof(T), 1, alignof(T))) T(std::forward<Args>(args)...);
+        void* const at_offset = place(offset, sizeof(T), 1, alignof(T));
+        if constexpr (std::is_constructible_v<T, Args&&...>)
+            return *::new (at_offset) T(std::forward<Args>(args)...);
+        else  // an aggregate, which clang 14 makes by braces only
+            return *::new (at_offset) T{std::forward<Args>(args)...};
     }
     /// The one that another process has made there.
     template <class T>

@@ -12,8 +12,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <stop_token>
+#include <utility>
 
+#include <rondo/detail/shared_signal.hpp>
 #include <rondo/error.hpp>
 #include <rondo/task.hpp>
 
@@ -77,24 +78,6 @@ private:
     pthread_mutex_t mutex_;
 };
 
-namespace detail {
-
-/// A word that processes wait for: whoever changes what others wait for bumps it.
-class RONDO_API shared_signal {
-public:
-    std::uint32_t now() const noexcept { return changes_.load(); }
-    /// Wakes everybody: one alone might be killed before he acts on it.
-    void bump() noexcept;
-    /// Blocks until it is not `seen` any more; false where the deadline has come. May come back early.
-    bool wait(std::uint32_t seen, time_point deadline) noexcept;
-
-private:
-    std::atomic<std::uint32_t> changes_{0};
-};
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
-
-}  // namespace detail
-
 /// A number of permits for several processes. One that a process had when it died is lost: where that must not be, use
 /// the lock, or an ipc_queue.
 /// Thread: any, also of other processes. See: sem_init(3), multiprocessing.BoundedSemaphore.
@@ -105,12 +88,12 @@ public:
     shared_semaphore& operator=(const shared_semaphore&) = delete;
 
     /// Blocks the thread until there is a permit.
-    void blocking_acquire() noexcept { acquire_until(time_point::max(), {}); }
+    void blocking_acquire() noexcept { acquire_until(time_point::max()); }
     /// False where `timeout` is over first.
     bool blocking_acquire_for(duration timeout) noexcept;
     bool try_acquire() noexcept;
-    /// The task waits until there is one, on a thread of its loop's pool.
-    /// Cancel: takes none; one that it has got already is had, and the next wait throws.
+    /// The task waits until there is one.
+    /// Cancel: takes none.
     task<> acquire();
     /// Throws: invalid_state_error where more would be free than there were at first; nothing is given back then.
     void release(std::uint32_t permits = 1);
@@ -118,7 +101,7 @@ public:
     std::uint32_t available() const noexcept { return free_.load(); }
 
 private:
-    bool acquire_until(time_point deadline, const std::stop_token& stop) noexcept;
+    bool acquire_until(time_point deadline) noexcept;
 
     const std::uint32_t bound_;
     std::atomic<std::uint32_t> free_;
