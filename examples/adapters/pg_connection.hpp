@@ -141,14 +141,21 @@ private:
         if (!over) connection_.reset();
     }
     rondo::task<> finish(PGcancel* handle, pg_rows* late) {
-        char why[256];
-        // A thread of the pool: PQcancel makes a connection of its own, and blocks.
-        co_await rondo::to_thread(&PQcancel, handle, &why[0], int{sizeof why});
-        try {
-            co_await flush();
-            *late = co_await answer();
-        } catch (const pg_error&) {  // above all 57014, query_canceled
-        }
+        co_await rondo::with_task_group([&](rondo::task_group& asking) -> rondo::task<> {
+            asking.start(ask_to_stop(handle));
+            try {
+                co_await flush();
+                *late = co_await answer();
+            } catch (const pg_error&) {  // above all 57014, query_canceled
+            }
+            asking.cancel();
+        });
+    }
+    /// Again and again: the server forgets it where it comes before the statement has begun.
+    static rondo::task<> ask_to_stop(PGcancel* handle) {
+        for (char why[256];; co_await rondo::sleep(std::chrono::milliseconds(100)))
+            // A thread of the pool: PQcancel makes a connection of its own, and blocks.
+            co_await rondo::to_thread(&PQcancel, handle, &why[0], int{sizeof why});
     }
 
     std::unique_ptr<PGconn, pg_free> connection_;
