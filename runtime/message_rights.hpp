@@ -40,10 +40,10 @@ inline std::vector<descriptor> adopt_all(msghdr& message) {
     std::size_t count = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t here = std::min((c->cmsg_len - CMSG_LEN(0)) / sizeof(int),
+        const std::size_t more = std::min((c->cmsg_len - CMSG_LEN(0)) / sizeof(int),
                                           numbers.size() - count);
-        std::memcpy(numbers.data() + count, CMSG_DATA(c), here * sizeof(int));
-        count += here;
+        std::memcpy(numbers.data() + count, CMSG_DATA(c), more * sizeof(int));
+        count += more;
     }
     std::vector<descriptor> all;
     std::size_t adopted = 0;

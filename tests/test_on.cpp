@@ -205,8 +205,8 @@ RONDO_TEST("on: a plain call allocates nothing, a task its frames", "[on][kernel
 RONDO_TEST("on: 100,000 calls each way between two loops at once", "[on][kernel]", limit(300s)) {
     other_loop there;
     constexpr int tasks = 50;
-    const int calls = 2000;
-    const auto caller = [calls](remote to, long* sum) -> task<> {
+    constexpr int calls = 2000;
+    const auto caller = [](remote to, long* sum) -> task<> {
         for (int i = 0; i < calls; i += 2) {
             *sum += co_await on(to, add, i, 1);
             *sum += co_await on(to, add_later, i + 1, 1);
