@@ -38,7 +38,7 @@ task<std::size_t> index_here() {
     co_return loop_pool::current_index();
 }
 task<> sleep_for_ever() { co_await sleep(duration::max()); }
-task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
+[[maybe_unused]] task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
 
 /// With the first thread the thread sanitizer starts one of its own, which is none of ours.
 testing::leak_probe watch() {
