@@ -6,12 +6,18 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-shared_core& coroutine_start::launch(task<> t) const {
+shared_core& coroutine_start::launch(task<> t) {
     if (around_ == nullptr) return future_core(create_task(std::move(t), {}, where_));
+    between_.bits = around_->bits & scope::inherited;
+    around_->add_child(between_);
     resumer& loop = running();
     auto& frame = t.release();
-    loop.push(prepare(frame, loop, *around_, where_));
+    loop.push(prepare(frame, loop, between_, where_));
     return frame;
+}
+
+void coroutine_start::leave() noexcept {
+    if (around_ != nullptr) around_->remove_child(between_);
 }
 
 const job_origin& origin_for_block_on() {

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT The queue of a process_pool, and who gets what. It all comes down to one function,
+// SPDX-License-Identifier: MIT
+// The queue of a process_pool, and who gets what. It all comes down to one function,
 // `dispatch`, called whenever something has changed: while there are jobs and somebody is free, they are brought
 // together; where nobody is, a worker is started, as long as there may be more of them.
 #include <algorithm>

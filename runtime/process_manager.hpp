@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT What stands behind a process_pool: a thread with a loop of its own. Whoever submits
+// SPDX-License-Identifier: MIT
+// What stands behind a process_pool: a thread with a loop of its own. Whoever submits
 // posts the job there; everything else (the queue, who is free, whose worker has died) is that thread's alone, so it
 // needs no lock. Under the lock is only what others ask: is it closed, what are the numbers.
 //

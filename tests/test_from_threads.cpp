@@ -12,6 +12,7 @@
 #include <rondo/executor.hpp>
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/task_group.hpp>
 
 #include "core_tools.hpp"
 #include "executor_tools.hpp"
@@ -236,6 +237,23 @@ RONDO_TEST("block_on: a cancellation of the task that waits for the job reaches 
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
     CHECK(cleaned);
+}
+
+RONDO_TEST("block_on: in the body of a task group it is none of the group's children", "[from_threads][kernel]") {
+    int ended = 0;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        promise<> go_on;
+        const auto child = [](future<> until, int* count) -> task<> {
+            co_await until;
+            co_await yield_now();
+            ++*count;
+        };
+        for (int i = 0; i < 3; ++i) group.start(child(go_on.get_future(), &ended));
+        for (int i = 0; i < 5; ++i) CHECK(co_await to_thread([i] { return block_on(twice(i)); }) == 2 * i);
+        CHECK(ended == 0);
+        go_on.set_value();
+    });
+    CHECK(ended == 3);  // it has waited for each of its own
 }
 
 RONDO_TEST("block_on: the values of task_locals are there, in the job and behind it", "[from_threads][kernel]") {

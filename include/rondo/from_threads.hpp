@@ -30,11 +30,15 @@ public:
 protected:
     ~coroutine_start() = default;
     /// Runs `t` on this thread's loop: below `around`, or as a detached task. Nobody holds it but the loop.
-    shared_core& launch(task<> t) const;
+    shared_core& launch(task<> t);
+    /// The task has left the tree.
+    void leave() noexcept;
 
 private:
     const remote home_;
     scope* const around_;
+    // Between the two: who hears of the ends below `around`, a task group's scope, has not started this one.
+    scope between_{};
     const location where_;
 };
 
@@ -85,7 +89,7 @@ private:
     }
     // In the destructor of the task's frame, at the latest.
     void drop() noexcept {
-        running_ = nullptr;
+        if (std::exchange(running_, nullptr) != nullptr) leave();
         this->begin();
         this->settle(thread_core::phase::cancelled);
         this->drop_giver();
