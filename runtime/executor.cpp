@@ -70,6 +70,7 @@ void loop_executor::replace(std::shared_ptr<pool_core> pool) {
 // Behind the loop's tasks: no await of them is in a pool any more. They hold nothing of the loop.
 void loop_executor::end() noexcept {
     for (const auto& pool : pools_) pool->shut_down(true);
+    for (const auto& pool : pools_) pool->stop_running();  // what was submitted before it became the loop's
     for (const auto& pool : pools_) pool->join();
 }
 

@@ -13,11 +13,17 @@ inline std::atomic<std::size_t> allocations{0};
 }
 
 #if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RONDO_THREAD_SANITIZED
+#endif
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define RONDO_SANITIZED
 #endif
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define RONDO_SANITIZED
+#endif
+#ifdef __SANITIZE_THREAD__
+#define RONDO_THREAD_SANITIZED
 #endif
 
 #ifndef RONDO_SANITIZED

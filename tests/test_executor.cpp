@@ -22,41 +22,11 @@
 #include <vector>
 
 #include "child.hpp"
+#include "count_allocations.hpp"
 #include "rondo_test.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;
-
-// Counts every operator new of this program, so that a test can say "nothing was allocated". Not
-// under a sanitizer, which has its own.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZED
-#endif
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#elif defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZED
-#endif
-#ifdef THREAD_SANITIZED
-#define SANITIZED
-#endif
-
-#ifndef SANITIZED
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-void* operator new(std::size_t size) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-#endif
 
 namespace {
 
@@ -178,6 +148,24 @@ TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[
     REQUIRE(probe.leaks() == "");
 }
 
+TEST_CASE("a default executor given while its pool runs a job: the loop's end asks the job to stop", "[executor]") {
+    testing::leak_probe probe;
+    std::atomic<bool> began = false;
+    thread_future<> job;
+    {
+        thread_pool pool(1);
+        job = pool.submit([&began](std::stop_token asked) {
+            began = true;
+            while (!asked.stop_requested()) std::this_thread::yield();
+        });
+        while (!began) std::this_thread::yield();
+        loop own;
+        own.set_default_executor(std::move(pool));
+    }
+    REQUIRE(job.done());
+    REQUIRE(probe.leaks() == "");
+}
+
 RONDO_TEST("to_thread: 10,000 at once", "[executor][both]", seeds(2).limit(60s)) {
     auto one = [](long n) -> task<long> {
         co_return co_await to_thread([](long m) { return m * 2; }, n);
@@ -258,14 +246,14 @@ RONDO_TEST("to_thread: what a job has posted is called before its await goes on"
     }
 }
 
-#ifndef SANITIZED
+#ifndef RONDO_SANITIZED
 RONDO_TEST("to_thread: allocates nothing", "[executor][kernel]") {
     running_loop().set_default_executor(thread_pool(1));
     for (int i = 0; i < 10; ++i) co_await to_thread(add, i, i);
-    const std::size_t before = allocations;
+    const std::size_t before = rondo_tests::allocations;
     long sum = 0;
     for (int i = 0; i < 1'000; ++i) sum += co_await to_thread(add, i, i);
-    REQUIRE(allocations == before);
+    REQUIRE(rondo_tests::allocations == before);
     REQUIRE(sum == 999'000);
 }
 #endif
@@ -289,7 +277,7 @@ TEST_CASE("to_thread: an embedded loop is woken by the end of a job", "[executor
 
 // -- where threads cannot be had: the thread sanitizer starts none in a forked child --------------
 
-#ifndef THREAD_SANITIZED
+#ifndef RONDO_THREAD_SANITIZED
 void no_more_threads() {
     rondo_tests::forbid(SYS_clone3, EAGAIN);
     rondo_tests::forbid(SYS_clone, EAGAIN);

@@ -135,7 +135,7 @@ RONDO_TEST("ipc_channel: receive and send are cancelled before they start and wh
     co_await check_cancelled_before(send);
     std::vector<future<>> sends;
     for (int i = 0; i < 20; ++i) sends.push_back(create_task(ours.send(large)));
-    co_await sleep(1ms);
+    co_await settle(20);
     int waiting = 0;
     for (auto& f : sends) waiting += f.done() ? 0 : 1;
     CHECK(waiting > 0);  // the socket's buffer is full

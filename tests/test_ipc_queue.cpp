@@ -114,6 +114,8 @@ TEST_CASE("ipc_queue: consumers and producers that are killed at any moment leav
     testing::leak_probe probe;
     {
         ipc_queue<std::vector<int>> q(300);
+        const shared_memory memory(sizeof(std::atomic<int>));
+        auto& done = memory.make<std::atomic<int>>(0, 0);  // items, by all consumers
         std::size_t lost = 0;
         for (int round = 0; round < many(200, 40); ++round) {
             forked producer([&] {
@@ -125,9 +127,10 @@ TEST_CASE("ipc_queue: consumers and producers that are killed at any moment leav
                     for (const int each : *one)
                         if (each % 10 != static_cast<int>(one->size())) ::_exit(1);
                     q.task_done();
+                    ++done;
                 }
             });
-            std::this_thread::sleep_for(std::chrono::microseconds(200 + round * 37 % 1500));
+            for (const int until = done + round % 40; done < until;) std::this_thread::yield();
             consumer.kill();
             producer.kill();
             while (q.size() != 0) {  // what is left is whole

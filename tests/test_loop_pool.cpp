@@ -21,34 +21,17 @@
 
 #include "core_tools.hpp"
 #include "executor_tools.hpp"
+#include "loop_pool_tools.hpp"
 
 using namespace rondo_tests;
 
 namespace {
 
-task<std::size_t> index_here() {
-    co_await yield_now();
-    co_return loop_pool::current_index();
-}
-task<> sleep_for_ever() { co_await sleep(duration::max()); }
-task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
-
-/// With the first thread the thread sanitizer starts one of its own, which is none of ours.
-testing::leak_probe watch() {
-    std::thread([] {}).join();
-    return testing::leak_probe();
-}
-
-/// Until all mains have begun: one that is cancelled before never enters its body.
-task<> all_have_begun(std::atomic<std::size_t>& begun, std::size_t all) {
-    for (++begun; begun < all;) co_await yield_now();
-}
-
 // -- run ----------------------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: as many loops as there are cores, each on a thread of its own",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         cpu_set_t usable;
         REQUIRE(::sched_getaffinity(0, sizeof usable, &usable) == 0);
@@ -64,7 +47,7 @@ TEST_CASE("loop_pool: as many loops as there are cores, each on a thread of its 
 }
 
 TEST_CASE("loop_pool: run gives the values of the loops in their order", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(3);
         CHECK(cores.run(index_here) == std::vector<std::size_t>{0, 1, 2});
@@ -79,7 +62,7 @@ TEST_CASE("loop_pool: run gives the values of the loops in their order", "[loop_
 }
 
 TEST_CASE("loop_pool: each loop gets copies of its own", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(3);
         const std::string text(100, 'x');
@@ -96,7 +79,7 @@ TEST_CASE("loop_pool: each loop gets copies of its own", "[loop_pool]") {
 }
 
 TEST_CASE("loop_pool: several threads may run at once", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         std::atomic<int> failed{0};
@@ -113,7 +96,7 @@ TEST_CASE("loop_pool: several threads may run at once", "[loop_pool]") {
 }
 
 TEST_CASE("loop_pool: inside of a loop run is a clear error", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(1);
         const auto nested = [&]() -> task<> {
@@ -127,7 +110,7 @@ TEST_CASE("loop_pool: inside of a loop run is a clear error", "[loop_pool]") {
 }
 
 TEST_CASE("loop_pool: its threads have names, block signals and can be pinned", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         cpu_set_t usable;
         REQUIRE(::sched_getaffinity(0, sizeof usable, &usable) == 0);
@@ -153,7 +136,7 @@ TEST_CASE("loop_pool: its threads have names, block signals and can be pinned", 
 
 TEST_CASE("loop_pool: what a main has started goes on until the pool ends, and is cleaned up",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     std::atomic<int> cleaned_up{0}, began{0};
     {
         loop_pool cores(2);
@@ -187,7 +170,7 @@ struct odd_error : std::runtime_error {
 
 TEST_CASE("loop_pool: an error of any loop cancels the others, which are awaited, and is thrown",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(3);
         for (std::size_t bad = 0; bad < 3; ++bad) {
@@ -227,7 +210,7 @@ TEST_CASE("loop_pool: an error of any loop cancels the others, which are awaited
 }
 
 TEST_CASE("loop_pool: further errors go to the exception handler of their loop", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(4);
         std::atomic<int> told{0}, right{0};
@@ -255,7 +238,7 @@ TEST_CASE("loop_pool: further errors go to the exception handler of their loop",
 }
 
 TEST_CASE("loop_pool: a main that is cancelled by somebody else is an error", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         const auto main = []() -> task<> {
@@ -269,7 +252,7 @@ TEST_CASE("loop_pool: a main that is cancelled by somebody else is an error", "[
 
 TEST_CASE("loop_pool: a loop that is stopped from inside is an error; the others go on",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         const auto main = []() -> task<> {
@@ -290,7 +273,7 @@ TEST_CASE("loop_pool: a loop that is stopped from inside is an error; the others
 
 TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a future",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         CHECK(cores.submit(1, index_here).get() == 1);
@@ -313,7 +296,7 @@ TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a futur
 }
 
 TEST_CASE("loop_pool: cancelling the future of a submit cancels its task", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(1);
         gate begun, told;
@@ -337,7 +320,7 @@ TEST_CASE("loop_pool: cancelling the future of a submit cancels its task", "[loo
 
 TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then it is closed",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     for (int round = 0; round < many(50, 10); ++round) {
         std::vector<thread_future<>> all;
         {
@@ -360,7 +343,7 @@ TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then 
 // -- between the loops --------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(4);
         const auto main = [&]() -> task<std::size_t> {
@@ -381,7 +364,7 @@ TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool
 }
 
 TEST_CASE("loop_pool: a bridge_queue carries items from loop to loop, in order", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         bridge_queue<int> out(16), back(16);
@@ -413,7 +396,7 @@ TEST_CASE("loop_pool: a bridge_queue carries items from loop to loop, in order",
 // With 200 connections on one of two sockets only, the kernel's hash would be 2^-199 unlucky.
 TEST_CASE("loop_pool: the kernel spreads connections over the loops, and stop is graceful",
           "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         auto first = tcp_listener::bind({"127.0.0.1", 0}, {.reuse_port = true});

@@ -17,6 +17,7 @@
 
 #include "child.hpp"
 #include "core_tools.hpp"
+#include "loop_pool_tools.hpp"
 
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZED
@@ -33,28 +34,10 @@ using namespace rondo_tests;
 
 namespace {
 
-task<std::size_t> index_here() {
-    co_await yield_now();
-    co_return loop_pool::current_index();
-}
-task<> sleep_for_ever() { co_await sleep(duration::max()); }
-[[maybe_unused]] task<> sleep_a_little(duration how_long) { co_await sleep(how_long); }
-
-/// With the first thread the thread sanitizer starts one of its own, which is none of ours.
-testing::leak_probe watch() {
-    std::thread([] {}).join();
-    return testing::leak_probe();
-}
-
-/// Until all mains have begun: one that is cancelled before never enters its body.
-task<> all_have_begun(std::atomic<std::size_t>& begun, std::size_t all) {
-    for (++begun; begun < all;) co_await yield_now();
-}
-
 // -- stop ---------------------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: stop before run: there is nothing to run any more", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         cores.stop();
@@ -74,7 +57,7 @@ TEST_CASE("loop_pool: stop before run: there is nothing to run any more", "[loop
 }
 
 TEST_CASE("loop_pool: stop from inside cancels every main; run returns", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     for (const bool gives_value : {false, true}) {
         loop_pool cores(3);
         std::atomic<int> asked{0};
@@ -103,7 +86,7 @@ TEST_CASE("loop_pool: stop from inside cancels every main; run returns", "[loop_
 }
 
 TEST_CASE("loop_pool: stop from another thread, at any moment", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     for (int round = 0; round < many(100, 20); ++round) {
         loop_pool cores(2);
         std::thread stopper([&] {
@@ -117,7 +100,7 @@ TEST_CASE("loop_pool: stop from another thread, at any moment", "[loop_pool]") {
 }
 
 TEST_CASE("loop_pool: what mains give although they were stopped is returned", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     {
         loop_pool cores(2);
         std::atomic<std::size_t> begun{0};
@@ -137,14 +120,14 @@ TEST_CASE("loop_pool: what mains give although they were stopped is returned", "
 }
 
 TEST_CASE("loop_pool: a pool that nobody runs comes and goes", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     for (int i = 0; i < 20; ++i) loop_pool cores(2);
     CHECK(probe.leaks() == "");
 }
 
 // Each main calls the loop of the other, which ends before it or after it.
 TEST_CASE("loop_pool: stop is no error for mains that call each other", "[loop_pool]") {
-    const testing::leak_probe probe = watch();
+    const testing::leak_probe probe;
     for (int round = 0; round < many(200, 40); ++round) {
         loop_pool cores(2);
         std::atomic<std::size_t> begun{0};

@@ -4,9 +4,7 @@
 #include <rondo/on.hpp>
 
 #include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,28 +13,8 @@
 #include <rondo/gather.hpp>
 
 #include "core_tools.hpp"
+#include "count_allocations.hpp"
 #include "other_loop.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
-#ifndef SANITIZED  // which have these themselves
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-void* operator new(std::size_t size) {
-    allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-#endif
 
 using namespace rondo_tests;
 
@@ -187,7 +165,7 @@ RONDO_TEST("on: many at once, with gather and map_concurrent", "[on][kernel]", l
     CHECK(sum == 2000L * 1999L);
 }
 
-#ifndef SANITIZED
+#ifndef RONDO_SANITIZED
 RONDO_TEST("on: a plain call allocates nothing, a task its frames", "[on][kernel]") {
     other_loop there;
     for (int i = 0; i < 20; ++i) co_await on(there.home(), add_later, i, i);

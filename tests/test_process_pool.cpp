@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// process_pool: what Python documents of ProcessPoolExecutor, as far as it is ours too, and what becomes of jobs whose
-// workers die, at every stage of a job.
+// process_pool: what Python documents of ProcessPoolExecutor, as far as it is ours too. test_process_pool_end.cpp has
+// how workers and pools end.
 #include <rondo/process_pool.hpp>
 
 #include <sys/resource.h>
@@ -19,7 +19,7 @@
 #include <rondo/run.hpp>
 #include <rondo/wait.hpp>
 
-#include "process_tools.hpp"
+#include "process_jobs.hpp"
 
 using namespace rondo_tests;
 
@@ -29,21 +29,7 @@ namespace {
 
 // -- jobs -------------------------------------------------------------------------------------------------------------
 
-int add(int a, int b) { return a + b; }
 int pid_of_worker() { return ::getpid(); }
-std::string twice(const std::string& text) { return text + text; }
-void end_with(int code) { std::exit(code); }
-void stop_here() { ::raise(SIGSTOP); }
-void say_and_stay(std::string pipe) {
-    tell(pipe, ::getpid());
-    wait_for_ever();
-}
-int say_and_wait(std::string pipe, std::string word) {
-    tell(pipe, ::getpid());
-    wait_for_word(word);
-    return ::getpid();
-}
-
 long sum_of(std::vector<int> numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0L); }
 int length_of(std::string_view text) noexcept { return static_cast<int>(text.size()); }
 
@@ -293,214 +279,6 @@ TEST_CASE("process_pool: a worker may have a pool of its own", "[process_pool]")
     CHECK(left.text() == "");
 }
 
-// -- workers that die -------------------------------------------------------------------------------------------------
-
-TEST_CASE("process_pool: a worker that is lost is an error of its job, and of nothing else", "[process_pool]") {
-    const nothing_left left;
-    {
-        process_pool pool(1);
-        const auto segfault = pool.submit([] { die_of(SIGSEGV); });
-        const auto status = pool.submit(end_with, 3);
-        const auto killed = pool.submit([] { ::raise(SIGKILL); });
-        const auto behind = pool.submit(add, 1, 2);
-        CHECK_THROWS_AS(segfault.get(), broken_process_pool_error);
-        CHECK(failure_of(segfault) ==
-              "process_pool: the worker that ran the job is gone: it was ended by signal 11 (Segmentation fault)");
-        CHECK(failure_of(status) ==
-              "process_pool: the worker that ran the job is gone: it has ended, with exit status 3");
-        CHECK(failure_of(killed).find("signal 9 (Killed)") != std::string::npos);
-        CHECK(behind.get() == 3);
-        CHECK(pool.stats().restarted == 3);
-        CHECK(pool.stats().completed == 1);
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: a job is run again where that is asked for", "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe told;
-        const auto dies = [](std::string pipe, std::string word) {
-            tell(pipe, 1);
-            const int more = ::open(word.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-            int value = 0;
-            if (::read(more, &value, sizeof value) == sizeof value) ::raise(SIGKILL);
-            return ::getpid();
-        };
-        process_pool pool({.workers = 2, .rerun = 2});
-        const job_pipe twice_only, three_times;
-        for (int i = 0; i < 2; ++i) twice_only.give();
-        for (int i = 0; i < 3; ++i) three_times.give();
-        CHECK(pool.submit(dies, told.name(), twice_only.name(0)).get() != 0);
-        CHECK_THROWS_AS(pool.submit(dies, told.name(), three_times.name(0)).get(), broken_process_pool_error);
-        for (int i = 0; i < 6; ++i) CHECK(told.next() == 1);
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: one that closes its socket and stays is killed; one whose child has it is not missed",
-          "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe word;
-        process_pool pool(2);
-        const auto silent = pool.submit([] {
-            for (int number = 3; number < 64; ++number) ::close(number);
-            wait_for_ever();
-        });
-        const auto forked = pool.submit(
-            [](std::string pipe) {
-                const int until = ::open(pipe.c_str(), O_RDONLY | O_CLOEXEC);
-                if (::fork() != 0) ::_exit(5);
-                int value = 0;
-                if (::read(until, &value, sizeof value) < 0) ::_exit(1);
-                ::_exit(0);
-            },
-            word.name(0));
-        CHECK(failure_of(forked).find("exit status 5") != std::string::npos);
-        CHECK(failure_of(silent).find("signal 9") != std::string::npos);
-        word.give();
-        CHECK(pool.submit(add, 1, 1).get() == 2);
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: whatever a worker says that is no answer costs it its life", "[process_pool]") {
-    const nothing_left left;
-    {
-        process_pool pool(1);
-        const auto garbage = [](std::string bytes) {
-            for (int number = 3; number < 64; ++number)
-                if (::send(number, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) continue;
-            return 0;
-        };
-        for (const std::string& bytes : {std::string("x"), std::string(31, '\0'), std::string(32, 'y'),
-                                         std::string("dnor\3\0\0\0", 8) + std::string(24, '\377')}) {
-            const auto job = pool.submit(garbage, bytes);
-            CHECK_THROWS_AS(job.get(), broken_process_pool_error);
-            CHECK(pool.submit(add, 1, 1).get() == 2);
-        }
-    }
-    CHECK(left.text() == "");
-}
-
-namespace {
-
-/// A thread that kills the worker while, or after, its job returns.
-void die_soon() {
-    std::thread([] { ::raise(SIGKILL); }).detach();
-}
-
-/// One job whose worker dies, at the stage of this number. The future is done in any case.
-void lose_worker(process_pool& pool, int stage, const job_pipe& told, const std::string& large) {
-    const auto kill_one = [&] {
-        const auto pids = pool.worker_pids();
-        if (!pids.empty()) ::kill(pids.front(), SIGKILL);
-    };
-    switch (stage) {
-        case 0:  // idle: the next job never meets it
-            kill_one();
-            CHECK(pool.submit(add, stage, 1).get() == 1);
-            break;
-        case 1:
-            CHECK_THROWS_AS(pool.submit([] { die_of(SIGABRT); }).get(), broken_process_pool_error);
-            break;
-        case 2:
-            CHECK_THROWS_AS(pool.submit(end_with, 1).get(), broken_process_pool_error);
-            break;
-        case 3:
-            CHECK_THROWS_AS(pool.submit([] { ::raise(SIGKILL); }).get(), broken_process_pool_error);
-            break;
-        case 4:
-            CHECK_THROWS_AS(pool.submit_for(2ms, stop_here).get(), timeout_error);
-            break;
-        case 5: {
-            const auto job = pool.submit(say_and_stay, told.name());
-            ::kill(told.next(), SIGKILL);
-            CHECK_THROWS_AS(job.get(), broken_process_pool_error);
-            break;
-        }
-        case 6: {
-            const auto job = pool.submit(say_and_stay, told.name());
-            told.next();
-            CHECK(job.cancel());
-            CHECK_THROWS_AS(job.get(), future_cancelled);
-            break;
-        }
-        case 7:  // about when it answers
-            pool.submit(die_soon).exception();
-            break;
-        case 8:  // in the middle of an answer
-            pool.submit([](const std::string& bytes) { return die_soon(), bytes; }, large).exception();
-            break;
-        default: {  // in the middle of a question
-            const auto job = pool.submit(twice, large);
-            kill_one();
-            job.exception();
-            break;
-        }
-    }
-}
-
-}  // namespace
-
-TEST_CASE("process_pool: workers die at every stage of a job, a thousand times, and nothing is left",
-          "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe told;
-        process_pool pool(2);
-        const std::string large(1 << 20, 'x');
-        for (int i = 0; i < many(1000, 60); ++i) {
-            INFO("stage " << i % 10);
-            lose_worker(pool, i % 10, told, large);
-        }
-        CHECK(pool.submit(add, 1, 1).get() == 2);
-        CHECK(pool.stats().queued == 0);
-        CHECK(pool.stats().busy == 0);
-    }
-    CHECK(left.text() == "");
-}
-
-// -- cancelling and timeouts ------------------------------------------------------------------------------------------
-
-TEST_CASE("process_pool: cancel takes a job out of the queue, or kills its worker", "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe told;
-        process_pool pool(1);
-        const auto running = pool.submit(say_and_stay, told.name());
-        const auto queued = pool.submit(say_and_stay, told.name());
-        const auto behind = pool.submit(add, 1, 2);
-        const int pid = told.next();
-        CHECK(queued.cancel());
-        CHECK(queued.cancelled());
-        CHECK(running.running());
-        CHECK(running.cancel());
-        CHECK_THROWS_AS(running.get(), future_cancelled);
-        CHECK(::kill(pid, 0) == -1);
-        CHECK(behind.get() == 3);
-        CHECK_FALSE(behind.cancel());
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: a job that takes too long is ended, also in the queue", "[process_pool]") {
-    const nothing_left left;
-    {
-        process_pool pool(1);
-        const auto running = pool.submit_for(20ms, wait_for_ever);
-        const auto queued = pool.submit_for(1ms, add, 1, 2);
-        const auto behind = pool.submit_for(1h, add, 1, 2);
-        CHECK_THROWS_AS(queued.get(), timeout_error);
-        CHECK(failure_of(running) == "process_pool: timed out after 20ms");
-        CHECK(behind.get() == 3);
-        const auto stopped = pool.submit_for(5ms, stop_here);
-        CHECK_THROWS_AS(stopped.get(), timeout_error);
-    }
-    CHECK(left.text() == "");
-}
-
 // -- the initializer --------------------------------------------------------------------------------------------------
 
 namespace {
@@ -560,91 +338,6 @@ TEST_CASE("process_pool: where no worker can be started the futures say why", "[
         CHECK(failure.find("socketpair: Too many open files") != std::string::npos);
         CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_process_pool_error);
     }
-    CHECK(left.text() == "");
-}
-
-// -- the end ----------------------------------------------------------------------------------------------------------
-
-TEST_CASE("process_pool: after shutdown no job is taken; those that are there are done", "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe told, word;
-        process_pool pool(1);
-        const auto running = pool.submit(say_and_wait, told.name(), word.name(0));
-        const auto queued = pool.submit(add, 1, 2);
-        told.next();
-        pool.shutdown(false);
-        CHECK_THROWS_AS(pool.submit(add, 1, 2), closed_error);
-        word.give();
-        pool.shutdown();
-        CHECK(running.done());
-        CHECK(queued.get() == 3);
-        CHECK(pool.stats().workers == 0);
-        pool.shutdown();
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: shutdown and the destructor cancel what is queued, where they are to", "[process_pool]") {
-    const nothing_left left;
-    {
-        const job_pipe told, word;
-        thread_future<int> running, queued;
-        {
-            process_pool pool(1);
-            running = pool.submit(say_and_wait, told.name(), word.name(0));
-            queued = pool.submit(add, 1, 2);
-            told.next();
-            word.give();
-        }
-        CHECK(running.get() != 0);
-        CHECK(queued.done());
-        process_pool pool(1);
-        running = pool.submit(say_and_wait, told.name(), word.name(0));
-        queued = pool.submit(add, 1, 2);
-        told.next();
-        pool.shutdown(false, true);
-        CHECK_THROWS_AS(queued.get(), future_cancelled);
-        CHECK_FALSE(queued.cancel());
-        word.give();
-        CHECK(running.get() != 0);
-        process_pool never_used(3);
-        never_used.shutdown();
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: its workers can be terminated and killed; every job hears of it", "[process_pool]") {
-    const nothing_left left;
-    for (const bool kill : {false, true}) {
-        const job_pipe told;
-        process_pool pool(2);
-        const auto one = pool.submit(say_and_stay, told.name());
-        const auto other = pool.submit([](std::string pipe) {
-            ::signal(SIGTERM, SIG_DFL);
-            say_and_stay(std::move(pipe));
-        }, told.name());
-        const auto queued = pool.submit(add, 1, 2);
-        told.next();
-        told.next();
-        if (kill)
-            pool.kill_workers();
-        else
-            pool.terminate_workers();
-        CHECK_THROWS_AS(queued.get(), broken_process_pool_error);
-        CHECK(failure_of(one) == std::string("process_pool: its workers were ") + (kill ? "killed" : "terminated"));
-        CHECK_THROWS_AS(other.get(), broken_process_pool_error);
-        CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_process_pool_error);
-    }
-    CHECK(left.text() == "");
-}
-
-TEST_CASE("process_pool: when its parent is killed, so are the workers", "[process_pool]") {
-    const nothing_left left;
-    // What it writes to is ours until the worker has ended as well: so the run ends only then.
-    const auto end = run(command("/proc/self/exe", "--parent-that-dies").timeout(60s).run());
-    CHECK(end.exit_code == -SIGKILL);
-    CHECK(end.output == "the worker works\n");
     CHECK(left.text() == "");
 }
 
@@ -753,15 +446,5 @@ TEST_CASE("process_pool: used from one loop, and from two", "[process_pool]") {
 }
 
 bool rondo_tests_take_over(int count, char** arguments) {
-    if (rondo::process_worker(count, arguments)) return true;
-    if (count != 2 || std::string_view(arguments[1]) != "--parent-that-dies") return false;
-    const job_pipe told;
-    process_pool pool(1);
-    const auto job = pool.submit([](std::string pipe) {
-        if (::write(STDOUT_FILENO, "the worker works\n", 17) != 17) std::abort();
-        say_and_stay(std::move(pipe));
-    }, told.name());
-    told.next();
-    ::raise(SIGKILL);
-    return true;
+    return rondo::process_worker(count, arguments);
 }
