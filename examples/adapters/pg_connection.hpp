@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // PostgreSQL inside rondo: libpq's nonblocking calls, with the waits between them made by the loop.
 //
-// libpq may use another socket after each step of connecting, so every wait asks it anew; none is
-// in flight while libpq runs.
+// libpq may use another socket after each step of connecting: every wait asks it anew, and none is there while it runs.
 #pragma once
 
 #include <libpq-fe.h>
@@ -11,21 +10,18 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <rondo/rondo.hpp>
 
 /// What the server or libpq says; `sqlstate` is empty where it was libpq.
 struct pg_error : std::runtime_error {
-    pg_error(const std::string& doing, const char* said, const char* state)
-        : std::runtime_error(doing + ": " + trimmed(said)), sqlstate(state ? state : "") {}
-    static std::string trimmed(std::string text) {
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return text;
-    }
+    pg_error(std::string doing, std::string_view said, const char* state)
+        : std::runtime_error((doing += ": ").append(said.substr(0, said.find_last_not_of('\n') + 1))),
+          sqlstate(state ? state : "") {}
     std::string sqlstate;
 };
-
 struct pg_free {
     void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
     void operator()(PGresult* result) const noexcept { PQclear(result); }
@@ -37,8 +33,7 @@ using pg_rows = std::unique_ptr<PGresult, pg_free>;
 class pg_connection {
 public:
     pg_connection() = default;
-    pg_connection(const pg_connection&) = delete;
-    pg_connection& operator=(const pg_connection&) = delete;
+    pg_connection(pg_connection&&) = delete;
 
     /// Connects. A name of a host is looked up by libpq, which blocks: give it hostaddr=.
     /// Throws: pg_error. Cancel: leaves and closes.
@@ -46,11 +41,9 @@ public:
         if (rondo::cancel_requested()) throw rondo::cancelled();
         std::unique_ptr<PGconn, pg_free> fresh(PQconnectStart(conninfo.c_str()));
         if (!fresh) throw std::bad_alloc();
-        auto next = PQstatus(fresh.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED
-                                                            : PGRES_POLLING_WRITING;
+        auto next = PQstatus(fresh.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
         while (next != PGRES_POLLING_OK) {
-            if (next == PGRES_POLLING_FAILED)
-                throw pg_error("connect", PQerrorMessage(fresh.get()), nullptr);
+            if (next == PGRES_POLLING_FAILED) throw pg_error("connect", PQerrorMessage(fresh.get()), nullptr);
             if (next == PGRES_POLLING_READING)
                 co_await rondo::wait_readable(PQsocket(fresh.get()));
             else
@@ -66,24 +59,21 @@ public:
 
     /// Runs one or more statements and gives the result of the last one.
     /// Throws: pg_error, of the first that failed.
-    /// Cancel: the server is asked to stop (PQcancel, on a thread), and its answer is awaited, at
-    ///         most `grace`; the connection can be used afterwards, or is closed where the time was
-    ///         over. A statement that was done by then is done, and its result is returned.
+    /// Cancel: the server is asked to stop (PQcancel, on a thread), and its answer is awaited, at most `grace`; the
+    ///         connection can be used afterwards, or is closed where the time was over. A statement that was done by
+    ///         then is done, and its result is returned.
     rondo::task<pg_rows> query(std::string text) {
         auto turn = co_await line_.lock();
         if (!connection_) throw pg_error("query", "the connection is closed", nullptr);
-        std::exception_ptr asked;
         if (PQsendQuery(connection_.get(), text.c_str()) == 0) throw failure("query");
         try {
             co_await flush();
-            pg_rows result = co_await answer();
-            co_return result;
-        } catch (const rondo::cancelled&) {
-            asked = std::current_exception();
+            co_return co_await answer();
+        } catch (const rondo::cancelled&) {  // goes on below: nothing can be awaited here
         }
         pg_rows late;
         co_await rondo::shield(stop(&late));
-        if (!late) std::rethrow_exception(asked);
+        if (!late) throw rondo::cancelled();
         co_return late;
     }
 
@@ -137,24 +127,19 @@ private:
     /// Asks the server to stop, and reads what it says to the query; into `late` what it had done.
     rondo::task<> stop(pg_rows* late) {
         const std::unique_ptr<PGcancel, pg_free> handle(PQgetCancel(connection_.get()));
-        const bool over = co_await rondo::move_on_after(grace, finish(handle.get(), late));
-        if (!over) connection_.reset();
+        if (!co_await rondo::move_on_after(grace, rondo::race(finish(late), ask_to_stop(handle.get()))))
+            connection_.reset();
     }
-    rondo::task<> finish(PGcancel* handle, pg_rows* late) {
-        co_await rondo::with_task_group([&](rondo::task_group& asking) -> rondo::task<> {
-            asking.start(ask_to_stop(handle));
-            try {
-                co_await flush();
-                *late = co_await answer();
-            } catch (const pg_error&) {  // above all 57014, query_canceled
-            }
-            asking.cancel();
-        });
+    rondo::task<> finish(pg_rows* late) {
+        try {
+            co_await flush();
+            *late = co_await answer();
+        } catch (const pg_error&) {  // above all 57014, query_canceled
+        }
     }
-    /// Again and again: the server forgets it where it comes before the statement has begun.
+    /// Again and again: the server forgets it where it comes before the statement has begun. On a thread: it blocks.
     static rondo::task<> ask_to_stop(PGcancel* handle) {
         for (char why[256];; co_await rondo::sleep(std::chrono::milliseconds(100)))
-            // A thread of the pool: PQcancel makes a connection of its own, and blocks.
             co_await rondo::to_thread(&PQcancel, handle, &why[0], int{sizeof why});
     }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Redis inside rondo: hiredis' asynchronous context, attached to the loop by its six hooks.
 //
-// Commands of several tasks go out as they come, one behind the other, and the replies come back in
-// that order: that is pipelining, and needs nothing but a `gather`.
+// Commands of several tasks go out as they come, one behind the other, and the replies come back in that order: that is
+// pipelining, and needs nothing but a `gather`.
 #pragma once
 
 #include <hiredis/async.h>
-#include <strings.h>
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -18,72 +16,51 @@
 
 #include <rondo/rondo.hpp>
 
-/// The server's error reply, or what hiredis says of the connection.
-struct redis_error : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-/// A reply that is the caller's own: nil, text (strings and states), a number, or a list of replies.
-class redis_value {
-public:
-    explicit redis_value(const redisReply& reply) : kind(reply.type), number(reply.integer) {
-        if (reply.str != nullptr) text.assign(reply.str, static_cast<std::size_t>(reply.len));
-        for (std::size_t i = 0; i < reply.elements; ++i) list.emplace_back(*reply.element[i]);
-    }
-    bool is_nil() const noexcept { return kind == REDIS_REPLY_NIL; }
-
-    int kind;  // REDIS_REPLY_...
-    std::int64_t number;
-    std::string text;
-    std::vector<redis_value> list;
-};
+#include "redis_value.hpp"
 
 /// One connection. Made and destroyed on its loop's thread; it outlives its commands.
 class redis_client {
 public:
     redis_client() = default;
-    redis_client(const redis_client&) = delete;
-    redis_client& operator=(const redis_client&) = delete;
+    redis_client(redis_client&&) = delete;
     ~redis_client() { close(); }
 
-    /// Connects to an address and port, or to a Unix socket's path. A host's name is looked up by
-    /// hiredis, which blocks: give it a number.
+    /// Connects to an address and port, or to a Unix socket's path (port 0). A host's name is looked up by hiredis,
+    /// which blocks: give it a number.
     /// Throws: redis_error. Cancel: leaves and closes.
-    rondo::task<> connect_tcp(std::string address, int port) {
+    rondo::task<> connect(std::string where, int port = 0) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
-        attach(redisAsyncConnect(address.c_str(), port));
-        co_await until_connected();
-    }
-    rondo::task<> connect_unix(std::string path) {
-        if (rondo::cancel_requested()) throw rondo::cancelled();
-        attach(redisAsyncConnectUnix(path.c_str()));
-        co_await until_connected();
+        attach(port != 0 ? redisAsyncConnect(where.c_str(), port) : redisAsyncConnectUnix(where.c_str()));
+        auto result = connecting_->get_future();
+        try {
+            co_await result;
+        } catch (const rondo::cancelled&) {
+            if (result.done() && !result.cancelled() && context_ != nullptr) co_return;
+            close();
+            throw;
+        }
     }
 
     /// Sends a command and gives its reply: `co_await redis.command("SET", "key", value)`.
     /// Throws: redis_error: an error reply, a connection that is lost or was closed;
     ///         std::invalid_argument for commands that have more than one reply (SUBSCRIBE ...).
-    /// Cancel: leaves at once. A command that went out is executed nevertheless; its reply is
-    ///         dropped when it comes, and the replies of the others stay theirs. One that has come
-    ///         is returned.
+    /// Cancel: leaves at once. A command that went out is executed nevertheless; its reply is dropped when it comes,
+    ///         and the replies of the others stay theirs. One that has come is returned.
     template <class... Words>
     rondo::task<redis_value> command(const Words&... words) {
         return run(std::vector<std::string>{std::string(words)...});
     }
     rondo::task<redis_value> run(std::vector<std::string> words) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
-        refuse_subscriptions(words);
+        if (!has_one_reply(words)) throw std::invalid_argument("command: it has not one reply");
         if (context_ == nullptr) throw redis_error("command: the connection is closed");
         std::vector<const char*> starts;
         std::vector<std::size_t> sizes;
-        for (const std::string& word : words) {
-            starts.push_back(word.data());
-            sizes.push_back(word.size());
-        }
+        for (const std::string& word : words) starts.push_back(word.data()), sizes.push_back(word.size());
         auto answer = std::make_unique<rondo::promise<redis_value>>();
         auto reply = answer->get_future();
-        if (redisAsyncCommandArgv(context_, &on_reply, answer.get(), static_cast<int>(words.size()),
-                                  starts.data(), sizes.data()) != REDIS_OK)
+        const int count = static_cast<int>(words.size());
+        if (redisAsyncCommandArgv(context_, &on_reply, answer.get(), count, starts.data(), sizes.data()) != REDIS_OK)
             throw redis_error("command: the connection is closed");
         static_cast<void>(answer.release());  // on_reply's; hiredis calls it in any case
         try {
@@ -120,18 +97,12 @@ private:
             of(self).watch(false, false);
             of(self).context_ = nullptr;
         };
-        redisAsyncSetConnectCallback(fresh, &on_connect);
-    }
-
-    rondo::task<> until_connected() {
-        auto result = connecting_->get_future();
-        try {
-            co_await result;
-        } catch (const rondo::cancelled&) {
-            if (result.done() && !result.cancelled() && context_ != nullptr) co_return;
-            close();
-            throw;
-        }
+        redisAsyncSetConnectCallback(fresh, [](const redisAsyncContext* context, int status) noexcept {
+            auto& result = *of(context->data).connecting_;
+            if (result.done()) return;  // nobody waits any more
+            if (status == REDIS_OK) return result.set_value();
+            result.set_exception(std::make_exception_ptr(redis_error(std::string("connect: ") + context->errstr)));
+        });
     }
 
     static redis_client& of(void* self) noexcept { return *static_cast<redis_client*>(self); }
@@ -139,10 +110,8 @@ private:
     /// hiredis asks for the same again and again.
     void watch(bool reads, bool writes) noexcept {
         try {
-            if (reads && !reads_)
-                loop_.add_reader(number_, [this] { redisAsyncHandleRead(context_); });
-            if (writes && !writes_)
-                loop_.add_writer(number_, [this] { redisAsyncHandleWrite(context_); });
+            if (reads && !reads_) loop_.add_reader(number_, [this] { redisAsyncHandleRead(context_); });
+            if (writes && !writes_) loop_.add_writer(number_, [this] { redisAsyncHandleWrite(context_); });
         } catch (...) {
             loop_.call_exception_handler({"watching a socket for hiredis", std::current_exception()});
         }
@@ -152,25 +121,13 @@ private:
         writes_ = writes;
     }
 
-    static void on_connect(const redisAsyncContext* context, int status) noexcept {
-        redis_client& self = of(context->data);
-        if (self.connecting_->done()) return;  // nobody waits any more
-        if (status == REDIS_OK)
-            self.connecting_->set_value();
-        else
-            self.connecting_->set_exception(
-                std::make_exception_ptr(redis_error("connect: " + std::string(context->errstr))));
-    }
-
     /// `reply` is null where the connection ended.
     static void on_reply(redisAsyncContext* context, void* reply, void* promise) noexcept {
-        const std::unique_ptr<rondo::promise<redis_value>> answer(
-            static_cast<rondo::promise<redis_value>*>(promise));
+        const std::unique_ptr<rondo::promise<redis_value>> answer(static_cast<rondo::promise<redis_value>*>(promise));
         if (answer->done()) return;  // its waiter was cancelled
         try {
             if (reply == nullptr)
-                throw redis_error("command: " + std::string(context->err != 0 ? context->errstr
-                                                                              : "closed"));
+                throw redis_error(std::string("command: ") + (context->err != 0 ? context->errstr : "closed"));
             redis_value value(*static_cast<redisReply*>(reply));
             if (value.kind == REDIS_REPLY_ERROR) throw redis_error(value.text);
             answer->set_value(std::move(value));
@@ -179,16 +136,9 @@ private:
         }
     }
 
-    static void refuse_subscriptions(const std::vector<std::string>& words) {
-        for (const char* name : {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "monitor"})
-            if (words.empty() || ::strcasecmp(words[0].c_str(), name) == 0)
-                throw std::invalid_argument("command: it has not one reply");
-    }
-
     rondo::loop& loop_ = rondo::running_loop();
     redisAsyncContext* context_ = nullptr;
     std::optional<rondo::promise<>> connecting_;
     int number_ = -1;
-    bool reads_ = false;
-    bool writes_ = false;
+    bool reads_ = false, writes_ = false;
 };

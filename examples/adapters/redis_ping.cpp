@@ -14,9 +14,9 @@
 rondo::task<> ping(std::string where, int port) {
     redis_client redis;
     if (port == 0)
-        co_await redis.connect_unix(where);
+        co_await redis.connect(where);
     else
-        co_await redis.connect_tcp(where, port);
+        co_await redis.connect(where, port);
     const redis_value pong = co_await redis.command("PING");
     fmt::print("{}\n", pong.text);
 

@@ -20,7 +20,7 @@ const std::string server = std::getenv("RONDO_REDIS") ? std::getenv("RONDO_REDIS
 
 RONDO_TEST("redis: every kind of reply", "[kernel]") {
     redis_client redis;
-    co_await redis.connect_unix(server);
+    co_await redis.connect(server);
     const redis_value pong = co_await redis.command("PING");
     CHECK(pong.text == "PONG");
     co_await redis.command("DEL", "list");
@@ -41,7 +41,7 @@ RONDO_TEST("redis: every kind of reply", "[kernel]") {
 
 RONDO_TEST("redis: a thousand commands at once come back in their order", "[kernel]") {
     redis_client redis;
-    co_await redis.connect_unix(server);
+    co_await redis.connect(server);
     std::vector<task<redis_value>> asked;
     for (int i = 0; i < 1000; ++i) asked.push_back(redis.command("ECHO", std::to_string(i)));
     const std::vector<redis_value> answers = co_await gather(std::move(asked));
@@ -51,16 +51,16 @@ RONDO_TEST("redis: a thousand commands at once come back in their order", "[kern
 
 RONDO_TEST("redis: a server that is not there", "[kernel]") {
     redis_client redis;
-    CHECK_THROWS_AS(co_await redis.connect_unix("/nowhere/redis"), redis_error);
-    CHECK_THROWS_AS(co_await redis.connect_tcp("127.0.0.1", 1), redis_error);
+    CHECK_THROWS_AS(co_await redis.connect("/nowhere/redis"), redis_error);
+    CHECK_THROWS_AS(co_await redis.connect("127.0.0.1", 1), redis_error);
     CHECK_THROWS_AS(co_await redis.command("PING"), redis_error);
-    co_await redis.connect_unix(server);
+    co_await redis.connect(server);
     co_await redis.command("PING");
 }
 
 RONDO_TEST("redis: commands and connecting end in all three forms of a cancellation", "[kernel]") {
     redis_client redis;
-    const auto connect = [&] { return redis.connect_unix(server); };
+    const auto connect = [&] { return redis.connect(server); };
     co_await rondo_tests::check_cancelled_before(connect);
     co_await rondo_tests::check_cancelled_when_ready(connect);
     co_await connect();
@@ -86,8 +86,8 @@ RONDO_TEST("redis: commands and connecting end in all three forms of a cancellat
 RONDO_TEST("redis: a connection that ends fails who waits", "[kernel]") {
     redis_client redis;
     redis_client other;
-    co_await redis.connect_unix(server);
-    co_await other.connect_unix(server);
+    co_await redis.connect(server);
+    co_await other.connect(server);
     const redis_value id = co_await redis.command("CLIENT", "ID");
     auto waiting = create_task(redis.command("BLPOP", "never", "0"));
     co_await rondo_tests::settle();
