@@ -147,7 +147,8 @@ class Child:
 
 def enter_own_network():
     """Goes on in a network namespace with nothing but a loopback, where the ports that the programs
-    name are free whatever else runs here. Where that is not allowed everything stays as it is."""
+    name are free whatever else runs here. Where that is not allowed one at a time of those who ask
+    goes on, until its end."""
     if os.environ.get("RONDO_OWN_NETWORK") == str(os.getpid()):
         with socket.socket() as any_socket:  # SIOCSIFFLAGS: lo up
             fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
@@ -156,6 +157,9 @@ def enter_own_network():
         if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode == 0:
             os.environ["RONDO_OWN_NETWORK"] = str(os.getpid())  # exec keeps it
             os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
+    global only_one  # closed, and free, when this process ends
+    only_one = open(pathlib.Path(tempfile.gettempdir()) / "rondo-network.lock", "w")
+    fcntl.flock(only_one, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager
