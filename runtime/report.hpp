@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a task's frame tells its loop when it goes.
+// Who hears of an error that nobody has seen: the loop of a task, the hook of the threads.
 #pragma once
 
 #include <exception>
@@ -12,6 +12,9 @@ namespace detail {
 
 /// Tells the exception handler of the task's loop about an error that nobody has seen (leave.cpp).
 void report_unseen(task_record& record, std::exception_ptr error) noexcept;
+
+/// Tells the thread exception hook, for what belongs to no loop (thread_future.cpp).
+void report_thread_error(const char* message, std::exception_ptr error) noexcept;
 
 /// Is it the exception `cancelled`?
 bool is_cancellation(const std::exception_ptr& error) noexcept;

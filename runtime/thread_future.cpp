@@ -7,23 +7,14 @@
 
 #include <rondo/thread_sync.hpp>
 
+#include "report.hpp"
+
 namespace rondo {
 inline namespace v0 {
 
 namespace {
 
 std::atomic<thread_exception_hook> hook_of_threads{nullptr};
-
-void tell_hook(const char* message, std::exception_ptr error) noexcept {
-    try {
-        const exception_context context{message, std::move(error)};
-        if (const thread_exception_hook hook = hook_of_threads.load(std::memory_order_acquire))
-            hook(context);
-        else
-            detail::write_report(context);
-    } catch (...) {  // no memory for a sentence
-    }
-}
 
 }  // namespace
 
@@ -33,6 +24,17 @@ thread_exception_hook set_thread_exception_hook(thread_exception_hook hook) noex
 
 namespace detail {
 
+void report_thread_error(const char* message, std::exception_ptr error) noexcept {
+    try {
+        const exception_context context{message, std::move(error)};
+        if (const thread_exception_hook hook = hook_of_threads.load(std::memory_order_acquire))
+            hook(context);
+        else
+            write_report(context);
+    } catch (...) {  // no memory for a sentence
+    }
+}
+
 struct thread_core::callback {
     function<void()> call;
     callback* next;
@@ -41,7 +43,7 @@ struct thread_core::callback {
         try {
             call();
         } catch (...) {
-            tell_hook("a done callback of a thread_future threw", std::current_exception());
+            report_thread_error("a done callback of a thread_future threw", std::current_exception());
         }
     }
 };
@@ -87,7 +89,7 @@ thread_host*& thread_host::of_this_thread() noexcept {
 
 thread_core::~thread_core() {
     if (now() == phase::failed && !seen_.load(std::memory_order_relaxed))
-        tell_hook("nobody asked for the error of a thread_future", error_);
+        report_thread_error("nobody asked for the error of a thread_future", error_);
 }
 
 void thread_core::add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }

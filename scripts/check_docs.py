@@ -20,6 +20,7 @@ import subprocess
 import sys
 
 PROLOGUE = """#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>

@@ -34,7 +34,7 @@ LAYERS = {
     4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
           sync/once sync/watch sync/broadcast queue merge
           detail/queue_core detail/queue_storage detail/queue_awaitable""",
-    5: """executor thread_future thread_wait thread_pool from_threads thread_sync bridge on
+    5: """executor thread thread_future thread_wait thread_pool from_threads thread_sync bridge on
           detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
     6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
           detail/connect detail/stream_io detail/reading_ahead""",

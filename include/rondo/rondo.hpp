@@ -49,6 +49,7 @@
 #include <rondo/task.hpp>
 #include <rondo/task_group.hpp>
 #include <rondo/task_local.hpp>
+#include <rondo/thread.hpp>
 #include <rondo/thread_future.hpp>
 #include <rondo/thread_pool.hpp>
 #include <rondo/thread_sync.hpp>
