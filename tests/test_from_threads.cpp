@@ -249,7 +249,8 @@ RONDO_TEST("block_on: in the body of a task group it is none of the group's chil
             ++*count;
         };
         for (int i = 0; i < 3; ++i) group.start(child(go_on.get_future(), &ended));
-        for (int i = 0; i < 5; ++i) CHECK(co_await to_thread([i] { return block_on(twice(i)); }) == 2 * i);
+        const auto blocking = [](int n) { return block_on(twice(n)); };
+        for (int i = 0; i < 5; ++i) CHECK(co_await to_thread(blocking, i) == 2 * i);
         CHECK(ended == 0);
         go_on.set_value();
     });
