@@ -21,8 +21,6 @@ rondo::task<> read_at_random(rondo::file& from, std::uint64_t count, std::uint64
     }
 }
 
-constexpr std::uint64_t first_seed = 88172645463325252u;
-
 // They borrow the file, which the caller of this holds until all have ended.
 rondo::task<> read_by(rondo::file& from, unsigned tasks) {
     std::vector<rondo::future<>> all;

@@ -25,9 +25,6 @@ extern char** environ;
 namespace bench {
 namespace {
 
-constexpr std::uint64_t connections = 5000;
-constexpr std::uint64_t datagrams = 200'000;
-constexpr std::uint64_t programs = 500;
 constexpr std::uint64_t moved_size = 100u << 20;
 constexpr std::uint64_t mebibytes = moved_size >> 20;
 

@@ -44,27 +44,29 @@ def run_case(command, case):
     return json.loads(done.stdout.splitlines()[-1])["value"] / 1000
 
 
+def print_table(sides, cases, rounds):
+    """A row for each case, with the median of each side (its command) that has it, in µs."""
+    listed = {
+        name: subprocess.run([*command, "list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        for name, command in sides.items()
+    }
+    print(f"{'us a call':16}" + "".join(f"{name:>12}" for name in sides))
+    for case in cases:
+        runs = {name: [] for name in sides if case in listed[name]}
+        for _ in range(rounds):
+            for name, values in runs.items():
+                values.append(run_case(sides[name], case))
+        cells = (f"{statistics.median(runs[name]):12.2f}" if name in runs else f"{'-':>12}" for name in sides)
+        print(f"{case:16}" + "".join(cells), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("build", nargs="?", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sides = programs(args.build.resolve(), folder)
-        listed = {
-            name: subprocess.run([*command, "list"], stdout=subprocess.PIPE, text=True,
-                                 check=True).stdout.split()
-            for name, command in sides.items()
-        }
-        print(f"{'us a call':16}" + "".join(f"{name:>12}" for name in sides))
-        for case in CASES:
-            runs = {name: [] for name in sides if case in listed[name]}
-            for _ in range(args.rounds):
-                for name, values in runs.items():
-                    values.append(run_case(sides[name], case))
-            cells = (f"{statistics.median(runs[name]):12.2f}" if name in runs else f"{'-':>12}"
-                     for name in sides)
-            print(f"{case:16}" + "".join(cells), flush=True)
+        print_table(programs(args.build.resolve(), folder), CASES, args.rounds)
 
 
 if __name__ == "__main__":

@@ -44,9 +44,13 @@ inline constexpr unsigned pause_between_posts_us = 100;
 inline constexpr std::uint64_t calls_in_turn = 20'000;
 inline constexpr std::uint64_t calls_at_once = 1000;
 inline constexpr std::uint64_t items_bridged = 500'000;
+inline constexpr std::uint64_t connections = 5000;
+inline constexpr std::uint64_t datagrams = 200'000;
+inline constexpr std::uint64_t programs = 500;
 inline constexpr std::uint64_t reads = 200'000;
 inline constexpr std::uint64_t read_size = 4096;
 inline constexpr std::uint64_t file_size = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t first_seed = 88172645463325252u;
 
 /// How long sleeper `i` of `count` sleeps: they end spread over a second.
 constexpr std::uint64_t sleep_ms(std::uint64_t count, std::uint64_t i) {
@@ -56,7 +60,7 @@ constexpr std::uint64_t sleep_ms(std::uint64_t count, std::uint64_t i) {
 /// Marsaglia's xorshift: good enough for offsets, and the same everywhere.
 class random_numbers {
 public:
-    explicit random_numbers(std::uint64_t seed = 88172645463325252u) : state_(seed) {}
+    explicit random_numbers(std::uint64_t seed = first_seed) : state_(seed) {}
     std::uint64_t next() noexcept {
         state_ ^= state_ << 13;
         state_ ^= state_ >> 7;
