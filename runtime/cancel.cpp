@@ -12,7 +12,7 @@ namespace {
 
 /// The task that is suspended with `s` as its innermost scope is asked to leave its wait.
 void ask(scope& s) noexcept {
-    if ((s.bits & (scope::of_loop | scope::of_context)) != 0) return;  // no task's
+    if ((s.bits & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return;  // no task's
     task_record& record = (s.bits & scope::of_task) != 0 ? static_cast<task_record&>(s)
                                                          : static_cast<inner_scope&>(s).owner();
     if (record.innermost == &s && record.wait != nullptr) record.wait->kind->cancel(*record.wait);

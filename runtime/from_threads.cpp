@@ -8,7 +8,7 @@ namespace detail {
 
 shared_core& coroutine_start::launch(task<> t) {
     if (around_ == nullptr) return future_core(create_task(std::move(t), {}, where_));
-    between_.bits = around_->bits & scope::inherited;
+    between_.bits = scope::of_job | (around_->bits & scope::inherited);
     around_->add_child(between_);
     resumer& loop = running();
     auto& frame = t.release();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <thread>
 
 #include <rondo/thread_pool.hpp>
@@ -23,26 +24,29 @@ public:
 
     /// One more, and it runs when this returns.
     thread_future<int> run_one() {
-        const int before = running_;
+        const int before = running();
         auto f = submit();
-        while (running_ == before) std::this_thread::yield();
+        while (running() == before) std::this_thread::yield();
         return f;
     }
     thread_future<int> submit() {
         const int number = ++count_;
-        return pool_.submit([this, number] {
-            ++running_;
-            gate_.pass();
+        return pool_.submit([shared = shared_, number] {
+            ++shared->running;
+            shared->door.pass();
             return number;
         });
     }
-    void open() { gate_.open(); }
-    int running() const { return running_; }
+    void open() { shared_->door.open(); }
+    int running() const { return shared_->running; }
 
 private:
+    struct state {  // of the jobs too, which may end later than this
+        gate door;
+        std::atomic<int> running{0};
+    };
     thread_pool& pool_;
-    gate gate_;
-    std::atomic<int> running_{0};
+    std::shared_ptr<state> shared_ = std::make_shared<state>();
     int count_ = 0;
 };
 

@@ -186,10 +186,10 @@ RONDO_TEST("pool.map: next is cancelled before, while and after, and loses nothi
 }
 
 RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait", "[thread_pool_map][cancel][kernel]") {
-    thread_pool pool(1);
     gate hold;
     std::atomic<int> called{0};
     std::vector<int> numbers(20, 1);
+    thread_pool pool(1);  // goes first: the call that runs outlives the await
     auto all = create_task([](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
         const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
         co_await p->map(call, *n);

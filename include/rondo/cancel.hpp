@@ -40,6 +40,7 @@ struct scope {
         of_context = 1 << 8,      ///< these are the bindings that a detached task took along: below the loop's scope
         under_bindings = 1 << 9,  ///< this scope, or one around it, is one of the two
         of_children = 1 << 10,    ///< this is a listening_scope: the children of a group
+        of_job = 1 << 11,         ///< this is a job's that runs a coroutine by block_on, in the task that waits for it
         inherited = reached | under_bindings,
     };
 
