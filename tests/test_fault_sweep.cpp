@@ -3,9 +3,11 @@
 // a scenario and a line in the table.
 #include "core_tools.hpp"
 #include "fault_sweep.hpp"
+#include "sweep_composition.hpp"
 #include "sweep_files.hpp"
 #include "sweep_network.hpp"
 #include "sweep_streams.hpp"
+#include "sweep_unix.hpp"
 
 using namespace fault_sweep;
 
@@ -78,6 +80,29 @@ const scenario table[] = {
     {"tasks: cleaned up under a shield", cleaned_up_under_shield, hears},
     {"tasks: jobs elsewhere", jobs_elsewhere, hears},
     {"tasks: detached and awaited", detached_and_awaited, hears},
+    {"transfer over a Unix connection", transfer<over_unix>, hears},
+    {"lines over a Unix connection", lines<over_unix>, hears},
+    {"echo over a Unix connection", echo<over_unix>, hears},
+    {"half close over a Unix connection", half_close<over_unix>, hears},
+    {"unix: serve", serve_unix},
+    {"unix: nobody listens", unix_nobody_listens},
+    {"unix: a listener is closed while accepting", unix_listener_closed},
+    {"unix: a descriptor that travels", descriptor_passed},
+    {"unix: descriptors that nobody takes", descriptor_left_on_its_way},
+    {"streams: copied", streams_copied, hears},
+    {"streams: into a file", received_into_a_file, hears},
+    {"streams: a part of a file", part_of_a_file_sent, hears},
+    {"streams: through memory", through_memory, hears},
+    {"streams: limits over TCP", limits_of_reads<over_tcp>, hears},
+    {"streams: limits over a pipe", limits_of_reads<over_pipe>, hears},
+    {"file: cut and grown", file_cut_and_grown, hears},
+    {"readiness: awaited", waited_until_readable},
+    {"several: lines by a generator", generated_lines, hears},
+    {"several: broadcast to writers", broadcast_to_writers, hears},
+    {"several: few connections at once", few_connections_at_once},
+    {"several: a child that fails", child_that_fails},
+    {"several: a deadline in a read", deadline_in_a_read, hears},
+    {"datagrams: connected", datagrams_connected},
 };
 
 // -- what the sweep must find: each of these is right until something fails ---------------------
@@ -175,7 +200,7 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
                 static_cast<unsigned long long>(sum.calls),
                 static_cast<unsigned long long>(sum.failed_runs));
     if (only != nullptr) return;
-    CHECK(sum.scenarios >= 60);
+    CHECK(sum.scenarios >= 89);
     CHECK(sum.injected >= (seeds == 8 ? 50'000U : 5'000U));
     CHECK(sum.failed_runs > sum.injected / 4);  // the faults do arrive
 }
