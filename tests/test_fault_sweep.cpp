@@ -6,6 +6,7 @@
 #include "sweep_composition.hpp"
 #include "sweep_connect.hpp"
 #include "sweep_files.hpp"
+#include "sweep_impatient.hpp"
 #include "sweep_network.hpp"
 #include "sweep_streams.hpp"
 #include "sweep_tasks.hpp"
@@ -133,6 +134,22 @@ const scenario table[] = {
     {"several: items over a bridge", items_over_a_bridge, hears},
     {"several: one shared, and left", shared_and_left, hears},
     {"several: the first of three", first_of_three},
+    {"left: accepts", accepts_left},
+    {"left: connects", connects_left},
+    {"left: connects by name", connects_by_name_left},
+    {"left: all kinds of reads over TCP", all_reads_left<over_tcp>, hears},
+    {"left: all kinds of reads over a Unix connection", all_reads_left<over_unix>, hears},
+    {"left: all kinds of reads over a pipe", all_reads_left<over_pipe>, hears},
+    {"left: views over TCP", views_left<over_tcp>, hears},
+    {"left: views over a pipe", views_left<over_pipe>, hears},
+    {"left: descriptors", descriptors_left, hears},
+    {"left: files", files_opened_impatiently},
+    {"left: copies", copies_left, hears},
+    {"left: into a file", receptions_left, hears},
+    {"left: items of a queue", items_left<queue<int>>, hears},
+    {"left: items of a bridge", items_left<bridge_queue<int>>, hears},
+    {"left: permits", permits_left, hears},
+    {"left: with a goodbye", goodbyes},
 };
 
 // -- what the sweep must find: each of these is right until something fails ---------------------
@@ -230,7 +247,7 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
                 static_cast<unsigned long long>(sum.calls),
                 static_cast<unsigned long long>(sum.failed_runs));
     if (only != nullptr) return;
-    CHECK(sum.scenarios >= 117);
+    CHECK(sum.scenarios >= 133);
     CHECK(sum.injected >= (seeds == 8 ? 50'000U : 5'000U));
     CHECK(sum.failed_runs > sum.injected / 4);  // the faults do arrive
 }
