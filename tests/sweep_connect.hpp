@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: connecting by name to hosts with several addresses, Unix sockets with files, peers that
-// are aborted, servers that are given time, datagrams to several.
+// Scenarios of the fault sweep: connecting by name to hosts with several addresses, exchanges that are tried again,
+// peers that abort, servers that are given time, descriptors that are refused, datagrams to several.
 #pragma once
 
 #include <set>
@@ -116,8 +116,8 @@ inline task<> abort_after(tcp_stream& stream, duration delay) {
     stream.abort();
 }
 
-/// The reset comes by an option (SO_LINGER). Linux never refuses that, but a fault does, and abort cannot say so: so the
-/// end may be a plain one here.
+/// The reset comes by an option (SO_LINGER). Linux never refuses that, but a fault does, and abort cannot say so: so
+/// the end may be a plain one here.
 inline task<> aborted_by_the_peer(verdict& v) {
     auto both = co_await over_tcp::make();
     co_await both.writer.write_all("that much");
@@ -186,7 +186,7 @@ inline task<> take_a_pipe(unix_stream& from, std::size_t most, verdict& v) {
     std::string byte(1, '?');
     auto got = co_await from.receive_descriptors(byte, most);
     if (!got) throw error("the stream has ended");
-    v.expect(got.descriptors.size() == 1 && most == 1, "descriptors come with their byte, no more than are allowed for");
+    v.expect(got.descriptors.size() == 1 && most == 1, "no more descriptors come than are allowed for");
     fd_stream last(std::move(got.descriptors.front()));
     const std::string text = co_await last.read_all();
     v.expect(text == "2", "descriptors come in order");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: waits that are left again and again, each time a little later, until they have what they
-// wait for. Whatever came while somebody was leaving is there for the next one: no connection, byte, descriptor, item or
-// permit is lost. And what is done on the way out.
+// Scenarios of the fault sweep: waits that are left again and again, each time a little later, until they have what
+// they wait for. Whatever came while somebody was leaving is there for the next one: no connection, byte, descriptor,
+// item or permit is lost. And what is done on the way out.
 #pragma once
 
 #include <vector>
