@@ -118,6 +118,7 @@ task<std::uint64_t> receive_file(byte_stream& from, file& to, std::uint64_t offs
         const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
         const chunk some = co_await from.read_some(room);
         if (!some) break;
+        detail::inner_scope shield(detail::inner_scope::kind::shield);  // files keep nobody waiting
         co_await to.write_all_at(some, offset + received);
         received += some.size();
     }

@@ -136,6 +136,7 @@ std::int32_t simulator::cancel(sim_operation& operation) {
     if (target == nullptr) return -ENOENT;
     if (target->cancel_asked || target->what.code == opcode::close) return -EALREADY;
     target->cancel_asked = true;
+    if (target->failed) return -EALREADY;  // else the fault that was ordered would befall nobody
     if (is_completing(*target, core_.now) && core_.dice.percent(core_.options.late_percent))
         return core_.dice.percent(50) ? 0 : -EALREADY;
     core_.settle_cancelled(*target);

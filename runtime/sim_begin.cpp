@@ -134,6 +134,7 @@ bool simulator::apply_fault(sim_operation& operation) {
         if (fault.kind != sim_fault_kind::cancel) return false;
         descriptor_of(operation.what.fd).closing = false;
     }
+    operation.failed = fault.kind == sim_fault_kind::error;
     core_.settle(operation, error);
     return true;
 }

@@ -69,6 +69,7 @@ struct sim_operation {
     bool delayed = false;  // by a fault: the event begins it
     bool cancel_asked = false;
     bool one_byte = false;  // by a fault
+    bool failed = false;    // by a fault: a cancel comes too late
     std::int32_t picked = -1;  // the lent buffer that this completion has filled
 };
 

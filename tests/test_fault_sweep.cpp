@@ -4,9 +4,12 @@
 #include "core_tools.hpp"
 #include "fault_sweep.hpp"
 #include "sweep_composition.hpp"
+#include "sweep_connect.hpp"
 #include "sweep_files.hpp"
+#include "sweep_impatient.hpp"
 #include "sweep_network.hpp"
 #include "sweep_streams.hpp"
+#include "sweep_tasks.hpp"
 #include "sweep_unix.hpp"
 
 using namespace fault_sweep;
@@ -103,6 +106,50 @@ const scenario table[] = {
     {"several: a child that fails", child_that_fails},
     {"several: a deadline in a read", deadline_in_a_read, hears},
     {"datagrams: connected", datagrams_connected},
+    {"by name: one refuses", name_with_one_that_refuses},
+    {"by name: one is silent", name_with_one_that_is_silent},
+    {"by name: all answer", name_with_three_that_answer},
+    {"by name: all refuse", name_where_all_refuse},
+    {"by name: all are silent", name_where_all_are_silent},
+    {"by name: one that nobody knows", name_that_nobody_knows},
+    {"connect: an exchange is tried again", exchange_tried_again},
+    {"connect: aborted by the peer", aborted_by_the_peer},
+    {"a server is given time", server_with_grace},
+    {"unix: peers that are known", peers_known, hears},
+    {"unix: descriptors that are refused", descriptors_refused, hears},
+    {"datagrams: to several", datagrams_to_several, hears},
+    {"datagrams: of all sizes", datagrams_of_all_sizes, hears},
+    {"streams: through a proxy", through_a_proxy, hears},
+    {"streams: copied piecewise", copied_piecewise, hears},
+    {"streams: lines of one's own", buffered_lines, hears},
+    {"file: whole", whole_files, hears},
+    {"file: in parts", file_in_parts, hears},
+    {"several: a deadline that moves", deadline_that_moves, hears},
+    {"several: a race of reads", race_of_reads},
+    {"several: merged lines", merged_lines},
+    {"several: a generator is left", generator_left, hears},
+    {"several: the latest is written", latest_written, hears},
+    {"several: done one by one", done_one_by_one, hears},
+    {"several: opened once", opened_once},
+    {"several: items over a bridge", items_over_a_bridge, hears},
+    {"several: one shared, and left", shared_and_left, hears},
+    {"several: the first of three", first_of_three},
+    {"left: accepts", accepts_left},
+    {"left: connects", connects_left},
+    {"left: connects by name", connects_by_name_left},
+    {"left: all kinds of reads over TCP", all_reads_left<over_tcp>, hears},
+    {"left: all kinds of reads over a Unix connection", all_reads_left<over_unix>, hears},
+    {"left: all kinds of reads over a pipe", all_reads_left<over_pipe>, hears},
+    {"left: views over TCP", views_left<over_tcp>, hears},
+    {"left: views over a pipe", views_left<over_pipe>, hears},
+    {"left: descriptors", descriptors_left, hears},
+    {"left: files", files_opened_impatiently},
+    {"left: copies", copies_left, hears},
+    {"left: into a file", receptions_left, hears},
+    {"left: items of a queue", items_left<queue<int>>, hears},
+    {"left: items of a bridge", items_left<bridge_queue<int>>, hears},
+    {"left: permits", permits_left, hears},
+    {"left: with a goodbye", goodbyes},
 };
 
 // -- what the sweep must find: each of these is right until something fails ---------------------
@@ -200,7 +247,7 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
                 static_cast<unsigned long long>(sum.calls),
                 static_cast<unsigned long long>(sum.failed_runs));
     if (only != nullptr) return;
-    CHECK(sum.scenarios >= 89);
+    CHECK(sum.scenarios >= 133);
     CHECK(sum.injected >= (seeds == 8 ? 50'000U : 5'000U));
     CHECK(sum.failed_runs > sum.injected / 4);  // the faults do arrive
 }

@@ -131,6 +131,19 @@ TEST_CASE("simulator: a delay fault puts the operation after everything else, st
     CHECK((m.sim->now() >= start + 1h) == !cancelled);
 }
 
+TEST_CASE("simulator: a cancel does not avert the error that was ordered", "[simulator]") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        simulator_options options;
+        options.seed = seed;
+        options.fault.kind = sim_fault_kind::error;
+        machine m(options);
+        const std::uint64_t failing = m.add(make(opcode::nop));
+        const std::uint64_t cancel = m.add(cancel_of(failing));
+        CHECK(m.next(failing).result == -EIO);
+        CHECK(m.next(cancel).result < 0);
+    }
+}
+
 // -- what it aborts on --
 
 TEST_CASE("simulator: an entry it cannot interpret aborts with its name", "[simulator]") {

@@ -10,12 +10,17 @@
 
 #include <rondo/buffered.hpp>
 #include <rondo/copy.hpp>
+#include <rondo/file_system.hpp>
 #include <rondo/memory_stream.hpp>
 #include <rondo/pipe.hpp>
+#include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
 #include <rondo/unix.hpp>
 
+#include "file_tools.hpp"
+
 using namespace rondo;
+using namespace std::chrono_literals;
 using rondo_tests::check_duplex;
 using rondo_tests::check_one_way;
 using rondo_tests::ends_of;
@@ -133,6 +138,41 @@ RONDO_TEST("copy: everything, up to a limit, between any two streams", "[copy][b
                        rondo_tests::receive_in_steps(&to.server, all.size() + 1, 5000));
     const auto results = co_await std::move(done);
     CHECK(std::get<2>(results) == all);
+}
+
+RONDO_TEST("copy: what it had read and not written goes back where it is cancelled", "[copy][both]", seeds(5)) {
+    auto from = make_pipe();
+    auto to = memory_stream::pair({.capacity = 4});
+    co_await from.writer.write_all("abcdef");
+    co_await to.first.write_all("full");
+    const auto copied = co_await move_on_after(5ms, copy(from.reader, to.first));
+    CHECK_FALSE(copied);
+    std::string got = co_await from.reader.read_exactly(6);
+    CHECK(got == "abcdef");
+    std::string buffer(10, '?');
+    const chunk before = co_await to.second.read_some(buffer);
+    CHECK(before.text() == "full");
+    co_await to.first.write_all("more");  // nothing had gone, so nothing is torn
+}
+
+RONDO_TEST("receive_file: what had come is in the file where it is cancelled", "[copy][both]", seeds(20)) {
+    const rondo_tests::folder in;
+    auto from = make_pipe();
+    auto to = co_await file::create(in / "f");
+    co_await from.writer.write_all("abcdef");
+    co_await from.reader.peek(6);  // so that reading it takes no time, and only the write can be met
+    auto receiving = create_task(receive_file(from.reader, to));
+    co_await yield_now();
+    receiving.cancel();
+    bool cancelled_it = false;
+    try {
+        co_await receiving;
+    } catch (const future_cancelled&) {
+        cancelled_it = true;
+    }
+    CHECK(cancelled_it);
+    const std::string got = co_await read_file(in / "f");
+    CHECK(got == "abcdef");
 }
 
 RONDO_TEST("splice: bytes pass from one socket to the other, with what was received ahead",

@@ -33,7 +33,8 @@ static_assert(std::is_trivially_destructible_v<copy_options>);
 /// Neither is closed.
 /// Returns: how many bytes.
 /// Throws:  what reading and writing throw.
-/// Cancel:  what had been read is written as far as that goes; see write_all.
+/// Cancel:  nothing lost: what had been read and not written goes back to `from`, where that has
+///          `unread`. Where a part of it had gone `to` refuses further writes; see write_all.
 /// See:     Python's shutil.copyfileobj, tokio::io::copy.
 template <input_stream From, output_stream To>
 task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
@@ -44,7 +45,12 @@ task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
         const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
         const chunk some = co_await from.read_some(room);
         if (!some) break;
-        co_await to.write_all(some);
+        try {
+            co_await to.write_all(some);
+        } catch (const cancelled&) {
+            if constexpr (requires { from.unread(some); }) from.unread(some);
+            throw;
+        }
         copied += some.size();
     }
     co_return copied;
@@ -59,6 +65,7 @@ RONDO_API task<std::uint64_t> send_file(
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max());
 /// Receives into a file, from `offset` on, until the stream ends or `count` bytes have come.
 /// Returns: how many bytes came.
+/// Cancel:  nothing lost: what has come is written first.
 RONDO_API task<std::uint64_t> receive_file(
     byte_stream& from, file& to, std::uint64_t offset = 0,
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max());
