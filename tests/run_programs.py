@@ -109,8 +109,8 @@ class Child:
 
     @staticmethod
     def text(stream):
-        stream.seek(0)
-        return stream.read().decode(errors="replace")
+        """What is in the file. Its position is the child's too, who may be about to write: it stays where it is."""
+        return os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0).decode(errors="replace")
 
     def said(self):
         return "".join(
