@@ -153,6 +153,7 @@ const std::shared_ptr<detail::memory_link>& memory_stream::link() const noexcept
 task<chunk> memory_stream::read_some(buffer_view into) {
     return detail::read_memory(link(), side_, into);
 }
+void memory_stream::unread(const_buffer bytes) { link()->to[side_].bytes.prepend(bytes); }
 task<> memory_stream::write_all(const_buffer data) {
     return detail::write_memory(link(), side_, data);
 }

@@ -182,14 +182,18 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
         result = detail::bind_name(fd, address, where.size());
     }
     check(result, "bind", name);
+    const std::string path = where.path();
     detail::unix_file file;
-    if (const std::string path = where.path(); !path.empty()) {
-        if (options.permissions != 0 && ::chmod(path.c_str(), options.permissions) != 0)
+    if (!path.empty()) file = detail::unix_file(path);
+    try {
+        if (!path.empty() && options.permissions != 0 && ::chmod(path.c_str(), options.permissions) != 0)
             detail::throw_system_error(errno, "chmod", path);
-        if (options.remove_at_close) file = detail::unix_file(path);
+        return unix_listener(detail::listen_at(std::move(fd), where, options.backlog,
+                                               options.remove_at_close ? file : detail::unix_file()));
+    } catch (...) {
+        file.remove();
+        throw;
     }
-    return unix_listener(
-        detail::listen_at(std::move(fd), where, options.backlog, std::move(file)));
 }
 
 task<unix_stream> unix_listener::accept() {

@@ -4,8 +4,9 @@
 // sums them up; a program that dies on its way leaves no line and is counted as a failure there.
 //
 // Compiling Catch2's main takes longer than compiling a test, so it is done once, without a
-// sanitizer and without optimisation, and the archive is linked into every build, sanitised or not
-// (tests/meson.build). Nothing of rondo may be included here: its code would escape the sanitizer
+// sanitizer and without optimisation, and the archive is linked into every build, sanitised or not;
+// only the thread sanitizer's build has one of its own (tests/meson.build). Nothing of rondo may be
+// included here: its code would escape the sanitizer
 // that watches the test.
 #if __has_include(<catch2/catch_all.hpp>)
 #define CATCH_VERSION_3 1

@@ -121,8 +121,9 @@ inline task<> settled_one_by_one(verdict& v) {
     if (second.has_value()) v.expect(second.value() == 2, "a settled value is the task's own");
 }
 
-inline task<> handed_over_by_a_queue(verdict& v) {
-    queue<int> line(1);
+template <class Queue>
+task<> handed_over(verdict& v) {
+    Queue line(1);
     int next = 0;
     auto produce = [&]() -> task<> {
         for (int i = 0; i < 4; ++i) {

@@ -217,9 +217,9 @@ inline task<> done_one_by_one(verdict& v) {
         ++count;
     }
     v.expect(count == 3, "each comes once");
-    for (auto& f : running) {
-        const int value = co_await f;
-        v.expect(value < 3, "a future gives its task's value");
+    for (int i = 0; i < 3; ++i) {
+        const int value = co_await running[static_cast<std::size_t>(i)];
+        v.expect(value == i, "a future gives its task's value");
     }
 }
 
@@ -230,8 +230,8 @@ inline task<> opened_once(verdict& v) {
     file opened;
     int opens = 0;
     auto open = [&]() -> task<> {
-        ++opens;
         opened = co_await file::open("shared");
+        ++opens;
     };
     auto use = [&]() -> task<> {
         co_await opening.call(open);
@@ -240,26 +240,9 @@ inline task<> opened_once(verdict& v) {
         v.expect(got == "content", "whoever comes behind the first finds it open");
     };
     auto all = co_await gather_settled(use(), use(), use());
-    v.expect(opens <= 3, "nobody opens it behind the one who did");
+    v.expect(opens <= 1, "nobody opens it behind the one who did");
     const auto fail = [](const auto&... each) { (static_cast<void>(each.value()), ...); };
     std::apply(fail, all);
-}
-
-inline task<> items_over_a_bridge(verdict& v) {
-    bridge_queue<int> line(2);
-    int next = 0;
-    auto produce = [&]() -> task<> {
-        for (int i = 0; i < 4; ++i) {
-            const int value = co_await tick(i);
-            co_await line.put(value);
-        }
-        line.close();
-    };
-    auto consume = [&]() -> task<> {
-        while (auto value = co_await line.next()) v.expect(*value == next++, "items come in order");
-    };
-    co_await gather(produce(), consume());
-    v.expect(next == 4, "every item comes");
 }
 
 inline task<std::string> content_after(duration delay) {

@@ -6,9 +6,13 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,6 +22,7 @@
 #include <rondo/serve.hpp>
 #include <rondo/sleep.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 #include "net_tools.hpp"
 
@@ -69,6 +74,28 @@ task<pair_of_streams> connected() {
 }
 
 }  // namespace
+
+TEST_CASE("unix: a listener that cannot be made whole leaves no file", "[unix]") {
+    const folder here;
+    const std::string path = here / "socket";
+    for (const std::uint32_t call : {SYS_chmod, SYS_listen}) {
+        const auto end = rondo_tests::run_child([&] {
+            loop home;
+            rondo_tests::forbid(call, EPERM);
+            try {
+                auto listener = unix_listener::bind(path, {.remove_at_close = false, .permissions = 0600});
+            } catch (const std::system_error& error) {
+                std::printf("%s\n", error.what());
+                return error.code() == std::errc::operation_not_permitted ? 0 : 1;
+            }
+            return 2;
+        });
+        INFO(end.text);
+        CHECK(end.exited());
+        CHECK(end.says(call == SYS_chmod ? "chmod" : "listen"));
+        CHECK_FALSE(exists(path));
+    }
+}
 
 RONDO_TEST("unix: a server at an abstract name, and one at a path", "[unix][kernel]") {
     const folder here;

@@ -33,8 +33,9 @@ static_assert(std::is_trivially_destructible_v<copy_options>);
 /// Neither is closed.
 /// Returns: how many bytes.
 /// Throws:  what reading and writing throw.
-/// Cancel:  nothing lost: what had been read and not written goes back to `from`, where that has
-///          `unread`. Where a part of it had gone `to` refuses further writes; see write_all.
+/// Cancel:  what had been read and not written goes back to `from`, where that has `unread`, as every stream here
+///          has; a file's position stays behind it. Where a part of it had gone `to` refuses further writes; see
+///          write_all.
 /// See:     Python's shutil.copyfileobj, tokio::io::copy.
 template <input_stream From, output_stream To>
 task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {

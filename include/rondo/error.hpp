@@ -92,7 +92,8 @@ public:
     ~no_running_loop_error() override;
 };
 
-/// On the simulator: tasks wait, and nothing can ever happen again.
+/// A wait that could never end: of a thread for itself, of a job for its own pool, all of whose threads wait so; on the
+/// simulator of tasks, when nothing can ever happen again.
 class RONDO_API deadlock_error : public error {
 public:
     using error::error;

@@ -44,6 +44,9 @@ public:
 
     /// As byte_stream::read_some. What the peer had written before it closed is still read.
     task<chunk> read_some(buffer_view into);
+    /// As byte_stream::unread: the next read begins with `bytes`.
+    /// Throws: std::bad_alloc.
+    void unread(const_buffer bytes);
     /// As byte_stream::write_all.
     /// Throws: write_error, EPIPE, where the peer has closed.
     task<> write_all(const_buffer data);

@@ -25,7 +25,7 @@ public:
     read_half& operator=(read_half&&) noexcept = default;
 
     auto read_some(buffer_view into) { return stream_->read_some(into); }
-    /// Of a stream that has it: read_line, read_until, read_exactly, read_all, peek.
+    /// Of a stream that has it: read_line, read_until, read_exactly, read_all, peek, unread.
     template <class... Args>
     auto read_line(Args... args) requires requires(S& s) { s.read_line(args...); }
     {
@@ -50,6 +50,10 @@ public:
     auto peek(Args... args) requires requires(S& s) { s.peek(args...); }
     {
         return stream_->peek(args...);
+    }
+    void unread(const_buffer bytes) requires requires(S& s) { s.unread(bytes); }
+    {
+        stream_->unread(bytes);
     }
 
     /// The shared stream.

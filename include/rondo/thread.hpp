@@ -50,7 +50,8 @@ public:
     /// The thread that was there is asked to stop and joined.
     thread& operator=(thread&&) noexcept = default;
 
-    /// Blocks until it has ended. It may be called again, and where there is none.
+    /// Blocks until it has ended. It may be called again, and where there is none. Never in a task, whose loop would
+    /// stand still: there one awaits `ended()`.
     /// Throws: deadlock_error where it is this very thread.
     void join();
     /// The same for at most `timeout`: false where it has not ended then. See: Thread.join(timeout).

@@ -82,7 +82,7 @@ static_assert(std::is_trivially_destructible_v<unix_listen_options>);
 /// Accepts connections, as tcp_listener does.
 class RONDO_API unix_listener {
 public:
-    /// Throws: std::system_error: "bind unix:/run/app: Address already in use".
+    /// Throws: std::system_error: "bind unix:/run/app: Address already in use". A file that it had made is gone then.
     static unix_listener bind(const endpoint& where, unix_listen_options options = {});
     /// At a path.
     static unix_listener bind(std::string_view path, unix_listen_options options = {}) {
