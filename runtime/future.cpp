@@ -75,14 +75,14 @@ bool has_waiters(const shared_core& core) noexcept {
 namespace {
 void destroy_now(shared_core& core) noexcept {
     if (has_frame(core))
-        static_cast<promise_base&>(core).handle().destroy();
+        static_cast<promise_base&>(core).drop();
     else
         static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
 }
 }  // namespace
 
-// The parameters of a finished task live as long as its frame; a chain of tasks that each took the future before as a
-// parameter is let go of in a loop, so that the stack stays flat.
+// A value may hold the last future of another task, whose value does too, and so on: they are let go of in a loop, so
+// that the stack stays flat.
 void destroy_shared(shared_core& core) noexcept {
     constexpr int deepest = 32;
     thread_local int depth = 0;

@@ -43,7 +43,7 @@ bool is_foreign(const task_record& record) noexcept {
     return record.wait != nullptr && record.wait->kind->foreign;
 }
 
-/// Destroys the frames of a suspended chain, leaf first, in a loop; the root's goes with its last holder.
+/// Destroys the frames of a suspended chain below its root, leaf first, in a loop.
 void unwind(task_record& record) noexcept {
     using handle = std::coroutine_handle<promise_base>;
     promise_base* frame = &handle::from_address(record.point.address()).promise();
@@ -62,6 +62,7 @@ void abandon(task_record& record) noexcept {
     unwind(record);
     record.wait = nullptr;
     root.marks |= shared_core::was_cancelled;
+    root.end_coroutine();
     finish_task(record);
     release(root);  // the loop's share
     release(root);

@@ -94,8 +94,7 @@ task<std::optional<signal_info>> signal_set::next() {
 namespace detail {
 
 task<int> wait_signal(signal_set signals) {
-    signal_set own(std::move(signals));  // goes when this ends; a parameter would stay with the future
-    const std::optional<signal_info> got = co_await own.next();
+    const std::optional<signal_info> got = co_await signals.next();
     co_return got->number;  // nobody else can close it
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "report.hpp"
+#include "trampoline.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -44,6 +45,21 @@ void promise_base::end() noexcept {
         report_unseen(record, record.error);
     if ((marks & named) != 0) ::operator delete(const_cast<void*>(record.origin));
     if ((marks & failed) != 0) std::destroy_at(&record.error);
+}
+
+// The error moves out meanwhile: a destructor may cancel this very task, and the request looks for a wait where the
+// error stands.
+void promise_base::end_failed_coroutine() noexcept {
+    std::exception_ptr error = std::exchange(record.error, nullptr);
+    marks &= ~std::uint32_t(failed);
+    end_coroutine();
+    marks |= failed;
+    record.error = std::move(error);
+}
+
+void promise_base::drop_outcome() noexcept {
+    if (left().drop_value != nullptr) left().drop_value(*this);
+    if ((marks & (failed | named)) != 0) end();
 }
 
 // Moved out first: the exception must not live on in a frame that may be held for long.

@@ -6,12 +6,13 @@
 
 #include <rondo/task.hpp>
 
+#include "poison.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// The task is over: whoever started it hears of it first, then those who wait for it. It counts as done from here on,
-/// whatever a destructor does to it meanwhile.
+/// The task is over, and its coroutine gone: whoever started it hears of it first, then those who wait for it.
 inline void finish_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
     scope& above = *record.parent;
@@ -26,11 +27,24 @@ inline void finish_task(task_record& record) noexcept {
     frame.settle();
 }
 
+// The destructors of parameters are a part of the task, as those of locals are: it is the running one, it is in the tree
+// and not yet done.
+inline void promise_base::end_coroutine() noexcept {
+    if ((marks & (failed | ending)) == failed) [[unlikely]]
+        return end_failed_coroutine();
+    marks |= ending;
+    here.current = &record;
+    handle().destroy();
+    here.current = nullptr;
+    forbid(static_cast<char*>(frame()) + left().kept, left().size - left().kept);
+}
+
 /// A root frame stands at its final suspension point: nobody will resume it again.
 inline void end_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
     RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
                  "a task ended before what runs inside its scope");
+    frame.end_coroutine();
     finish_task(record);
     release(frame);
 }
@@ -63,8 +77,8 @@ inline void resumer::resume(ready_item& item) noexcept {
             break;
         }
     }
+    if (here.ended != nullptr) return end_task(*std::exchange(here.ended, nullptr));
     here.current = nullptr;
-    if (here.ended != nullptr) end_task(*std::exchange(here.ended, nullptr));
 }
 
 }  // namespace detail

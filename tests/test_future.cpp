@@ -441,8 +441,8 @@ TEST_CASE("future: without a running loop there is a clear error", "[future]") {
     CHECK_THROWS_AS(sleep(1s), no_running_loop_error);
 }
 
-RONDO_TEST("future: a long chain of finished tasks is let go of without recursion", "[future][both]", seeds(1).limit(20s)) {
-    // Each keeps the one before, as its parameter, until the last one goes.
+RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[future][both]", seeds(1).limit(20s)) {
+    // Each keeps the one before, as its parameter, until it ends.
     const auto after = [](future<> before) -> task<> { co_await before; };
     auto last = create_task(yield_now());
     for (int i = 0; i < many(200'000, 20'000); ++i) {

@@ -81,15 +81,13 @@ private:
     }
     void arrive() {
         share mine(this);
-        if (!this->begin()) {
-            const task<T> never_runs(std::move(body_));
-            return;
-        }
+        if (!this->begin()) return;
         running_ = &launch(drive(std::move(mine)));
     }
     // In the destructor of the task's frame, at the latest.
     void drop() noexcept {
         if (std::exchange(running_, nullptr) != nullptr) leave();
+        { const task<T> never_runs(std::move(body_)); }  // before the future is told
         this->begin();
         this->settle(thread_core::phase::cancelled);
         this->drop_giver();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // future<T>: a copyable handle on what will be there: the outcome of a running task, or what a promise<T> will give.
 //
-// A task and its future are one allocation: the handle points at the head of the task's frame and keeps that alive. So
-// the parameters of a finished task live until its last future is dropped.
+// A task and its future are one allocation: the handle points at the head of the task's frame and keeps the memory. The
+// coroutine in it goes when the task ends, with its parameters; the outcome stays until the last future is dropped.
 //
 // Dropping a future detaches its task; the loop owns every running task. An error that nobody has seen when the last
 // handle goes is reported to the loop's exception handler. Waiters and done callbacks share one FIFO.

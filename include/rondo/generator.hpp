@@ -47,6 +47,7 @@ namespace detail {
 
 template <class T>
 struct generator_promise : yielding_promise<generator_promise<T>, T> {
+    generator<T>* owner = nullptr;
     std::exception_ptr error;
 
     static void* operator new(std::size_t size) { return frame_allocate(size); }
@@ -84,14 +85,17 @@ public:
         using difference_type = std::ptrdiff_t;
         using value_type = std::remove_cvref_t<T>;
 
+        iterator(iterator&&) noexcept = default;
+        iterator& operator=(iterator&&) noexcept = default;
+
         T&& operator*() const noexcept { return static_cast<T&&>(*frame_.promise().item); }
         iterator& operator++() {
-            advance(frame_);
+            if (frame_) frame_ = advance(std::exchange(frame_, nullptr));
             return *this;
         }
-        void operator++(int) { advance(frame_); }
+        void operator++(int) { ++*this; }
         friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept {
-            return it.frame_.done();
+            return !it.frame_;
         }
 
     private:
@@ -100,36 +104,50 @@ public:
         std::coroutine_handle<promise_type> frame_;
     };
 
-    generator(generator && other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+    generator(generator && other) noexcept
+        : frame_(std::exchange(other.frame_, nullptr)), ended_(other.ended_) {
+        if (frame_) frame_.promise().owner = this;
+    }
     generator& operator=(generator&& other) noexcept {
-        std::swap(frame_, other.frame_);
-        return *this;
+        if (this == &other) return *this;
+        drop();
+        return *::new (static_cast<void*>(this)) generator(std::move(other));
     }
-    ~generator() {
-        if (frame_) frame_.destroy();
-    }
+    ~generator() { drop(); }
 
-    /// Runs the body to its first item. Once only: where one has stopped, another begin() goes on behind it.
+    /// Runs the body to its first item. Once only: after an iteration that was left, another begin() goes on with the
+    /// next item; after the end it gives end().
     iterator begin() {
-        RONDO_ASSERT(frame_, "this generator was moved from");
-        advance(frame_);
-        return iterator(frame_);
+        RONDO_ASSERT(frame_ || ended_, "this generator was moved from");
+        return iterator(frame_ ? advance(frame_) : nullptr);
     }
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
     friend promise_type;
     explicit generator(promise_type & promise) noexcept
-        : frame_(std::coroutine_handle<promise_type>::from_promise(promise)) {}
+        : frame_(std::coroutine_handle<promise_type>::from_promise(promise)) {
+        promise.owner = this;
+    }
 
-    static void advance(std::coroutine_handle<promise_type> frame) {
-        if (frame.done()) return;
+    /// Runs to the next item. At the end the frame goes, with the parameters, and it gives null.
+    static std::coroutine_handle<promise_type> advance(std::coroutine_handle<promise_type> frame) {
         frame.resume();
-        if (frame.promise().error) [[unlikely]]
-            std::rethrow_exception(std::exchange(frame.promise().error, nullptr));
+        if (!frame.done()) [[likely]]
+            return frame;
+        const std::exception_ptr error = std::move(frame.promise().error);
+        generator& owner = *frame.promise().owner;
+        owner.ended_ = true;
+        owner.drop();
+        if (error) std::rethrow_exception(error);
+        return nullptr;
+    }
+    void drop() noexcept {
+        if (frame_) std::exchange(frame_, nullptr).destroy();
     }
 
     std::coroutine_handle<promise_type> frame_;
+    bool ended_ = false;
 };
 
 template <class T>
@@ -164,7 +182,7 @@ using optional_item =
 
 /// What does not depend on the type of the items.
 struct async_generator_base : awaiting_promise {
-    enum class stage : std::uint8_t { waiting, running, yielded, ended };
+    enum class stage : std::uint8_t { waiting, running, yielded };
     stage at = stage::waiting;
     scope* entered = nullptr;  // the scope in which `next` is awaited
 
@@ -185,8 +203,9 @@ struct async_generator_promise : async_generator_base,
     async_generator<T> get_return_object() noexcept;
 };
 
-/// Awaits a generator's frame as task_awaiter does a task's, but does not own it. Where a loop that ends destroys the
-/// frames of a suspended task, leaf first, the owner hears of it from here (`child` is null then).
+/// Awaits a generator's frame as task_awaiter does a task's, but the generator owns it. If the frame goes during the
+/// wait (at the end of the body; when a loop that ends destroys the frames of a suspended task, leaf first), `child` is
+/// null and this tells the owner.
 class async_next : task_awaiter_base {
 public:
     explicit async_next(async_generator_base*& owner) noexcept
@@ -200,7 +219,7 @@ public:
         if (child != nullptr && generator().at == async_generator_base::stage::running)
             throw invalid_state_error(
                 "next() of an async_generator was awaited while another one was");
-        return child == nullptr || generator().at == async_generator_base::stage::ended;
+        return child == nullptr;
     }
     void await_suspend(std::coroutine_handle<> from, location at = location::current()) noexcept {
         generator().at = async_generator_base::stage::running;
@@ -209,15 +228,17 @@ public:
     }
 
 protected:
-    /// At the end of the wait: is there an item? Throws what the body has thrown.
+    /// At the end of the wait: the generator if there is an item, else null. At the end of the body its frame goes, with
+    /// the parameters. Throws what the body has thrown.
     async_generator_base* yielded() {
         if (child == nullptr) return nullptr;
         async_generator_base& g = generator();
         if (g.at == async_generator_base::stage::yielded) [[likely]]
             return &g;
-        g.at = async_generator_base::stage::ended;
-        if ((g.marks & (shared_core::failed | shared_core::seen)) == shared_core::failed)
-            g.throw_error();
+        const std::exception_ptr error = g.error();
+        *owner_ = nullptr;
+        std::exchange(child, nullptr)->handle().destroy();
+        if (error) std::rethrow_exception(error);
         return nullptr;
     }
 

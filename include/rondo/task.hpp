@@ -11,6 +11,8 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <new>
@@ -71,8 +73,9 @@ struct promise_base : shared_core {
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
-        if ((marks & (failed | named)) != 0) [[unlikely]]
-            end();
+        if ((marks & (ending | failed | named)) != 0) [[unlikely]]
+            if ((marks & ending) == 0) end();
+        outlive();
     }
     promise_base(const promise_base&) = delete;
     promise_base& operator=(const promise_base&) = delete;
@@ -86,12 +89,55 @@ struct promise_base : shared_core {
         return *reinterpret_cast<promise_base*>(reinterpret_cast<char*>(&record) - offset);
     }
 
+    // Law 9: a task that has ended holds nothing. At the end of a root its coroutine is destroyed, and with it the
+    // parameters; the promise stays as mere memory until the last future goes. While a coroutine is destroyed that way
+    // (`ending`) the destructors of promises leave everything as it is, `operator delete` keeps the memory, and drop()
+    // destroys the outcome and frees. Any other frame is destroyed and freed at once.
+    //
+    // Keeps the compiler from dropping what was written to a promise: it is read after the destructor.
+    static void outlive() noexcept { asm volatile("" : : : "memory"); }
+
+    /// Stands where the frame began, once the coroutine is gone.
+    struct remains {
+        std::uint32_t size;  // of the allocation
+        std::uint32_t kept;  // its first bytes, to the end of the promise
+        void (*drop_value)(promise_base&) noexcept;  // null if the value needs no destructor
+    };
+    static constexpr std::size_t distance = 2 * sizeof(void*);  // of the promise from the frame's beginning
+
+    void* frame() noexcept { return reinterpret_cast<char*>(this) - distance; }
+    static promise_base& at(void* frame) noexcept {
+        return *reinterpret_cast<promise_base*>(static_cast<char*>(frame) + distance);
+    }
+    remains& left() noexcept { return *static_cast<remains*>(frame()); }
+
     [[gnu::always_inline]] static void* operator new(std::size_t size) {
-        return frame_allocate(size);
+        void* const frame = frame_allocate(size);
+        at(frame).marks = 0;  // for operator delete, if the copy of a parameter throws: there is no promise yet
+        return frame;
     }
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
-        frame_free(frame, size);
+        free_or_leave(frame, size, sizeof(promise_base), nullptr);
     }
+    [[gnu::always_inline]] static void free_or_leave(void* frame, std::size_t size, std::size_t promise_size,
+                                                     void (*drop_value)(promise_base&) noexcept) noexcept {
+        outlive();
+        if ((at(frame).marks & ending) == 0) return frame_free(frame, size);
+        ::new (frame) remains{static_cast<std::uint32_t>(size),
+                              static_cast<std::uint32_t>(distance + promise_size), drop_value};
+    }
+
+    /// At the end of a root: destroys the coroutine, with its parameters, as a part of the running task.
+    inline void end_coroutine() noexcept;
+    void end_failed_coroutine() noexcept;
+    /// The last holder of a root that has ended is gone: destroys the outcome and frees the memory.
+    void drop() noexcept {
+        const remains rest = left();
+        if (rest.drop_value != nullptr || (marks & (failed | named)) != 0) [[unlikely]]
+            drop_outcome();
+        frame_free(frame(), rest.size);
+    }
+    RONDO_API void drop_outcome() noexcept;
 
     void unhandled_exception() noexcept { fail(std::current_exception()); }
     RONDO_API void fail(std::exception_ptr why) noexcept;
@@ -252,9 +298,18 @@ struct task_promise : awaiting_promise {
                   "a task's result may be aligned to 16 bytes at most: return a std::unique_ptr to it");
     value_slot<T> value;
 
+    static constexpr bool owns = !std::is_trivially_destructible_v<typename value_slot<T>::stored>;
+
     ~task_promise() {
-        if constexpr (!std::is_trivially_destructible_v<typename value_slot<T>::stored>)
-            if ((marks & valued) != 0) value.destroy();
+        if constexpr (owns)
+            if ((marks & (valued | ending)) == valued) value.destroy();
+        outlive();
+    }
+    [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
+        free_or_leave(frame, size, sizeof(task_promise), owns ? drop_value : nullptr);
+    }
+    static void drop_value(promise_base& self) noexcept {
+        if ((self.marks & valued) != 0) static_cast<task_promise&>(self).value.destroy();
     }
 
     task<T> get_return_object() noexcept { return task<T>(this); }
@@ -406,9 +461,9 @@ inline void launch(promise_base& frame, resumer& home, scope& under, location wh
 /// The running task. Null outside of one.
 inline task_record* current_record() noexcept { return here.current; }
 
-/// Lets go of one holder; the last one destroys the frame.
+/// Lets go of one holder of a task that has ended; the last one destroys what is left of it.
 inline void release(promise_base& frame) noexcept {
-    if (--frame.holders == 0) frame.handle().destroy();
+    if (--frame.holders == 0) frame.drop();
 }
 
 // -- leaf waits -----------------------------------------------------------------------------------------------------

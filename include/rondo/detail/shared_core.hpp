@@ -74,6 +74,7 @@ struct shared_core {
         valued = 1 << 6,        ///< the outcome is a value
         was_cancelled = 1 << 7, ///< the outcome is a cancellation
         named = 1 << 8,         ///< a root whose origin is a task_name
+        ending = 1 << 9,        ///< a root whose coroutine is being destroyed, or is gone
     };
 
     union {
