@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// One line about a task: its name, its creator, its parent, its deadline, and the place where it waits. Places are those
-// of the program: a coroutine of ours (gather, wait_for, connect_tcp) stands for the co_await that began it.
+// SPDX-License-Identifier: MIT One line about a task: its name, its creator, its parent, its
+// deadline, and the place where it waits. Places are those of the program: a coroutine of ours
+// (gather, wait_for, connect_tcp) stands for the co_await that began it.
 #include <rondo/future.hpp>
 
 #include <cstring>
@@ -18,14 +18,16 @@ namespace {
 /// In a public header, or beside this file.
 bool is_ours(const char* file) noexcept {
     constexpr std::size_t folder = sizeof __FILE__ - sizeof "describe.cpp";
-    return std::strstr(file, "include/rondo/") != nullptr || std::strncmp(file, __FILE__, folder) == 0;
+    return std::strstr(file, "include/rondo/") != nullptr ||
+           std::strncmp(file, __FILE__, folder) == 0;
 }
 
 bool is_suspended(const task_record& record) noexcept {
     return record.wait != nullptr && record.wait->task != nullptr;
 }
 
-/// The innermost co_await of the program that a task stands in; line 0 if there is none, or if the task is running.
+/// The innermost co_await of the program that a task stands in; line 0 if there is none, or if the
+/// task is running.
 location place_in_program(const task_record& record) noexcept {
     if (&record == here.current) return {"", "", 0};
     if (is_suspended(record) && !is_ours(record.wait->file))
@@ -85,7 +87,8 @@ std::string text_of_deadline(const task_record& record) {
     const time_point deadline = deadline_of(*record.innermost);
     if (deadline == time_point::max()) return "";
     const duration left = deadline - now(*record.home);
-    return left <= duration::zero() ? ", past its deadline" : ", " + text_of(left) + " before its deadline";
+    if (left <= duration::zero()) return ", past its deadline";
+    return ", " + text_of(left) + " before its deadline";
 }
 
 }  // namespace
@@ -105,7 +108,8 @@ std::string task_handle::describe() const {
     std::string text = called != nullptr ? "task \"" + std::string(called) + "\"" : "task";
     const task_state now = state();
     if (now == task_state::done)  // its parent is gone, and its loop perhaps
-        return text + ", created at " + text_of_place({file_of(record), "", record.line}) + ", done";
+        return text + ", created at " + text_of_place({file_of(record), "", record.line}) +
+               ", done";
     text += ", " + text_of_birth(record);
     if (const task_record* parent = parent_of(record)) text += ", a child of " + title_of(*parent);
     text += text_of_deadline(record);

@@ -10,8 +10,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// "2s", "1.5s", "250ms": the largest unit that leaves something before the point, at most three digits after it
-/// (error.cpp).
+/// "2s", "1.5s", "250ms": the largest unit that leaves something before the point, at most three
+/// digits after it (error.cpp).
 std::string text_of(duration span);
 
 }  // namespace detail

@@ -85,8 +85,8 @@ void destroy_now(shared_core& core) noexcept {
 }
 }  // namespace
 
-// A value may hold the last future of another task, and a task that never began may have another one as a parameter,
-// and so on: they are let go of in a loop, so that the stack stays flat.
+// A value may hold the last future of another task, and a task that never began may have another
+// one as a parameter, and so on: they are let go of in a loop, so that the stack stays flat.
 void destroy_shared(shared_core& core) noexcept {
     constexpr int deepest = 32;
     thread_local int depth = 0;
@@ -161,7 +161,8 @@ void promise_core::fail(std::exception_ptr why) noexcept {
 }
 
 std::exception_ptr error_of(shared_core& core) noexcept {
-    constexpr std::uint32_t outcomes = shared_core::valued | shared_core::failed | shared_core::was_cancelled;
+    constexpr std::uint32_t outcomes =
+        shared_core::valued | shared_core::failed | shared_core::was_cancelled;
     core.marks |= shared_core::seen;
     if (!has_frame(core)) return static_cast<promise_core&>(core).error;
     if ((core.marks & outcomes) == 0 && core.is_done()) [[unlikely]]

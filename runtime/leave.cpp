@@ -101,7 +101,8 @@ void write_report(const exception_context& context) {
 namespace {
 
 /// If it throws, both errors are written.
-void call_handler(function<void(const exception_context&)>& handler, const exception_context& context) {
+void call_handler(function<void(const exception_context&)>& handler,
+                  const exception_context& context) {
     try {
         handler(context);
     } catch (...) {
@@ -195,7 +196,8 @@ void loop_core::leave(bool drop_callbacks) {
     if (tasks() != 0 || operations != 0 || !ready_.empty() || !hooks.empty()) end_tasks();
     inbox->close();
     run_what_is_left();
-    while (tasks() != 0 || operations != 0 || !hooks.empty()) {  // begun by a hook, a post or a callback
+    // What a hook, a post or a callback has begun.
+    while (tasks() != 0 || operations != 0 || !hooks.empty()) {
         end_tasks();
         run_what_is_ready();
     }
@@ -214,7 +216,8 @@ const char* loop_core::why_not_left() const noexcept {
     if (!process.is_current())
         return "a loop with tasks was destroyed in a forked child: it belongs to the parent";
     if (here.turn != nullptr)
-        return "a loop with tasks was destroyed inside the run of another one, by one of its tasks or callbacks";
+        return "a loop with tasks was destroyed inside the run of another one, by one of its tasks "
+               "or callbacks";
     return "a loop with tasks was destroyed on another thread than the one that ran it";
 }
 

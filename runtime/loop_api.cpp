@@ -125,8 +125,10 @@ bool remote::try_post(detail::standing_post& post) const noexcept { return inbox
 namespace {
 
 const loop_options& checked(const loop_options& options) {
-    if (options.entries == 0) throw std::invalid_argument("loop_options::entries must be at least 1");
-    if (options.completions == 0) throw std::invalid_argument("loop_options::completions must be at least 1");
+    if (options.entries == 0)
+        throw std::invalid_argument("loop_options::entries must be at least 1");
+    if (options.completions == 0)
+        throw std::invalid_argument("loop_options::completions must be at least 1");
     if (options.timer_slack < duration::zero())
         throw std::invalid_argument("loop_options::timer_slack must not be negative");
     return options;
@@ -241,7 +243,8 @@ void loop::set_exception_handler(detail::function<void(const exception_context&)
     if (!handler)
         core_->handler.reset();
     else
-        core_->handler = std::make_shared<detail::function<void(const exception_context&)>>(std::move(handler));
+        core_->handler =
+            std::make_shared<detail::function<void(const exception_context&)>>(std::move(handler));
 }
 
 void loop::at_shutdown(detail::function<void()> hook) { core_->hooks.push_back(std::move(hook)); }

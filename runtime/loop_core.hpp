@@ -80,7 +80,8 @@ public:
     void leave(bool drop_callbacks);
     void end_tasks();
     void wait_for_tasks();
-    /// It has ended for good. Between `closed` and that it waits for what its last callbacks have begun.
+    /// It has ended for good. Between `closed` and that it waits for what its last callbacks have
+    /// begun.
     bool is_left() const noexcept { return closed && !leaving; }
     const char* why_not_left() const noexcept;
     void cancel_background() noexcept;
@@ -104,7 +105,7 @@ public:
     loop_options options;
     std::shared_ptr<detail::inbox> inbox;
     timer_heap timers;
-    std::shared_ptr<function<void(const exception_context&)>> handler;  // shared: it may replace itself
+    std::shared_ptr<function<void(const exception_context&)>> handler;  // it may replace itself
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
@@ -149,7 +150,8 @@ bool is_open(const resumer& home) noexcept;
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread. A stop() ends the run that goes on, and is forgotten with it.
+/// While one of these lives the loop runs on this thread. A stop() ends the run that goes on, and
+/// is forgotten with it.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
@@ -164,7 +166,8 @@ private:
     loop_core& core_;
 };
 
-/// While one of these lives, code that the loop calls at its end finds it as the running one, on whatever thread.
+/// While one of these lives, code that the loop calls at its end finds it as the running one, on
+/// whatever thread.
 class borrowed_turn {
 public:
     explicit borrowed_turn(loop_core& core) noexcept : outer_(std::exchange(here.turn, &core)) {}

@@ -112,7 +112,8 @@ void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(oper
 namespace {
 
 void begin_refused(operation_state& operation) noexcept {
-    RONDO_ASSERT(operation.stage == operation_state::phase::refused, "an operation was begun twice");
+    RONDO_ASSERT(operation.stage == operation_state::phase::refused,
+                 "an operation was begun twice");
     step_back(operation);
 }
 

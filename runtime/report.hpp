@@ -20,7 +20,8 @@ std::string title_of(const task_record& record);
 /// Tells the thread exception hook, for what belongs to no loop (thread_future.cpp).
 void report_thread_error(const char* message, std::exception_ptr error) noexcept;
 
-/// The error of a frame that came to the end of its function without co_return, though it is to give a value.
+/// The error of a frame that came to the end of its function without co_return, though it is to
+/// give a value.
 std::exception_ptr without_value(promise_base& frame) noexcept;
 
 /// Is it the exception `cancelled`?

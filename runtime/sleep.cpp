@@ -12,7 +12,7 @@ struct sleep_kind {
     static void leave(leaf_wait& wait) noexcept {
         auto& self = static_cast<sleep_awaiter&>(wait);
         cancel_timer(*self.task->home, self);
-        self.state |= sleep_awaiter::refused;
+        self.state = sleep_awaiter::refused;
         detail::wake(wait);
     }
     static void due(timer_node& node) noexcept {
@@ -21,10 +21,9 @@ struct sleep_kind {
     static constexpr wait_kind kind{"sleep", leave, nullptr};
 };
 
-sleep_awaiter::sleep_awaiter(duration time, from start) noexcept
+sleep_awaiter::sleep_awaiter(duration::rep time) noexcept
     : leaf_wait(sleep_kind::kind), timer_node(sleep_kind::due) {
-    before_parking = time.count();
-    state = start;
+    before_parking = time;
 }
 
 // Only a frame that is destroyed while it sleeps gets here with its timer set.
@@ -33,12 +32,13 @@ sleep_awaiter::~sleep_awaiter() {
 }
 
 void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
-    const duration time(before_parking);
+    const duration::rep time = before_parking;
     park(*this, frame, at);
-    if (state != the_epoch && time <= duration::zero()) return run_others_first();
+    if (time == 0) return run_others_first();
     resumer& home = *task->home;
     const time_point now = detail::now(home);
-    const time_point when = state == the_epoch ? time_point(time) : saturating_add(now, time);
+    const time_point when =
+        time > 0 ? time_point(duration(time)) : saturating_add(now, duration(-time));
     if (when <= now) return run_others_first();
     try {
         set_timer(home, *this, when);
@@ -49,7 +49,7 @@ void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
 }
 
 void sleep_awaiter::run_others_first() noexcept {
-    if ((state & refused) != 0)
+    if (state == refused)
         step_back(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));

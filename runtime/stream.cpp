@@ -248,7 +248,8 @@ bool write_awaiter::await_ready() noexcept {
     return false;
 }
 
-/// There is nothing to write, or it is refused, after many others that were. Others may write meanwhile.
+/// There is nothing to write, or it is refused, after many others that were. Others may write
+/// meanwhile.
 void write_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if ((state & refused) != 0) return step_back(*this);

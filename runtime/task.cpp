@@ -76,7 +76,8 @@ std::string place(const location& where) {
 }  // namespace
 
 void fail_without_task(location where) noexcept {
-    const std::string sentence = "awaiting a task that was moved from or awaited before, at " + place(where);
+    const std::string sentence =
+        "awaiting a task that was moved from or awaited before, at " + place(where);
     fail(sentence.c_str());
 }
 
@@ -85,8 +86,9 @@ std::exception_ptr without_value(promise_base& frame) noexcept {
     const location where =
         root ? location{file_of(frame.record), "", frame.record.line} : frame.awaiter->where;
     try {
-        throw invalid_state_error("a task that gives a value ended without co_return; it was " +
-                                  std::string(root ? "created" : "awaited") + " at " + place(where));
+        throw invalid_state_error(
+            "a task that gives a value ended without co_return; it was " +
+            std::string(root ? "created" : "awaited") + " at " + place(where));
     } catch (...) {
         return std::current_exception();
     }

@@ -61,7 +61,7 @@ inline void resumer::resume(ready_item& item) noexcept {
         return callback.run(callback);
     }
     auto& record = static_cast<task_record&>(item);
-    if (record.wait != nullptr) [[unlikely]] {  // it has not yet begun, or has stepped back (task.hpp)
+    if (record.wait != nullptr) [[unlikely]] {  // it has not yet begun, or has stepped back
         const bool begins = std::exchange(record.wait, nullptr) == &not_begun;
         if (begins && record.is_reached()) return end_unstarted(record);
     }

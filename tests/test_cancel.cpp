@@ -363,7 +363,8 @@ TEST_CASE("cancel: ten thousand scopes one inside the other are reached with a f
     CHECK(reached);
 }
 
-// -- a task that waits again and again after it was cancelled ---------------------------------------
+// -- a task that waits again and again after it was cancelled
+// ---------------------------------------
 
 template <class Make>
 task<> wait_on(Make make, const bool* stop, long* refused) {

@@ -332,7 +332,8 @@ TEST_CASE("loop: run_until_complete refuses a future of another loop", "[loop]")
     on_both([](loop& l) {
         loop other(std::make_shared<rondo::detail::simulator>());
         auto given = other.create_promise<int>();
-        CHECK_THROWS_WITH(l.run_until_complete(given.get_future()), Catch::Contains("another loop"));
+        const auto f = given.get_future();
+        CHECK_THROWS_WITH(l.run_until_complete(f), Catch::Contains("another loop"));
         auto t = other.create_task(give(1));
         CHECK_THROWS_AS(l.run_until_complete(t), invalid_state_error);
         CHECK(other.run_until_complete(t) == 1);
@@ -361,7 +362,8 @@ TEST_CASE("loop: what can be awaited is made a task of", "[loop]") {
     });
 }
 
-// -- handlers and callbacks that go while they are used ------------------------------------------------
+// -- handlers and callbacks that go while they are used
+// ------------------------------------------------
 
 TEST_CASE("loop: an exception handler that throws loses neither error", "[loop]") {
     captured_stderr captured;

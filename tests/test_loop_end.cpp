@@ -293,7 +293,8 @@ TEST_CASE("loop: ends with a thousand gathers inside each other", "[loop]") {
     w.end();
 }
 
-// -- what is started as it ends -----------------------------------------------------------------------
+// -- what is started as it ends
+// -----------------------------------------------------------------------
 
 /// Starts something in the kernel when it is destroyed.
 struct starts_when_dropped {

@@ -278,7 +278,8 @@ TEST_CASE("sleep: may be made before there is a loop", "[sleep]") {
     testing::simulate(body);
 }
 
-RONDO_TEST("timeout_scope: moved when its deadline has come, the next wait throws", "[sleep][both]") {
+RONDO_TEST("timeout_scope: moved when its deadline has come, the next wait throws",
+           "[sleep][both]") {
     bool moved = false;
     const auto body = [&](timeout_scope& limit) -> task<> {
         limit.reschedule(time_point::min());  // as if a read had completed with the deadline

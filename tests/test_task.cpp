@@ -301,7 +301,8 @@ TEST_CASE("task: awaiting one that was moved from ends the program with a senten
     CHECK(end.says("awaiting a task that was moved from or awaited before"));
 }
 
-// -- mistakes ---------------------------------------------------------------------------------------
+// -- mistakes
+// ---------------------------------------------------------------------------------------
 
 TEST_CASE("task: awaiting one twice ends the program with the place of the await", "[task]") {
     constexpr int line = __LINE__ + 5;
@@ -378,12 +379,14 @@ RONDO_TEST("task: one that ends without co_return says so, with a place", "[task
 }
 #endif
 
-// -- what goes unused -------------------------------------------------------------------------------
+// -- what goes unused
+// -------------------------------------------------------------------------------
 
 struct counted_argument {
     int* count = nullptr;
     explicit counted_argument(int* c) noexcept : count(c) {}
-    counted_argument(counted_argument&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
+    counted_argument(counted_argument&& other) noexcept
+        : count(std::exchange(other.count, nullptr)) {}
     ~counted_argument() {
         if (count != nullptr) ++*count;
     }

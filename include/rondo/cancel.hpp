@@ -83,7 +83,8 @@ struct scope {
 /// walks the tree without recursion: its cost is the number of scopes newly reached.
 RONDO_API void cancel(scope& top) noexcept;
 
-/// The earliest deadline that reaches into `s`: its own and those around it, as far as the next shield.
+/// The earliest deadline that reaches into `s`: its own and those around it, as far as the next
+/// shield.
 RONDO_API time_point deadline_of(const scope& s) noexcept;
 
 /// A scope that the running task opens inside itself; closed in reverse order, as blocks are.

@@ -392,8 +392,8 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     return handle;
 }
 
-/// The value of a future that is done, or throws what it ended with. Moved out, but copied if other handles still look at
-/// it.
+/// The value of a future that is done, or throws what it ended with. Moved out, but copied if other
+/// handles still look at it.
 template <class T>
 T take_result(future<T> f) {
     shared_core& core = future_core(f);

@@ -157,9 +157,9 @@ public:
     explicit loop(loop_options options = {});
     /// On a kernel of one's own: the simulator.
     explicit loop(std::shared_ptr<detail::kernel> kernel, loop_options options = {});
-    /// Cancels what is left, waits for it, runs the shutdown hooks, and only then frees. On the thread that ran it.
-    /// Callbacks of call_soon and call_later that are still to come are dropped, not called: what they refer to may be
-    /// gone.
+    /// Cancels what is left, waits for it, runs the shutdown hooks, and only then frees. On the
+    /// thread that ran it. Callbacks of call_soon and call_later that are still to come are
+    /// dropped, not called: what they refer to may be gone.
     ~loop();
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
@@ -177,7 +177,8 @@ public:
         check_usable();  // before it is started: a task that is refused is dropped
         return run_until_complete(create_task(std::move(t), {}, where));
     }
-    /// Throws: also invalid_state_error if `f` belongs to another loop. The value is copied if other handles look at it.
+    /// Throws: also invalid_state_error if `f` belongs to another loop. The value is copied if
+    /// other handles look at it.
     template <class T>
     T run_until_complete(future<T> f) {
         run_until_done(f);
@@ -185,9 +186,9 @@ public:
     }
     /// Turns until `stop()`.
     void run_forever();
-    /// Ends the run that is going on, after the task or callback that calls it; the rest stays ready. If none is going on,
-    /// the next run, run_forever or run_until_complete ends after one turn.
-    /// From another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
+    /// Ends the run that is going on, after the task or callback that calls it; the rest stays
+    /// ready. If none is going on, the next run, run_forever or run_until_complete ends after one
+    /// turn. From another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
     void stop() noexcept;
     /// One turn, which waits at most `timeout` for something to become ready where nothing is. True where something was
     /// done.
@@ -204,8 +205,8 @@ public:
     /// An eventfd that is readable whenever poll() would do something. It belongs to the loop.
     /// Throws: std::system_error where the kernel behind the loop has none (the simulator).
     int fd();
-    /// Runs what is ready, never waits. It stops after `budget`, but not before something was done, and fd() is readable
-    /// again if something is left.
+    /// Runs what is ready, never waits. It stops after `budget`, but not before something was done,
+    /// and fd() is readable again if something is left.
     void poll(duration budget = duration::max());
 
     // -- descriptors of other libraries ---------------------------------------------------------------------------
@@ -246,8 +247,9 @@ public:
         return promise<T>(home());
     }
 
-    /// Calls `fn` in the next turn, after what was scheduled before. What it throws goes to the exception handler. close(),
-    /// and the end of `run`, still call it; the loop's destructor does not.
+    /// Calls `fn` in the next turn, after what was scheduled before. What it throws goes to the
+    /// exception handler. close(), and the end of `run`, still call it; the loop's destructor does
+    /// not.
     call_handle call_soon(detail::function<void()> fn);
     /// Calls it when `delay` has passed, never early.
     call_handle call_later(duration delay, detail::function<void()> fn);
@@ -267,8 +269,8 @@ public:
     time_point time() const noexcept;
     loop_stats stats() const noexcept;
 
-    /// Gets every error that nobody else has seen. By default they are written to stderr, each in one write. If the handler
-    /// throws, both errors are written.
+    /// Gets every error that nobody else has seen. By default they are written to stderr, each in
+    /// one write. If the handler throws, both errors are written.
     void set_exception_handler(detail::function<void(const exception_context&)> handler);
     /// Tells it of an error of one's own.
     void call_exception_handler(const exception_context& context) noexcept;

@@ -106,8 +106,8 @@ struct RONDO_API background_operation : operation_state {
     using operation_state::operation_state;
 };
 
-/// In await_ready, if the task was asked to stop: the kernel hears nothing of it. May it throw at once? Otherwise `begin`
-/// only lets others run first.
+/// In await_ready, if the task was asked to stop: the kernel hears nothing of it. May it throw at
+/// once? Otherwise `begin` only lets others run first.
 RONDO_API bool refuse_operation(operation_state& operation) noexcept;
 
 /// Begins it: `arrived` is told of each completion, and the loop cancels it when it ends.

@@ -25,10 +25,9 @@ namespace detail {
 /// The awaiter of a sleep: a timer in the awaiting frame.
 class RONDO_API sleep_awaiter : public leaf_wait, timer_node {
 public:
-    enum from : std::uint32_t { the_await = 0, the_epoch = 2 };
-
-    /// Sleeps for `time`, counted from its await; or until a moment of the loop's clock.
-    sleep_awaiter(duration time, from start) noexcept;
+    /// Below zero a span, counted from the await, above it a moment of the loop's clock; 0 lets
+    /// others run. One number, so that `sleeping` takes no more room than that in the frame.
+    explicit sleep_awaiter(duration::rep time) noexcept;
     ~sleep_awaiter();
     bool await_ready() noexcept {
         if (!asked()) return false;
@@ -38,7 +37,7 @@ public:
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
     void await_resume() {
-        if ((state & refused) != 0) throw cancelled();
+        if (state == refused) throw cancelled();
     }
 
 private:
@@ -61,20 +60,18 @@ constexpr duration to_duration(const std::chrono::duration<Rep, Period>& d) noex
 class [[nodiscard("a sleep does nothing until it is awaited")]] sleeping : detail::only_in_tasks {
 public:
     explicit sleeping(duration delay) noexcept
-        : time_(delay), from_(detail::sleep_awaiter::the_await) {}
+        : time_(delay > duration::zero() ? -delay.count() : 0) {}
     explicit sleeping(time_point when) noexcept
-        : time_(when.time_since_epoch()), from_(detail::sleep_awaiter::the_epoch) {}
-    detail::sleep_awaiter rondo_awaiter() const noexcept {
-        return detail::sleep_awaiter(time_, from_);
-    }
+        : time_(when > time_point() ? when.time_since_epoch().count() : 0) {}
+    detail::sleep_awaiter rondo_awaiter() const noexcept { return detail::sleep_awaiter(time_); }
 
 private:
-    duration time_;
-    detail::sleep_awaiter::from from_;
+    duration::rep time_;  // as sleep_awaiter has it
 };
 
-/// Suspends the running task until `delay` has passed, never less, counted from the await; the loop looks at the clock at
-/// most its timer slack (64 us) later. Zero, or less, lets everybody run who is ready.
+/// Suspends the running task until `delay` has passed, never less, counted from the await; the loop
+/// looks at the clock at most its timer slack (64 us) later. Zero, or less, lets everybody run who
+/// is ready.
 /// Cancel: throws at once.
 /// See:    asyncio.sleep.
 template <class Rep, class Period>

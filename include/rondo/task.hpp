@@ -261,8 +261,8 @@ struct awaiting_promise : promise_base {
     }
 };
 
-/// Destroys a frame that nobody holds any more, or what a promise fills. It may hold the last handle on another one, and
-/// so on: the stack stays flat.
+/// Destroys a frame that nobody holds any more, or what a promise fills. It may hold the last
+/// handle on another one, and so on: the stack stays flat.
 RONDO_API void destroy_shared(shared_core& core) noexcept;
 
 /// Room for a value; shared_core::valued says whether it is there.
@@ -486,7 +486,8 @@ inline void release(promise_base& frame) noexcept {
 /// At the start of a leaf wait: was the running task asked to stop?
 inline bool asked() noexcept { return here.current->asked(); }
 
-/// May a wait that is ready, or refused, go on without suspending? Not for ever: others want to run too.
+/// May a wait that is ready, or refused, go on without suspending? Not for ever: others want to run
+/// too.
 inline bool may_go_on() noexcept { return --here.patience > 0; }
 
 /// The running task is suspended from now on, until `wake(wait)`.
@@ -506,8 +507,9 @@ inline void wake(leaf_wait& wait) noexcept {
     self.home->push(self);
 }
 
-/// The task is parked in a wait that is refused, after many others that were: it throws after everybody who is ready
-/// has run. Until then the task counts as waiting there, so that a list of the tasks tells the place.
+/// The task is parked in a wait that is refused, after many others that were: it throws after
+/// everybody who is ready has run. Until then the task counts as waiting there, so that a list of
+/// the tasks tells the place.
 inline void step_back(leaf_wait& wait) noexcept { wait.task->home->push(*wait.task); }
 
 }  // namespace detail

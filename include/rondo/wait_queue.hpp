@@ -20,10 +20,11 @@ class wait_queue;
 
 namespace detail {
 
-/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in await_ready whether
-/// there is anything to wait for (`asked() ? refuse() : free && have()`), and in await_resume what becomes of a grant
-/// that came too late (`settle`). What else a waiter wants or is given stands in the derived class, where the owner of
-/// the queue finds it through `wait_queue::front`.
+/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in
+/// await_ready whether there is anything to wait for (`asked() ? refuse() : free && have()`), and
+/// in await_resume what becomes of a grant that came too late (`settle`). What else a waiter wants
+/// or is given stands in the derived class, where the owner of the queue finds it through
+/// `wait_queue::front`.
 class RONDO_API queue_wait : public leaf_wait, public wait_node {
 public:
     /// Suspends in the line or, having what it came for, only behind everybody who is ready.

@@ -134,7 +134,9 @@ namespace detail {
 class RONDO_API mutex_wait : public queue_wait {
 public:
     explicit mutex_wait(mutex& m) noexcept : queue_wait(kind_, m.line_), mutex_(&m) {}
-    bool await_ready() noexcept { return asked() ? refuse() : (mutex_->take(here.current) && have()); }
+    bool await_ready() noexcept {
+        return asked() ? refuse() : (mutex_->take(here.current) && have());
+    }
     mutex::guard await_resume() {
         settle([this] { mutex_->release(); });
         return mutex_->adopt();
