@@ -402,7 +402,7 @@ RONDO_TEST("cancel: one that waits for time or a task again and again lets other
     co_await check_others_go_on([&] { return shield(f); });
     const std::vector<future<>> both{f, f};
     co_await check_others_go_on([&] { return wait(both); });
-    as_completed order(both);
+    auto order = as_completed(both);
     co_await check_others_go_on([&] { return order.next(); });
     wait_queue line;
     co_await check_others_go_on([&] { return line.park(); });
@@ -487,7 +487,7 @@ RONDO_TEST("cancel: one that reads and writes again and again lets others do it"
     stop = true;
     co_await waiting;
     auto socket = udp_socket::bind({"127.0.0.1", 0});
-    co_await check_others_go_on([&] { return socket.receive(into); });
+    co_await check_others_go_on([&] { return socket.receive_from(into); });
     co_await check_others_go_on([&] { return socket.send_to("x", socket.local()); });
 }
 

@@ -97,8 +97,8 @@ RONDO_TEST("future: a promise that dies without a value is an error at the waite
     CHECK_THROWS_AS(f.result(), broken_promise_error);
     promise<int> first, second;
     auto from_first = first.get_future();
-    first = std::move(second);  // swaps: nothing breaks
-    CHECK_FALSE(from_first.done());
+    first = std::move(second);
+    CHECK_THROWS_AS(from_first.result(), broken_promise_error);
 }
 
 RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[future][both]") {
@@ -281,7 +281,6 @@ RONDO_TEST("future: describe names the place in the program, not one in our head
     co_await settle();
     INFO(ours.describe());
     CHECK(ours.describe().ends_with(created));  // the wait is nowhere else
-    CHECK(text.find(", 1") != std::string::npos);
     CHECK(text.find("before its deadline") != std::string::npos);
     waiting.cancel();
     ours.cancel();
@@ -445,7 +444,7 @@ TEST_CASE("future: without a running loop there is a clear error", "[future]") {
     CHECK_THROWS_AS(create_task(give_number(1)), no_running_loop_error);
     CHECK_THROWS_AS(current_task(), no_running_loop_error);
     CHECK_THROWS_AS(running_loop(), no_running_loop_error);
-    CHECK_THROWS_AS(sleep(1s), no_running_loop_error);
+    CHECK_THROWS_AS(create_task(sleep(1s)), no_running_loop_error);
 }
 
 RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[future][both]", seeds(1).limit(20s)) {

@@ -168,7 +168,8 @@ RONDO_TEST("with_timeout: the deadline can be read and moved", "[sleep]") {
     const auto hasty = [](timeout_scope& scope) -> task<int> {
         scope.reschedule(running_loop().time());
         CHECK(scope.expired());
-        CHECK_THROWS_AS(scope.reschedule(time_point::max()), invalid_state_error);
+        scope.reschedule(time_point::max());  // does nothing any more
+        CHECK(scope.expired());
         co_await yield_now();
         co_return 1;
     };

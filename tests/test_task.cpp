@@ -323,10 +323,9 @@ struct throws_at_end {
     ~throws_at_end() noexcept(false) { throw own_error(3); }
 };
 
-template <class T, T Value>
-task<T> give_and_throw() {
+task<int> give_and_throw() {
     const throws_at_end local;
-    co_return Value;
+    co_return 5;
 }
 task<std::shared_ptr<int>> own_and_throw(std::weak_ptr<int>* seen) {
     const throws_at_end local;
@@ -340,12 +339,12 @@ task<> end_and_throw() {
 }
 
 RONDO_TEST("task: an error of a destructor after co_return wins over the value", "[task][both]") {
-    CHECK_THROWS_AS(co_await give_and_throw<int, 5>(), own_error);
+    CHECK_THROWS_AS(co_await give_and_throw(), own_error);
     CHECK_THROWS_AS(co_await end_and_throw(), own_error);
     std::weak_ptr<int> value;
     CHECK_THROWS_AS(co_await own_and_throw(&value), own_error);
     CHECK(value.expired());
-    auto alone = create_task(give_and_throw<int, 5>());
+    auto alone = create_task(give_and_throw());
     CHECK_THROWS_AS(co_await alone, own_error);
     CHECK_FALSE(alone.cancelled());
     CHECK_THROWS_AS(alone.result(), own_error);

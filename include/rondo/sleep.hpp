@@ -284,8 +284,7 @@ auto run_limited(duration limit, F fn) -> std::invoke_result_t<F&, timeout_scope
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
-    const duration held = scope.when() - start;
-    throw timeout_error(held < duration::zero() ? duration::zero() : held);
+    throw timeout_error(scope.when() <= start ? duration::zero() : scope.when() - start);
 }
 
 template <class F, class... Args>
