@@ -46,12 +46,14 @@ completion_order::awaiter::awaiter(completion_order& order) noexcept
 
 bool completion_order::awaiter::await_ready() noexcept {
     if (asked()) state = refused;
-    return state == refused || (!order_->done_.empty() && may_go_on());
+    return (state == refused || !order_->done_.empty()) && may_go_on();
 }
 
 void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (order_->done_.empty())
+    if (state == refused)
+        step_back(*this);
+    else if (order_->done_.empty())
         order_->waiter_ = this;
     else
         detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first

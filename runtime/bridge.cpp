@@ -113,7 +113,7 @@ bridge_awaiter::~bridge_awaiter() {
 bool bridge_awaiter::await_ready() noexcept {
     if (asked()) {
         answer = bridge_answer::refused;
-        return true;
+        return may_go_on();
     }
     const bridge_core::lock held(core_->mutex_);
     answer = core_->ask(side);
@@ -122,6 +122,7 @@ bool bridge_awaiter::await_ready() noexcept {
 
 void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
+    if (answer == bridge_answer::refused) return step_back(*this);
     if (answer != bridge_answer::wait)  // it was ready, but others are to run first
         return detail::wake(static_cast<leaf_wait&>(*this));
     home_.emplace(remote_of(*here.current->home));

@@ -2,6 +2,8 @@
 // Reaching a subtree of scopes, and the scopes that a task opens inside itself.
 #include <rondo/cancel.hpp>
 
+#include <algorithm>
+
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -40,6 +42,16 @@ void cancel(scope& top) noexcept {
         if (next == nullptr) return;
         s = next;
     }
+}
+
+time_point deadline_of(const scope& s) noexcept {
+    time_point earliest = time_point::max();
+    for (const scope* at = &s; at != nullptr; at = at->parent) {
+        if ((at->bits & scope::timed) != 0)
+            earliest = std::min(earliest, static_cast<const timed_scope&>(*at).deadline);
+        if ((at->bits & scope::shielded) != 0) break;
+    }
+    return earliest;
 }
 
 inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {

@@ -123,11 +123,13 @@ children_awaiter::children_awaiter(children& group, std::size_t limit, on_reques
 
 bool children_awaiter::await_ready() noexcept {
     if (kind == &children_kinds::next_end && asked()) state = refused;
-    return state == refused || group_->running_ < limit_;
+    if (state == refused) return may_go_on();
+    return group_->running_ < limit_;
 }
 
 void children_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
+    if (state == refused) return step_back(*this);
     group_->waiter_ = this;
 }
 

@@ -111,11 +111,13 @@ closing_awaiter::~closing_awaiter() {
     if (record_ != nullptr) record_->release();
 }
 bool closing_awaiter::await_ready() noexcept {
-    if (asked()) state = 1;
-    return state == 1 || record_ == nullptr || record_->gone;
+    if (!asked()) return record_ == nullptr || record_->gone;
+    state = 1;
+    return may_go_on();
 }
 void closing_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
+    if (state == 1) return step_back(*this);
     record_->closers.append(*this);
 }
 void closing_awaiter::await_resume() {

@@ -153,7 +153,7 @@ class answer_wait : public queue_wait {
 public:
     explicit answer_wait(lookup& of) noexcept : queue_wait(kind, of.waiters), of_(of) {}
     bool await_ready() noexcept {
-        if (refuse()) return true;
+        if (asked()) return refuse();
         return of_.job == nullptr && have();
     }
     void await_resume() const {

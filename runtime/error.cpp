@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "duration_text.hpp"
+
 namespace rondo {
 inline namespace v0 {
 
@@ -41,9 +43,9 @@ std::string ended_early(std::size_t came, std::size_t expected) {
     return text + " of " + std::to_string(expected) + " bytes";
 }
 
-// "2s", "1.5s", "250ms": the largest unit that leaves something before the point, at most three
-// digits behind it.
-std::string text_of(duration span) {
+}  // namespace
+
+std::string detail::text_of(duration span) {
     struct unit { duration::rep size; const char* name; };
     constexpr unit units[] = {{1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}};
     const duration::rep ticks = span.count();
@@ -59,6 +61,10 @@ std::string text_of(duration span) {
     }
     return std::to_string(ticks) + "ns";
 }
+
+namespace {
+
+using detail::text_of;
 
 std::atomic<bool> sigint_ended_run = false;
 

@@ -127,6 +127,10 @@ stoppable_thread_wait::stoppable_thread_wait(const pool_job_kind& call, pool_cor
     : thread_wait(call, pool, thread_wait_kind::stoppable) {}
 
 void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
+    if (state != 0) {  // refused
+        park(*this, frame, at);
+        return step_back(*this);
+    }
     executor_ = &loop_executor::of(running_loop());
     if (pool_ == nullptr) pool_ = &executor_->pool();
     bindings_ = carry_bindings();

@@ -2,8 +2,6 @@
 // Waiting for a future, watching one, cancelling one.
 #include <rondo/future.hpp>
 
-#include <cstring>
-
 #include "loop_core.hpp"
 #include "report.hpp"
 
@@ -19,9 +17,13 @@ task_record& record_of(shared_core& core) noexcept {
 
 bool has_frame(const shared_core& core) noexcept { return (core.marks & shared_core::of_task) != 0; }
 
+}  // namespace
+
 resumer& home_of(shared_core& core) noexcept {
     return has_frame(core) ? *record_of(core).home : *static_cast<promise_core&>(core).home;
 }
+
+namespace {
 
 /// A done callback: watches until the end, then is called by the loop like call_soon's.
 struct done_callback : wait_node, callback_item {
@@ -74,15 +76,17 @@ bool has_waiters(const shared_core& core) noexcept {
 
 namespace {
 void destroy_now(shared_core& core) noexcept {
-    if (has_frame(core))
+    if (!has_frame(core))
+        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
+    else if ((core.marks & shared_core::root) != 0)
         static_cast<promise_base&>(core).drop();
     else
-        static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
+        static_cast<promise_base&>(core).handle().destroy();  // it never began (~task)
 }
 }  // namespace
 
-// A value may hold the last future of another task, whose value does too, and so on: they are let go of in a loop, so
-// that the stack stays flat.
+// A value may hold the last future of another task, and a task that never began may have another
+// one as a parameter, and so on: they are let go of in a loop, so that the stack stays flat.
 void destroy_shared(shared_core& core) noexcept {
     constexpr int deepest = 32;
     thread_local int depth = 0;
@@ -101,7 +105,7 @@ void destroy_shared(shared_core& core) noexcept {
     --depth;
 }
 
-shared_core& future_core(const task_handle& handle) noexcept { return *handle.core_; }
+shared_core& future_core(const task_handle& handle) noexcept { return handle.core(); }
 
 void cancel_shared(shared_core& core) noexcept {
     if (core.is_done()) return;
@@ -111,7 +115,8 @@ void cancel_shared(shared_core& core) noexcept {
 }
 
 const wait_node* add_done_callback(shared_core& core, function<void()> call) {
-    if (!is_open(home_of(core))) throw closed_error("the loop of this future has ended");
+    if (!is_open(home_of(core)) || core_of(home_of(core)).closed)
+        throw closed_error("the loop of this future has ended");
     auto* callback = new done_callback(home_of(core), std::move(call));
     if (!core.is_done()) {
         core.watchers.append(*callback);
@@ -156,9 +161,13 @@ void promise_core::fail(std::exception_ptr why) noexcept {
 }
 
 std::exception_ptr error_of(shared_core& core) noexcept {
+    constexpr std::uint32_t outcomes =
+        shared_core::valued | shared_core::failed | shared_core::was_cancelled;
     core.marks |= shared_core::seen;
-    return has_frame(core) ? static_cast<promise_base&>(core).error()
-                           : static_cast<promise_core&>(core).error;
+    if (!has_frame(core)) return static_cast<promise_core&>(core).error;
+    if ((core.marks & outcomes) == 0 && core.is_done()) [[unlikely]]
+        return without_value(static_cast<promise_base&>(core));
+    return static_cast<promise_base&>(core).error();
 }
 
 void check_valued(shared_core& core) {
@@ -231,14 +240,16 @@ future_keeper::~future_keeper() {
 
 void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (core_->is_done())
-        detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
-    else
+    if (state == 0)
         core_->watchers.append(*this);
+    else if ((state & refused) != 0)
+        step_back(*this);
+    else
+        detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
 }
 
 void future_wait::throw_end() {
-    if (state == refused || asked()) throw rondo::cancelled();
+    if ((state & refused) != 0 || asked()) throw rondo::cancelled();
     if (state == hopeless) must_be_awaitable(*core_);
     check_valued(*core_);
 }
@@ -257,51 +268,6 @@ task_state task_handle::state() const noexcept {
     if (detail::here.current == &record) return task_state::running;
     if (record.wait == nullptr) return task_state::ready;
     return record.wait->task == nullptr ? task_state::created : task_state::waiting;
-}
-
-namespace detail {
-namespace {
-
-bool is_ours(const char* file) noexcept { return std::strstr(file, "include/rondo/") != nullptr; }
-
-/// Where in its own program a task waits: at the innermost co_await that does not stand in a header of ours.
-location place_of_wait(const task_record& record) noexcept {
-    const leaf_wait& wait = *record.wait;
-    location place{wait.file, "", wait.line};
-    for (std::coroutine_handle<> frame = record.point; is_ours(place.file);) {
-        const auto& promise =
-            std::coroutine_handle<promise_base>::from_address(frame.address()).promise();
-        if ((promise.marks & shared_core::root) != 0) return {wait.file, "", wait.line};  // no such place
-        place = promise.awaiter->where;
-        frame = promise.awaiter->caller;
-    }
-    return place;
-}
-
-}  // namespace
-}  // namespace detail
-
-std::string task_handle::describe() const {
-    if (!detail::has_frame(core())) return "a promise";
-    const detail::task_record& record = detail::record_of(core());
-    const auto place = [](const char* file, unsigned line) {
-        return std::string(file) + ':' + std::to_string(line);
-    };
-    const char* const called = detail::name_of(record);
-    std::string text = called != nullptr ? "task \"" + std::string(called) + "\"" : "task";
-    text += ", created at " + place(detail::file_of(record), record.line);
-    switch (state()) {
-        case task_state::created: return text + ", not yet begun";
-        case task_state::ready: return text + ", ready";
-        case task_state::running: return text + ", running";
-        case task_state::done: return text + ", done";
-        case task_state::waiting: break;
-    }
-    const detail::leaf_wait& wait = *record.wait;
-    text += std::string(", waits in ") + wait.kind->what;
-    if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
-    const detail::location at = detail::place_of_wait(record);
-    return text + " at " + place(at.file, at.line);
 }
 
 task_handle current_task() {

@@ -98,15 +98,30 @@ void write_report(const exception_context& context) {
     write_out("rondo: " + context.message + ": " + text_of(context.error) + '\n');
 }
 
+namespace {
+
+/// If it throws, both errors are written.
+void call_handler(function<void(const exception_context&)>& handler,
+                  const exception_context& context) {
+    try {
+        handler(context);
+    } catch (...) {
+        write_report(context);
+        write_report({"the exception handler itself threw", std::current_exception()});
+    }
+}
+
+}  // namespace
+
 void loop_core::report(std::string message, std::exception_ptr error) noexcept {
     try {
         const exception_context context{std::move(message), std::move(error)};
-        if (handler)
-            handler(context);
+        if (const auto called = handler)  // held: it may replace itself
+            call_handler(*called, context);
         else
             write_report(context);
     } catch (...) {
-        write_out("rondo: the exception handler itself threw\n");
+        write_out("rondo: an error could not be reported for want of memory\n");
     }
 }
 
@@ -171,19 +186,39 @@ void loop_core::wait_for_tasks() {
     }
 }
 
-void loop_core::leave() {
+void loop_core::leave(bool drop_callbacks) {
     leaving = true;
     detail::cancel(top());  // also for what a post that is still to be run creates
-    if (tasks() == 0 && operations == 0 && ready_.empty() && hooks.empty()) {
-        inbox->close();
-    } else {
-        running_turn running(*this);
-        cancel_background();
-        wait_for_tasks();
-        run_hooks();
-        inbox->close();
+    if (drop_callbacks) {
+        const borrowed_turn borrowed(*this);
+        drop_calls(*this);
     }
+    if (tasks() != 0 || operations != 0 || !ready_.empty() || !hooks.empty()) end_tasks();
+    inbox->close();
     run_what_is_left();
+    // What a hook, a post or a callback has begun.
+    while (tasks() != 0 || operations != 0 || !hooks.empty()) {
+        end_tasks();
+        run_what_is_ready();
+    }
+    leaving = false;
+}
+
+void loop_core::end_tasks() {
+    running_turn running(*this);
+    cancel_background();
+    wait_for_tasks();
+    run_hooks();
+}
+
+/// Why it was destroyed where it could not end its tasks.
+const char* loop_core::why_not_left() const noexcept {
+    if (!process.is_current())
+        return "a loop with tasks was destroyed in a forked child: it belongs to the parent";
+    if (here.turn != nullptr)
+        return "a loop with tasks was destroyed inside the run of another one, by one of its tasks "
+               "or callbacks";
+    return "a loop with tasks was destroyed on another thread than the one that ran it";
 }
 
 void loop_core::run_hooks() noexcept {
@@ -200,14 +235,20 @@ void loop_core::run_hooks() noexcept {
 
 /// What was posted or ready is run once more; a callback that schedules itself again and again ends here.
 void loop_core::run_what_is_left() {
-    resumer* outer = std::exchange(here.turn, this);
-    deliver_posts();
-    stopping = false;
-    run_ready();
-    closed = true;
-    drop_calls(*this);
+    {
+        const borrowed_turn borrowed(*this);
+        deliver_posts();
+        stopping = false;
+        run_ready();
+        closed = true;
+        drop_calls(*this);
+    }
+    run_what_is_ready();
+}
+
+void loop_core::run_what_is_ready() {
+    const borrowed_turn borrowed(*this);
     while (!ready_.empty()) resume(ready_.pop());
-    here.turn = outer;
 }
 
 }  // namespace detail

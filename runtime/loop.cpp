@@ -46,13 +46,13 @@ loop_core::~loop_core() {
 }
 
 void loop_core::check_usable() const {
-    if (closed) throw invalid_state_error("this loop was closed and cannot run again");
+    if (closed && !leaving) throw invalid_state_error("this loop was closed and cannot run again");
     if (here.turn == this) throw invalid_state_error("run inside run: this loop is running already");
     if (here.turn != nullptr)
         throw invalid_state_error("run inside run: another loop is running on this thread");
 }
 
-running_turn::running_turn(loop_core& core) {
+running_turn::running_turn(loop_core& core) : core_(core) {
     core.check_usable();
     core.kernel->attach();
     core.until_no_task = false;
@@ -98,6 +98,14 @@ void loop_core::run_ready(bool and_on) {
     } while (and_on && !stopping && !ready_.empty());
 }
 
+bool loop_core::turn_once(time_point until) {
+    if (ready_.empty()) look(until);
+    const bool anything = !ready_.empty();
+    run_ready();
+    look(time_point::min());
+    return anything;
+}
+
 void loop_core::run_inside(task_record& record) noexcept { resume(record); }
 
 void loop_core::run_until_done(const task_handle& task) {
@@ -109,17 +117,22 @@ void loop_core::run_until_done(const task_handle& task) {
         }
     } at_end;
     running_turn running(*this);
-    stopping = false;
     at_end.core = this;
     at_end.watched = &future_core(task);
     at_end.wake = [](wait_node& node, shared_core*) noexcept {
         static_cast<stopper&>(node).core->stopping = true;
     };
     if (at_end.watched->is_done()) return;
+    if (&home_of(*at_end.watched) != this)
+        throw invalid_state_error("run_until_complete was given a future of another loop");
     at_end.watched->watchers.append(at_end);
-    while (!stopping) {
-        turn(time_point::max());
-        if (on_turn) on_turn();
+    if (std::exchange(stopping, false)) {
+        turn_once(time_point::min());
+    } else {
+        while (!stopping) {
+            turn(time_point::max());
+            if (on_turn) on_turn();
+        }
     }
     if (at_end.linked())
         throw invalid_state_error("the loop was stopped before the awaited task had ended");

@@ -2,6 +2,8 @@
 // The face of the loop: running it, and scheduling callbacks on it.
 #include <rondo/loop.hpp>
 
+#include <stdexcept>
+
 #include "loop_core.hpp"
 #include "ring.hpp"
 
@@ -86,11 +88,13 @@ call_handle::~call_handle() {
 }
 void call_handle::cancel() noexcept {
     if (call_ == nullptr || call_->home == nullptr) return;
-    call_->was_cancelled = true;
-    call_->home->timers.cancel(*call_);
-    detail::settle(*call_);
-    call_->fn.reset();
-    if (!call_->queued) detail::let_go(call_);  // the loop's share; the handle has its own
+    const call_handle held = *this;  // the callback may own this very handle, and goes
+    detail::scheduled_call& call = *held.call_;
+    call.was_cancelled = true;
+    call.home->timers.cancel(call);
+    detail::settle(call);
+    call.fn.reset();
+    if (!call.queued) detail::let_go(&call);  // the loop's share; the handle has its own
 }
 bool call_handle::cancelled() const noexcept { return call_ != nullptr && call_->was_cancelled; }
 time_point call_handle::when() const noexcept { return call_ != nullptr ? call_->when : time_point(); }
@@ -118,41 +122,60 @@ bool remote::try_post(detail::standing_post& post) const noexcept { return inbox
 
 // -- loop ---------------------------------------------------------------------------------------------------------------
 
+namespace {
+
+const loop_options& checked(const loop_options& options) {
+    if (options.entries == 0)
+        throw std::invalid_argument("loop_options::entries must be at least 1");
+    if (options.completions == 0)
+        throw std::invalid_argument("loop_options::completions must be at least 1");
+    if (options.timer_slack < duration::zero())
+        throw std::invalid_argument("loop_options::timer_slack must not be negative");
+    return options;
+}
+
+}  // namespace
+
 loop::loop(loop_options options)
-    : loop(detail::make_ring({options.entries, options.completions}), options) {}
+    : loop(detail::make_ring({checked(options).entries, options.completions}), options) {}
 
 loop::loop(std::shared_ptr<detail::kernel> kernel, loop_options options)
-    : core_(std::make_unique<detail::loop_core>(*this, std::move(kernel), options)) {}
+    : core_(std::make_unique<detail::loop_core>(*this, std::move(kernel), checked(options))) {}
 
 loop::~loop() {
+    if (core_->is_left()) return;
+    if (detail::here.turn == core_.get())
+        detail::fail("a loop was destroyed inside its own run, by one of its tasks or callbacks");
     try {
-        close();
+        core_->leave(true);
     } catch (const deadlock_error&) {
         detail::fail("a loop cannot be left: its tasks were cancelled, and nothing can ever happen that would end them");
     } catch (...) {
-        detail::fail("a loop with tasks was destroyed on another thread than the one that ran it");
+        detail::fail(core_->why_not_left());
     }
 }
 
 void loop::close() {
-    if (core_->closed) return;
+    if (core_->is_left()) return;
     if (detail::here.turn == core_.get())
         throw invalid_state_error("a loop cannot be closed from inside its own run");
-    core_->leave();
+    core_->leave(false);
 }
 
 void loop::run() {
     detail::running_turn running(*core_);
-    core_->stopping = false;
     core_->until_no_task = true;
+    if (std::exchange(core_->stopping, false)) return void(core_->turn_once(time_point::min()));
     while (core_->tasks() != 0 && !core_->stopping) core_->turn(time_point::max());
 }
 
 void loop::run_forever() {
     detail::running_turn running(*core_);
-    core_->stopping = false;
+    if (std::exchange(core_->stopping, false)) return void(core_->turn_once(time_point::min()));
     while (!core_->stopping) core_->turn(time_point::max());
 }
+
+void loop::check_usable() const { core_->check_usable(); }
 
 void loop::run_until_done(const task_handle& task) { core_->run_until_done(task); }
 
@@ -164,11 +187,7 @@ void loop::stop() noexcept {
 bool loop::run_once(duration timeout) {
     detail::running_turn running(*core_);
     core_->stopping = false;
-    if (!core_->anything_ready()) core_->look(saturating_add(core_->kernel->now(), timeout));
-    const bool anything = core_->anything_ready();
-    core_->run_ready();
-    core_->look(time_point::min());
-    return anything;
+    return core_->turn_once(saturating_add(core_->kernel->now(), timeout));
 }
 
 bool loop::is_running() const noexcept { return detail::here.turn == core_.get(); }
@@ -221,7 +240,11 @@ loop_stats loop::stats() const noexcept {
 }
 
 void loop::set_exception_handler(detail::function<void(const exception_context&)> handler) {
-    core_->handler = std::move(handler);
+    if (!handler)
+        core_->handler.reset();
+    else
+        core_->handler =
+            std::make_shared<detail::function<void(const exception_context&)>>(std::move(handler));
 }
 
 void loop::at_shutdown(detail::function<void()> hook) { core_->hooks.push_back(std::move(hook)); }

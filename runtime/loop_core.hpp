@@ -11,6 +11,7 @@
 #include <rondo/loop.hpp>
 #include <rondo/operation.hpp>
 
+#include "identity.hpp"
 #include "inbox.hpp"
 #include "kernel.hpp"
 #include "loop_watch.hpp"
@@ -49,6 +50,8 @@ public:
     void turn(time_point until);
     /// What is ready now; with `and_on`, turn after turn until nothing is, or the kernel was looked at.
     void run_ready(bool and_on = false);
+    /// One turn, which waits until `until` if nothing is ready. True if something was done.
+    bool turn_once(time_point until);
     /// Turns until `task` has ended.
     void run_until_done(const task_handle& task);
     /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
@@ -73,13 +76,20 @@ public:
     void left_background(background_operation& operation) noexcept;
 
     // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
-    void leave();
+    /// With `drop_callbacks`, those of call_soon that are still to come are not called.
+    void leave(bool drop_callbacks);
+    void end_tasks();
     void wait_for_tasks();
+    /// It has ended for good. Between `closed` and that it waits for what its last callbacks have
+    /// begun.
+    bool is_left() const noexcept { return closed && !leaving; }
+    const char* why_not_left() const noexcept;
     void cancel_background() noexcept;
     bool only_foreign_left() noexcept;
     void abandon_foreign();
     void run_hooks() noexcept;
     void run_what_is_left();
+    void run_what_is_ready();
     void print_tasks(const char* headline) const;
     void report(std::string message, std::exception_ptr error) noexcept;
 
@@ -95,7 +105,7 @@ public:
     loop_options options;
     std::shared_ptr<detail::inbox> inbox;
     timer_heap timers;
-    function<void(const exception_context&)> handler;
+    std::shared_ptr<function<void(const exception_context&)>> handler;  // it may replace itself
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     scheduled_call* calls = nullptr;       // head of those that are still to come
@@ -105,7 +115,8 @@ public:
     loop_stats counted;
     function<void()> on_turn;              // run()'s look at SIGINT
     time_point pause_at = time_point::max();  // poll(budget) ends here
-    bool stopping = false;
+    const birth_process process;           // a forked child is another one
+    bool stopping = false;                 // the run that goes on, or the next one
     bool until_no_task = false;            // run(): does not wait when no task is left
     bool closed = false;
     bool leaving = false;
@@ -139,16 +150,39 @@ bool is_open(const resumer& home) noexcept;
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread.
+/// While one of these lives the loop runs on this thread. A stop() ends the run that goes on, and
+/// is forgotten with it.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
-    ~running_turn() { here.turn = nullptr; }
+    ~running_turn() {
+        core_.stopping = false;
+        here.turn = nullptr;
+    }
     running_turn(const running_turn&) = delete;
     running_turn& operator=(const running_turn&) = delete;
+
+private:
+    loop_core& core_;
+};
+
+/// While one of these lives, code that the loop calls at its end finds it as the running one, on
+/// whatever thread.
+class borrowed_turn {
+public:
+    explicit borrowed_turn(loop_core& core) noexcept : outer_(std::exchange(here.turn, &core)) {}
+    ~borrowed_turn() { here.turn = outer_; }
+    borrowed_turn(const borrowed_turn&) = delete;
+    borrowed_turn& operator=(const borrowed_turn&) = delete;
+
+private:
+    resumer* outer_;
 };
 
 inline loop_core& core_of(resumer& home) noexcept { return static_cast<loop_core&>(home); }
+
+/// The loop of a task or a promise (future.cpp).
+resumer& home_of(shared_core& core) noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -25,6 +25,10 @@ far_wait::~far_wait() {
 }
 
 void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
+    if (state != 0) {  // refused
+        park(*this, frame, at);
+        return step_back(*this);
+    }
     bindings_ = carry_bindings();
     park(*this, frame, at);
     home_.emplace(remote_of(*here.current->home));

@@ -101,7 +101,23 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
 
 }  // namespace
 
+bool refuse_operation(operation_state& operation) noexcept {
+    operation.state |= operation_state::refused;
+    operation.stage = operation_state::phase::refused;
+    return may_go_on();
+}
+
 void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(operation); }
+
+namespace {
+
+void begin_refused(operation_state& operation) noexcept {
+    RONDO_ASSERT(operation.stage == operation_state::phase::refused,
+                 "an operation was begun twice");
+    step_back(operation);
+}
+
+}  // namespace
 
 void begin_background(background_operation& operation) noexcept {
     core_of(*here.turn).begin_background(operation);
@@ -128,8 +144,8 @@ void cancel_operation(leaf_wait& wait) noexcept {
 
 void loop_core::begin(operation_state& operation) noexcept {
     using phase = operation_state::phase;
-    RONDO_ASSERT(operation.stage == phase::idle || operation.stage == phase::done,
-                 "an operation was begun twice");
+    if (operation.stage != phase::idle && operation.stage != phase::done) [[unlikely]]
+        return begin_refused(operation);
     operation.home = this;
     operation.state &= ~std::uint32_t(operation_state::polling);
     ++operations;

@@ -69,13 +69,16 @@ void queue_putter::throw_refusal() {
 }
 
 bool queue_joiner::await_ready() noexcept {
-    if (asked()) state_ = at_queue::refused;
-    return state_ == at_queue::refused || (queue_->unfinished_ == 0 && may_go_on());
+    if (asked()) return refuse();
+    return queue_->unfinished_ == 0 && may_go_on();
 }
 
 void queue_joiner::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    const bool is_refused = state_ == at_queue::refused;
     parked_at_queue& self = park_here(kind_, frame, at);
-    if (queue_->unfinished_ == 0)
+    if (is_refused)
+        self.go_last();
+    else if (queue_->unfinished_ == 0)
         self.go_on(at_queue::ended);
     else
         queue_->joiners_.append(self);

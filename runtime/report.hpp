@@ -3,6 +3,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 #include <rondo/task.hpp>
 
@@ -13,8 +14,15 @@ namespace detail {
 /// Tells the exception handler of the task's loop about an error that nobody has seen (leave.cpp).
 void report_unseen(task_record& record, std::exception_ptr error) noexcept;
 
+/// "task "NAME"" or "the task created at FILE:LINE", of one that has not ended (describe.cpp).
+std::string title_of(const task_record& record);
+
 /// Tells the thread exception hook, for what belongs to no loop (thread_future.cpp).
 void report_thread_error(const char* message, std::exception_ptr error) noexcept;
+
+/// The error of a frame that came to the end of its function without co_return, though it is to
+/// give a value.
+std::exception_ptr without_value(promise_base& frame) noexcept;
 
 /// Is it the exception `cancelled`?
 bool is_cancellation(const std::exception_ptr& error) noexcept;

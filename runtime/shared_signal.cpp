@@ -221,12 +221,16 @@ shared_waiter::~shared_waiter() {
 bool shared_waiter::await_ready() noexcept {
     if (asked()) {
         state |= refused;
-        return true;
+        return may_go_on();
     }
     return (signal_ == nullptr || signal_->now() != seen_) && may_go_on();
 }
 
 void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
+    if ((state & refused) != 0) {
+        park(*this, frame, at);
+        return step_back(*this);
+    }
     if (signal_ == nullptr || signal_->now() != seen_) {  // it is ready, but others are to run first
         park(*this, frame, at);
         return detail::wake(static_cast<leaf_wait&>(*this));

@@ -21,9 +21,9 @@ struct sleep_kind {
     static constexpr wait_kind kind{"sleep", leave, nullptr};
 };
 
-sleep_awaiter::sleep_awaiter(time_point when) noexcept
+sleep_awaiter::sleep_awaiter(duration::rep time) noexcept
     : leaf_wait(sleep_kind::kind), timer_node(sleep_kind::due) {
-    before_parking = when.time_since_epoch().count();
+    before_parking = time;
 }
 
 // Only a frame that is destroyed while it sleeps gets here with its timer set.
@@ -32,15 +32,27 @@ sleep_awaiter::~sleep_awaiter() {
 }
 
 void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
-    const time_point when{duration(before_parking)};
+    const duration::rep time = before_parking;
     park(*this, frame, at);
-    if (when == time_point::min()) return detail::wake(static_cast<leaf_wait&>(*this));
+    if (time == 0) return run_others_first();
+    resumer& home = *task->home;
+    const time_point now = detail::now(home);
+    const time_point when =
+        time > 0 ? time_point(duration(time)) : saturating_add(now, duration(-time));
+    if (when <= now) return run_others_first();
     try {
-        set_timer(*task->home, *this, when);
+        set_timer(home, *this, when);
     } catch (...) {
         task->wait = nullptr;
         throw;
     }
+}
+
+void sleep_awaiter::run_others_first() noexcept {
+    if (state == refused)
+        step_back(*this);
+    else
+        detail::wake(static_cast<leaf_wait&>(*this));
 }
 
 time_point deadline_after(duration delay) {
@@ -49,35 +61,26 @@ time_point deadline_after(duration delay) {
 
 }  // namespace detail
 
-sleeping detail::sleep_for(duration delay) {
-    return sleeping(delay <= duration::zero() ? time_point::min() : deadline_after(delay));
-}
-
-sleeping sleep_until(time_point when) {
-    return sleeping(when <= detail::now(detail::running()) ? time_point::min() : when);
-}
-
-timeout_scope::timeout_scope(time_point deadline)
-    : timer_node(timeout_scope::expire), deadline_(deadline) {
-    bits |= timed;
+timeout_scope::timeout_scope(time_point when)
+    : timed_scope(when), timer_node(timeout_scope::expire) {
     arm();
 }
 
 timeout_scope::~timeout_scope() { detail::cancel_timer(*owner().home, *this); }
 
-void timeout_scope::reschedule(time_point deadline) {
-    if (expired_) throw invalid_state_error("a timeout that has expired cannot be moved");
+void timeout_scope::reschedule(time_point when) {
+    if (expired_) return;
     detail::cancel_timer(*owner().home, *this);
-    deadline_ = deadline;
+    deadline = when;
     arm();
 }
 
 void timeout_scope::arm() {
     detail::resumer& home = *owner().home;
-    if (deadline_ <= detail::now(home))
+    if (deadline <= detail::now(home))
         expire(*this);
-    else if (deadline_ != time_point::max())
-        detail::set_timer(home, *this, deadline_);
+    else if (deadline != time_point::max())
+        detail::set_timer(home, *this, deadline);
 }
 
 void timeout_scope::expire(timer_node& node) noexcept {
@@ -91,11 +94,7 @@ scope_view current_scope() {
     if (self == nullptr) throw no_running_loop_error("there is no running task");
     scope_view view;
     view.requested_ = self->asked();
-    for (const detail::scope* s = self->innermost; s != nullptr; s = s->parent) {
-        if ((s->bits & detail::scope::timed) != 0)
-            view.deadline_ = std::min(view.deadline_, static_cast<const timeout_scope&>(*s).when());
-        if ((s->bits & detail::scope::shielded) != 0) break;
-    }
+    view.deadline_ = detail::deadline_of(*self->innermost);
     if (view.deadline_ != time_point::max())
         view.remaining_ = std::max(duration::zero(), view.deadline_ - detail::now(*self->home));
     return view;

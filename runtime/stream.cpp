@@ -136,11 +136,14 @@ bool read_awaiter::await_ready() noexcept {
         state |= refused;
     else if (stream_->reading)
         state |= busy;
-    if ((state & (refused | busy)) != 0) return true;
+    if ((state & (refused | busy)) != 0) return (state & busy) != 0 || may_go_on();
     if ((state & bypass) == 0 && !stream_->ahead.empty()) ask.length = 0;
     if (stream_->views != nullptr && ask.length != 0) [[unlikely]]
         if (stream_->views->armed() || stream_->views->available()) state |= on_views;
-    return has_come() && may_go_on();
+    if (!has_come()) return false;
+    if (may_go_on()) return true;
+    state |= put_off;
+    return false;
 }
 
 /// Without asking the kernel.
@@ -148,13 +151,22 @@ bool read_awaiter::has_come() const noexcept {
     return ask.length == 0 || ((state & on_views) != 0 && stream_->views->available());
 }
 
+/// It is ready or refused, after many others that were.
+void read_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    if ((state & refused) != 0) return step_back(*this);
+    stream_->reading = true;
+    state |= ours;
+    detail::wake(static_cast<leaf_wait&>(*this));
+}
+
 void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    if ((state & (refused | put_off)) != 0) [[unlikely]]
+        return run_others_first(frame, at);
     stream_->reading = true;
     state |= ours;
     park(*this, frame, at);
-    if (has_come())
-        detail::wake(static_cast<leaf_wait&>(*this));  // ready, but others are to run first
-    else if ((state & on_views) != 0)
+    if ((state & on_views) != 0)
         stream_->views->wait(*this);
     else
         begin(*this);
@@ -229,17 +241,29 @@ bool write_awaiter::await_ready() noexcept {
         state |= busy;
     else if (stream_ && stream_->torn)
         state |= was_torn;
-    if ((state & (refused | busy | was_torn)) != 0) return true;
-    return left_ == 0 && may_go_on();
+    if ((state & (refused | busy | was_torn)) != 0) return (state & refused) == 0 || may_go_on();
+    if (left_ != 0) return false;
+    if (may_go_on()) return true;
+    state |= put_off;
+    return false;
+}
+
+/// There is nothing to write, or it is refused, after many others that were. Others may write
+/// meanwhile.
+void write_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    if ((state & refused) != 0) return step_back(*this);
+    detail::wake(static_cast<leaf_wait&>(*this));
 }
 
 void write_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    if ((state & (refused | put_off)) != 0) [[unlikely]]
+        return run_others_first(frame, at);
     if (stream_) {
         stream_->writing = true;
         state |= ours;
     }
     park(*this, frame, at);
-    if (left_ == 0) return detail::wake(static_cast<leaf_wait&>(*this));
     prepare();
     begin(*this);
 }

@@ -13,7 +13,7 @@ const char* barrier_wait::object(const leaf_wait& wait) {
 }
 
 bool barrier_wait::await_ready() noexcept {
-    if (refuse()) return true;
+    if (asked()) return refuse();
     if (barrier_->broken_) {
         state |= sent_away;
         return have();

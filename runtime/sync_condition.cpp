@@ -22,7 +22,9 @@ condition_wait::condition_wait(condition& c, mutex::guard* guard) noexcept
 }
 
 void condition_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
-    queue_wait::await_suspend(frame, at);
+    park(*this, frame, at);
+    if (state != 0) return run_others_first();  // refused: it keeps the mutex
+    stand_in_line(condition_->line_);
     guard_->unlock();
 }
 

@@ -2,6 +2,8 @@
 // Handing a mutex over, and saying who holds it.
 #include <rondo/sync/mutex.hpp>
 
+#include "report.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -30,9 +32,7 @@ bool is_a_task(const task_record* record) noexcept {
 std::string holder_text(const task_record* holder) {
     if (holder == nullptr) return "no task";
     if (!is_a_task(holder)) return "a task that has ended";
-    if (const char* name = name_of(*holder)) return std::string("task \"") + name + '"';
-    return std::string("the task created at ") + file_of(*holder) + ':' +
-           std::to_string(holder->line);
+    return title_of(*holder);
 }
 
 std::string waiters_text(const wait_queue& queue) {

@@ -39,7 +39,7 @@ broadcast_wait::broadcast_wait(broadcast_reader& r) noexcept
 }
 
 bool broadcast_wait::await_ready() noexcept {
-    return refuse() || ((reader_->behind() > 0 || reader_->from_->closed) && have());
+    return asked() ? refuse() : ((reader_->behind() > 0 || reader_->from_->closed) && have());
 }
 
 const char* broadcast_wait::object(const leaf_wait& wait) {

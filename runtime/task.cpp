@@ -3,6 +3,7 @@
 #include <rondo/task.hpp>
 
 #include <cstring>
+#include <string>
 #include <typeinfo>
 #include <utility>
 
@@ -35,7 +36,9 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
     return type != nullptr && *type == typeid(cancelled);
 }
 
+// An error of a destructor after co_return wins over the value, which its caller has destroyed.
 void promise_base::fail(std::exception_ptr why) noexcept {
+    marks &= ~std::uint32_t(valued);
     marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
 }
@@ -62,9 +65,40 @@ void promise_base::drop_outcome() noexcept {
     if ((marks & (failed | named)) != 0) end();
 }
 
+namespace {
+
+std::string place(const location& where) {
+    std::string text = std::string(where.file) + ':' + std::to_string(where.line);
+    if (*where.function != '\0') text += std::string(" in ") + where.function;
+    return text;
+}
+
+}  // namespace
+
+void fail_without_task(location where) noexcept {
+    const std::string sentence =
+        "awaiting a task that was moved from or awaited before, at " + place(where);
+    fail(sentence.c_str());
+}
+
+std::exception_ptr without_value(promise_base& frame) noexcept {
+    const bool root = (frame.marks & shared_core::root) != 0;
+    const location where =
+        root ? location{file_of(frame.record), "", frame.record.line} : frame.awaiter->where;
+    try {
+        throw invalid_state_error(
+            "a task that gives a value ended without co_return; it was " +
+            std::string(root ? "created" : "awaited") + " at " + place(where));
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 // Moved out first: the exception must not live on in a frame that may be held for long.
 void promise_base::throw_error() {
-    if ((marks & failed) == 0) throw future_cancelled("the task was cancelled before it began");
+    if ((marks & (failed | was_cancelled)) == was_cancelled)
+        throw future_cancelled("the task was cancelled before it began");
+    if ((marks & failed) == 0) std::rethrow_exception(without_value(*this));
     marks |= seen;
     std::rethrow_exception(std::exchange(record.error, nullptr));
 }

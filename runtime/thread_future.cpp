@@ -249,11 +249,12 @@ thread_core_wait::~thread_core_wait() {
 bool thread_core_wait::await_ready() noexcept {
     if (!asked()) return core_->done() && may_go_on();
     state = refused;
-    return true;
+    return may_go_on();
 }
 
 void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
+    if (state == refused) return step_back(*this);
     if (!core_->done()) {
         home_.emplace(remote_of(*here.current->home));
         if (core_->watch(*this)) return;

@@ -61,9 +61,9 @@ inline void resumer::resume(ready_item& item) noexcept {
         return callback.run(callback);
     }
     auto& record = static_cast<task_record&>(item);
-    if (record.wait != nullptr) [[unlikely]] {  // only a task that has not yet begun
-        record.wait = nullptr;
-        if (record.is_reached()) return end_unstarted(record);
+    if (record.wait != nullptr) [[unlikely]] {  // it has not yet begun, or has stepped back
+        const bool begins = std::exchange(record.wait, nullptr) == &not_begun;
+        if (begins && record.is_reached()) return end_unstarted(record);
     }
     here.current = &record;
     here.patience = patience;

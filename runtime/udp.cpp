@@ -66,7 +66,7 @@ send_datagram_awaiter::send_datagram_awaiter(held<> socket, const_buffer data, c
 }
 
 bool send_datagram_awaiter::await_ready() noexcept {
-    if (asked()) state |= refused;
+    if (asked()) return refuse_operation(*this);
     if (segment_ > 0xffff) state |= too_large;
     return state != 0;
 }
@@ -114,16 +114,18 @@ void receive_datagram_awaiter::let_go() noexcept {
 }
 
 bool receive_datagram_awaiter::await_ready() noexcept {
-    if (asked())
-        state |= refused;
-    else if (socket_->reading)
-        state |= busy;
+    if (asked()) return refuse_operation(*this);
+    if (socket_->reading) state |= busy;
     return state != 0;
 }
 
 void receive_datagram_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    if (state != 0) {  // refused: others may receive meanwhile
+        park(*this, frame, at);
+        return begin(*this);
+    }
     socket_->reading = true;
-    state |= ours;
+    state = ours;
     park(*this, frame, at);
     prepare(into_.data(), into_.size());
     auto& message = *reinterpret_cast<msghdr*>(message_);

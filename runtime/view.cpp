@@ -188,18 +188,28 @@ bool view_awaiter::await_ready() noexcept {
         state |= refused;
     else if (stream_->reading)
         state |= busy;
-    if (state != 0) return true;
-    return (!stream_->ahead.empty() || stream_->views->available()) && may_go_on();
+    if (state != 0) return (state & busy) != 0 || may_go_on();
+    if (stream_->ahead.empty() && !stream_->views->available()) return false;
+    if (may_go_on()) return true;
+    state |= put_off;
+    return false;
+}
+
+/// It is ready or refused, after many others that were.
+void view_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
+    park(*this, frame, at);
+    if ((state & refused) != 0) return step_back(*this);
+    stream_->reading = true;
+    state |= ours;
+    detail::wake(*this);
 }
 
 void view_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
+    if (state != 0) return run_others_first(frame, at);
     stream_->reading = true;
     state |= ours;
     park(*this, frame, at);
-    if (!stream_->ahead.empty() || stream_->views->available())
-        detail::wake(*this);  // ready, but others are to run first
-    else
-        stream_->views->wait(*this);
+    stream_->views->wait(*this);
 }
 
 receive_view view_awaiter::await_resume() {

@@ -51,7 +51,8 @@ bool watching::awaiter::enough(const shared_core& core) noexcept {
 
 bool watching::awaiter::await_ready() noexcept {
     if (asked()) state = watching_kind::refused;
-    if (state != 0 || nodes_.empty()) return true;
+    if (state != 0) return may_go_on();
+    if (nodes_.empty()) return true;
     missing_ = nodes_.size();
     bool ready = false;
     for (node& n : nodes_)
@@ -61,6 +62,7 @@ bool watching::awaiter::await_ready() noexcept {
 
 void watching::awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
+    if (state != 0) return step_back(*this);  // refused
     missing_ = nodes_.size();
     bool ready = false;
     for (node& n : nodes_)

@@ -14,10 +14,17 @@ void choose_next(void* queue) noexcept { static_cast<wait_queue*>(queue)->unpark
 
 void queue_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & chosen) != 0)
-        detail::wake(static_cast<leaf_wait&>(*this));
+    if ((state & (chosen | refused)) != 0)
+        run_others_first();
     else
         stand_in_line(*queue_);
+}
+
+void queue_wait::run_others_first() noexcept {
+    if ((state & refused) != 0)
+        step_back(*this);
+    else
+        detail::wake(static_cast<leaf_wait&>(*this));
 }
 
 void queue_wait::stand_in_line(wait_queue& queue) noexcept {

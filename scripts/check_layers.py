@@ -47,10 +47,10 @@ LAYER_OF_HEADER = {name: layer for layer, names in LAYERS.items() for name in na
 # What is not called as its header is. Everything else in runtime/ has the layer of the header of
 # its name. `foreign` is declared in layer 1, since a task must know it, and made of layer 2.
 RUNTIME = {
-    0: "poison",
+    0: "poison duration_text",
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
-          descriptor_record embed leave foreign""",
+          descriptor_record describe embed leave foreign""",
     5: "pool_threads pool_core",
     6: "resolver command process_state file_status socket_calls stream_turn message_rights",
     7: "process_child process_dispatch process_errors process_frame process_manager process_worker function_address",

@@ -471,4 +471,15 @@ RONDO_TEST("merge: cancelled before and while", "[merge][cancel][both]") {
     CHECK(count == 0);
 }
 
+RONDO_TEST("async_generator: moving onto one destroys the one that was there at once",
+           "[generator][both]") {
+    const auto held = std::make_shared<int>(1);
+    const auto items = [](std::shared_ptr<int> kept) -> async_generator<int> { co_yield *kept; };
+    auto one = items(held);
+    auto other = items(nullptr);
+    one = std::move(other);
+    CHECK(held.use_count() == 1);
+    co_return;
+}
+
 }  // namespace

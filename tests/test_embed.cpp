@@ -289,4 +289,17 @@ TEST_CASE("embed: the simulator has no descriptor, and says so", "[embed]") {
     w.end();
 }
 
+TEST_CASE("embed: a budget too small for anything does something all the same", "[embed]") {
+    testing::world w(testing::sim_options{});
+    int called = 0;
+    for (int i = 0; i < 3; ++i) w.loop().call_soon([&called] { ++called; });
+    w.loop().poll(0ns);
+    CHECK(called >= 1);
+    w.loop().poll(1ns);
+    CHECK(called >= 2);
+    w.loop().poll(-1ns);
+    CHECK(called == 3);
+    w.end();
+}
+
 }  // namespace

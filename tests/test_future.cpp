@@ -4,6 +4,9 @@
 #include <stdexcept>
 #include <string>
 
+#include <rondo/gather.hpp>
+
+#include "child.hpp"
 #include "core_tools.hpp"
 
 using namespace rondo_tests;
@@ -94,8 +97,8 @@ RONDO_TEST("future: a promise that dies without a value is an error at the waite
     CHECK_THROWS_AS(f.result(), broken_promise_error);
     promise<int> first, second;
     auto from_first = first.get_future();
-    first = std::move(second);  // swaps: nothing breaks
-    CHECK_FALSE(from_first.done());
+    first = std::move(second);
+    CHECK_THROWS_AS(from_first.result(), broken_promise_error);
 }
 
 RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[future][both]") {
@@ -273,9 +276,12 @@ RONDO_TEST("future: describe names the place in the program, not one in our head
     CHECK(text.find("task \"patient\"") == 0);
     CHECK(text.find("waits in sleep") != std::string::npos);
     CHECK(text.ends_with("test_future.cpp:" + std::to_string(line)));
-    auto ours = create_task(rondo::detail::as_task(sleep(1h)));
+    auto ours = create_task(sleep(1h));
+    const std::string created = "test_future.cpp:" + std::to_string(__LINE__ - 1);
     co_await settle();
-    CHECK(ours.describe().find("include/rondo/") != std::string::npos);  // it is nowhere else
+    INFO(ours.describe());
+    CHECK(ours.describe().ends_with(created));  // the wait is nowhere else
+    CHECK(text.find("before its deadline") != std::string::npos);
     waiting.cancel();
     ours.cancel();
     co_await settle();
@@ -438,7 +444,7 @@ TEST_CASE("future: without a running loop there is a clear error", "[future]") {
     CHECK_THROWS_AS(create_task(give_number(1)), no_running_loop_error);
     CHECK_THROWS_AS(current_task(), no_running_loop_error);
     CHECK_THROWS_AS(running_loop(), no_running_loop_error);
-    CHECK_THROWS_AS(sleep(1s), no_running_loop_error);
+    CHECK_THROWS_AS(create_task(sleep(1s)), no_running_loop_error);
 }
 
 RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[future][both]", seeds(1).limit(20s)) {
@@ -468,6 +474,56 @@ RONDO_TEST("promise: an error that nobody asks for is reported, a broken one is 
     { const promise<int> broken; }
     CHECK(reports == 1);
     co_return;
+}
+
+RONDO_TEST("future: a child is described by the await of its parent", "[future][both]") {
+    const auto child = []() -> task<> { co_await sleep(1h); };
+    int line = 0;
+    const auto parent = [&]() -> task<> {
+        line = __LINE__ + 1;
+        co_await gather(child(), child());
+    };
+    auto running = create_task(parent(), {.name = "parent"});
+    co_await settle();
+    std::size_t children = 0;
+    for (const task_handle& t : all_tasks()) {
+        const std::string text = t.describe();
+        if (text.find("a child of task \"parent\"") == std::string::npos) continue;
+        INFO(text);
+        CHECK(text.find("created at ") != std::string::npos);
+        CHECK(text.find("test_future.cpp:" + std::to_string(line)) != std::string::npos);
+        CHECK(text.find("include/rondo/") == std::string::npos);
+        ++children;
+    }
+    CHECK(children == 2);
+    running.cancel();
+    co_await settle();
+}
+
+RONDO_TEST("promise: moving onto one breaks the promise that was there at once", "[future][both]") {
+    promise<int> one, other;
+    const auto broken = one.get_future();
+    const auto kept = other.get_future();
+    one = std::move(other);
+    CHECK(broken.done());
+    CHECK_THROWS_AS(broken.result(), broken_promise_error);
+    CHECK_FALSE(kept.done());
+    one.set_value(3);
+    CHECK(co_await kept == 3);
+}
+
+TEST_CASE("promise: an exception_ptr that is null ends the program with a sentence", "[future]") {
+    const child_end end = run_child([] {
+        testing::simulate([]() -> task<> {
+            promise<> p;
+            p.set_exception(nullptr);
+            co_return;
+        });
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(end.aborted());
+    CHECK(end.says("a promise was given an exception_ptr that is null"));
 }
 
 }  // namespace

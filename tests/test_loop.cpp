@@ -287,4 +287,140 @@ RONDO_TEST("loop: its counts add up", "[loop][both]") {
     CHECK(after.enters > before.enters);
 }
 
+TEST_CASE("loop: a stop before a run ends it after one turn", "[loop]") {
+    on_both([](loop& l) {
+        int called = 0;
+        l.call_soon([&] {
+            ++called;
+            l.call_soon([&] { ++called; });
+        });
+        l.stop();
+        l.run_forever();
+        CHECK(called == 1);
+        auto f = l.create_task(sleep_for_ever());
+        l.stop();
+        l.run();
+        CHECK(called == 2);
+        l.stop();
+        CHECK_THROWS_AS(l.run_until_complete(f), invalid_state_error);
+        l.call_later(1us, [&l] { l.stop(); });  // none is remembered
+        l.run_forever();
+    });
+}
+
+TEST_CASE("loop: a task that run_until_complete refuses is dropped", "[loop]") {
+    on_both([](loop& l) {
+        auto held = std::make_shared<int>(1);
+        bool ran = false;
+        const auto refused = [](std::shared_ptr<int>, bool* flag) -> task<> {
+            *flag = true;
+            co_return;
+        };
+        const auto body = [&]() -> task<> {
+            CHECK_THROWS_AS(l.run_until_complete(refused(held, &ran)), invalid_state_error);
+            CHECK(l.stats().tasks == 1);
+            co_return;
+        };
+        l.run_until_complete(body());
+        l.run();
+        CHECK_FALSE(ran);
+        CHECK(held.use_count() == 1);
+    });
+}
+
+TEST_CASE("loop: run_until_complete refuses a future of another loop", "[loop]") {
+    on_both([](loop& l) {
+        loop other(std::make_shared<rondo::detail::simulator>());
+        auto given = other.create_promise<int>();
+        const auto f = given.get_future();
+        CHECK_THROWS_WITH(l.run_until_complete(f), Catch::Contains("another loop"));
+        auto t = other.create_task(give(1));
+        CHECK_THROWS_AS(l.run_until_complete(t), invalid_state_error);
+        CHECK(other.run_until_complete(t) == 1);
+        CHECK(l.run_until_complete(t) == 1);  // it is done
+    });
+}
+
+TEST_CASE("loop: run_until_complete leaves the value for other handles", "[loop]") {
+    on_both([](loop& l) {
+        const auto text = []() -> task<std::string> { co_return std::string(100, 'x'); };
+        auto f = l.create_task(text());
+        const auto again = f;
+        CHECK(l.run_until_complete(f) == std::string(100, 'x'));
+        CHECK(f.result() == std::string(100, 'x'));
+        CHECK(l.run_until_complete(std::move(f)) == again.result());
+        const auto own = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(4); };
+        CHECK(*l.run_until_complete(l.create_task(own())) == 4);
+    });
+}
+
+TEST_CASE("loop: what can be awaited is made a task of", "[loop]") {
+    on_both([](loop& l) {
+        auto f = l.create_task(sleep(1us), {.name = "sleeper"});
+        CHECK(f.name() == "sleeper");
+        l.run_until_complete(f);
+    });
+}
+
+// -- handlers and callbacks that go while they are used
+// ------------------------------------------------
+
+TEST_CASE("loop: an exception handler that throws loses neither error", "[loop]") {
+    captured_stderr captured;
+    {
+        loop l(std::make_shared<rondo::detail::simulator>());
+        l.set_exception_handler(
+            [](const exception_context&) { throw std::runtime_error("the second one"); });
+        l.call_soon([] { throw std::runtime_error("the first one"); });
+        l.run_once();
+    }
+    const std::string text = captured.text();
+    INFO(text);
+    CHECK(text.find("a callback threw: the first one\n") != std::string::npos);
+    CHECK(text.find("the exception handler itself threw: the second one\n") != std::string::npos);
+}
+
+/// Says when it is destroyed.
+struct sentinel {
+    explicit sentinel(bool* flag) noexcept : gone(flag) {}
+    sentinel(const sentinel&) = delete;
+    ~sentinel() { *gone = true; }
+    bool* gone;
+};
+
+TEST_CASE("loop: an exception handler that replaces itself lives until it returns", "[loop]") {
+    loop l(std::make_shared<rondo::detail::simulator>());
+    bool gone = false, was_gone = true;
+    std::string log;
+    const auto replaces = [&, held = std::make_shared<sentinel>(&gone)](const exception_context&) {
+        log.push_back('a');
+        l.set_exception_handler([&log](const exception_context&) { log.push_back('b'); });
+        was_gone = gone;
+    };
+    l.set_exception_handler(replaces);
+    l.call_exception_handler({"one", nullptr});
+    CHECK_FALSE(was_gone);
+    l.call_exception_handler({"two", nullptr});
+    CHECK(log == "ab");
+}
+
+TEST_CASE("loop: a call may be cancelled by a handle that its own callback owns", "[loop]") {
+    on_both([](loop& l) {
+        bool gone = false;
+        auto handle = std::make_shared<call_handle>();
+        *handle = l.call_later(1h, [handle, held = std::make_shared<sentinel>(&gone)] {});
+        call_handle* const owned = handle.get();
+        handle.reset();  // only the callback has it now
+        owned->cancel();
+        CHECK(gone);
+        CHECK(l.stats().timers == 0);
+    });
+}
+
+TEST_CASE("loop: options that make no sense are refused with a sentence", "[loop]") {
+    CHECK_THROWS_WITH(loop({.entries = 0}), "loop_options::entries must be at least 1");
+    CHECK_THROWS_AS(loop({.completions = 0}), std::invalid_argument);
+    CHECK_THROWS_AS(loop({.timer_slack = -1ns}), std::invalid_argument);
+}
+
 }  // namespace

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What reaches a loop from other threads, up to its end and behind it, and how it ends with whatever
 // is left.
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +16,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/task_group.hpp>
 
+#include "child.hpp"
 #include "loop_tools.hpp"
 #include "simulator.hpp"
 
@@ -285,6 +290,108 @@ TEST_CASE("loop: ends with a thousand gathers inside each other", "[loop]") {
     };
     w.loop().run_until_complete(main());
     w.end();
+}
+
+// -- what is started as it ends
+// -----------------------------------------------------------------------
+
+/// Starts something when it is destroyed.
+struct starts_when_dropped {
+    int number;
+    explicit starts_when_dropped(int fd) : number(fd) {}
+    starts_when_dropped(const starts_when_dropped&) = delete;
+    ~starts_when_dropped() {
+        try {
+            create_task(shield(sleep(1us, 1)));
+            running_loop().add_reader(number, [] {});
+        } catch (const std::exception&) {
+        }
+    }
+};
+
+TEST_CASE("loop: what hooks, posts and callbacks start at its end is waited for or refused",
+          "[loop]") {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    const std::string ways[] = {"hook", "hook that creates a task", "post", "call_later",
+                                "call_soon", "late hook"};
+    for (const std::string& way : ways) {
+        INFO(way);
+        testing::leak_probe probe;
+        bool ran = false;
+        {
+            loop l;
+            l.run_until_complete(rondo::detail::as_task(yield_now()));
+            const auto watches = [&] {
+                ran = true;
+                l.add_reader(pair[0], [] {});
+            };
+            if (way == "hook") l.at_shutdown(watches);
+            if (way == "hook that creates a task") l.at_shutdown([&] {
+                ran = true;
+                create_task(sleep(1h));
+                create_task(shield(sleep(1us, 1)));
+            });
+            if (way == "post") l.call_soon_threadsafe(watches);
+            const auto held = std::make_shared<starts_when_dropped>(pair[0]);
+            if (way == "call_later") l.call_later(1h, [held] {});
+            if (way == "call_soon") l.call_soon([held] {});
+            if (way == "late hook") l.call_soon_threadsafe([&] {
+                l.at_shutdown(watches);
+            });
+        }
+        CHECK(ran == (way.find("call") == std::string::npos));
+        CHECK(probe.leaks() == "");
+    }
+    ::close(pair[0]);
+    ::close(pair[1]);
+}
+
+TEST_CASE("loop: its destructor drops callbacks, close calls them", "[loop]") {
+    for (const bool closes : {false, true}) {
+        int called = 0;
+        bool dropped = false;
+        const auto flag = std::shared_ptr<void>(nullptr, [&](void*) { dropped = true; });
+        {
+            loop l(std::make_shared<rondo::detail::simulator>());
+            l.call_soon([&called, keep = flag] { ++called; });
+            if (closes) l.close();
+        }
+        CHECK(called == (closes ? 1 : 0));
+        CHECK(flag.use_count() == 1);
+    }
+}
+
+TEST_CASE("loop: each place where it cannot be destroyed has a sentence", "[loop]") {
+    if (with_tsan()) return;  // which does not bear a thread in a forked child
+    const auto parked = []() -> task<> { co_await sleep_for_ever(); };
+    const auto of = [&](auto body) { return run_child([&] { return body(), 0; }); };
+    const child_end in_callback = of([] {
+        auto l = std::make_unique<loop>();
+        l->call_soon([&l] { l.reset(); });
+        l->run_once();
+    });
+    INFO(in_callback.text);
+    CHECK(in_callback.says("destroyed inside its own run"));
+    const child_end in_other = of([&] {
+        auto left = std::make_unique<loop>();
+        left->create_task(parked());
+        left->run_once();
+        loop l;
+        l.call_soon([&left] { left.reset(); });
+        l.run_once();
+    });
+    INFO(in_other.text);
+    CHECK(in_other.says("destroyed inside the run of another one"));
+    const child_end in_fork = of([&] {
+        auto l = std::make_unique<loop>();
+        l->create_task(parked());
+        l->run_once();
+        const child_end end = run_child([&] { return l.reset(), 0; });
+        std::fputs(end.text.c_str(), stdout);
+    });
+    INFO(in_fork.text);
+    CHECK(in_fork.says("destroyed in a forked child"));
 }
 
 }  // namespace

@@ -295,6 +295,22 @@ TEST_CASE("process: one that outlives its loop is reaped with the next", "[proce
     CHECK(probe.leaks().empty());
 }
 
+TEST_CASE("process: one that goes with a callback at its loop's end is waited for", "[process]") {
+    loop l;
+    int pid = 0;
+    const auto start = [&]() -> task<> {
+        auto held = std::make_shared<process>(command("sleep", "1000").spawn());
+        pid = held->pid();
+        l.call_later(1h, [held] {});
+        co_return;
+    };
+    l.run_until_complete(start());
+    l.close();  // drops the callback, and with it the process
+    CHECK(l.stats().operations == 0);
+    ::kill(pid, SIGKILL);
+    while (lives(pid)) rondo::run([]() -> task<> { co_await command("true").run(); });
+}
+
 RONDO_TEST("process: a thousand, one after the other and 64 at a time, leave nothing",
            "[process][kernel]", limit(60s)) {
     const int count = rondo_tests::many(1000, 200);

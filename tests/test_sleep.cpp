@@ -168,7 +168,8 @@ RONDO_TEST("with_timeout: the deadline can be read and moved", "[sleep]") {
     const auto hasty = [](timeout_scope& scope) -> task<int> {
         scope.reschedule(running_loop().time());
         CHECK(scope.expired());
-        CHECK_THROWS_AS(scope.reschedule(time_point::max()), invalid_state_error);
+        scope.reschedule(time_point::max());  // does nothing any more
+        CHECK(scope.expired());
         co_await yield_now();
         co_return 1;
     };
@@ -257,6 +258,55 @@ RONDO_TEST("sleep: with a value gives it", "[sleep][both]") {
     const auto make = [] { return sleep(1h, 1); };
     co_await check_cancelled_before(make);
     co_await check_cancelled_while_suspended(make);
+}
+
+RONDO_TEST("sleep: counts from the await", "[sleep]") {
+    const auto nap = sleep(10ms);
+    co_await sleep(1s);
+    const time_point before = running_loop().time();
+    co_await nap;
+    CHECK(running_loop().time() - before == 10ms);
+    const auto until = sleep_until(running_loop().time() + 10ms);
+    co_await sleep(1s);
+    const time_point late = running_loop().time();
+    co_await until;
+    CHECK(running_loop().time() == late);
+}
+
+TEST_CASE("sleep: may be made before there is a loop", "[sleep]") {
+    const auto nap = sleep(1ms);
+    const auto body = [&]() -> task<> { co_await nap; };
+    testing::simulate(body);
+}
+
+RONDO_TEST("timeout_scope: moved when its deadline has come, the next wait throws",
+           "[sleep][both]") {
+    bool moved = false;
+    const auto body = [&](timeout_scope& limit) -> task<> {
+        limit.reschedule(time_point::min());  // as if a read had completed with the deadline
+        CHECK(limit.expired());
+        limit.reschedule(running_loop().time() + 1h);
+        moved = true;
+        CHECK(limit.expired());
+        co_await sleep(1us);
+    };
+    CHECK_THROWS_AS(co_await with_timeout(1h, body), timeout_error);
+    CHECK(moved);
+}
+
+RONDO_TEST("with_timeout: tells the limit that held", "[sleep]") {
+    const auto body = [](timeout_scope& limit) -> task<> {
+        co_await sleep(1s);
+        limit.reschedule(running_loop().time() + 2s);
+        co_await sleep(1h);
+    };
+    CHECK_THROWS_WITH(co_await with_timeout(10s, body), Catch::Contains("after 3s"));
+    CHECK_THROWS_WITH(co_await with_timeout(2s, body), Catch::Contains("after 3s"));
+    const auto at_once = [](timeout_scope& limit) -> task<> {
+        limit.reschedule(time_point::min());
+        co_await sleep(1h);
+    };
+    CHECK_THROWS_WITH(co_await with_timeout(2s, at_once), Catch::Contains("after 0"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/unix.hpp>
 
 #include "net_tools.hpp"
 
@@ -395,6 +396,16 @@ RONDO_TEST("stream: it may be moved and destroyed while somebody waits on it", "
     auto text = co_await reading;
     REQUIRE(text.find("Operation canceled") != text.npos);
     co_await reading_line;  // the end of the stream
+}
+
+RONDO_TEST("stream: moving onto one closes the one that was there at once", "[stream][both]") {
+    auto first = socket_pair();
+    auto second = socket_pair();
+    std::array<char, 8> room{};
+    first.first = std::move(second.first);
+    CHECK_FALSE(co_await first.second.read_some(room));  // the end, though nothing else has gone
+    co_await first.first.write_all("x");
+    CHECK(co_await second.second.read_some(room));
 }
 
 }  // namespace

@@ -301,4 +301,122 @@ TEST_CASE("task: awaiting one that was moved from ends the program with a senten
     CHECK(end.says("awaiting a task that was moved from or awaited before"));
 }
 
+// -- mistakes
+// ---------------------------------------------------------------------------------------
+
+TEST_CASE("task: awaiting one twice ends the program with the place of the await", "[task]") {
+    constexpr int line = __LINE__ + 5;
+    const child_end end = run_child([] {
+        testing::simulate([]() -> task<> {
+            auto once = give(1);
+            co_await std::move(once);
+            co_await std::move(once);
+        });
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(end.aborted());
+    CHECK(end.says(("test_task.cpp:" + std::to_string(line)).c_str()));
+}
+
+struct throws_at_end {
+    ~throws_at_end() noexcept(false) { throw own_error(3); }
+};
+
+task<int> give_and_throw() {
+    const throws_at_end local;
+    co_return 5;
+}
+task<std::shared_ptr<int>> own_and_throw(std::weak_ptr<int>* seen) {
+    const throws_at_end local;
+    auto value = std::make_shared<int>(5);
+    *seen = value;
+    co_return value;
+}
+task<> end_and_throw() {
+    const throws_at_end local;
+    co_return;
+}
+
+RONDO_TEST("task: an error of a destructor after co_return wins over the value", "[task][both]") {
+    CHECK_THROWS_AS(co_await give_and_throw(), own_error);
+    CHECK_THROWS_AS(co_await end_and_throw(), own_error);
+    std::weak_ptr<int> value;
+    CHECK_THROWS_AS(co_await own_and_throw(&value), own_error);
+    CHECK(value.expired());
+    auto alone = create_task(give_and_throw());
+    CHECK_THROWS_AS(co_await alone, own_error);
+    CHECK_FALSE(alone.cancelled());
+    CHECK_THROWS_AS(alone.result(), own_error);
+}
+
+#if !defined(__clang__)  // where the end of such a function is undefined
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wreturn-type"
+task<int> forgets_a_case(bool given) {
+    co_await yield_now();
+    if (given) co_return 1;
+}
+#pragma GCC diagnostic pop
+
+RONDO_TEST("task: one that ends without co_return says so, with a place", "[task][both]") {
+    CHECK(co_await forgets_a_case(true) == 1);
+    const int line = __LINE__ + 2;
+    try {
+        co_await forgets_a_case(false);
+        FAIL("it gave a value");
+    } catch (const invalid_state_error& error) {
+        const std::string text = error.what();
+        INFO(text);
+        CHECK(text.find("without co_return") != std::string::npos);
+        CHECK(text.find("test_task.cpp:" + std::to_string(line)) != std::string::npos);
+    }
+    auto alone = create_task(forgets_a_case(false));
+    CHECK_THROWS_WITH(co_await alone, Catch::Contains("without co_return"));
+    CHECK_THROWS_WITH(alone.result(), Catch::Contains("test_task.cpp:"));
+    CHECK(alone.exception() != nullptr);
+}
+#endif
+
+// -- what goes unused
+// -------------------------------------------------------------------------------
+
+struct counted_argument {
+    int* count = nullptr;
+    explicit counted_argument(int* c) noexcept : count(c) {}
+    counted_argument(counted_argument&& other) noexcept
+        : count(std::exchange(other.count, nullptr)) {}
+    ~counted_argument() {
+        if (count != nullptr) ++*count;
+    }
+};
+task<> wrap_unbegun(task<> inner, counted_argument) { co_await std::move(inner); }
+
+TEST_CASE("task: a chain of tasks that hold each other is dropped unbegun with a flat stack",
+          "[task]") {
+    const int depth = many(200'000, 20'000);
+    int destroyed = 0;
+    const auto nothing_to_do = []() -> task<> { co_return; };
+    on_small_stack([&] {
+        task<> chain = nothing_to_do();
+        for (int i = 0; i < depth; ++i)
+            chain = wrap_unbegun(std::move(chain), counted_argument(&destroyed));
+    });
+    CHECK(destroyed == depth);
+}
+
+TEST_CASE("task: moving onto a task drops the one that was there at once", "[task]") {
+    int destroyed = 0;
+    const auto nothing_to_do = []() -> task<> { co_return; };
+    task<> one = wrap_unbegun(nothing_to_do(), counted_argument(&destroyed));
+    task<> other = nothing_to_do();
+    one = std::move(other);
+    CHECK(destroyed == 1);
+    CHECK(one.valid());
+    CHECK_FALSE(other.valid());
+    task<>& same = one;
+    one = std::move(same);
+    CHECK(one.valid());
+}
+
 }  // namespace

@@ -374,4 +374,16 @@ TEST_CASE("thread_future: 10,000 awaits, cancels and results race", "[thread_fut
     CHECK(probe.leaks() == "");
 }
 
+TEST_CASE("thread_promise: moving onto one breaks the promise that was there at once",
+          "[thread_future]") {
+    thread_promise<int> one, other;
+    const auto broken = one.get_future();
+    const auto kept = other.get_future();
+    one = std::move(other);
+    CHECK(broken.done());
+    CHECK_FALSE(kept.done());
+    one.set_value(3);
+    CHECK(kept.get() == 3);
+}
+
 }  // namespace

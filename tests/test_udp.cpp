@@ -37,6 +37,16 @@ task<int> error_of(Awaitable waiting) {
     co_return 0;
 }
 
+RONDO_TEST("udp: moving onto a socket closes the one that was there at once", "[udp][both]") {
+    auto one = udp_socket::bind({"127.0.0.1", 0});
+    auto other = udp_socket::bind({"127.0.0.1", 0});
+    const endpoint where = one.local();
+    one = std::move(other);
+    auto again = udp_socket::bind(where);  // throws where the port is still taken
+    CHECK(again.local() == where);
+    co_return;
+}
+
 }  // namespace
 
 RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][both]") {

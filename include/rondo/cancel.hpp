@@ -35,7 +35,7 @@ struct scope {
         of_task = 1 << 3,    ///< this is the scope of a task: a task_record
         of_loop = 1 << 4,    ///< this is the scope of a loop: the top of the tree
         named = 1 << 5,      ///< a task's: its origin is a task_name
-        timed = 1 << 6,      ///< this is a timeout_scope
+        timed = 1 << 6,      ///< this is a timed_scope
         of_binding = 1 << 7,      ///< this is a binding_scope of a task_local
         of_context = 1 << 8,      ///< these are the bindings that a detached task took along: below the loop's scope
         under_bindings = 1 << 9,  ///< this scope, or one around it, is one of the two
@@ -83,6 +83,10 @@ struct scope {
 /// walks the tree without recursion: its cost is the number of scopes newly reached.
 RONDO_API void cancel(scope& top) noexcept;
 
+/// The earliest deadline that reaches into `s`: its own and those around it, as far as the next
+/// shield.
+RONDO_API time_point deadline_of(const scope& s) noexcept;
+
 /// A scope that the running task opens inside itself; closed in reverse order, as blocks are.
 class RONDO_API inner_scope : public scope {
 public:
@@ -100,6 +104,13 @@ public:
 
 private:
     task_record* owner_;
+};
+
+/// One with a deadline (`timed`).
+class timed_scope : public inner_scope {
+public:
+    explicit timed_scope(time_point when) noexcept : deadline(when) { bits |= timed; }
+    time_point deadline;
 };
 
 /// One that hears of the end of each task that was started directly below it. Not by their lists of watchers: a node

@@ -216,8 +216,9 @@ public:
     aligned_buffer(aligned_buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     aligned_buffer& operator=(aligned_buffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
+        aligned_buffer old(std::move(other));
+        std::swap(data_, old.data_);
+        std::swap(size_, old.size_);
         return *this;
     }
     ~aligned_buffer();

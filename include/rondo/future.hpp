@@ -88,8 +88,6 @@ RONDO_API resumer& running();
 
 /// Cancels a task, or settles a promise as cancelled.
 RONDO_API void cancel_shared(shared_core& core) noexcept;
-/// Destroys one that nobody holds any more. It may hold the last handle on another one, and so on.
-RONDO_API void destroy_shared(shared_core& core) noexcept;
 /// Gives the callback's identity, null where it was scheduled already.
 RONDO_API const wait_node* add_done_callback(shared_core& core, function<void()> call);
 RONDO_API bool remove_done_callback(shared_core& core, const wait_node* which) noexcept;
@@ -118,7 +116,9 @@ public:
             state = refused;
         else if (!core_->is_done())
             return is_hopeless();
-        return state == refused || may_go_on();
+        if (may_go_on()) return true;
+        state |= steps_back;
+        return false;
     }
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
@@ -132,7 +132,7 @@ protected:
     shared_core* core_;
 
 private:
-    enum : std::uint32_t { refused = 1, hopeless = 2 };
+    enum : std::uint32_t { refused = 1, hopeless = 2, steps_back = 4 };
     static const wait_kind kind_;
     static void settled(wait_node& node, shared_core*) noexcept;
     static void leave(leaf_wait& wait) noexcept;
@@ -316,7 +316,8 @@ public:
         : future_(*new detail::promise_state<T>(home)) {}
     promise(promise&&) noexcept = default;
     promise& operator=(promise&& other) noexcept {
-        std::swap(future_, other.future_);
+        promise old(std::move(other));
+        std::swap(future_, old.future_);
         return *this;
     }
     ~promise() {
@@ -340,6 +341,7 @@ public:
     }
     /// The same with an error, which is thrown at whoever waits.
     void set_exception(std::exception_ptr error) {
+        RONDO_ASSERT(error, "a promise was given an exception_ptr that is null");
         must_be_open();
         settle_with(std::move(error));
     }
@@ -390,12 +392,19 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     return handle;
 }
 
-/// Moves the value out of a future that is done, or throws what it ended with.
+/// The value of a future that is done, or throws what it ended with. Moved out, but copied if other
+/// handles still look at it.
 template <class T>
 T take_result(future<T> f) {
     shared_core& core = future_core(f);
     check_valued(core);
-    return static_cast<T&&>(value_of<T>(core));
+    if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
+        return value_of<T>(core);
+    } else {
+        if constexpr (can_be_copied<T>)
+            if (core.holders > 1) return T(std::as_const(value_of<T>(core)));
+        return T(std::move(value_of<T>(core)));
+    }
 }
 
 }  // namespace detail

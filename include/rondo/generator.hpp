@@ -303,8 +303,8 @@ public:
         must_rest();
     }
     async_generator& operator=(async_generator&& other) noexcept {
-        std::swap(promise_, other.promise_);
-        must_rest();
+        async_generator old(std::move(other));
+        std::swap(promise_, old.promise_);
         return *this;
     }
     ~async_generator() {

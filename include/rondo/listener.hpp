@@ -25,7 +25,8 @@ public:
     listening(descriptor fd, const endpoint& where, unix_file file);
     listening(listening&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     listening& operator=(listening&& other) noexcept {
-        std::swap(state_, other.state_);
+        listening old(std::move(other));
+        std::swap(state_, old.state_);
         return *this;
     }
     ~listening();

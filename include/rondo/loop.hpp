@@ -157,7 +157,9 @@ public:
     explicit loop(loop_options options = {});
     /// On a kernel of one's own: the simulator.
     explicit loop(std::shared_ptr<detail::kernel> kernel, loop_options options = {});
-    /// Cancels what is left, waits for it, runs the shutdown hooks, and only then frees. On the thread that ran it.
+    /// Cancels what is left, waits for it, runs the shutdown hooks, and only then frees. On the
+    /// thread that ran it. Callbacks of call_soon and call_later that are still to come are
+    /// dropped, not called: what they refer to may be gone.
     ~loop();
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
@@ -172,20 +174,21 @@ public:
     /// cancelled.
     template <class T>
     T run_until_complete(task<T> t, detail::location where = detail::location::current()) {
+        check_usable();  // before it is started: a task that is refused is dropped
         return run_until_complete(create_task(std::move(t), {}, where));
     }
+    /// Throws: also invalid_state_error if `f` belongs to another loop. The value is copied if
+    /// other handles look at it.
     template <class T>
     T run_until_complete(future<T> f) {
         run_until_done(f);
-        if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
-            return f.result();
-        else
-            return detail::take_result(std::move(f));
+        return detail::take_result(std::move(f));
     }
     /// Turns until `stop()`.
     void run_forever();
-    /// Ends run_forever, or the run that is going on, behind the task or callback that calls it; the rest stays ready.
-    /// From another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
+    /// Ends the run that is going on, after the task or callback that calls it; the rest stays
+    /// ready. If none is going on, the next run, run_forever or run_until_complete ends after one
+    /// turn. From another thread: `call_soon_threadsafe([&] { loop.stop(); })`.
     void stop() noexcept;
     /// One turn, which waits at most `timeout` for something to become ready where nothing is. True where something was
     /// done.
@@ -202,7 +205,8 @@ public:
     /// An eventfd that is readable whenever poll() would do something. It belongs to the loop.
     /// Throws: std::system_error where the kernel behind the loop has none (the simulator).
     int fd();
-    /// Runs what is ready, never waits. It stops after `budget`, and fd() is readable again if something is left.
+    /// Runs what is ready, never waits. It stops after `budget`, but not before something was done,
+    /// and fd() is readable again if something is left.
     void poll(duration budget = duration::max());
 
     // -- descriptors of other libraries ---------------------------------------------------------------------------
@@ -226,13 +230,26 @@ public:
                           detail::location where = detail::location::current()) {
         return detail::create_in(home(), std::move(t), options, where);
     }
+    template <class T>
+    future<T> create_task(detail::guarded_task<T> t, task_options options = {},
+                          detail::location where = detail::location::current()) {
+        return create_task(task<T>(std::move(t)), options, where);
+    }
+    template <detail::native_awaitable A>
+        requires(!std::is_base_of_v<task_handle, A>)
+    auto create_task(A awaitable, task_options options = {},
+                     detail::location where = detail::location::current()) {
+        return create_task(detail::as_task(std::move(awaitable)), options, where);
+    }
     /// A promise of this loop, also while it does not run.
     template <class T>
     promise<T> create_promise() {
         return promise<T>(home());
     }
 
-    /// Calls `fn` in the next turn, after what was scheduled before. What it throws goes to the exception handler.
+    /// Calls `fn` in the next turn, after what was scheduled before. What it throws goes to the
+    /// exception handler. close(), and the end of `run`, still call it; the loop's destructor does
+    /// not.
     call_handle call_soon(detail::function<void()> fn);
     /// Calls it when `delay` has passed, never early.
     call_handle call_later(duration delay, detail::function<void()> fn);
@@ -252,7 +269,8 @@ public:
     time_point time() const noexcept;
     loop_stats stats() const noexcept;
 
-    /// Gets every error that nobody else has seen. By default they are written to stderr, each in one write.
+    /// Gets every error that nobody else has seen. By default they are written to stderr, each in
+    /// one write. If the handler throws, both errors are written.
     void set_exception_handler(detail::function<void(const exception_context&)> handler);
     /// Tells it of an error of one's own.
     void call_exception_handler(const exception_context& context) noexcept;
@@ -272,6 +290,7 @@ public:
     detail::loop_core& core() const noexcept { return *core_; }
 
 private:
+    void check_usable() const;
     void run_until_done(const task_handle& task);
     detail::resumer& home() const;
 

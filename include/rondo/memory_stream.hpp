@@ -36,8 +36,9 @@ public:
 
     memory_stream(memory_stream&& other) noexcept = default;
     memory_stream& operator=(memory_stream&& other) noexcept {
-        link_.swap(other.link_);
-        std::swap(side_, other.side_);
+        memory_stream old(std::move(other));
+        link_.swap(old.link_);
+        std::swap(side_, old.side_);
         return *this;
     }
     ~memory_stream();

@@ -38,7 +38,7 @@ public:
     bool await_ready() noexcept {
         if (!asked()) return false;
         state |= refused;
-        return true;
+        return may_go_on();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 

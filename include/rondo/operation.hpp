@@ -57,7 +57,7 @@ inline std::uint64_t address_of(const void* p) noexcept {
 
 /// An operation that waits, in the awaiting frame.
 struct RONDO_API operation_state : leaf_wait {
-    enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done };
+    enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
     // leaf_wait::state; classes derived from this one have their bits from 16 on.
     enum : std::uint32_t {
         refused = 1,        // the scope was cancelled before: the kernel heard nothing of it
@@ -106,6 +106,10 @@ struct RONDO_API background_operation : operation_state {
     using operation_state::operation_state;
 };
 
+/// In await_ready, if the task was asked to stop: the kernel hears nothing of it. May it throw at
+/// once? Otherwise `begin` only lets others run first.
+RONDO_API bool refuse_operation(operation_state& operation) noexcept;
+
 /// Begins it: `arrived` is told of each completion, and the loop cancels it when it ends.
 RONDO_API void begin_background(background_operation& operation) noexcept;
 
@@ -132,8 +136,7 @@ public:
 
     bool await_ready() noexcept {
         if (!asked()) return false;
-        state |= refused;
-        return true;
+        return refuse_operation(*this);
     }
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept {
@@ -273,7 +276,8 @@ public:
 
     descriptor(descriptor&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
     descriptor& operator=(descriptor&& other) noexcept {
-        std::swap(record_, other.record_);
+        descriptor old(std::move(other));
+        std::swap(record_, old.record_);
         return *this;
     }
     ~descriptor();

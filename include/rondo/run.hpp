@@ -50,10 +50,7 @@ T end_of(main_run& run, future<T> main) {
         else
             throw interrupted();
     }
-    if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
-        return main.result();
-    else
-        return take_result(std::move(main));
+    return take_result(std::move(main));
 }
 
 /// Keeps a callable and its arguments for as long as the coroutine lives that they make.

@@ -53,9 +53,10 @@ public:
           mask_(std::exchange(other.mask_, 0)),
           blocked_(std::exchange(other.blocked_, 0)) {}
     signal_set& operator=(signal_set&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        std::swap(mask_, other.mask_);
-        std::swap(blocked_, other.blocked_);
+        signal_set old(std::move(other));
+        std::swap(fd_, old.fd_);
+        std::swap(mask_, old.mask_);
+        std::swap(blocked_, old.blocked_);
         return *this;
     }
     ~signal_set();

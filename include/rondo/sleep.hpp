@@ -25,12 +25,15 @@ namespace detail {
 /// The awaiter of a sleep: a timer in the awaiting frame.
 class RONDO_API sleep_awaiter : public leaf_wait, timer_node {
 public:
-    explicit sleep_awaiter(time_point when) noexcept;
+    /// Below zero a span, counted from the await, above it a moment of the loop's clock; 0 lets
+    /// others run. One number, so that `sleeping` takes no more room than that in the frame.
+    explicit sleep_awaiter(duration::rep time) noexcept;
     ~sleep_awaiter();
     bool await_ready() noexcept {
         if (!asked()) return false;
         state = refused;
-        return true;
+        before_parking = 0;
+        return may_go_on();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
     void await_resume() {
@@ -40,14 +43,8 @@ public:
 private:
     friend struct sleep_kind;
     enum : std::uint32_t { refused = 1 };
+    void run_others_first() noexcept;
 };
-
-}  // namespace detail
-
-class sleeping;
-
-namespace detail {
-RONDO_API sleeping sleep_for(duration delay);
 
 /// Held at the ends where nanoseconds do not reach: hours::max() is for ever.
 template <class Rep, class Period>
@@ -62,25 +59,29 @@ constexpr duration to_duration(const std::chrono::duration<Rep, Period>& d) noex
 /// What `sleep` gives: `co_await` it.
 class [[nodiscard("a sleep does nothing until it is awaited")]] sleeping : detail::only_in_tasks {
 public:
-    explicit sleeping(time_point when) noexcept : when_(when) {}
-    detail::sleep_awaiter rondo_awaiter() const noexcept { return detail::sleep_awaiter(when_); }
+    explicit sleeping(duration delay) noexcept
+        : time_(delay > duration::zero() ? -delay.count() : 0) {}
+    explicit sleeping(time_point when) noexcept
+        : time_(when > time_point() ? when.time_since_epoch().count() : 0) {}
+    detail::sleep_awaiter rondo_awaiter() const noexcept { return detail::sleep_awaiter(time_); }
 
 private:
-    time_point when_;
+    duration::rep time_;  // as sleep_awaiter has it
 };
 
-/// Suspends the running task until `delay` has passed, never less; the loop looks at the clock at most its timer slack
-/// (64 us) later. Zero, or less, lets everybody run who is ready.
+/// Suspends the running task until `delay` has passed, never less, counted from the await; the loop
+/// looks at the clock at most its timer slack (64 us) later. Zero, or less, lets everybody run who
+/// is ready.
 /// Cancel: throws at once.
 /// See:    asyncio.sleep.
 template <class Rep, class Period>
-sleeping sleep(const std::chrono::duration<Rep, Period>& delay) {
-    return detail::sleep_for(detail::to_duration(delay));
+sleeping sleep(const std::chrono::duration<Rep, Period>& delay) noexcept {
+    return sleeping(detail::to_duration(delay));
 }
 
 /// The same until a moment of the loop's clock (`loop::time`).
 /// Cancel: throws at once.
-RONDO_API sleeping sleep_until(time_point when);
+inline sleeping sleep_until(time_point when) noexcept { return sleeping(when); }
 
 /// The same, and gives `value` then.
 /// See: asyncio.sleep(delay, result).
@@ -95,7 +96,11 @@ namespace detail {
 /// The awaiter of yield_now: no wait, only the end of the ready queue.
 struct yield_awaiter {
     bool refused = false;
-    bool await_ready() noexcept { return refused = asked(); }
+    bool await_ready() noexcept {
+        if (!asked()) return false;
+        refused = true;
+        return may_go_on();
+    }
     void await_suspend(std::coroutine_handle<> frame) noexcept {
         task_record& self = *here.current;
         self.point = frame;
@@ -123,18 +128,18 @@ class scope_view;
 /// The scope of a timeout: cancelled when its deadline comes.
 /// Thread: its loop's.
 /// See:    asyncio.Timeout, trio.CancelScope.
-class RONDO_API timeout_scope : detail::inner_scope, detail::timer_node {
+class RONDO_API timeout_scope : detail::timed_scope, detail::timer_node {
 public:
     /// No deadline for time_point::max(); one that has passed cancels at once.
-    explicit timeout_scope(time_point deadline);
+    explicit timeout_scope(time_point when);
     ~timeout_scope();
 
     /// The deadline. One around it may come earlier: current_scope() knows.
-    time_point when() const noexcept { return deadline_; }
+    time_point when() const noexcept { return deadline; }
     /// Has the deadline come?
     bool expired() const noexcept { return expired_; }
-    /// Moves the deadline. Throws: invalid_state_error once it has expired.
-    void reschedule(time_point deadline);
+    /// Moves the deadline. Once it has expired this does nothing: the next wait throws.
+    void reschedule(time_point when);
 
     /// On `cancelled`: was it this deadline and no request from outside? Then it is a timeout.
     bool timed_out() const noexcept { return expired_ && ends_here(); }
@@ -144,7 +149,6 @@ private:
     void arm();
     static void expire(timer_node& node) noexcept;
 
-    time_point deadline_;
     bool expired_ = false;
 };
 
@@ -273,13 +277,14 @@ namespace detail {
 
 template <class F>
 auto run_limited(duration limit, F fn) -> std::invoke_result_t<F&, timeout_scope&> {
-    timeout_scope scope(deadline_after(limit));
+    const time_point start = deadline_after(duration::zero());
+    timeout_scope scope(saturating_add(start, limit));
     try {
         co_return co_await fn(scope);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
-    throw timeout_error(limit);
+    throw timeout_error(scope.when() <= start ? duration::zero() : scope.when() - start);
 }
 
 template <class F, class... Args>
@@ -291,7 +296,7 @@ auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 }  // namespace detail
 
 /// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
-/// Throws: timeout_error; what fn's task throws.
+/// Throws: timeout_error, with the limit as the last reschedule left it; what fn's task throws.
 /// Cancel: cancels what is inside and awaits its end.
 /// See:    asyncio.timeout.
 template <class F>

@@ -98,7 +98,8 @@ public:
 
     byte_stream(byte_stream&&) noexcept = default;
     byte_stream& operator=(byte_stream&& other) noexcept {
-        std::swap(state_, other.state_);
+        byte_stream old(std::move(other));
+        std::swap(state_, old.state_);
         return *this;
     }
 

@@ -161,6 +161,9 @@ struct promise_base : shared_core {
 // A handle is found from the promise's address alone: the frame's two words stand directly before it.
 static_assert(alignof(promise_base) <= 16 && sizeof(shared_core) == 16);
 
+/// Ends the program: a task that was awaited before, or moved from, is awaited at `where`.
+[[noreturn]] RONDO_API void fail_without_task(location where) noexcept;
+
 /// The awaiter of a task, in the caller's frame; it owns the frame it waits for.
 struct task_awaiter_base {
     promise_base* child;
@@ -181,7 +184,8 @@ struct task_awaiter_base {
 
     void await_suspend(std::coroutine_handle<> from,
                        location at = location::current()) noexcept {
-        RONDO_ASSERT(child != nullptr, "awaiting a task that was moved from or awaited before");
+        if (child == nullptr) [[unlikely]]
+            fail_without_task(at);
         caller = from;
         where = at;
         child->awaiter = this;
@@ -257,6 +261,10 @@ struct awaiting_promise : promise_base {
     }
 };
 
+/// Destroys a frame that nobody holds any more, or what a promise fills. It may hold the last
+/// handle on another one, and so on: the stack stays flat.
+RONDO_API void destroy_shared(shared_core& core) noexcept;
+
 /// Room for a value; shared_core::valued says whether it is there.
 template <class T>
 union value_slot {
@@ -314,6 +322,12 @@ struct task_promise : awaiting_promise {
 
     task<T> get_return_object() noexcept { return task<T>(this); }
 
+    /// The destructor of a local may throw after co_return: its error takes the place of the value.
+    void unhandled_exception() noexcept {
+        if ((marks & valued) != 0) value.destroy();
+        fail(std::current_exception());
+    }
+
     template <class U = T>
         requires(std::is_constructible_v<T, U &&> && !returned_in_register<T, U>)
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
@@ -357,13 +371,14 @@ public:
 
     task(task&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
     task& operator=(task&& other) noexcept {
-        std::swap(promise_, other.promise_);
+        task old(std::move(other));
+        std::swap(promise_, old.promise_);
         return *this;
     }
     task(const task&) = delete;
     task& operator=(const task&) = delete;
     ~task() {
-        if (promise_ != nullptr) promise_->handle().destroy();
+        if (promise_ != nullptr) detail::destroy_shared(*promise_);
     }
 
     /// False once it was moved from, awaited or handed over.
@@ -471,7 +486,8 @@ inline void release(promise_base& frame) noexcept {
 /// At the start of a leaf wait: was the running task asked to stop?
 inline bool asked() noexcept { return here.current->asked(); }
 
-/// May a wait that is ready go on without suspending? Not for ever: others want to run too.
+/// May a wait that is ready, or refused, go on without suspending? Not for ever: others want to run
+/// too.
 inline bool may_go_on() noexcept { return --here.patience > 0; }
 
 /// The running task is suspended from now on, until `wake(wait)`.
@@ -490,6 +506,11 @@ inline void wake(leaf_wait& wait) noexcept {
     self.wait = nullptr;
     self.home->push(self);
 }
+
+/// The task is parked in a wait that is refused, after many others that were: it throws after
+/// everybody who is ready has run. Until then the task counts as waiting there, so that a list of
+/// the tasks tells the place.
+inline void step_back(leaf_wait& wait) noexcept { wait.task->home->push(*wait.task); }
 
 }  // namespace detail
 }  // namespace v0

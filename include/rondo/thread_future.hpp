@@ -182,8 +182,9 @@ public:
     thread_promise(thread_promise&& other) noexcept
         : state_(std::exchange(other.state_, nullptr)), first_(std::move(other.first_)) {}
     thread_promise& operator=(thread_promise&& other) noexcept {
-        std::swap(state_, other.state_);
-        std::swap(first_, other.first_);
+        thread_promise old(std::move(other));
+        std::swap(state_, old.state_);
+        std::swap(first_, old.first_);
         return *this;
     }
     ~thread_promise() {
@@ -211,6 +212,7 @@ public:
         state_->settle(detail::thread_core::phase::valued);
     }
     void set_exception(std::exception_ptr error) {
+        RONDO_ASSERT(error, "a thread_promise was given an exception_ptr that is null");
         state_->claim();
         state_->set_error(std::move(error));
         state_->settle(detail::thread_core::phase::failed);

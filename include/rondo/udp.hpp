@@ -140,7 +140,8 @@ public:
 
     udp_socket(udp_socket&& other) noexcept = default;
     udp_socket& operator=(udp_socket&& other) noexcept {
-        std::swap(state_, other.state_);
+        udp_socket old(std::move(other));
+        std::swap(state_, old.state_);
         return *this;
     }
     ~udp_socket() {

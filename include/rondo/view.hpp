@@ -152,8 +152,9 @@ public:
 
 private:
     friend struct view_kind;
-    enum : std::uint32_t { refused = 1, busy = 2, ours = 4 };
+    enum : std::uint32_t { refused = 1, busy = 2, ours = 4, put_off = 8 };
     void let_go() noexcept;
+    void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
 
     held<> stream_;
 };

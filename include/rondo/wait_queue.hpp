@@ -20,10 +20,11 @@ class wait_queue;
 
 namespace detail {
 
-/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in await_ready whether
-/// there is anything to wait for (`refuse`, then `have` where there is not), and in await_resume what becomes of a grant
-/// that came too late (`settle`). What else a waiter wants or is given stands in the derived class, where the owner of
-/// the queue finds it through `wait_queue::front`.
+/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in
+/// await_ready whether there is anything to wait for (`asked() ? refuse() : free && have()`), and
+/// in await_resume what becomes of a grant that came too late (`settle`). What else a waiter wants
+/// or is given stands in the derived class, where the owner of the queue finds it through
+/// `wait_queue::front`.
 class RONDO_API queue_wait : public leaf_wait, public wait_node {
 public:
     /// Suspends in the line or, having what it came for, only behind everybody who is ready.
@@ -46,12 +47,10 @@ protected:
             step_out();
     }
 
-    /// Was the task asked to stop? Then there is no wait.
+    /// The task was asked to stop: there is no wait. Does it throw at once?
     bool refuse() noexcept {
-        if (!asked()) [[likely]]
-            return false;
         state |= refused;
-        return true;
+        return may_go_on();
     }
     /// It has what it came for: does it go on at once?
     bool have() noexcept {
@@ -69,6 +68,7 @@ protected:
         }
     }
 
+    void run_others_first() noexcept;
     void stand_in_line(wait_queue& queue) noexcept;
     void step_out() noexcept;
     static void choose(wait_node& node, shared_core*) noexcept;
@@ -105,7 +105,7 @@ public:
     parking(const wait_kind& what, wait_queue& queue, void (*pass)(void*) noexcept,
             void* context) noexcept
         : queue_wait(what, queue), pass_(pass), context_(context) {}
-    bool await_ready() noexcept { return refuse(); }
+    bool await_ready() noexcept { return asked() && refuse(); }
     void await_resume() {
         settle([this] { pass_(context_); });
     }

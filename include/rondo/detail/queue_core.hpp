@@ -47,6 +47,11 @@ struct parked_at_queue : leaf_wait, wait_node {
         state = static_cast<std::uint32_t>(why);
         detail::wake(static_cast<leaf_wait&>(*this));
     }
+    /// Refused: it goes on after everybody who is ready.
+    void go_last() noexcept {
+        state = static_cast<std::uint32_t>(at_queue::refused);
+        step_back(*this);
+    }
     at_queue why() const noexcept { return static_cast<at_queue>(state); }
 
     queue_core* queue;
@@ -132,6 +137,11 @@ protected:
         return self;
     }
     at_queue why() const noexcept { return state_ == at_queue::parked ? parked_.why() : state_; }
+    /// The task was asked to stop: there is no wait. Does it throw at once?
+    bool refuse() noexcept {
+        state_ = at_queue::refused;
+        return may_go_on();
+    }
     /// Only a frame that is destroyed while it waits still stands in its line then.
     void leave_line(wait_list queue_core::*line) noexcept {
         if (state_ == at_queue::parked && parked_.linked()) [[unlikely]]
@@ -153,24 +163,25 @@ public:
     ~queue_getter() { leave_line(&queue_core::getters_); }
 
     bool await_ready() noexcept {
-        if (asked()) [[unlikely]] {
-            state_ = at_queue::refused;
-            return true;
-        }
+        if (asked()) [[unlikely]]
+            return refuse();
         if (queue_->stored_ != 0) return queue_->claims_ == 0 && may_go_on();
         if (!queue_->closed_) return false;
         state_ = at_queue::ended;
         return may_go_on();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
+        const at_queue before = state_;
         parked_at_queue& self = park_here(kind_, frame, at);
-        if (queue_->has_item()) {  // others are to go first
+        if (queue_->has_item()) {  // others are to go first; one that is refused gives it back
             ++queue_->claims_;
             self.go_on(at_queue::promised);
-        } else if (queue_->drained()) {
-            self.go_on(at_queue::ended);
-        } else {
+        } else if (before == at_queue::ready) {
             queue_->getters_.append(self);
+        } else if (before == at_queue::refused) {
+            self.go_last();
+        } else {
+            self.go_on(at_queue::ended);
         }
     }
 
@@ -197,19 +208,27 @@ public:
     ~queue_putter() { leave_line(&queue_core::putters_); }
 
     bool await_ready() noexcept {
-        if (asked() || queue_->closed_) [[unlikely]] {
-            state_ = asked() ? at_queue::refused : at_queue::ended;
+        if (asked()) [[unlikely]]
+            return refuse();
+        if (queue_->closed_) [[unlikely]] {
+            state_ = at_queue::ended;
             return true;
         }
-        return queue_->grants_ == 0 && queue_->has_room() && may_go_on();
+        if (!queue_->has_room()) return false;
+        if (queue_->grants_ == 0 && may_go_on()) return true;
+        state_ = at_queue::promised;  // in await_suspend: others are to go first
+        return false;
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
+        const at_queue before = state_;
         parked_at_queue& self = park_here(kind_, frame, at);
-        if (queue_->has_room()) {  // others are to go first
+        if (before == at_queue::ready) {
+            queue_->putters_.append(self);
+        } else if (before == at_queue::refused) {
+            self.go_last();
+        } else {
             ++queue_->grants_;
             self.go_on(at_queue::promised);
-        } else {
-            queue_->putters_.append(self);
         }
     }
 

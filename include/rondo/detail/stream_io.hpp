@@ -97,9 +97,10 @@ protected:
 
 private:
     friend struct stream_kind;
-    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64,
-                                   on_views = 128;  // beside operation_state's
+    static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64, on_views = 128,
+                                   put_off = 256;  // beside operation_state's
     void let_go() noexcept;
+    void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
 
     held<> stream_;
     buffer_view into_;
@@ -152,8 +153,9 @@ protected:
 
 private:
     friend struct stream_kind;
-    static constexpr std::uint32_t busy = 32, ours = 64,
-                                   was_torn = 128;  // beside operation_state's
+    static constexpr std::uint32_t busy = 32, ours = 64, was_torn = 128,
+                                   put_off = 256;  // beside operation_state's
+    void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
     static void part_has_gone(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;

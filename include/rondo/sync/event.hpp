@@ -56,7 +56,7 @@ namespace detail {
 class RONDO_API event_wait : public queue_wait {
 public:
     explicit event_wait(event& e) noexcept : queue_wait(kind_, e.line_), event_(&e) {}
-    bool await_ready() noexcept { return refuse() || (event_->set_ && have()); }
+    bool await_ready() noexcept { return asked() ? refuse() : (event_->set_ && have()); }
     void await_resume() {
         settle([] {});
     }

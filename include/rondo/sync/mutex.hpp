@@ -134,7 +134,9 @@ namespace detail {
 class RONDO_API mutex_wait : public queue_wait {
 public:
     explicit mutex_wait(mutex& m) noexcept : queue_wait(kind_, m.line_), mutex_(&m) {}
-    bool await_ready() noexcept { return refuse() || (mutex_->take(here.current) && have()); }
+    bool await_ready() noexcept {
+        return asked() ? refuse() : (mutex_->take(here.current) && have());
+    }
     mutex::guard await_resume() {
         settle([this] { mutex_->release(); });
         return mutex_->adopt();
@@ -151,7 +153,7 @@ class RONDO_API recursive_mutex_wait : public queue_wait {
 public:
     explicit recursive_mutex_wait(recursive_mutex& m) noexcept
         : queue_wait(kind_, m.lock_.line_), mutex_(&m) {}
-    bool await_ready() noexcept { return refuse() || (mutex_->take() && have()); }
+    bool await_ready() noexcept { return asked() ? refuse() : (mutex_->take() && have()); }
     recursive_mutex::guard await_resume() {
         settle([this] {
             if (mutex_->depth_ == 0) mutex_->lock_.release();

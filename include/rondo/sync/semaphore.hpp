@@ -132,7 +132,9 @@ class RONDO_API semaphore_wait : public queue_wait {
 public:
     semaphore_wait(semaphore& s, std::size_t count) noexcept
         : queue_wait(kind_, s.line_), semaphore_(&s), count_(count) {}
-    bool await_ready() noexcept { return refuse() || (semaphore_->take(count_) && have()); }
+    bool await_ready() noexcept {
+        return asked() ? refuse() : (semaphore_->take(count_) && have());
+    }
     permit await_resume() {
         settle([this] { semaphore_->give_back(count_); });
         return permit(semaphore_, count_);

@@ -70,7 +70,7 @@ public:
     watch_wait(watch_base& w, std::uint64_t* seen) noexcept
         : queue_wait(kind_, w.line_), watch_(&w), seen_(seen) {}
     bool await_ready() noexcept {
-        return refuse() || ((*seen_ != watch_->version_ || watch_->closed_) && have());
+        return asked() ? refuse() : ((*seen_ != watch_->version_ || watch_->closed_) && have());
     }
     bool await_resume() {
         settle([] {});
