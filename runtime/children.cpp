@@ -50,7 +50,7 @@ void children::ended_without_value(promise_base& frame) noexcept {
     const bool cancelled = (frame.marks & shared_core::was_cancelled) != 0;
     const bool threw = (frame.marks & shared_core::failed) != 0;
     const bool failed = threw && !(cancelled && frame.record.is_reached());
-    const bool by_itself = !failed && !is_reached();
+    const bool by_itself = !failed && (frame.record.is_cancelled() || !is_reached());
     if (failed) add_failed(frame);
     if (by_itself) by_itself_ = true;
     if (by_itself && policy_ == others::end_on_failure) return;

@@ -2,10 +2,10 @@
 // What every other header needs: the version, the export macro, the units of time.
 #pragma once
 
-// Older modes would give thousands of errors. The include that cannot be found stops the compiler after the first.
 #if __cplusplus < 202002L
 #error "rondo needs C++20: compile with -std=c++20"
-#include "-std=c++20 is missing"
+#define RONDO_STOP_HERE "-std=c++20 is missing"  // there is no such file: thousands of errors less
+#include RONDO_STOP_HERE
 #endif
 
 #include <chrono>

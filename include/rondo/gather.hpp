@@ -44,9 +44,9 @@ std::remove_cvref_t<E> taken(E&& given) {
 
 /// A named container of tasks cannot be copied, and nothing is moved that does not say so.
 template <class R>
-inline constexpr bool range_can_be_kept =
-    !std::is_lvalue_reference_v<R> || !owns_elements<std::remove_cvref_t<R>> ||
-    std::is_copy_constructible_v<element<R>>;
+concept kept_range =
+    awaitables<R> && (!std::is_lvalue_reference_v<R> || !owns_elements<std::remove_cvref_t<R>> ||
+                      std::is_copy_constructible_v<element<R>>);
 
 /// Of verbs for several awaitables: what is wrong with the first that is none.
 template <class First, class... Rest>
@@ -70,7 +70,7 @@ template <class... A>
 inline constexpr bool can_be_gathered = (awaitable<std::decay_t<A>> && ...);
 template <class R>
 inline constexpr bool can_be_gathered<R> =
-    awaitable<std::decay_t<R>> || (awaitables<R> && range_can_be_kept<R>);
+    awaitable<std::decay_t<R>> || kept_range<R>;
 
 template <class A>
 using started = future<awaited_t<A>>;
@@ -152,8 +152,7 @@ auto gather_range(R awaitables)
 
 /// The same for a range of awaitables of one type: a vector of their values, nothing for void. A container is moved or
 /// copied; the futures that a view looks at stay their owner's.
-template <detail::awaitables R>
-    requires detail::range_can_be_kept<R>
+template <detail::kept_range R>
 auto gather(R&& awaitables) {
     return detail::gather_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
 }
@@ -243,8 +242,7 @@ task<std::vector<outcome<awaited_t<element<R>>>>> gather_settled_range(R awaitab
 }  // namespace detail
 
 /// The same for a range of awaitables of one type: a vector of outcomes.
-template <detail::awaitables R>
-    requires detail::range_can_be_kept<R>
+template <detail::kept_range R>
 auto gather_settled(R&& awaitables) {
     return detail::gather_settled_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
 }

@@ -110,8 +110,7 @@ task<detail::race_of<A...>> race(A... awaitables) {
 
 /// The same for a range of awaitables of one type.
 /// Throws: also std::invalid_argument where the range is empty: nobody could win.
-template <detail::awaitables R>
-    requires detail::range_can_be_kept<R>
+template <detail::kept_range R>
 auto race(R&& awaitables) {
     return detail::race_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
 }

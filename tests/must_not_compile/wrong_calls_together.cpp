@@ -65,15 +65,15 @@ rondo::task<> some(std::vector<rondo::future<int>> futures, rondo::future<int> f
     co_await rondo::wait(std::move(futures));
 }
 
-rondo::task<> each(std::vector<rondo::future<int>> futures, rondo::future<int> f) {
+rondo::task<> each([[maybe_unused]] std::vector<rondo::future<int>> futures, rondo::future<int> f) {
 #ifndef CONTROL
     std::vector<rondo::task<>> tasks;
     std::vector<int> numbers;
-    auto a = rondo::as_completed(tasks);      // expect: as_completed takes futures, not tasks: start each by create_task
-    auto b = rondo::as_completed(f);          // expect: as_completed takes one range of futures
-    auto c = rondo::as_completed(f, f);       // expect: as_completed takes one range of futures
-    auto d = rondo::as_completed(numbers);    // expect: as_completed takes a range of futures, of which this is none
-    auto e = rondo::as_completed(futures, 5);  // expect: a span of time has a unit: write 5s or 100ms
+    rondo::as_completed(tasks);      // expect: as_completed takes futures, not tasks: start each by create_task
+    rondo::as_completed(f);          // expect: as_completed takes one range of futures
+    rondo::as_completed(f, f);       // expect: as_completed takes one range of futures
+    rondo::as_completed(numbers);    // expect: as_completed takes a range of futures, of which this is none
+    rondo::as_completed(futures, 5);  // expect: a span of time has a unit: write 5s or 100ms
 #endif
     auto done = rondo::as_completed(std::vector{f, f}, 5s);
     co_await done.next();
@@ -93,7 +93,7 @@ rondo::task<> mapped(std::vector<int> numbers) {
 rondo::task<> staggered(std::vector<int> numbers, std::vector<rondo::task<int> (*)()> starts) {
 #ifndef CONTROL
     std::vector<rondo::task<int>> tasks;
-    co_await rondo::staggered_race(5, numbers, square);    // expect: a span of time has a unit: write 5s or 100ms
+    co_await rondo::staggered_race(5u, numbers, square);   // expect: a span of time has a unit: write 5s or 100ms
     co_await rondo::staggered_race(5s, square, numbers);   // expect: the second argument is no range
     co_await rondo::staggered_race(5s, tasks);             // expect: staggered_race starts its runners one by one
     co_await rondo::staggered_race(5s, numbers, square_of);  // expect: the function cannot be called with these arguments
