@@ -37,23 +37,34 @@ children::~children() {
 
 void children::child_ended(shared_core& core) noexcept {
     --running_;
-    if ((core.marks & shared_core::valued) == 0) [[unlikely]] {
-        incomplete_ = true;
-        const bool asked_to = (core.marks & shared_core::was_cancelled) != 0;
-        if (!asked_to)
-            add_failed(static_cast<promise_base&>(core));
-        else if (!is_reached())
-            unasked_ = true;
-        if (policy_ == others::end_on_error && (!asked_to || !is_reached())) cancel();
-    } else if (policy_ == others::end_on_value && winner_ == nullptr) {
-        winner_ = &core;
-        // Those that failed before were what a race is for; those that fail while they end are not.
-        for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-            promise_base::of(*r).marks |= shared_core::seen;
-        cancel();
-    }
+    if ((core.marks & shared_core::valued) == 0) [[unlikely]]
+        ended_without_value(static_cast<promise_base&>(core));
+    else if (policy_ == others::end_on_value && winner_ == nullptr)
+        won(core);
     if (waiter_ != nullptr && running_ < waiter_->limit_)
         wake(*std::exchange(waiter_, nullptr));
+}
+
+/// A `cancelled` that leaves a child which nobody asked to stop is an error like any other.
+void children::ended_without_value(promise_base& frame) noexcept {
+    const bool cancelled = (frame.marks & shared_core::was_cancelled) != 0;
+    const bool threw = (frame.marks & shared_core::failed) != 0;
+    const bool failed = threw && !(cancelled && frame.record.is_reached());
+    const bool by_itself = !failed && (frame.record.is_cancelled() || !is_reached());
+    if (failed) add_failed(frame);
+    if (by_itself) by_itself_ = true;
+    if (by_itself && policy_ == others::end_on_failure) return;
+    incomplete_ = true;
+    if (policy_ == others::end_on_failure || policy_ == others::end_without_value)
+        if (failed || by_itself) cancel();
+}
+
+/// Those that failed before were what a race is for; those that fail while they end are not.
+void children::won(const shared_core& core) noexcept {
+    winner_ = &core;
+    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
+        promise_base::of(*r).marks |= shared_core::seen;
+    cancel();
 }
 
 void children::add_failed(promise_base& frame) noexcept {
@@ -76,6 +87,11 @@ void children::fail(std::exception_ptr error) noexcept {
     cancel();
 }
 
+void children::stopped() noexcept {
+    if (!is_reached()) return fail(std::current_exception());
+    incomplete_ = true;
+}
+
 std::vector<std::exception_ptr> children::errors() const {
     std::vector<std::exception_ptr> all;
     if (own_first_) all.push_back(own_error_);
@@ -85,15 +101,9 @@ std::vector<std::exception_ptr> children::errors() const {
     return all;
 }
 
-void children::report_further(std::exception_ptr first) noexcept {
-    std::string text = std::string("a further error in ") + what_ + ", where the first one was: ";
-    try {
-        std::rethrow_exception(std::move(first));
-    } catch (const std::exception& e) {
-        text += e.what();
-    } catch (...) {
-        text += "an exception of another kind";
-    }
+void children::report_further(const std::exception_ptr& first) noexcept {
+    const std::string text = std::string("a further error in ") + what_ +
+                             ", where the first one was: " + what_of(first);
     task_record* r = first_failed_;
     if (!own_first_) r = static_cast<task_record*>(r->next_ready);
     for (; r != nullptr; r = static_cast<task_record*>(r->next_ready))
@@ -103,7 +113,7 @@ void children::report_further(std::exception_ptr first) noexcept {
 
 void children::rethrow() {
     if (first_failed_ == nullptr && !own_error_) {
-        if (unasked_ && !parent->is_reached())
+        if (by_itself_ && !parent->is_reached())
             throw future_cancelled("a child task was cancelled by itself");
         throw rondo::cancelled();
     }
@@ -111,6 +121,14 @@ void children::rethrow() {
         own_first_ ? own_error_ : error_of(promise_base::of(*first_failed_));
     report_further(first);
     std::rethrow_exception(first);
+}
+
+void children::throw_all_errors() {
+    std::vector<std::exception_ptr> all = errors();
+    if (all.empty()) return;
+    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
+        promise_base::of(*r).marks |= shared_core::seen;
+    throw group_error(what_, std::move(all));
 }
 
 void children::rethrow_but_own_cancel() {

@@ -18,6 +18,7 @@ inline namespace v0 {
 error::~error() = default;
 invalid_state_error::~invalid_state_error() = default;
 future_cancelled::~future_cancelled() = default;
+group_error::~group_error() = default;
 limit_error::~limit_error() = default;
 incomplete_read_error::~incomplete_read_error() = default;
 no_running_loop_error::~no_running_loop_error() = default;
@@ -66,9 +67,30 @@ namespace {
 
 using detail::text_of;
 
+std::string text_of(const char* what, const std::vector<std::exception_ptr>& errors) {
+    const std::string count = std::to_string(errors.size()) + (errors.size() == 1 ? " error" : " errors");
+    return count + " in " + what + "; the first: " + detail::what_of(errors.front());
+}
+
 std::atomic<bool> sigint_ended_run = false;
 
 }  // namespace
+
+std::string detail::what_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (const cancelled&) {
+        return "cancelled";
+    } catch (...) {
+        return "an exception of another kind";
+    }
+}
+
+group_error::group_error(const char* what, std::vector<std::exception_ptr> errors)
+    : error(text_of(what, errors)),
+      errors_(std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))) {}
 
 incomplete_read_error::incomplete_read_error(std::string bytes, std::size_t expected)
     : error(ended_early(bytes.size(), expected)),

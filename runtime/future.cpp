@@ -107,6 +107,16 @@ void destroy_shared(shared_core& core) noexcept {
 
 shared_core& future_core(const task_handle& handle) noexcept { return handle.core(); }
 
+void note_moved_out(shared_core& core) {
+    const auto error = std::make_exception_ptr(invalid_state_error(
+        "the value of this future was moved out before, and it cannot be copied"));
+    core.marks = (core.marks & ~std::uint32_t(shared_core::valued)) | shared_core::seen;
+    if (has_frame(core))
+        static_cast<promise_base&>(core).fail(error);
+    else
+        static_cast<promise_core&>(core).fail(error);
+}
+
 void cancel_shared(shared_core& core) noexcept {
     if (core.is_done()) return;
     if (has_frame(core)) return cancel(record_of(core));

@@ -2,9 +2,25 @@
 // Watching several futures at once: a node for each, and a timer.
 #include <rondo/wait.hpp>
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
+
+std::vector<bool> firsts(const std::vector<const void*>& keys) {
+    std::vector<std::size_t> order(keys.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return std::less<>()(keys[a], keys[b]);
+    });
+    std::vector<bool> first(keys.size(), true);
+    for (std::size_t i = 1; i < order.size(); ++i)
+        first[order[i]] = keys[order[i]] != keys[order[i - 1]];
+    return first;
+}
 
 struct watching_kind {
     enum : std::uint32_t { refused = 1 };

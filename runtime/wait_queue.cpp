@@ -2,9 +2,16 @@
 // Parking a task for another task, and handing a choice on (law 3).
 #include <rondo/wait_queue.hpp>
 
+#include <exception>
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
+
+void fail_never_awaited() noexcept {
+    RONDO_ASSERT(std::uncaught_exceptions() > 0,
+                 "a lock, an acquire or another wait was never awaited: write co_await before it");
+}
 
 namespace {
 constexpr wait_kind plain = wait_queue::kind("a wait queue");

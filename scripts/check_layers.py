@@ -27,7 +27,8 @@ LAYERS = {
     0: """config error buffer serialize cereal detail/assert detail/entry detail/frame_pool detail/function
           detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
           detail/timer_node""",
-    1: "task cancel resumer detail/shared_core detail/foreign detail/guarded",
+    1: """task cancel resumer detail/shared_core detail/foreign detail/guarded
+          detail/wrong_calls""",
     2: "operation loop wait_queue future probe run readiness detail/descriptor detail/buffer_pool",
     3: """sleep timer gather wait as_completed race retry task_group task_local generator
           async_iteration detail/children detail/yield""",

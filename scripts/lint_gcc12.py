@@ -13,6 +13,8 @@ twice. This looks there for
 It also looks for a condition with co_await (if, while, do, for, switch) in a coroutine that
 declares no variable anywhere: g++ 12.2 keeps the condition at the very beginning of the frame,
 where whoever resumes it looks for the function to call.
+Beside that it finds what ends too early with every compiler: locals of a task group's body that a
+child borrows (group_borrows.py).
 It reads tokens, it does not know types, and so refuses what it cannot tell: name the thing on a
 line of its own and move it, or end the line with `// lint: safe` and the reason. A wrong refusal
 costs a line, a wrong permission a double free.
@@ -29,6 +31,7 @@ import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 from cpp_expressions import MARK, NUMBER, PAIRS, TEXT, WORD, Reader, tokens_of
+from group_borrows import group_borrows
 
 NUMBERS = """
     bool char int long short unsigned float double size_t ssize_t byte int8_t int16_t int32_t
@@ -264,6 +267,7 @@ def lint(text):
     findings = [found for expression in reader.read() for found in judge(expression, own_types)]
     what = "a condition with co_await in a coroutine without a variable: declare one for its result"
     findings += [(line, what) for line in reader.bare_conditions]
+    findings += group_borrows(tokens)
     return sorted(found for found in findings if found[0] not in safe)
 
 

@@ -4,9 +4,12 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <rondo/race.hpp>
 
 #include "core_tools.hpp"
 
@@ -101,6 +104,54 @@ RONDO_TEST("gather: awaits futures without restarting them", "[gather][both]") {
     CHECK(f.result() == x);  // copied: f is still looked at
     CHECK(co_await wait_for(1s, f) == x);
     CHECK(f.result() == x);
+}
+
+std::vector<future<std::string>> two_texts() {
+    const auto text = [](std::string s) -> task<std::string> {
+        co_await sleep(1ms);
+        co_return s;
+    };
+    std::vector<future<std::string>> both;
+    both.push_back(create_task(text("one text that is too long to be kept in place")));
+    both.push_back(create_task(text("another text that is too long to be kept in place")));
+    return both;
+}
+
+RONDO_TEST("gather: the futures that a view looks at stay their owner's", "[gather][both]") {
+    const auto owner = two_texts();
+    std::vector<future<std::string>> copies = owner;
+    const auto values = co_await gather(std::span(copies));
+    CHECK(copies == owner);
+    const auto outcomes = co_await gather_settled(std::span(copies));
+    CHECK(copies == owner);
+    CHECK(co_await race(std::span(copies)) == values[0]);
+    CHECK(copies == owner);
+    CHECK(outcomes[1].value() == values[1]);
+    CHECK(copies[1].result() == values[1]);
+    std::vector<task<int>> tasks;  // they are awaited once, and so started in place
+    tasks.push_back(after(1ms, 4));
+    CHECK((co_await gather(std::span(tasks))).front() == 4);
+    CHECK_FALSE(tasks.front().valid());
+}
+
+RONDO_TEST("gather: a value that cannot be copied is given once, and then is an error", "[gather][both]") {
+    const auto owned = []() -> task<std::unique_ptr<int>> {
+        co_await sleep(1ms);
+        co_return std::make_unique<int>(5);
+    };
+    auto f = create_task(owned());
+    auto [first, second] = co_await gather_settled(f, f);
+    CHECK(*first.value() == 5);
+    CHECK_THROWS_AS(second.value(), invalid_state_error);
+    CHECK_THROWS_AS(f.result(), invalid_state_error);
+    auto g = create_task(owned());
+    CHECK_THROWS_AS(co_await gather(g, g), invalid_state_error);
+    promise<std::unique_ptr<int>> given;
+    auto h = given.get_future();
+    given.set_value(std::make_unique<int>(6));
+    CHECK_THROWS_AS(co_await gather(h, h), invalid_state_error);
+    auto last = create_task(owned());
+    CHECK(*co_await wait_for(1s, std::move(last)) == 5);
 }
 
 RONDO_TEST("gather: the first error cancels and awaits the others and keeps its type", "[gather][both]") {

@@ -210,6 +210,30 @@ TEST_CASE("loop: leaving takes no longer than its tasks do", "[loop]") {
     w.end();
 }
 
+TEST_CASE("loop: at its end a shield holds until what it protects has ended, and is named when that takes long",
+          "[loop]") {
+    captured_stderr captured;
+    int cleaned_up = 0;
+    {
+        testing::world w(testing::sim_options{});
+        const auto clean_up = [](int* done) -> task<> {
+            co_await sleep(8s);
+            ++*done;
+        };
+        const auto by_task = [&]() -> task<> { co_await shield(clean_up(&cleaned_up)); };
+        const auto by_function = [&]() -> task<> { co_await with_shield(clean_up, &cleaned_up); };
+        w.loop().create_task(by_task(), {.name = "the one that tidies"});
+        w.loop().create_task(by_function());
+        w.loop().run_once();
+        w.loop().close();
+        CHECK(cleaned_up == 2);
+        w.end();
+    }
+    const std::string text = captured.text();
+    CHECK(text.find("leaving a loop takes long") != std::string::npos);
+    CHECK(text.find("the one that tidies") != std::string::npos);
+}
+
 TEST_CASE("loop: a deadlock is reported by name, on the simulator", "[loop]") {
     captured_stderr captured;
     wait_queue queue;

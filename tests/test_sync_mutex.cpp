@@ -269,6 +269,40 @@ RONDO_TEST("mutex: locking, waiting, handing over and leaving allocate nothing",
     CHECK_FALSE(m.locked());
 }
 
+#ifndef NDEBUG
+TEST_CASE("mutex: a lock that is never awaited ends the program with a sentence", "[sync][mutex]") {
+    const child_end end = run_child([] {
+        testing::simulate([]() -> task<> {
+            mutex m;
+            {
+                [[maybe_unused]] auto guard = m.lock();
+            }
+            co_return;
+        });
+        return 0;
+    });
+    CHECK(end.aborted());
+    CHECK(end.says("was never awaited: write co_await before it"));
+}
+#endif
+
+RONDO_TEST("mutex: a lock that was handed on, or is left by an exception, needs no co_await",
+           "[sync][mutex]") {
+    mutex m;
+    auto first = m.lock();
+    {
+        const auto guard = co_await wait_for(1s, first);
+        CHECK(m.locked());
+    }
+    static_cast<void>(gather(m.lock()));  // dropped before it began
+    try {
+        auto never = m.lock();
+        throw 1;
+    } catch (int) {
+    }
+    CHECK_FALSE(m.locked());
+}
+
 TEST_CASE("mutex: destroying one that is locked ends the program with a sentence",
           "[sync][mutex]") {
     const child_end end = run_child([] {

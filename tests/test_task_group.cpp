@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <rondo/as_completed.hpp>
+#include <rondo/gather.hpp>
 #include <rondo/wait.hpp>
 
 #include "core_tools.hpp"
@@ -263,6 +264,110 @@ RONDO_TEST("task_group: wait and as_completed see its children one by one", "[ta
     };
     co_await with_task_group(body);
     CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
+}
+
+// -- one child is cancelled, or says so ----------------------------------------------------------------
+
+task<> cancels_itself(int* passed) {
+    current_task().cancel();
+    co_await sleep(24h);
+    ++*passed;
+}
+
+RONDO_TEST("task_group: a child that is cancelled by its own future ends alone", "[task_group][both]") {
+    int sum = 0;
+    const auto body = [&](task_group& group) -> task<int> {
+        auto before = group.start(nap(24h, 1));  // cancelled before its first turn
+        before.cancel();
+        auto doomed = group.start(nap(24h, 1));
+        group.start(add_after, 3ms, &sum, 10);
+        group.start(cancels_itself, &sum);
+        co_await sleep(1ms);
+        doomed.cancel();
+        co_await sleep(1ms);
+        CHECK(before.cancelled());
+        CHECK(doomed.cancelled());
+        CHECK(sum == 0);
+        CHECK_THROWS_AS(co_await doomed, future_cancelled);  // as anybody else who awaits it
+        co_return 7;
+    };
+    CHECK(co_await with_task_group(body) == 7);
+    CHECK(sum == 10);
+    co_await yield_now();
+}
+
+RONDO_TEST("task_group: one that ends late after its own future was cancelled does not cut the group short",
+           "[task_group]") {
+    int ended = 0;
+    const auto group = [&]() -> task<int> {
+        co_return co_await with_task_group([&](task_group& g) -> task<int> {
+            g.start(slow_to_end, &ended).cancel();
+            auto begun = g.start(slow_to_end, &ended);
+            co_await sleep(1s);
+            begun.cancel();
+            co_return 3;
+        });
+    };
+    auto running = create_task(group());
+    co_await sleep(1s);
+    co_await yield_now();
+    running.cancel();  // while the child that was cancelled before lets go
+    CHECK(co_await running == 3);
+    CHECK(ended == 1);
+}
+
+RONDO_TEST("task_group: `cancelled` that nobody asked for is an error like any other", "[task_group][both]") {
+    const auto throws_it = []() -> task<> {
+        co_await sleep(1ms);
+        throw cancelled();
+    };
+    int ended = 0;
+    const auto of_child = [&](task_group& group) -> task<int> {
+        group.start(slow_to_end, &ended);
+        group.start(throws_it);
+        co_await sleep(24h);
+        co_return 1;
+    };
+    CHECK_THROWS_AS(co_await with_task_group(of_child), cancelled);
+    CHECK(ended == 1);
+    const auto of_body = [&](task_group& group) -> task<> {
+        group.start(slow_to_end, &ended);
+        co_await throws_it();
+    };
+    CHECK_THROWS_AS(co_await with_task_group(of_body), cancelled);
+    CHECK(ended == 2);
+    CHECK_THROWS_AS(co_await gather(throws_it(), sleep(24h)), cancelled);
+    CHECK_THROWS_AS(co_await wait_for(1h, with_task_group(of_body)), cancelled);  // no timeout
+    co_await yield_now();  // this task was not asked to stop
+}
+
+RONDO_TEST("task_group: with all_errors it throws every error in one", "[task_group]") {
+    int reports = 0;
+    running_loop().set_exception_handler([&](const exception_context&) { ++reports; });
+    const auto body = [&](task_group& group) -> task<> {
+        group.start(fail_after, 1s, std::string("one"));
+        group.start(fail_after, 1s, std::string("two"));
+        group.start(nap(2s, 3)).cancel();
+        try {
+            co_await sleep(24h);
+        } catch (const cancelled&) {
+            throw std::out_of_range("three");
+        }
+    };
+    try {
+        co_await with_task_group(body, {.all_errors = true});
+        FAIL("no error came");
+    } catch (const group_error& all) {
+        const group_error copy = all;
+        CHECK(std::string(copy.what()) == "3 errors in a task group; the first: one");
+        REQUIRE(copy.errors().size() == 3);
+        CHECK_THROWS_AS(std::rethrow_exception(copy.errors()[1]), std::invalid_argument);
+        CHECK_THROWS_AS(std::rethrow_exception(copy.errors()[2]), std::out_of_range);
+    }
+    const auto peaceful = [](task_group&) -> task<int> { co_return 1; };
+    CHECK(co_await with_task_group(peaceful, {.all_errors = true}) == 1);
+    CHECK(reports == 0);
+    running_loop().set_exception_handler({});
 }
 
 RONDO_TEST("task_group: the body's error in its clean-up is reported beside the child's", "[task_group]") {

@@ -5,6 +5,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include <rondo/as_completed.hpp>
+
+#include "child.hpp"
 #include "core_tools.hpp"
 
 namespace {
@@ -75,17 +78,59 @@ RONDO_TEST("wait: a timeout cancels nobody and is no error", "[wait]") {
     CHECK(co_await pending[0] == 2);
 }
 
-RONDO_TEST("wait: nothing, what is done already, and one future twice", "[wait][both]") {
+RONDO_TEST("wait: nothing, what is done already, and one future twice: it comes once", "[wait][both]") {
     std::vector<future<int>> asked;
     auto [no, none] = co_await rondo::wait(asked);
     CHECK((no.empty() && none.empty()));
     auto f = create_task(after(1ms, 1));
-    asked = {f, f};
+    auto g = create_task(after(2ms, 2));
+    asked = {g, f, g, f};
+    auto [first, left] = co_await rondo::wait(asked, return_when::first_completed);
+    CHECK(first == std::vector{f});
+    CHECK(left == std::vector{g});
     auto [done, pending] = co_await rondo::wait(asked);
-    CHECK(done.size() == 2);
+    CHECK(done == std::vector{g, f});
     auto [again, still] = co_await rondo::wait(asked, return_when::first_completed);
-    CHECK(again.size() == 2);
+    CHECK(again == std::vector{g, f});
     CHECK(still.empty());
+}
+
+RONDO_TEST("wait: futures of several types are waited for as task_handles", "[wait][both]") {
+    promise<> given;
+    const std::vector<task_handle> asked{create_task(after(1ms, 1)), given.get_future(),
+                                         create_task(fail_after(1h))};
+    auto [done, pending] = co_await rondo::wait(asked, return_when::first_completed);
+    static_assert(std::is_same_v<decltype(done), std::vector<task_handle>>);
+    CHECK(done == std::vector{asked[0]});
+    CHECK(pending == std::vector{asked[1], asked[2]});
+    pending[1].cancel();
+    given.set_value();
+    auto [all, none] = co_await rondo::wait(asked);
+    CHECK(all == asked);
+    CHECK(none.empty());
+}
+
+TEST_CASE("wait: an empty future ends the program with a sentence, as everywhere", "[wait]") {
+    using verb = task<> (*)(future<int>);
+    const verb verbs[] = {
+        [](future<int> f) -> task<> { co_await f; },
+        [](future<int> f) -> task<> { co_await shield(f); },
+        [](future<int> f) -> task<> { co_await gather(f); },
+        [](future<int> f) -> task<> { co_await rondo::wait(std::vector{f}); },
+        [](future<int> f) -> task<> {
+            auto ends = as_completed(std::vector{f});
+            co_await ends.next();
+        },
+    };
+    for (const verb each : verbs) {
+        const child_end end = run_child([&] {
+            testing::simulate([each]() { return each({}); });
+            return 0;
+        });
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("this future is empty: it was moved from or never filled"));
+    }
 }
 
 RONDO_TEST("wait: cancelled before, while and after; the futures go on", "[wait][cancel][both]") {

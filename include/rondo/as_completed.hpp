@@ -10,6 +10,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/generator.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/wait.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -71,7 +72,7 @@ inline completion_order::awaiter completion_order::waiting::rondo_awaiter() cons
 ///         invalid_state_error where the task waits for itself, or for a future of another loop.
 /// Cancel: next: leaves at once; the futures go on, and none is lost: the next call of as_completed finds them.
 /// See:    asyncio.as_completed.
-template <detail::iterable R>
+template <detail::handles R>
 async_generator<detail::element<R>> as_completed(R futures, duration timeout = duration::max()) {
     std::vector<detail::element<R>> handles(futures.begin(), futures.end());
     std::vector<detail::shared_core*> cores;
@@ -94,6 +95,37 @@ async_generator<detail::element<R>> as_completed(R futures, duration timeout = d
         if (index == handles.size()) throw timeout_error(timeout);
         co_yield handles[index];
     }
+}
+
+namespace detail {
+
+template <class... A>
+inline constexpr bool can_be_completed = false;
+template <some_futures R>
+inline constexpr bool can_be_completed<R> = true;
+template <some_futures R, class D>
+inline constexpr bool can_be_completed<R, D> = std::is_convertible_v<D, duration>;
+
+template <class First, class... More>
+constexpr refused_call refuse_as_completed() {
+    using range = std::decay_t<First>;
+    if constexpr (!iterable<range>)
+        static_assert(is_meant<First>, "as_completed takes one range of futures: std::vector{f, g}");
+    else if constexpr (is_task<element<range>>::value)
+        static_assert(is_meant<First>, "as_completed takes futures, not tasks: start each by create_task");
+    else if constexpr (!some_futures<range>)
+        static_assert(is_meant<First>, "as_completed takes a range of futures, of which this is none");
+    else
+        return refuse_duration<More...>();
+    return {};
+}
+
+}  // namespace detail
+
+template <class First, class... More>
+    requires(!detail::can_be_completed<First, More...> && sizeof...(More) <= 1)
+auto as_completed(First&&, More&&...) {
+    return detail::refuse_as_completed<First, More...>();
 }
 
 }  // namespace v0

@@ -14,6 +14,8 @@
 // waited at with a timeout at the same time by anything one would want to prove.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,12 @@
 // What every other header needs: the version, the export macro, the units of time.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "rondo needs C++20: compile with -std=c++20"
+#define RONDO_STOP_HERE "-std=c++20 is missing"  // there is no such file: thousands of errors less
+#include RONDO_STOP_HERE
+#endif
+
 #include <chrono>
 
 #define RONDO_VERSION "0.1.0"

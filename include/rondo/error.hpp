@@ -24,6 +24,7 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <rondo/config.hpp>
 #include <rondo/detail/assert.hpp>
@@ -58,6 +59,22 @@ public:
     future_cancelled();
     using error::error;
     ~future_cancelled() override;
+};
+
+/// Every error of a task group that was told to throw them all (group_options::all_errors).
+/// See: Python's ExceptionGroup.
+class RONDO_API group_error : public error {
+public:
+    /// `what` names the group: "3 errors in a task group; the first: ...".
+    group_error(const char* what, std::vector<std::exception_ptr> errors);
+    ~group_error() override;
+
+    /// In the order in which they came; at least one.
+    const std::vector<std::exception_ptr>& errors() const noexcept { return *errors_; }
+
+private:
+    // Shared: copying an exception must not throw.
+    std::shared_ptr<const std::vector<std::exception_ptr>> errors_;
 };
 
 /// More came than a limit allows: a line longer than `read_line(limit)`.
@@ -171,6 +188,9 @@ RONDO_API void set_interrupted(bool value) noexcept;
 [[noreturn]] RONDO_API void throw_system_error(std::error_code code);
 
 [[noreturn]] RONDO_API void throw_empty_outcome();
+
+/// Its what(), or words for an exception that has none.
+RONDO_API std::string what_of(const std::exception_ptr& error);
 [[gnu::cold]] RONDO_API void destroy(std::exception_ptr& exception) noexcept;
 
 }  // namespace detail

@@ -9,6 +9,8 @@
 // the process. It would outlive loops that its jobs belong to, and share a lock between loops that share nothing else.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstdint>
 #include <exception>
@@ -19,6 +21,7 @@
 #include <rondo/detail/gcc12.hpp>
 #include <rondo/detail/kept_call.hpp>
 #include <rondo/detail/pool_job.hpp>
+#include <rondo/detail/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/thread_pool.hpp>
 
@@ -167,6 +170,38 @@ private:
     bool begun_ = false;
 };
 
+namespace detail {
+
+/// A thread calls functions; a coroutine would only be made there, and run nowhere.
+template <class... Call>
+inline constexpr bool can_be_called = false;
+template <class F, class... Args>
+inline constexpr bool can_be_called<F, Args...> = can_be_kept<F, Args...>;
+
+template <class... Call>
+inline constexpr bool can_be_called_elsewhere = false;
+template <class F, class... Args>
+    requires can_be_kept<F, Args...>
+inline constexpr bool can_be_called_elsewhere<F, Args...> =
+    !awaitable<typename kept<F, Args...>::result_type>;
+
+template <class... Call>
+constexpr refused_call refuse_thread_call() {
+    if constexpr (sizeof...(Call) == 0)
+        static_assert(sizeof...(Call) > 0, "to_thread takes a function, and its arguments after it");
+    else if constexpr (can_be_called<Call...>)
+        static_assert((is_meant<Call> && ...),
+                      "a thread cannot run a coroutine: await it here, or pass a function that blocks or computes");
+    else if constexpr (sizeof...(Call) == 1 && !(callable<std::decay_t<Call>> && ...))
+        static_assert((is_meant<Call> && ...),
+                      "this is what a function gave: pass the function itself, and its arguments after it");
+    else
+        return refuse_kept_function<Call...>();
+    return {};
+}
+
+}  // namespace detail
+
 /// Calls `fn(args...)` on a thread of the loop's pool while the loop goes on, and gives what it returns. Callable and
 /// arguments are copied or moved, as by std::thread, and live until the await has ended; since it is structured, they
 /// may well refer to the caller's locals (std::ref, pointers, views).
@@ -187,12 +222,18 @@ private:
 ///          returns is returned, and the next wait throws.
 /// See:     asyncio.to_thread, trio.to_thread.run_sync.
 template <class F, class... Args>
-    requires detail::can_be_kept<F, Args...>
+    requires detail::can_be_called_elsewhere<F, Args...>
 auto to_thread(F&& fn, Args&&... args) {
     constexpr bool hazard =
         detail::owning_closure_hazard<F> || (detail::owning_argument_hazard<Args> || ...);
     return thread_call<hazard, detail::kept<F, Args...>>(nullptr, std::forward<F>(fn),
                                                          std::forward<Args>(args)...);
+}
+
+template <class... Call>
+    requires(!detail::can_be_called_elsewhere<Call...>)
+auto to_thread(Call&&...) {
+    return detail::refuse_thread_call<Call...>();
 }
 
 /// The same on a pool of one's own, which outlives the await. Where the pool is full its rejection policy holds, but that
@@ -201,12 +242,18 @@ auto to_thread(F&& fn, Args&&... args) {
 ///         was shut down so before it began.
 /// See:    asyncio loop.run_in_executor.
 template <class F, class... Args>
-    requires detail::can_be_kept<F, Args...>
+    requires detail::can_be_called_elsewhere<F, Args...>
 auto run_in_executor(thread_pool& pool, F&& fn, Args&&... args) {
     constexpr bool hazard =
         detail::owning_closure_hazard<F> || (detail::owning_argument_hazard<Args> || ...);
     return thread_call<hazard, detail::kept<F, Args...>>(
         pool.core().get(), std::forward<F>(fn), std::forward<Args>(args)...);
+}
+
+template <class... Call>
+    requires(!detail::can_be_called_elsewhere<Call...>)
+auto run_in_executor(thread_pool&, Call&&...) {
+    return detail::refuse_thread_call<Call...>();
 }
 
 /// Ends the running loop's pool: what waits still runs; no to_thread any more. The loop's end does the same.

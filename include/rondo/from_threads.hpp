@@ -149,5 +149,58 @@ T block_on(task<T> t, detail::location where = detail::location::current()) {
     return detail::send_coroutine(std::move(t), *origin.home, origin.around, where).get();
 }
 
+
+namespace detail {
+
+template <class... A>
+constexpr refused_call refuse_block_on() {
+    using given = std::tuple<std::decay_t<A>..., void, void>;
+    if constexpr (sizeof...(A) != 1)
+        static_assert(sizeof...(A) == 1, "block_on takes one task: it runs on the loop that the job came from");
+    else if constexpr (any_awaitable<std::tuple_element_t<0, given>>)
+        static_assert(is_meant<A...>, "block_on takes a task: await this in a coroutine, and pass that");
+    else
+        return (refuse_start<A>(), ...);
+    return {};
+}
+
+template <class First, class... More>
+constexpr refused_call refuse_threadsafe() {
+    using given = std::decay_t<First>;
+    if constexpr (std::is_same_v<given, loop> || std::is_same_v<given, remote>)
+        static_assert(is_meant<First>, "run_coroutine_threadsafe(task, loop): the task comes first");
+    else if constexpr (is_task<given>::value)
+        static_assert(is_meant<First>,
+                      "run_coroutine_threadsafe(task, loop): the second argument is a rondo::loop or its remote()");
+    else if constexpr (any_awaitable<given>)
+        static_assert(is_meant<First>, "run_coroutine_threadsafe takes a task: await this in a coroutine, and pass that");
+    else
+        return refuse_start<First>();
+    return {};
+}
+
+template <class... A>
+inline constexpr bool leads_to_loop = false;
+template <class L>
+inline constexpr bool leads_to_loop<L> = std::is_convertible_v<L, const loop&> || std::is_convertible_v<L, const remote&>;
+
+template <class... A>
+inline constexpr bool is_one_task = false;
+template <class A>
+inline constexpr bool is_one_task<A> = is_task<std::decay_t<A>>::value;
+
+}  // namespace detail
+
+template <class... A>
+    requires(!detail::is_one_task<A...>)
+auto block_on(A&&...) {
+    return detail::refuse_block_on<A...>();
+}
+template <class First, class... More>
+    requires(!detail::is_one_task<First> || !detail::leads_to_loop<More...>)
+auto run_coroutine_threadsafe(First&&, More&&...) {
+    return detail::refuse_threadsafe<First, More...>();
+}
+
 }  // namespace v0
 }  // namespace rondo

@@ -15,6 +15,7 @@
 
 #include <rondo/detail/function.hpp>
 #include <rondo/detail/guarded.hpp>
+#include <rondo/detail/wrong_calls.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -97,7 +98,10 @@ RONDO_API void start_eagerly(task_record& record) noexcept;
 /// Throws invalid_state_error where the running task cannot wait for it: it is the task itself, or of another loop.
 RONDO_API void must_be_awaitable(shared_core& core);
 
+/// Aborts with a sentence where the handle is empty.
 RONDO_API shared_core& future_core(const task_handle& handle) noexcept;
+/// The value was moved out while other handles look at it: from now on they get an error.
+RONDO_API void note_moved_out(shared_core& core);
 
 /// A wait for a shared_core.
 class RONDO_API future_wait : public leaf_wait, public wait_node {
@@ -176,11 +180,20 @@ public:
     }
 
 private:
-    // Moved out, but copied where somebody besides this awaiter and the handle it was made of may still look at it.
+    // Moved out. If another handle than the one it was made of may still look at the value, it is copied; if it cannot
+    // be copied the others get an error from now on, not a value that is empty.
     T take() {
+        if (core_->holders <= 2) return T(std::move(value_of<T>(*core_)));
         if constexpr (can_be_copied<T>)
-            if (core_->holders > 2) return T(std::as_const(value_of<T>(*core_)));
-        return T(std::move(value_of<T>(*core_)));
+            return T(std::as_const(value_of<T>(*core_)));
+        else
+            return take_from_others();
+    }
+    T take_from_others() {
+        T taken(std::move(value_of<T>(*core_)));
+        note_moved_out(*core_);
+        std::destroy_at(std::addressof(value_of<T>(*core_)));
+        return taken;
     }
 };
 
@@ -248,9 +261,10 @@ private:
 };
 
 /// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out, or
-/// copy it where other handles still look at it.
+/// copy it where other handles still look at it. If it cannot be copied it is moved out all the same, once: the other
+/// handles then throw.
 /// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it;
-///         invalid_state_error in the task itself, and in a task of another loop.
+///         invalid_state_error in the task itself, in a task of another loop, and if the value was moved out.
 /// Cancel: awaited: leaves at once; where it was the last one that waited, the task is cancelled as well (see shield).
 /// See:    asyncio.Task, asyncio.Future.
 template <class T = void>
@@ -470,6 +484,40 @@ future<T> ensure_future(future<T> f) noexcept {
 template <detail::native_awaitable A>
 auto ensure_future(A awaitable, detail::location where = detail::location::current()) {
     return create_task(std::move(awaitable), {}, where);
+}
+
+namespace detail {
+
+template <class A>
+inline constexpr bool can_be_started = !std::is_base_of_v<task_handle, A> && awaitable<A>;
+
+/// Of create_task, and of ensure_future, which takes futures too.
+template <class A>
+constexpr refused_call refuse_start() {
+    if constexpr (std::is_base_of_v<task_handle, std::decay_t<A>>)
+        static_assert(is_meant<A>, "this is a future: its task runs already");
+    else if constexpr (any_awaitable<std::decay_t<A>>)
+        static_assert(is_meant<A>, "this is no awaitable of rondo: await it in a coroutine, and start that");
+    else if constexpr (iterable<std::decay_t<A>>)
+        static_assert(is_meant<A>, "a range is not started: start its elements one by one, or gather them");
+    else if constexpr (callable<std::decay_t<A>>)
+        static_assert(is_meant<A>, "a function is not started: call it, and pass the task that it gives");
+    else
+        return refuse_awaitable<A>();
+    return {};
+}
+
+}  // namespace detail
+
+template <class A, class... More>
+    requires(!detail::can_be_started<std::decay_t<A>>)
+auto create_task(A&&, More&&...) {
+    return detail::refuse_start<A>();
+}
+template <class A>
+    requires(!detail::awaitable<std::decay_t<A>>)
+auto ensure_future(A&&) {
+    return detail::refuse_start<A>();
 }
 
 /// The running task.

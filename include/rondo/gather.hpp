@@ -14,6 +14,7 @@
 
 #include <rondo/detail/children.hpp>
 #include <rondo/detail/guarded.hpp>
+#include <rondo/detail/wrong_calls.hpp>
 #include <rondo/error.hpp>
 #include <rondo/sleep.hpp>
 
@@ -23,20 +24,64 @@ inline namespace v0 {
 namespace detail {
 
 template <class R>
-concept iterable = requires(R& range) {
-    range.begin() != range.end();
-    *range.begin();
+concept awaitables = iterable<std::remove_cvref_t<R>> && awaitable<element<R>>;
+
+/// Does a const R give const elements? So does a container, which owns them; a view gives what it looks at.
+template <class R>
+concept owns_elements = requires(const R& range) {
+    requires std::is_const_v<std::remove_reference_t<decltype(*range.begin())>>;
 };
 
-/// Something that is awaited: a task, a future, an operation.
-template <class A>
-concept awaitable = is_task<std::remove_cvref_t<A>>::value || native_awaitable<A>;
+/// An element of R to be awaited. One that a view looks at stays its owner's, if it can be copied.
+template <class R, class E>
+std::remove_cvref_t<E> taken(E&& given) {
+    if constexpr (std::is_lvalue_reference_v<E> && !owns_elements<R> &&
+                  std::is_copy_constructible_v<std::remove_cvref_t<E>>)
+        return given;
+    else
+        return std::move(given);
+}
 
+/// A named container of tasks cannot be copied, and nothing is moved that does not say so.
 template <class R>
-using element = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
+concept kept_range =
+    awaitables<R> && (!std::is_lvalue_reference_v<R> || !owns_elements<std::remove_cvref_t<R>> ||
+                      std::is_copy_constructible_v<element<R>>);
+
+/// Of verbs for several awaitables: what is wrong with the first that is none.
+template <class First, class... Rest>
+constexpr refused_call refuse_first() {
+    if constexpr (awaitable<std::decay_t<First>>)
+        return refuse_first<Rest...>();
+    else
+        return refuse_awaitable<First>();
+}
+template <class... A>
+constexpr refused_call refuse_awaitables() {
+    if constexpr (sizeof...(A) == 1 && (awaitables<A> && ...))
+        static_assert((is_meant<A> && ...),
+                      "the tasks of a range are moved into the call: pass std::move(range)");
+    else
+        return refuse_first<A...>();
+    return {};
+}
+
+template <class... A>
+inline constexpr bool can_be_gathered = (awaitable<std::decay_t<A>> && ...);
+template <class R>
+inline constexpr bool can_be_gathered<R> =
+    awaitable<std::decay_t<R>> || kept_range<R>;
 
 template <class A>
 using started = future<awaited_t<A>>;
+
+/// Starts every element of a range, in its order. Throws where one cannot be started; the others are in `running`.
+template <class R>
+void start_each(children& group, R& range, std::vector<started<element<R>>>& running) {
+    if constexpr (requires { range.size(); }) running.reserve(range.size());
+    for (auto&& given : range)
+        running.push_back(group.start(to_task(taken<R>(std::forward<decltype(given)>(given)))));
+}
 
 /// The value of a child task that has one, moved out; void as std::monostate.
 template <class T>
@@ -79,19 +124,17 @@ auto gather(A... awaitables)
             [](auto&... f) { return detail::tuple_of<A...>(detail::moved(f)...); }, running);
 }
 
-/// The same for a range of awaitables of one type: a vector of their values, nothing for void.
-template <detail::iterable R>
-    requires detail::awaitable<detail::element<R>>
-auto gather(R awaitables)
-    -> task<std::conditional_t<detail::all_void<detail::element<R>>, void,
-                               std::vector<detail::or_monostate<detail::awaited_t<detail::element<R>>>>>> {
-    using value = detail::awaited_t<detail::element<R>>;
-    detail::children group("gather");
+namespace detail {
+
+template <class R>
+auto gather_range(R awaitables)
+    -> task<std::conditional_t<all_void<element<R>>, void,
+                               std::vector<or_monostate<awaited_t<element<R>>>>>> {
+    using value = awaited_t<element<R>>;
+    children group("gather");
     std::vector<future<value>> running;
     try {
-        if constexpr (requires { awaitables.size(); }) running.reserve(awaitables.size());
-        for (auto&& awaitable : awaitables)
-            running.push_back(group.start(detail::to_task(std::move(awaitable))));
+        start_each(group, awaitables, running);
     } catch (...) {
         group.fail(std::current_exception());
     }
@@ -100,9 +143,23 @@ auto gather(R awaitables)
     if constexpr (!std::is_void_v<value>) {
         std::vector<value> values;
         values.reserve(running.size());
-        for (auto& f : running) values.push_back(detail::moved(f));
+        for (auto& f : running) values.push_back(moved(f));
         co_return values;
     }
+}
+
+}  // namespace detail
+
+/// The same for a range of awaitables of one type: a vector of their values, nothing for void. A container is moved or
+/// copied; the futures that a view looks at stay their owner's.
+template <detail::kept_range R>
+auto gather(R&& awaitables) {
+    return detail::gather_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
+}
+template <class... A>
+    requires(!detail::can_be_gathered<A...>)
+auto gather(A&&...) {
+    return detail::refuse_awaitables<A...>();
 }
 
 namespace detail {
@@ -157,17 +214,16 @@ task<std::tuple<outcome<detail::awaited_t<A>>...>> gather_settled(A... awaitable
         running);
 }
 
-/// The same for a range of awaitables of one type: a vector of outcomes.
-template <detail::iterable R>
-    requires detail::awaitable<detail::element<R>>
-task<std::vector<outcome<detail::awaited_t<detail::element<R>>>>> gather_settled(R awaitables) {
-    using value = detail::awaited_t<detail::element<R>>;
-    detail::children group("gather_settled", detail::children::others::go_on);
+namespace detail {
+
+template <class R>
+task<std::vector<outcome<awaited_t<element<R>>>>> gather_settled_range(R awaitables) {
+    using value = awaited_t<element<R>>;
+    children group("gather_settled", children::others::go_on);
     std::vector<future<value>> running;
     std::exception_ptr not_started;
     try {
-        for (auto&& awaitable : awaitables)
-            running.push_back(group.start(detail::to_task(std::move(awaitable))));
+        start_each(group, awaitables, running);
     } catch (...) {
         not_started = std::current_exception();
         group.cancel();
@@ -177,16 +233,45 @@ task<std::vector<outcome<detail::awaited_t<detail::element<R>>>>> gather_settled
     std::vector<outcome<value>> outcomes;
     outcomes.reserve(running.size());
     for (auto& f : running) {
-        if (detail::gave_way(f, group)) throw cancelled();
-        outcomes.push_back(detail::settled(f));
+        if (gave_way(f, group)) throw cancelled();
+        outcomes.push_back(settled(f));
     }
     co_return outcomes;
+}
+
+}  // namespace detail
+
+/// The same for a range of awaitables of one type: a vector of outcomes.
+template <detail::kept_range R>
+auto gather_settled(R&& awaitables) {
+    return detail::gather_settled_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
+}
+template <class... A>
+    requires(!detail::can_be_gathered<A...>)
+auto gather_settled(A&&...) {
+    return detail::refuse_awaitables<A...>();
 }
 
 namespace detail {
 
 template <class R, class F>
 using mapped_t = awaited_t<std::invoke_result_t<F&, decltype(*std::declval<R&>().begin())>>;
+
+template <class R, class F>
+concept maps_to_tasks =
+    iterable<R> && gives_awaitable<std::decay_t<F>&, decltype(*std::declval<R&>().begin())>;
+
+/// Of map_concurrent.
+template <class Limit, class R, class F>
+constexpr refused_call refuse_map() {
+    if constexpr (!std::is_integral_v<std::decay_t<Limit>>)
+        static_assert(is_meant<R>, "map_concurrent(limit, range, fn): the limit, how many run at once, comes first");
+    else if constexpr (!iterable<std::decay_t<R>>)
+        static_assert(is_meant<R>, "map_concurrent(limit, range, fn): the second argument is no range");
+    else
+        return refuse_function<F, decltype(*std::declval<std::decay_t<R>&>().begin())>();
+    return {};
+}
 
 template <class R, class F>
 auto run_map(std::size_t limit, R range, F fn)
@@ -225,10 +310,21 @@ auto run_map(std::size_t limit, R range, F fn)
 /// Cancel: cancels all and awaits their end.
 /// See:    asyncio with a semaphore around each of gather's coroutines.
 template <detail::iterable R, class F>
+    requires detail::maps_to_tasks<R, F>
 auto map_concurrent(std::size_t limit, R range, F&& fn) {
     RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
     return detail::guarded<F>(
         detail::run_map<R, std::decay_t<F>>(limit, std::move(range), std::forward<F>(fn)));
+}
+template <class Limit, class R, class F>
+    requires(!(std::is_integral_v<std::decay_t<Limit>> &&
+               detail::maps_to_tasks<std::decay_t<R>, F>))
+auto map_concurrent(Limit&&, R&&, F&&) {
+    return detail::refuse_map<Limit, R, F>();
+}
+template <class R, class F>
+auto map_concurrent(R&&, F&&) {
+    return detail::refuse_map<void*, R, F>();
 }
 
 }  // namespace v0

@@ -18,6 +18,8 @@
 // would stay open in its consumer. That ends the program with a sentence.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

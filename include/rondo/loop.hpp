@@ -251,6 +251,15 @@ public:
     /// exception handler. close(), and the end of `run`, still call it; the loop's destructor does
     /// not.
     call_handle call_soon(detail::function<void()> fn);
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0 || !std::is_invocable_v<std::decay_t<F>&>)
+    auto call_soon(F&&, Args&&...) {
+        if constexpr (detail::awaitable<std::decay_t<F>>)
+            static_assert(detail::is_meant<F>, "call_soon takes a plain function: a task is started by create_task");
+        else
+            static_assert(detail::is_meant<F>,
+                          "call_soon takes a function without arguments: put them into a lambda");
+    }
     /// Calls it when `delay` has passed, never early.
     call_handle call_later(duration delay, detail::function<void()> fn);
     /// Calls it at `when`; callbacks of the same time in the order of these calls.

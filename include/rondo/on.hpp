@@ -16,6 +16,8 @@
 // cross at once, and made of allocations that neither loop owns.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <atomic>
 #include <coroutine>
 #include <optional>
@@ -208,6 +210,35 @@ template <class F, class... Args>
     requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
 auto on(const loop& there, F&& fn, Args&&... args) {
     return on(there.remote(), std::forward<F>(fn), std::forward<Args>(args)...);
+}
+
+namespace detail {
+
+template <class There, class... Call>
+inline constexpr bool can_be_called_there = false;
+template <class There, class F, class... Args>
+inline constexpr bool can_be_called_there<There, F, Args...> =
+    (std::is_convertible_v<There, const loop&> || std::is_convertible_v<There, remote>) &&
+    std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>;
+
+template <class There, class... Call>
+constexpr refused_call refuse_on() {
+    if constexpr (!std::is_convertible_v<There, const loop&> && !std::is_convertible_v<There, remote>)
+        static_assert(is_meant<There>, "on(loop, fn, args...): a rondo::loop or its remote() comes first");
+    else if constexpr (sizeof...(Call) == 0)
+        static_assert(sizeof...(Call) > 0,
+                      "on(loop, fn, args...): a function that is called on that loop comes second");
+    else
+        return refuse_kept_function<Call...>();
+    return {};
+}
+
+}  // namespace detail
+
+template <class There, class... Call>
+    requires(!detail::can_be_called_there<There, Call...>)
+auto on(There&&, Call&&...) {
+    return detail::refuse_on<There, Call...>();
 }
 
 }  // namespace v0

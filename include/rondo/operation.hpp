@@ -16,6 +16,8 @@
 // flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstdint>
 #include <string>

@@ -68,6 +68,19 @@ task<T> end_of_race(children& group, std::vector<future<T>>& running) {
     }
 }
 
+template <class R>
+task<awaited_t<element<R>>> race_range(R awaitables) {
+    children group("race", children::others::end_on_value);
+    std::vector<started<element<R>>> running;
+    try {
+        start_each(group, awaitables, running);
+        if (running.empty()) throw std::invalid_argument("race: there is nobody to win");
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
+    co_return co_await end_of_race(group, running);
+}
+
 }  // namespace detail
 
 /// Runs every awaitable at once; the first that gives a value wins, and the others are cancelled and awaited. Gives the
@@ -97,21 +110,18 @@ task<detail::race_of<A...>> race(A... awaitables) {
 
 /// The same for a range of awaitables of one type.
 /// Throws: also std::invalid_argument where the range is empty: nobody could win.
-template <detail::iterable R>
-    requires detail::awaitable<detail::element<R>>
-task<detail::awaited_t<detail::element<R>>> race(R awaitables) {
-    detail::children group("race", detail::children::others::end_on_value);
-    std::vector<detail::started<detail::element<R>>> running;
-    try {
-        for (auto&& awaitable : awaitables)
-            running.push_back(group.start(detail::to_task(std::move(awaitable))));
-        if (running.empty()) throw std::invalid_argument("race: there is nobody to win");
-    } catch (...) {
-        group.fail(std::current_exception());
-    }
-    co_return co_await detail::end_of_race(group, running);
+template <detail::kept_range R>
+auto race(R&& awaitables) {
+    return detail::race_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
 }
-
+template <class... A>
+    requires(!detail::can_be_gathered<A...> || sizeof...(A) == 0)
+auto race(A&&...) {
+    if constexpr (sizeof...(A) == 0)
+        static_assert(sizeof...(A) > 0, "race needs at least one awaitable");
+    else
+        return detail::refuse_awaitables<A...>();
+}
 namespace detail {
 
 /// Until a child has ended without winning, or `delay` is over.
@@ -157,6 +167,7 @@ auto run_staggered(duration delay, R range, F fn)
 /// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
 /// See:    asyncio.staggered.staggered_race, RFC 8305 (happy eyeballs).
 template <detail::iterable R, class F>
+    requires detail::maps_to_tasks<R, F>
 auto staggered_race(duration delay, R range, F&& fn) {
     return detail::guarded<F>(
         detail::run_staggered<R, std::decay_t<F>>(delay, std::move(range), std::forward<F>(fn)));
@@ -164,8 +175,45 @@ auto staggered_race(duration delay, R range, F&& fn) {
 
 /// The same with a range of callables, each of which gives a task.
 template <detail::iterable R>
+    requires detail::gives_awaitable<detail::element<R>&>
 auto staggered_race(duration delay, R starters) {
     return detail::run_staggered(delay, std::move(starters), [](auto& start) { return start(); });
+}
+
+namespace detail {
+
+template <class D, class R, class... F>
+inline constexpr bool can_be_staggered = false;
+template <class D, class R>
+inline constexpr bool can_be_staggered<D, R> = std::is_convertible_v<D, duration> && requires {
+    requires gives_awaitable<element<std::decay_t<R>>&>;
+};
+template <class D, class R, class F>
+inline constexpr bool can_be_staggered<D, R, F> =
+    std::is_convertible_v<D, duration> && maps_to_tasks<std::decay_t<R>, F>;
+
+template <class D, class R, class... F>
+constexpr refused_call refuse_staggered() {
+    using range = std::decay_t<R>;
+    if constexpr (!std::is_convertible_v<D, duration>)
+        return refuse_duration<D>();
+    else if constexpr (!iterable<range>)
+        static_assert(is_meant<R>, "staggered_race(delay, range, fn): the second argument is no range");
+    else if constexpr (sizeof...(F) == 1)
+        return refuse_function<F..., decltype(*std::declval<range&>().begin())>();
+    else
+        static_assert(is_meant<R>,
+                      "staggered_race starts its runners one by one: pass functions that give tasks, "
+                      "or values and one function");
+    return {};
+}
+
+}  // namespace detail
+
+template <class D, class R, class... F>
+    requires(!detail::can_be_staggered<D, R, F...>)
+auto staggered_race(D&&, R&&, F&&...) {
+    return detail::refuse_staggered<D, R, F...>();
 }
 
 }  // namespace v0

@@ -10,10 +10,11 @@
 // so making ready neither allocates nor throws.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 
-#include <rondo/config.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -67,10 +67,43 @@ auto run_retry(retry_options options, F fn, Args... args) -> std::invoke_result_
 ///         the whole is a wait_for around it.
 /// See:    tenacity.retry, tokio-retry.
 template <class F, class... Args>
-    requires std::is_invocable_v<F&, Args&...>
+    requires detail::gives_task<F&, Args&...>
 auto retry(retry_options options, F&& fn, Args... args) {
     return detail::guarded<F>(detail::run_retry<std::decay_t<F>, Args...>(
         options, std::forward<F>(fn), std::move(args)...));
+}
+
+namespace detail {
+
+template <class Options, class... Call>
+inline constexpr bool can_be_retried = false;
+template <class Options, class F, class... Args>
+inline constexpr bool can_be_retried<Options, F, Args...> =
+    std::is_convertible_v<Options, retry_options> && gives_task<F&, std::decay_t<Args>&...>;
+
+template <class Options, class... Call>
+constexpr refused_call refuse_retry() {
+    if constexpr (!std::is_convertible_v<Options, retry_options> || sizeof...(Call) == 0)
+        static_assert(is_meant<Options>,
+                      "retry(options, fn, args...): rondo::retry_options come first; {} stands for the default");
+    else
+        return [&]<class F, class... Args>(std::type_identity<F>, std::type_identity<Args>...) {
+            return refuse_function<F, std::decay_t<Args>&...>();
+        }(std::type_identity<Call>()...);
+    return {};
+}
+
+}  // namespace detail
+
+template <class Options, class... Call>
+    requires(!detail::can_be_retried<Options, Call...>)
+auto retry(Options&&, Call&&...) {
+    return detail::refuse_retry<Options, Call...>();
+}
+template <class F, class... Args>
+    requires(!detail::gives_task<F&, std::decay_t<Args>&...>)
+auto retry(retry_options, F&&, Args&&...) {
+    return detail::refuse_function<F, std::decay_t<Args>&...>();
 }
 
 }  // namespace v0

@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include <rondo/detail/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {
@@ -76,9 +77,18 @@ T run(task<T> main, run_options options = {},
 
 /// The same with a callable and its arguments, which live as long as the task that they make: `run(serve_all, port)`.
 template <class F, class... Args>
-    requires std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value
+    requires detail::gives_task<F&, Args...>
 auto run(F fn, Args... args) {
     return rondo::run(detail::call_held(std::move(fn), std::move(args)...));
+}
+template <class F, class... Args>
+    requires(!detail::gives_task<std::decay_t<F>&, std::decay_t<Args>...> &&
+             !detail::is_task<std::decay_t<F>>::value)
+auto run(F&&, Args&&...) {
+    if constexpr (detail::any_awaitable<std::decay_t<F>>)
+        static_assert(detail::is_meant<F>, "run takes a task: await this in a coroutine, and run that");
+    else
+        return detail::refuse_kept_function<F, Args...>();
 }
 
 }  // namespace v0

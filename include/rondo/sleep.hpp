@@ -2,11 +2,14 @@
 // Time: sleeping, and verbs that put a limit around anything that can be awaited.
 //
 // A timeout starts no task. It opens a scope inside the running one and a timer that cancels it; what is inside has
-// ended before the verb returns. If it ended with a value, the value wins; if it ended because of this scope, and of
+// ended before the verb returns. What is inside a wait_for of a future is the wait: the future's task goes on where
+// somebody else waits for it, and is cancelled, but not waited for, where nobody does. If it ended with a value, the value wins; if it ended because of this scope, and of
 // none around it, that is the timeout. An outer cancellation is never turned into one.
 //
 // The two meanings of a timeout have two names (trio's): `wait_for` throws, `move_on_after` goes on.
 #pragma once
+
+#include <rondo/config.hpp>
 
 #include <coroutine>
 #include <optional>
@@ -15,6 +18,7 @@
 #include <variant>
 
 #include <rondo/detail/guarded.hpp>
+#include <rondo/detail/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {
@@ -229,19 +233,84 @@ task<T> unguarded(guarded_task<T>& t) noexcept {
 
 }  // namespace detail
 
-/// Awaits `awaitable` for at most `limit`. What it awaited has ended when this returns or throws.
-/// Throws: timeout_error; what the awaitable throws.
-/// Cancel: cancels what is inside and awaits its end.
-/// See:    asyncio.wait_for.
+namespace detail {
+
 template <class A>
-task<detail::awaited_t<A>> wait_for(detail::time_limit limit, A awaitable) {
-    timeout_scope scope(detail::deadline_after(limit));
+task<awaited_t<A>> run_wait_for(duration limit, A awaitable) {
+    timeout_scope scope(deadline_after(limit));
     try {
-        co_return co_await detail::unguarded(awaitable);
+        co_return co_await unguarded(awaitable);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
     throw timeout_error(limit);
+}
+
+template <class A>
+    requires(!std::is_void_v<awaited_t<A>>)
+task<std::optional<awaited_t<A>>> run_move_on_after(duration limit, A awaitable) {
+    timeout_scope scope(deadline_after(limit));
+    try {
+        co_return co_await unguarded(awaitable);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    co_return std::nullopt;
+}
+template <class A>
+    requires(std::is_void_v<awaited_t<A>>)
+task<bool> run_move_on_after(duration limit, A awaitable) {
+    timeout_scope scope(deadline_after(limit));
+    try {
+        co_await unguarded(awaitable);
+        co_return true;
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    co_return false;
+}
+
+/// Of a verb that takes A by value: A& is named, and the value of its future cannot be copied.
+template <class A>
+inline constexpr bool leaves_nothing = false;
+template <class T>
+inline constexpr bool leaves_nothing<future<T>&> = !std::is_void_v<T> && !can_be_copied<T>;
+template <class T>
+inline constexpr bool leaves_nothing<const future<T>&> = leaves_nothing<future<T>&>;
+
+template <class L, class A>
+concept can_be_limited = std::is_convertible_v<L, time_limit> && any_awaitable<std::decay_t<A>> &&
+                         !leaves_nothing<A> && !(is_task<std::decay_t<A>>::value && std::is_lvalue_reference_v<A>);
+
+/// Of wait_for and move_on_after.
+template <class L, class A>
+constexpr refused_call refuse_limited() {
+    if constexpr (!std::is_convertible_v<L, time_limit>)
+        return refuse_duration<L>();
+    else if constexpr (is_task<std::decay_t<A>>::value)
+        static_assert(is_meant<A>, "a task is awaited once: pass std::move(t)");
+    else if constexpr (any_awaitable<std::decay_t<A>>)
+        static_assert(is_meant<A>,
+                      "the value of this future cannot be copied: pass std::move(f) to have it moved out");
+    else
+        return refuse_awaitable<A>();
+    return {};
+}
+
+}  // namespace detail
+
+/// Awaits `awaitable` for at most `limit`. It has ended when this returns or throws. Of a future that is the wait alone:
+/// its task goes on if somebody else waits for it, and is otherwise cancelled and not waited for.
+///
+/// With a limit of zero or less nothing is tried, not even what would not have to wait. For that there are `try_get`,
+/// `try_put`, `try_lock` and `try_acquire`.
+/// Throws: timeout_error; what the awaitable throws.
+/// Cancel: cancels what is inside and awaits its end.
+/// See:    asyncio.wait_for.
+template <class L, class A>
+    requires detail::can_be_limited<L, A>
+auto wait_for(L limit, A&& awaitable) {
+    return detail::run_wait_for<std::decay_t<A>>(detail::time_limit(limit), std::forward<A>(awaitable));
 }
 
 /// The same with an empty optional (for void: false) where the time was not enough. What was done is done: a value that
@@ -249,28 +318,22 @@ task<detail::awaited_t<A>> wait_for(detail::time_limit limit, A awaitable) {
 /// Throws: what the awaitable throws.
 /// Cancel: as wait_for.
 /// See:    trio.move_on_after, gevent.Timeout(silent).
-template <class A>
-    requires(!std::is_void_v<detail::awaited_t<A>>)
-task<std::optional<detail::awaited_t<A>>> move_on_after(detail::time_limit limit, A awaitable) {
-    timeout_scope scope(detail::deadline_after(limit));
-    try {
-        co_return co_await detail::unguarded(awaitable);
-    } catch (const cancelled&) {
-        if (!scope.timed_out()) throw;
-    }
-    co_return std::nullopt;
+template <class L, class A>
+    requires detail::can_be_limited<L, A>
+auto move_on_after(L limit, A&& awaitable) {
+    return detail::run_move_on_after<std::decay_t<A>>(detail::time_limit(limit),
+                                                      std::forward<A>(awaitable));
 }
-template <class A>
-    requires(std::is_void_v<detail::awaited_t<A>>)
-task<bool> move_on_after(detail::time_limit limit, A awaitable) {
-    timeout_scope scope(detail::deadline_after(limit));
-    try {
-        co_await detail::unguarded(awaitable);
-        co_return true;
-    } catch (const cancelled&) {
-        if (!scope.timed_out()) throw;
-    }
-    co_return false;
+
+template <class L, class A>
+    requires(!detail::can_be_limited<L, A>)
+auto wait_for(L&&, A&&) {
+    return detail::refuse_limited<L, A>();
+}
+template <class L, class A>
+    requires(!detail::can_be_limited<L, A>)
+auto move_on_after(L&&, A&&) {
+    return detail::refuse_limited<L, A>();
 }
 
 namespace detail {
@@ -293,6 +356,21 @@ auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
     co_return co_await fn(std::move(args)...);
 }
 
+/// Of with_timeout.
+template <class L, class F>
+constexpr refused_call refuse_timeout_body() {
+    if constexpr (!std::is_convertible_v<L, time_limit>)
+        return refuse_duration<L>();
+    else if constexpr (any_awaitable<std::decay_t<F>>)
+        static_assert(is_meant<F>, "with_timeout takes a function: for a task there is wait_for(limit, task)");
+    else if constexpr (!callable<std::decay_t<F>> || !std::is_invocable_v<F&, timeout_scope&>)
+        static_assert(is_meant<F>, "with_timeout calls its function with one argument, a rondo::timeout_scope&");
+    else
+        static_assert(is_meant<F>,
+                      "the function of with_timeout is a coroutine: its result type is rondo::task<...>");
+    return {};
+}
+
 }  // namespace detail
 
 /// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
@@ -300,9 +378,14 @@ auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 /// Cancel: cancels what is inside and awaits its end.
 /// See:    asyncio.timeout.
 template <class F>
-    requires std::is_invocable_v<F&, timeout_scope&>
+    requires detail::gives_task<F&, timeout_scope&>
 auto with_timeout(detail::time_limit limit, F&& fn) {
     return detail::guarded<F>(detail::run_limited<std::decay_t<F>>(limit, std::forward<F>(fn)));
+}
+template <class L, class F>
+    requires(!std::is_convertible_v<L, detail::time_limit> || !detail::gives_task<F&, timeout_scope&>)
+auto with_timeout(L&&, F&&) {
+    return detail::refuse_timeout_body<L, F>();
 }
 
 /// Holds a cancellation back until `inner` has ended; the wait after it throws then. For clean-up that awaits.
@@ -320,10 +403,15 @@ task<T> shield(detail::guarded_task<T> inner) {
 
 /// The same with a callable and its arguments, which live until its task has ended.
 template <class F, class... Args>
-    requires std::is_invocable_v<F&, Args...>
+    requires detail::gives_task<F&, Args...>
 auto with_shield(F&& fn, Args... args) {
     return detail::guarded<F>(
         detail::run_shielded<std::decay_t<F>, Args...>(std::forward<F>(fn), std::move(args)...));
+}
+template <class F, class... Args>
+    requires(!detail::gives_task<F&, std::decay_t<Args>...>)
+auto with_shield(F&&, Args&&...) {
+    return detail::refuse_kept_function<F, Args...>();
 }
 
 /// Awaits a future without owning it.
@@ -332,6 +420,33 @@ template <class T>
 task<T> shield(future<T> f) {
     const detail::future_keeper keeper(detail::future_core(f));
     co_return co_await std::move(f);
+}
+
+namespace detail {
+template <class A>
+inline constexpr bool can_be_shielded = is_task<A>::value;
+template <class T>
+inline constexpr bool can_be_shielded<guarded_task<T>> = true;
+template <class T>
+inline constexpr bool can_be_shielded<future<T>> = true;
+
+template <class A>
+constexpr refused_call refuse_shield() {
+    if constexpr (any_awaitable<std::decay_t<A>>)
+        static_assert(is_meant<A>,
+                      "shield takes a task or a future: await this inside a function, and pass that to with_shield");
+    else if constexpr (callable<std::decay_t<A>>)
+        static_assert(is_meant<A>, "shield takes a task: call the function, or pass it to with_shield");
+    else
+        return refuse_awaitable<A>();
+    return {};
+}
+}  // namespace detail
+
+template <class A>
+    requires(!detail::can_be_shielded<std::decay_t<A>>)
+auto shield(A&&) {
+    return detail::refuse_shield<A>();
 }
 
 }  // namespace v0

@@ -10,6 +10,8 @@
 // the chain knows the awaiter that waits for it. Finished frames hand over through the trampoline (resumer.hpp).
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +22,6 @@
 #include <utility>
 
 #include <rondo/cancel.hpp>
-#include <rondo/config.hpp>
 #include <rondo/detail/assert.hpp>
 #include <rondo/detail/frame_pool.hpp>
 #include <rondo/detail/location.hpp>
@@ -231,14 +232,22 @@ struct only_in_tasks {
 template <class A>
 class foreign_awaiter;
 
+template <class T>
+struct is_task : std::false_type {};
+template <class T>
+struct is_task<task<T>> : std::true_type {};
+
 /// What all task promises share and what does not depend on T.
 struct awaiting_promise : promise_base {
     template <class U>
     task_awaiter<U> await_transform(task<U>&& inner) noexcept {
         return task_awaiter<U>(std::exchange(inner.promise_, nullptr));
     }
-    template <class U>
-    void await_transform(task<U>& inner) = delete;  // a task is awaited once: co_await std::move(task)
+    template <class U, class Never = void>
+    task_awaiter<U> await_transform(const task<U>&) noexcept {
+        static_assert(!std::is_void_v<Never>, "a task is awaited once: write co_await std::move(t)");
+        return task_awaiter<U>(nullptr);
+    }
 
     /// What may be awaited more than once (a sleep) goes by value: so it takes no room in the frame beside its awaiter.
     template <class A>
@@ -255,7 +264,7 @@ struct awaiting_promise : promise_base {
     }
 
     template <class A>
-        requires(!native_awaitable<A>)
+        requires(!native_awaitable<A> && !is_task<std::remove_cvref_t<A>>::value)
     foreign_awaiter<A> await_transform(A&& awaitable) {
         return foreign_awaiter<A>(std::forward<A>(awaitable));
     }
@@ -375,7 +384,7 @@ public:
         std::swap(promise_, old.promise_);
         return *this;
     }
-    task(const task&) = delete;
+    task(const task&) = delete;  // a task is awaited once: pass std::move(t)
     task& operator=(const task&) = delete;
     ~task() {
         if (promise_ != nullptr) detail::destroy_shared(*promise_);
@@ -413,11 +422,6 @@ inline task<void> detail::task_promise<void>::get_return_object() noexcept {
 }
 
 namespace detail {
-
-template <class T>
-struct is_task : std::false_type {};
-template <class T>
-struct is_task<task<T>> : std::true_type {};
 
 /// What every task waits in before its first turn. Shared by all of them and never written.
 extern RONDO_API constinit leaf_wait not_begun;

@@ -1,4 +1,14 @@
 // SPDX-License-Identifier: MIT
+// **Declare what children borrow outside the body of their group.** The locals of the body are destroyed when it returns
+// or throws, and only then the group waits for its children.
+//
+//     std::string text = "outlives the group";                       // here, not inside the body
+//     co_await with_task_group([&](task_group& group) -> task<> {
+//         group.start(child, std::ref(text));
+//         group.start(other, std::string("kept for the child"));     // arguments are kept as long as the child
+//         co_return;
+//     });
+//
 // A task group: children that are started as one goes along, and that have all ended when with_task_group returns.
 //
 // C++ has no `async with`, and a destructor can neither await nor turn one exception into another: so a group is a
@@ -21,9 +31,15 @@ inline namespace v0 {
 
 class task_group;
 
+/// How a task group ends.
+struct group_options {
+    bool all_errors = false;  ///< what it throws is a group_error, which has every error, not only the first
+};
+static_assert(std::is_trivially_destructible_v<group_options>);  // g++ 12: see docs/gcc12.md
+
 namespace detail {
 template <class F>
-auto run_group(F fn) -> std::invoke_result_t<F&, task_group&>;
+auto run_group(F fn, group_options options) -> std::invoke_result_t<F&, task_group&>;
 }
 
 /// The children of one with_task_group.
@@ -33,8 +49,9 @@ class task_group : detail::children {
 public:
     /// Starts `fn(args...)`, which must give a task, as a child; both are kept until it has ended. The future may be
     /// dropped: the group sees the child's error. Children may start children, as long as the group has not ended.
+    /// Cancelling the future ends that child alone; the others, and the body, go on.
     template <class F, class... Args>
-        requires std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value
+        requires detail::gives_task<F&, Args...>
     auto start(F fn, Args... args) {
         return start(detail::call_held(std::move(fn), std::move(args)...));
     }
@@ -55,6 +72,16 @@ public:
         return start(detail::as_task(std::move(awaitable)), where);
     }
 
+    template <class F, class... Args>
+        requires(!detail::gives_task<std::decay_t<F>&, std::decay_t<Args>...> &&
+                 !(detail::awaitable<std::decay_t<F>> && sizeof...(Args) == 0))
+    auto start(F&&, Args&&...) {
+        if constexpr (detail::callable<std::decay_t<F>>)
+            return detail::refuse_kept_function<F, Args...>();
+        else
+            return detail::refuse_awaitable<F>();
+    }
+
     /// Cancels the children and the body; with_task_group then ends normally, unless somebody failed.
     using detail::children::cancel;
     /// Every error so far, in order.
@@ -62,14 +89,15 @@ public:
 
 private:
     template <class F>
-    friend auto detail::run_group(F fn) -> std::invoke_result_t<F&, task_group&>;
-    task_group() noexcept : children("a task group") {}
+    friend auto detail::run_group(F fn, group_options options)
+        -> std::invoke_result_t<F&, task_group&>;
+    task_group() noexcept : children("a task group", others::end_on_failure) {}
 };
 
 namespace detail {
 
 template <class F>
-auto run_group(F fn) -> std::invoke_result_t<F&, task_group&> {
+auto run_group(F fn, group_options options) -> std::invoke_result_t<F&, task_group&> {
     using value = awaited_t<std::invoke_result_t<F&, task_group&>>;
     task_group group;
     std::optional<or_monostate<value>> result;
@@ -84,6 +112,7 @@ auto run_group(F fn) -> std::invoke_result_t<F&, task_group&> {
         group.fail(std::current_exception());
     }
     co_await group.ended();
+    if (options.all_errors) group.throw_all_errors();
     group.rethrow_but_own_cancel();
     if constexpr (!std::is_void_v<value>) {
         if (!result) throw future_cancelled("the task group was cancelled before its body gave a value");
@@ -93,15 +122,40 @@ auto run_group(F fn) -> std::invoke_result_t<F&, task_group&> {
 
 }  // namespace detail
 
-/// Calls `fn(task_group&)`, which must give a task, and returns its value when it and every child has ended.
+/// Calls `fn(task_group&)`, which must give a task, and returns its value when it and every child has ended. A child that
+/// was cancelled by its own future is no error. Its locals are gone before its children: see the head of this file.
 /// Throws: the first error of a child or of the body, after the others were cancelled and have ended; the further ones
-///         go to the exception handler.
+///         go to the exception handler. With `all_errors`: group_error. A `cancelled` that nobody asked for is an error.
 /// Cancel: cancels the body and the children and awaits their end.
 /// See:    asyncio.TaskGroup, trio.open_nursery.
 template <class F>
-    requires std::is_invocable_v<F&, task_group&>
-auto with_task_group(F&& fn) {
-    return detail::guarded<F>(detail::run_group<std::decay_t<F>>(std::forward<F>(fn)));
+    requires detail::gives_task<F&, task_group&>
+auto with_task_group(F&& fn, group_options options = {}) {
+    return detail::guarded<F>(detail::run_group<std::decay_t<F>>(std::forward<F>(fn), options));
+}
+
+namespace detail {
+
+template <class F, class... More>
+constexpr refused_call refuse_group() {
+    if constexpr (!callable<std::decay_t<F>>)
+        static_assert(is_meant<F>, "with_task_group takes a function, which it calls with a rondo::task_group&");
+    else if constexpr (!std::is_invocable_v<F&, task_group&>)
+        static_assert(is_meant<F>, "the body of a task group takes one argument, a rondo::task_group&");
+    else if constexpr (!gives_task<F&, task_group&>)
+        static_assert(is_meant<F>, "the body of a task group is a coroutine: its result type is rondo::task<...>");
+    else
+        static_assert(is_meant<F>, "after the body of a task group come rondo::group_options, and nothing else");
+    return {};
+}
+
+}  // namespace detail
+
+template <class F, class... More>
+    requires(!detail::gives_task<F&, task_group&> || sizeof...(More) > 1 ||
+             !(std::is_convertible_v<More, group_options> && ...))
+auto with_task_group(F&&, More&&...) {
+    return detail::refuse_group<F, More...>();
 }
 
 }  // namespace v0

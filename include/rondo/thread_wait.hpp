@@ -81,7 +81,8 @@ template <detail::thread_futures R>
 auto wait(R futures, return_when until = return_when::all_completed,
           duration timeout = duration::max())
     -> thread_wait_result<typename detail::element<R>::value_type> {
-    const std::vector<detail::element<R>> all(futures.begin(), futures.end());
+    const auto all =
+        detail::each_once(futures, [](const auto& f) -> const auto& { return f.core(); });
     const time_point deadline = detail::blocking_deadline(timeout);
     {
         detail::completion_line line(all.size());

@@ -7,6 +7,8 @@
 // time receives.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

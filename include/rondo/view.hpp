@@ -14,6 +14,8 @@
 // give back.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -7,8 +7,11 @@
 // in line is chosen. No wake-up is ever lost.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 
 #include <rondo/detail/shared_core.hpp>
 #include <rondo/task.hpp>
@@ -77,26 +80,54 @@ private:
     wait_queue* queue_;
 };
 
-/// The awaitable of such a wait for something of `of`, with a datum where the awaiter wants one.
-template <class Awaiter, class Of, class Datum = void>
-class [[nodiscard("nothing is waited for until this is awaited")]] waiting_for : only_in_tasks {
+/// Aborts with a sentence, unless an exception is on its way.
+RONDO_API void fail_never_awaited() noexcept;
+
+/// What an awaitable waits for, and whether it was awaited or handed on. One that was not is a
+/// forgotten co_await, as in `auto guard = m.lock();`: builds without NDEBUG abort then. The mark is
+/// kept in every build, so that objects of both kinds of build may be linked with each other.
+template <class Of>
+class to_be_awaited {
 public:
-    waiting_for(Of& of, Datum datum) noexcept : of_(&of), datum_(datum) {}
-    Awaiter rondo_awaiter() const noexcept { return Awaiter(*of_, datum_); }
+    explicit to_be_awaited(Of& of) noexcept : word_(reinterpret_cast<std::uintptr_t>(&of)) {}
+    to_be_awaited(const to_be_awaited& other) noexcept : word_(other.word_ |= settled) {}
+    ~to_be_awaited() {
+#ifndef NDEBUG
+        if ((word_ & settled) == 0) fail_never_awaited();
+#endif
+    }
+    Of& await() const noexcept {
+        static_assert(alignof(Of) > settled);
+        word_ |= settled;
+        return *reinterpret_cast<Of*>(word_ & ~settled);
+    }
 
 private:
-    Of* of_;
+    static constexpr std::uintptr_t settled = 1;
+    mutable std::uintptr_t word_;
+};
+
+/// The awaitable of such a wait for something of `of`, with a datum where the awaiter wants one.
+template <class Awaiter, class Of, class Datum = void>
+class [[nodiscard("nothing is waited for until this is awaited"), gnu::warn_unused]] waiting_for
+    : only_in_tasks {
+public:
+    waiting_for(Of& of, Datum datum) noexcept : of_(of), datum_(datum) {}
+    Awaiter rondo_awaiter() const noexcept { return Awaiter(of_.await(), datum_); }
+
+private:
+    to_be_awaited<Of> of_;
     Datum datum_;
 };
 template <class Awaiter, class Of>
-class [[nodiscard("nothing is waited for until this is awaited")]] waiting_for<Awaiter, Of, void>
-    : only_in_tasks {
+class [[nodiscard("nothing is waited for until this is awaited"),
+        gnu::warn_unused]] waiting_for<Awaiter, Of, void> : only_in_tasks {
 public:
-    explicit waiting_for(Of& of) noexcept : of_(&of) {}
-    Awaiter rondo_awaiter() const noexcept { return Awaiter(*of_); }
+    explicit waiting_for(Of& of) noexcept : of_(of) {}
+    Awaiter rondo_awaiter() const noexcept { return Awaiter(of_.await()); }
 
 private:
-    Of* of_;
+    to_be_awaited<Of> of_;
 };
 
 /// The awaiter of wait_queue::park.

@@ -99,3 +99,30 @@ void around() {
     int outside = 1;
     run([&]() -> task<> { if (co_await f()) use(outside); });  // bad
 }
+
+task<> borrows_from_the_body(std::string outside) {
+    co_await with_task_group([&](task_group& group) -> task<> {
+        std::string text = "gone before the child";
+        std::vector<std::string> lines{text};
+        const int count(3);
+        group.start(child, std::ref(text));  // bad
+        group.start(child, std::cref(lines), 1);  // bad
+        group.start(child, &count);  // bad
+        group.start([&]() -> task<> { co_await use(text); });  // bad
+        group.start([&text]() -> task<> { co_await use(text); });  // bad
+        group.start([count, &all = lines]() -> task<> { co_await use(all); });  // bad
+        for (int i = 0; i < count; ++i) group.start(child, std::ref(i));  // bad
+        for (auto line : lines) group.start(child, std::ref(line));  // bad
+        auto [one, two] = pair_of(text);
+        group.start(child,
+                    std::ref(one));  // bad
+        if (auto peer = accept()) {
+            group.start(talk, std::ref(*peer), std::ref(peer));  // bad
+        }
+    });
+}
+task<> body(rondo::task_group& all) {
+    std::string text;
+    all.start(child, std::ref(text));  // bad
+    co_return;
+}

@@ -98,3 +98,24 @@ task<> with_two_names() {
     auto [one, two] = co_await both();
     if (co_await f(one)) use(two);
 }
+
+task<> lends_to_the_group(std::string outside) {
+    int count = 0;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        std::string text = "kept for the child";
+        auto& alias = outside;
+        const auto& lines = all_of(outside);
+        auto name = [&](int number) -> task<> { int mine = number; co_await use(mine, outside); };
+        group.start(child, std::ref(outside), &count);
+        group.start(child, std::ref(alias), std::cref(lines), std::ref(group));
+        group.start(child, text, std::move(text));
+        group.start([&]() -> task<> { co_await use(outside, count); });
+        group.start([text]() -> task<> { co_await use(text); });
+        group.start(name, count & 3, mine);
+        for (auto& line : lines) group.start(child, std::ref(line));
+        other.start(child, std::ref(text));
+        group.start(child, std::ref(text));  // lint: safe, group.ended() is awaited below
+        co_await use(text);
+    });
+}
+void declares(task_group& group);

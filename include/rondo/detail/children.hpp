@@ -9,6 +9,8 @@
 // The wait for the end cannot be left: a request reaches the children by the tree, and they end.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -46,12 +48,12 @@ private:
 
 class RONDO_API children : listening_scope {
 public:
-    /// What the end of one child means for the others: they are cancelled where it gave no value (gather), never
-    /// (gather_settled), or as soon as it did give one (race).
-    enum class others { end_on_error, go_on, end_on_value };
+    /// When the end of one child cancels the others: if it gave no value (gather), if it failed (task groups: one that
+    /// was cancelled by its own future concerns nobody else), never (gather_settled), if it gave a value (race).
+    enum class others { end_without_value, end_on_failure, go_on, end_on_value };
 
     /// `what` names the verb in reports.
-    explicit children(const char* what, others policy = others::end_on_error) noexcept;
+    explicit children(const char* what, others policy = others::end_without_value) noexcept;
     ~children();
 
     /// Starts `t` below this scope; it first runs when its turn comes, in this order.
@@ -74,13 +76,10 @@ public:
     bool incomplete() const noexcept { return incomplete_; }
 
     void cancel() noexcept { detail::cancel(*this); }
-    /// The parent's body was left by `cancelled`: there is no use for the children either.
-    void stopped() noexcept {
-        incomplete_ = true;
-        cancel();
-    }
     /// An error of the parent's own: the children are not needed any more. The first one counts.
     void fail(std::exception_ptr error) noexcept;
+    /// The parent's body was left by `cancelled`, the current exception. That is an error unless it was asked to stop.
+    void stopped() noexcept;
 
     /// `co_await group.fewer_than(n)`
     struct waiting : only_in_tasks {
@@ -101,14 +100,18 @@ public:
     void rethrow();
     /// As rethrow, but for a scope that may have been cancelled from inside: that is a normal end.
     void rethrow_but_own_cancel();
+    /// Throws every error in one, if there is any.
+    void throw_all_errors();
     std::vector<std::exception_ptr> errors() const;
 
 private:
     friend class children_awaiter;
     friend struct children_kinds;
     void child_ended(shared_core& core) noexcept;
+    void ended_without_value(promise_base& frame) noexcept;
+    void won(const shared_core& core) noexcept;
     void add_failed(promise_base& frame) noexcept;
-    void report_further(std::exception_ptr first) noexcept;
+    void report_further(const std::exception_ptr& first) noexcept;
 
     const char* what_;
     std::size_t running_ = 0;
@@ -119,7 +122,7 @@ private:
     task_record* last_failed_ = nullptr;
     const shared_core* winner_ = nullptr;
     bool incomplete_ = false;
-    bool unasked_ = false;  // a child was cancelled by itself: it has no value and no error
+    bool by_itself_ = false;  // a child was cancelled by its own future: it has no value and no error
     others policy_;
 };
 

@@ -10,6 +10,8 @@
 // the handle must not resume it after that.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <memory>
 #include <type_traits>

@@ -17,10 +17,20 @@
 
 namespace rondo {
 inline namespace v0 {
+
+template <class T>
+class task;
+
 namespace detail {
 
 template <class Signature>
 class function;
+
+/// A coroutine that is given where a plain function is called: it would never run.
+template <class R>
+inline constexpr bool is_dropped_task = false;
+template <class T>
+inline constexpr bool is_dropped_task<task<T>> = true;
 
 template <class R, class... Args>
 class function<R(Args...)> {
@@ -33,6 +43,9 @@ public:
                  std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
     function(F&& callable) {
         using held = std::decay_t<F>;
+        static_assert(!std::is_void_v<R> || !is_dropped_task<std::invoke_result_t<held&, Args...>>,
+                      "a callback is a plain function, and this is a coroutine, which would never run: "
+                      "let the callback hand it to create_task");
         if constexpr (fits<held>) {
             ::new (static_cast<void*>(storage_)) held(std::forward<F>(callable));
             if constexpr (!trivial<held>) manage_ = manage_in_place<held>;

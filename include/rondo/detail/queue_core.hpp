@@ -14,6 +14,8 @@
 // or promised, and no put or next overtakes one to whom something was promised.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

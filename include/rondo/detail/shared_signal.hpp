@@ -7,6 +7,8 @@
 // the pool for each task that waits: a handful of tasks at an empty queue would stop every to_thread of the program.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <time.h>
 
 #include <atomic>

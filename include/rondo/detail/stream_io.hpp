@@ -6,6 +6,8 @@
 // and destroyed while another task waits on it.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,8 @@
 // is made into an item of its own first, in the same place.
 #pragma once
 
+#include <rondo/config.hpp>
+
 #include <coroutine>
 #include <memory>
 #include <type_traits>
