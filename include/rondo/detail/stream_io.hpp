@@ -100,6 +100,7 @@ private:
     static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64,
                                    on_views = 128;  // beside operation_state's
     void let_go() noexcept;
+    void read_at_position() noexcept;
 
     held<> stream_;
     buffer_view into_;
@@ -157,6 +158,7 @@ private:
     static void part_has_gone(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;
+    bool at_position() const noexcept;
     void let_go() noexcept;
     [[noreturn]] void fail_with(int error);
 
