@@ -97,6 +97,7 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
     if (!spec.path.empty() || spec.where.what() == redirect::kind::devnull) {
         const std::string path = spec.path.empty() ? "/dev/null" : spec.path;
         const int flags = spec.path.empty() ? O_RDWR : spec.flags;
+        if (is_simulated_here()) throw_spawn(ENOSYS, program);  // before a real file is cut
         const int number = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
         if (number < 0) throw_system_error(errno, "open", path);
         ends.theirs = adopt_or_close(number, path);

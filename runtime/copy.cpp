@@ -53,11 +53,18 @@ operation<std::size_t> move_some(detail::stream_state& stream, const descriptor&
 
 task<> write_to(byte_stream* to, chunk some) { co_await to->write_all(some); }
 
-task<> drain(detail::stream_state* to, const private_pipe* pipe, std::size_t count) {
+/// `moved` bytes have gone before these.
+task<> drain(detail::stream_state* to, const private_pipe* pipe, std::size_t count,
+             std::uint64_t moved) {
+    const std::size_t wanted = static_cast<std::size_t>(moved) + count;
     while (count != 0) {
-        const std::size_t gone = co_await move_some(*to, pipe->reader, false, count);
-        if (gone == 0) detail::throw_system_error(EPIPE, "splice", to->name());
-        count -= gone;
+        const result<std::size_t> gone =
+            co_await as_result(move_some(*to, pipe->reader, false, count));
+        if (!gone || *gone == 0) {
+            const auto code = gone ? std::error_code(EPIPE, std::system_category()) : gone.error();
+            throw write_error(code, std::string("splice ") + to->name(), wanted - count, wanted);
+        }
+        count -= *gone;
     }
 }
 
@@ -66,6 +73,8 @@ task<> drain(detail::stream_state* to, const private_pipe* pipe, std::size_t cou
 task<std::uint64_t> splice(byte_stream& from, byte_stream& to, std::uint64_t limit) {
     const detail::held<> source = detail::stream_access::state(from);
     const detail::held<> target = detail::stream_access::state(to);
+    if (!detail::knows(detail::opcode::splice))  // a simulated kernel
+        detail::throw_system_error(ENOSYS, "splice", target->name());
     {  // before anything is taken from the source
         const auto writing = detail::stream_turn::to_write(*target, "splice");
     }
@@ -87,7 +96,7 @@ task<std::uint64_t> splice(byte_stream& from, byte_stream& to, std::uint64_t lim
     while (moved < limit) {
         const std::size_t some = co_await move_some(*source, pipe.writer, true, limit - moved);
         if (some == 0) break;
-        auto draining = shield(drain(&*target, &pipe, some));
+        auto draining = shield(drain(&*target, &pipe, some, moved));
         co_await std::move(draining);
         moved += some;
     }

@@ -2,6 +2,8 @@
 // Descriptors: counted operations, and a number that is closed by whoever is last.
 #include <rondo/detail/descriptor.hpp>
 
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include "descriptor_record.hpp"
@@ -155,6 +157,43 @@ int file_mode(int number, unsigned& mode) {
 }
 int file_mode(const descriptor& of, unsigned& mode) {
     return on_open(of, [&](system& os, int fd) { return os.file_status(fd, &mode); });
+}
+void note_mode(const descriptor& of, unsigned mode) noexcept {
+    of.record()->seekable = S_ISREG(mode) || S_ISBLK(mode);
+    of.record()->slow_writes = S_ISCHR(mode);
+}
+bool has_slow_writes(const descriptor_record& of) noexcept { return of.slow_writes; }
+bool note_position(descriptor_record& of) noexcept {
+    of.started_at = of.seekable && !of.closed ? of.os->position(of.number) : -1;
+    return of.started_at >= 0;
+}
+void mend_position(descriptor_record& of, std::int64_t moved) noexcept {
+    if (of.started_at < 0 || of.closed) return;
+    if (of.os->position(of.number) == of.started_at)
+        of.os->set_position(of.number, of.started_at + moved);
+    of.started_at = -1;
+}
+int settle_open(const descriptor& of, int flags, unsigned& mode) {
+    const int result =
+        on_open(of, [&](system& os, int fd) { return os.settle_open(fd, flags, &mode); });
+    if (result >= 0) note_mode(of, mode);
+    return result;
+}
+int peer_of_fifo(const descriptor& of) {
+    return on_open(of, [](system& os, int fd) { return os.peer_of_fifo(fd); });
+}
+std::shared_ptr<system> system_here() { return current_system(); }
+bool is_simulated_here() { return current_system()->is_simulated(); }
+int list_directory(system& os, const char* path, void (*each)(void*, const char*, unsigned),
+                   void* word) {
+    return os.list_directory(path, each, word);
+}
+int read_link(system& os, const char* path, std::string& target) {
+    return os.read_link(path, &target);
+}
+int make_directories(system& os, const char* path) { return os.make_directories(path); }
+int remove_tree(system& os, const char* path, std::uint64_t& count) {
+    return os.remove_tree(path, &count);
 }
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });

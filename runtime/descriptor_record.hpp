@@ -23,10 +23,13 @@ struct alignas(64) descriptor_record {
     std::uint8_t uses = 0;                  // operations so far, up to worth_a_place
     bool closed = false;                    // asked for; no operation may begin any more
     bool gone = false;                      // the number has been given back
+    bool seekable = false;                  // transfers may be at a position that the kernel keeps
+    bool slow_writes = false;               // a device: its writes may block the thread that makes them
     int close_error = 0;
     unsigned holders = 1;                   // the descriptor, and awaited closings
     unsigned count = 0;                     // operations
     operation_state* operations = nullptr;
+    std::int64_t started_at = -1;           // where the last transfer at the position began
     wait_list closers;
     std::shared_ptr<system> os;
     std::string name;

@@ -24,7 +24,6 @@ constexpr std::size_t transfer_max = 1u << 30;  // a result is an int
 constexpr std::size_t async_least =
     256 * 1024;  // io_uring copies smaller ones faster than it hands them over
 
-constexpr auto open_kind = detail::operation_kind("open");
 constexpr auto read_kind = detail::operation_kind("read");
 constexpr auto sync_kind = detail::operation_kind("fsync");
 constexpr auto sync_data_kind = detail::operation_kind("fdatasync");
@@ -33,36 +32,15 @@ constexpr auto allocate_kind = detail::operation_kind("fallocate");
 constexpr auto status_kind = detail::operation_kind("statx");
 constexpr auto link_kind = detail::operation_kind("link");
 
-int flags_of(open_mode mode, const open_options& options) noexcept {
-    constexpr int of_mode[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
-    return of_mode[static_cast<int>(mode)] | O_CLOEXEC | (options.create ? O_CREAT : 0) |
-           (options.exclusive ? O_EXCL : 0) | (options.truncate ? O_TRUNC : 0) |
-           (options.no_follow ? O_NOFOLLOW : 0) | (options.data_sync ? O_DSYNC : 0) |
-           (options.direct ? O_DIRECT : 0);
-}
-
 chunk filled(detail::operation_state& read) noexcept {
     const auto count = static_cast<std::size_t>(read.result);
     if (count == 0 && read.ask.length != 0) return {};
+    const bool at_position = read.ask.offset == ~std::uint64_t{0};
+    if (at_position && count < read.ask.length) detail::mend_position(*read.on, read.result);
     return {reinterpret_cast<char*>(read.ask.address), count};
 }
 
 }  // namespace
-
-task<file> file::open_path(std::string path, open_mode mode, open_options options,
-                           int more_flags) {
-    if (path.find('\0') != path.npos) detail::throw_system_error(EINVAL, "open", path.c_str());
-    detail::request ask;
-    ask.code = detail::opcode::openat;
-    ask.address = detail::address_of(path.c_str());
-    ask.length = options.create || more_flags != 0 ? options.permissions : 0;
-    ask.op_flags = static_cast<std::uint32_t>(flags_of(mode, options) | more_flags);
-    operation<int> opening(open_kind, nullptr, ask,
-                           [](detail::operation_state& done) { return int(done.result); });
-    const result<int> number = co_await as_result(std::move(opening));
-    if (!number) detail::throw_system_error(number.error().value(), "open", path);
-    co_return file(detail::adopt_or_close(*number, path));
-}
 
 operation<chunk> file::read_at(buffer_view into, std::uint64_t offset) {
     detail::request ask;
@@ -71,6 +49,7 @@ operation<chunk> file::read_at(buffer_view into, std::uint64_t offset) {
     ask.length = static_cast<std::uint32_t>(std::min(into.size(), transfer_max));
     ask.offset = offset;
     ask.flags = ask.length >= async_least ? std::uint8_t{detail::entry_async} : std::uint8_t{0};
+    if (offset == position) detail::note_position(*record());
     return {read_kind, record(), ask, filled};
 }
 
@@ -174,13 +153,6 @@ task<> file::link_to(std::string to) {
     operation<void> linking(link_kind, nullptr, ask, [](detail::operation_state&) {});
     const result<void> done = co_await as_result(std::move(linking));
     if (!done) detail::throw_system_error(done.error().value(), "link", to);
-}
-
-task<file> temporary_file(std::string directory) {
-    open_options options;
-    options.permissions = 0600;
-    auto opening = file::open_path(std::move(directory), open_mode::read_write, options, O_TMPFILE);
-    co_return co_await std::move(opening);
 }
 
 aligned_buffer::aligned_buffer(std::size_t size)

@@ -2,14 +2,13 @@
 // Paths, as entries of the ring where Linux has them and on a thread where not.
 #include <rondo/file_system.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <filesystem>
+#include <functional>
 #include <memory>
 #include <system_error>
 
@@ -54,7 +53,7 @@ task<> change(const detail::wait_kind& kind, detail::request ask, std::string sh
     if (!done) detail::throw_system_error(done.error().value(), kind.what, shown);
 }
 
-/// errno of what a call on a thread says, and its result.
+/// What a call on a thread gives: 0 or -errno, and its result.
 template <class T>
 class called {
 public:
@@ -63,56 +62,73 @@ public:
     called() = default;
 };
 
+/// `os` may be a simulated one, which has its own files.
 template <class F>
 auto guarded_call(F call) noexcept {
-    called<decltype(call())> result;
+    decltype(call()) result;
     try {
-        result.value = call();
-    } catch (const std::system_error& e) {
-        result.error = e.code().value();
+        result = call();
     } catch (...) {
-        result.error = ENOMEM;
+        result.error = -ENOMEM;
     }
     return result;
 }
 
-called<std::string> read_link_on_thread(const std::string& path) {
-    return guarded_call([&] { return std::filesystem::read_symlink(path).string(); });
+called<std::string> read_link_on_thread(detail::system& os, const std::string& path) {
+    return guarded_call([&] {
+        called<std::string> result;
+        result.error = detail::read_link(os, path.c_str(), result.value);
+        return result;
+    });
 }
-called<std::uintmax_t> remove_tree_on_thread(const std::string& path) {
-    return guarded_call([&] { return std::filesystem::remove_all(path); });
+called<std::uintmax_t> remove_tree_on_thread(detail::system& os, const std::string& path) {
+    return guarded_call([&] {
+        called<std::uintmax_t> result;
+        result.error = detail::remove_tree(os, path.c_str(), result.value);
+        return result;
+    });
 }
-called<bool> make_directories_on_thread(const std::string& path) {
-    return guarded_call([&] { return std::filesystem::create_directories(path); });
+called<bool> make_directories_on_thread(detail::system& os, const std::string& path) {
+    return guarded_call([&] {
+        called<bool> result;
+        result.error = detail::make_directories(os, path.c_str());
+        return result;
+    });
 }
 
-called<std::vector<directory_entry>> list_on_thread(const std::string& path) {
-    called<std::vector<directory_entry>> result;
-    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), ::closedir);
-    if (!folder) return result.error = errno, result;
-    for (;;) {
-        errno = 0;
-        const dirent* each = ::readdir(folder.get());
-        if (each == nullptr) return result.error = errno, result;
-        const std::string_view name = each->d_name;
-        if (name == "." || name == "..") continue;
-        directory_entry entry;
-        entry.name = name;
-        entry.kind = each->d_type == DT_UNKNOWN ? file_kind::none
-                                                : detail::kind_of_mode(
-                                                      static_cast<unsigned>(DTTOIF(each->d_type)));
-        result.value.push_back(std::move(entry));
-    }
+called<std::vector<directory_entry>> list_on_thread(detail::system& os, const std::string& path) {
+    return guarded_call([&] {
+        called<std::vector<directory_entry>> result;
+        const auto each = [](void* list, const char* name, unsigned mode) {
+            directory_entry entry;
+            entry.name = name;
+            if (mode != 0) entry.kind = detail::kind_of_mode(mode);
+            static_cast<std::vector<directory_entry>*>(list)->push_back(std::move(entry));
+        };
+        result.error = detail::list_directory(os, path.c_str(), each, &result.value);
+        return result;
+    });
 }
 
 /// Calls it elsewhere, and throws what it says.
 template <class T>
-task<T> on_thread(called<T> (*fn)(const std::string&), const char* verb, std::string path) {
+task<T> on_thread(called<T> (*fn)(detail::system&, const std::string&), const char* verb,
+                  std::string path) {
     check_path(path, verb);
-    auto call = to_thread(fn, std::cref(path));
+    const std::shared_ptr<detail::system> os = detail::system_here();
+    auto call = to_thread(fn, std::ref(*os), std::cref(path));
     called<T> result = co_await call;
-    if (result.error != 0) detail::throw_system_error(result.error, verb, path);
+    if (result.error < 0) detail::throw_system_error(-result.error, verb, path);
     co_return std::move(result.value);
+}
+
+/// Where `path` is replaced: a name of its own beside it, short enough for every file system.
+std::string name_beside(const std::string& path, std::uint64_t chance) {
+    constexpr std::size_t name_max = 255;
+    const std::string end = ".new-" + std::to_string(chance);
+    const std::size_t name = path.find_last_of('/') + 1;
+    const bool fits = path.size() - name + end.size() <= name_max;
+    return (fits ? path : path.substr(0, name)) + end;
 }
 
 std::string parent_of(const std::string& path) {
@@ -207,15 +223,30 @@ task<std::vector<directory_entry>> list_directory(std::string path) {
 
 // -- whole files ----------------------------------------------------------------------------------
 
+namespace {
+
+[[noreturn]] void throw_too_large(const std::string& path, std::size_t limit) {
+    throw limit_error("read_file " + path + ": more than " + std::to_string(limit) + " bytes");
+}
+
+/// Before anything is read. The size alone does not say it: files in /sys claim more than they have.
+task<> refuse_larger(file* from, std::uint64_t size, std::size_t limit) {
+    if (size <= limit) co_return;
+    std::array<char, 1> beyond;
+    const chunk some = co_await from->read_at(beyond, limit);
+    if (some) throw_too_large(from->path(), limit);
+}
+
+}  // namespace
+
 task<std::string> read_file(std::string path, std::size_t limit) {
     file from = co_await file::open(path);
     const std::uint64_t size = co_await from.size();
+    co_await refuse_larger(&from, size, limit);
     std::string all;
     std::size_t have = 0;
     for (;;) {
-        if (have > limit)
-            throw limit_error("read_file " + path + ": more than " + std::to_string(limit) +
-                              " bytes");
+        if (have > limit) throw_too_large(path, limit);
         const std::size_t likely = static_cast<std::size_t>(std::min<std::uint64_t>(size, limit));
         all.resize(std::max({have + 4096, likely + 1, have + have / 2}));
         const buffer_view room(all.data() + have, all.size() - have);
@@ -263,8 +294,7 @@ task<> sync_directory(std::string path) {
 }  // namespace
 
 task<> replace_file(std::string path, const_buffer data, replace_options options) {
-    const auto chance = detail::random(detail::running());
-    const std::string beside = path + ".new-" + std::to_string(chance);
+    const std::string beside = name_beside(path, detail::random(detail::running()));
     std::exception_ptr error;
     bool made = false;
     try {

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <rondo/detail/entry.hpp>
 
@@ -44,11 +45,21 @@ public:
     virtual int duplicate(int fd) = 0;                                           // close-on-exec
     virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
     virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode
+    virtual int settle_open(int fd, int flags, unsigned* mode) = 0;  // clears O_NONBLOCK of a file opened with `flags`; st_mode
+    virtual std::int64_t position(int) { return -ESPIPE; }           // lseek
+    virtual void set_position(int, std::int64_t) {}
+    virtual int peer_of_fifo(int) { return -ENOSYS; }  // 1: a writer has the FIFO open, or had; 0: none has
     virtual int spawn(const spawn_request&, int* pid_descriptor) { return *pid_descriptor = -1, -ENOSYS; }  // the pid
     virtual int reap_program(int, int*) { return -ENOSYS; }  // 1 and the exit code, or minus the signal; 0: it has not ended
     virtual int signal_program(int, int) { return -ENOSYS; }  // by the descriptor of its pid
     virtual int watch_descriptor() { return -ENOSYS; }                                   // inotify; close-on-exec
     virtual int add_watch(int, const char*, std::uint32_t) { return -ENOSYS; }           // inotify_add_watch
+    // Paths, by calls that may block: on a thread.
+    virtual int list_directory(const char*, void (*)(void*, const char*, unsigned), void*) { return -ENOSYS; }  // name, st_mode
+    virtual int read_link(const char*, std::string*) { return -ENOSYS; }
+    virtual int make_directories(const char*) { return -ENOSYS; }
+    virtual int remove_tree(const char*, std::uint64_t*) { return -ENOSYS; }  // and how many there were
+    virtual bool is_simulated() const noexcept { return false; }
     virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }  // signalfd; close-on-exec, O_NONBLOCK
     virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
 

@@ -18,9 +18,9 @@ constexpr auto shutdown_kind = detail::operation_kind("shutdown");
 
 detail::held<> state_of(descriptor fd) {
     unsigned mode = 0;
-    const bool socket = detail::file_mode(fd, mode) >= 0 && S_ISSOCK(mode);
+    if (detail::file_mode(fd, mode) >= 0) detail::note_mode(fd, mode);
     detail::held<> state(new detail::stream_state(std::move(fd)));
-    if (socket) return state;
+    if (S_ISSOCK(mode)) return state;
     state->reads = detail::opcode::read;
     state->writes = detail::opcode::write;
     return state;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What an operation gives when its moment has come: a result, or sim_wait. See simulator.hpp.
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -31,6 +33,12 @@ std::int32_t simulator::attempt(sim_operation& operation) {
             return attempt_open(operation);
         case opcode::statx:
             return attempt_status(operation);
+        case opcode::renameat:
+        case opcode::unlinkat:
+        case opcode::mkdirat:
+        case opcode::symlinkat:
+        case opcode::linkat:
+            return attempt_name(what);
         case opcode::shutdown:
             return network_.shutdown(*operation.socket, static_cast<int>(what.length));
         case opcode::accept:
@@ -97,6 +105,24 @@ std::int32_t simulator::attempt_status(sim_operation& operation) {
     const entry& what = operation.what;
     return files_.status(operation.file, sim_pointer<const char>(what.address),
                          static_cast<int>(what.op_flags), sim_pointer<struct statx>(what.offset));
+}
+
+/// symlink(2) says EPERM on a file system without symbolic links.
+std::int32_t simulator::attempt_name(const entry& what) {
+    const char* const path = sim_pointer<const char>(what.address);
+    const char* const other = sim_pointer<const char>(what.offset);
+    switch (what.code) {
+        case opcode::mkdirat:
+            return files_.make_directory(path);
+        case opcode::unlinkat:
+            return files_.remove(path, (what.op_flags & AT_REMOVEDIR) != 0);
+        case opcode::renameat:
+            return files_.rename(path, other, what.op_flags);
+        case opcode::linkat:
+            return files_.link(path, other);
+        default:
+            return -EPERM;
+    }
 }
 
 std::int32_t simulator::attempt_socket(const entry& what) {

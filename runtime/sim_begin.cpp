@@ -39,6 +39,11 @@ bool simulator::supports(opcode code) const noexcept {
         case opcode::shutdown:
         case opcode::socket:
         case opcode::ftruncate:
+        case opcode::renameat:
+        case opcode::unlinkat:
+        case opcode::mkdirat:
+        case opcode::symlinkat:
+        case opcode::linkat:
             return true;
         default:
             return false;
@@ -115,8 +120,8 @@ bool simulator::apply_fault(sim_operation& operation) {
     if (removes(code) || code == opcode::timeout) return false;
     const sim_fault& fault = core_.options.fault;
     if (operations_++ != fault.operation || fault.kind == sim_fault_kind::none) return false;
-    if (fault.kind == sim_fault_kind::short1) {
-        operation.one_byte = true;
+    if (fault.kind == sim_fault_kind::cut) {
+        operation.most = fault.length;
         return false;
     }
     if (fault.kind == sim_fault_kind::delay) {
@@ -152,6 +157,11 @@ void simulator::begin(sim_operation& operation) {
             return begin_timeout(operation);
         case opcode::openat:
         case opcode::statx:
+        case opcode::renameat:
+        case opcode::unlinkat:
+        case opcode::mkdirat:
+        case opcode::symlinkat:
+        case opcode::linkat:
             return core_.schedule(operation, core_.options.file);
         default:
             return begin_on_descriptor(operation);
@@ -170,6 +180,12 @@ bool simulator::bind_descriptor(sim_operation& operation) {
         case opcode::async_cancel:
         case opcode::poll_remove:
             return true;
+        case opcode::renameat:
+        case opcode::unlinkat:
+        case opcode::mkdirat:
+        case opcode::symlinkat:
+        case opcode::linkat:
+            return what.fd == AT_FDCWD;  // the only directory that rondo names
         case opcode::openat:
         case opcode::statx:
             if (what.fd == AT_FDCWD || *sim_pointer<const char>(what.address) == '/') return true;

@@ -124,7 +124,7 @@ void sim_core::settle_cancelled(sim_operation& operation) {
 
 std::uint32_t sim_core::shorten(const sim_operation& operation, std::uint32_t wanted) noexcept {
     if (wanted <= 1) return wanted;
-    if (operation.one_byte) return 1;
+    if (operation.most != 0) return std::min(wanted, operation.most);
     return dice.percent(options.short_percent) ? 1 + dice.below(wanted - 1) : wanted;
 }
 

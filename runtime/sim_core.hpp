@@ -68,7 +68,7 @@ struct sim_operation {
     bool scheduled = false;
     bool delayed = false;  // by a fault: the event begins it
     bool cancel_asked = false;
-    bool one_byte = false;  // by a fault
+    std::uint32_t most = 0;    // bytes that it moves, by a fault; 0: any number
     bool failed = false;    // by a fault: a cancel comes too late
     std::int32_t picked = -1;  // the lent buffer that this completion has filled
 };

@@ -205,13 +205,63 @@ int simulator::truncate(int fd, std::uint64_t size) {
 int simulator::file_status(int fd, unsigned* mode) {
     const std::lock_guard lock(mutex_);
     if (const int error = fails(); error < 0) return error;
+    return mode_of(fd, *mode);
+}
+
+int simulator::settle_open(int fd, int, unsigned* mode) {
+    const std::lock_guard lock(mutex_);
+    return mode_of(fd, *mode);
+}
+
+int simulator::mode_of(int fd, unsigned& mode) noexcept {
     const descriptor* const found = find(fd);
     if (found == nullptr) return -EBADF;
     if (found->socket != nullptr)
-        *mode = (is_pipe(*found->socket) ? S_IFIFO : S_IFSOCK) | 0600;
+        mode = (is_pipe(*found->socket) ? S_IFIFO : S_IFSOCK) | 0600;
     else
-        *mode = found->file->node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
+        mode = found->file->node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
     return 0;
+}
+
+std::int64_t simulator::position(int fd) {
+    const std::lock_guard lock(mutex_);
+    const descriptor* const found = find(fd);
+    if (found == nullptr) return -EBADF;
+    return found->file != nullptr ? static_cast<std::int64_t>(found->file->position) : -ESPIPE;
+}
+
+void simulator::set_position(int fd, std::int64_t to) {
+    const std::lock_guard lock(mutex_);
+    const descriptor* const found = find(fd);
+    if (found != nullptr && found->file != nullptr)
+        found->file->position = static_cast<std::uint64_t>(to);
+}
+
+// -- paths --
+
+int simulator::list_directory(const char* path, void (*each)(void*, const char*, unsigned),
+                              void* word) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    return files_.list(path, each, word);
+}
+
+int simulator::read_link(const char* path, std::string*) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    return files_.read_link(path);
+}
+
+int simulator::make_directories(const char* path) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    return files_.make_directories(path);
+}
+
+int simulator::remove_tree(const char* path, std::uint64_t* count) {
+    const std::lock_guard lock(mutex_);
+    if (const int error = fails(); error < 0) return error;
+    return files_.remove_tree(path, *count);
 }
 
 int simulator::close(int fd) {

@@ -38,34 +38,31 @@ std::string sim_file_system::clean(const sim_file* base, std::string_view path) 
     return result;
 }
 
-bool sim_file_system::is_directory(const std::string& path) const {
-    if (path.empty() || path == "/") return true;
-    const std::string prefix = path + '/';
-    const auto next = nodes_.lower_bound(prefix);
-    return next != nodes_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
-}
-
-/// Why `path` is not there: something on the way to it is a file, or nothing has that name.
-int sim_file_system::missing(const std::string& path) const {
-    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-        if (nodes_.find(std::string_view(path).substr(0, at)) != nodes_.end()) return -ENOTDIR;
-    return -ENOENT;
-}
-
-sim_node& sim_file_system::make(const std::string& path) {
-    sim_node& node = nodes_[path];
-    if (node.number == 0) node.number = nodes_.size();
+std::shared_ptr<sim_node>& sim_file_system::make(const std::string& path) {
+    std::shared_ptr<sim_node>& node = nodes_[path];
+    if (node != nullptr) return node;
+    node = std::make_shared<sim_node>();
+    node->number = ++made_;
+    make_parents(path);
     return node;
 }
 
 void sim_file_system::put(std::string_view path, std::string_view bytes) {
-    make(clean(nullptr, path)).bytes = bytes;
+    make(clean(nullptr, path))->bytes = bytes;
 }
 
 std::optional<std::string> sim_file_system::get(std::string_view path) const {
     const auto found = nodes_.find(clean(nullptr, path));
     if (found == nodes_.end()) return std::nullopt;
-    return found->second.bytes;
+    return found->second->bytes;
+}
+
+/// How many bytes files may grow by.
+std::uint64_t sim_file_system::room() const {
+    if (core_.options.disk == ~std::uint64_t(0)) return core_.options.disk;
+    std::uint64_t used = 0;
+    for (const auto& [path, node] : nodes_) used += node->bytes.size();
+    return core_.options.disk - std::min(used, core_.options.disk);
 }
 
 int sim_file_system::open(const sim_file* base, const char* path, int flags, sim_file*& file) {
@@ -74,13 +71,13 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
     const std::string name = clean(base, path);
     const bool writes = (flags & O_ACCMODE) != O_RDONLY;
     const auto found = nodes_.find(name);
-    sim_node* node = nullptr;
+    std::shared_ptr<sim_node> node;
     const bool as_folder = path[std::strlen(path) - 1] == '/';
     if (found != nodes_.end()) {
         if (as_folder) return -ENOTDIR;
         if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
         if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
-        node = &found->second;
+        node = found->second;
         if ((flags & O_TRUNC) != 0) node->bytes.clear();
     } else if (is_directory(name)) {
         if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
@@ -89,11 +86,11 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
         if (const int why = missing(name); why != -ENOENT || (flags & O_CREAT) == 0) return why;
         if ((flags & O_DIRECTORY) != 0) return -EINVAL;
         if (as_folder) return -EISDIR;
-        node = &make(name);
+        node = make(name);
     }
     file = &files_.take();
     file->references = 1;
-    file->node = node;
+    file->node = std::move(node);
     file->path = name;
     file->flags = flags;
     file->position = 0;
@@ -102,7 +99,7 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
 
 void sim_file_system::close(sim_file& file) noexcept {
     if (--file.references > 0) return;
-    file.node = nullptr;
+    file.node.reset();
     file.path.clear();
     files_.give(file);
 }
@@ -140,7 +137,7 @@ std::int32_t sim_file_system::read(sim_operation& operation) {
     const auto all = std::min<std::uint64_t>(into.left(), bytes.size() - from);
     const std::uint32_t count = core_.shorten(operation, static_cast<std::uint32_t>(all));
     into.put(bytes.data() + from, count);
-    if (moves) file.position += count;
+    if (moves && (count == all || core_.dice.percent(50))) file.position += count;
     return static_cast<std::int32_t>(count);
 }
 
@@ -151,12 +148,16 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     const bool appends = (file.flags & O_APPEND) != 0;
     std::string& bytes = file.node->bytes;
     const std::uint64_t at = appends ? bytes.size() : moves ? file.position : operation.what.offset;
-    const std::uint32_t count = core_.shorten(operation, from.left());
+    const std::uint32_t wanted = from.left();
+    std::uint32_t count = core_.shorten(operation, wanted);
     if (count == 0) return 0;
     if (at + count > size_max || at + count < at) return -EFBIG;
+    if (const std::uint64_t space = room(); space < count && bytes.size() + space < at + count)
+        count = bytes.size() + space > at ? static_cast<std::uint32_t>(bytes.size() + space - at) : 0;
+    if (count == 0) return -ENOSPC;
     if (bytes.size() < at + count) bytes.resize(at + count);
     from.get(bytes.data() + at, count);
-    if (moves) file.position = at + count;
+    if (moves && (count == wanted || core_.dice.percent(50))) file.position = at + count;
     return static_cast<std::int32_t>(count);
 }
 
@@ -181,6 +182,7 @@ std::int32_t sim_file_system::allocate(sim_operation& operation) {
     if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE && mode != hole && mode != FALLOC_FL_ZERO_RANGE)
         return -EOPNOTSUPP;
     std::string& bytes = file.node->bytes;
+    if (from + size > bytes.size() && from + size - bytes.size() > room()) return -ENOSPC;
     if (mode == 0 || mode == FALLOC_FL_ZERO_RANGE)
         bytes.resize(std::max<std::uint64_t>(bytes.size(), from + size));
     if (mode == hole || mode == FALLOC_FL_ZERO_RANGE) {
@@ -192,16 +194,16 @@ std::int32_t sim_file_system::allocate(sim_operation& operation) {
 
 int sim_file_system::status(const sim_file* base, const char* path, int flags,
                             struct statx* result) {
-    const sim_node* node = nullptr;
+    const sim_node* node = nullptr;  // none: a directory
     if (*path == '\0') {
         if ((flags & AT_EMPTY_PATH) == 0) return -ENOENT;
-        if (base != nullptr) node = base->node;
+        if (base != nullptr) node = base->node.get();
     } else {
         if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
         const std::string name = clean(base, path);
         const auto found = nodes_.find(name);
         if (found != nodes_.end())
-            node = &found->second;
+            node = found->second.get();
         else if (!is_directory(name))
             return missing(name);
     }
@@ -212,6 +214,7 @@ int sim_file_system::status(const sim_file* base, const char* path, int flags,
     result->stx_nlink = 1;
     result->stx_mode = node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
     if (node != nullptr) {
+        result->stx_nlink = node->links;
         result->stx_ino = node->number;
         result->stx_size = node->bytes.size();
         result->stx_blocks = (node->bytes.size() + 511) / 512;

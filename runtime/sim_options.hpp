@@ -28,7 +28,7 @@ enum class sim_fault_kind : std::uint8_t {
     none,
     error,   // -errno, nothing was done (close: the descriptor is gone all the same, as on Linux)
     cancel,  // -ECANCELED, nothing was done, a close neither
-    short1,  // a transfer moves one byte, also under MSG_WAITALL
+    cut,     // a transfer moves at most `length` bytes, also under MSG_WAITALL
     delay,   // begins `fault_delay` later: in effect after everything else
     hook,    // `simulator_options::on_fault` is called as it begins, which it does all the same
 };
@@ -37,10 +37,10 @@ struct sim_fault {
     std::uint64_t operation = 0;  // counted from 0 as by simulator::operations()
     sim_fault_kind kind = sim_fault_kind::none;
     int error = EIO;
+    std::uint32_t length = 1;
 };
 
-/// The call of class `system` that fails, counted from 0 as by simulator::calls(); closing does not
-/// count, since it cannot fail in a way that anybody could answer.
+/// The call of class `system` that fails, counted from 0 as by simulator::calls().
 struct sim_call_fault {
     std::uint64_t call = ~std::uint64_t(0);
     int error = EMFILE;
@@ -72,6 +72,7 @@ struct simulator_options {
     std::uint32_t buffer_least = 2048;  // bytes that a connection holds in one direction,
     std::uint32_t buffer_most = 65536;  // drawn for each; a sender waits when they are full
     sim_datagram_fate datagrams{};
+    std::uint64_t disk = ~std::uint64_t(0);  // bytes that all files together may have
     std::uint32_t descriptors_max = 1U << 20;
     bool shuffle = true;  // seeded order of what is due at the same moment, else order of making
 

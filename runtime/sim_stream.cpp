@@ -33,7 +33,7 @@ int message_flags(const entry& what) noexcept {
 }
 
 bool all_or_wait(const sim_operation& operation) noexcept {
-    return (message_flags(operation.what) & MSG_WAITALL) != 0 && !operation.one_byte;
+    return (message_flags(operation.what) & MSG_WAITALL) != 0 && operation.most == 0;
 }
 
 /// What io_uring tells a poll though it was not asked for is IO_POLL_UNMASK.
@@ -231,7 +231,7 @@ std::int32_t sim_network::send(sim_operation& operation) {
                : operation.moved > 0      ? static_cast<std::int32_t>(operation.moved)
                                           : -EAGAIN;
     const bool whole = all_or_wait(operation) || (is_pipe(socket) && from.left() <= pipe_atomic &&
-                                                  !operation.one_byte);
+                                                  operation.most == 0);
     if (!whole) bytes = core_.shorten(operation, bytes);
     peer->incoming.write(from, bytes);
     deliver(*peer, sim_event_kind::bytes, bytes);

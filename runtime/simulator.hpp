@@ -63,6 +63,15 @@ public:
     int duplicate(int fd) override;
     int truncate(int fd, std::uint64_t size) override;
     int file_status(int fd, unsigned* mode) override;
+    int settle_open(int fd, int flags, unsigned* mode) override;
+    std::int64_t position(int fd) override;
+    void set_position(int fd, std::int64_t to) override;
+    int list_directory(const char* path, void (*each)(void*, const char*, unsigned),
+                       void* word) override;
+    int read_link(const char* path, std::string* target) override;
+    int make_directories(const char* path) override;
+    int remove_tree(const char* path, std::uint64_t* count) override;
+    bool is_simulated() const noexcept override { return true; }
     int close(int fd) override;
 
     // -- kernel: (a), (c), (d)
@@ -103,7 +112,8 @@ public:
     /// Operations begun, as `sim_fault::operation` counts them: every entry but timeouts, cancels
     /// and removals.
     std::uint64_t operations() const noexcept { return operations_; }
-    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close.
+    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close, settle_open and
+    /// those on positions, which do not fail.
     std::uint64_t calls() const noexcept { return calls_; }
     std::size_t in_flight() const noexcept { return core_.operations.live(); }
     std::size_t descriptors_open() const noexcept { return descriptors_.size() - free_.size(); }
@@ -150,6 +160,7 @@ private:
     std::int32_t attempt_open(sim_operation& operation);
     std::int32_t attempt_picking(sim_operation& operation);
     std::int32_t attempt_status(sim_operation& operation);
+    std::int32_t attempt_name(const entry& what);
     std::int32_t attempt_socket(const entry& what);
     std::int32_t attempt_close(sim_operation& operation);
     std::int32_t cancel(sim_operation& operation);
@@ -172,6 +183,7 @@ private:
     template <class Call>
     int on_socket(int fd, Call call);
     int open_pair(sim_socket& one, sim_socket& other, int* ends);
+    int mode_of(int fd, unsigned& mode) noexcept;
     bool descriptors_full() const noexcept;
     void check_idle(int fd);
     void free_descriptor(int fd);

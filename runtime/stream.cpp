@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <rondo/detail/descriptor.hpp>
 #include <rondo/detail/reading_ahead.hpp>
 #include <rondo/view.hpp>
 
@@ -121,7 +122,17 @@ read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     ask.code = stream_->reads;
     ask.address = address_of(into_.data());
     ask.length = static_cast<std::uint32_t>(std::min(into_.size(), transfer_max));
-    if (ask.code == opcode::read) ask.offset = ~std::uint64_t{0};
+    if (ask.code == opcode::read) read_at_position();
+}
+
+void read_awaiter::read_at_position() noexcept {
+    ask.offset = ~std::uint64_t{0};
+    if (!note_position(*on)) return;
+    arrived = [](operation_state& done) noexcept {
+        const bool cut = done.result > 0 && static_cast<std::uint32_t>(done.result) < done.ask.length;
+        if (cut) mend_position(*done.on, done.result);
+        detail::wake(static_cast<leaf_wait&>(done));
+    };
 }
 
 read_awaiter::~read_awaiter() { let_go(); }
@@ -275,12 +286,15 @@ void write_awaiter::prepare() noexcept {
         --count_;
     }
     const bool several = count_ > 1;
+    bool slow = false;
     if (ask.code == opcode::send || ask.code == opcode::sendmsg) {
         ask.code = several ? opcode::sendmsg : opcode::send;
         ask.op_flags = MSG_NOSIGNAL;
     } else {
         ask.code = several ? opcode::writev : opcode::write;
         if (stream_) ask.offset = ~std::uint64_t{0};
+        if (at_position()) note_position(*on);
+        slow = has_slow_writes(*on);
     }
     const auto count = static_cast<std::uint32_t>(std::min(count_, parts_max));
     ask.address = several ? address_of(parts_) : address_of(parts_->data());
@@ -295,12 +309,16 @@ void write_awaiter::prepare() noexcept {
         ask.length = 1;
     }
     const bool large = !stream_ && (several ? left_ : ask.length) >= async_least;
-    ask.flags = large ? std::uint8_t{entry_async} : std::uint8_t{0};
+    ask.flags = large || slow ? std::uint8_t{entry_async} : std::uint8_t{0};
 }
+
+/// The transfer begins at the position that the kernel keeps.
+bool write_awaiter::at_position() const noexcept { return ask.offset == ~std::uint64_t{0}; }
 
 void write_awaiter::advance(std::size_t count) noexcept {
     left_ -= count;
-    if (!stream_ && ask.offset != ~std::uint64_t{0}) ask.offset += count;
+    if (!stream_ && !at_position()) ask.offset += count;
+    if (left_ != 0 && at_position()) mend_position(*on, static_cast<std::int64_t>(count));
     while (count != 0) {
         const std::size_t step = std::min(count, parts_->size());
         *parts_ = parts_->without_first(step);

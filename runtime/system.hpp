@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "kernel.hpp"
+#include "system_paths.hpp"
 #include "system_spawn.hpp"
 
 namespace rondo {
@@ -59,6 +60,25 @@ public:
         const int result = or_errno(::fstat(fd, &status));
         *mode = status.st_mode;
         return result;
+    }
+    int settle_open(int fd, int flags, unsigned* mode) override {
+        if ((flags & O_NONBLOCK) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
+        return file_status(fd, mode);
+    }
+    std::int64_t position(int fd) override {
+        const off_t at = ::lseek(fd, 0, SEEK_CUR);
+        return at < 0 ? -errno : at;
+    }
+    void set_position(int fd, std::int64_t to) override { ::lseek(fd, to, SEEK_SET); }
+    int peer_of_fifo(int fd) override { return writer_of_fifo(fd); }
+    int list_directory(const char* path, void (*each)(void*, const char*, unsigned),
+                       void* word) override {
+        return list_names(path, each, word);
+    }
+    int read_link(const char* path, std::string* target) override { return link_target(path, target); }
+    int make_directories(const char* path) override { return make_path(path); }
+    int remove_tree(const char* path, std::uint64_t* count) override {
+        return remove_path(path, count);
     }
     int spawn(const spawn_request& what, int* pid_descriptor) override {
         return spawn_program(what, pid_descriptor);

@@ -111,7 +111,7 @@ rondo::detail::sim_fault_kind kind_of(fault what) {
         case fault::error:
             return kind::error;
         case fault::short_transfer:
-            return kind::short1;
+            return kind::cut;
         case fault::delay:
             return kind::delay;
         case fault::cancel_main:
@@ -128,7 +128,9 @@ std::shared_ptr<rondo::detail::simulator> make_simulator(const sim_options& opti
     rondo::detail::simulator_options how;
     how.seed = options.seed;
     how.queue_entries = options.loop.entries;
-    how.fault = {options.at_operation, kind_of(options.what), options.error_number};
+    how.fault = {options.at_operation, kind_of(options.what), options.error_number,
+                 options.short_length};
+    how.disk = options.disk_size;
     how.call_fault = {options.at_call, options.error_number};
     how.on_fault = on_fault;
     how.on_fault_argument = argument;

@@ -53,8 +53,9 @@ RUNTIME = {
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record describe embed leave foreign""",
     5: "pool_threads pool_core",
-    6: "resolver command process_state file_status socket_calls stream_turn message_rights",
+    6: "resolver command file_open process_state file_status socket_calls stream_turn message_rights",
     7: "process_child process_dispatch process_errors process_frame process_manager process_worker function_address",
+    9: "testing_sweep",
 }
 LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
 LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}

@@ -205,7 +205,7 @@ class Test:
         result = Result(process.returncode, said, complained)
         expect(not SANITIZER.search(result.all), f"a sanitizer speaks: {result.all}")
         expect(result.status == status, f"status {result.status}, not {status}: {result.all}")
-        expect(not list(self.out.glob("*.part")), f"left: {list(self.out.iterdir())}")
+        expect(not list(self.out.glob(".*.part")), f"left: {list(self.out.iterdir())}")
         return result
 
     def run(self, status, *arguments, stdin=None):
@@ -382,15 +382,52 @@ def nothing_is_overwritten(test):
     test.is_there("c")
     expect(test.odd.requests == 1, "it asked for what it could not keep")
 
-    (test.out / "b.part").symlink_to(elsewhere)
+    (test.out / ".b.part").symlink_to(elsewhere)
     link = test.start(test.odd.url("plain/b"))
     expect("File exists" in link.communicate(timeout=60 * SLOWER)[0], "a link was followed")
-    expect(link.returncode == 1 and (test.out / "b.part").is_symlink(), "the link has gone")
+    expect(link.returncode == 1 and (test.out / ".b.part").is_symlink(), "the link has gone")
 
     test.run(0, "-f", test.odd.url("plain/a"), test.odd.url("plain/b"))
     test.is_there("a")
     test.is_there("b")
     expect(elsewhere.read_text() == "mine", "a link was followed")
+
+
+def names_of_parts(test):
+    """A URL that ends in .part is a name like any other."""
+    test.get(0, "plain/a.iso", "plain/a.iso.part", "chunked/a.iso.part.part")
+    for name in "a.iso", "a.iso.part", "a.iso.part.part":
+        test.is_there(name)
+
+
+def killed(test):
+    """What a run that was killed has left is replaced by the next one, and by nobody meanwhile."""
+    for how in signal.SIGTERM, signal.SIGHUP, signal.SIGKILL:
+        process = test.start(test.odd.url("begins/x"))
+        give_up = time.monotonic() + 30 * SLOWER
+        while not (test.out / ".x.part").exists() or (test.out / ".x.part").stat().st_size == 0:
+            expect(time.monotonic() < give_up, f"only {list(test.out.iterdir())}")
+            time.sleep(0.01)
+        other = test.start(test.odd.url("plain/x"))
+        expect("busy" in other.communicate(timeout=60 * SLOWER)[0], "two runs write one part")
+        process.send_signal(how)
+        process.communicate(timeout=60 * SLOWER)
+        test.run(0, test.odd.url("plain/x"))
+        test.is_there("x")
+        (test.out / "x").unlink()
+
+
+def reader_goes_away(test):
+    """As in `downloader ... | head -1`: the next run makes up for what is missing."""
+    urls = [test.odd.url(f"plain/{number}") for number in range(40)]
+    process = test.start("-j", "2", *urls)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(timeout=60 * SLOWER)
+    test.run(0, "-f", *urls)
+    for number in range(40):
+        test.is_there(str(number))
 
 
 def usage(test):
@@ -416,7 +453,7 @@ def interrupted(test):
         urls += [test.odd.url(f"{manner}/{manner}_{number}") for number in range(3)]
     process = test.start("-j", "20", *urls)
     give_up = time.monotonic() + 30 * SLOWER
-    while len(list(test.out.glob("begins*.part"))) < 3 or not (test.out / "3").exists():
+    while len(list(test.out.glob(".begins*.part"))) < 3 or not (test.out / "3").exists():
         expect(time.monotonic() < give_up, f"only {list(test.out.iterdir())}")
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -524,7 +561,8 @@ def curl_asks(test):
 
 TESTS = [
     every_byte, file_server_answers, odd_but_right, each_wrong_alone, the_others_go_on,
-    connections_are_used_again, dead_when_used_again, names, nothing_is_overwritten, usage, quiet,
+    connections_are_used_again, dead_when_used_again, names, nothing_is_overwritten, names_of_parts,
+    killed, reader_goes_away, usage, quiet,
     interrupted, on_a_terminal, nginx_serves, curl_asks,
 ]  # fmt: skip
 

@@ -74,6 +74,31 @@ inline task<> file_appended(verdict& v) {
     v.expect(got == "first second third", "appends come behind what was there");
 }
 
+inline task<> file_replaced(verdict& v) {
+    co_await write_file("config", "old content");
+    std::exception_ptr failed;
+    try {
+        co_await replace_file("config", "new");
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    const std::string got = co_await content_of("config");
+    v.expect(got == "new" || (failed && got == "old content"), "the old bytes or the new ones");
+    if (failed) std::rethrow_exception(failed);
+}
+
+inline task<> tree_made_and_removed(verdict& v) {
+    co_await make_directories("tree/a/b");
+    co_await write_file("tree/a/one", "1");
+    co_await rename_path("tree/a/one", "tree/two");
+    const auto names = co_await list_directory("tree");
+    v.expect(names.size() == 2, "a list has everything");
+    const std::uintmax_t count = co_await remove_tree("tree");
+    v.expect(count == 4, "everything is removed");
+    const bool there = co_await path_exists("tree");
+    v.expect(!there, "nothing is left");
+}
+
 inline task<> file_that_is_not_there(verdict& v) {
     bool failed = false;
     try {

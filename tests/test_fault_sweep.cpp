@@ -74,6 +74,8 @@ const scenario table[] = {
     {"file: copied", file_copied, hears},
     {"file: read at offsets", file_read_at_offsets, hears},
     {"file: appended", file_appended, hears},
+    {"file: replaced", file_replaced},
+    {"file: a tree", tree_made_and_removed},
     {"file: not there", file_that_is_not_there},
     {"file: sent", file_sent, hears},
     {"file: several in parallel", files_in_parallel, hears},

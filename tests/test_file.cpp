@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "file_tools.hpp"
+#include "full_disk.hpp"
 #include "net_tools.hpp"
 
 using namespace rondo;
@@ -181,6 +182,75 @@ RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]",
         const std::string got = co_await read_file("/data", 1 << 20);
         REQUIRE((all.substr(0, got.size()) == got));
     }
+}
+
+// io_uring leaves the position where it was if an error ended a write in its middle; the model does
+// both, by seed.
+TEST_CASE("file: a write that is cut short anywhere goes on where it was cut", "[file]") {
+    const std::string all = pattern(24);
+    for (const auto& way : rondo_tests::ways_to_write) {
+        INFO(way.name);
+        for (std::uint32_t length = 1; length < all.size(); ++length) {
+            for (std::uint64_t at = 0, operations = 1; at < operations; ++at) {
+                testing::sim_options how;
+                how.seed = 100 * length + at;
+                how.what = testing::fault::short_transfer;
+                how.at_operation = at;
+                how.short_length = length;
+                testing::world w(how);
+                w.put_file("f", "old");
+                w.run(way.write("f", all));
+                const std::string old = way.write == rondo_tests::append_whole ? "old" : "";
+                REQUIRE(w.get_file("f") == old + all);
+                operations = w.operations();
+                w.end();
+            }
+        }
+    }
+}
+
+TEST_CASE("file: a full disk is an error at every byte, and what stands there is a beginning",
+          "[file]") {
+    const std::string all = pattern(24);
+    const std::string old = "old";
+    for (const auto& way : rondo_tests::ways_to_write) {
+        INFO(way.name);
+        for (std::uint64_t room = 0; room < all.size(); ++room) {
+            testing::sim_options how;
+            how.seed = room + 1;
+            // what is replaced takes its room until the end
+            const bool keeps_old = way.write == rondo_tests::replace_whole ||
+                                   way.write == rondo_tests::append_whole;
+            how.disk_size = room + (keeps_old ? old.size() : 0);
+            testing::world w(how);
+            if (keeps_old) w.put_file("f", old);
+            try {
+                w.run(way.write("f", all));
+                FAIL("there is no room for it");
+            } catch (const write_error& error) {
+                REQUIRE(error.code() == std::errc::no_space_on_device);
+                if (way.write != rondo_tests::receive_into) REQUIRE(error.bytes_written() == room);
+            }
+            std::string left = way.write == rondo_tests::append_whole ? old : "";
+            left += all.substr(0, room);
+            if (way.write == rondo_tests::replace_whole) left = old;
+            REQUIRE(w.get_file("f") == left);
+            w.end();
+        }
+    }
+}
+
+RONDO_TEST("file: after a full disk the position is behind what was written", "[file]", seeds(30)) {
+    auto to = co_await file::create("f");
+    const std::string all = pattern(3000);
+    co_await to.write_all(all);
+    auto from = co_await file::open("f");
+    std::string got, buffer(700, '?');
+    while (auto some = co_await from.read_some(buffer)) got += some.text();  // short ones among them
+    REQUIRE((got == all));
+    co_await to.write_all("end");
+    got = co_await read_file("f", 5000);
+    REQUIRE((got == all + "end"));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <rondo/file_system.hpp>
 
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,9 +15,15 @@
 #include <string>
 
 #include <rondo/directory_watch.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/pipe.hpp>
+#include <rondo/run.hpp>
+#include <rondo/task_group.hpp>
 #include <rondo/sleep.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
+#include "full_disk.hpp"
 #include "net_tools.hpp"
 
 using namespace rondo;
@@ -27,9 +35,9 @@ namespace {
 /// A folder that goes with the test.
 class folder {
 public:
-    folder()
+    explicit folder(const char* name = "files")
         : path_(std::filesystem::temp_directory_path() /
-                ("rondo-files-" + std::to_string(::getpid()))) {
+                ("rondo-" + (name + ('-' + std::to_string(::getpid()))))) {
         std::filesystem::remove_all(path_);
         std::filesystem::create_directories(path_);
     }
@@ -277,6 +285,297 @@ RONDO_TEST("files: waits end in all three forms", "[files][kernel]") {
     const auto nameless = [&] { return temporary_file(in.path()); };
     co_await rondo_tests::check_cancelled_before(nameless);
     co_await rondo_tests::check_cancelled_after_arrival(nameless);  // closed by whoever got it
+}
+
+// -- full disks -----------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int skipped = 77;
+
+/// What `path` has now, by plain calls.
+std::string content(const std::string& path) {
+    std::string all(8 << 20, '\0');
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t size = ::read(fd, all.data(), all.size());
+    ::close(fd);
+    all.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    return all;
+}
+
+task<> splice_into(std::string path, const std::string& all) {
+    auto [from, to] = socket_pair();
+    auto sender = [](unix_stream end, const std::string& bytes) -> task<> {
+        unix_stream out = std::move(end);  // closed when this task ends
+        try {
+            co_await out.write_all(bytes);
+        } catch (const std::system_error&) {
+        }
+    };
+    auto receiver = [](unix_stream in, std::string into) -> task<> {
+        auto target = from_fd(::open(into.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        co_await splice(in, target);
+    };
+    co_await gather(sender(std::move(to), all), receiver(std::move(from), std::move(path)));
+}
+
+task<> write_as_stream(std::string path, const std::string& all) {
+    auto to = from_fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    co_await to.write_all(all);
+}
+
+task<> write_to_standard_output(std::string path, const std::string& all) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int before = ::dup(STDOUT_FILENO);
+    ::dup2(fd, STDOUT_FILENO);
+    std::exception_ptr failed;
+    try {
+        auto to = standard_output();
+        co_await to.write_all(all);
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    ::dup2(before, STDOUT_FILENO);
+    if (failed) std::rethrow_exception(failed);
+}
+
+/// Writes 3 MiB where there is no room for it, in every way: the number of ways that went wrong.
+int overfill(const std::string& folder) {
+    const std::string all = rondo_tests::pattern(3 << 20);
+    int wrong = 0;
+    const auto check = [&](const char* name, task<> (*write)(std::string, const std::string&)) {
+        const std::string path = folder + "/f";
+        const bool replaces = write == rondo_tests::replace_whole;
+        if (replaces) rondo::run(rondo_tests::write_whole(path, "old"));
+        bool failed = false;
+        try {
+            rondo::run(write(path, all));
+        } catch (const std::system_error& error) {
+            const int code = error.code().value();
+            failed = code == ENOSPC || code == EFBIG;
+            const auto* const cut = dynamic_cast<const write_error*>(&error);
+            failed = failed && (cut == nullptr || cut->bytes_written() < all.size());
+        }
+        const std::string left = content(path);
+        const bool right = replaces ? left == "old" : all.compare(0, left.size(), left) == 0;
+        ::unlink(path.c_str());
+        const bool empty = std::filesystem::is_empty(folder) ||
+                           std::filesystem::exists(folder + "/lost+found");
+        if (failed && right && empty) return;
+        ++wrong;
+        std::printf("%s: failed %d, bytes right %d (%zu), empty %d\n", name, failed, right,
+                    left.size(), empty);
+    };
+    for (const auto& way : rondo_tests::ways_to_write) check(way.name, way.write);
+    check("fd_stream", write_as_stream);
+    check("standard_output", write_to_standard_output);
+    check("splice", splice_into);
+    return wrong;
+}
+
+/// In a mount namespace of its own, which takes its mounts along when it ends.
+template <class Mount>
+rondo_tests::child_end on_a_small_disk(const folder& in, Mount mount) {
+    return rondo_tests::run_child([&] {
+        if (::unshare(CLONE_NEWNS) != 0) return skipped;
+        if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return skipped;
+        if (!mount(in.path())) return skipped;
+        return overfill(in.path());
+    });
+}
+
+void check_or_skip(const rondo_tests::child_end& end, const char* what) {
+    INFO(end.text);
+    if (end.exited(skipped)) {
+        std::printf("skipped: no %s can be mounted here\n", what);
+        return;
+    }
+    CHECK(end.exited(0));
+}
+
+}  // namespace
+
+TEST_CASE("files: a full tmpfs of 1 MiB is an error in every way to write", "[files][kernel]") {
+    const folder in;
+    check_or_skip(on_a_small_disk(in, [](const std::string& at) {
+        return ::mount("none", at.c_str(), "tmpfs", 0, "size=1m") == 0;
+    }), "tmpfs");
+}
+
+TEST_CASE("files: a full ext4 of 1 MiB is an error in every way to write", "[files][kernel]") {
+    const folder in;
+    const folder image_folder("image");
+    const std::string image = image_folder / "disk";
+    check_or_skip(on_a_small_disk(in, [&](const std::string& at) {
+        const std::string make = "exec 2>/dev/null; truncate -s 1M " + image +
+                                 " && mkfs.ext4 -q -F -O ^has_journal " + image +
+                                 " && mount -o loop " + image + ' ' + at;
+        return std::system(make.c_str()) == 0;
+    }), "ext4");
+}
+
+TEST_CASE("files: a limit of 1 MiB is an error in every way to write", "[files][kernel]") {
+    const folder in;
+    const auto end = rondo_tests::run_child([&] {
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit mebibyte{1 << 20, 1 << 20};
+        ::setrlimit(RLIMIT_FSIZE, &mebibyte);
+        return overfill(in.path());
+    });
+    INFO(end.text);
+    CHECK(end.exited(0));
+}
+
+// -- names ----------------------------------------------------------------------------------------
+
+RONDO_TEST("files: a tree is not removed through a link at the end of its path",
+           "[files][kernel]") {
+    const folder in;
+    co_await make_directories(in / "precious/inner");
+    co_await make_symbolic_link("precious", in / "link");
+    for (const char* end : {"/", "//", "/.", "/./", "/..", "/inner/.."}) {
+        const std::string path = in / "link" + end;
+        const std::string text = co_await text_of_failure<std::system_error>(remove_tree(path));
+        const bool directory = std::string(end).find('.') == std::string::npos;
+        CHECK(text == "remove " + path + (directory ? ": Not a directory" : ": Invalid argument"));
+        const bool there = co_await path_exists(in / "precious/inner");
+        CHECK(there);
+    }
+    std::uintmax_t count = co_await remove_tree(in / "link");
+    CHECK(count == 1);
+    count = co_await remove_tree(in / "precious/");
+    CHECK(count == 2);
+    count = co_await remove_tree(in / "precious/");
+    CHECK(count == 0);
+    const std::string root = co_await text_of_failure<std::system_error>(remove_tree("//"));
+    CHECK(root == "remove //: Device or resource busy");
+}
+
+RONDO_TEST("files: names of every length are replaced", "[files][kernel]") {
+    const folder in;
+    for (const std::size_t length : {1u, 200u, 231u, 254u, 255u}) {
+        const std::string path = in / std::string(length, 'n');
+        co_await replace_file(path, "first");
+        co_await replace_file(path, "second");
+        const std::string now = co_await read_file(path);
+        CHECK(now == "second");
+    }
+    CHECK(in.size() == 5);
+}
+
+RONDO_TEST("read_file: refuses what is larger before it reads", "[files][kernel]") {
+    const folder in;
+    auto large = co_await file::create(in / "large");
+    constexpr std::uint64_t size = std::uint64_t(1) << 42;
+    try {
+        co_await large.truncate(size);
+    } catch (const std::system_error&) {
+        co_return;  // no file is that large here
+    }
+    const std::string text =
+        co_await text_of_failure<limit_error>(read_file(in / "large", size - 1));
+    CHECK(text == "read_file " + (in / "large") + ": more than 4398046511103 bytes");
+    const std::string claims = "/sys/kernel/mm/transparent_hugepage/enabled";  // 4096 bytes, it says
+    const bool there = co_await path_exists(claims);
+    if (!there) co_return;
+    const std::string short_text = co_await read_file(claims, 100);
+    CHECK(short_text.find("never") != std::string::npos);
+}
+
+// A descriptor or a path of the real system must not be touched inside a simulated loop.
+RONDO_TEST("files: trees are the model's own inside a simulated loop", "[files]") {
+    const std::string real = "/tmp/rondo-simulated-" + std::to_string(::getpid());
+    std::filesystem::create_directories(real + "/inner");
+    std::exception_ptr failed;
+    try {
+        const std::string text = co_await text_of_failure<std::system_error>(list_directory(real));
+        CHECK(text == "list " + real + ": No such file or directory");
+        co_await make_directories(real + "/a/b");
+        co_await write_file(real + "/a/one", "1");
+        co_await make_directory(real + "/a/c");
+        co_await rename_path(real + "/a/one", real + "/a/c/two");
+        co_await replace_file(real + "/a/c/two", "2");
+        co_await make_link(real + "/a/c/two", real + "/a/three");
+        auto names = co_await list_directory(real + "/a");
+        CHECK(names.size() == 3);
+        const std::string full =
+            co_await text_of_failure<std::system_error>(remove_directory(real + "/a/c"));
+        CHECK(full == "rmdir " + real + "/a/c: Directory not empty");
+        const file_status status = co_await status_of(real + "/a/three");
+        CHECK(status.links == 2);
+        co_await rename_path(real + "/a/c", real + "/a/d");
+        co_await remove_file(real + "/a/d/two");
+        const std::string three = co_await read_file(real + "/a/three");
+        CHECK(three == "2");
+        const std::uintmax_t removed = co_await remove_tree(real);
+        CHECK(removed == 5);
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    CHECK(std::filesystem::exists(real + "/inner"));
+    CHECK_FALSE(std::filesystem::exists(real + "/a"));
+    std::filesystem::remove_all(real);
+    if (failed) std::rethrow_exception(failed);
+}
+
+// -- FIFOs ----------------------------------------------------------------------------------------
+
+namespace {
+
+std::string make_fifo(const folder& in, const std::string& name) {
+    const std::string path = in / name;
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    return path;
+}
+
+task<> open_once(std::string fifo, open_mode how) {
+    open_options options;
+    options.create = how == open_mode::write;
+    co_await file::open(fifo, how, options);
+}
+
+task<> write_line_to(std::string path) {
+    auto to = co_await file::open(path, open_mode::write);
+    co_await to.write_all("line\n");
+}
+
+}  // namespace
+
+RONDO_TEST("file: a FIFO is opened when somebody has opened its other end", "[files][kernel]") {
+    const folder in;
+    const std::string path = make_fifo(in, "fifo");
+    for (int i = 0; i < 3; ++i) {
+        auto [text, done] = co_await gather(rondo::read_file(path), write_line_to(path));
+        CHECK(text == "line\n");
+    }
+    for (const open_mode mode : {open_mode::read, open_mode::write}) {
+        const auto opened = co_await move_on_after(5ms, file::open(path, mode));
+        CHECK_FALSE(opened);
+    }
+    const auto made = co_await move_on_after(5ms, file::create(path));
+    CHECK_FALSE(made);
+    const std::string text =
+        co_await text_of_failure<timeout_error>(wait_for(1ms, file::create(path)));
+    CHECK_FALSE(text.empty());
+}
+
+RONDO_TEST("file: a thousand FIFOs that nobody opens keep no other file waiting",
+           "[files][kernel]") {
+    const folder in;
+    const std::string unread = make_fifo(in, "unread"), unwritten = make_fifo(in, "unwritten");
+    const std::string all = rondo_tests::pattern(600'000);
+    co_await with_task_group([&](task_group& group) -> task<> {
+        for (int i = 0; i < 1000; ++i) {
+            const bool reads = i % 2 == 0;
+            const open_mode mode = reads ? open_mode::read : open_mode::write;
+            group.start(open_once, reads ? unwritten : unread, mode);
+        }
+        co_await yield_now();
+        co_await replace_file(in / "other", all);
+        const std::string got = co_await read_file(in / "other");
+        CHECK((got == all));
+        group.cancel();
+    });
 }
 
 // -- watching -------------------------------------------------------------------------------------

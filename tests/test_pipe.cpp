@@ -11,6 +11,7 @@
 #include <array>
 #include <string>
 
+#include <rondo/file.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/sleep.hpp>
 
@@ -193,6 +194,33 @@ RONDO_TEST("from_fd: a terminal is read line by line, and a read that is cancell
     co_await keyboard.write_all("\4");  // Ctrl-D
     line = co_await some(&terminal);
     CHECK(line == "(end)");
+}
+
+RONDO_TEST("from_fd: a terminal that nobody drains holds up its writer alone", "[pipe][kernel]") {
+    int outside = -1;
+    int inside = -1;
+    std::array<char, 64> name{};
+    REQUIRE(::openpty(&outside, &inside, name.data(), nullptr, nullptr) == 0);
+    ::fcntl(outside, F_SETFD, FD_CLOEXEC);
+    ::fcntl(inside, F_SETFD, FD_CLOEXEC);
+    auto keyboard = from_fd(outside);
+    auto terminal = from_fd(inside, "terminal");
+    const std::string big(200'000, 'x');
+    const auto first = co_await move_on_after(5ms, terminal.write_all(big));
+    CHECK_FALSE(first);
+    auto device = co_await file::open(name.data(), open_mode::write);
+    const auto second = co_await move_on_after(5ms, device.write_all(big));
+    CHECK_FALSE(second);
+    auto third = create_task([](file& to, const std::string& all) -> task<> {
+        co_await to.write_all(all);
+    }(device, big));
+    std::size_t seen = 0;
+    std::string room(4096, '?');
+    while (seen < big.size()) {  // what went before is among it
+        const chunk some = co_await keyboard.read_some(room);
+        seen += some.size();
+    }
+    third.cancel();
 }
 
 RONDO_TEST("from_fd: the standard streams have numbers of their own", "[pipe][kernel]") {

@@ -106,7 +106,7 @@ TEST_CASE("simulator: a close that fails has closed, one that was cancelled has 
 }
 
 TEST_CASE("simulator: a short fault moves one byte, also where all are asked for", "[simulator]") {
-    machine m = with_fault(3, sim_fault_kind::short1);
+    machine m = with_fault(3, sim_fault_kind::cut);
     int client = -1;
     int server = -1;
     m.pair(client, server);

@@ -117,7 +117,7 @@ TEST_CASE("simulator files: transfers come short by seed, and go on", "[simulato
         machine m(seeded(seed));
         const int file = open(m, "f", O_RDWR | O_CREAT);
         for (std::size_t at = 0; at < text.size();) {
-            const int wrote = write(m, file, std::string_view(text).substr(at));
+            const int wrote = write(m, file, std::string_view(text).substr(at), at);
             REQUIRE(wrote > 0);
             at += static_cast<std::size_t>(wrote);
             shorts += at < text.size();
@@ -131,6 +131,28 @@ TEST_CASE("simulator files: transfers come short by seed, and go on", "[simulato
     }
     CHECK(shorts > 10);
     CHECK(shorts < 100);
+}
+
+TEST_CASE("simulator files: a short transfer moves the position or leaves it, by seed",
+          "[simulator]") {
+    bool moved[2] = {}, left[2] = {};
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        machine m(seeded(seed));
+        m.sim->put_file("f", letters(100));
+        const int file = open(m, "f", O_RDWR);
+        const std::string bytes = letters(60);
+        for (const bool writes : {false, true}) {
+            m.sim->set_position(file, 10);
+            const int count = writes ? write(m, file, bytes) : int(read(m, file, 60).size());
+            const auto now = m.sim->position(file);
+            REQUIRE((now == 10 + count || (now == 10 && count < 60)));
+            (now == 10 ? left : moved)[writes] |= count < 60;
+        }
+    }
+    for (const bool writes : {false, true}) {
+        CHECK(moved[writes]);
+        CHECK(left[writes]);
+    }
 }
 
 TEST_CASE("simulator files: fsync, poll, and what only sockets can", "[simulator]") {

@@ -236,7 +236,7 @@ TEST_CASE("simulator replay: a fault at every operation leaves nothing behind", 
     whole.run(120);
     const std::uint64_t operations = whole.m.sim->operations();
     REQUIRE(operations > 50);
-    for (const sim_fault_kind kind : {sim_fault_kind::short1, sim_fault_kind::delay}) {
+    for (const sim_fault_kind kind : {sim_fault_kind::cut, sim_fault_kind::delay}) {
         for (std::uint64_t at = 0; at < operations; ++at) {
             simulator_options options = seeded(11);
             options.fault = {at, kind};

@@ -3,11 +3,17 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
+#include <rondo/detail/descriptor.hpp>
+#include <rondo/rondo.hpp>
+
 #include "child.hpp"
 #include "core_tools.hpp"
+#include "net_tools.hpp"
 
 using namespace rondo_tests;
 
@@ -107,6 +113,85 @@ TEST_CASE("testing: what is left is a failure that names it", "[testing]") {
     CHECK_THROWS_WITH(testing::simulate(leaks_child), Catch::Contains("was not waited for"));
     ::wait(nullptr);
     testing::simulate(nothing());  // and nothing is left of all this
+}
+
+task<> answer(tcp_stream client) {
+    const auto line = co_await client.read_line();
+    if (line) co_await client.write_all(*line, "\n");
+}
+
+task<> serve_clients(tcp_listener listener) {
+    co_await serve(std::move(listener), answer);
+}
+
+task<> served_program() {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const auto where = listener.local();
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.start(serve_clients, std::move(listener));
+        auto stream = co_await connect_tcp(where);
+        co_await stream.write_all("hello\n");
+        const auto line = co_await stream.read_line();
+        if (line && !std::string("hello").starts_with(*line)) throw std::logic_error("it was not hello");
+        group.cancel();
+    });
+}
+
+std::string swept(task<> (*program)()) {
+    try {
+        testing::sweep(program, {.seeds = 1});
+    } catch (const testing::sweep_error& error) {
+        return error.what();
+    }
+    return "nothing was found";
+}
+
+TEST_CASE("testing: sweep runs a server with every fault at every operation", "[testing]") {
+    const testing::sweep_count count = testing::sweep(served_program);
+    CHECK(count.operations > 5);
+    CHECK(count.calls > 3);
+    CHECK(count.runs > 2 * 8 * 5);
+    CHECK(count.failed > 10);
+    CHECK(count.failed < count.runs);
+}
+
+TEST_CASE("testing: sweep finds hangs, leaks, wrong results and cancellations that are kept",
+          "[testing]") {
+    CHECK(swept([]() -> task<> { throw std::runtime_error("no"); co_return; }) ==
+          "seed 1, without a fault: it fails: no");
+    CHECK(swept([]() -> task<> {
+              event never;
+              co_await never.wait();
+          }) == "seed 1, without a fault: it takes longer than the patience");
+    const std::string wrong = swept([]() -> task<> {
+        try {
+            co_await write_file("f", "x");
+        } catch (const std::system_error&) {
+            throw std::logic_error("a write cannot fail");
+        }
+    });
+    CHECK(wrong.starts_with("seed 1, ECANCELED at operation 0: it is wrong: a write cannot fail\n"));
+    CHECK(wrong.find("EIO at operation 1") != wrong.npos);
+    const std::string left = swept([]() -> task<> {
+        const int number = rondo::detail::new_socket(AF_UNIX, SOCK_STREAM, 0);
+        co_await write_file("f", "x");
+        const auto too_late = descriptor::adopt(number, "closed unless the write fails");
+    });
+    CHECK(left.find("it leaves behind: 1 descriptors of the simulated kernel are open") != left.npos);
+}
+
+RONDO_TEST("testing: what is not simulated is an error that names it", "[testing]", seeds(1)) {
+    auto [one, other] = socket_pair();
+    std::string text = co_await text_of_failure<std::system_error>(splice(one, other));
+    CHECK(text == "splice a pair: Function not implemented");
+    text = co_await text_of_failure<std::system_error>(command("true").run());
+    CHECK(text == "spawn true: Function not implemented");
+    text = co_await text_of_failure<std::system_error>(command("true").out_file("/tmp").run());
+    CHECK(text == "spawn true: Function not implemented");
+    text = co_await text_of_failure<std::system_error>(make_symbolic_link("here", "there"));
+    CHECK(text == "symlink there: Operation not permitted");
+    text = co_await text_of_failure<std::system_error>(read_symbolic_link("there"));
+    CHECK(text == "readlink there: No such file or directory");
 }
 
 TEST_CASE("testing: a run that takes too long says which tasks wait, and aborts", "[testing]") {

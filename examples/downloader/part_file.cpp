@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Creating, renaming, removing.
+// Locking, creating, renaming, removing.
 #include "part_file.hpp"
 
 #include <cerrno>
@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,13 @@ namespace {
 bool is_there(const std::string& path) {
     struct stat status {};
     return ::lstat(path.c_str(), &status) == 0;
+}
+
+/// Another run may have renamed its part between our open and our lock.
+bool is_still(int number, const std::string& path) {
+    struct stat opened {}, named {};
+    return ::fstat(number, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 /// 0, or errno.
@@ -44,12 +52,29 @@ void part_file::check_name() const {
     if (!replace_ && is_there(path_)) refuse(EEXIST, "create", path_);
 }
 
+/// The lock belongs to this descriptor, and goes with it, also when the process is killed.
+rondo::descriptor part_file::lock_part() {
+    for (;;) {
+        const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+        const int number = ::open(part_path_.c_str(), flags, 0666);
+        if (number < 0 && errno == ELOOP && replace_) {
+            ::unlink(part_path_.c_str());
+            continue;
+        }
+        if (number < 0) refuse(errno == ELOOP ? EEXIST : errno, "create", part_path_);
+        rondo::descriptor part = rondo::descriptor::adopt(number, part_path_);
+        if (::flock(number, LOCK_EX | LOCK_NB) != 0)
+            refuse(errno == EWOULDBLOCK ? EBUSY : errno, "create", part_path_);
+        if (is_still(number, part_path_)) return part;
+    }
+}
+
 rondo::task<> part_file::create() {
-    if (replace_) ::unlink(part_path_.c_str());
-    rondo::open_options options;
-    options.create = options.exclusive = true;  // O_EXCL follows no link
-    file_ = co_await rondo::file::open(part_path_, rondo::open_mode::write, options);
+    lock_ = lock_part();
     exists_ = true;
+    rondo::open_options options;
+    options.truncate = options.no_follow = true;
+    file_ = co_await rondo::file::open(part_path_, rondo::open_mode::write, options);
 }
 
 rondo::task<> part_file::commit() {

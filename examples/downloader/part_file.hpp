@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A file that appears under its name when it is complete, and not before.
 //
-// It is written as NAME.part, which must not exist, not even as a link: whoever can write to the
-// folder cannot have us write elsewhere. The name is one segment without a slash (names.hpp sees to
-// that), so the folder is the only path that is followed. Renaming it is a system call of
-// microseconds, made directly: a thread for it would cost more, and so would io_uring, which gives
-// it to one.
+// It is written as .NAME.part, which is no link: whoever can write to the folder cannot have us write
+// elsewhere. No URL is given a name that begins with a dot, and the name is one segment without a
+// slash (names.hpp sees to both), so the folder is the only path that is followed. A part is locked
+// while it is written; one that nobody holds was left by a run that was killed, and is replaced.
+// Opening, locking and renaming are system calls of microseconds, made directly: a thread for them
+// would cost more, and so would io_uring, which gives them to one.
 #pragma once
 
 #include <string>
@@ -19,9 +20,11 @@ namespace downloader {
 /// A file on its way.
 class part_file {
 public:
-    /// `replace`: what is there under this name, or is left of an earlier attempt, is replaced.
+    /// `replace`: what is there under this name, or under that of the part, is replaced.
     part_file(const std::string& folder, const std::string& name, bool replace)
-        : path_(folder + '/' + name), part_path_(path_ + ".part"), replace_(replace) {}
+        : path_(folder + '/' + name),
+          part_path_(folder + "/." + name + ".part"),
+          replace_(replace) {}
     /// Without commit() nothing is left of it.
     ~part_file();
     part_file(const part_file&) = delete;
@@ -31,15 +34,18 @@ public:
     /// Throws: std::system_error if the name is taken.
     void check_name() const;
 
-    /// Throws: std::system_error.
+    /// Throws: std::system_error; EBUSY if another run writes it.
     rondo::task<> create();
     auto write_all(std::string_view bytes) { return file_.write_all(bytes); }
     /// Throws: std::system_error; also if the name was taken meanwhile.
     rondo::task<> commit();
 
 private:
+    rondo::descriptor lock_part();
+
     std::string path_;
     std::string part_path_;
+    rondo::descriptor lock_;
     rondo::file file_;
     bool replace_;
     bool exists_ = false;  // the part

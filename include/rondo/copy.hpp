@@ -75,7 +75,7 @@ RONDO_API task<std::uint64_t> receive_file(
 /// has ended or `limit` have been moved. What `from` has received ahead goes first, copied; and so
 /// does everything from a stream that has been read by views, which receives by itself.
 /// Returns: how many bytes.
-/// Throws:  std::system_error.
+/// Throws:  std::system_error; write_error, which says how many bytes went, if `to` takes no more.
 /// Cancel:  what is on its way between the two is written first, so that nothing is lost; that takes
 ///          as long as the receiver does.
 /// See:     splice(2).

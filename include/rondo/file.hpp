@@ -101,6 +101,7 @@ public:
     file() noexcept = default;
 
     /// A path is whatever a std::string can be made of: text, std::filesystem::path.
+    /// A FIFO is open when its other end is, as open(2) has it: rondo looks every 1 to 32 ms.
     /// Throws: std::system_error: "open /x/y: No such file or directory".
     /// Cancel: a file that was opened anyway is returned, and the next wait throws.
     /// See:    open(2).
@@ -135,7 +136,7 @@ public:
     operation<std::size_t> read_parts_at(std::span<const buffer_view> parts, std::uint64_t offset);
 
     /// Writes all of it at the file's position.
-    /// Throws: write_error, which says how many bytes went.
+    /// Throws: write_error, which says how many bytes went; the position is behind them.
     /// Cancel: a part may have been written.
     /// See:    write(2).
     detail::file_writing<1> write_all(const_buffer data) { return {record(), position, data}; }

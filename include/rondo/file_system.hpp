@@ -47,7 +47,8 @@ RONDO_API task<> make_directories(std::string path);
 RONDO_API task<> make_link(std::string to, std::string path);           ///< See: link(2).
 RONDO_API task<> make_symbolic_link(std::string to, std::string path);  ///< See: symlink(2).
 RONDO_API task<std::string> read_symbolic_link(std::string path);       ///< See: readlink(2).
-/// A file, or a directory with all that is in it; links are removed and not followed.
+/// A file, or a directory with all that is in it; links are removed and not followed. "link/" is
+/// ENOTDIR, a path that ends in "." or ".." is EINVAL, "/" is EBUSY.
 /// Returns: how many there were; 0 where nothing was there.
 RONDO_API task<std::uintmax_t> remove_tree(std::string path);
 /// What stands in a directory, but for "." and "..", in the order of the file system.
@@ -56,7 +57,7 @@ RONDO_API task<std::vector<directory_entry>> list_directory(std::string path);
 // -- whole files ----------------------------------------------------------------------------------
 
 /// Also of files that do not know their size (/proc).
-/// Throws: limit_error for more than `limit` bytes.
+/// Throws: limit_error for more than `limit` bytes, before anything is read if the size says so.
 RONDO_API task<std::string> read_file(std::string path, std::size_t limit = std::size_t{1} << 30);
 /// Made anew, or cut and written. `data` is borrowed.
 RONDO_API task<> write_file(std::string path, const_buffer data);

@@ -50,7 +50,7 @@ enum class fault : std::uint8_t {
     none,
     error,           ///< fails with sim_options::error_number, nothing was done
     cancel,          ///< ends with ECANCELED, nothing was done
-    short_transfer,  ///< moves one byte
+    short_transfer,  ///< moves sim_options::short_length bytes at most
     delay,           ///< begins an hour later
     cancel_main,     ///< begins as ever, and the task of world::run is asked to stop meanwhile
 };
@@ -64,6 +64,10 @@ struct sim_options {
     std::uint64_t at_call = ~std::uint64_t(0);  ///< fails: a call that is no operation, such as
                                                 ///< socket(2) (see world::calls)
     int error_number = EIO;                     ///< an errno, for fault::error and for at_call
+    std::uint32_t short_length = 1;             ///< for fault::short_transfer
+    /// Bytes that all simulated files together may have: a write beyond that is short, and the next
+    /// one ENOSPC.
+    std::uint64_t disk_size = ~std::uint64_t(0);
     duration limit =
         std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
     loop_options loop{.timer_slack = duration(0)};
@@ -207,6 +211,56 @@ T on_ring(task<T> main, const ring_options& options = {}) {
 template <detail::gives_task F>
 auto on_ring(F fn, const ring_options& options = {}) {
     return detail::run_in(options, fn);
+}
+
+// -- every fault at every operation ---------------------------------------------------------------
+
+/// How `sweep` goes about it.
+struct sweep_options {
+    unsigned seeds = 2;                         ///< each fault is tried with seeds 1 to `seeds`
+    duration patience = std::chrono::hours(3);  ///< of virtual time; a run that takes longer hangs
+    sim_options run{};                          ///< of each run; the seed and the fault are replaced
+};
+static_assert(std::is_trivially_destructible_v<sweep_options>);
+
+/// What `sweep` has done.
+struct sweep_count {
+    std::uint64_t operations = 0;  ///< of one run without a fault, at most
+    std::uint64_t calls = 0;       ///< the same of calls
+    std::uint64_t runs = 0;
+    std::uint64_t failed = 0;  ///< runs that ended with an error, which a fault may cause
+};
+
+/// Runs that went wrong. what() has a line for each, which says how to repeat it.
+class RONDO_API sweep_error : public error {
+public:
+    using error::error;
+    ~sweep_error() override;
+};
+
+namespace detail {
+
+RONDO_API sweep_count sweep(task<> (*make)(void*), void* program, const sweep_options& options);
+
+template <class T>
+task<> without_value(task<T> program) {
+    co_await std::move(program);
+}
+
+}  // namespace detail
+
+/// Runs what `program` gives without a fault, then again and again, each time with one fault at one
+/// of its operations or calls: an error (EIO, ECONNRESET, EINTR and others), a cancelled operation,
+/// a short transfer, a delay of an hour, the cancellation of the whole program.
+///
+/// Every run must end within `patience`, with a value, an error or by that cancellation, and leave
+/// nothing behind. Reports to the exception handler, such as those of `serve`, are no failure.
+/// An error derived from std::logic_error is one: throw that if a result is wrong.
+/// Throws: sweep_error.
+template <detail::gives_task F>
+sweep_count sweep(F program, const sweep_options& options = {}) {
+    const auto make = [](void* made_by) { return detail::without_value((*static_cast<F*>(made_by))()); };
+    return detail::sweep(make, &program, options);
 }
 
 /// Does the running loop run on a simulated kernel?

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <memory>
+#include <string>
 #include <utility>
 
 #include <rondo/operation.hpp>
@@ -17,6 +19,8 @@
 namespace rondo {
 inline namespace v0 {
 namespace detail {
+
+class system;
 
 /// A program to be started; the strings stay the caller's.
 struct spawn_request {
@@ -45,6 +49,34 @@ RONDO_API int duplicate(int number);
 /// st_mode of fstat(2); of `number`, which nobody has adopted.
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
 RONDO_API int file_mode(int number, unsigned& mode);
+/// Keeps what st_mode says about reading and writing: whether the kernel keeps a position, and
+/// whether writes may block a thread.
+RONDO_API void note_mode(const descriptor& of, unsigned mode) noexcept;
+RONDO_API bool has_slow_writes(const descriptor_record& of) noexcept;
+/// Notes the kernel's position before a transfer that begins there; false if there is none.
+RONDO_API bool note_position(descriptor_record& of) noexcept;
+/// After a transfer that has moved fewer bytes than it was asked to: puts the position behind them.
+/// io_uring leaves it where it was if an error ended the transfer, and what follows would go over
+/// what is there.
+RONDO_API void mend_position(descriptor_record& of, std::int64_t moved) noexcept;
+/// Of a file just opened with `flags`: clears O_NONBLOCK, gives st_mode and notes it.
+RONDO_API int settle_open(const descriptor& of, int flags, unsigned& mode);
+/// 1 if a writer has opened the FIFO that this one reads from, 0 if none has yet.
+RONDO_API int peer_of_fifo(const descriptor& of);
+
+/// The running loop's system; outside of any loop the real one.
+RONDO_API std::shared_ptr<system> system_here();
+/// Is that a simulated one? Then paths of the real system are nothing of ours.
+RONDO_API bool is_simulated_here();
+/// Calls on paths that are no entries. They may block: call them on a thread. `each` is called with
+/// `word`, a name and its st_mode, 0 if the file system does not say.
+RONDO_API int list_directory(system& os, const char* path,
+                             void (*each)(void* word, const char* name, unsigned mode), void* word);
+RONDO_API int read_link(system& os, const char* path, std::string& target);
+RONDO_API int make_directories(system& os, const char* path);
+/// `count` is how many files and directories were removed.
+RONDO_API int remove_tree(system& os, const char* path, std::uint64_t& count);
+
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
 

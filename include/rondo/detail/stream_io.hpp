@@ -103,6 +103,7 @@ private:
                                    put_off = 256;  // beside operation_state's
     void let_go() noexcept;
     void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
+    void read_at_position() noexcept;
 
     held<> stream_;
     buffer_view into_;
@@ -161,6 +162,7 @@ private:
     static void part_has_gone(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;
+    bool at_position() const noexcept;
     void let_go() noexcept;
     [[noreturn]] void fail_with(int error);
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Opening files. An open never waits inside the kernel: io_uring has few workers for opens, and FIFOs
+// that nobody opens at the other end would take them all. So a file is opened with O_NONBLOCK, which
+// is cleared at once, and a FIFO is asked again, ever less often, whether the other end is there.
+#include <rondo/file.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include <rondo/detail/descriptor.hpp>
+#include <rondo/file_system.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto open_kind = detail::operation_kind("open");
+
+int flags_of(open_mode mode, const open_options& options) noexcept {
+    constexpr int of_mode[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
+    return of_mode[static_cast<int>(mode)] | O_CLOEXEC | (options.create ? O_CREAT : 0) |
+           (options.exclusive ? O_EXCL : 0) | (options.truncate ? O_TRUNC : 0) |
+           (options.no_follow ? O_NOFOLLOW : 0) | (options.data_sync ? O_DSYNC : 0) |
+           (options.direct ? O_DIRECT : 0);
+}
+
+/// Pauses between two looks at a FIFO: 1 ms, 2 ms, up to 32 ms.
+class patience {
+public:
+    sleeping next() {
+        const duration pause = pause_;
+        pause_ = std::min<duration>(2 * pause_, 32ms);
+        return sleep(pause);
+    }
+
+private:
+    duration pause_ = 1ms;
+};
+
+/// open(2), and the number or -errno.
+task<int> try_open(const std::string* path, int flags, unsigned permissions, bool elsewhere) {
+    detail::request ask;
+    ask.code = detail::opcode::openat;
+    ask.address = detail::address_of(path->c_str());
+    ask.length = permissions;
+    ask.op_flags = static_cast<std::uint32_t>(flags);
+    if (elsewhere) ask.flags = detail::entry_async;
+    operation<int> opening(open_kind, nullptr, ask,
+                           [](detail::operation_state& done) { return int(done.result); });
+    const result<int> number = co_await as_result(std::move(opening));
+    co_return number ? *number : -number.error().value();
+}
+
+task<bool> is_fifo(const std::string* path) {
+    const file_status status = co_await status_of(*path);
+    co_return status.kind == file_kind::fifo;
+}
+
+/// ENXIO is a FIFO that nobody reads, which open(2) would wait for, or a socket; EAGAIN is a lease
+/// that somebody has to give up first.
+task<int> open_number(const std::string* path, int flags, unsigned permissions) {
+    patience waiting;
+    for (bool known = false;;) {
+        const int number = co_await try_open(path, flags | O_NONBLOCK, permissions, false);
+        if (number == -EAGAIN) {
+            const int late = co_await try_open(path, flags, permissions, true);
+            co_return late;
+        }
+        if (number != -ENXIO) co_return number;
+        if (!known) known = co_await is_fifo(path);
+        if (!known) co_return number;
+        co_await waiting.next();
+    }
+}
+
+/// As open(2) does, which does not return before there is a writer.
+task<> wait_for_writer(const descriptor* fifo) {
+    patience waiting;
+    for (int there = 0;;) {
+        there = detail::peer_of_fifo(*fifo);
+        if (there < 0) detail::throw_system_error(-there, "open", fifo->name());
+        if (there > 0) co_return;
+        co_await waiting.next();
+    }
+}
+
+}  // namespace
+
+task<file> file::open_path(std::string path, open_mode mode, open_options options,
+                           int more_flags) {
+    if (path.find('\0') != path.npos) detail::throw_system_error(EINVAL, "open", path.c_str());
+    const int flags = flags_of(mode, options) | more_flags;
+    const unsigned permissions = options.create || more_flags != 0 ? options.permissions : 0;
+    const int number = co_await open_number(&path, flags, permissions);
+    if (number < 0) detail::throw_system_error(-number, "open", path);
+    file opened(detail::adopt_or_close(number, path));
+    unsigned kind = 0;
+    const int settled = detail::settle_open(opened.fd_, flags | O_NONBLOCK, kind);
+    if (settled < 0) detail::throw_system_error(-settled, "open", path);
+    if (S_ISFIFO(kind) && mode == open_mode::read) co_await wait_for_writer(&opened.fd_);
+    co_return std::move(opened);
+}
+
+task<file> temporary_file(std::string directory) {
+    open_options options;
+    options.permissions = 0600;
+    auto opening = file::open_path(std::move(directory), open_mode::read_write, options, O_TMPFILE);
+    co_return co_await std::move(opening);
+}
+
+}  // namespace v0
+}  // namespace rondo
