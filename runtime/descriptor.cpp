@@ -157,8 +157,8 @@ int file_mode(const descriptor& of, unsigned& mode) {
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
 }
-int spawn(const spawn_request& what, int& pid_descriptor) {
-    return current_system()->spawn(what, &pid_descriptor);
+int spawn(const spawn_request& what, started_program& started) {
+    return current_system()->spawn(what, started);
 }
 int reap(const descriptor& program, int& code) {
     return on_open(program, [&](system& os, int fd) { return os.reap_program(fd, &code); });

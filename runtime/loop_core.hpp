@@ -6,11 +6,13 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <rondo/loop.hpp>
 #include <rondo/operation.hpp>
 
+#include "identity.hpp"
 #include "inbox.hpp"
 #include "kernel.hpp"
 #include "loop_watch.hpp"
@@ -102,6 +104,7 @@ public:
     fd_watches watches;  // add_reader, add_writer
     background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
+    birth_process process;
     loop_stats counted;
     function<void()> on_turn;              // run()'s look at SIGINT
     time_point pause_at = time_point::max();  // poll(budget) ends here
@@ -139,13 +142,17 @@ bool is_open(const resumer& home) noexcept;
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread.
+/// While one of these lives the loop runs on this thread. A child forked by a task is inside the parent's turn: that
+/// one is set aside meanwhile.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
-    ~running_turn() { here.turn = nullptr; }
+    ~running_turn() { here = of_parent_.value_or(thread_state()); }
     running_turn(const running_turn&) = delete;
     running_turn& operator=(const running_turn&) = delete;
+
+private:
+    std::optional<thread_state> of_parent_;
 };
 
 inline loop_core& core_of(resumer& home) noexcept { return static_cast<loop_core&>(home); }
