@@ -2,6 +2,7 @@
 // What is to be run, starting it, and running it to its end.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/process.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/task_group.hpp>
 
 #include "process_state.hpp"
 
@@ -51,6 +53,7 @@ struct command_spec {
     duration grace = std::chrono::seconds(2);
     std::size_t output_limit = command::output_limit_default;
     bool check = false;
+    bool until_exit = false;
 };
 
 namespace {
@@ -117,8 +120,23 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
     return ends;
 }
 
+/// Its pidfd, and its number in `pid`.
+descriptor started_or_throw(const command_spec& spec, const spawn_request& what, int& pid) {
+    const std::string& program = spec.arguments.front();
+    started_program started;
+    if (const int error = detail::spawn(what, started); error < 0)
+        throw_spawn(-error, started.bad_directory ? program + ": directory " + spec.directory : program);
+    pid = started.pid;
+    try {
+        return descriptor::adopt(started.pid_descriptor, program);
+    } catch (...) {
+        end_program(started.pid_descriptor);
+        throw;
+    }
+}
+
 std::shared_ptr<process_state> start(const command_spec& spec) {
-    reap_what_is_left();
+    reap_programs_left();
     const std::string& program = spec.arguments.front();
     auto state = std::make_shared<process_state>();
     state->name = program;
@@ -146,18 +164,7 @@ std::shared_ptr<process_state> start(const command_spec& spec) {
         if (const int error = file_mode(kept, mode); error < 0)
             throw_system_error(-error, "spawn", program + ": descriptor " + std::to_string(kept));
     }
-    int number = -1;
-    const int pid = detail::spawn(what, number);
-    if (pid < 0) throw_spawn(-pid, program);
-    state->pid = pid;
-    try {
-        state->program = adopt_or_close(number, program);
-    } catch (...) {
-        ::kill(pid, SIGKILL);
-        while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-        }
-        throw;
-    }
+    state->program = started_or_throw(spec, what, state->pid);
     fd_stream* const ours[] = {&state->in, &state->out, &state->err};
     for (int i = 0; i < 3; ++i)
         if (ends[i].ours) *ours[i] = fd_stream(std::move(ends[i].ours)), state->piped[i] = true;
@@ -175,14 +182,15 @@ task<> feed(fd_stream* into, const std::string* bytes) {
     into->close();
 }
 
+void take_output(std::string_view some, std::string* all, std::size_t limit, const std::string* what) {
+    if (all->size() + some.size() > limit)
+        throw limit_error("run " + *what + ": more than " + std::to_string(limit) + " bytes of output");
+    all->append(some);
+}
+
 task<> capture(fd_stream* from, std::string* all, std::size_t limit, const std::string* what) {
     std::array<char, 16 * 1024> buffer;
-    while (const auto some = co_await from->read_some(buffer)) {
-        if (all->size() + some.size() > limit)
-            throw limit_error("run " + *what + ": more than " + std::to_string(limit) +
-                              " bytes of output");
-        all->append(some.data(), some.size());
-    }
+    while (const auto some = co_await from->read_some(buffer)) take_output(some.text(), all, limit, what);
 }
 
 task<> nothing() { co_return; }
@@ -199,6 +207,34 @@ task<> talk(process_state* state, const command_spec* spec, const std::string* w
     co_await std::move(all);
 }
 
+/// What is in the pipe now, and not what comes later.
+task<> capture_rest(fd_stream* from, std::string* all, std::size_t limit, const std::string* what) {
+    int left = 0;
+    if (::ioctl(from->number(), FIONREAD, &left) != 0) left = 0;
+    std::array<char, 16 * 1024> buffer;
+    while (left > 0) {
+        const std::size_t most = std::min(buffer.size(), static_cast<std::size_t>(left));
+        const auto some = co_await from->read_some(buffer_view(buffer.data(), most));
+        if (!some) co_return;
+        take_output(some.text(), all, limit, what);
+        left -= static_cast<int>(some.size());
+    }
+}
+
+/// The same until the program has ended, whoever still holds its pipes.
+task<> talk_until_exit(std::shared_ptr<process_state> state, const command_spec* spec, const std::string* what,
+                       completed_process* into) {
+    const auto until_end = [&](task_group& talking) -> task<> {
+        talking.start(talk(state.get(), spec, what, into));
+        co_await wait_for_end(state);
+        talking.cancel();
+    };
+    co_await with_task_group(until_end);
+    const std::size_t limit = spec->output_limit;
+    if (state->piped[1]) co_await capture_rest(&state->out, &into->output, limit, what);
+    if (state->piped[2]) co_await capture_rest(&state->err, &into->error_output, limit, what);
+}
+
 task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::string what) {
     if (cancel_requested()) throw cancelled();
     auto state = start(*spec);
@@ -208,7 +244,10 @@ task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::stri
     try {
         timeout_scope scope(deadline_after(spec->timeout));
         try {
-            co_await talk(state.get(), spec.get(), &what, &result);
+            if (spec->until_exit)
+                co_await talk_until_exit(state, spec.get(), &what, &result);
+            else
+                co_await talk(state.get(), spec.get(), &what, &result);
             result.exit_code = co_await wait_for_end(state);
         } catch (const cancelled&) {
             too_slow = scope.timed_out();
@@ -223,12 +262,8 @@ task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::stri
             throw process_timeout_error("run " + what, spec->timeout, std::move(result));
         std::rethrow_exception(error);
     }
-    if (spec->check && result.exit_code != 0) {
-        const std::string how =
-            result.exit_code > 0 ? "exit code " + std::to_string(result.exit_code)
-                                 : std::string("ended by signal ") + ::strsignal(-result.exit_code);
-        throw process_error("run " + what + ": " + how, std::move(result));
-    }
+    if (spec->check && result.exit_code != 0)
+        throw process_error("run " + what + ": " + text_of_end(result.exit_code), std::move(result));
     co_return result;
 }
 
@@ -319,6 +354,7 @@ command& command::timeout(duration limit) { return spec_->timeout = limit, *this
 command& command::grace(duration time) { return spec_->grace = time, *this; }
 command& command::output_limit(std::size_t bytes) { return spec_->output_limit = bytes, *this; }
 command& command::check() { return spec_->check = true, *this; }
+command& command::until_exit() { return spec_->until_exit = true, *this; }
 
 process command::spawn() const { return process(detail::start(*spec_)); }
 

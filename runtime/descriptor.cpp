@@ -198,8 +198,8 @@ int remove_tree(system& os, const char* path, std::uint64_t& count) {
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
 }
-int spawn(const spawn_request& what, int& pid_descriptor) {
-    return current_system()->spawn(what, &pid_descriptor);
+int spawn(const spawn_request& what, started_program& started) {
+    return current_system()->spawn(what, started);
 }
 int reap(const descriptor& program, int& code) {
     return on_open(program, [&](system& os, int fd) { return os.reap_program(fd, &code); });

@@ -72,7 +72,7 @@ std::string text_of(const char* what, const std::vector<std::exception_ptr>& err
     return count + " in " + what + "; the first: " + detail::what_of(errors.front());
 }
 
-std::atomic<bool> sigint_ended_run = false;
+std::atomic<int> signal_of_last_run = 0;
 
 }  // namespace
 
@@ -107,14 +107,15 @@ timeout_error::timeout_error(std::string_view subject, duration after)
 timeout_error::timeout_error(const std::string& text)
     : std::system_error(std::make_error_code(std::errc::timed_out)), text_(text) {}
 
-interrupted::operator bool() const noexcept {
-    return sigint_ended_run.load(std::memory_order_relaxed);
+interrupted::operator int() const noexcept {
+    const int signal = signal_of_last_run.load(std::memory_order_relaxed);
+    return signal != 0 ? 128 + signal : 0;
 }
 
 namespace detail {
 
-void set_interrupted(bool value) noexcept {
-    sigint_ended_run.store(value, std::memory_order_relaxed);
+void set_interrupted(int signal) noexcept {
+    signal_of_last_run.store(signal, std::memory_order_relaxed);
 }
 
 void throw_system_error(int error, const char* verb, std::string_view object) {

@@ -4,8 +4,9 @@
 // and what its holder's count was, and counts before it commits; whoever gets the lock from a dead owner finds the note, and
 // puts the old count back where the head did not move.
 //
-// Other processes write to this memory. What is read out of it is checked before it is used, and the capacity is what the
-// sealed size of the memory says: whoever has a bug elsewhere gets an error here, and nobody reads past the end.
+// Other processes write to this memory, one with a bug without the lock as well. What is read out of it is read once and
+// checked before it is used: head and tail when the lock is taken, a size when it is needed. The capacity is what the sealed
+// size of the memory says. So damage is an error here, no walk is longer than the ring, and nobody reads past the end.
 #include <rondo/ipc_queue.hpp>
 
 #include <unistd.h>
@@ -84,7 +85,12 @@ void commit(T& at, T value) noexcept {
     __atomic_store_n(&at, value, __ATOMIC_RELEASE);
 }
 
-/// The ring, with its lock held.
+template <class T>
+T read_once(const T& at) noexcept {
+    return __atomic_load_n(&at, __ATOMIC_ACQUIRE);
+}
+
+/// The ring, with its lock held, for one step.
 class locked_ring {
 public:
     using holder = ipc_ring::holder;
@@ -93,32 +99,32 @@ public:
         : at_(ring), capacity_(capacity), held_(ring.mutex.lock()) {
         if (held_.owner_died()) {
             for (holder& each : at_.holders)
-                if (std::exchange(each.taking_at, 0) == at_.head + 1) each.taken = each.taken_before;
+                if (std::exchange(each.taking_at, 0) == head_ + 1) each.taken = each.taken_before;
             held_.mark_consistent();
         }
-        if (at_.tail - at_.head > capacity_) throw_damaged();
+        if (tail_ - head_ > capacity_) throw_damaged();
     }
 
     bool closed() const noexcept { return at_.closed != 0; }
     void close() noexcept { at_.closed = 1; }
-    bool empty() const noexcept { return at_.head == at_.tail; }
-    std::uint64_t room() const noexcept { return capacity_ - (at_.tail - at_.head); }
+    bool empty() const noexcept { return head_ == tail_; }
+    std::uint64_t room() const noexcept { return capacity_ - (tail_ - head_); }
 
     void put(std::string_view bytes) noexcept {
         const auto size = static_cast<size_word>(bytes.size());
-        write(at_.tail, &size, sizeof size);
-        write(at_.tail + sizeof size, bytes.data(), bytes.size());
-        commit(at_.tail, at_.tail + sizeof size + bytes.size());
+        write(tail_, &size, sizeof size);
+        write(tail_ + sizeof size, bytes.data(), bytes.size());
+        commit(at_.tail, tail_ + sizeof size + bytes.size());
     }
     void take(std::string& into) {
-        const size_word size = size_at(at_.head);
+        const size_word size = size_at(head_);
         into.resize(size);
         holder& mine = own();
-        read(at_.head + sizeof size, into.data(), size);
+        read(head_ + sizeof size, into.data(), size);
         commit(mine.taken_before, mine.taken);
-        commit(mine.taking_at, at_.head + 1);
+        commit(mine.taking_at, head_ + 1);
         commit(mine.taken, mine.taken + 1);
-        commit(at_.head, at_.head + sizeof size + size);
+        commit(at_.head, head_ + sizeof size + size);
         commit(mine.taking_at, std::uint64_t{0});
     }
     void one_is_done() {
@@ -130,7 +136,7 @@ public:
 
     std::size_t waiting() const {
         std::size_t count = 0;
-        for (std::uint64_t at = at_.head; at != at_.tail; at += sizeof(size_word) + size_at(at)) ++count;
+        for (std::uint64_t at = head_; at != tail_; at += sizeof(size_word) + size_at(at)) ++count;
         return count;
     }
     std::size_t taken() const noexcept {
@@ -141,8 +147,10 @@ public:
     /// Throws: lost_items_error, for one that has died with some.
     void look_for_the_dead() {
         for (holder& each : at_.holders) {
-            if (each.taken == 0 || start_of(each.pid) == each.start) continue;
-            const lost_items_error lost(each.pid, each.taken);
+            const std::uint32_t taken = read_once(each.taken);
+            const std::int32_t pid = read_once(each.pid);
+            if (taken == 0 || start_of(pid) == each.start) continue;
+            const lost_items_error lost(pid, taken);
             forget(each);
             at_.changed.bump();
             throw lost;
@@ -166,7 +174,7 @@ private:
     }
     std::byte* bytes() const noexcept { return reinterpret_cast<std::byte*>(&at_ + 1); }
     size_word size_at(std::uint64_t at) const {
-        const std::uint64_t left = at_.tail - at;
+        const std::uint64_t left = tail_ - at;
         size_word size = 0;
         if (left < sizeof size) throw_damaged();
         read(at, &size, sizeof size);
@@ -210,6 +218,8 @@ private:
     ipc_ring& at_;
     const std::uint64_t capacity_;
     robust_mutex::guard held_;
+    const std::uint64_t head_ = read_once(at_.head);
+    const std::uint64_t tail_ = read_once(at_.tail);
 };
 
 }  // namespace

@@ -26,7 +26,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-struct spawn_request;  // <rondo/detail/descriptor.hpp>
+struct spawn_request;    // <rondo/detail/descriptor.hpp>
+struct started_program;  // there too
 
 /// (b) Descriptor calls that are no entries. Each returns what the system call returns, or -errno. Any thread.
 class system {
@@ -49,8 +50,9 @@ public:
     virtual std::int64_t position(int) { return -ESPIPE; }           // lseek
     virtual void set_position(int, std::int64_t) {}
     virtual int peer_of_fifo(int) { return -ENOSYS; }  // 1: a writer has the FIFO open, or had; 0: none has
-    virtual int spawn(const spawn_request&, int* pid_descriptor) { return *pid_descriptor = -1, -ENOSYS; }  // the pid
-    virtual int reap_program(int, int*) { return -ENOSYS; }  // 1 and the exit code, or minus the signal; 0: it has not ended
+    virtual int spawn(const spawn_request&, started_program&) { return -ENOSYS; }
+    /// 1 and the exit code, or minus the signal; 0: it has not ended; -ECHILD: another waiter has the status.
+    virtual int reap_program(int, int*) { return -ENOSYS; }
     virtual int signal_program(int, int) { return -ENOSYS; }  // by the descriptor of its pid
     virtual int watch_descriptor() { return -ENOSYS; }                                   // inotify; close-on-exec
     virtual int add_watch(int, const char*, std::uint32_t) { return -ENOSYS; }           // inotify_add_watch

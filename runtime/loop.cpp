@@ -48,13 +48,14 @@ loop_core::~loop_core() {
 void loop_core::check_usable() const {
     if (closed && !leaving) throw invalid_state_error("this loop was closed and cannot run again");
     if (here.turn == this) throw invalid_state_error("run inside run: this loop is running already");
-    if (here.turn != nullptr)
+    if (here.turn != nullptr && core_of(*here.turn).process.is_current())
         throw invalid_state_error("run inside run: another loop is running on this thread");
 }
 
 running_turn::running_turn(loop_core& core) : core_(core) {
     core.check_usable();
     core.kernel->attach();
+    if (here.turn != nullptr) of_parent_ = std::exchange(here, thread_state());
     core.until_no_task = false;
     core.pause_at = time_point::max();
     here.turn = &core;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <rondo/loop.hpp>
@@ -112,6 +113,7 @@ public:
     fd_watches watches;  // add_reader, add_writer
     background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
+    birth_process process;
     loop_stats counted;
     function<void()> on_turn;              // run()'s look at SIGINT
     time_point pause_at = time_point::max();  // poll(budget) ends here
@@ -150,20 +152,21 @@ bool is_open(const resumer& home) noexcept;
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread. A stop() ends the run that goes on, and
-/// is forgotten with it.
+/// While one of these lives the loop runs on this thread. A stop() ends the run that goes on, and is forgotten with it.
+/// A child forked by a task is inside the parent's turn: that one is set aside meanwhile.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
     ~running_turn() {
         core_.stopping = false;
-        here.turn = nullptr;
+        here = of_parent_.value_or(thread_state());
     }
     running_turn(const running_turn&) = delete;
     running_turn& operator=(const running_turn&) = delete;
 
 private:
     loop_core& core_;
+    std::optional<thread_state> of_parent_;
 };
 
 /// While one of these lives, code that the loop calls at its end finds it as the running one, on

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Programs that were started: waiting for them, ending them, and seeing to it that none stays a
 // zombie. Who waits polls the pidfd; the first to see it readable reaps. One that nobody waits for
-// any more is given to a poll in the background; and where the loop ends before the program does,
-// its number goes into a list of the process, which is looked through when the next one is started.
+// any more is given to a poll in the background. If the loop ends before the program does, its pidfd
+// goes into a list of the process, which is looked through when the next one is started.
 #include <rondo/process.hpp>
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/wait.h>
+#include <string.h>
 
 #include <cerrno>
-#include <mutex>
 
 #include <rondo/future.hpp>
 #include <rondo/sleep.hpp>
@@ -25,17 +24,6 @@ namespace {
 
 constexpr auto wait_kind_of_process = operation_kind("wait");
 
-std::mutex left_mutex;
-std::vector<pid_t> left;  // by loops that have ended
-
-void remember(pid_t pid) noexcept {
-    try {
-        const std::lock_guard lock(left_mutex);
-        left.push_back(pid);
-    } catch (...) {  // no memory: a zombie until this process ends
-    }
-}
-
 request poll_of() noexcept {
     request ask;
     ask.code = opcode::poll_add;
@@ -46,47 +34,49 @@ request poll_of() noexcept {
 /// Reaps one that nobody waits for.
 struct reaper final : background_operation {
     descriptor program;
-    pid_t pid;
 
-    reaper(descriptor fd, pid_t p) noexcept
+    explicit reaper(descriptor fd) noexcept
         : background_operation(wait_kind_of_process, fd.record(), poll_of()),
-          program(std::move(fd)),
-          pid(p) {
+          program(std::move(fd)) {
         arrived = ended;
     }
     static void ended(operation_state& operation) noexcept {
         auto* self = static_cast<reaper*>(&operation);
         int code = 0;
-        if (detail::reap(self->program, code) == 0) remember(self->pid);
+        if (detail::reap(self->program, code) == 0) leave_program(self->program.number());
         delete self;
     }
 };
 
 }  // namespace
 
-void reap_what_is_left() noexcept {
-    const std::lock_guard lock(left_mutex);
-    std::erase_if(left, [](pid_t pid) { return ::waitpid(pid, nullptr, WNOHANG) != 0; });
-}
-
 process_state::~process_state() {
     if (code || try_reap()) return;
     try {
         if (here.turn != nullptr)
-            begin_background(*new reaper(std::move(program), pid));
+            begin_background(*new reaper(std::move(program)));
         else
-            remember(pid);
+            leave_program(program.number());
     } catch (...) {
-        remember(pid);
+        leave_program(program.number());
     }
 }
 
 bool process_state::try_reap() noexcept {
     int ended = 0;
     const int result = detail::reap(program, ended);
-    if (result < 0) ended = 0;  // somebody else has reaped it: SIGCHLD is ignored, or waitpid(-1)
+    if (result < 0) ended = unknown_exit_code;  // another waiter has it: SIGCHLD is ignored, or waitpid(-1)
     if (result != 0) code = ended;
     return result != 0;
+}
+
+std::string text_of_end(int code) {
+    if (code == unknown_exit_code)
+        return "ended with an unknown exit status (SIGCHLD is ignored, or another part of this process waits for "
+               "every child)";
+    if (code >= 0) return "exit code " + std::to_string(code);
+    const char* const words = ::sigdescr_np(-code);
+    return std::string("ended by signal ") + (words != nullptr ? words : std::to_string(-code).c_str());
 }
 
 task<int> wait_for_end(std::shared_ptr<process_state> state) {

@@ -22,6 +22,7 @@
 #include "function_address.hpp"
 #include "process_errors.hpp"
 #include "process_manager.hpp"
+#include "process_state.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -196,6 +197,7 @@ task<int> process_child::watch() {
 
 std::string process_child::words_for(int code) const {
     if (!complaint_.empty()) return complaint_;
+    if (code == unknown_exit_code) return "it has " + text_of_end(code);
     if (code >= 0) return "it has ended, with exit status " + std::to_string(code);
     const char* const words = ::sigdescr_np(-code);
     return "it was ended by signal " + std::to_string(-code) + " (" + (words != nullptr ? words : "?") + ')';
@@ -215,7 +217,7 @@ task<> process_child::live() {
     line_.close();
     co_await sending_;
     if (!in_trouble) how = words_for(code);
-    manager_.has_ended(*this, how);
+    manager_.has_ended(*this, how, code == -SIGKILL || code == -SIGTERM);
 }
 
 }  // namespace detail

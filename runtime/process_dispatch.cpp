@@ -193,7 +193,7 @@ bool process_manager::wants_child() const noexcept {
         if (child->is_starting()) ++starting;
         if (!child->is_leaving()) ++staying;
     }
-    return staying < options_.workers && starting < queue_.size();
+    return !pausing_ && staying < options_.workers && starting < queue_.size();
 }
 
 /// False where nothing more is to be tried.
@@ -205,13 +205,13 @@ bool process_manager::start_child() {
         return true;
     } catch (const std::exception& error) {
         if (!children_.empty()) return false;  // those who are there will do it
-        fail_start(error.what());
+        fail_start(error.what(), false);
         return true;
     }
 }
 
 void process_manager::is_ready() {
-    failed_starts_ = 0;
+    failed_starts_ = killed_starts_ = 0;
     dispatch();
 }
 
@@ -228,7 +228,7 @@ void process_manager::has_answered(process_job& job, std::string_view result, st
     dispatch();
 }
 
-void process_manager::has_ended(process_child& child, const std::string& how) {
+void process_manager::has_ended(process_child& child, const std::string& how, bool killed) {
     if (!closing_) ++restarted_;
     const bool was_ready = child.was_ready();
     process_job* const job = child.take_job();
@@ -236,7 +236,7 @@ void process_manager::has_ended(process_child& child, const std::string& how) {
     children_.remove_if([&](const auto& each) { return each.get() == &child; });
     count();
     if (job != nullptr) end_lost(*job, verdict, how);
-    if (!was_ready) fail_start(how);
+    if (!was_ready) fail_start(how, killed);
     dispatch();
 }
 
@@ -256,10 +256,25 @@ void process_manager::end_lost(process_job& job, process_child::verdict verdict,
         finish(job, broken("the worker that ran the job is gone: " + how));
 }
 
-void process_manager::fail_start(const std::string& how) {
-    if (++failed_starts_ >= options_.starts_max && !is_broken_)
-        break_pool(std::to_string(failed_starts_) + " workers in a row were lost before their first job; the last one: " +
-                   how);
+void process_manager::fail_start(const std::string& how, bool killed) {
+    constexpr unsigned kills_for_a_failure = 10;
+    unsigned& in_a_row = killed ? killed_starts_ : failed_starts_;
+    const unsigned most = killed ? options_.starts_max * kills_for_a_failure : options_.starts_max;
+    if (++in_a_row >= most && !is_broken_)
+        break_pool(std::to_string(in_a_row) + " workers in a row were lost before their first job; the last one: " + how);
+    else if (killed)
+        pause_starts();
+}
+
+/// So that whoever kills one worker after the other does not keep a processor busy.
+void process_manager::pause_starts() {
+    constexpr unsigned doublings_max = 10;
+    pausing_ = true;
+    pause_.cancel();
+    pause_ = loop_->call_later(std::chrono::milliseconds(1u << std::min(killed_starts_, doublings_max)), [this] {
+        pausing_ = false;
+        dispatch();
+    });
 }
 
 void process_manager::break_pool(const std::string& why) {

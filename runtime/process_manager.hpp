@@ -69,8 +69,8 @@ public:
     void is_ready();
     /// The answer to a job has come, and its worker is free.
     void has_answered(process_job& job, std::string_view result, std::exception_ptr error);
-    /// Its process has been reaped; the child goes. `how` it ended, in words.
-    void has_ended(process_child& child, const std::string& how);
+    /// Its process has been reaped; the child goes. `how` it ended, in words; `killed` by a signal that others send.
+    void has_ended(process_child& child, const std::string& how, bool killed);
 
 private:
     friend class process_job;
@@ -92,7 +92,8 @@ private:
     process_child* free_child() noexcept;
     process_child* child_of(const process_job& job) noexcept;
     void end_lost(process_job& job, process_child::verdict verdict, const std::string& how);
-    void fail_start(const std::string& how);
+    void fail_start(const std::string& how, bool killed);
+    void pause_starts();
     void break_pool(const std::string& why);
     void count();
     void check_end();
@@ -107,6 +108,9 @@ private:
     std::list<std::unique_ptr<process_child>> children_;
     std::uint64_t last_number_ = 0;
     unsigned failed_starts_ = 0;  // in a row
+    unsigned killed_starts_ = 0;  // in a row
+    call_handle pause_;           // until the next start
+    bool pausing_ = false;
     bool closing_ = false;
     bool cancels_queued_ = false;
     bool ends_by_signal_ = false;

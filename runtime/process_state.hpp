@@ -27,16 +27,17 @@ struct process_state {
     process_state& operator=(const process_state&) = delete;
     ~process_state();
 
-    /// True where it has ended.
+    /// True if it has ended; `code` is then set.
     bool try_reap() noexcept;
 };
+
+/// "ended by signal Terminated", "exit code 3", "ended with an unknown exit status (...)".
+std::string text_of_end(int code);
 
 task<int> wait_for_end(std::shared_ptr<process_state> state);
 task<int> stop(std::shared_ptr<process_state> state, duration grace);
 /// Throws: std::system_error.
 void send(process_state& state, int number);
-/// Programs that had outlived their loops.
-void reap_what_is_left() noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -494,6 +494,7 @@ std::uint64_t ring::random() noexcept {
 }  // namespace
 
 std::shared_ptr<kernel> make_ring(const ring_options& options) {
+    reserve_standard_numbers();
     return std::make_shared<ring>(options);
 }
 

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 
+#include "identity.hpp"
 #include "loop_core.hpp"
 
 namespace rondo {
@@ -17,10 +19,11 @@ namespace detail {
 namespace {
 
 std::atomic<kernel*> to_wake{nullptr};
-std::atomic<bool> asked_to_end{false};
+std::optional<birth_process> handling;  // whose `to_wake` it is: a forked child has inherited it
+std::atomic<int> asked_to_end{0};       // the signal that came
 
 void on_signal(int number) {
-    if (asked_to_end.exchange(true)) {  // a second one, of the other kind
+    if (asked_to_end.exchange(number) != 0) {  // a second one, of the other kind
         ::signal(number, SIG_DFL);
         ::raise(number);
         return;
@@ -47,14 +50,23 @@ void uninstall(int number) {
     ::sigaction(number, &now, nullptr);
 }
 
+/// In a forked child: what the parent's run has set up is none of ours.
+void forget_run_of_parent() noexcept {
+    if (!handling || handling->is_current()) return;
+    to_wake.store(nullptr);
+    uninstall(SIGINT);
+    uninstall(SIGTERM);
+}
+
 }  // namespace
 
 main_run::main_run(const run_options& options) : loop_(options.loop) {
-    if (here.turn != nullptr)
-        throw invalid_state_error("run inside run: a loop is running on this thread already");
-    set_interrupted(false);
+    loop_.core().check_usable();
+    set_interrupted(0);
+    forget_run_of_parent();
     if (::getpid() != ::gettid() || to_wake.load() != nullptr) return;
-    asked_to_end.store(false);
+    handling.emplace();
+    asked_to_end.store(0);
     to_wake.store(loop_.core().kernel.get());
     if (options.handle_sigint && install(SIGINT)) handled_[0] = SIGINT;
     if (options.handle_sigterm && install(SIGTERM)) handled_[1] = SIGTERM;
@@ -71,9 +83,10 @@ main_run::~main_run() {
 void main_run::until_end(task_handle main) {
     if (handles())
         loop_.core().on_turn = [this, main]() mutable {
-            if (interrupted_ || !asked_to_end.load()) return;
+            const int signal = asked_to_end.load();
+            if (interrupted_ || signal == 0) return;
             interrupted_ = true;
-            set_interrupted(true);
+            set_interrupted(signal);
             main.cancel();
         };
     loop_.core().run_until_done(main);

@@ -20,6 +20,9 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// Sees to it that no descriptor gets one of the numbers 0 to 2 by chance.
+void reserve_standard_numbers() noexcept;
+
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
 template <class Base>
@@ -80,8 +83,8 @@ public:
     int remove_tree(const char* path, std::uint64_t* count) override {
         return remove_path(path, count);
     }
-    int spawn(const spawn_request& what, int* pid_descriptor) override {
-        return spawn_program(what, pid_descriptor);
+    int spawn(const spawn_request& what, started_program& started) override {
+        return spawn_program(what, started);
     }
     int reap_program(int pid_descriptor, int* code) override { return reap_by(pid_descriptor, code); }
     int signal_program(int pid_descriptor, int number) override {

@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Starting programs on the real system: posix_spawn, which shares this process's memory until the
-// new program runs, tells when it cannot be run, and needs no code of ours in between. What leads
-// into the program is moved to 0, 1 and 2 there; everything else of ours is close-on-exec.
+// Starting programs on the real system: clone(2) with CLONE_VM, CLONE_VFORK and CLONE_PIDFD, which
+// shares this process's memory until the new program runs.
+//
+// Not posix_spawn: its child is a number until pidfd_open(2), and by then somebody else's waitpid(-1),
+// or SIGCHLD being ignored, may have given that number to another process. CLONE_PIDFD makes the
+// descriptor together with the child, so it is of this child whatever others reap. Not clone3(2)
+// either: it has no wrapper, and the seccomp profiles of containers refuse it.
+//
+// Until its execve the child has no exit signal, so a program that cannot be run is no other waiter's
+// business. From then on it is a child like any other, and its status may be taken by another waiter;
+// since Linux 6.15 its pidfd tells the status all the same.
 #include "system_spawn.hpp"
 
-#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "system_child.hpp"
 
 extern "C" {  // glibc 2.36 forgets to say so
 #include <sys/pidfd.h>
@@ -22,90 +40,149 @@ namespace detail {
 
 namespace {
 
-/// posix_spawn's two objects, with what every program of ours is to have: default dispositions, no
-/// signal blocked.
-class spawn_setup {
+/// Where `file` may be, by our PATH.
+std::vector<std::string> places_of(std::string_view file) {
+    if (file.empty() || file.find('/') != file.npos) return {std::string(file)};
+    const char* const path = std::getenv("PATH");
+    std::string_view rest = path != nullptr ? path : "/bin:/usr/bin";
+    std::vector<std::string> places;
+    for (;;) {
+        const std::string_view folder = rest.substr(0, rest.find(':'));
+        places.push_back(folder.empty() ? std::string(file) : std::string(folder) + '/' + std::string(file));
+        if (folder.size() == rest.size()) return places;
+        rest.remove_prefix(folder.size() + 1);
+    }
+}
+
+/// Blocks every signal of this thread: no handler may run in a child that shares our memory.
+class signals_blocked {
 public:
-    spawn_setup() noexcept {
-        ::posix_spawn_file_actions_init(&actions);
-        ::posix_spawnattr_init(&attributes);
+    signals_blocked() noexcept {
+        constexpr std::uint64_t all = ~std::uint64_t{0};
+        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before_, sizeof all);
     }
-    ~spawn_setup() {
-        ::posix_spawn_file_actions_destroy(&actions);
-        ::posix_spawnattr_destroy(&attributes);
-        for (const int number : moved_)
-            if (number >= 0) ::close(number);
+    ~signals_blocked() {
+        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, sizeof before_);
     }
-    spawn_setup(const spawn_setup&) = delete;
-    spawn_setup& operator=(const spawn_setup&) = delete;
-
-    void set_attributes(const spawn_request& what) noexcept {
-        short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-        if (what.new_session) flags = static_cast<short>(flags | POSIX_SPAWN_SETSID);
-        if (what.new_group && !what.new_session) flags = static_cast<short>(flags | POSIX_SPAWN_SETPGROUP);
-        sigset_t all;
-        ::sigfillset(&all);
-        ::posix_spawnattr_setsigdefault(&attributes, &all);
-        sigset_t none;
-        ::sigemptyset(&none);
-        ::posix_spawnattr_setsigmask(&attributes, &none);
-        ::posix_spawnattr_setflags(&attributes, flags);
-    }
-
-    /// 0 or an errno.
-    int set_streams(const spawn_request& what) noexcept {
-        for (int target = 0; target < 3; ++target) {
-            int from = what.streams[target];
-            if (from < 0) continue;
-            // One of 0, 1 and 2 might be overwritten before it is copied.
-            if (from < 3 && from != target) {
-                from = moved_[target] = ::fcntl(from, F_DUPFD_CLOEXEC, 3);
-                if (from < 0) return errno;
-            }
-            if (const int error = ::posix_spawn_file_actions_adddup2(&actions, from, target))
-                return error;
-        }
-        for (std::size_t i = 0; i < what.kept_count; ++i)  // onto itself: no longer close-on-exec there
-            if (const int error = ::posix_spawn_file_actions_adddup2(&actions, what.kept[i], what.kept[i]))
-                return error;
-        if (what.directory == nullptr) return 0;
-        return ::posix_spawn_file_actions_addchdir_np(&actions, what.directory);
-    }
-
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+    signals_blocked(const signals_blocked&) = delete;
+    signals_blocked& operator=(const signals_blocked&) = delete;
 
 private:
-    int moved_[3] = {-1, -1, -1};
+    std::uint64_t before_ = 0;
 };
+
+/// Returns 0 or -errno.
+int run_plan(spawn_plan& plan, started_program& started) noexcept {
+    alignas(16) char stack[16 * 1024];
+    {
+        const signals_blocked guard;
+        const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+        started.pid = ::clone(spawn_child, stack + sizeof stack, flags, &plan, &started.pid_descriptor);
+        if (started.pid < 0) return -errno;
+    }
+    if (plan.error == 0) return 0;
+    end_program(started.pid_descriptor);
+    started.bad_directory = plan.bad_directory;
+    return -plan.error;
+}
+
+int spawn_or_throw(const spawn_request& what, started_program& started) {
+    const std::vector<std::string> places = places_of(what.file);
+    std::vector<const char*> files;
+    for (const std::string& place : places) files.push_back(place.c_str());
+    files.push_back(nullptr);
+    std::vector<int> kept(what.kept, what.kept + what.kept_count);
+    std::sort(kept.begin(), kept.end());
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    spawn_plan plan{};
+    plan.what = &what;
+    plan.files = files.data();
+    plan.kept = kept.data();
+    plan.kept_count = kept.size();
+    plan.descriptors_max = static_cast<long>(limit.rlim_cur);
+    std::copy(what.streams, what.streams + 3, plan.streams);
+    return run_plan(plan, started);
+}
+
+/// <linux/pidfd.h>, which is newer than the headers that rondo is built with.
+struct pidfd_info {
+    std::uint64_t mask;
+    std::uint64_t cgroup;
+    std::uint32_t ids[11];
+    std::int32_t exit_status;  // as waitpid(2) gives it
+};
+static_assert(sizeof(pidfd_info) == 64);
+constexpr std::uint64_t pidfd_info_exit = 1 << 3;
+constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, pidfd_info);
+
+/// The status of a program that another waiter has reaped, or is reaping: as reap_by.
+int status_of_reaped(int pid_descriptor, int* code) noexcept {
+    pidfd_info info{};
+    info.mask = pidfd_info_exit;
+    if (::ioctl(pid_descriptor, pidfd_get_info, &info) != 0) return -ECHILD;
+    if ((info.mask & pidfd_info_exit) == 0) return 0;
+    *code = WIFEXITED(info.exit_status) ? WEXITSTATUS(info.exit_status) : -WTERMSIG(info.exit_status);
+    return 1;
+}
 
 }  // namespace
 
-int spawn_program(const spawn_request& what, int* pid_descriptor) noexcept {
-    spawn_setup setup;
-    setup.set_attributes(what);
-    if (const int error = setup.set_streams(what)) return -error;
-    pid_t pid = -1;
-    if (const int error = ::posix_spawnp(&pid, what.file, &setup.actions, &setup.attributes,
-                                         what.arguments, what.environment))
-        return -error;
-    // Nobody but us may reap it, so the number is still its own.
-    *pid_descriptor = ::pidfd_open(pid, 0);
-    if (*pid_descriptor >= 0) return pid;
-    const int error = errno;
-    ::kill(pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+int spawn_program(const spawn_request& what, started_program& started) noexcept {
+    try {
+        return spawn_or_throw(what, started);
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
     }
-    return -error;
 }
 
 int reap_by(int pid_descriptor, int* code) noexcept {
     siginfo_t info{};
     const auto id = static_cast<id_t>(pid_descriptor);
-    if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG) != 0) return -errno;
+    if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | __WALL) != 0)
+        return errno == ECHILD ? status_of_reaped(pid_descriptor, code) : -errno;
     if (info.si_pid == 0) return 0;
     *code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     return 1;
+}
+
+void end_program(int pid_descriptor) noexcept {
+    signal_by(pid_descriptor, SIGKILL);
+    siginfo_t info{};
+    const auto id = static_cast<id_t>(pid_descriptor);
+    while (::waitid(P_PIDFD, id, &info, WEXITED | __WALL) != 0 && errno == EINTR) {
+    }
+    ::close(pid_descriptor);
+}
+
+namespace {
+
+std::mutex left_mutex;
+std::vector<int> left;  // pidfds
+
+bool reap_and_close(int program) noexcept {
+    int code = 0;
+    if (reap_by(program, &code) == 0) return false;
+    ::close(program);
+    return true;
+}
+
+}  // namespace
+
+void leave_program(int pid_descriptor) noexcept {
+    const int own = ::fcntl(pid_descriptor, F_DUPFD_CLOEXEC, 3);
+    if (own < 0) return;  // no descriptor is free, or no memory: a zombie until this process ends
+    try {
+        const std::lock_guard lock(left_mutex);
+        left.push_back(own);
+    } catch (...) {
+        ::close(own);
+    }
+}
+
+void reap_programs_left() noexcept {
+    const std::lock_guard lock(left_mutex);
+    std::erase_if(left, reap_and_close);
 }
 
 int signal_by(int pid_descriptor, int number) noexcept {

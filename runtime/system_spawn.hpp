@@ -9,7 +9,7 @@ inline namespace v0 {
 namespace detail {
 
 /// What `system::spawn` gives, on the real one.
-int spawn_program(const spawn_request& what, int* pid_descriptor) noexcept;
+int spawn_program(const spawn_request& what, started_program& started) noexcept;
 /// What `system::reap_program` gives.
 int reap_by(int pid_descriptor, int* code) noexcept;
 /// What `system::signal_program` gives.

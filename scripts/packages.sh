@@ -2,7 +2,27 @@
 # shellcheck shell=bash
 # Sourced by scripts/test and scripts/demo: `need_packages NAME...` installs what is missing of
 # Debian's packages, or says in one sentence what somebody with the right to do so has to install.
-# Nothing is asked of apt where all is there.
+# What counts is the command or header that a package is wanted for, wherever it comes from: Boost's
+# headers may be those of libboost1.81-dev, meson may be somebody's own. Nothing is asked of apt if
+# all is there.
+
+declare -A wanted_for=(
+    [g++]='command g++' [meson]='command meson' [ninja-build]='command ninja'
+    [pkg-config]='command pkg-config' [python3]='command python3' [curl]='command curl'
+    [socat]='command socat' [clang]='command clang++'
+    [liburing-dev]='header liburing.h' [libfmt-dev]='header fmt/core.h'
+    [libboost-dev]='header boost/beast/version.hpp' [libcereal-dev]='header cereal/cereal.hpp'
+)
+
+is_there() {
+    local kind name
+    read -r kind name <<<"${wanted_for[$1]-}"
+    case $kind in
+        command) command -v "$name" >/dev/null ;;
+        header) echo "#include <$name>" | g++ -E -x c++ - >/dev/null 2>&1 ;;
+        *) return 1 ;;
+    esac
+}
 
 is_installed() {
     # shellcheck disable=SC2016  # dpkg-query expands it, not the shell
@@ -11,12 +31,12 @@ is_installed() {
 
 need_packages() {
     local missing=() name as_root=()
+    for name in "$@"; do is_there "$name" || is_installed "$name" || missing+=("$name"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
     if ! command -v dpkg-query >/dev/null; then
-        echo "This is no Debian: install the equivalents of $* by hand and use meson directly." >&2
+        echo "This is no Debian: install the equivalents of ${missing[*]} by hand." >&2
         return 1
     fi
-    for name in "$@"; do is_installed "$name" || missing+=("$name"); done
-    [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
         as_root=(sudo -n)
         if ! sudo -n true 2>/dev/null; then

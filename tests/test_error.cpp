@@ -136,9 +136,9 @@ TEST_CASE("error: incomplete_read_error keeps what had come, zero bytes included
 
 TEST_CASE("error: interrupted, as an expression, tells what the last run set", "[error]") {
     CHECK_FALSE(rondo::interrupted());
-    rondo::detail::set_interrupted(true);
-    CHECK((rondo::interrupted() ? 130 : 0) == 130);
-    rondo::detail::set_interrupted(false);
+    rondo::detail::set_interrupted(SIGTERM);
+    CHECK(rondo::interrupted() == 143);
+    rondo::detail::set_interrupted(0);
     CHECK_FALSE(rondo::interrupted());
 }
 

@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <rondo/directory_watch.hpp>
 #include <rondo/gather.hpp>
@@ -668,4 +670,49 @@ RONDO_TEST("watch_directory: one next at a time; the watch may go while it is aw
     } catch (const std::system_error& error) {
         CHECK(error.code() == std::errc::invalid_argument);
     }
+}
+
+RONDO_TEST("watch_directory: two hundred of them share what the kernel has few of", "[files][kernel]") {
+    const folder in;
+    std::vector<directory_watch> all;
+    const std::string first = in / "0", second = in / "1";
+    std::filesystem::create_directory(first);
+    std::filesystem::create_directory(second);
+    for (int i = 0; i < 200; ++i) all.push_back(watch_directory(i % 2 == 0 ? first : second));
+    auto quiet = create_task(all[3].next());
+    std::ofstream(first + "/made").close();
+    for (std::size_t i = 0; i < all.size(); i += 2) {
+        const auto seen = co_await all[i].next();
+        REQUIRE(seen);
+        CHECK(seen->name == "made");
+    }
+    CHECK_FALSE(quiet.done());
+    auto late = watch_directory(first);  // what came before it is none of its
+    std::ofstream(second + "/other").close();
+    const auto other = co_await quiet;
+    CHECK(other->name == "other");
+    std::ofstream(first + "/last").close();
+    const auto last = co_await late.next();
+    CHECK(last->name == "last");
+    all.clear();
+    std::filesystem::remove(first + "/last");
+    auto next = co_await late.next();  // closed, or attributes, before it
+    while (next->what != directory_event::kind::removed) next = co_await late.next();
+    CHECK(next->name == "last");
+}
+
+RONDO_TEST("watch_directory: a wait that others share is not lost with the one that began it", "[files][kernel]") {
+    const folder in;
+    auto one = std::optional(watch_directory(in.path()));
+    auto two = watch_directory(in.path());
+    auto first = create_task(one->next());
+    auto second = create_task(two.next());
+    co_await rondo_tests::settle();
+    first.cancel();
+    co_await rondo_tests::settle();
+    CHECK(first.done());
+    one.reset();
+    std::ofstream(in / "made").close();
+    const auto seen = co_await second;
+    CHECK(seen->name == "made");
 }

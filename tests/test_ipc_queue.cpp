@@ -287,3 +287,23 @@ TEST_CASE("ipc_queue: 20,000 times somebody has written over its memory", "[ipc_
 }
 
 }  // namespace
+
+TEST_CASE("ipc_queue: its size has an end while another process writes over its memory", "[ipc_queue]") {
+    constexpr std::size_t place_of_tail = 80;
+    texts q(200);
+    for (int n = 0; n < 5; ++n) q.blocking_put("some");
+    const auto memory = shared_memory::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
+    auto* const tail = reinterpret_cast<volatile std::uint64_t*>(memory.bytes() + place_of_tail);
+    REQUIRE(*tail == 5 * (4 + serialize(std::string("some")).size()));
+    rondo_tests::forked other([&] {
+        for (std::uint64_t value = 0;; value = (value + 7) % 200) *tail = value;
+    });
+    for (int i = 0; i < many(20'000, 5'000); ++i) {
+        try {
+            CHECK(q.size() <= 50);
+            CHECK(q.unfinished() <= 50);
+        } catch (const error& damaged) {
+            CHECK(std::string(damaged.what()).find("written over") != std::string::npos);
+        }
+    }
+}

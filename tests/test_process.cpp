@@ -5,13 +5,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,14 +23,33 @@
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
+#include "disturbed.hpp"
 #include "net_tools.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;
 using rondo_tests::text_of_failure;
 
+extern "C" bool rondo_tests_take_over(int count, char** arguments);
+
 namespace {
+
+constexpr long pidfd_get_info = static_cast<long>(_IOWR(0xFF, 11, char[64]));
+
+/// Does this kernel tell the status of a child that another waiter has reaped?
+bool tells_taken_status() {
+    const auto child = rondo_tests::run_child([] {
+        ::signal(SIGCHLD, SIG_IGN);
+        const auto body = []() -> task<int> {
+            const auto result = co_await command("true").run();
+            co_return result.exit_code == 0 ? 0 : 1;
+        };
+        return rondo::run(body());
+    });
+    return child.exited();
+}
 
 bool lives(int pid) { return ::kill(pid, 0) == 0; }
 
@@ -90,7 +112,7 @@ RONDO_TEST("process: what cannot be run is an error that names it", "[process][k
           "spawn no-such-program-at-all: No such file or directory");
     CHECK(spawn_failure(command("/etc/passwd")) == "spawn /etc/passwd: Permission denied");
     CHECK(spawn_failure(command("true").directory("/no/such/folder")) ==
-          "spawn true: No such file or directory");
+          "spawn true: directory /no/such/folder: No such file or directory");
     CHECK(spawn_failure(command("true").in_file("/no/such/file")) ==
           "open /no/such/file: No such file or directory");
     command endless("true");
@@ -312,7 +334,7 @@ TEST_CASE("process: one that goes with a callback at its loop's end is waited fo
 }
 
 RONDO_TEST("process: a thousand, one after the other and 64 at a time, leave nothing",
-           "[process][kernel]", limit(60s)) {
+           "[process][kernel][many]", limit(60s)) {
     const int count = rondo_tests::many(1000, 200);
     std::vector<int> numbers(static_cast<std::size_t>(count));
     int good = 0;
@@ -357,4 +379,126 @@ TEST_CASE("process: nothing of ours leads into a child, whoever starts one at th
     for (std::thread& each : threads) each.join();
     CHECK(failed == 0);
     CHECK(wrong == 0);
+}
+
+RONDO_TEST("process: descriptors that others have opened lead nowhere in a program, but for those kept",
+           "[process][kernel]") {
+    // "ls" has 0 to 2, and one for the folder that it lists.
+    auto plain = command("ls", "/proc/self/fd").in(devnull);
+    const auto before = co_await plain.run();
+    CHECK(before.output == "0\n1\n2\n3\n");
+    std::vector<int> foreign;
+    for (int i = 0; i < 50; ++i) foreign.push_back(::open("/dev/null", O_RDONLY));
+    const auto without = co_await plain.run();
+    CHECK(without.output == before.output);
+    auto keeping = command(plain).keep(foreign[20]);
+    const auto with_one = co_await keeping.run();
+    const std::string kept = std::to_string(foreign[20]) + "\n";
+    CHECK(with_one.output == "0\n1\n2\n3\n" + kept);
+    for (const int each : foreign) ::close(each);
+}
+
+RONDO_TEST("process: a run until the exit does not wait for a grandchild that holds the pipes",
+           "[process][kernel]") {
+    const auto result = co_await command::shell("sleep 1000 & echo $!; echo said >&2; exit 3").until_exit().run();
+    const int grandchild = std::stoi(result.output);
+    CHECK(lives(grandchild));
+    ::kill(grandchild, SIGKILL);
+    CHECK(result.error_output == "said\n");
+    CHECK(result.exit_code == 3);
+    const std::string all = rondo_tests::pattern(300'000);
+    auto whole = command("cat").input(all).until_exit();
+    const auto echoed = co_await whole.run();
+    CHECK(echoed.output == all);
+    const std::string too_much = co_await text_of_failure<limit_error>(
+        command("yes").output_limit(10'000).until_exit().run());
+    CHECK(too_much == "run yes: more than 10000 bytes of output");
+}
+
+RONDO_TEST("process: moving onto one lets the one before go at once", "[process][kernel]") {
+    auto first = command("cat").in(rondo::pipe).spawn();
+    const int pid = first.pid();
+    auto second = command("true").spawn();
+    first = std::move(second);
+    while (lives(pid)) co_await sleep(1ms);  // its input has ended
+    co_await first.wait();
+}
+
+namespace {
+
+/// How many of 60 programs that end with 3 have ended with 3, and how many are said to have succeeded.
+task<> end_with_three(int* known, int* good) {
+    for (int i = 0; i < 60; ++i) {
+        const auto result = co_await command::shell(i % 2 == 0 ? "exit 3" : "echo some; exit 3").run();
+        *known += result.exit_code == 3 ? 1 : 0;
+        *good += result.ok() ? 1 : 0;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("process: an exit status that another waiter took is never success", "[process]") {
+    const auto child = rondo_tests::run_child([] {
+        ::signal(SIGCHLD, SIG_IGN);
+        rondo_tests::forbid(SYS_ioctl, ENOTTY, pidfd_get_info);  // as before Linux 6.15
+        const auto body = []() -> task<int> {
+            int known = 0, good = 0;
+            co_await end_with_three(&known, &good);
+            if (good != 0) co_return 1;
+            const auto one = co_await command("true").run();
+            if (one.exit_code != unknown_exit_code || one.ok()) co_return 2;
+            const std::string text = co_await text_of_failure<process_error>(command("true").check().run());
+            co_return text.starts_with("run true: ended with an unknown exit status (SIGCHLD is ignored") ? 0 : 3;
+        };
+        return rondo::run(body());
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("process: its exit status is known though SIGCHLD is ignored, where the kernel keeps it",
+          "[process]") {
+    if (!tells_taken_status()) return;
+    const auto child = rondo_tests::run_child([] {
+        ::signal(SIGCHLD, SIG_IGN);
+        int known = 0, good = 0;
+        rondo::run(end_with_three(&known, &good));
+        return known == 60 && good == 0 ? 0 : 1;
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("process: without close_range programs get no foreign descriptor either", "[process]") {
+    const auto child = rondo_tests::run_child([] {
+        const int foreign = ::open("/dev/null", O_RDONLY);
+        rondo_tests::forbid(SYS_close_range, ENOSYS);
+        const auto body = []() -> task<int> {
+            const auto seen = co_await command("ls", "/proc/self/fd").in(devnull).run();
+            co_return seen.output == "0\n1\n2\n3\n" ? 0 : 1;
+        };
+        return foreign < 0 ? 2 : rondo::run(body());
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("process: all of this while others meddle", "[process]") {
+    const bool told = tells_taken_status();
+    std::vector<std::unique_ptr<rondo_tests::disturbed_run>> runs;
+    for (const auto what : rondo_tests::all_disturbances) {
+        const bool needs_status = what <= rondo_tests::disturbance::another_waiter;
+        if (needs_status && !told) continue;
+        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(what, "[process][kernel]~[many]"));
+    }
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the one that is stopped first
+        const bool passed = (*run)->passed();
+        INFO((*run)->text());
+        CHECK(passed);
+    }
+}
+
+bool rondo_tests_take_over(int, char**) {
+    rondo_tests::disturb_as_asked();
+    return false;
 }

@@ -3,13 +3,16 @@
 // how workers and pools end.
 #include <rondo/process_pool.hpp>
 
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -19,6 +22,8 @@
 #include <rondo/run.hpp>
 #include <rondo/wait.hpp>
 
+#include "child.hpp"
+#include "disturbed.hpp"
 #include "process_jobs.hpp"
 
 using namespace rondo_tests;
@@ -28,6 +33,14 @@ extern "C" bool rondo_tests_take_over(int count, char** arguments);
 namespace {
 
 // -- jobs -------------------------------------------------------------------------------------------------------------
+
+/// Killed before the first job, as often as the file has less than six bytes.
+void be_killed_five_times(std::string file) {
+    const int number = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (::write(number, "x", 1) != 1) std::abort();
+    ::close(number);
+    if (std::filesystem::file_size(file) <= 5) ::raise(SIGKILL);
+}
 
 int pid_of_worker() { return ::getpid(); }
 long sum_of(std::vector<int> numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0L); }
@@ -445,6 +458,47 @@ TEST_CASE("process_pool: used from one loop, and from two", "[process_pool]") {
     CHECK(left.text() == "");
 }
 
+TEST_CASE("process_pool: kills that hit workers before their first job do not break the pool", "[process_pool]") {
+    const nothing_left left;
+    const std::string file = "/tmp/rondo-pool-" + std::to_string(::getpid());
+    {
+        process_pool pool({.workers = 2}, be_killed_five_times, file);
+        CHECK(pool.submit(add, 1, 2).get() == 3);
+    }
+    CHECK(std::filesystem::file_size(file) > 5);
+    std::filesystem::remove(file);
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: a worker whose status another waiter took has not ended well", "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // which starts no threads in a forked child
+    const auto child = rondo_tests::run_child([] {
+        ::signal(SIGCHLD, SIG_IGN);
+        rondo_tests::forbid(SYS_ioctl, ENOTTY, static_cast<long>(_IOWR(0xFF, 11, char[64])));
+        process_pool pool(1);
+        const std::string how = failure_of(pool.submit(die_of, SIGKILL));
+        std::puts(how.c_str());
+        return how.find("unknown exit status") != std::string::npos ? 0 : 1;
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("process_pool: some of this while others meddle", "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // four times as slow, and nothing in here is new to it
+    std::vector<std::unique_ptr<rondo_tests::disturbed_run>> runs;
+    for (const auto what : rondo_tests::all_disturbances)
+        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(
+            what, "process_pool: functions*,process_pool: exceptions*,process_pool: a worker is*"));
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the one that is stopped first
+        const bool passed = (*run)->passed();
+        INFO((*run)->text());
+        CHECK(passed);
+    }
+}
+
 bool rondo_tests_take_over(int count, char** arguments) {
-    return rondo::process_worker(count, arguments);
+    if (rondo::process_worker(count, arguments)) return true;
+    rondo_tests::disturb_as_asked();
+    return false;
 }

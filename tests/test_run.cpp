@@ -2,17 +2,24 @@
 // run: main's value and errors, and what SIGINT does to it. What signals do is tried in children.
 #include <rondo/run.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "child.hpp"
 #include "core_tools.hpp"
 
 using namespace rondo_tests;
+
+extern "C" bool rondo_tests_take_over(int count, char** arguments);
 
 namespace {
 
@@ -221,3 +228,79 @@ TEST_CASE("run: SIGINT wakes a loop that sleeps and a program that only computes
 }
 
 }  // namespace
+
+TEST_CASE("run: works in a child that a task has forked", "[run]") {
+    const child_end end = run_child([] {
+        ::signal(SIGINT, SIG_DFL);
+        const auto in_fork = []() -> task<int> {
+            co_await sleep(1ms);
+            co_await yield_now();
+            ::kill(::getpid(), SIGINT);
+            co_await sleep(1h);
+            co_return 1;
+        };
+        const auto main = [&]() -> task<int> {
+            const pid_t child = ::fork();
+            if (child == 0) {
+                int code = 99;
+                try {
+                    code = rondo::run(in_fork());
+                } catch (const rondo::interrupted& how) {
+                    code = how;
+                }
+                ::_exit(code);
+            }
+            int status = 0;
+            ::waitpid(child, &status, 0);
+            co_await sleep(1ms);  // this loop goes on
+            co_return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+        };
+        return rondo::run(main());
+    });
+    INFO(end.text);
+    CHECK(end.exited(130));
+}
+
+namespace {
+
+/// Has three files as its 0, 1 and 2, if nobody else takes these numbers, and an error that nobody sees.
+void run_without_streams(const char* path) {
+    for (int i = 0; i < 3; ++i)
+        [[maybe_unused]] const int stays = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const auto fails = []() -> task<> {
+        co_await yield_now();
+        throw std::out_of_range("to nobody");
+    };
+    const auto main = [&]() -> task<> {
+        create_task(fails());
+        co_await sleep(1ms);
+    };
+    run(main());
+}
+
+}  // namespace
+
+TEST_CASE("run: started with 0 to 2 closed, it writes no message into what gets these numbers", "[run]") {
+    const std::string path = "/tmp/rondo-run-" + std::to_string(::getpid());
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::setenv("RONDO_TEST_FIRST_FILE", path.c_str(), 1);
+        for (int number = 0; number < 3; ++number) ::close(number);
+        ::execl("/proc/self/exe", "test_run", nullptr);
+        ::_exit(127);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+    struct stat file {};
+    REQUIRE(::stat(path.c_str(), &file) == 0);
+    CHECK(file.st_size == 0);
+    ::unlink(path.c_str());
+}
+
+bool rondo_tests_take_over(int, char**) {
+    const char* const path = std::getenv("RONDO_TEST_FIRST_FILE");
+    if (path == nullptr) return false;
+    run_without_streams(path);
+    return true;
+}

@@ -14,6 +14,7 @@
 #include "catch.hpp"
 
 #ifdef RONDO_WITH_CEREAL
+#include <cereal/types/bitset.hpp>
 #include <cereal/types/list.hpp>
 #include <cereal/types/map.hpp>
 #include <cereal/types/memory.hpp>
@@ -206,6 +207,12 @@ TEST_CASE("deserialize: cereal's sizes that cannot be, and chains without end", 
     std::string deep = '\0' + rondo::serialize(1);
     for (int i = 0; i < 100'000; ++i) deep += '\1' + rondo::serialize(i);
     CHECK_THROWS_WITH(deserialize<link_of_chain>(deep), "what cereal wrote is nested too deep");
+}
+
+TEST_CASE("deserialize: what a type of cereal's throws is a format_error", "[serialize]") {
+    CHECK(there_and_back(std::bitset<8>(5)) == std::bitset<8>(5));
+    const std::string as_text = std::string("\0\2", 2) + rondo::serialize(std::uint64_t{3}) + "0x1";
+    CHECK_THROWS_AS(deserialize<std::bitset<8>>(as_text), format_error);
 }
 
 template <class T>

@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
@@ -188,4 +190,66 @@ TEST_CASE("signal: the second of the two kills", "[signal]") {
     });
     CHECK(WIFSIGNALED(child.status));
     CHECK(WTERMSIG(child.status) == SIGTERM);
+}
+
+TEST_CASE("signal: a set that goes leaves a signal to the sets that have it, too", "[signal]") {
+    const auto child = in_child([]() -> task<int> {
+        auto older = std::make_unique<signal_set>(SIGUSR1);
+        signal_set living(SIGUSR1, SIGHUP);
+        older.reset();
+        if (!is_blocked(SIGUSR1)) co_return 1;
+        send(SIGUSR1);
+        const auto first = co_await living.next();
+        if (!first || first->number != SIGUSR1) co_return 2;
+        living = signal_set(SIGUSR1, SIGHUP);
+        if (!is_blocked(SIGUSR1) || !is_blocked(SIGHUP)) co_return 3;
+        send(SIGHUP);
+        const auto second = co_await living.next();
+        if (!second || second->number != SIGHUP) co_return 4;
+        living = signal_set(SIGUSR2);
+        co_return is_blocked(SIGUSR1) || is_blocked(SIGHUP) ? 5 : 0;
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("signal: each of the sets that have a signal gets it", "[signal]") {
+    const auto child = in_child([]() -> task<int> {
+        signal_set one(SIGUSR1), two(SIGUSR1, SIGHUP), three(SIGHUP);
+        auto a = create_task(one.next());
+        auto b = create_task(two.next());
+        co_await rondo_tests::settle();
+        send(SIGUSR1);
+        const auto of_one = co_await a;
+        const auto of_two = co_await b;
+        if (!of_one || !of_two || of_one->number != SIGUSR1 || of_two->number != SIGUSR1) co_return 1;
+        send(SIGUSR1);  // nobody waits: the second is kept for whoever comes later
+        const auto again = co_await two.next();
+        const auto kept = co_await one.next();
+        if (again->number != SIGUSR1 || kept->number != SIGUSR1) co_return 2;
+        const auto none = co_await move_on_after(5ms, three.next());
+        co_return none ? 3 : 0;
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("signal: run tells main which one ended it", "[signal]") {
+    for (const auto& [number, code] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143)}) {
+        const int which = number;
+        const auto child = rondo_tests::run_child([which] {
+            ::signal(SIGINT, SIG_DFL);
+            ::signal(SIGTERM, SIG_DFL);
+            const auto main = [which]() -> task<> {
+                running_loop().call_soon([which] { send(which); });
+                co_await sleep(24h);
+            };
+            rondo::run(main(), {.handle_sigterm = true});
+            const int first = rondo::interrupted();
+            rondo::run([]() -> task<> { co_return; }());
+            return rondo::interrupted() == 0 ? first : 1;
+        });
+        INFO(child.text);
+        CHECK(child.exited(code));
+    }
 }

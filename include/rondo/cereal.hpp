@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
+#include <new>
 #include <string>
 #include <type_traits>
 
@@ -134,8 +136,14 @@ struct serializer<T> {
             T value{};
             archive(value);
             return value;
-        } catch (const cereal::Exception& error) {
+        } catch (const format_error&) {
+            throw;
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (const std::exception& error) {  // of cereal, or of the type that is made of these bytes
             throw format_error(error.what());
+        } catch (...) {
+            throw format_error("what cereal read was refused by its type");
         }
     }
 };

@@ -5,7 +5,8 @@
 //     while (auto change = co_await changes.next()) ...
 //
 // The kernel keeps a queue of events (inotify); one that overflows is an event too, so that whoever
-// counts on every change knows when to look for himself. Directories below are not watched.
+// counts on every change knows when to look for himself. Directories below are not watched. All
+// watches of a loop share one inotify instance, of which a user may have few.
 //
 // It is no async_generator: the body of one ends with the wait that was cancelled in it, and a `next`
 // with a timeout around it must leave the watch as it was.
@@ -43,6 +44,10 @@ public:
     directory_event() = default;
 };
 
+namespace detail {
+struct watch_state;
+}
+
 /// A watched directory. Move-only; the destructor ends the watch.
 /// Thread: its loop's.
 class RONDO_API directory_watch {
@@ -57,11 +62,9 @@ public:
     task<std::optional<directory_event>> next();
 
 private:
-    struct state;
     friend RONDO_API directory_watch watch_directory(std::string path);
-    explicit directory_watch(std::shared_ptr<state> of) noexcept;
-    static task<std::optional<directory_event>> next_of(std::shared_ptr<state> of);
-    std::shared_ptr<state> state_;  // a `next` that is being awaited has it too
+    explicit directory_watch(std::shared_ptr<detail::watch_state> of) noexcept;
+    std::shared_ptr<detail::watch_state> state_;  // a `next` that is being awaited has it too
 };
 
 /// Watches `path` from the call on.

@@ -167,19 +167,22 @@ private:
     std::runtime_error text_;  // the one string of the library whose copy cannot throw
 };
 
-/// Thrown by `run(task<T>)` when SIGINT ended main and there is no value to return. As an
-/// expression it asks: in `return rondo::interrupted() ? 130 : 0;` it is true when SIGINT ended the
-/// last `rondo::run` of this process.
+/// Thrown by `run(task<T>)` when a signal ended main and there is no value to return. As an
+/// expression it asks how the last `rondo::run` of this process ended, as an exit code for main:
+///
+///     rondo::run(serve());
+///     return rondo::interrupted();  // 130 after SIGINT, 143 after SIGTERM, else 0
+///
 /// See: KeyboardInterrupt, which is no Exception either.
 class RONDO_API interrupted {
 public:
-    explicit operator bool() const noexcept;
+    operator int() const noexcept;
 };
 
 namespace detail {
 
-/// What `interrupted()` answers from now on.
-RONDO_API void set_interrupted(bool value) noexcept;
+/// The signal that ended the last run, or 0: `interrupted()` answers by it from now on.
+RONDO_API void set_interrupted(int signal) noexcept;
 
 /// Throws std::system_error whose text is "VERB OBJECT: MESSAGE", as in "connect 127.0.0.1:7007:
 /// Connection refused". `error` is a positive errno; an empty object leaves "VERB: MESSAGE".

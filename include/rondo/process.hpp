@@ -8,8 +8,13 @@
 //
 // A command says what is to be run; `run` runs it to its end and captures what it says, `spawn`
 // gives a process to talk with. Programs are started as by posix_spawn (no copy of this process
-// exists at any time), waited for by a pidfd (no signal handler, no number that somebody else's
-// process could have meanwhile), and reaped exactly once.
+// exists at any time) and waited for by a pidfd: no signal handler, and no number that another
+// process could have meanwhile. A program gets its three streams, what `keep` names, and no other
+// descriptor, whoever has opened it.
+//
+// If SIGCHLD is ignored, or another part of this process calls waitpid(-1), a program's exit status is
+// taken from rondo. Linux 6.15 and newer tell it all the same; before that it is
+// `unknown_exit_code`, which is never success.
 //
 // `run` is structured: when its await has ended, in whatever way, the program has ended too. A
 // `process` that is dropped is let go, as with every other program that one starts: it goes on,
@@ -18,6 +23,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,10 +60,13 @@ inline constexpr redirect pipe{redirect::kind::pipe};        ///< to us
 inline constexpr redirect devnull{redirect::kind::devnull};  ///< nowhere
 inline constexpr redirect same_as_out{redirect::kind::same_as_out};  ///< of err: where out leads
 
+/// The exit code of a program whose status another waiter of this process took.
+inline constexpr int unknown_exit_code = std::numeric_limits<int>::min();
+
 /// What a program that `run` ran has left.
 class completed_process {
 public:
-    int exit_code = 0;         ///< minus the signal's number, where one ended it
+    int exit_code = 0;         ///< minus the signal's number if one ended it; or unknown_exit_code
     std::string output;        ///< what came out of `out`
     std::string error_output;  ///< what came out of `err`
 
@@ -111,7 +120,7 @@ public:
     fd_stream& err() noexcept;
 
     /// Waits for its end. Any number may.
-    /// Returns: its exit code; minus the signal's number, where one ended it.
+    /// Returns: its exit code; minus the signal's number if one ended it; or unknown_exit_code.
     /// Throws:  std::system_error.
     /// Cancel:  leaves; the program goes on.
     task<int> wait();
@@ -170,8 +179,8 @@ public:
     command& out_file(std::string_view path);
     command& append_file(std::string_view path);
     command& err_file(std::string_view path);
-    /// The program has this descriptor of ours too, under the same number; all others are close-on-exec. It is to be open
-    /// until the program was started.
+    /// The program has this descriptor of ours too, under the same number, and no other but its streams. It is to be
+    /// open until the program was started.
     /// See: subprocess.Popen's pass_fds.
     command& keep(int number);
     /// A session, or a process group, of its own; `stop` and `timeout` then end all of it.
@@ -188,13 +197,18 @@ public:
     command& output_limit(std::size_t bytes);
     /// An exit code that is not 0 is a process_error.
     command& check();
+    /// `run` returns when the program itself has ended, with what was in its pipes by then. Without this it waits until
+    /// the pipes end, too: children of the program that live on, such as a daemon, may hold them open.
+    command& until_exit();
 
     /// Starts it.
-    /// Throws: std::system_error: "spawn nosuchprogram: No such file or directory".
+    /// Throws: std::system_error: "spawn nosuchprogram: No such file or directory"; if `directory` is at fault, "spawn ls:
+    ///         directory /no/such: No such file or directory".
     /// See:    posix_spawn(3), asyncio.create_subprocess_exec.
     process spawn() const;
 
-    /// Runs it to its end: feeds it, and captures what it says, all at the same time.
+    /// Runs it to its end: feeds it, and captures what it says, all at the same time. The end is that of the program and of
+    /// its pipes: see until_exit.
     /// Throws: as spawn; process_timeout_error, limit_error, process_error (see check).
     /// Cancel: the program is told to end (SIGTERM), killed after the grace time, waited for.
     /// See:    subprocess.run, asyncio Process.communicate.

@@ -59,7 +59,9 @@ struct process_pool_options {
     std::size_t workers = 0;              ///< at most; 0: as many as there are processors
     std::size_t max_tasks_per_child = 0;  ///< a worker that has run so many jobs is replaced; 0: never
     unsigned rerun = 0;                   ///< how often a job whose worker died is run again
-    unsigned starts_max = 3;              ///< so many workers in a row that die before their first job break the pool
+    /// So many workers in a row that fail before their first job break the pool. One that SIGKILL or SIGTERM ended has not
+    /// failed: the next one is started a little later, up to 1 s, and only ten times as many in a row break the pool.
+    unsigned starts_max = 3;
     std::size_t frame_max = 64 * 1024 * 1024;  ///< bytes: of the arguments of a job, and of its result
 };
 static_assert(std::is_trivially_destructible_v<process_pool_options>);

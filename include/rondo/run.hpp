@@ -31,7 +31,7 @@ public:
     rondo::loop& loop() noexcept { return loop_; }
     /// Until main has ended and everything else with it.
     void until_end(task_handle main);
-    /// Did SIGINT ask for the end?
+    /// Did a signal ask for the end?
     bool was_interrupted() const noexcept { return interrupted_; }
 
 private:
@@ -63,9 +63,9 @@ auto call_held(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 }  // namespace detail
 
 /// Runs `main` on a loop of its own, cancels and awaits what is left, runs the shutdown hooks, and returns main's value.
-/// The first SIGINT (or SIGTERM, where asked for) cancels main, the second one kills as usual; `rondo::interrupted()` then
-/// says so.
-/// Throws: what main throws; `interrupted` where SIGINT ended a main that has a value to return; uring_unavailable;
+/// The first SIGINT (or SIGTERM, if asked for) cancels main, the second one kills as usual; `return rondo::interrupted();`
+/// then makes it main's exit code. A signal that comes before `run` installs its handlers does what it does by default.
+/// Throws: what main throws; `interrupted` if a signal ended a main that has a value to return; uring_unavailable;
 ///         invalid_state_error inside another run.
 /// See:    asyncio.run.
 template <class T>

@@ -11,15 +11,18 @@
 //
 // Equal signals that come before one was read are one, as everywhere; those of sigqueue(3) with a
 // real-time number are not.
+//
+// Several sets may have one signal, in one thread or in several: each of them gets each signal.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
-#include <rondo/operation.hpp>
+#include <rondo/config.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -36,9 +39,14 @@ struct signal_info {
 };
 static_assert(std::is_trivially_destructible_v<signal_info>);
 
-/// Signals that are waited for. Move-only. As long as it lives they interrupt nobody; when it goes
-/// those that were not blocked before are let through again, and of them any that came and was not
-/// read is dropped.
+namespace detail {
+struct signal_state;
+}
+
+/// Signals that are waited for. Move-only. As long as it lives they interrupt nobody. When the last
+/// set of a thread that has a signal goes, the signal is let through again if it was not blocked
+/// before; one that came and was not read goes to the sets of other threads that have it, or is
+/// dropped.
 /// Thread: made, used and destroyed on its loop's.
 /// See:    signalfd(2), asyncio loop.add_signal_handler, trio.open_signal_receiver.
 class RONDO_API signal_set {
@@ -48,27 +56,19 @@ public:
         requires(std::is_same_v<Numbers, int> && ...)
     explicit signal_set(int first, Numbers... more) : signal_set(mask_of({first, more...})) {}
 
-    signal_set(signal_set&& other) noexcept
-        : fd_(std::move(other.fd_)),
-          mask_(std::exchange(other.mask_, 0)),
-          blocked_(std::exchange(other.blocked_, 0)) {}
-    signal_set& operator=(signal_set&& other) noexcept {
-        signal_set old(std::move(other));
-        std::swap(fd_, old.fd_);
-        std::swap(mask_, old.mask_);
-        std::swap(blocked_, old.blocked_);
-        return *this;
-    }
+    signal_set(signal_set&& other) noexcept;
+    signal_set& operator=(signal_set&& other) noexcept;
     ~signal_set();
 
-    /// The next one that comes, or that has come since the set was made.
-    /// Returns: empty where the set was closed.
+    /// The next one that comes, or that has come since the set was made. A set keeps up to 64
+    /// real-time signals that another set has read first, and drops further ones.
+    /// Returns: empty if the set was closed.
     /// Throws:  std::system_error.
     /// Cancel:  nothing lost: one that was read anyway is returned, and the next wait throws.
     task<std::optional<signal_info>> next();
 
     /// Ends the wait. The signals stay blocked until the set goes.
-    void close() noexcept { fd_.close(); }
+    void close() noexcept;
 
 private:
     struct numbers {
@@ -82,9 +82,7 @@ private:
     static std::uint64_t mask_of(numbers list);
     explicit signal_set(std::uint64_t mask);
 
-    descriptor fd_;
-    std::uint64_t mask_ = 0;     // bit n - 1 is signal n
-    std::uint64_t blocked_ = 0;  // those that were not blocked before
+    std::shared_ptr<detail::signal_state> state_;  // a `next` that is being awaited has it too
 };
 
 namespace detail {

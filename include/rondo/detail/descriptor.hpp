@@ -35,6 +35,13 @@ struct spawn_request {
     bool new_group = false;
 };
 
+/// A program that has been started; or what of its request was at fault.
+struct started_program {
+    int pid = -1;
+    int pid_descriptor = -1;
+    bool bad_directory = false;
+};
+
 /// socket(2), close-on-exec, on the running loop's kernel; outside of any loop on the real system.
 RONDO_API int new_socket(int family, int type, int protocol);
 
@@ -80,12 +87,18 @@ RONDO_API int remove_tree(system& os, const char* path, std::uint64_t& count);
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
 
-/// Starts a program: its pid, and in `pid_descriptor` a pidfd of it; -errno where it cannot be run.
-RONDO_API int spawn(const spawn_request& what, int& pid_descriptor);
+/// Starts a program, which gets no descriptor but its streams and those kept. Returns 0, or -errno if it cannot be run.
+RONDO_API int spawn(const spawn_request& what, started_program& started);
 /// 1 where it has ended, and its exit code, or minus the number of the signal that ended it; 0 where
-/// it has not. Once.
+/// it has not; -ECHILD where another waiter of this process took the status. Once.
 RONDO_API int reap(const descriptor& program, int& code);
 RONDO_API int signal_program(const descriptor& program, int number);
+/// Kills a program by its pidfd, which no descriptor has adopted, reaps it and closes the pidfd.
+RONDO_API void end_program(int pid_descriptor) noexcept;
+/// Nobody waits for this program any more, and no loop does: it is reaped when the next one is started.
+RONDO_API void leave_program(int pid_descriptor) noexcept;
+/// Reaps those that were left and have ended.
+RONDO_API void reap_programs_left() noexcept;
 
 /// inotify_init1(2) and inotify_add_watch(2), close-on-exec.
 RONDO_API int new_watch_descriptor();
