@@ -61,7 +61,6 @@ bool is_passing(int error) noexcept {
     switch (error) {
         case ECANCELED:
         case ECONNABORTED:
-        case EINTR:
         case EPROTO:
         case EPERM:
         case ENETDOWN:

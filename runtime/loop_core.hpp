@@ -66,6 +66,7 @@ public:
     void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
     void arrived(const completion& c) noexcept;
+    bool begin_again(operation_state& operation) noexcept;
     bool make_entry(operation_state& operation) noexcept;
     bool make_cancel(operation_state& operation) noexcept;
     void finish(operation_state& operation) noexcept;

@@ -55,6 +55,15 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
     }
 }
 
+/// A signal reached the kernel's worker: a cancel, or the stop of the whole process. io_uring passes on numbers that the
+/// kernel keeps for itself (include/linux/errno.h: ERESTARTSYS and its kin, 512 to 516).
+bool is_interrupted(const operation_state& operation) noexcept {
+    constexpr std::int32_t restart_least = 512, restart_most = 516;
+    if (operation.ask.code == opcode::close) return false;  // the number may be closed already
+    return operation.result == -EINTR ||
+           (operation.result <= -restart_least && operation.result >= -restart_most);
+}
+
 /// What is done often, and takes a place instead of a number.
 constexpr bool takes_place(opcode code) noexcept {
     switch (code) {
@@ -217,20 +226,32 @@ void loop_core::arrived(const completion& c) noexcept {
         operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
     }
     const bool polled = (operation.state & operation_state::polling) != 0;
-    const bool unready = c.result == -EAGAIN && awaited_readiness(operation.ask.code) != 0;
-    if ((polled ? c.result >= 0 : unready) && operation.stage == phase::in_flight) [[unlikely]] {
-        operation.state ^= operation_state::polling;
-        operation.stage = phase::queued;
-        if (backlog_ == nullptr && make_entry(operation)) return;
-        operation.later = nullptr;
-        *backlog_end_ = &operation;
-        backlog_end_ = &operation.later;
-        return;
-    }
-    if (polled ? c.result >= 0 : unready)
-        operation.result = -ECANCELED;  // ready, or not ready, to do what is not wanted any more: nothing was done
+    if (polled || c.result < 0) [[unlikely]]
+        if (begin_again(operation)) return;
     if (operation.on != nullptr) operation.on->remove(operation);
     finish(operation);
+}
+
+/// The only place that knows which results mean that nothing was done and that the operation goes on: it was
+/// interrupted, it was not ready, or the poll that it waited in says that it is. If a cancel was requested, the
+/// operation has ended with -ECANCELED instead.
+bool loop_core::begin_again(operation_state& operation) noexcept {
+    const bool polled = (operation.state & operation_state::polling) != 0;
+    const bool turns = polled ? operation.result >= 0
+                              : operation.result == -EAGAIN &&
+                                    awaited_readiness(operation.ask.code) != 0;
+    if (!turns && !is_interrupted(operation)) return false;
+    if (operation.stage != operation_state::phase::in_flight) {
+        operation.result = -ECANCELED;
+        return false;
+    }
+    if (turns) operation.state ^= operation_state::polling;
+    operation.stage = operation_state::phase::queued;
+    if (backlog_ == nullptr && make_entry(operation)) return true;
+    operation.later = nullptr;
+    *backlog_end_ = &operation;
+    backlog_end_ = &operation.later;
+    return true;
 }
 
 /// The operation has ended and is in nobody's hands but its frame's.
@@ -252,8 +273,7 @@ const char* operation_object(const leaf_wait& wait) {
 }
 
 void throw_failed(const operation_state& operation) {
-    const bool let_go = operation.result == -ECANCELED || operation.result == -EINTR;
-    if (let_go && here.current != nullptr && asked()) throw cancelled();
+    if (operation.result == -ECANCELED && here.current != nullptr && asked()) throw cancelled();
     const char* object = operation.kind->object != nullptr ? operation.kind->object(operation) : "";
     throw_system_error(-operation.result, operation.kind->what, object);
 }

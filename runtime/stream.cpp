@@ -290,8 +290,7 @@ void write_awaiter::advance(std::size_t count) noexcept {
 void write_awaiter::part_has_gone(operation_state& operation) noexcept {
     auto& self = static_cast<write_awaiter&>(operation);
     if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
-    const bool goes_on = self.result > 0 || self.result == -EINTR;
-    if (self.left_ == 0 || !goes_on || self.task->asked())
+    if (self.left_ == 0 || self.result <= 0 || self.task->asked())
         return detail::wake(static_cast<leaf_wait&>(self));
     self.prepare();
     begin(self);
@@ -304,8 +303,7 @@ void write_awaiter::await_resume() {
     if ((state & was_torn) != 0) throw_torn(kind->what, *stream_);
     if (left_ == 0) return;
     if (stream_ && left_ != wanted_) stream_->torn = true;
-    const bool stopped = result >= 0 || result == -ECANCELED || result == -EINTR;
-    if (stopped && asked()) throw cancelled();
+    if ((result >= 0 || result == -ECANCELED) && asked()) throw cancelled();
     fail_with(result < 0 ? -result : EIO);  // the kernel took nothing and said nothing
 }
 

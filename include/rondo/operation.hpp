@@ -9,8 +9,9 @@
 //     idle ──begin──> queued ──a slot──> in_flight ──completion──> done
 //                       └──cancel──> done    └──cancel──> cancelling ──completion──> done
 //
-// Where the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued, first as a poll
-// and then as itself again.
+// If the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued, first as a poll and
+// then as itself again. An operation that was interrupted goes back to queued as it is; if a cancel was requested, it
+// ends with ECANCELED.
 //
 // A `descriptor` is a small record that counts its operations. Closing it marks it closed and cancels what is in
 // flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
