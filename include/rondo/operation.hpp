@@ -59,19 +59,20 @@ inline std::uint64_t address_of(const void* p) noexcept {
 /// An operation that waits, in the awaiting frame.
 struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done };
-    // leaf_wait::state; classes derived from this one have their bits from 16 on.
+    // leaf_wait::state; classes derived from this one have their bits from 16 on, except for the last.
     enum : std::uint32_t {
         refused = 1,        // the scope was cancelled before: the kernel heard nothing of it
         cancel_unsent = 2,  // cancelled in flight, and the cancel itself waits in the backlog
         polling = 4,        // its entry is a poll, because the kernel said EAGAIN
         holds_record = 8,   // its descriptor was closed meanwhile; keeps the record for its name
+        cancel_sent = 1u << 31,  // cancelled in flight, and the cancel was submitted
     };
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
     operation_state* next = nullptr;       // among the operations of its descriptor
     operation_state* previous = nullptr;
-    operation_state* later = nullptr;      // in the loop's backlog
+    operation_state* later = nullptr;      // in the loop's backlog, or among those that it has cancelled
     resumer* home = nullptr;
     std::int32_t result = 0;
     std::uint32_t flags = 0;
