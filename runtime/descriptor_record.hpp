@@ -23,6 +23,7 @@ struct alignas(64) descriptor_record {
     std::uint8_t uses = 0;                  // operations so far, up to worth_a_place
     bool closed = false;                    // asked for; no operation may begin any more
     bool gone = false;                      // the number has been given back
+    bool counted = false;                   // in loop_core::closings
     int close_error = 0;
     unsigned holders = 1;                   // the descriptor, and awaited closings
     unsigned count = 0;                     // operations
@@ -41,6 +42,7 @@ struct alignas(64) descriptor_record {
 private:
     /// A place costs two system calls, which about as many operations earn back.
     static constexpr std::uint8_t worth_a_place = 32;
+    void last_operation_ended(loop_core& home) noexcept;
     void give_back() noexcept;
 };
 

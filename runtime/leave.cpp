@@ -4,6 +4,10 @@
 // Tasks that are in somebody else's hands (foreign awaitables) get a grace time, are named, and go last.
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
+#include <cstdio>
+
 #include "loop_core.hpp"
 #include "report.hpp"
 #include "trampoline.hpp"
@@ -98,12 +102,36 @@ void write_report(const exception_context& context) {
     write_out("rondo: " + context.message + ": " + text_of(context.error) + '\n');
 }
 
+bool loop_core::may_write_report() noexcept {
+    const time_point now = kernel->now();
+    if (now - reports.since >= std::chrono::seconds(1)) {
+        tell_left_out();
+        reports = {.since = now};
+    }
+    if (++reports.count <= written_reports::most) return true;
+    ++reports.left_out;
+    return false;
+}
+
+void loop_core::tell_left_out() noexcept {
+    std::array<char, 80> text;
+    const std::uint64_t count = std::exchange(reports.left_out, 0);
+    if (count == 0) return;
+    const int size = std::snprintf(text.data(), text.size(), "rondo: %llu more errors were not written\n",
+                                   static_cast<unsigned long long>(count));
+    [[maybe_unused]] const auto written =
+        ::write(STDERR_FILENO, text.data(), static_cast<std::size_t>(size));
+}
+
 void loop_core::report(std::string message, std::exception_ptr error) noexcept {
+    report(exception_context{.message = std::move(message), .error = std::move(error)});
+}
+
+void loop_core::report(const exception_context& context) noexcept {
     try {
-        const exception_context context{std::move(message), std::move(error)};
         if (handler)
             handler(context);
-        else
+        else if (!context.routine && may_write_report())
             write_report(context);
     } catch (...) {
         write_out("rondo: the exception handler itself threw\n");
@@ -117,7 +145,7 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept {
     if (is_open(*record.home))
         core_of(*record.home).report(std::move(message), std::move(error));
     else
-        write_report({std::move(message), std::move(error)});
+        write_report({.message = std::move(message), .error = std::move(error)});
 }
 
 bool loop_core::only_foreign_left() noexcept {
@@ -184,6 +212,7 @@ void loop_core::leave() {
         inbox->close();
     }
     run_what_is_left();
+    tell_left_out();
 }
 
 void loop_core::run_hooks() noexcept {
@@ -213,7 +242,7 @@ void loop_core::run_what_is_left() {
 }  // namespace detail
 
 void loop::call_exception_handler(const exception_context& context) noexcept {
-    core_->report(context.message, context.error);
+    core_->report(context);
 }
 
 std::vector<task_handle> loop::all_tasks() const {
