@@ -186,7 +186,8 @@ int add_watch(const descriptor& to, const char* path, std::uint32_t events) {
 int new_signal_descriptor(const sigset_t& signals) {
     return current_system()->signal_descriptor(signals);
 }
-/// The name may be that of a socket which was closed a moment ago, and whose last completion is still to come.
+/// The name may be that of a socket which was closed a moment ago, and whose last completion is
+/// still to come.
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
     const auto bind = [&](system& os, int fd) { return os.bind(fd, name, size); };
     const int result = on_open(on, bind);

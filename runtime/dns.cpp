@@ -175,8 +175,9 @@ struct answer_of : only_in_tasks {
     lookup* of;
 };
 
-/// Without asking the system: can `host` be a name? "127.1", "0x7f.1" and "2130706433", which getaddrinfo takes for
-/// addresses as old as inet_aton(3), are none: a list of allowed hosts would not know them.
+/// Without asking the system: can `host` be a name? "127.1", "0x7f.1" and "2130706433", which
+/// getaddrinfo takes for addresses as old as inet_aton(3), are none: a list of allowed hosts would
+/// not know them.
 bool is_nameable(const std::string& host) noexcept {
     in_addr old{};
     if (::inet_aton(host.c_str(), &old) != 0) return false;

@@ -4,9 +4,13 @@
 // Tasks that are in somebody else's hands (foreign awaitables) get a grace time, are named, and go last.
 #include <unistd.h>
 
+#include <cxxabi.h>
+
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include "loop_core.hpp"
 #include "report.hpp"
@@ -76,18 +80,31 @@ void write_out(const std::string& text) noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
+/// As it is written in programs: without our inline namespace.
+std::string name_of_type(const std::exception_ptr& error) {
+    const std::type_info* type = error.__cxa_exception_type();
+    if (type == nullptr) return "an exception";
+    int status = 0;
+    char* const readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    std::string name = status == 0 ? readable : type->name();
+    std::free(readable);
+    constexpr std::string_view version = "rondo::v0::";
+    const auto at = name.find(version);
+    if (at != name.npos) name.replace(at, version.size(), "rondo::");
+    return name;
+}
+
+/// Its type, its text, and where it came through.
 std::string text_of(const std::exception_ptr& error) {
     if (!error) return "";
+    std::string text = name_of_type(error);
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
-        return e.what();
-    } catch (const cancelled&) {
-        return "cancelled";
-    } catch (...) {
-        const std::type_info* type = error.__cxa_exception_type();
-        return std::string("an exception of type ") + (type != nullptr ? type->name() : "?");
+        text += std::string(": ") + e.what();
+    } catch (...) {  // it has no text
     }
+    return text + path_of(error);
 }
 
 }  // namespace
@@ -117,7 +134,8 @@ void loop_core::tell_left_out() noexcept {
     std::array<char, 80> text;
     const std::uint64_t count = std::exchange(reports.left_out, 0);
     if (count == 0) return;
-    const int size = std::snprintf(text.data(), text.size(), "rondo: %llu more errors were not written\n",
+    const int size = std::snprintf(text.data(), text.size(),
+                                   "rondo: %llu more errors were not written\n",
                                    static_cast<unsigned long long>(count));
     [[maybe_unused]] const auto written =
         ::write(STDERR_FILENO, text.data(), static_cast<std::size_t>(size));

@@ -20,8 +20,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// user_data that is not the address of an operation; 0 to 15 are the kernel's own. From tag_cancel on up to
-/// first_address: cancels, by a few bits of the target's address.
+/// user_data that is not the address of an operation; 0 to 15 are the kernel's own. From tag_cancel
+/// on up to first_address: cancels, by a few bits of the target's address.
 enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
 
 struct scope_tree {
@@ -40,7 +40,8 @@ struct scheduled_call : callback_item, timer_node {
     bool was_cancelled = false;
 };
 
-/// How much was written about errors that no handler took: what goes wrong all the time must not fill a disk.
+/// How much was written about errors that no handler took: what goes wrong all the time must not
+/// fill a disk.
 struct written_reports {
     static constexpr unsigned most = 20;  // in a second
     time_point since{};
@@ -139,7 +140,7 @@ private:
     loop_core* next_loop_ = nullptr;             // among all loops of the process
     operation_state* backlog_ = nullptr;         // found no slot: FIFO
     operation_state** backlog_end_ = &backlog_;
-    operation_state* cancelled_ = nullptr;       // in flight, and their cancels have been submitted: FIFO
+    operation_state* cancelled_ = nullptr;       // in flight, their cancels submitted: FIFO
     operation_state** cancelled_end_ = &cancelled_;
     std::vector<inbox::post> posts_;
     standing_post* standing_ = nullptr;  // taken with the posts, run after them

@@ -51,16 +51,18 @@ void check_message(const msghdr* message) noexcept {
 void check_buffer(const operation_state& operation) noexcept {
     if (__asan_region_is_poisoned == nullptr) return;
     const request& ask = operation.ask;
+    auto* const memory = reinterpret_cast<const void*>(ask.address);
     switch (ask.code) {
         case opcode::read:
         case opcode::write:
         case opcode::recv:
-        case opcode::send: return check_region(reinterpret_cast<const void*>(ask.address), ask.length);
+        case opcode::send: return check_region(memory, ask.length);
         case opcode::readv:
-        case opcode::writev: return check_parts(reinterpret_cast<const iovec*>(ask.address), ask.length);
+        case opcode::writev: return check_parts(static_cast<const iovec*>(memory), ask.length);
         case opcode::recvmsg:
-        case opcode::sendmsg: return check_message(reinterpret_cast<const msghdr*>(ask.address));
-        case opcode::statx: return check_region(reinterpret_cast<const void*>(ask.offset), sizeof(struct statx));
+        case opcode::sendmsg: return check_message(static_cast<const msghdr*>(memory));
+        case opcode::statx:
+            return check_region(reinterpret_cast<const void*>(ask.offset), sizeof(struct statx));
         default: return;
     }
 }
@@ -82,8 +84,9 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
     }
 }
 
-/// A signal reached the kernel's worker: a cancel, or the stop of the whole process. io_uring passes on numbers that the
-/// kernel keeps for itself (include/linux/errno.h: ERESTARTSYS and its kin, 512 to 516).
+/// A signal reached the kernel's worker: a cancel, or the stop of the whole process. io_uring
+/// passes on numbers that the kernel keeps for itself (include/linux/errno.h: ERESTARTSYS and its
+/// kin, 512 to 516).
 bool is_interrupted(const operation_state& operation) noexcept {
     constexpr std::int32_t restart_least = 512, restart_most = 516;
     if (operation.ask.code == opcode::close) return false;  // the number may be closed already
@@ -195,7 +198,8 @@ void unlink(operation_state& operation, operation_state*& first, operation_state
 
 /// Tells most cancels that are in flight at the same time from each other.
 std::uint64_t cancel_tag(const operation_state& target) noexcept {
-    return tag_cancel + address_of(&target) / alignof(operation_state) % (first_address - tag_cancel);
+    constexpr std::uint64_t tags = first_address - tag_cancel;
+    return tag_cancel + address_of(&target) / alignof(operation_state) % tags;
 }
 
 }  // namespace
@@ -253,8 +257,8 @@ void loop_core::make_backlog_entries() noexcept {
     }
 }
 
-/// The kernel did not find the target. Either it has ended, or it was on its way between a poll and a worker, where
-/// io_uring does not look: then it is cancelled once more.
+/// The kernel did not find the target. Either it has ended, or it was on its way between a poll and
+/// a worker, where io_uring does not look: then it is cancelled once more.
 void loop_core::cancel_failed(const completion& c) noexcept {
     if (c.result != -ENOENT) return;
     for (operation_state* each = cancelled_; each != nullptr;) {
@@ -294,9 +298,9 @@ void loop_core::arrived(const completion& c) noexcept {
     finish(operation);
 }
 
-/// The only place that knows which results mean that nothing was done and that the operation goes on: it was
-/// interrupted, it was not ready, or the poll that it waited in says that it is. If a cancel was requested, the
-/// operation has ended with -ECANCELED instead.
+/// The only place that knows which results mean that nothing was done and that the operation goes
+/// on: it was interrupted, it was not ready, or the poll that it waited in says that it is. If a
+/// cancel was requested, the operation has ended with -ECANCELED instead.
 bool loop_core::begin_again(operation_state& operation) noexcept {
     const bool polled = (operation.state & operation_state::polling) != 0;
     const bool turns = polled ? operation.result >= 0
@@ -324,9 +328,9 @@ void loop_core::finish(operation_state& operation) noexcept {
         wake(operation);
 }
 
-/// Waits for the last completions on descriptors that were closed, and so for the end of their numbers (law 4). The
-/// kernel does what it was asked to cancel at once; for what it does not, the loop stands for 20 ms at most.
-/// Returns: whether there was anything to wait for.
+/// Waits for the last completions on descriptors that were closed, and so for the end of their
+/// numbers (law 4). The kernel does what it was asked to cancel at once; for what it does not, the
+/// loop stands for 20 ms at most. Returns: whether there was anything to wait for.
 bool loop_core::finish_closings() noexcept {
     if (closings == 0) return false;
     std::array<completion, 64> came;

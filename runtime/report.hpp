@@ -3,6 +3,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 #include <rondo/task.hpp>
 
@@ -15,6 +16,10 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept;
 
 /// Tells the thread exception hook, for what belongs to no loop (thread_future.cpp).
 void report_thread_error(const char* message, std::exception_ptr error) noexcept;
+
+/// "; in parse (proxy.cpp:31) < handle (proxy.cpp:58)": the awaits that the error came through.
+/// Empty unless it is the latest on this thread that came through any (task.cpp).
+std::string path_of(const std::exception_ptr& error);
 
 /// Is it the exception `cancelled`?
 bool is_cancellation(const std::exception_ptr& error) noexcept;

@@ -26,7 +26,8 @@ void* close_and_end(void* number) {
     return nullptr;
 }
 
-/// A detached thread that takes no signals. Nobody waits for it: if the process ends meanwhile, the kernel does the rest.
+/// A detached thread that takes no signals. Nobody waits for it: if the process ends meanwhile, the
+/// kernel does the rest.
 bool close_on_thread(int fd) noexcept {
     sigset_t all, before;
     ::sigfillset(&all);

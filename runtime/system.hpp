@@ -21,8 +21,9 @@ namespace detail {
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
-/// Numbers 0 to 2 are not for us, even where a program was started without them or has closed them: what takes them for
-/// its standard streams would reach a descriptor of ours. Moves a fresh one above. Returns: its number, or -1 and errno.
+/// Numbers 0 to 2 are not for us, even where a program was started without them or has closed them:
+/// what takes them for its standard streams would reach a descriptor of ours. Moves a fresh one
+/// above. Returns: its number, or -1 and errno.
 inline int above_standard(int fd) noexcept {
     if (fd < 0 || fd > STDERR_FILENO) return fd;
     const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -32,7 +33,8 @@ inline int above_standard(int fd) noexcept {
     return moved;
 }
 
-/// The same for the two ends of a fresh pipe or pair. Returns: 0, or -1 and errno, when both are closed.
+/// The same for the two ends of a fresh pipe or pair. Returns: 0, or -1 and errno, when both are
+/// closed.
 inline int both_above_standard(int result, int* ends) noexcept {
     if (result < 0) return result;
     for (int i = 0; i < 2; ++i) {
@@ -46,7 +48,8 @@ inline int both_above_standard(int result, int* ends) noexcept {
     return 0;
 }
 
-/// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time (system.cpp).
+/// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time
+/// (system.cpp).
 int close_number(int fd) noexcept;
 
 template <class Base>
@@ -81,7 +84,9 @@ public:
     int pipe_size(int fd, std::uint32_t size) override {
         return or_errno(::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(size)));
     }
-    int duplicate(int fd) override { return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)); }
+    int duplicate(int fd) override {
+        return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    }
     int truncate(int fd, std::uint64_t size) override {
         return or_errno(::ftruncate(fd, static_cast<off_t>(size)));
     }

@@ -158,9 +158,9 @@ RONDO_TEST("operation: an open, a connect and a splice that hang can be left", "
     auto listener = unix_listener::bind(here / "socket", {.backlog = 0});
     auto first = co_await connect_unix(here / "socket");  // the backlog is full now
     co_await check_left([&] { return connect_to_path(here / "socket"); });
-    auto [silent, from] = socket_pair();
-    auto [to, unread] = socket_pair();
-    co_await check_left([&, a = &from, b = &to] { return splice_all(a, b); });
+    auto source = socket_pair();
+    auto target = socket_pair();
+    co_await check_left([&] { return splice_all(&source.second, &target.first); });
 }
 
 task<> say_suspended(int to) {
@@ -185,14 +185,16 @@ TEST_CASE("operation: a process that is stopped and goes on waits on", "[file][k
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     const endpoint name = endpoint::unix_path(path);
     const auto* address = static_cast<const sockaddr*>(name.data());
-    const descriptor socket = descriptor::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "");
+    const auto new_socket = [] { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); };
+    const descriptor socket = descriptor::adopt(new_socket(), "");
     REQUIRE(::bind(socket.number(), address, name.size()) == 0);
     REQUIRE(::listen(socket.number(), 0) == 0);
-    const descriptor first = descriptor::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "");
+    const descriptor first = descriptor::adopt(new_socket(), "");
     REQUIRE(::connect(first.number(), address, name.size()) == 0);  // the backlog is full now
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    const descriptor reader = descriptor::adopt(ends[0], ""), writer = descriptor::adopt(ends[1], "");
+    const descriptor reader = descriptor::adopt(ends[0], "");
+    const descriptor writer = descriptor::adopt(ends[1], "");
     forked child([&] {
         run([&]() -> task<> {
             co_await gather(create_file(fifo), connect_to_path(path), say_suspended(ends[1]));

@@ -264,7 +264,8 @@ task<> serve_without_descriptors() {
     auto server = create_task(serve(std::move(listener), echo));
     for (int spell = 0; spell < 2; ++spell) {
         std::vector<tcp_stream> clients;
-        for (int i = 0; i < 3; ++i) clients.push_back(co_await connect_tcp(where));  // the third fits, its peer not
+        // The third one fits, its other end does not.
+        for (int i = 0; i < 3; ++i) clients.push_back(co_await connect_tcp(where));
         co_await sleep(5s);
         clients.clear();
         co_await sleep(5s);

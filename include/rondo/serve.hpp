@@ -118,8 +118,9 @@ task<> serve_until_cancelled(Listener& listener, Handler& handler, serve_options
 /// Accepts on `listener` (tcp_listener, unix_listener, or whatever has `accept` and `close` as they do)
 /// and runs `handler(stream)`, which must give a task, for each connection; without end. Both live
 /// until every connection has ended. What a handler throws goes to the loop's exception handler
-/// with the peer's name, and the others go on; a reset by the peer is `routine` there. If descriptors
-/// or memory are short for more than a moment, the handler is told once, and connections wait.
+/// with the peer's name, and the others go on; a reset by the peer is `routine` there. If
+/// descriptors or memory are short for more than a moment, the handler is told once, and
+/// connections wait.
 /// Throws: std::system_error where the listener itself fails; the connections are cancelled and
 ///         awaited first.
 /// Cancel: closes the listener, gives the connections `options.grace`, cancels those that are left,

@@ -170,7 +170,8 @@ public:
     void unread(const_buffer bytes) { state()->ahead.prepend(bytes); }
 
     /// Writes all of it. Borrowed until the await has ended.
-    /// Throws:  write_error, which says how many bytes went; closed_error; invalid_state_error where another task
+    /// Throws:  write_error, which says how many bytes went; closed_error; invalid_state_error
+    /// where another task
     ///          writes, or where an earlier write was cancelled in its middle.
     /// Cancel:  a part may have gone; then the stream refuses further writes.
     /// See:     send(2), asyncio StreamWriter.write and drain.

@@ -59,7 +59,7 @@ public:
     task<> send_descriptors(const_buffer data, std::span<const int> numbers);
     /// Reads bytes, and the descriptors that came with them, close-on-exec. Every other read drops
     /// descriptors.
-    /// Throws: as read_some; limit_error where more came than `descriptors_max`, and EMFILE where no
+    /// Throws: as read_some; limit_error where more came than `descriptors_max`, and EMFILE if no
     ///         number was free: all of them are closed, and the bytes stay for the next read.
     ///         invalid_state_error after a read_view, which receives ahead.
     /// Cancel: as read_some.
