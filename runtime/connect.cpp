@@ -35,10 +35,6 @@ const sockaddr* name_of(const endpoint& where) noexcept {
     return static_cast<const sockaddr*>(where.data());
 }
 
-bool is_ip(const endpoint& where) noexcept {
-    return where.family() == address_family::ipv4 || where.family() == address_family::ipv6;
-}
-
 /// Sets options until one fails: 0 or -errno.
 class option_setter {
 public:
@@ -59,7 +55,7 @@ int set_options(const descriptor& socket, const endpoint& where, const connect_o
     option_setter to(socket);
     if (options.send_buffer != 0) to.set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
     if (options.receive_buffer != 0) to.set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
-    if (!is_ip(where)) return to.failed();
+    if (!where.is_ip()) return to.failed();
     if (options.no_delay) to.set(IPPROTO_TCP, TCP_NODELAY, 1);
     if (options.keep_alive > duration::zero()) {
         constexpr std::chrono::seconds most(32767);  // the kernel's
@@ -167,7 +163,7 @@ task<> attempt(attempts& all, std::size_t which) {
 
 task<tcp_stream> connect_to_one(endpoint where, std::string target, connect_options options) {
     result<descriptor> socket = error_of(-EAFNOSUPPORT);
-    if (is_ip(where)) socket = co_await try_connect(where, options);
+    if (where.is_ip()) socket = co_await try_connect(where, options);
     if (!socket) throw_failures(target, {where}, {socket.error()});
     co_return tcp_stream(*std::move(socket), where);
 }

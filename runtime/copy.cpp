@@ -51,6 +51,16 @@ operation<std::size_t> move_some(detail::stream_state& stream, const descriptor&
             [](detail::operation_state& done) { return static_cast<std::size_t>(done.result); }};
 }
 
+task<std::size_t> take_some(detail::stream_state* from, const private_pipe* pipe,
+                            std::uint64_t count) {
+    auto taking = move_some(*from, pipe->writer, true, count);
+    const result<std::size_t> taken = co_await as_result(std::move(taking));
+    const std::int32_t size = from->received(taken ? static_cast<std::int32_t>(*taken)
+                                                   : -taken.error().value());
+    if (size < 0) detail::throw_system_error(-size, "splice", from->name());
+    co_return static_cast<std::size_t>(size);
+}
+
 task<> write_to(byte_stream* to, chunk some) { co_await to->write_all(some); }
 
 /// `moved` bytes have gone before these.
@@ -94,7 +104,7 @@ task<std::uint64_t> splice(byte_stream& from, byte_stream& to, std::uint64_t lim
     const auto writing = detail::stream_turn::to_write(*target, "splice");
     const private_pipe pipe;
     while (moved < limit) {
-        const std::size_t some = co_await move_some(*source, pipe.writer, true, limit - moved);
+        const std::size_t some = co_await take_some(&*source, &pipe, limit - moved);
         if (some == 0) break;
         auto draining = shield(drain(&*target, &pipe, some, moved));
         co_await std::move(draining);

@@ -3,8 +3,10 @@
 #include <rondo/detail/descriptor.hpp>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "descriptor_record.hpp"
 
@@ -47,7 +49,12 @@ void descriptor_record::remove(operation_state& operation) noexcept {
         operation.state |= operation_state::holds_record;
         ++holders;
     }
-    if (count == 0) give_back();
+    if (count == 0) last_operation_ended(core_of(*operation.home));
+}
+
+void descriptor_record::last_operation_ended(loop_core& home) noexcept {
+    if (std::exchange(counted, false)) --home.closings;
+    give_back();
 }
 
 void descriptor_record::close() noexcept {
@@ -59,7 +66,12 @@ void descriptor_record::close() noexcept {
         core_of(*o->home).cancel(*o);
         o = next;
     }
-    if (count == 0) give_back();
+    if (count == 0) {
+        give_back();
+    } else if (operations != nullptr) {
+        counted = true;
+        ++core_of(*operations->home).closings;
+    }
     release();
 }
 
@@ -214,8 +226,13 @@ int add_watch(const descriptor& to, const char* path, std::uint32_t events) {
 int new_signal_descriptor(const sigset_t& signals) {
     return current_system()->signal_descriptor(signals);
 }
+/// The name may be that of a socket which was closed a moment ago, and whose last completion is
+/// still to come.
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
-    return on_open(on, [&](system& os, int fd) { return os.bind(fd, name, size); });
+    const auto bind = [&](system& os, int fd) { return os.bind(fd, name, size); };
+    const int result = on_open(on, bind);
+    if (result != -EADDRINUSE || here.turn == nullptr) return result;
+    return core_of(*here.turn).finish_closings() ? on_open(on, bind) : result;
 }
 int listen_on(const descriptor& on, int backlog) {
     return on_open(on, [&](system& os, int fd) { return os.listen(fd, backlog); });
@@ -245,6 +262,12 @@ int get_option(const descriptor& on, int level, int option, void* value, socklen
 void close_beside(const descriptor& from, int number) noexcept { from.record()->os->close(number); }
 
 descriptor adopt_or_close(int number, std::string_view name) {
+    if (number <= STDERR_FILENO) {
+        const int moved = duplicate(number);  // above
+        close_unclaimed(number);
+        if (moved < 0) throw_system_error(-moved, "dup", name);
+        number = moved;
+    }
     try {
         return descriptor::adopt(number, name);
     } catch (...) {

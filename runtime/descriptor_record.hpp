@@ -25,6 +25,7 @@ struct alignas(64) descriptor_record {
     bool gone = false;                      // the number has been given back
     bool seekable = false;                  // transfers may be at a position that the kernel keeps
     bool slow_writes = false;               // a device: its writes may block the thread that makes them
+    bool counted = false;                   // in loop_core::closings
     int close_error = 0;
     unsigned holders = 1;                   // the descriptor, and awaited closings
     unsigned count = 0;                     // operations
@@ -44,6 +45,7 @@ struct alignas(64) descriptor_record {
 private:
     /// A place costs two system calls, which about as many operations earn back.
     static constexpr std::uint8_t worth_a_place = 32;
+    void last_operation_ended(loop_core& home) noexcept;
     void give_back() noexcept;
 };
 

@@ -2,6 +2,7 @@
 // Looking up names: the system's resolver, on a lane of its own.
 #include <rondo/dns.hpp>
 
+#include <arpa/inet.h>
 #include <netdb.h>
 
 #include <algorithm>
@@ -174,8 +175,12 @@ struct answer_of : only_in_tasks {
     lookup* of;
 };
 
-/// Without asking anybody: why `host` cannot be a name.
+/// Without asking the system: can `host` be a name? "127.1", "0x7f.1" and "2130706433", which
+/// getaddrinfo takes for addresses as old as inet_aton(3), are none: a list of allowed hosts would
+/// not know them.
 bool is_nameable(const std::string& host) noexcept {
+    in_addr old{};
+    if (::inet_aton(host.c_str(), &old) != 0) return false;
     const std::size_t size = host.size() - (!host.empty() && host.back() == '.' ? 1 : 0);
     return size != 0 && size <= name_max && host.find('\0') == host.npos;
 }

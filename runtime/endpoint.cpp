@@ -234,7 +234,9 @@ endpoint endpoint::from_system(const void* name, std::size_t size) noexcept {
         std::memset(in4.sin_zero, 0, sizeof in4.sin_zero);
         made.set(&in4, sizeof in4);
     } else if (family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
-        made.set(name, sizeof(sockaddr_in6));
+        auto in6 = name_of<sockaddr_in6>(name);
+        in6.sin6_flowinfo = 0;  // no part of the text either
+        made.set(&in6, sizeof in6);
     } else if (family == AF_UNIX) {
         // Callers differ in whether a path's last byte, 0, counts; of 108 bytes there is none.
         sockaddr_un un{};

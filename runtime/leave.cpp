@@ -4,6 +4,14 @@
 // Tasks that are in somebody else's hands (foreign awaitables) get a grace time, are named, and go last.
 #include <unistd.h>
 
+#include <cxxabi.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
 #include "loop_core.hpp"
 #include "report.hpp"
 #include "trampoline.hpp"
@@ -72,18 +80,31 @@ void write_out(const std::string& text) noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
+/// As it is written in programs: without our inline namespace.
+std::string name_of_type(const std::exception_ptr& error) {
+    const std::type_info* type = error.__cxa_exception_type();
+    if (type == nullptr) return "an exception";
+    int status = 0;
+    char* const readable = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    std::string name = status == 0 ? readable : type->name();
+    std::free(readable);
+    constexpr std::string_view version = "rondo::v0::";
+    const auto at = name.find(version);
+    if (at != name.npos) name.replace(at, version.size(), "rondo::");
+    return name;
+}
+
+/// Its type, its text, and where it came through.
 std::string text_of(const std::exception_ptr& error) {
     if (!error) return "";
+    std::string text = name_of_type(error);
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
-        return e.what();
-    } catch (const cancelled&) {
-        return "cancelled";
-    } catch (...) {
-        const std::type_info* type = error.__cxa_exception_type();
-        return std::string("an exception of type ") + (type != nullptr ? type->name() : "?");
+        text += std::string(": ") + e.what();
+    } catch (...) {  // it has no text
     }
+    return text + path_of(error);
 }
 
 }  // namespace
@@ -112,13 +133,37 @@ void call_handler(function<void(const exception_context&)>& handler,
 }
 
 }  // namespace
+bool loop_core::may_write_report() noexcept {
+    const time_point now = kernel->now();
+    if (now - reports.since >= std::chrono::seconds(1)) {
+        tell_left_out();
+        reports = {.since = now};
+    }
+    if (++reports.count <= written_reports::most) return true;
+    ++reports.left_out;
+    return false;
+}
+
+void loop_core::tell_left_out() noexcept {
+    std::array<char, 80> text;
+    const std::uint64_t count = std::exchange(reports.left_out, 0);
+    if (count == 0) return;
+    const int size = std::snprintf(text.data(), text.size(),
+                                   "rondo: %llu more errors were not written\n",
+                                   static_cast<unsigned long long>(count));
+    [[maybe_unused]] const auto written =
+        ::write(STDERR_FILENO, text.data(), static_cast<std::size_t>(size));
+}
 
 void loop_core::report(std::string message, std::exception_ptr error) noexcept {
+    report(exception_context{.message = std::move(message), .error = std::move(error)});
+}
+
+void loop_core::report(const exception_context& context) noexcept {
     try {
-        const exception_context context{std::move(message), std::move(error)};
         if (const auto called = handler)  // held: it may replace itself
             call_handler(*called, context);
-        else
+        else if (!context.routine && may_write_report())
             write_report(context);
     } catch (...) {
         write_out("rondo: an error could not be reported for want of memory\n");
@@ -132,7 +177,7 @@ void report_unseen(task_record& record, std::exception_ptr error) noexcept {
     if (is_open(*record.home))
         core_of(*record.home).report(std::move(message), std::move(error));
     else
-        write_report({std::move(message), std::move(error)});
+        write_report({.message = std::move(message), .error = std::move(error)});
 }
 
 bool loop_core::only_foreign_left() noexcept {
@@ -202,6 +247,7 @@ void loop_core::leave(bool drop_callbacks) {
         run_what_is_ready();
     }
     leaving = false;
+    tell_left_out();
 }
 
 void loop_core::end_tasks() {
@@ -254,7 +300,7 @@ void loop_core::run_what_is_ready() {
 }  // namespace detail
 
 void loop::call_exception_handler(const exception_context& context) noexcept {
-    core_->report(context.message, context.error);
+    core_->report(context);
 }
 
 std::vector<task_handle> loop::all_tasks() const {

@@ -14,8 +14,11 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
+#include <rondo/loop.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/wait_queue.hpp>
 
@@ -27,7 +30,19 @@ namespace detail {
 
 // -- the file of a Unix socket --------------------------------------------------------------------
 
-unix_file::unix_file(std::string path) : path_(std::move(path)) {
+namespace {
+
+/// The working directory may be another one when the file is removed. If that has no name any more,
+/// a relative path stays relative.
+std::string absolute(const std::string& path) {
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::absolute(path, error);
+    return error ? path : whole.string();
+}
+
+}  // namespace
+
+unix_file::unix_file(const std::string& path) : path_(absolute(path)) {
     struct stat status {};
     if (::lstat(path_.c_str(), &status) != 0) path_.clear();
     device_ = status.st_dev;
@@ -61,7 +76,6 @@ bool is_passing(int error) noexcept {
     switch (error) {
         case ECANCELED:
         case ECONNABORTED:
-        case EINTR:
         case EPROTO:
         case EPERM:
         case ENETDOWN:
@@ -89,6 +103,9 @@ struct listener_state : background_operation {
     std::size_t granted = 0;  // waiters that were chosen and have not yet resumed
     unsigned holders = 0;
     int error = 0;          // of the accept, for the next waiter
+    int shortage = 0;       // of the accept, while there is one
+    bool tells = false;     // the exception handler of a shortage ...
+    bool told = false;      // ... and has, of this one
     duration pause{0};      // before the next try, for want of descriptors
     bool armed = false;     // the accept is in flight
     bool to_pause = false;  // it is not to be begun before somebody has slept
@@ -171,6 +188,7 @@ void listener_state::accepted(operation_state& operation) noexcept {
 
 void listener_state::arrived_with(int number) noexcept {
     pause = duration::zero();
+    told = false;
     try {
         if (closed) return close_beside(fd, number);
         untaken.push_back(number);
@@ -183,6 +201,7 @@ void listener_state::arrived_with(int number) noexcept {
 void listener_state::failed(int e) noexcept {
     if (is_shortage(e)) {
         to_pause = true;
+        shortage = e;
         pause = std::clamp(2 * pause, pause_least, pause_most);
     } else if (!is_passing(e)) {
         error = e;
@@ -231,8 +250,20 @@ private:
     listener_state& listener_;
 };
 
+/// Once for each shortage that is not over after the first pause.
+void tell_shortage(listener_state& listener) {
+    if (!listener.tells || listener.told || listener.pause == pause_least) return;
+    listener.told = true;
+    exception_context context;
+    context.message = "accept " + listener.where.text() + ": connections wait";
+    context.error = std::make_exception_ptr(
+        std::system_error(listener.shortage, std::system_category()));
+    running_loop().call_exception_handler(context);
+}
+
 task<> sleep_for_all(listener_state& listener) {
     pause_duty duty(listener);
+    tell_shortage(listener);
     co_await sleep(listener.pause);
     duty.done();
 }
@@ -293,6 +324,9 @@ task<descriptor> listening::accept() const {
     return accept_from(held<listener_state>(state_));
 }
 
+void listening::report_shortages() const noexcept {
+    if (state_ != nullptr) state_->tells = true;
+}
 endpoint listening::local() const noexcept {
     return state_ != nullptr ? state_->where : endpoint();
 }

@@ -17,7 +17,7 @@ namespace detail {
 class unix_file {
 public:
     unix_file() noexcept = default;
-    explicit unix_file(std::string path);
+    explicit unix_file(const std::string& path);
     void remove() noexcept;
 
 private:

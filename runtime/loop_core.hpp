@@ -22,8 +22,9 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What user_data may be besides the address of an operation; 0 to 15 are the kernel's own.
-enum user_data_tag : std::uint64_t { tag_ignored = 16, tag_host_timeout = 17, tag_host_update = 18, tags_end = 32 };
+/// user_data that is not the address of an operation; 0 to 15 are the kernel's own. From tag_cancel
+/// on up to first_address: cancels, by a few bits of the target's address.
+enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
 
 struct scope_tree {
     scope tree{nullptr, nullptr, nullptr, nullptr, scope::of_loop, 0};
@@ -39,6 +40,15 @@ struct scheduled_call : callback_item, timer_node {
     unsigned holders = 0;
     bool queued = false;                // in the ready queue, which cannot be left
     bool was_cancelled = false;
+};
+
+/// How much was written about errors that no handler took: what goes wrong all the time must not
+/// fill a disk.
+struct written_reports {
+    static constexpr unsigned most = 20;  // in a second
+    time_point since{};
+    unsigned count = 0;
+    std::uint64_t left_out = 0;
 };
 
 class RONDO_API loop_core final : private scope_tree, public resumer {
@@ -70,11 +80,16 @@ public:
     void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
     void arrived(const completion& c) noexcept;
+    bool begin_again(operation_state& operation) noexcept;
+    void cancel_failed(const completion& c) noexcept;
     bool make_entry(operation_state& operation) noexcept;
     bool make_cancel(operation_state& operation) noexcept;
     void finish(operation_state& operation) noexcept;
     void make_backlog_entries() noexcept;
     void left_background(background_operation& operation) noexcept;
+    bool finish_closings() noexcept;
+    void queue(operation_state& operation) noexcept;
+    void no_longer_cancelled(operation_state& operation) noexcept;
 
     // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
     /// With `drop_callbacks`, those of call_soon that are still to come are not called.
@@ -93,6 +108,9 @@ public:
     void run_what_is_ready();
     void print_tasks(const char* headline) const;
     void report(std::string message, std::exception_ptr error) noexcept;
+    void report(const exception_context& context) noexcept;
+    bool may_write_report() noexcept;
+    void tell_left_out() noexcept;
 
     // -- embedding (embed.cpp) --------------------------------------------------------------------------------------
     void host_wanted() noexcept override;
@@ -113,8 +131,9 @@ public:
     fd_watches watches;  // add_reader, add_writer
     background_operation* background = nullptr;  // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
-    birth_process process;
+    std::size_t closings = 0;              // descriptors that were closed and have operations left
     loop_stats counted;
+    written_reports reports;
     function<void()> on_turn;              // run()'s look at SIGINT
     time_point pause_at = time_point::max();  // poll(budget) ends here
     const birth_process process;           // a forked child is another one
@@ -133,6 +152,8 @@ private:
     loop_core* next_loop_ = nullptr;             // among all loops of the process
     operation_state* backlog_ = nullptr;         // found no slot: FIFO
     operation_state** backlog_end_ = &backlog_;
+    operation_state* cancelled_ = nullptr;       // in flight, their cancels submitted: FIFO
+    operation_state** cancelled_end_ = &cancelled_;
     std::vector<inbox::post> posts_;
     standing_post* standing_ = nullptr;  // taken with the posts, run after them
     std::size_t next_post_ = 0;

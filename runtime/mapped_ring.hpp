@@ -73,6 +73,7 @@ public:
 private:
     int set_up_shrinking(const ring_options& options) noexcept;
     int set_up(std::uint32_t entries, std::uint32_t completions) noexcept;
+    void move_descriptor() noexcept;
     void find_queues() noexcept;
     void examine();
 

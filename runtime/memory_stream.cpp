@@ -71,7 +71,8 @@ struct memory_link {
 namespace {
 
 [[noreturn]] void throw_closed(const char* verb, bool waited) {
-    throw std::system_error(waited ? ECANCELED : EBADF, std::system_category(), verb);
+    if (waited) throw std::system_error(ECANCELED, std::system_category(), verb);
+    throw closed_error(std::string(verb) + ": this stream was closed");
 }
 
 task<chunk> read_memory(std::shared_ptr<memory_link> link, int side, buffer_view into) {

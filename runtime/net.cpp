@@ -11,6 +11,7 @@
 
 #include "listener.hpp"
 #include "socket_calls.hpp"
+#include "stream_turn.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -55,6 +56,7 @@ using detail::check;
 tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     const std::string name = where.text();
     const auto* address = static_cast<const sockaddr*>(where.data());
+    detail::check(where.is_ip() ? 0 : -EAFNOSUPPORT, "bind", name);
     const int number = detail::new_socket(address->sa_family, SOCK_STREAM, 0);
     check(number, "bind", name);
     descriptor fd = detail::adopt_or_close(number, name);
@@ -78,6 +80,7 @@ tcp_stream::tcp_stream(descriptor socket, const endpoint& peer)
 
 operation<void> tcp_stream::shutdown_write() {
     static constexpr auto kind = detail::operation_kind("shutdown");
+    detail::check_open(*state(), "shutdown");
     detail::request ask;
     ask.code = detail::opcode::shutdown;
     ask.length = SHUT_WR;

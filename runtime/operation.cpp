@@ -10,8 +10,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "descriptor_record.hpp"
@@ -26,16 +31,40 @@ namespace detail {
 
 namespace {
 
-bool has_buffer(opcode code) noexcept {
-    return code == opcode::read || code == opcode::write || code == opcode::recv ||
-           code == opcode::send;
+void check_region(const void* begin, std::size_t size) noexcept {
+    if (size != 0 && __asan_region_is_poisoned(const_cast<void*>(begin), size) != nullptr)
+        fail("an operation's buffer was freed before its completion came");
+}
+
+void check_parts(const iovec* parts, std::size_t count) noexcept {
+    check_region(parts, count * sizeof(iovec));
+    for (std::size_t i = 0; i < count; ++i) check_region(parts[i].iov_base, parts[i].iov_len);
+}
+
+void check_message(const msghdr* message) noexcept {
+    check_region(message, sizeof *message);
+    check_region(message->msg_name, message->msg_namelen);
+    check_region(message->msg_control, message->msg_controllen);
+    check_parts(message->msg_iov, message->msg_iovlen);
 }
 
 void check_buffer(const operation_state& operation) noexcept {
-    if (__asan_region_is_poisoned == nullptr || !has_buffer(operation.ask.code)) return;
-    auto* buffer = reinterpret_cast<void*>(operation.ask.address);
-    if (operation.ask.length != 0 && __asan_region_is_poisoned(buffer, operation.ask.length) != nullptr)
-        fail("an operation's buffer was freed before its completion came");
+    if (__asan_region_is_poisoned == nullptr) return;
+    const request& ask = operation.ask;
+    auto* const memory = reinterpret_cast<const void*>(ask.address);
+    switch (ask.code) {
+        case opcode::read:
+        case opcode::write:
+        case opcode::recv:
+        case opcode::send: return check_region(memory, ask.length);
+        case opcode::readv:
+        case opcode::writev: return check_parts(static_cast<const iovec*>(memory), ask.length);
+        case opcode::recvmsg:
+        case opcode::sendmsg: return check_message(static_cast<const msghdr*>(memory));
+        case opcode::statx:
+            return check_region(reinterpret_cast<const void*>(ask.offset), sizeof(struct statx));
+        default: return;
+    }
 }
 
 /// Who says -EAGAIN (a descriptor with O_NONBLOCK, on older kernels) is waited for by a poll and then asked again.
@@ -53,6 +82,16 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
         case opcode::connect: return POLLOUT;
         default: return 0;
     }
+}
+
+/// A signal reached the kernel's worker: a cancel, or the stop of the whole process. io_uring
+/// passes on numbers that the kernel keeps for itself (include/linux/errno.h: ERESTARTSYS and its
+/// kin, 512 to 516).
+bool is_interrupted(const operation_state& operation) noexcept {
+    constexpr std::int32_t restart_least = 512, restart_most = 516;
+    if (operation.ask.code == opcode::close) return false;  // the number may be closed already
+    return operation.result == -EINTR ||
+           (operation.result <= -restart_least && operation.result >= -restart_most);
 }
 
 /// What is done often, and takes a place instead of a number.
@@ -155,12 +194,33 @@ void loop_core::begin(operation_state& operation) noexcept {
         return finish(operation);
     }
     operation.stage = phase::queued;
-    if (backlog_ != nullptr || !make_entry(operation)) {
-        operation.later = nullptr;
-        *backlog_end_ = &operation;
-        backlog_end_ = &operation.later;
-    }
+    if (backlog_ != nullptr || !make_entry(operation)) queue(operation);
 }
+
+namespace {
+
+void append(operation_state& operation, operation_state**& end) noexcept {
+    operation.later = nullptr;
+    *end = &operation;
+    end = &operation.later;
+}
+
+void unlink(operation_state& operation, operation_state*& first, operation_state**& end) noexcept {
+    operation_state** link = &first;
+    while (*link != &operation) link = &(*link)->later;
+    *link = operation.later;
+    if (operation.later == nullptr) end = link;
+}
+
+/// Tells most cancels that are in flight at the same time from each other.
+std::uint64_t cancel_tag(const operation_state& target) noexcept {
+    constexpr std::uint64_t tags = first_address - tag_cancel;
+    return tag_cancel + address_of(&target) / alignof(operation_state) % tags;
+}
+
+}  // namespace
+
+void loop_core::queue(operation_state& operation) noexcept { append(operation, backlog_end_); }
 
 bool loop_core::make_entry(operation_state& operation) noexcept {
     entry* slot = kernel->next_entry();
@@ -178,7 +238,9 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
     slot->code = opcode::async_cancel;
     slot->flags = entry_skip_success;
     slot->address = address_of(&operation);
-    slot->user_data = tag_ignored;
+    slot->user_data = cancel_tag(operation);
+    operation.state |= operation_state::cancel_sent;
+    append(operation, cancelled_end_);
     if (here.turn != this) [[unlikely]] host_wanted();
     return true;
 }
@@ -187,10 +249,7 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
 void loop_core::cancel(operation_state& operation) noexcept {
     using phase = operation_state::phase;
     if (operation.stage == phase::queued) {
-        operation_state** link = &backlog_;
-        while (*link != &operation) link = &(*link)->later;
-        *link = operation.later;
-        if (operation.later == nullptr) backlog_end_ = link;
+        unlink(operation, backlog_, backlog_end_);
         operation.result = -ECANCELED;
         if (operation.on != nullptr) operation.on->remove(operation);
         return finish(operation);
@@ -199,54 +258,79 @@ void loop_core::cancel(operation_state& operation) noexcept {
     operation.stage = phase::cancelling;
     if (backlog_ == nullptr && make_cancel(operation)) return;
     operation.state |= operation_state::cancel_unsent;  // in the backlog, as a cancel
-    operation.later = nullptr;
-    *backlog_end_ = &operation;
-    backlog_end_ = &operation.later;
+    queue(operation);
 }
 
 void loop_core::make_backlog_entries() noexcept {
     while (backlog_ != nullptr) {
         operation_state& operation = *backlog_;
+        operation_state* const next = operation.later;
         const bool is_cancel = (operation.state & operation_state::cancel_unsent) != 0;
         if (!(is_cancel ? make_cancel(operation) : make_entry(operation))) return;
         operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
-        backlog_ = operation.later;
+        backlog_ = next;
         if (backlog_ == nullptr) backlog_end_ = &backlog_;
     }
 }
 
+/// The kernel did not find the target. Either it has ended, or it was on its way between a poll and
+/// a worker, where io_uring does not look: then it is cancelled once more.
+void loop_core::cancel_failed(const completion& c) noexcept {
+    if (c.result != -ENOENT) return;
+    for (operation_state* each = cancelled_; each != nullptr;) {
+        operation_state& operation = *std::exchange(each, each->later);
+        if (cancel_tag(operation) != c.user_data) continue;
+        no_longer_cancelled(operation);
+        operation.state |= operation_state::cancel_unsent;
+        queue(operation);
+    }
+}
+
+/// Neither its cancel nor what is known of it is needed any more.
+void loop_core::no_longer_cancelled(operation_state& operation) noexcept {
+    if ((operation.state & operation_state::cancel_sent) != 0)
+        unlink(operation, cancelled_, cancelled_end_);
+    else
+        unlink(operation, backlog_, backlog_end_);
+    operation.state &= ~(operation_state::cancel_sent | operation_state::cancel_unsent);
+}
+
 void loop_core::arrived(const completion& c) noexcept {
-    if (c.user_data < tags_end) return host_completion(c);
+    if (c.user_data < first_address) [[unlikely]]
+        return c.user_data < tag_cancel ? host_completion(c) : cancel_failed(c);
     auto& operation = *reinterpret_cast<operation_state*>(c.user_data);
-    using phase = operation_state::phase;
     RONDO_ASSERT(operation.in_kernel(), "a completion came for an operation that is not in flight");
     check_buffer(operation);
     operation.result = c.result;
     operation.flags = c.flags;
     if ((c.flags & completion_more) != 0) return operation.arrived(operation);
 
-    if ((operation.state & operation_state::cancel_unsent) != 0) [[unlikely]] {
-        operation_state** link = &backlog_;
-        while (*link != &operation) link = &(*link)->later;
-        *link = operation.later;
-        if (operation.later == nullptr) backlog_end_ = link;
-        operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
-    }
+    constexpr std::uint32_t cancels = operation_state::cancel_unsent | operation_state::cancel_sent;
+    if ((operation.state & cancels) != 0) [[unlikely]] no_longer_cancelled(operation);
     const bool polled = (operation.state & operation_state::polling) != 0;
-    const bool unready = c.result == -EAGAIN && awaited_readiness(operation.ask.code) != 0;
-    if ((polled ? c.result >= 0 : unready) && operation.stage == phase::in_flight) [[unlikely]] {
-        operation.state ^= operation_state::polling;
-        operation.stage = phase::queued;
-        if (backlog_ == nullptr && make_entry(operation)) return;
-        operation.later = nullptr;
-        *backlog_end_ = &operation;
-        backlog_end_ = &operation.later;
-        return;
-    }
-    if (polled ? c.result >= 0 : unready)
-        operation.result = -ECANCELED;  // ready, or not ready, to do what is not wanted any more: nothing was done
+    if (polled || c.result < 0) [[unlikely]]
+        if (begin_again(operation)) return;
     if (operation.on != nullptr) operation.on->remove(operation);
     finish(operation);
+}
+
+/// The only place that knows which results mean that nothing was done and that the operation goes
+/// on: it was interrupted, it was not ready, or the poll that it waited in says that it is. If a
+/// cancel was requested, the operation has ended with -ECANCELED instead.
+bool loop_core::begin_again(operation_state& operation) noexcept {
+    const bool polled = (operation.state & operation_state::polling) != 0;
+    const bool turns = polled ? operation.result >= 0
+                              : operation.result == -EAGAIN &&
+                                    awaited_readiness(operation.ask.code) != 0;
+    if (!turns && !is_interrupted(operation)) return false;
+    if (operation.stage != operation_state::phase::in_flight) {
+        operation.result = -ECANCELED;
+        return false;
+    }
+    if (turns) operation.state ^= operation_state::polling;
+    operation.stage = operation_state::phase::queued;
+    if (backlog_ != nullptr || !make_entry(operation)) queue(operation);
+    return true;
 }
 
 /// The operation has ended and is in nobody's hands but its frame's.
@@ -260,6 +344,21 @@ void loop_core::finish(operation_state& operation) noexcept {
         wake(operation);
 }
 
+/// Waits for the last completions on descriptors that were closed, and so for the end of their
+/// numbers (law 4). The kernel does what it was asked to cancel at once; for what it does not, the
+/// loop stands for 20 ms at most. Returns: whether there was anything to wait for.
+bool loop_core::finish_closings() noexcept {
+    if (closings == 0) return false;
+    std::array<completion, 64> came;
+    const time_point until = saturating_add(kernel->now(), std::chrono::milliseconds(20));
+    while (closings != 0 && kernel->now() < until) {
+        make_backlog_entries();
+        const entered e = kernel->enter(until, came.data(), came.size());
+        for (std::size_t i = 0; i < e.completions; ++i) arrived(came[i]);
+    }
+    return true;
+}
+
 void let_go_of_record(operation_state& operation) noexcept { operation.on->release(); }
 
 const char* operation_object(const leaf_wait& wait) {
@@ -268,8 +367,7 @@ const char* operation_object(const leaf_wait& wait) {
 }
 
 void throw_failed(const operation_state& operation) {
-    const bool let_go = operation.result == -ECANCELED || operation.result == -EINTR;
-    if (let_go && here.current != nullptr && asked()) throw cancelled();
+    if (operation.result == -ECANCELED && here.current != nullptr && asked()) throw cancelled();
     const char* object = operation.kind->object != nullptr ? operation.kind->object(operation) : "";
     throw_system_error(-operation.result, operation.kind->what, object);
 }

@@ -9,6 +9,8 @@
 
 #include <rondo/detail/descriptor.hpp>
 
+#include "stream_turn.hpp"
+
 namespace rondo {
 inline namespace v0 {
 
@@ -37,6 +39,7 @@ fd_stream duplicate_of(int number, const char* name) {
 fd_stream::fd_stream(descriptor fd) : byte_stream(state_of(std::move(fd))) {}
 
 task<> fd_stream::shutdown_write() {
+    detail::check_open(*state(), "shutdown");
     if (state()->writes != detail::opcode::send) return detail::as_task(close());
     detail::request ask;
     ask.code = detail::opcode::shutdown;
@@ -62,7 +65,7 @@ fd_stream from_fd(int number, std::string_view name) {
     unsigned mode = 0;
     const int result = detail::file_mode(number, mode);
     if (result < 0) detail::throw_system_error(-result, "from_fd", called);
-    return fd_stream(detail::adopt_or_close(number, called));
+    return fd_stream(descriptor::adopt(number, called));
 }
 
 fd_stream standard_input() { return duplicate_of(0, "standard input"); }

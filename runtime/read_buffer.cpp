@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <string>
 
 namespace rondo {
 inline namespace v0 {
@@ -26,8 +28,14 @@ buffer_view read_buffer::room(std::size_t least) {
     return {bytes_.get() + end_, capacity_ - end_};
 }
 
+bool read_buffer::holds(const char* byte) const noexcept {
+    const std::less<const char*> before;
+    return bytes_ && !before(byte, bytes_.get()) && before(byte, bytes_.get() + capacity_);
+}
+
 void read_buffer::prepend(const_buffer bytes) {
     if (bytes.empty()) return;
+    if (holds(bytes.data())) return prepend(std::string(bytes.data(), bytes.size()));
     if (begin_ < bytes.size()) {
         const std::size_t kept = size();
         room(bytes.size());

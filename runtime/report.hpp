@@ -24,6 +24,10 @@ void report_thread_error(const char* message, std::exception_ptr error) noexcept
 /// give a value.
 std::exception_ptr without_value(promise_base& frame) noexcept;
 
+/// "; in parse (proxy.cpp:31) < handle (proxy.cpp:58)": the awaits that the error came through.
+/// Empty unless it is the latest on this thread that came through any (task.cpp).
+std::string path_of(const std::exception_ptr& error);
+
 /// Is it the exception `cancelled`?
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 

@@ -13,6 +13,7 @@
 // ring and signal handlers can write).
 #include "ring.hpp"
 
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <unistd.h>
@@ -221,9 +222,19 @@ int mapped_ring::set_up(std::uint32_t entries, std::uint32_t completions) noexce
         facts_.features = asked.features & ~limits_.features;
         facts_.entries = asked.sq_entries;
         facts_.completions = asked.cq_entries;
+        move_descriptor();
         break;
     }
     return result;
+}
+
+/// Away from 0, 1 and 2, which are not for us; see system.hpp. If no number is free it stays.
+void mapped_ring::move_descriptor() noexcept {
+    if (raw_->ring_fd > STDERR_FILENO) return;
+    const int moved = ::fcntl(raw_->ring_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (moved < 0) return;
+    ::close(raw_->ring_fd);
+    raw_->ring_fd = raw_->enter_ring_fd = moved;
 }
 
 void mapped_ring::find_queues() noexcept {

@@ -11,6 +11,8 @@
 
 #include <rondo/config.hpp>
 
+#include "system.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -26,7 +28,7 @@ public:
 
     /// Returns: 0 or -errno.
     int open() noexcept {
-        const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        const int fd = above_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         fd_.store(fd, std::memory_order_relaxed);
         return fd < 0 ? -errno : 0;
     }

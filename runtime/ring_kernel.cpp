@@ -71,7 +71,12 @@ constexpr const char* forked_sentence =
 /// just now, too many completions not seen yet.
 constexpr bool passes(int result) noexcept {
     return result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN ||
-           result == -EBUSY;
+           result == -EBUSY || result == -ENOMEM;
+}
+
+constexpr const char* why_not_entered(int result) noexcept {
+    return result == -EEXIST ? "io_uring_enter failed: a loop runs on the thread that attached it"
+                             : "io_uring_enter failed";
 }
 
 class ring final : public plain_calls<kernel> {
@@ -353,10 +358,8 @@ void ring::submit_and_wait(time_point deadline) noexcept {
         if (result == -EINTR || result == -ETIME) return;
         // What was not taken stays queued, and is offered again by the next enter, when the caller
         // has seen the completions that there are.
-        if (result == 0 || result == -EAGAIN || result == -EBUSY) return get_events(deadline);
-        if (result < 0)
-            fail_with("io_uring_enter failed (a loop runs on the thread that attached it)",
-                      -result);
+        if (result == 0 || (result < 0 && passes(result))) return get_events(deadline);
+        if (result < 0) fail_with(why_not_entered(result), -result);
         // It stopped behind an entry that it refused, as kernels without SUBMIT_ALL do: on with the
         // rest.
     }
@@ -368,7 +371,7 @@ void ring::get_events(time_point deadline) noexcept {
     if (deadline != time_point::min())
         deadline = std::min(deadline, now() + std::chrono::milliseconds(1));
     const int result = call(0, enter_getevents, deadline);
-    if (!passes(result)) fail_with("io_uring_enter failed", -result);
+    if (!passes(result)) fail_with(why_not_entered(result), -result);
 }
 
 // -- completions up -------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 // What `serve` says about a connection that failed, and how long it waits for the others.
 #include <rondo/serve.hpp>
 
+#include <system_error>
+
 #include <rondo/loop.hpp>
 
 namespace rondo {
@@ -16,10 +18,26 @@ std::string name_of_peer(const byte_stream& stream) noexcept {
     }
 }
 
+namespace {
+
+/// The peer has left, as peers do all day; the handler did nothing wrong.
+bool is_departure(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::system_error& e) {
+        return e.code() == std::errc::connection_reset || e.code() == std::errc::broken_pipe;
+    } catch (...) {
+        return false;
+    }
+}
+
+}  // namespace
+
 void report_connection(const std::string& peer, std::exception_ptr error) noexcept {
     try {
         exception_context context;
         context.message = "connection from " + (peer.empty() ? "nowhere" : peer);
+        context.routine = is_departure(error);
         context.error = std::move(error);
         running_loop().call_exception_handler(context);
     } catch (...) {  // no memory for a sentence

@@ -80,7 +80,7 @@ std::int32_t simulator::attempt_picking(sim_operation& operation) {
         operation.what.length = lent_size_;
         allow(sim_pointer<char>(operation.what.address), lent_size_);
     }
-    std::int32_t result = network_.attempt(operation);
+    std::int32_t result = attempt_message(operation);  // closes descriptors that come along
     operation.what = asked;
     operation.moved = 0;
     if (result <= 0) return result;

@@ -70,6 +70,24 @@ void stream_state::close() noexcept {
     fd.close();
 }
 
+namespace {
+
+bool loses_connection(int error) noexcept {
+    return error == ECONNRESET || error == ECONNABORTED || error == ETIMEDOUT ||
+           error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+}  // namespace
+
+void stream_state::failed(int error) noexcept {
+    if (loses_connection(error)) lost = error;
+}
+
+std::int32_t stream_state::received(std::int32_t result) noexcept {
+    if (result < 0) failed(-result);
+    return result == 0 ? -lost : result;
+}
+
 struct stream_kind {
     static const char* reader(const leaf_wait& wait) {
         return static_cast<const read_awaiter&>(wait).stream_->name();
@@ -104,6 +122,9 @@ struct stream_kind {
 void throw_second_reader(const char* verb, stream_state& stream) {
     throw invalid_state_error(std::string(verb) + " " + stream.name() +
                               ": another task is reading from this stream");
+}
+void throw_closed(const char* verb, stream_state& stream) {
+    throw closed_error(std::string(verb) + " " + stream.name() + ": this stream was closed");
 }
 void throw_second_writer(const char* verb, stream_state& stream) {
     throw invalid_state_error(std::string(verb) + " " + stream.name() +
@@ -196,14 +217,25 @@ chunk read_awaiter::filled() noexcept {
     return chunk(into_.first(stream_->ahead.take(into_)));
 }
 
+/// Without a length nothing was asked of the kernel.
+void read_awaiter::settle() noexcept {
+    if (ask.length != 0) result = stream_->received(result);
+}
+
 chunk read_awaiter::await_resume() {
     check();
-    if (result < 0) throw_failed(*this);
+    if (result <= 0) [[unlikely]] {
+        settle();
+        if (result == -EBADF && !stream_->fd.is_open()) throw_closed(kind->what, *stream_);
+        if (result < 0) throw_failed(*this);
+    }
     return filled();
 }
 
 rondo::result<chunk> read_result_awaiter::await_resume() {
     check();
+    if (result <= 0) [[unlikely]]
+        settle();
     if (result >= 0) return filled();
     if (result == -ECANCELED && asked()) throw cancelled();
     return std::error_code(-result, std::system_category());
@@ -332,8 +364,7 @@ void write_awaiter::advance(std::size_t count) noexcept {
 void write_awaiter::part_has_gone(operation_state& operation) noexcept {
     auto& self = static_cast<write_awaiter&>(operation);
     if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
-    const bool goes_on = self.result > 0 || self.result == -EINTR;
-    if (self.left_ == 0 || !goes_on || self.task->asked())
+    if (self.left_ == 0 || self.result <= 0 || self.task->asked())
         return detail::wake(static_cast<leaf_wait&>(self));
     self.prepare();
     begin(self);
@@ -346,8 +377,9 @@ void write_awaiter::await_resume() {
     if ((state & was_torn) != 0) throw_torn(kind->what, *stream_);
     if (left_ == 0) return;
     if (stream_ && left_ != wanted_) stream_->torn = true;
-    const bool stopped = result >= 0 || result == -ECANCELED || result == -EINTR;
-    if (stopped && asked()) throw cancelled();
+    if ((result >= 0 || result == -ECANCELED) && asked()) throw cancelled();
+    if (stream_) stream_->failed(-result);
+    if (result == -EBADF && stream_ && !stream_->fd.is_open()) throw_closed(kind->what, *stream_);
     fail_with(result < 0 ? -result : EIO);  // the kernel took nothing and said nothing
 }
 

@@ -11,18 +11,25 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// Throws: closed_error.
+inline void check_open(stream_state& stream, const char* verb) {
+    if (!stream.fd.is_open()) throw_closed(verb, stream);
+}
+
 /// A direction of a stream is taken while this lives.
 class stream_turn {
 public:
-    /// Throws: cancelled, where that is wanted; invalid_state_error where somebody reads, or writes,
-    ///         or where a write has ended in its middle.
+    /// Throws: cancelled, where that is wanted; closed_error; invalid_state_error where somebody
+    ///         reads, or writes, or where a write has ended in its middle.
     static stream_turn to_read(stream_state& stream, const char* verb) {
         if (cancel_requested()) throw cancelled();
+        check_open(stream, verb);
         if (stream.reading) throw_second_reader(verb, stream);
         return stream_turn(stream.reading);
     }
     static stream_turn to_write(stream_state& stream, const char* verb) {
         if (cancel_requested()) throw cancelled();
+        check_open(stream, verb);
         if (stream.writing) throw_second_writer(verb, stream);
         if (stream.torn) throw_torn(verb, stream);
         return stream_turn(stream.writing);

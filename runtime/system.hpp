@@ -25,11 +25,42 @@ void reserve_standard_numbers() noexcept;
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
+/// Numbers 0 to 2 are not for us, even where a program was started without them or has closed them:
+/// what takes them for its standard streams would reach a descriptor of ours. Moves a fresh one
+/// above. Returns: its number, or -1 and errno.
+inline int above_standard(int fd) noexcept {
+    if (fd < 0 || fd > STDERR_FILENO) return fd;
+    const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return moved;
+}
+
+/// The same for the two ends of a fresh pipe or pair. Returns: 0, or -1 and errno, when both are
+/// closed.
+inline int both_above_standard(int result, int* ends) noexcept {
+    if (result < 0) return result;
+    for (int i = 0; i < 2; ++i) {
+        ends[i] = above_standard(ends[i]);
+        if (ends[i] >= 0) continue;
+        const int error = errno;
+        ::close(ends[1 - i]);
+        errno = error;
+        return -1;
+    }
+    return 0;
+}
+
+/// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time
+/// (system.cpp).
+int close_number(int fd) noexcept;
+
 template <class Base>
 class plain_calls : public Base {
 public:
     int socket(int family, int type, int protocol) override {
-        return or_errno(::socket(family, type | SOCK_CLOEXEC, protocol));
+        return or_errno(above_standard(::socket(family, type | SOCK_CLOEXEC, protocol)));
     }
     int bind(int fd, const sockaddr* address, socklen_t size) override {
         return or_errno(::bind(fd, address, size));
@@ -48,13 +79,18 @@ public:
         return or_errno(::getsockopt(fd, level, name, value, size));
     }
     int socket_pair(int family, int type, int protocol, int* ends) override {
-        return or_errno(::socketpair(family, type | SOCK_CLOEXEC, protocol, ends));
+        const int result = ::socketpair(family, type | SOCK_CLOEXEC, protocol, ends);
+        return or_errno(both_above_standard(result, ends));
     }
-    int pipe(int* ends) override { return or_errno(::pipe2(ends, O_CLOEXEC)); }
+    int pipe(int* ends) override {
+        return or_errno(both_above_standard(::pipe2(ends, O_CLOEXEC), ends));
+    }
     int pipe_size(int fd, std::uint32_t size) override {
         return or_errno(::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(size)));
     }
-    int duplicate(int fd) override { return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+    int duplicate(int fd) override {
+        return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    }
     int truncate(int fd, std::uint64_t size) override {
         return or_errno(::ftruncate(fd, static_cast<off_t>(size)));
     }
@@ -91,18 +127,18 @@ public:
         return signal_by(pid_descriptor, number);
     }
     int watch_descriptor() override {
-        return or_errno(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+        return or_errno(above_standard(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)));
     }
     int add_watch(int fd, const char* path, std::uint32_t events) override {
         return or_errno(::inotify_add_watch(fd, path, events));
     }
     int signal_descriptor(const sigset_t& signals) override {
-        return or_errno(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+        return or_errno(above_standard(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)));
     }
     int close(int fd) override {
         // Linux lets go of the number before anything can interrupt it; a second try would close
         // somebody else's.
-        const int result = or_errno(::close(fd));
+        const int result = close_number(fd);
         return result == -EINTR ? 0 : result;
     }
 };

@@ -2,6 +2,7 @@
 // Launching a task, and telling a cancellation from an error.
 #include <rondo/task.hpp>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <typeinfo>
@@ -36,8 +37,59 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
     return type != nullptr && *type == typeid(cancelled);
 }
 
+namespace {
+
+/// The awaits that the latest exception on this thread came through, innermost first. It is written
+/// only while one passes. The exception is known by its address, which a later one may have: so it
+/// counts only while each frame that fails with it is the one that it was thrown into.
+struct passage {
+    static constexpr std::size_t most = 16;
+    const void* error = nullptr;
+    const void* into = nullptr;  // the frame
+    std::size_t count = 0;
+    std::array<location, most> through;
+};
+thread_local constinit passage latest{};
+
+const void* address_in(const std::exception_ptr& error) noexcept {
+    const void* address = nullptr;
+    static_assert(sizeof address == sizeof error);
+    std::memcpy(&address, &error, sizeof address);
+    return address;
+}
+
+/// It goes on from the frame `from` into the one that awaits it.
+void note_passage(const std::exception_ptr& error, promise_base& from) noexcept {
+    const void* const address = address_in(error);
+    if (latest.error != address || latest.into != from.handle().address()) latest.count = 0;
+    latest.error = address;
+    latest.into = from.awaiter->caller.address();
+    if (latest.count < passage::most) latest.through[latest.count++] = from.awaiter->where;
+}
+
+/// A frame fails with it.
+void check_passage(const std::exception_ptr& error, promise_base& frame) noexcept {
+    if (latest.into != frame.handle().address() && latest.error == address_in(error))
+        latest.error = nullptr;
+}
+
+}  // namespace
+
+std::string path_of(const std::exception_ptr& error) {
+    std::string path;
+    if (error == nullptr || latest.error != address_in(error)) return path;
+    for (std::size_t i = 0; i < latest.count; ++i) {
+        const location& at = latest.through[i];
+        const char* const slash = std::strrchr(at.file, '/');
+        path += (path.empty() ? "; in " : " < ") + std::string(at.function) + " (" +
+                (slash != nullptr ? slash + 1 : at.file) + ':' + std::to_string(at.line) + ')';
+    }
+    return path;
+}
+
 // An error of a destructor after co_return wins over the value, which its caller has destroyed.
 void promise_base::fail(std::exception_ptr why) noexcept {
+    check_passage(why, *this);
     marks &= ~std::uint32_t(valued);
     marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
@@ -100,6 +152,7 @@ void promise_base::throw_error() {
         throw future_cancelled("the task was cancelled before it began");
     if ((marks & failed) == 0) std::rethrow_exception(without_value(*this));
     marks |= seen;
+    if ((marks & root) == 0) note_passage(record.error, *this);
     std::rethrow_exception(std::exchange(record.error, nullptr));
 }
 

@@ -202,6 +202,7 @@ using detail::check;
 udp_socket udp_socket::bind(const endpoint& where, udp_options options) {
     const std::string name = where.text();
     const auto* address = static_cast<const sockaddr*>(where.data());
+    check(where.is_ip() ? 0 : -EAFNOSUPPORT, "bind", name);
     const int family = where.family() == address_family::ipv6 ? AF_INET6 : AF_INET;
     descriptor fd = detail::make_socket(family, options, "bind", name);
     check(detail::bind_name(fd, address, where.size()), "bind", name);

@@ -75,10 +75,14 @@ task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers)
 
 task<received_descriptors> receive_with(held<> stream, buffer_view into, std::size_t most) {
     received_descriptors got;
-    if (!stream->ahead.empty() || into.empty() || stream->views != nullptr) {
+    if (!stream->ahead.empty() || into.empty()) {
         got.data = co_await reading(stream, into);  // what has come already came without any
         co_return got;
     }
+    const auto turn = stream_turn::to_read(*stream, "recvmsg");
+    if (stream->views != nullptr)
+        throw invalid_state_error(std::string("recvmsg ") + stream->name() +
+                                  ": read_view has received ahead here, and drops descriptors");
     control_space control{};
     iovec part{into.data(), into.size()};
     msghdr message{};
@@ -86,17 +90,20 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
     message.msg_iovlen = 1;
     message.msg_control = control.bytes.data();
     message.msg_controllen = control.bytes.size();
-    const auto turn = stream_turn::to_read(*stream, "recvmsg");
     stream->name();
     operation<int> receiving(receive_kind, stream->fd.record(),
                              message_request(opcode::recvmsg, message, MSG_CMSG_CLOEXEC),
                              result_of);
-    const int count = co_await std::move(receiving);
+    const result<int> came = co_await as_result(std::move(receiving));
+    const int count = stream->received(came ? *came : -came.error().value());
+    check(count, "recvmsg", stream->name());
     got.descriptors = adopt_all(message);
+    // There is room for the most that a message can have, so one that was cut found no number free.
     const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
     if (cut || got.descriptors.size() > most) {
         const std::string name = stream->name();
         stream->ahead.prepend(into.first(static_cast<std::size_t>(count)));
+        check(cut ? -EMFILE : 0, "recvmsg", name);
         throw limit_error("recvmsg " + name + ": more than " + std::to_string(most) +
                           " descriptors");
     }
@@ -117,7 +124,12 @@ bool is_stale(const endpoint& where) {
            errno == ECONNREFUSED;
 }
 
+int check_family(const endpoint& where) noexcept {
+    return where.family() == address_family::unix_socket ? 0 : -EAFNOSUPPORT;
+}
+
 task<unix_stream> connect_to(endpoint where, connect_options options) {
+    check(check_family(where), "connect", where.text());
     result<descriptor> attempt = co_await try_connect(where, options);
     if (!attempt) throw_system_error(attempt.error().value(), "connect", where.text());
     co_return unix_stream(*std::move(attempt));
@@ -132,6 +144,7 @@ unix_stream::unix_stream(descriptor socket)
     : byte_stream(detail::held<>(new detail::unix_state(std::move(socket)))) {}
 
 operation<void> unix_stream::shutdown_write() {
+    detail::check_open(*state(), "shutdown");
     detail::request ask;
     ask.code = detail::opcode::shutdown;
     ask.length = SHUT_WR;
@@ -172,6 +185,7 @@ endpoint unix_stream::remote() const {
 
 unix_listener unix_listener::bind(const endpoint& where, unix_listen_options options) {
     const std::string name = where.text();
+    check(detail::check_family(where), "bind", name);
     const int number = detail::new_socket(AF_UNIX, SOCK_STREAM, 0);
     check(number, "bind", name);
     descriptor fd = detail::adopt_or_close(number, name);

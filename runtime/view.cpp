@@ -85,10 +85,10 @@ void view_source::completed(operation_state& operation) noexcept {
     }
     if (self.result > 0)
         self.received(static_cast<std::uint32_t>(self.result));
-    else if (self.result == 0)
+    else if (const std::int32_t end = self.stream_->received(self.result); end == 0)
         self.ended_ = true;
     else
-        self.failed(-self.result);
+        self.failed(-end);
     if (self.waiter_ != nullptr && self.available())
         wake(*std::exchange(self.waiter_, nullptr));
     else if (self.waiter_ != nullptr && !self.armed_)
@@ -115,7 +115,8 @@ void view_source::received(std::uint32_t size) noexcept {
 
 void view_source::failed(int error) noexcept {
     if (error == ENOBUFS) return;                // the next one looks whether a buffer is free
-    if (error == ECANCELED && pausing_) return;  // the next one begins when those are taken
+    // A pause, or the end of the loop that it was armed on: the next read begins another one.
+    if (error == ECANCELED && stream_->fd.is_open()) return;
     if (error == EINVAL && (ask.flags & entry_pick_buffer) != 0)
         no_picking_ = true;  // this kind of descriptor cannot; the next one is without
     else
@@ -135,6 +136,7 @@ receive_view view_source::take() {
         view.drop(std::exchange(consumed_, 0));
         return view;
     }
+    if (error_ == EBADF && !stream_->fd.is_open()) throw_closed("recv", *stream_);
     if (error_ != 0) throw_system_error(std::exchange(error_, 0), "recv", stream_->name());
     return {};
 }

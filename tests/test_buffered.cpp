@@ -140,6 +140,21 @@ RONDO_TEST("buffered: peek leaves, unread puts back, in front of everything", "[
     co_await on_both(body);
 }
 
+RONDO_TEST("buffered: what peek gave may be put back", "[buffered][both]") {
+    auto body = [](auto& to, auto& from) -> task<> {
+        const std::string sent = rondo_tests::pattern(4096);
+        co_await to.write_all(sent);
+        co_await to.shutdown_write();
+        const auto all = co_await from.peek(sent.size());
+        from.unread(all);
+        const auto again = co_await from.peek();
+        from.unread(again.substr(0, 2));
+        const std::string got = co_await from.read_all();
+        CHECK(got == sent.substr(0, 2) + sent + sent);
+    };
+    co_await on_both(body);
+}
+
 RONDO_TEST("buffered: read_all stops at its limit and keeps what has come", "[buffered][both]") {
     auto body = [](auto& to, auto& from) -> task<> {
         co_await to.write_all("1234567");

@@ -46,6 +46,10 @@ RONDO_TEST("resolve: what cannot be a name is refused before anybody is asked", 
     REQUIRE(text == "resolve a name with a NUL in it: Name or service not known");
     text = co_await text_of_failure<std::system_error>(resolve(std::string(300, 'x'), 1));
     REQUIRE(text == "resolve a name of 300 characters: Name or service not known");
+    for (const char* const old : {"127.1", "0x7f.1", "2130706433", "0177.0.0.1"}) {
+        text = co_await text_of_failure<std::system_error>(resolve(old, 1));
+        REQUIRE(text == "resolve " + std::string(old) + ": Name or service not known");
+    }
     try {
         co_await resolve(std::string(254, 'x'), 1);
         FAIL("a name of 254 characters was looked up");

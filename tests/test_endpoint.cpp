@@ -235,6 +235,17 @@ TEST_CASE("endpoint: what systems say of Unix sockets", "[endpoint]") {
 
 // Whatever is read is printed as something that is read as the same; whatever the system says is
 // too.
+TEST_CASE("endpoint: the flow of an IPv6 address is no part of it", "[endpoint]") {
+    sockaddr_in6 name{};
+    name.sin6_family = AF_INET6;
+    name.sin6_addr = in6addr_loopback;
+    name.sin6_port = htons(80);
+    name.sin6_flowinfo = htonl(0x12345);
+    const endpoint from = endpoint::from_system(&name, sizeof name);
+    CHECK(from == endpoint("::1", 80));
+    CHECK(endpoint::parse(from.text()) == from);
+}
+
 TEST_CASE("endpoint: any name survives its text, and no text hurts", "[endpoint]") {
     std::mt19937 random(1);
     const std::string pieces = "[]:%@\\x0149afu.\0/ \n\xff"s;

@@ -4,13 +4,25 @@
 // delivered, and the next wait throws (law 2); else nothing of it was done, or a beginning.
 #include <rondo/file.hpp>
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <string>
 #include <string_view>
 
+#include <rondo/copy.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/run.hpp>
+#include <rondo/unix.hpp>
+
 #include "core_tools.hpp"
 #include "file_tools.hpp"
+#include "forked.hpp"
 
 using namespace rondo_tests;
 
@@ -124,6 +136,78 @@ RONDO_TEST("file: close cancelled before, while and after closes all the same", 
         CHECK_FALSE(data.is_open());
         co_await reader;
     }
+}
+
+// -- waits of a kernel worker: a signal is what ends them ----------------------------------------
+
+task<> create_file(std::string path) { co_await file::create(path); }
+task<> connect_to_path(std::string path) { co_await connect_unix(path); }
+task<> splice_all(unix_stream* from, unix_stream* to) { co_await splice(*from, *to); }
+
+template <class Make>
+task<> check_left(Make make) {
+    CHECK_THROWS_AS(co_await wait_for(10ms, make()), timeout_error);
+    CHECK_FALSE(co_await move_on_after(10ms, make()));
+    co_await check_cancelled_while_suspended(make);
+}
+
+RONDO_TEST("operation: an open, a connect and a splice that hang can be left", "[file][kernel]") {
+    const folder here;
+    REQUIRE(::mkfifo((here / "fifo").c_str(), 0600) == 0);
+    co_await check_left([&] { return create_file(here / "fifo"); });
+    auto listener = unix_listener::bind(here / "socket", {.backlog = 0});
+    auto first = co_await connect_unix(here / "socket");  // the backlog is full now
+    co_await check_left([&] { return connect_to_path(here / "socket"); });
+    auto source = socket_pair();
+    auto target = socket_pair();
+    co_await check_left([&] { return splice_all(&source.second, &target.first); });
+}
+
+task<> say_suspended(int to) {
+    co_await settle();
+    REQUIRE(::write(to, "x", 1) == 1);
+}
+
+/// Stops the process and lets it go on.
+void stop_and_continue(pid_t pid) {
+    int status = 0;
+    REQUIRE(::kill(pid, SIGSTOP) == 0);
+    REQUIRE(::waitpid(pid, &status, WUNTRACED) == pid);
+    REQUIRE(WIFSTOPPED(status));
+    REQUIRE(::kill(pid, SIGCONT) == 0);
+    REQUIRE(::waitpid(pid, &status, WCONTINUED) == pid);
+    REQUIRE(WIFCONTINUED(status));
+}
+
+TEST_CASE("operation: a process that is stopped and goes on waits on", "[file][kernel]") {
+    const folder here;
+    const std::string fifo = here / "fifo", path = here / "socket";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    const endpoint name = endpoint::unix_path(path);
+    const auto* address = static_cast<const sockaddr*>(name.data());
+    const auto new_socket = [] { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); };
+    const descriptor socket = descriptor::adopt(new_socket(), "");
+    REQUIRE(::bind(socket.number(), address, name.size()) == 0);
+    REQUIRE(::listen(socket.number(), 0) == 0);
+    const descriptor first = descriptor::adopt(new_socket(), "");
+    REQUIRE(::connect(first.number(), address, name.size()) == 0);  // the backlog is full now
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const descriptor reader = descriptor::adopt(ends[0], "");
+    const descriptor writer = descriptor::adopt(ends[1], "");
+    forked child([&] {
+        run([&]() -> task<> {
+            co_await gather(create_file(fifo), connect_to_path(path), say_suspended(ends[1]));
+        });
+    });
+    char suspended = 0;
+    REQUIRE(::read(reader.number(), &suspended, 1) == 1);
+    for (int i = 0; i < 20; ++i) stop_and_continue(child.pid());
+    const descriptor other_end =
+        descriptor::adopt(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "");
+    const descriptor accepted =
+        descriptor::adopt(::accept4(socket.number(), nullptr, nullptr, SOCK_CLOEXEC), "");
+    CHECK(child.wait() == 0);
 }
 
 }  // namespace

@@ -175,6 +175,36 @@ TEST_CASE("loop: without a handler an error is one line on stderr", "[loop]") {
     CHECK(std::count(text.begin(), text.end(), '\n') == 1);
 }
 
+task<int> number_in(std::string text) { co_return std::stoi(text); }
+task<int> parse(std::string text) { co_return co_await number_in(text); }
+task<> handle(std::string text) { co_await parse(text); }
+task<> handle_otherwise(std::string text) {
+    bool failed = false;
+    try {
+        co_await parse(text);
+    } catch (const std::invalid_argument&) {
+        failed = true;
+    }
+    co_await sleep(1ms);
+    if (failed) throw rondo::error("no number");
+}
+
+TEST_CASE("loop: what is written of an error has its type, its text and the awaits it came through",
+          "[loop]") {
+    captured_stderr captured;
+    {
+        loop l(std::make_shared<rondo::detail::simulator>());
+        l.create_task(handle("x"), {.name = "first"});
+        l.create_task(handle_otherwise("x"), {.name = "second"});
+        l.run();
+    }
+    const std::string text = captured.text();
+    INFO(text);
+    CHECK(text.find(": std::invalid_argument: stoi; in parse (test_loop.cpp:") != text.npos);
+    CHECK(text.find(") < handle (test_loop.cpp:") != text.npos);
+    CHECK(text.find(": rondo::error: no number\n") != text.npos);
+}
+
 // -- clear errors ---------------------------------------------------------------------------------
 
 TEST_CASE("loop: run inside run, and a second loop on the same thread, are clear errors",

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/udp.hpp>
+#include <rondo/unix.hpp>
 
 #include "net_tools.hpp"
 #include "simulator.hpp"
@@ -304,6 +306,62 @@ RONDO_TEST("tcp_listener: a thousand connections at once, all of them alive", "[
     }
     REQUIRE(echoed == count);
     co_await serving;
+}
+
+// -- addresses ------------------------------------------------------------------------------------
+
+RONDO_TEST("tcp_listener: when it is gone its port is free at once", "[net][both]") {
+    endpoint where;
+    std::optional<tcp_stream> client;
+    {
+        auto listener = tcp_listener::bind({"127.0.0.1", 0});
+        where = listener.local();
+        client.emplace(co_await connect_tcp(where));
+        co_await listener.accept();  // and another one goes on
+    }
+    auto again = tcp_listener::bind(where);
+    CHECK(again.local() == where);
+}
+
+RONDO_TEST("tcp_listener: when it is closed its port is free at once, for everybody",
+           "[net][both]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    auto accepting = create_task(listener.accept());
+    co_await yield_now();
+    listener.close();
+    const auto again = tcp_listener::bind(listener.local(), {.reuse_address = false});
+    CHECK(again.is_open());
+    CHECK_THROWS_AS(co_await accepting, std::system_error);
+}
+
+RONDO_TEST("tcp_listener: an address of another kind is refused", "[net][both]") {
+    const auto unix_name = endpoint::unix_abstract("rondo");
+    CHECK_THROWS_AS(tcp_listener::bind(unix_name), std::system_error);
+    CHECK_THROWS_AS(udp_socket::bind(unix_name), std::system_error);
+    CHECK_THROWS_AS(co_await connect_tcp(unix_name), std::system_error);
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    CHECK_THROWS_AS(unix_listener::bind(listener.local()), std::system_error);
+    const auto wrong = [&]() -> task<> { co_await connect_unix(listener.local()); };
+    const std::string text = co_await text_of_failure<std::system_error>(wrong());
+    CHECK(text == "connect " + listener.local().text() +
+                      ": Address family not supported by protocol");
+}
+
+/// Never ends where close(2) waits for the peer.
+RONDO_TEST("tcp_stream: with SO_LINGER its close holds nobody up", "[net][kernel]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    const int number = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const linger patient{.l_onoff = 1, .l_linger = 3600};
+    REQUIRE(::setsockopt(number, SOL_SOCKET, SO_LINGER, &patient, sizeof patient) == 0);
+    REQUIRE(::connect(number, static_cast<const sockaddr*>(where.data()), where.size()) == 0);
+    tcp_stream client(descriptor::adopt(number, "client"), where);
+    auto server = co_await listener.accept();
+    const std::string much(4 << 20, 'x');
+    while (co_await move_on_after(10ms, client.write_all(much))) {  // until nothing fits any more
+    }
+    co_await client.close();
+    server.abort();
 }
 
 // -- without descriptors --------------------------------------------------------------------------

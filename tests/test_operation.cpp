@@ -172,28 +172,45 @@ TEST_CASE("operation: a loop is destroyed with a thousand reads in flight", "[op
     CHECK(probe.leaks() == "");
 }
 
+/// What a task reads into memory that is freed meanwhile: by recv, or by recvmsg.
+task<> receive_into(int number, char* buffer, msghdr* message) {
+    const descriptor from = descriptor::adopt(number, "end");
+    if (message == nullptr) {
+        co_await receive(from, buffer, 64);
+        co_return;
+    }
+    static constexpr auto kind = rondo::detail::operation_kind("recvmsg");
+    rondo::detail::request ask;
+    ask.code = rondo::detail::opcode::recvmsg;
+    ask.address = rondo::detail::address_of(message);
+    ask.length = 1;
+    co_await operation<int>(kind, from.record(), ask, result_of);
+}
+
 TEST_CASE("operation: a buffer freed while the kernel has it ends a sanitized program",
           "[operation]") {
     if (!with_asan()) return;
-    const child_end end = run_child([] {
-        loop on;
-        int pair[2];
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return 1;
-        const auto body = [](int number, char* buffer) -> task<> {
-            const descriptor from = descriptor::adopt(number, "end");
-            co_await receive(from, buffer, 64);
-        };
-        char* buffer = static_cast<char*>(std::malloc(64));
-        on.create_task(body(pair[0], buffer));
-        on.run_once();
-        std::free(buffer);
-        if (::write(pair[1], "boom", 4) != 4) return 2;
-        on.run();
-        return 0;
-    });
-    INFO(end.text);
-    CHECK(end.aborted());
-    CHECK(end.says("an operation's buffer was freed before its completion came"));
+    for (const bool by_message : {false, true}) {
+        const child_end end = run_child([by_message] {
+            loop on;
+            int pair[2];
+            if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return 1;
+            char* buffer = static_cast<char*>(std::malloc(64));
+            iovec part{buffer, 64};
+            msghdr message{};
+            message.msg_iov = &part;
+            message.msg_iovlen = 1;
+            on.create_task(receive_into(pair[0], buffer, by_message ? &message : nullptr));
+            on.run_once();
+            std::free(buffer);
+            if (::write(pair[1], "boom", 4) != 4) return 2;
+            on.run();
+            return 0;
+        });
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("an operation's buffer was freed before its completion came"));
+    }
 }
 
 }  // namespace

@@ -13,8 +13,11 @@
 
 #include <rondo/file.hpp>
 #include <rondo/gather.hpp>
+#include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/unix.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 #include "net_tools.hpp"
 
@@ -235,4 +238,41 @@ RONDO_TEST("from_fd: the standard streams have numbers of their own", "[pipe][ke
     }
     for (const int number : {0, 1, 2}) CHECK(::fcntl(number, F_GETFD) >= 0);
     co_return;
+}
+
+TEST_CASE("pipe: unistd's functions are called as ever beside rondo's names", "[pipe]") {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);  // with `using namespace rondo`
+    for (const int each : ends) close(each);
+}
+
+bool is_refused(fd_stream (*standard)()) {
+    try {
+        standard();
+        return false;
+    } catch (const std::system_error& error) {
+        return error.code().value() == EBADF;
+    }
+}
+
+/// With a descriptor from every kind of source, in a process without standard streams.
+task<bool> keeps_off_standard_numbers() {
+    auto ends = make_pipe();
+    auto [one, other] = socket_pair();
+    auto listener =
+        unix_listener::bind(endpoint::unix_abstract("rondo-" + std::to_string(::getpid())));
+    auto client = co_await connect_unix(listener.local());
+    auto server = co_await listener.accept();
+    const auto opened = co_await file::open("/dev/null");
+    co_return is_refused(standard_input) && is_refused(standard_output) &&
+        is_refused(standard_error);
+}
+
+TEST_CASE("pipe: a program without standard streams has none of ours in their place", "[pipe]") {
+    const auto end = rondo_tests::run_child([] {
+        for (const int number : {0, 1, 2}) ::close(number);
+        return rondo::run(keeps_off_standard_numbers()) ? 0 : 1;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
 }

@@ -207,7 +207,7 @@ TEST_CASE("ring: a hidden opcode fails as on a kernel without it", "[ring]") {
 // -- enter's errors -------------------------------------------------------------------------------
 
 TEST_CASE("ring: entries that enter would not take now are offered again", "[ring]") {
-    const int error = GENERATE(EAGAIN, EBUSY);
+    const int error = GENERATE(EAGAIN, EBUSY, ENOMEM);
     const child_end end = run_child([error] {
         const auto kernel = attached();
         rondo_tests::forbid(SYS_io_uring_enter, error, 7);  // submissions of just seven

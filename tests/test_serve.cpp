@@ -3,10 +3,14 @@
 #include <rondo/serve.hpp>
 
 #include <array>
+#include <memory>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
+#include "core_tools.hpp"
 #include "net_tools.hpp"
+#include "simulator.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;
@@ -240,6 +244,85 @@ RONDO_TEST("serve: with nobody connected the grace time is not waited for", "[se
     co_await sleep(1ms);
     server.cancel();
     CHECK_THROWS_AS(co_await server, future_cancelled);
+}
+
+RONDO_TEST("serve: when it has ended its address is free", "[serve][both]") {
+    for (const duration grace : {0ms, 10ms}) {
+        auto listener = tcp_listener::bind({"127.0.0.1", 0});
+        const endpoint where = listener.local();
+        co_await move_on_after(5ms, serve(std::move(listener), echo, {.grace = grace}));
+        CHECK(tcp_listener::bind(where, {.reuse_address = false}).is_open());
+    }
+}
+
+// -- reports --------------------------------------------------------------------------------------
+
+/// More connections than a kernel with so few descriptors can accept.
+task<> serve_without_descriptors() {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), echo));
+    for (int spell = 0; spell < 2; ++spell) {
+        std::vector<tcp_stream> clients;
+        // The third one fits, its other end does not.
+        for (int i = 0; i < 3; ++i) clients.push_back(co_await connect_tcp(where));
+        co_await sleep(5s);
+        clients.clear();
+        co_await sleep(5s);
+    }
+    co_await end_server(server);
+}
+
+TEST_CASE("serve: a lack of descriptors is told once for each spell", "[serve]") {
+    detail::simulator_options how;
+    how.descriptors_max = 6;
+    loop simulated(std::make_shared<detail::simulator>(how), {.timer_slack = duration(0)});
+    std::vector<std::string> told;
+    simulated.set_exception_handler([&](const exception_context& context) {
+        try {
+            std::rethrow_exception(context.error);
+        } catch (const std::system_error& error) {
+            told.push_back(context.message + ": " + error.what());
+        }
+    });
+    simulated.run_until_complete(serve_without_descriptors());
+    CHECK(told.size() == 2);
+    for (const std::string& text : told)
+        CHECK(text.find(": connections wait: Too many open files") != text.npos);
+}
+
+/// `count` connections whose handlers throw, and as many that the peer resets.
+task<> serve_badly(int count) {
+    auto throws = [](tcp_stream peer) -> task<> {
+        std::array<char, 4> buffer;
+        if (co_await peer.read_some(buffer)) throw std::runtime_error("I do not like it");
+    };
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto server = create_task(serve(std::move(listener), throws));
+    for (int i = 0; i < count; ++i) {
+        auto client = co_await connect_tcp(where);
+        co_await client.write_all("x");
+        auto other = co_await connect_tcp(where);
+        other.abort();
+    }
+    co_await sleep(100ms);
+    co_await end_server(server);
+}
+
+TEST_CASE("serve: what fails all the time is not written all the time", "[serve]") {
+    rondo_tests::captured_stderr written;
+    {
+        loop simulated(std::make_shared<detail::simulator>(detail::simulator_options()));
+        simulated.run_until_complete(serve_badly(100));
+    }
+    const std::string text = written.text();
+    INFO(text);
+    std::size_t lines = 0;
+    for (std::size_t at = 0; (at = text.find("I do not like it", at)) != text.npos; ++at) ++lines;
+    CHECK(lines == 20);
+    CHECK(text.find("rondo: 80 more errors were not written\n") != text.npos);
+    CHECK(text.find("reset") == text.npos);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/memory_stream.hpp>
 #include <rondo/unix.hpp>
 
 #include "net_tools.hpp"
@@ -327,6 +328,53 @@ RONDO_TEST("stream: a peer that resets is named, though the kernel has forgotten
     REQUIRE(text == "recv " + name + ": Connection reset by peer");
 }
 
+task<> read_into(byte_stream* from) {
+    std::array<char, 16> room;
+    co_await from->read_some(room);
+}
+
+RONDO_TEST("stream: a reset is an error again and again, and never the end", "[stream][both]") {
+    connection c = co_await connect_pair();
+    c.client.abort();
+    for (int i = 0; i < 3; ++i) {
+        std::string text = co_await text_of_failure<std::system_error>(read_into(&c.server));
+        REQUIRE(text.find("Connection reset by peer") != text.npos);
+    }
+    std::string buffer(16, '?');
+    auto read = co_await as_result(c.server.read_some(buffer));
+    REQUIRE(read.error() == std::errc::connection_reset);
+    CHECK_THROWS_AS(co_await c.server.read_line(), std::system_error);
+}
+
+RONDO_TEST("stream: a reset that a write was told of is no end for who reads", "[stream][both]") {
+    connection c = co_await connect_pair();
+    co_await c.client.write_all("before");
+    co_await sleep(5ms);
+    c.client.abort();
+    co_await sleep(5ms);
+    CHECK_THROWS_AS(co_await c.server.write_all("x"), write_error);
+    try {
+        const std::string got = co_await rondo_tests::read_to_end(c.server);
+        FAIL("it ended, after " + got);
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::connection_reset);
+    }
+}
+
+RONDO_TEST("stream: a closed one is a closed_error, by its name", "[stream][both]") {
+    connection c = co_await connect_pair();
+    const std::string name = c.client.remote().text();
+    c.client.close();
+    const std::string text = co_await text_of_failure<closed_error>(read_into(&c.client));
+    REQUIRE(text == "recv " + name + ": this stream was closed");
+    CHECK_THROWS_AS(co_await c.client.write_all("x"), closed_error);
+    CHECK_THROWS_AS(co_await c.client.shutdown_write(), closed_error);
+    CHECK_THROWS_AS(co_await c.client.read_line(), closed_error);
+    auto [one, other] = memory_stream::pair();
+    one.close();
+    CHECK_THROWS_AS(co_await one.write_all("x"), closed_error);
+}
+
 RONDO_TEST("stream: as_result gives a failed read as a value", "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.server.write_all("unread");
@@ -373,8 +421,8 @@ RONDO_TEST("stream: closing ends the waits of others, in words", "[stream][both]
     REQUIRE(text == "recv " + name + ": Operation canceled");
     text = co_await writing;
     REQUIRE(text.find("send " + name + ": Operation canceled (after ") == 0);
-    text = co_await text_of_failure<std::system_error>(read_for_ever(c.server));
-    REQUIRE(text == "recv " + name + ": Bad file descriptor");
+    text = co_await text_of_failure<closed_error>(read_for_ever(c.server));
+    REQUIRE(text == "recv " + name + ": this stream was closed");
     co_await c.server.close();  // once more is no error
 }
 

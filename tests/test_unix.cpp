@@ -4,6 +4,7 @@
 #include <rondo/unix.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,6 +66,8 @@ public:
     unix_stream client, server;
     pair_of_streams(unix_stream c, unix_stream s) : client(std::move(c)), server(std::move(s)) {}
 };
+
+task<> discard(task<received_descriptors> receiving) { co_await std::move(receiving); }
 
 task<pair_of_streams> connected() {
     auto listener = unix_listener::bind(own_name());
@@ -269,4 +272,73 @@ RONDO_TEST("unix: waits with descriptors end in all three forms, and none is los
     CHECK_THROWS_AS(co_await c.server.read_some(buffer), invalid_state_error);
     reading.cancel();
     CHECK_THROWS_AS(co_await reading, future_cancelled);
+}
+
+// -- descriptors and other reads ------------------------------------------------------------------
+
+RONDO_TEST("unix: a descriptor that a view came with is nobody's", "[unix][both]") {
+    auto [to, from] = socket_pair();
+    auto [other_to, other_from] = socket_pair();
+    auto ends = make_pipe();
+    const int number = ends.writer.number();
+    co_await to.send_descriptors("with one", std::span(&number, 1));
+    std::string all;
+    while (all.size() < 8) {
+        const auto view = co_await from.read_view();
+        all += view.text();
+    }
+    CHECK(all == "with one");
+    co_await other_to.write_all("without");
+    std::array<char, 100> room;
+    auto got = co_await other_from.receive_descriptors(room);
+    CHECK(got);
+    CHECK(got.descriptors.empty());
+    const std::string refused = co_await text_of_failure<invalid_state_error>(
+        discard(from.receive_descriptors(room)));
+    CHECK(refused.find("read_view has received ahead here, and drops descriptors") !=
+          refused.npos);
+}
+
+RONDO_TEST("unix: without a free number what came is closed, and the error says so",
+           "[unix][kernel]") {
+    auto [to, from] = socket_pair();
+    const int number = ::dup(0);
+    const int both[] = {number, number};
+    co_await to.send_descriptors("two of them", both);
+    ::close(number);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit now{static_cast<rlim_t>(number) + 1, before.rlim_max};  // one is free
+    ::setrlimit(RLIMIT_NOFILE, &now);
+    std::array<char, 100> room;
+    const std::string text =
+        co_await text_of_failure<std::system_error>(discard(from.receive_descriptors(room)));
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(text.find("recvmsg") == 0);
+    CHECK(text.find("Too many open files") != text.npos);
+    const auto rest = co_await from.read_some(room);
+    CHECK(rest.text() == "two of them");
+}
+
+RONDO_TEST("unix: a relative path is taken away, wherever the process is by then",
+           "[unix][kernel]") {
+    const folder here;
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(here / "");
+    auto listener = unix_listener::bind("socket");
+    std::filesystem::current_path(before);
+    CHECK(exists(here / "socket"));
+    listener.close();
+    CHECK_FALSE(exists(here / "socket"));
+    co_return;
+}
+
+RONDO_TEST("unix: when a listener is gone its abstract name is free at once", "[unix][both]") {
+    {
+        auto listener = unix_listener::bind(own_name());
+        const auto client = co_await connect_unix(own_name());
+        co_await listener.accept();
+    }
+    auto again = unix_listener::bind(own_name());
+    CHECK(again.is_open());
 }

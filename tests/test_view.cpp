@@ -279,3 +279,33 @@ TEST_CASE("view: a loop moves to another thread with its views", "[view]") {
         home.close();
     }).join();
 }
+
+RONDO_TEST("view: a reset is an error again and again, and never the end", "[view][both]") {
+    auto c = co_await connect_pair();
+    c.client.abort();
+    for (int i = 0; i < 3; ++i) {
+        const auto read = [&]() -> task<> { co_await c.server.read_view(); };
+        const std::string text = co_await rondo_tests::text_of_failure<std::system_error>(read());
+        CHECK(text.find("Connection reset by peer") != text.npos);
+    }
+    std::array<char, 8> room;
+    CHECK_THROWS_AS(co_await c.server.read_some(room), std::system_error);
+}
+
+TEST_CASE("view: what was read by views in one loop is read on in the next", "[view]") {
+    std::optional<rondo_tests::connection> c;
+    const auto exchange = [&](const char* text) -> task<> {
+        if (!c) c.emplace(co_await connect_pair());
+        co_await c->client.write_all(text);
+        const auto view = co_await c->server.read_view();
+        CHECK(view.text() == text);
+    };
+    rondo::run(exchange("one"));
+    rondo::run(exchange("two"));
+}
+
+RONDO_TEST("view: a closed stream is a closed_error", "[view][both]") {
+    auto c = co_await connect_pair();
+    c.server.close();
+    CHECK_THROWS_AS(co_await c.server.read_view(), closed_error);
+}

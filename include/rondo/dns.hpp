@@ -33,7 +33,9 @@ RONDO_API const std::error_category& resolver_category() noexcept;
 /// The addresses of `host`, in the order in which they should be tried; at least one. A literal
 /// address is itself, at once. Those of one family alone, if that is asked for. Tasks that ask for
 /// the same at the same time share one lookup; nothing is remembered afterwards.
-/// Throws: std::system_error: "resolve nowhere.example: Name or service not known".
+/// Throws: std::system_error: "resolve nowhere.example: Name or service not known". The same for
+///         the short and hexadecimal addresses of inet_aton(3), such as "127.1", which `endpoint`
+///         refuses too.
 /// Cancel: leaves at once; the lookup goes on by itself, even past the end of the loop.
 /// Thread: its loop's. See: getaddrinfo(3), asyncio loop.getaddrinfo.
 RONDO_API task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port,

@@ -56,6 +56,9 @@ public:
     static endpoint from_system(const void* name, std::size_t size) noexcept;
 
     address_family family() const noexcept;
+    bool is_ip() const noexcept {
+        return family() == address_family::ipv4 || family() == address_family::ipv6;
+    }
     /// Of an IP address; otherwise 0.
     std::uint16_t port() const noexcept;
     /// The address alone: "127.0.0.1", "::1", "/run/app.sock", "@abstract".

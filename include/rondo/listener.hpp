@@ -32,6 +32,7 @@ public:
     ~listening();
 
     task<descriptor> accept() const;
+    void report_shortages() const noexcept;
     endpoint local() const noexcept;
     bool is_open() const noexcept;
     closing close() const noexcept;

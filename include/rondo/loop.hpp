@@ -55,6 +55,7 @@ static_assert(std::is_trivially_destructible_v<loop_options>);
 struct exception_context {
     std::string message;       ///< one sentence: which task or callback, where it was created
     std::exception_ptr error;  ///< may be null
+    bool routine = false;      ///< no news, such as a peer's reset: not written by default
 };
 
 /// What a loop has done and holds.
@@ -279,7 +280,8 @@ public:
     loop_stats stats() const noexcept;
 
     /// Gets every error that nobody else has seen. By default they are written to stderr, each in
-    /// one write. If the handler throws, both errors are written.
+    /// one write; at most 20 in a second, and then how many more there were. If the handler throws,
+    /// both errors are written.
     void set_exception_handler(detail::function<void(const exception_context&)> handler);
     /// Tells it of an error of one's own.
     void call_exception_handler(const exception_context& context) noexcept;

@@ -80,6 +80,10 @@ public:
     /// See:    accept(2).
     task<tcp_stream> accept();
 
+    /// From now on a lack of descriptors or memory that lasts is told to the loop's exception
+    /// handler, once each time. `serve` asks for this.
+    void report_shortages() noexcept { listening_.report_shortages(); }
+
     /// Where it listens, with the port that the kernel chose.
     endpoint local() const noexcept { return listening_.local(); }
     bool is_open() const noexcept { return listening_.is_open(); }

@@ -9,8 +9,9 @@
 //     idle ──begin──> queued ──a slot──> in_flight ──completion──> done
 //                       └──cancel──> done    └──cancel──> cancelling ──completion──> done
 //
-// Where the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued, first as a poll
-// and then as itself again.
+// If the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued,
+// first as a poll and then as itself again. An operation that was interrupted goes back to queued
+// as it is; if a cancel was requested, it ends with ECANCELED.
 //
 // A `descriptor` is a small record that counts its operations. Closing it marks it closed and cancels what is in
 // flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
@@ -60,19 +61,21 @@ inline std::uint64_t address_of(const void* p) noexcept {
 /// An operation that waits, in the awaiting frame.
 struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
-    // leaf_wait::state; classes derived from this one have their bits from 16 on.
+    // leaf_wait::state; classes derived from this one have their bits from 16 on, except for the
+    // last.
     enum : std::uint32_t {
         refused = 1,        // the scope was cancelled before: the kernel heard nothing of it
         cancel_unsent = 2,  // cancelled in flight, and the cancel itself waits in the backlog
         polling = 4,        // its entry is a poll, because the kernel said EAGAIN
         holds_record = 8,   // its descriptor was closed meanwhile; keeps the record for its name
+        cancel_sent = 1u << 31,  // cancelled in flight, and the cancel was submitted
     };
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
     operation_state* next = nullptr;       // among the operations of its descriptor
     operation_state* previous = nullptr;
-    operation_state* later = nullptr;      // in the loop's backlog
+    operation_state* later = nullptr;      // in the loop's backlog, or among the cancelled
     resumer* home = nullptr;
     std::int32_t result = 0;
     std::uint32_t flags = 0;

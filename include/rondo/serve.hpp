@@ -58,10 +58,24 @@ task<> serve_one(Handler& handler, Stream stream) {
 /// Without end; leaves when it is asked to, also while it waits for a connection to end.
 template <class Listener, class Handler>
 task<> accept_all(Listener& listener, Handler& handler, children& connections, std::size_t most) {
+    if constexpr (requires { listener.report_shortages(); }) listener.report_shortages();
     for (;;) {
         while (connections.running() >= most) co_await connections.next_end();
         auto stream = co_await listener.accept();
         connections.start(serve_one(handler, std::move(stream)));
+    }
+}
+
+/// Until the kernel has let go of the listener: then another one can be bound to its address.
+template <class Listener>
+task<> close_listener(Listener& listener) {
+    if constexpr (requires { typename awaited<decltype(listener.close())>; }) {
+        inner_scope held_back(inner_scope::kind::shield);
+        auto closing = listener.close();
+        co_await std::move(closing);
+    } else {
+        listener.close();
+        co_return;
     }
 }
 
@@ -76,7 +90,7 @@ task<> serve_with_grace(Listener& listener, Handler& handler, serve_options opti
         children connections("serve", children::others::go_on);
         accepting.start(accept_all(listener, handler, connections, options.connections_max));
         co_await accepting.ended();
-        listener.close();
+        co_await close_listener(listener);
         if (!accepting.errors().empty()) connections.cancel();
         co_await end_within(connections, options.grace);
     }
@@ -94,7 +108,7 @@ task<> serve_until_cancelled(Listener& listener, Handler& handler, serve_options
         connections.fail(std::current_exception());
         connections.cancel();
     }
-    listener.close();
+    co_await close_listener(listener);
     co_await connections.ended();
     connections.rethrow();
 }
@@ -104,11 +118,13 @@ task<> serve_until_cancelled(Listener& listener, Handler& handler, serve_options
 /// Accepts on `listener` (tcp_listener, unix_listener, or whatever has `accept` and `close` as they do)
 /// and runs `handler(stream)`, which must give a task, for each connection; without end. Both live
 /// until every connection has ended. What a handler throws goes to the loop's exception handler
-/// with the peer's name, and the others go on.
+/// with the peer's name, and the others go on; a reset by the peer is `routine` there. If
+/// descriptors or memory are short for more than a moment, the handler is told once, and
+/// connections wait.
 /// Throws: std::system_error where the listener itself fails; the connections are cancelled and
 ///         awaited first.
 /// Cancel: closes the listener, gives the connections `options.grace`, cancels those that are left,
-///         and awaits their end.
+///         and awaits their end. After that the listener's address is free.
 /// See:    asyncio.start_server, trio.serve_tcp.
 template <class Listener, class Handler>
     requires(detail::is_task<

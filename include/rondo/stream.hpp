@@ -106,7 +106,9 @@ public:
     /// Reads what has arrived, at least one byte, into `into`; what read_line received too much
     /// comes first.
     /// Returns: the filled part; false at the end of the stream.
-    /// Throws:  std::system_error; invalid_state_error where another task waits to read.
+    /// Throws:  std::system_error; that of a lost connection is thrown by each later read too;
+    ///          closed_error if the stream was closed before; invalid_state_error where another
+    ///          task waits to read.
     /// Cancel:  nothing lost: bytes that came anyway are returned, and the next wait throws.
     /// See:     recv(2), asyncio StreamReader.read.
     detail::reading read_some(buffer_view into) { return {state(), into}; }
@@ -169,7 +171,8 @@ public:
     void unread(const_buffer bytes) { state()->ahead.prepend(bytes); }
 
     /// Writes all of it. Borrowed until the await has ended.
-    /// Throws:  write_error, which says how many bytes went; invalid_state_error where another task
+    /// Throws:  write_error, which says how many bytes went; closed_error; invalid_state_error
+    /// where another task
     ///          writes, or where an earlier write was cancelled in its middle.
     /// Cancel:  a part may have gone; then the stream refuses further writes.
     /// See:     send(2), asyncio StreamWriter.write and drain.

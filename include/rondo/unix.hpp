@@ -59,8 +59,9 @@ public:
     task<> send_descriptors(const_buffer data, std::span<const int> numbers);
     /// Reads bytes, and the descriptors that came with them, close-on-exec. Every other read drops
     /// descriptors.
-    /// Throws: as read_some; limit_error where more came than `descriptors_max`: all of them are
-    ///         closed.
+    /// Throws: as read_some; limit_error where more came than `descriptors_max`, and EMFILE if no
+    ///         number was free: all of them are closed, and the bytes stay for the next read.
+    ///         invalid_state_error after a read_view, which receives ahead.
     /// Cancel: as read_some.
     task<received_descriptors> receive_descriptors(buffer_view into,
                                                    std::size_t descriptors_max = 253);
@@ -91,6 +92,8 @@ public:
 
     /// As tcp_listener::accept.
     task<unix_stream> accept();
+    /// As tcp_listener::report_shortages.
+    void report_shortages() noexcept { listening_.report_shortages(); }
     endpoint local() const noexcept { return listening_.local(); }
     bool is_open() const noexcept { return listening_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }

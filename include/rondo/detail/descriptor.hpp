@@ -119,8 +119,9 @@ RONDO_API int get_option(const descriptor& on, int level, int option, void* valu
 /// Closes a number that came of an operation on `from` and that no descriptor has adopted.
 RONDO_API void close_beside(const descriptor& from, int number) noexcept;
 
-/// Adopts `number`, or closes it where there is no memory for that.
-/// Throws: std::bad_alloc.
+/// Adopts `number`, which is fresh, or closes it if that fails. A program that runs without its
+/// standard streams gets 0, 1 and 2 as fresh numbers; the descriptor has another one then. Throws:
+/// std::bad_alloc, std::system_error.
 RONDO_API descriptor adopt_or_close(int number, std::string_view name);
 /// The same with the two ends of a pipe or of a pair.
 RONDO_API std::pair<descriptor, descriptor> adopt_both(const int* ends, std::string_view name);

@@ -25,7 +25,7 @@ public:
     buffer_view room(std::size_t least);
     /// So much of the room has been filled.
     void filled(std::size_t count) noexcept { end_ += count; }
-    /// Puts bytes before all that is there.
+    /// Puts bytes before all that is there; they may be what `text` gave.
     /// Throws: std::bad_alloc.
     void prepend(const_buffer bytes);
 
@@ -37,6 +37,8 @@ public:
     std::size_t take(buffer_view into) noexcept;
 
 private:
+    bool holds(const char* byte) const noexcept;
+
     std::unique_ptr<char[]> bytes_;
     std::size_t capacity_ = 0;
     std::size_t begin_ = 0;

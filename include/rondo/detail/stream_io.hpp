@@ -33,6 +33,7 @@ struct RONDO_API stream_state {
     bool reading = false;  // somebody waits to read
     bool writing = false;
     bool torn = false;  // a write ended in the middle: what follows would be out of place
+    int lost = 0;       // errno: how the connection was lost
     view_source* views = nullptr;  // where it has been read by views
     read_buffer ahead;
 
@@ -46,11 +47,18 @@ struct RONDO_API stream_state {
     const char* name() noexcept;
     void close() noexcept;
 
+    /// The kernel reports a lost connection once, to a read or a write; later reads give the end of
+    /// the stream. `received` gives the result of a read with that end turned into the same error.
+    std::int32_t received(std::int32_t result) noexcept;
+    void failed(int error) noexcept;
+
 private:
     virtual std::string make_name() { return {}; }
 };
 
 [[noreturn]] RONDO_API void throw_second_reader(const char* verb, stream_state& stream);
+/// closed_error: the stream had been closed before.
+[[noreturn]] void throw_closed(const char* verb, stream_state& stream);
 [[noreturn]] void throw_second_writer(const char* verb, stream_state& stream);
 [[noreturn]] void throw_torn(const char* verb, stream_state& stream);
 
@@ -96,6 +104,7 @@ protected:
     void check();  // throws what the wait itself ends with: cancelled, a second reader
     chunk filled() noexcept;
     bool has_come() const noexcept;
+    void settle() noexcept;  // of a result that is not positive
 
 private:
     friend struct stream_kind;
