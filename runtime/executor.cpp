@@ -190,6 +190,7 @@ void loop::set_default_executor(thread_pool pool) {
 
 task<> shutdown_default_executor() {
     detail::pool_core& pool = detail::loop_executor::of(running_loop()).pool();
+    pool.must_not_be_own();
     pool.shut_down(false);
     co_await pool.ended();
     pool.join();

@@ -232,6 +232,7 @@ void loop_core::wait_for_tasks() {
 }
 
 void loop_core::leave(bool drop_callbacks) {
+    must_be_ours();
     leaving = true;
     detail::cancel(top());  // also for what a post that is still to be run creates
     if (drop_callbacks) {

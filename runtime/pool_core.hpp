@@ -15,6 +15,7 @@
 
 #include <rondo/thread_pool.hpp>
 
+#include "own_thread.hpp"
 #include "pool_threads.hpp"
 
 namespace rondo {
@@ -45,6 +46,9 @@ public:
     bool take_back(pool_job& job) noexcept;
 
     void shut_down(bool cancel_queued) noexcept;
+    /// Throws: deadlock_error if the caller cannot wait for the threads: this is one of them, or one of them waits for
+    ///         the running task.
+    void must_not_be_own() const;
     /// Asks those that run and take a token to stop.
     void stop_running() noexcept;
     /// Behind shut_down: blocks until the threads have ended.
@@ -63,6 +67,7 @@ private:
     // All of these under the lock.
     bool start_thread() noexcept;
     bool has_room() const noexcept;
+    std::size_t promised() const noexcept;
     void append(pool_job& job) noexcept;
     void took_one() noexcept;
     bool wait_for_room(lock& held);

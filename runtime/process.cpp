@@ -184,7 +184,7 @@ std::optional<int> process::exit_code() {
 void process::send_signal(int number) { detail::send(*state_, number); }
 void process::terminate() { send_signal(SIGTERM); }
 void process::kill() { send_signal(SIGKILL); }
-task<int> process::stop(duration grace) { return detail::stop(state_, grace); }
+task<int> process::stop(detail::time_limit grace) { return detail::stop(state_, grace); }
 
 }  // namespace v0
 }  // namespace rondo

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/thread_sync.hpp>
 
 #include "child.hpp"
 #include "sync_tools.hpp"
@@ -158,6 +159,18 @@ RONDO_TEST("semaphore: says what is there and who waits", "[sync][semaphore][bot
           std::string::npos);
     s.release();
     co_await a;
+}
+
+TEST_CASE("semaphore: a negative number of permits is refused", "[sync][semaphore][death]") {
+    const auto none = static_cast<std::size_t>(-1);
+    const auto ends = {run_child([&] { return semaphore(none).available() != 0; }),
+                       run_child([&] { return bounded_semaphore(none).available() != 0; }),
+                       run_child([&] { return thread_bounded_semaphore(none).available() != 0; })};
+    for (const auto& end : ends) {
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("a semaphore was given a negative number of permits"));
+    }
 }
 
 }  // namespace

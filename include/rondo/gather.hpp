@@ -313,6 +313,7 @@ template <detail::iterable R, class F>
     requires detail::maps_to_tasks<R, F>
 auto map_concurrent(std::size_t limit, R range, F&& fn) {
     RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
+    RONDO_ASSERT(detail::is_count(limit), "map_concurrent was given a negative limit");
     return detail::guarded<F>(
         detail::run_map<R, std::decay_t<F>>(limit, std::move(range), std::forward<F>(fn)));
 }

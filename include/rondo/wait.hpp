@@ -144,7 +144,7 @@ constexpr refused_call refuse_wait() {
 /// See:    asyncio.wait.
 template <detail::handles R>
 auto wait(R futures, return_when until = return_when::all_completed,
-          duration timeout = duration::max())
+          detail::time_limit timeout = duration::max())
     -> task<wait_result<typename detail::waited<detail::element<R>>::type>> {
     const auto once = detail::each_once(futures, detail::future_core);
     std::vector<detail::shared_core*> cores;

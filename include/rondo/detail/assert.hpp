@@ -4,6 +4,8 @@
 // it and its text is an expression.
 #pragma once
 
+#include <limits>
+
 #include <rondo/config.hpp>
 
 namespace rondo {
@@ -21,3 +23,24 @@ namespace detail {
 /// cheap.
 #define RONDO_ASSERT(condition, sentence) \
     (__builtin_expect(static_cast<bool>(condition), 1) ? void() : ::rondo::detail::fail(sentence))
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// A number of things. What is larger was made of a negative number, or no machine has so many.
+template <class Unsigned>
+constexpr bool is_count(Unsigned number) noexcept {
+    return number <= std::numeric_limits<Unsigned>::max() / 2;
+}
+
+/// What a movable handle points to, on its way to a use of it: not null, or a sentence instead of a segmentation fault.
+template <class Pointer>
+Pointer& not_empty(Pointer& pointer) noexcept {
+    RONDO_ASSERT(pointer != nullptr, "this object is empty: it was moved from; it can only be assigned to or destroyed");
+    return pointer;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
