@@ -162,7 +162,7 @@ process::process(std::shared_ptr<detail::process_state> state) noexcept
     : state_(std::move(state)) {}
 process::process(process&&) noexcept = default;
 process& process::operator=(process&& other) noexcept {
-    state_.swap(other.state_);
+    std::swap(state_, other.state_);
     return *this;
 }
 process::~process() = default;
