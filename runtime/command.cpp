@@ -279,7 +279,7 @@ command::command(const command& other)
     : spec_(std::make_unique<detail::command_spec>(*other.spec_)) {}
 command::command(command&&) noexcept = default;
 command& command::operator=(command other) noexcept {
-    spec_.swap(other.spec_);
+    std::swap(spec_, other.spec_);
     return *this;
 }
 command::~command() = default;

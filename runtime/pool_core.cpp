@@ -74,6 +74,56 @@ pool_core::~pool_core() {
     join();
 }
 
+/// A task that waits for the end of the threads, in its frame. In the pool's list until it is told. Under the lock.
+class pool_core::end_waiter {
+public:
+    explicit end_waiter(pool_core& pool) : pool_(pool), task_(here.current) {
+        const lock held(pool_.mutex_);
+        next_ = std::exchange(pool_.end_waiters_, this);
+        if (pool_.threads_ == 0) tell();
+        for (const worker* each = pool_.workers_; each != nullptr; each = each->next)
+            if (each->waits_for != nullptr && refuses(*each->waits_for)) return;
+    }
+    ~end_waiter() {
+        const lock held(pool_.mutex_);
+        leave();
+    }
+    end_waiter(const end_waiter&) = delete;
+    end_waiter& operator=(const end_waiter&) = delete;
+
+    thread_future<> told() const noexcept { return told_.get_future(); }
+    /// The threads have ended.
+    void tell() noexcept {
+        leave();
+        told_.set_value();
+    }
+    /// A job of the pool blocks on that. True, and the task is told, if it is this very task or one around it.
+    bool refuses(const blocking& on) {
+        for (const scope* s = task_; s != nullptr; s = s->parent) {
+            if (!on.hangs_on(s)) continue;
+            leave();
+            return told_.set_exception(std::make_exception_ptr(
+                deadlock_error("a task waits for the end of a pool, one of whose jobs waits for that task")));
+        }
+        return false;
+    }
+    end_waiter* next() const noexcept { return next_; }
+
+private:
+    void leave() noexcept {
+        for (end_waiter** link = &pool_.end_waiters_; *link != nullptr; link = &(*link)->next_)
+            if (*link == this) {
+                *link = next_;
+                return;
+            }
+    }
+
+    pool_core& pool_;
+    const scope* task_;
+    end_waiter* next_ = nullptr;
+    thread_promise<> told_;
+};
+
 // -- a job's place ----------------------------------------------------------------------------------------------------
 
 bool pool_core::has_room() const noexcept {
@@ -266,8 +316,8 @@ void pool_core::leave(worker& self, lock& held) noexcept {
     held.unlock();
     if (has_other) ::pthread_join(other, nullptr);
     thread_host::of_this_thread() = nullptr;
-    if (last && ended_.set_running_or_notify_cancel()) ended_.set_value();
     held.lock();
+    if (last) tell_end();
     gone_.notify_all();
 }
 
@@ -279,19 +329,26 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
     if (cancel_queued) give_up_queued(held, nullptr);
     awake_.notify_all();
     room_.notify_all();
-    const bool none = threads_ == 0;
-    held.unlock();
-    if (none && ended_.set_running_or_notify_cancel()) ended_.set_value();
+    if (threads_ == 0) tell_end();
 }
 
 void pool_core::must_not_be_own() const {
     if (this_thread_belongs_to(this))
         throw deadlock_error("a job or a done callback waits for the end of the pool on whose thread it runs");
-    const lock held(mutex_);
-    for (const worker* each = workers_; each != nullptr; each = each->next)
-        for (const scope* s = here.current; s != nullptr; s = s->parent)
-            if (each->waits_for != nullptr && each->waits_for->hangs_on(s))
-                throw deadlock_error("a task waits for the end of a pool, one of whose jobs waits for that task");
+}
+
+task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
+    pool->must_not_be_own();
+    {
+        end_waiter self(*pool);
+        co_await self.told();
+    }
+    pool->join();
+}
+
+// Under the lock.
+void pool_core::tell_end() noexcept {
+    while (end_waiters_ != nullptr) end_waiters_->tell();
 }
 
 // One after the other and not under the lock: stop callbacks are the user's.
@@ -360,6 +417,11 @@ void pool_core::worker::will_block(const blocking& on) {
                  "a job waits for a loop whose thread joins the job's pool: co_await pool.close() "
                  "first");
     waits_for = &on;
+    for (end_waiter* each = pool_.end_waiters_; each != nullptr;) {
+        end_waiter* const next = each->next();
+        each->refuses(on);
+        each = next;
+    }
     if (!on.hangs_on(&pool_)) return;
     try {
         pool_.must_not_be_stuck();

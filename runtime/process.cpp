@@ -153,7 +153,7 @@ process::process(std::shared_ptr<detail::process_state> state) noexcept
 process::process(process&&) noexcept = default;
 process& process::operator=(process&& other) noexcept {
     process old(std::move(other));
-    state_.swap(old.state_);
+    std::swap(state_, old.state_);
     return *this;
 }
 process::~process() = default;

@@ -115,8 +115,7 @@ task<> thread_pool::close(bool cancel_queued) {
     const std::shared_ptr<detail::pool_core> kept = core();
     kept->must_not_be_own();
     kept->shut_down(cancel_queued);
-    co_await kept->ended();
-    kept->join();
+    co_await detail::pool_core::ended(kept);
 }
 
 thread_pool_stats thread_pool::stats() const noexcept { return core()->stats(); }

@@ -109,7 +109,9 @@ RONDO_TEST("sleep: every span of time is what it is, wherever one is taken", "[s
     running_loop().call_later(long_ago, [&] { called.set_value(); });
     running_loop().call_later(for_ever, [&] { never.set_value(); });
     co_await called.get_future();
-    CHECK((co_await wait(std::vector{never.get_future()}, return_when::all_completed, long_ago)).done.empty());
+    const std::vector futures{never.get_future()};
+    const auto waited = co_await wait(futures, return_when::all_completed, long_ago);
+    CHECK(waited.done.empty());
     timer late(for_ever, [&] { never.set_value(); });
     late.start();
     CHECK(late.delay() == duration::max());
@@ -259,7 +261,8 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     for (std::size_t i = 0; i < all.size(); ++i)
         if (i % 10 != 0) all[i].cancel();
     CHECK(running_loop().stats().timers == static_cast<std::size_t>(count / 10));
-    for (const auto& f : all) f.done() ? void() : task_handle(f).cancel();
+    for (const auto& f : all)
+        if (!f.done()) task_handle(f).cancel();
     CHECK(running_loop().stats().timers == 0);
     co_await settle();
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));

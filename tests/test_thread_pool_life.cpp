@@ -333,14 +333,14 @@ TEST_CASE("thread_pool: a job or a done callback that waits for the end of its o
 }
 
 RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool", "[thread_pool][kernel]") {
-    thread_pool pool(2);
-    const auto close = [&]() -> task<> { co_await pool.close(); };
-    const auto in_a_child = [&]() -> task<> { co_await gather(close(), sleep(0s)); };
-    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(close()); }), deadlock_error);
-    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(in_a_child()); }), deadlock_error);
-    auto detached = pool.submit([&] { block_on(close()); });
+    thread_pool pool(2), second(2), third(2);
+    const auto in_a_child = [&]() -> task<> { co_await gather(second.close(), sleep(0s)); };
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(pool.close()); }), deadlock_error);
+    CHECK_THROWS_AS(co_await run_in_executor(second, [&] { block_on(in_a_child()); }), deadlock_error);
+    auto detached = third.submit([&] { block_on(third.close()); });
     CHECK_THROWS_AS(co_await detached, deadlock_error);
     CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // they end all the same
     co_await pool.close();
 }
 
@@ -459,7 +459,7 @@ RONDO_TEST("to_thread, run_in_executor: what the call owns is destroyed before t
     CHECK_THROWS_AS(co_await failing, std::runtime_error);
     CHECK(held.use_count() == 1);
     thread_pool pool(1);
-    pool.shutdown();
+    pool.shutdown(false);
     auto refused = run_in_executor(pool, [owned = held] { return *owned; });
     CHECK_THROWS_AS(co_await refused, closed_error);
     CHECK(held.use_count() == 1);
@@ -506,7 +506,18 @@ TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]"
              [](thread_pool& p) { p.map([](int n) { return n; }, std::vector{1}).get(); },
              [](thread_pool& p) { run(p.close()); },
              [](thread_pool& p) { run([](thread_pool* q) -> task<> { co_await run_in_executor(*q, [] {}); }(&p)); },
-             [](thread_pool& p) { loop().set_default_executor(std::move(p)); }}) {
+             [](thread_pool& p) { loop().set_default_executor(std::move(p)); },
+             [](thread_pool&) {
+                 thread_promise<int> given;
+                 const thread_promise<int> now(std::move(given));
+                 given.set_value(1);
+             },
+             [](thread_pool&) {
+                 const loop home;
+                 remote way = home.remote();
+                 const remote now(std::move(way));
+                 way.call_soon_threadsafe([] {});
+             }}) {
         const auto end = use(call);
         INFO(end.text);
         CHECK(end.aborted());

@@ -146,7 +146,7 @@ private:
         }
         F fn;
     };
-    std::shared_ptr<detail::inbox> inbox_;
+    detail::handle_pointer<std::shared_ptr<detail::inbox>> inbox_;
 };
 
 /// An event loop.

@@ -141,7 +141,7 @@ public:
 private:
     friend class command;
     explicit process(std::shared_ptr<detail::process_state> state) noexcept;
-    std::shared_ptr<detail::process_state> state_;
+    detail::handle_pointer<std::shared_ptr<detail::process_state>> state_;
 };
 
 /// What is to be run. Each setter gives the command itself, so that they can be chained.
@@ -220,7 +220,7 @@ public:
 private:
     struct list {};
     command(std::string program, list);
-    std::unique_ptr<detail::command_spec> spec_;
+    detail::handle_pointer<std::unique_ptr<detail::command_spec>> spec_;
 };
 
 }  // namespace v0

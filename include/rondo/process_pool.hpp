@@ -166,7 +166,7 @@ public:
 private:
     process_pool(process_pool_options options, detail::packed_call initializer);
 
-    std::shared_ptr<detail::process_manager> manager_;  // null: moved from
+    detail::handle_pointer<std::shared_ptr<detail::process_manager>> manager_;  // null: moved from
 };
 
 }  // namespace v0

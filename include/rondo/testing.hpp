@@ -68,7 +68,7 @@ struct sim_options {
     /// Bytes that all simulated files together may have: a write beyond that is short, and the next
     /// one ENOSPC.
     std::uint64_t disk_size = ~std::uint64_t(0);
-    detail::time_limit limit =
+    rondo::detail::time_limit limit =
         std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
     loop_options loop{.timer_slack = duration(0)};
 };
@@ -76,7 +76,7 @@ static_assert(std::is_trivially_destructible_v<sim_options>);
 
 /// How a run on the real ring is made.
 struct ring_options {
-    detail::time_limit limit = std::chrono::seconds(5);
+    rondo::detail::time_limit limit = std::chrono::seconds(5);
     loop_options loop{};
 };
 static_assert(std::is_trivially_destructible_v<ring_options>);
@@ -270,8 +270,8 @@ RONDO_API bool simulated() noexcept;
 
 /// What the network does to what is sent from now on.
 struct network_conditions {
-    detail::time_limit latency_least = std::chrono::microseconds(20);  ///< one way
-    detail::time_limit latency_most = std::chrono::milliseconds(2);
+    rondo::detail::time_limit latency_least = std::chrono::microseconds(20);  ///< one way
+    rondo::detail::time_limit latency_most = std::chrono::milliseconds(2);
     unsigned lost_percent = 0;        ///< of the datagrams
     unsigned duplicated_percent = 0;  ///< of the datagrams
     unsigned reordered_percent = 0;   ///< of the datagrams; they take up to four times as long

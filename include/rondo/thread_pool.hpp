@@ -12,7 +12,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -189,13 +188,10 @@ struct run_chunk {
 private:
     template <class... Args>
     static element_result<F, Args...> call(F& fn, const std::stop_token& stop, std::tuple<Args...>&& args) {
-        const auto with = [&](Args&&... each) -> element_result<F, Args...> {
-            if constexpr (std::is_invocable_v<F&, Args&&...>)
-                return std::invoke(fn, std::move(each)...);
-            else
-                return std::invoke(fn, std::stop_token(stop), std::move(each)...);
-        };
-        return std::apply(with, std::move(args));
+        if constexpr (std::is_invocable_v<F&, Args&&...>)
+            return std::apply(fn, std::move(args));
+        else
+            return std::apply(fn, std::tuple_cat(std::tuple(stop), std::move(args)));
     }
 };
 
@@ -292,7 +288,8 @@ public:
     /// See:    concurrent.futures.Executor.shutdown.
     void shutdown(bool wait = true, bool cancel_queued = false);
     /// The same for tasks: waits, and the loop goes on.
-    /// Throws: deadlock_error in a task that a job of this pool waits for, or whose loop runs on a thread of it.
+    /// Throws: deadlock_error in a task that a job of this pool waits for (the pool goes on ending), or whose loop runs
+    ///         on a thread of it (nothing is done).
     /// Cancel: leaves at once; the pool goes on ending.
     task<> close(bool cancel_queued = false);
 

@@ -2,6 +2,7 @@
 // gather awaits the futures that it is given: see submit_owning_closure.cpp.
 // compiler: g++
 // expect: g\+\+ 12 destroys a closure or aggregate that owns something twice
+// expect: thread_future<T> f = submit
 #include <string>
 
 #include <rondo/gather.hpp>
@@ -9,11 +10,11 @@
 #include <rondo/thread_pool.hpp>
 
 rondo::task<std::size_t> lengths(rondo::thread_pool& pool, rondo::loop_pool& loops, std::string text) {
-    auto named = loops.submit([text] { return text.size(); });
+    rondo::thread_future<std::size_t> named = loops.submit([text] { return text.size(); });
     auto [a, b] = co_await rondo::gather(named, pool.submit([&] { return text.size(); }));
 #ifndef CONTROL
-    auto [c] = co_await rondo::gather(pool.submit([text] { return text.size(); }));
-    a += c;
+    auto [c, d] = co_await rondo::gather(named, pool.submit([text] { return text.size(); }));
+    a += c + d;
 #endif
     co_return a + b;
 }

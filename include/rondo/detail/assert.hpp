@@ -41,6 +41,25 @@ Pointer& not_empty(Pointer& pointer) noexcept {
     return pointer;
 }
 
+/// The pointer of a movable handle. To follow it, or to pass it on, is a use.
+template <class Pointer>
+class handle_pointer {
+public:
+    handle_pointer() noexcept = default;
+    handle_pointer(Pointer pointer) noexcept : pointer_(static_cast<Pointer&&>(pointer)) {}
+
+    explicit operator bool() const noexcept { return get() != nullptr; }
+    bool operator==(const handle_pointer&) const noexcept = default;
+    /// Null in an empty handle.
+    auto* get() const noexcept { return pointer_.get(); }
+    auto& operator*() const noexcept { return *not_empty(pointer_); }
+    auto* operator->() const noexcept { return not_empty(pointer_).get(); }
+    operator const Pointer&() const noexcept { return not_empty(pointer_); }
+
+private:
+    Pointer pointer_;
+};
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo
