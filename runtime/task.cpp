@@ -2,7 +2,10 @@
 // Launching a task, and telling a cancellation from an error.
 #include <rondo/task.hpp>
 
+#include <cxxabi.h>
+
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <typeinfo>
@@ -39,13 +42,14 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 
 namespace {
 
-/// The awaits that the latest exception on this thread came through, innermost first. It is written
-/// only while one passes. The exception is known by its address, which a later one may have: so it
-/// counts only while each frame that fails with it is the one that it was thrown into.
+/// The awaits that the latest exception on this thread came through, innermost first. It is
+/// written only while one passes. The exception is known by its address, which a later one may
+/// have: so it counts only as long as it goes from frame to frame.
 struct passage {
     static constexpr std::size_t most = 16;
     const void* error = nullptr;
-    const void* into = nullptr;  // the frame
+    const void* into = nullptr;       // the frame that it was thrown into, until that has failed
+    const void* failed_in = nullptr;  // the frame that failed with it, until it goes on
     std::size_t count = 0;
     std::array<location, most> through;
 };
@@ -61,16 +65,35 @@ const void* address_in(const std::exception_ptr& error) noexcept {
 /// It goes on from the frame `from` into the one that awaits it.
 void note_passage(const std::exception_ptr& error, promise_base& from) noexcept {
     const void* const address = address_in(error);
-    if (latest.error != address || latest.into != from.handle().address()) latest.count = 0;
+    const void* const frame = from.handle().address();
+    if (latest.error != address || latest.failed_in != frame) latest.count = 0;
     latest.error = address;
     latest.into = from.awaiter->caller.address();
+    latest.failed_in = nullptr;
     if (latest.count < passage::most) latest.through[latest.count++] = from.awaiter->where;
 }
 
-/// A frame fails with it.
-void check_passage(const std::exception_ptr& error, promise_base& frame) noexcept {
-    if (latest.into != frame.handle().address() && latest.error == address_in(error))
-        latest.error = nullptr;
+/// Was the exception that is being handled thrown on by std::rethrow_exception, as an await does it?
+/// Otherwise it is a new one. The Itanium C++ ABI has the difference in the class of the exception,
+/// whose last byte is 1 for a dependent exception; it stands 80 bytes from the beginning of its header.
+bool was_thrown_on() noexcept {
+    const void* header = nullptr;
+    std::memcpy(&header, static_cast<const void*>(abi::__cxa_get_globals()), sizeof header);
+    if (header == nullptr) return false;
+    std::uint64_t exception_class = 0;
+    constexpr std::size_t class_at = 80;
+    std::memcpy(&exception_class, static_cast<const char*>(header) + class_at,
+                sizeof exception_class);
+    return (exception_class & 0xff) == 1;
+}
+
+/// A frame fails with it: one that it came into, or one that has thrown it.
+void note_failure(const std::exception_ptr& error, promise_base& frame) noexcept {
+    const void* const address = frame.handle().address();
+    const bool goes_on = latest.into == address && was_thrown_on();
+    if (latest.error == address_in(error) && !goes_on) latest.error = nullptr;
+    latest.into = nullptr;
+    latest.failed_in = address;
 }
 
 }  // namespace
@@ -89,7 +112,7 @@ std::string path_of(const std::exception_ptr& error) {
 
 // An error of a destructor after co_return wins over the value, which its caller has destroyed.
 void promise_base::fail(std::exception_ptr why) noexcept {
-    check_passage(why, *this);
+    note_failure(why, *this);
     marks &= ~std::uint32_t(valued);
     marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
