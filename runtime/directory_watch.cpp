@@ -222,7 +222,7 @@ task<std::optional<directory_event>> next_of(std::shared_ptr<watch_state> of) {
             "next() of a directory_watch was awaited while another one was");
     if (cancel_requested()) throw cancelled();  // also where there is an event already
     const await_mark mark(*of);
-    for (;;) {
+    for (bool left = false;;) {
         if (of->closed) throw_system_error(ECANCELED, "watch", of->path);
         if (of->events.empty() && !of->over) of->source->take();
         if (!of->events.empty()) {
@@ -231,7 +231,12 @@ task<std::optional<directory_event>> next_of(std::shared_ptr<watch_state> of) {
             co_return std::move(first);
         }
         if (of->over) co_return std::nullopt;
-        co_await of->source->wait();
+        if (left) throw cancelled();
+        try {
+            co_await of->source->wait();
+        } catch (const cancelled&) {
+            left = true;  // what has come all the same is returned
+        }
     }
 }
 

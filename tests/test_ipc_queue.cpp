@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <string>
@@ -293,17 +294,20 @@ TEST_CASE("ipc_queue: its size has an end while another process writes over its 
     texts q(200);
     for (int n = 0; n < 5; ++n) q.blocking_put("some");
     const auto memory = shared_memory::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
-    auto* const tail = reinterpret_cast<volatile std::uint64_t*>(memory.bytes() + place_of_tail);
+    auto* const tail = reinterpret_cast<volatile std::uint64_t*>(memory.bytes().data() + place_of_tail);
     REQUIRE(*tail == 5 * (4 + serialize(std::string("some")).size()));
     rondo_tests::forked other([&] {
         for (std::uint64_t value = 0;; value = (value + 7) % 200) *tail = value;
     });
+    std::size_t most = 0;
+    int damaged = 0;
     for (int i = 0; i < many(20'000, 5'000); ++i) {
         try {
-            CHECK(q.size() <= 50);
-            CHECK(q.unfinished() <= 50);
-        } catch (const error& damaged) {
-            CHECK(std::string(damaged.what()).find("written over") != std::string::npos);
+            most = std::max({most, q.size(), q.unfinished()});
+        } catch (const error&) {
+            ++damaged;
         }
     }
+    CHECK(most <= 50);
+    CHECK(damaged > 0);
 }

@@ -185,7 +185,7 @@ RONDO_TEST("process: it is ended by signals, by stop, and if need be by force",
 }
 
 RONDO_TEST("process: a run that takes too long is ended, and what it said is in the error",
-           "[process][kernel]") {
+           "[process][kernel][alone]") {
     try {
         co_await command::shell("echo so far; exec sleep 1000").timeout(50ms).run();
         FAIL("it ended by itself");
@@ -258,7 +258,7 @@ RONDO_TEST("process: output beyond the limit, and an exit code that is checked",
 
 RONDO_TEST("process: a wait ends in all three forms, and leaves the program alone",
            "[process][kernel]") {
-    auto child = command("cat").in(rondo::pipe).spawn();
+    auto child = command("cat").in(rondo::pipe).out(devnull).spawn();
     const auto wait = [&] { return child.wait(); };
     co_await rondo_tests::check_cancelled_before(wait);
     co_await rondo_tests::check_cancelled_while_suspended(wait);
@@ -334,7 +334,7 @@ TEST_CASE("process: one that goes with a callback at its loop's end is waited fo
 }
 
 RONDO_TEST("process: a thousand, one after the other and 64 at a time, leave nothing",
-           "[process][kernel][many]", limit(60s)) {
+           "[process][kernel][alone]", limit(60s)) {
     const int count = rondo_tests::many(1000, 200);
     std::vector<int> numbers(static_cast<std::size_t>(count));
     int good = 0;
@@ -384,7 +384,7 @@ TEST_CASE("process: nothing of ours leads into a child, whoever starts one at th
 RONDO_TEST("process: descriptors that others have opened lead nowhere in a program, but for those kept",
            "[process][kernel]") {
     // "ls" has 0 to 2, and one for the folder that it lists.
-    auto plain = command("ls", "/proc/self/fd").in(devnull);
+    auto plain = command("ls", "-v", "/proc/self/fd").in(devnull);
     const auto before = co_await plain.run();
     CHECK(before.output == "0\n1\n2\n3\n");
     std::vector<int> foreign;
@@ -489,7 +489,7 @@ TEST_CASE("process: all of this while others meddle", "[process]") {
     for (const auto what : rondo_tests::all_disturbances) {
         const bool needs_status = what <= rondo_tests::disturbance::another_waiter;
         if (needs_status && !told) continue;
-        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(what, "[process][kernel]~[many]"));
+        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(what, "[process][kernel]~[alone]"));
     }
     for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the one that is stopped first
         const bool passed = (*run)->passed();
