@@ -450,7 +450,7 @@ TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and 
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("to_thread, run_in_executor: what the call owns is destroyed before the task goes on", "[thread_pool][both]") {
+RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on", "[thread_pool][both]") {
     const auto held = std::make_shared<int>(1);
     auto named = to_thread([owned = held] { return *owned; });
     CHECK(co_await named == 1);
@@ -458,6 +458,10 @@ RONDO_TEST("to_thread, run_in_executor: what the call owns is destroyed before t
     auto failing = to_thread([](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
     CHECK_THROWS_AS(co_await failing, std::runtime_error);
     CHECK(held.use_count() == 1);
+}
+
+RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on", "[thread_pool][kernel]") {
+    const auto held = std::make_shared<int>(1);
     thread_pool pool(1);
     pool.shutdown(false);
     auto refused = run_in_executor(pool, [owned = held] { return *owned; });
