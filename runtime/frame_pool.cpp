@@ -17,7 +17,7 @@
 // times a second: a loop over a large batch must not fault them in each time.
 //
 // Frames freed by other threads are rare (a task stays on its thread), so one lock for all of them
-// is enough.
+// is enough. A frame from malloc is counted on the thread that made it, wherever it is freed.
 #include <rondo/detail/frame_pool.hpp>
 
 #include <pthread.h>
@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -44,7 +45,19 @@ namespace detail {
 
 constinit thread_local frame_pool this_thread_frames = {};
 
+/// Frames from malloc that a thread has made. It outlives the thread by as long as one of them lives.
+struct plain_frames {
+    static constexpr std::int64_t of_a_thread = std::int64_t{1} << 62;
+    /// While the thread lives: that, less those that were freed on other threads. Later: those that are left.
+    std::atomic<std::int64_t> left{of_a_thread};
+};
+
 namespace {
+
+/// Stands before a frame from malloc.
+struct alignas(16) plain_head {
+    plain_frames* frames;
+};
 
 constexpr std::size_t page_size = 4096;
 constexpr std::size_t quiet_size = 256 * 1024;  // who carved no more never gives pages back
@@ -341,8 +354,15 @@ void unmap_spares(frame_pool& pool) noexcept {
     pool.spare_count = 0;
 }
 
+void leave_plain(frame_pool& pool) noexcept {
+    plain_frames* const frames = std::exchange(pool.plain_elsewhere, nullptr);
+    const std::int64_t rest = plain_frames::of_a_thread - std::exchange(pool.plain, 0);
+    if (frames != nullptr && frames->left.fetch_sub(rest, std::memory_order_acq_rel) == rest) delete frames;
+}
+
 void end_thread(void* argument) noexcept {
     auto& pool = *static_cast<frame_pool*>(argument);
+    leave_plain(pool);
     uncache(pool);
     std::unique_lock guard(lock);
     for (auto* s = static_cast<slab*>(pool.remote); s != nullptr; s = s->remote_next)
@@ -356,9 +376,7 @@ void end_thread(void* argument) noexcept {
         s = next;
     }
     unmap_spares(pool);
-    const std::ptrdiff_t plain = pool.plain;
     pool = {};
-    pool.plain = plain;
 }
 
 // A pthread key and no thread_local destructor: it runs after all of those, and again if a later
@@ -381,11 +399,31 @@ void start_thread(frame_pool& pool) {
 
 // -- allocation -----------------------------------------------------------------------------------
 
+plain_frames& plain_frames_of(frame_pool& pool) {
+    if (pool.plain_elsewhere == nullptr) {
+        if (::pthread_setspecific(thread_end_key(), &pool) != 0) throw std::bad_alloc();
+        pool.plain_elsewhere = new plain_frames;
+    }
+    return *pool.plain_elsewhere;
+}
+
 void* allocate_plain(frame_pool& pool, std::size_t size) {
-    void* const frame = std::malloc(size);
-    if (frame == nullptr) throw std::bad_alloc();
+    plain_frames& frames = plain_frames_of(pool);
+    auto* const head = static_cast<plain_head*>(std::malloc(sizeof(plain_head) + size));
+    if (head == nullptr) throw std::bad_alloc();
+    head->frames = &frames;
     ++pool.plain;
-    return frame;
+    return head + 1;
+}
+
+void free_plain(frame_pool& pool, void* frame) noexcept {
+    plain_head* const head = static_cast<plain_head*>(frame) - 1;
+    plain_frames* const frames = head->frames;
+    std::free(head);
+    if (frames == pool.plain_elsewhere)
+        --pool.plain;
+    else if (frames->left.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        delete frames;
 }
 
 // The current slab is used up: the oldest partial one takes its place, or a new one.
@@ -424,8 +462,7 @@ void* frame_allocate_slowly(std::size_t size) {
 void frame_free_slowly(void* frame, std::size_t size) noexcept {
     frame_pool& pool = this_thread_frames;
     if (size > frame_size_max || size == 0 || always_malloc()) {
-        --pool.plain;
-        std::free(frame);
+        free_plain(pool, frame);
         return;
     }
     free_to_slab(pool, frame);
@@ -444,7 +481,10 @@ std::size_t live_frames() noexcept {
     frame_pool& pool = this_thread_frames;
     uncache(pool);
     collect(pool);
-    auto count = static_cast<std::size_t>(std::max<std::ptrdiff_t>(pool.plain, 0));
+    std::int64_t plain = pool.plain;
+    if (pool.plain_elsewhere != nullptr)
+        plain -= plain_frames::of_a_thread - pool.plain_elsewhere->left.load(std::memory_order_acquire);
+    auto count = static_cast<std::size_t>(plain);
     for (auto* s = static_cast<slab*>(pool.slabs); s != nullptr; s = s->all_next)
         count += s->used - (s->biased ? 1 : 0);
     return count;

@@ -326,6 +326,28 @@ TEST_CASE("frame_pool: releasing keeps what is alive", "[frame_pool]") {
     if (slabs) CHECK(reused);
 }
 
+TEST_CASE("frame_pool: a frame counts where it was made, wherever it is freed", "[frame_pool]") {
+    for (const std::size_t size : {std::size_t{200}, std::size_t{5'000}}) {
+        const std::size_t before = live_frames();
+        void* const ours = frame_allocate(size);
+        void* theirs = nullptr;
+        void* left = nullptr;
+        std::size_t there = 9;
+        std::thread other([&] {
+            theirs = frame_allocate(size);
+            left = frame_allocate(size);
+            frame_free(ours, size);
+            there = live_frames();
+        });
+        other.join();
+        CHECK(there == 2);
+        CHECK(live_frames() == before);
+        frame_free(theirs, size);
+        frame_free(left, size);  // its thread has ended
+        CHECK(live_frames() == before);
+    }
+}
+
 TEST_CASE("frame_pool: eight threads free each other's frames", "[frame_pool][stress]") {
     const auto seed = std::random_device()();
     CAPTURE(seed);

@@ -26,6 +26,7 @@ inline namespace v0 {
 namespace detail {
 
 struct frame_pool;
+struct plain_frames;
 
 inline constexpr std::size_t frame_slab_size = std::size_t{2} << 20;
 inline constexpr std::size_t frame_size_max = 1024;  // larger ones come from malloc
@@ -51,7 +52,8 @@ struct frame_pool {
     std::size_t slab_count;
     std::size_t spare_count;
     std::size_t huge_from;  // as many slabs have ordinary pages, since huge ones were slow
-    std::ptrdiff_t plain;  // frames from malloc: made less freed on this thread
+    std::int64_t plain;     // frames from malloc: made here, less those of them that were freed here
+    plain_frames* plain_elsewhere;  // those that were freed on other threads; null until there is one from malloc
 };
 static_assert(sizeof(frame_pool) <= 896, "the static TLS block of a dlopened library is small");
 
@@ -108,9 +110,6 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 }
 
 /// How many frames of this thread are alive: made here and not yet freed, on whichever thread.
-/// Approximate for those from malloc (larger than 1 KiB; all of them under a sanitizer): they count
-/// where they are made and where they are freed, so a frame that moved from one thread to another
-/// stays counted on the first.
 RONDO_API std::size_t live_frames() noexcept;
 
 /// Gives this thread's empty slabs back to the system, those too that are kept for re-use. For a
