@@ -71,9 +71,9 @@ incomplete_read_error::incomplete_read_error(std::string bytes, std::size_t expe
 
 timeout_error::timeout_error() : timeout_error(std::string("timed out")) {}
 
-timeout_error::timeout_error(duration after) : timeout_error("timed out after " + text_of(after)) {}
+timeout_error::timeout_error(detail::time_limit after) : timeout_error("timed out after " + text_of(after)) {}
 
-timeout_error::timeout_error(std::string_view subject, duration after)
+timeout_error::timeout_error(std::string_view subject, detail::time_limit after)
     : timeout_error(std::string(subject) + ": timed out after " + text_of(after)) {}
 
 timeout_error::timeout_error(const std::string& text)

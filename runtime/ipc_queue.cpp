@@ -321,7 +321,7 @@ bool ipc_bytes_queue::blocking_next(std::string& into) const {
     }
 }
 
-bool ipc_bytes_queue::blocking_join_for(duration timeout) const {
+bool ipc_bytes_queue::blocking_join_for(detail::time_limit timeout) const {
     const time_point deadline = thread_deadline(timeout);
     for (time_point next_look = time_point::min();;) {
         const std::uint32_t seen = ring_->changed.now();

@@ -94,7 +94,7 @@ void tcp_stream::abort() noexcept {
 
 void tcp_stream::set_no_delay(bool on) { set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
 
-void tcp_stream::set_keep_alive(duration idle, duration interval, int count) {
+void tcp_stream::set_keep_alive(detail::time_limit idle, detail::time_limit interval, int count) {
     const auto seconds = [](duration time) {
         return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(time).count());
     };

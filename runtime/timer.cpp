@@ -8,10 +8,10 @@
 namespace rondo {
 inline namespace v0 {
 
-timer::timer(duration delay, detail::function<void()> fn)
+timer::timer(detail::time_limit delay, detail::function<void()> fn)
     : timer(running_loop(), delay, std::move(fn)) {}
 
-timer::timer(loop& home, duration delay, detail::function<void()> fn)
+timer::timer(loop& home, detail::time_limit delay, detail::function<void()> fn)
     : home_(&home), delay_(delay),
       fn_(std::make_shared<detail::function<void()>>(std::move(fn))),
       active_(std::make_shared<bool>(false)) {}
@@ -37,12 +37,12 @@ void timer::reset() {
     start();
 }
 
-void timer::reset(duration delay) {
+void timer::reset(detail::time_limit delay) {
     delay_ = delay;
     reset();
 }
 
-interval::interval(duration period, missed_ticks policy) : period_(period), policy_(policy) {
+interval::interval(detail::time_limit period, missed_ticks policy) : period_(period), policy_(policy) {
     if (period <= duration::zero())
         throw std::invalid_argument("an interval needs a period that is longer than nothing");
     reset();

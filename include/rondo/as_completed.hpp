@@ -72,7 +72,7 @@ inline completion_order::awaiter completion_order::waiting::rondo_awaiter() cons
 /// Cancel: next: leaves at once; the futures go on, and none is lost: the next call of as_completed finds them.
 /// See:    asyncio.as_completed.
 template <detail::iterable R>
-async_generator<detail::element<R>> as_completed(R futures, duration timeout = duration::max()) {
+async_generator<detail::element<R>> as_completed(R futures, detail::time_limit timeout = duration::max()) {
     std::vector<detail::element<R>> handles(futures.begin(), futures.end());
     std::vector<detail::shared_core*> cores;
     for (const auto& f : handles) {

@@ -41,14 +41,14 @@ RONDO_API task<std::vector<endpoint>> resolve(std::string host, std::uint16_t po
 
 /// How to connect.
 struct connect_options {
-    duration timeout = duration::max();  ///< for everything, the lookup included
+    detail::time_limit timeout = duration::max();  ///< for everything, the lookup included
     /// Until the next address is tried beside the ones before.
-    duration attempt_delay = std::chrono::milliseconds(250);
+    detail::time_limit attempt_delay = std::chrono::milliseconds(250);
     endpoint local{};      ///< the address to connect from; port 0 is the kernel's choice
     bool no_delay = true;  ///< TCP_NODELAY
     /// Idle so long, the peer is asked whether it is still there, and again after each such time
     /// (TCP_KEEPIDLE, TCP_KEEPINTVL; whole seconds, rounded up). Zero: never.
-    duration keep_alive{};
+    detail::time_limit keep_alive{};
     std::size_t send_buffer = 0;                   ///< SO_SNDBUF; 0: the system's choice
     std::size_t receive_buffer = 0;                ///< SO_RCVBUF; likewise
     address_family family = address_family::none;  ///< of this one alone; none: of both

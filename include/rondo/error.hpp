@@ -138,9 +138,9 @@ public:
 class RONDO_API timeout_error : public std::system_error {
 public:
     timeout_error();
-    explicit timeout_error(duration after);
+    explicit timeout_error(detail::time_limit after);
     /// "connect localhost:7007: timed out after 3s"
-    timeout_error(std::string_view subject, duration after);
+    timeout_error(std::string_view subject, detail::time_limit after);
     ~timeout_error() override;
 
     const char* what() const noexcept override { return text_.what(); }

@@ -55,7 +55,7 @@ public:
     task<> join() const;
     bool blocking_put(std::string_view bytes) const;
     bool blocking_next(std::string& into) const;
-    bool blocking_join_for(duration timeout) const;
+    bool blocking_join_for(detail::time_limit timeout) const;
     void task_done() const;
     void close() const;
     std::size_t size() const;
@@ -126,7 +126,7 @@ public:
     }
     void blocking_join() { queue_.blocking_join_for(duration::max()); }
     /// False where `timeout` is over first.
-    bool blocking_join_for(duration timeout) { return queue_.blocking_join_for(timeout); }
+    bool blocking_join_for(detail::time_limit timeout) { return queue_.blocking_join_for(timeout); }
 
     // -- both -----------------------------------------------------------------------------------------------------------
     /// An item that this process has taken is worked off.

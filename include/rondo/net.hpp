@@ -39,7 +39,7 @@ public:
     void set_no_delay(bool on);
     /// A peer that has been silent for `idle` is asked whether it is there, again each `interval`,
     /// and given up after `count` times. Whole seconds. Zero `idle` switches it off.
-    void set_keep_alive(duration idle, duration interval = std::chrono::seconds(1), int count = 9);
+    void set_keep_alive(detail::time_limit idle, detail::time_limit interval = std::chrono::seconds(1), int count = 9);
     /// For whatever has no name here: setsockopt(2), getsockopt(2).
     void set_option(int level, int name, int value);
     int get_option(int level, int name) const;

@@ -19,9 +19,9 @@ inline namespace v0 {
 /// `longest`; of each, a random part of up to `jitter` (0 to 1) is left out.
 struct retry_options {
     unsigned attempts = 5;  ///< in all; 0: until one succeeds
-    duration delay = std::chrono::milliseconds(100);
+    detail::time_limit delay = std::chrono::milliseconds(100);
     double factor = 2;
-    duration longest = std::chrono::seconds(30);
+    detail::time_limit longest = std::chrono::seconds(30);
     double jitter = 0.5;
     /// Which errors are worth another attempt; null: all but std::logic_error, which would only come again.
     bool (*worth)(const std::exception& error) = nullptr;

@@ -30,7 +30,7 @@ struct serve_options {
     /// So many at once; further ones wait in the kernel's backlog.
     std::size_t connections_max = std::numeric_limits<std::size_t>::max();
     /// When the server is cancelled connections have so long to end by themselves.
-    duration grace = duration::zero();
+    detail::time_limit grace = duration::zero();
 };
 static_assert(std::is_trivially_destructible_v<serve_options>);
 

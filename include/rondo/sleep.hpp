@@ -48,15 +48,6 @@ class sleeping;
 
 namespace detail {
 RONDO_API sleeping sleep_for(duration delay);
-
-/// Held at the ends where nanoseconds do not reach: hours::max() is for ever.
-template <class Rep, class Period>
-constexpr duration to_duration(const std::chrono::duration<Rep, Period>& d) noexcept {
-    using wide = std::chrono::duration<
-        std::conditional_t<std::is_floating_point_v<Rep>, long double, std::int64_t>, Period>;
-    if (wide(d) >= std::chrono::duration_cast<wide>(duration::max())) return duration::max();
-    return std::chrono::ceil<duration>(d);
-}
 }  // namespace detail
 
 /// What `sleep` gives: `co_await` it.
@@ -200,18 +191,6 @@ template <class T>
 using or_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 RONDO_API time_point deadline_after(duration delay);
-
-/// A limit, whatever unit it is given in.
-class time_limit {
-public:
-    template <class Rep, class Period>
-    constexpr time_limit(const std::chrono::duration<Rep, Period>& d) noexcept
-        : value_(to_duration(d)) {}
-    constexpr operator duration() const noexcept { return value_; }
-
-private:
-    duration value_;
-};
 
 /// A named guarded_task is the task that it is; everything else is awaited as it stands.
 template <class A>

@@ -64,7 +64,7 @@ struct sim_options {
     std::uint64_t at_call = ~std::uint64_t(0);  ///< fails: a call that is no operation, such as
                                                 ///< socket(2) (see world::calls)
     int error_number = EIO;                     ///< an errno, for fault::error and for at_call
-    duration limit =
+    rondo::detail::time_limit limit =
         std::chrono::seconds(5);  ///< of real time; RONDO_SLOW in the environment multiplies it
     loop_options loop{.timer_slack = duration(0)};
 };
@@ -72,7 +72,7 @@ static_assert(std::is_trivially_destructible_v<sim_options>);
 
 /// How a run on the real ring is made.
 struct ring_options {
-    duration limit = std::chrono::seconds(5);
+    rondo::detail::time_limit limit = std::chrono::seconds(5);
     loop_options loop{};
 };
 static_assert(std::is_trivially_destructible_v<ring_options>);
@@ -216,8 +216,8 @@ RONDO_API bool simulated() noexcept;
 
 /// What the network does to what is sent from now on.
 struct network_conditions {
-    duration latency_least = std::chrono::microseconds(20);  ///< one way
-    duration latency_most = std::chrono::milliseconds(2);
+    rondo::detail::time_limit latency_least = std::chrono::microseconds(20);  ///< one way
+    rondo::detail::time_limit latency_most = std::chrono::milliseconds(2);
     unsigned lost_percent = 0;        ///< of the datagrams
     unsigned duplicated_percent = 0;  ///< of the datagrams
     unsigned reordered_percent = 0;   ///< of the datagrams; they take up to four times as long

@@ -20,8 +20,8 @@ class RONDO_API timer {
 public:
     /// Of the running loop; not started.
     /// Throws: no_running_loop_error.
-    timer(duration delay, detail::function<void()> fn);
-    timer(loop& home, duration delay, detail::function<void()> fn);
+    timer(detail::time_limit delay, detail::function<void()> fn);
+    timer(loop& home, detail::time_limit delay, detail::function<void()> fn);
     /// Cancels it.
     ~timer();
     timer(const timer&) = delete;
@@ -33,7 +33,7 @@ public:
     void cancel() noexcept;
     /// Starts it from now, whether it runs or not: for a deadline that every sign of life moves.
     void reset();
-    void reset(duration delay);
+    void reset(detail::time_limit delay);
 
     /// Was it started, and neither cancelled nor due since?
     bool active() const noexcept { return *active_; }
@@ -62,7 +62,7 @@ class RONDO_API interval {
 public:
     /// Starts now: the first tick comes after one period.
     /// Throws: std::invalid_argument for a period that is not positive; no_running_loop_error.
-    explicit interval(duration period, missed_ticks policy = missed_ticks::skip);
+    explicit interval(detail::time_limit period, missed_ticks policy = missed_ticks::skip);
 
     /// Waits for the next tick and gives the number of ticks since the last one: 1, or more where some were skipped.
     /// Cancel: throws at once; the tick is not lost.

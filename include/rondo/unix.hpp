@@ -104,7 +104,7 @@ private:
 
 /// How to connect.
 struct unix_connect_options {
-    duration timeout = duration::max();
+    detail::time_limit timeout = duration::max();
 };
 
 /// Throws: std::system_error: "connect unix:/run/app: Connection refused"; timeout_error.

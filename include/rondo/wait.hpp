@@ -78,7 +78,7 @@ private:
 /// See:    asyncio.wait.
 template <detail::iterable R>
 auto wait(R futures, return_when until = return_when::all_completed,
-          duration timeout = duration::max())
+          detail::time_limit timeout = duration::max())
     -> task<wait_result<typename detail::element<R>::value_type>> {
     std::vector<detail::shared_core*> cores;
     for (const auto& f : futures) {
