@@ -26,6 +26,8 @@ struct blocked : bridge_wait {
 bridge_core::~bridge_core() {
     RONDO_ASSERT(getters_.empty() && putters_.empty(),
                  "a bridge was destroyed while threads or tasks wait at it");
+    RONDO_ASSERT(claims_ == 0 && grants_ == 0,
+                 "a bridge was destroyed before a thread or a task that had waited at it took what it was promised");
 }
 
 bridge_answer bridge_core::ask(bridge_side side) noexcept {
@@ -105,7 +107,7 @@ bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind
 
 // Only a frame that is destroyed while it waits still stands in its line.
 bridge_awaiter::~bridge_awaiter() {
-    if (!home_) return;
+    if (!home_ || answer != bridge_answer::wait) return;  // the bridge may be gone
     const bridge_core::lock held(core_->mutex_);
     if (linked()) core_->remove(*this);
 }
@@ -154,6 +156,10 @@ void bridge_awaiter::arrive(void* word) noexcept {
 }
 
 bool bridge_awaiter::settle(bridge_core::lock& held) {
+    if (answer == bridge_answer::ended) {  // the bridge may be gone
+        if (asked()) throw cancelled();
+        return false;
+    }
     held = bridge_core::lock(core_->mutex_);
     const bool there = answer == bridge_answer::promised && core_->take_up(side);
     if (asked() || answer == bridge_answer::refused) {
@@ -187,7 +193,7 @@ void bridge_event::blocking_wait() {
     block(held, detail::bridge_side::get, time_point::max());
 }
 
-bool bridge_event::blocking_wait_for(duration timeout) {
+bool bridge_event::blocking_wait_for(detail::time_limit timeout) {
     lock held(mutex_);
     try {
         block(held, detail::bridge_side::get, detail::bridge_deadline(timeout));

@@ -22,7 +22,7 @@ process_error::process_error(const std::string& what, completed_process result)
     : error(what), result_(std::make_shared<const completed_process>(std::move(result))) {}
 process_error::~process_error() = default;
 
-process_timeout_error::process_timeout_error(std::string_view program, duration after,
+process_timeout_error::process_timeout_error(std::string_view program, detail::time_limit after,
                                              completed_process so_far)
     : timeout_error(program, after),
       result_(std::make_shared<const completed_process>(std::move(so_far))) {}
@@ -243,7 +243,7 @@ command::command(const command& other)
     : spec_(std::make_unique<detail::command_spec>(*other.spec_)) {}
 command::command(command&&) noexcept = default;
 command& command::operator=(command other) noexcept {
-    spec_.swap(other.spec_);
+    std::swap(spec_, other.spec_);
     return *this;
 }
 command::~command() = default;
@@ -314,8 +314,8 @@ command& command::input(std::string bytes) {
     spec_->input = std::move(bytes);
     return in(pipe);
 }
-command& command::timeout(duration limit) { return spec_->timeout = limit, *this; }
-command& command::grace(duration time) { return spec_->grace = time, *this; }
+command& command::timeout(detail::time_limit limit) { return spec_->timeout = limit, *this; }
+command& command::grace(detail::time_limit time) { return spec_->grace = time, *this; }
 command& command::output_limit(std::size_t bytes) { return spec_->output_limit = bytes, *this; }
 command& command::check() { return spec_->check = true, *this; }
 

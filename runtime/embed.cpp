@@ -14,6 +14,7 @@ inline namespace v0 {
 namespace detail {
 
 void loop_core::host_wanted() noexcept {
+    must_be_ours();
     if (embedded_) kernel->signal_event();
 }
 

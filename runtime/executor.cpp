@@ -31,7 +31,7 @@ public:
 
     const remote& home() const noexcept { return home_; }
     /// Made on first use. Throws: std::bad_alloc.
-    pool_core& pool();
+    const std::shared_ptr<pool_core>& pool();
     void replace(std::shared_ptr<pool_core> pool);
 
 private:
@@ -57,9 +57,9 @@ loop_executor& loop_executor::of(loop& loop) {
     return *static_cast<loop_executor*>(slot.get());
 }
 
-pool_core& loop_executor::pool() {
+const std::shared_ptr<pool_core>& loop_executor::pool() {
     if (pools_.empty()) pools_.push_back(make_pool({}, {}));
-    return *pools_.back();
+    return pools_.back();
 }
 
 void loop_executor::replace(std::shared_ptr<pool_core> pool) {
@@ -128,7 +128,7 @@ stoppable_thread_wait::stoppable_thread_wait(const pool_job_kind& call, pool_cor
 
 void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     executor_ = &loop_executor::of(running_loop());
-    if (pool_ == nullptr) pool_ = &executor_->pool();
+    if (pool_ == nullptr) pool_ = executor_->pool().get();
     bindings_ = carry_bindings();
     park(*this, frame, at);
     if (run_elsewhere(*task->home, run_simulated, this)) {
@@ -185,10 +185,10 @@ void loop::set_default_executor(thread_pool pool) {
 }
 
 task<> shutdown_default_executor() {
-    detail::pool_core& pool = detail::loop_executor::of(running_loop()).pool();
-    pool.shut_down(false);
-    co_await pool.ended();
-    pool.join();
+    const std::shared_ptr<detail::pool_core> pool = detail::loop_executor::of(running_loop()).pool();
+    pool->must_not_be_own();
+    pool->shut_down(false);
+    co_await detail::pool_core::ended(pool);
 }
 
 }  // namespace v0

@@ -103,11 +103,17 @@ void destroy_shared(shared_core& core) noexcept {
 
 shared_core& future_core(const task_handle& handle) noexcept { return *handle.core_; }
 
-void cancel_shared(shared_core& core) noexcept {
-    if (core.is_done()) return;
-    if (has_frame(core)) return cancel(record_of(core));
+bool cancel_shared(shared_core& core) noexcept {
+    if (core.is_done()) return false;
+    if (has_frame(core)) {
+        task_record& record = record_of(core);
+        const bool is_new = !record.is_cancelled();
+        cancel(record);
+        return is_new;
+    }
     core.marks |= shared_core::was_cancelled;
     core.settle();
+    return true;
 }
 
 const wait_node* add_done_callback(shared_core& core, function<void()> call) {

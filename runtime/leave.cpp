@@ -172,6 +172,7 @@ void loop_core::wait_for_tasks() {
 }
 
 void loop_core::leave() {
+    must_be_ours();
     leaving = true;
     detail::cancel(top());  // also for what a post that is still to be run creates
     if (tasks() == 0 && operations == 0 && ready_.empty() && hooks.empty()) {

@@ -52,8 +52,20 @@ void loop_core::check_usable() const {
         throw invalid_state_error("run inside run: another loop is running on this thread");
 }
 
-running_turn::running_turn(loop_core& core) {
+void loop_core::must_be_ours() const noexcept {
+    const thread_state* const inside = inside_.load(std::memory_order_relaxed);
+    RONDO_ASSERT(inside == nullptr || inside == &here,
+                 "a loop is used by one thread while another one is in its turn: use call_soon_threadsafe, a remote(), "
+                 "or run_coroutine_threadsafe");
+}
+
+running_turn::only_thread::only_thread(loop_core& c) : core(c) {
     core.check_usable();
+    RONDO_ASSERT(core.inside_.exchange(&here, std::memory_order_acq_rel) == nullptr,
+                 "two threads run one loop at the same time");
+}
+
+running_turn::running_turn(loop_core& core) : only_(core) {
     core.kernel->attach();
     core.until_no_task = false;
     core.pause_at = time_point::max();

@@ -47,6 +47,7 @@ void call_due(timer_node& node) noexcept {
 }
 
 scheduled_call& make_call(loop_core& core, function<void()> fn) {
+    if (here.turn != &core) core.must_be_ours();
     if (core.closed) throw closed_error("this loop was closed");
     auto* call = new scheduled_call;
     call->fn = std::move(fn);
@@ -161,7 +162,7 @@ void loop::stop() noexcept {
     if (detail::here.turn != core_.get()) core_->kernel->wake();
 }
 
-bool loop::run_once(duration timeout) {
+bool loop::run_once(detail::time_limit timeout) {
     detail::running_turn running(*core_);
     core_->stopping = false;
     if (!core_->anything_ready()) core_->look(saturating_add(core_->kernel->now(), timeout));
@@ -174,8 +175,9 @@ bool loop::run_once(duration timeout) {
 bool loop::is_running() const noexcept { return detail::here.turn == core_.get(); }
 bool loop::is_closed() const noexcept { return core_->closed; }
 int loop::fd() { return core_->host_fd(); }
-void loop::poll(duration budget) { core_->host_poll(budget); }
+void loop::poll(detail::time_limit budget) { core_->host_poll(budget); }
 detail::resumer& loop::home() const {
+    if (detail::here.turn != core_.get()) core_->must_be_ours();
     if (core_->closed) throw closed_error("this loop was closed");
     return *core_;
 }
@@ -190,7 +192,7 @@ call_handle loop::call_soon(detail::function<void()> fn) {
     return call_handle(&call);
 }
 
-call_handle loop::call_later(duration delay, detail::function<void()> fn) {
+call_handle loop::call_later(detail::time_limit delay, detail::function<void()> fn) {
     return call_at(saturating_add(core_->kernel->now(), delay), std::move(fn));
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -59,6 +60,8 @@ public:
     /// A task that has not begun, from inside a turn, before its turn comes.
     void run_inside(task_record& record) noexcept;
     void check_usable() const;
+    /// Aborts if another thread is in a turn of this loop.
+    void must_be_ours() const noexcept;
     void deliver_posts();
 
     // -- operations (operation.cpp) -------------------------------------------------------------------------------
@@ -117,6 +120,7 @@ private:
     time_point wake_time(time_point until) const noexcept;
     [[noreturn]] void stuck();
 
+    std::atomic<const thread_state*> inside_{nullptr};  // the `here` of the thread that is in a turn
     loop_core* next_loop_ = nullptr;             // among all loops of the process
     operation_state* backlog_ = nullptr;         // found no slot: FIFO
     operation_state** backlog_end_ = &backlog_;
@@ -139,13 +143,21 @@ bool is_open(const resumer& home) noexcept;
 /// At the loop's end: callbacks that were to come are not called any more.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread.
+/// While one of these lives the loop runs on this thread, and on no other.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
     ~running_turn() { here.turn = nullptr; }
     running_turn(const running_turn&) = delete;
     running_turn& operator=(const running_turn&) = delete;
+
+private:
+    struct only_thread {
+        explicit only_thread(loop_core& c);
+        ~only_thread() { core.inside_.store(nullptr, std::memory_order_release); }
+        loop_core& core;
+    };
+    const only_thread only_;
 };
 
 inline loop_core& core_of(resumer& home) noexcept { return static_cast<loop_core&>(home); }

@@ -150,6 +150,7 @@ loop_threads::~loop_threads() {
 
 // pthread_create has no other error with these arguments.
 void loop_threads::start(std::size_t count) {
+    RONDO_ASSERT(is_count(count), "a loop_pool was given a negative number of loops");
     const auto main = [](void* argument) -> void* {
         auto& self = *static_cast<member*>(argument);
         self.pool->work(self);

@@ -12,8 +12,8 @@ namespace detail {
 
 constinit const wait_kind far_wait::kind_{"on", leave, nullptr};
 
-far_wait::far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept
-    : leaf_wait(kind_), call_(call), there_(std::move(there)), begin_{begin, this},
+far_wait::far_wait(remote there, const call_kind& call) noexcept
+    : leaf_wait(kind_), call_(&call), there_(std::move(there)), begin_{begin, this},
       cancel_{cancel_there, this}, end_{come_home, this} {
     wait_node::wake = task_ended;
 }
@@ -44,7 +44,7 @@ void far_wait::begin(void* word) noexcept {
     // Asked meanwhile: the cancel is behind this one in the same inbox.
     if (self.left_alone_ || self.held_.load(std::memory_order_relaxed) != 1) return self.ended();
     const bindings_here bound(self.bindings_);
-    self.call_(self);
+    self.call_->make(self);
 }
 
 void far_wait::note_end_of_loop() noexcept {
@@ -70,10 +70,15 @@ void far_wait::task_ended(wait_node& node, shared_core*) noexcept {
 void far_wait::cancel_there(void* word) noexcept {
     auto& self = *static_cast<far_wait*>(word);
     if (self.task_ != nullptr) cancel_shared(*self.task_);
-    self.ended();
+    self.go_home();
 }
 
 void far_wait::ended() noexcept {
+    call_->drop(*this);
+    go_home();
+}
+
+void far_wait::go_home() noexcept {
     if (let_go()) home_->try_post(end_);
 }
 

@@ -21,8 +21,16 @@ std::size_t cores() noexcept {
     return static_cast<std::size_t>(CPU_COUNT(&set));
 }
 
-std::size_t or_default(std::size_t threads) noexcept {
-    return threads != 0 ? threads : std::min<std::size_t>(32, cores() + 4);
+std::size_t core_of(const thread_pool_options& options) noexcept {
+    if (options.core != 0) return options.core;
+    const std::size_t usual = std::min<std::size_t>(32, cores() + 4);
+    return options.max != 0 ? std::min(usual, options.max) : usual;
+}
+
+void check(const thread_pool_options& options) noexcept {
+    RONDO_ASSERT(is_count(options.core) && is_count(options.max), "a pool was given a negative number of threads");
+    RONDO_ASSERT(options.max == 0 || options.core <= options.max, "a pool was given a core above its max");
+    RONDO_ASSERT(options.keep_alive >= duration::zero(), "a pool was given a negative keep_alive");
 }
 
 }  // namespace
@@ -32,44 +40,97 @@ class pool_core::worker final : public thread_host {
 public:
     explicit worker(pool_core& pool) noexcept : pool_(pool) {}
 
-    void will_block(const thread_core& core, bool for_ever) override;
+    const void* identity() const noexcept override { return &pool_; }
+    void will_block(const blocking& on) override;
     void has_blocked() noexcept override;
 
     /// It waits for a job that only this pool can run. Under the lock.
     bool is_stuck() const noexcept {
-        return waits_for_room || (waits_for != nullptr && waits_for->needs() == &pool_ &&
-                                  !waits_for->done());
+        return waits_for_room || (waits_for != nullptr && waits_for->hangs_on(&pool_));
     }
 
     worker* next = nullptr;
     worker* previous = nullptr;
     std::stop_source stop{std::nostopstate};  // of the job that it runs, where that takes a token
-    const thread_core* waits_for = nullptr;  // for ever
+    const blocking* waits_for = nullptr;  // without a limit
     bool waits_for_room = false;
     pool_core& pool_;
 };
 
 pool_core::pool_core(const thread_pool_options& options, function<void()> initializer)
-    : core_(or_default(options.core)),
+    : core_(core_of(options)),
       max_(std::max(options.max, core_)),
       capacity_(options.queue_capacity),
       keep_alive_(options.keep_alive),
       core_times_out_(options.core_times_out),
       policy_(options.rejection),
       name_prefix_(options.name_prefix),
-      initializer_(std::move(initializer)) {}
+      initializer_(std::move(initializer)) {
+    check(options);
+}
 
 pool_core::~pool_core() {
     shut_down(true);
     join();
 }
 
+/// A task that waits for the end of the threads, in its frame. In the pool's list until it is told. Under the lock.
+class pool_core::end_waiter {
+public:
+    explicit end_waiter(pool_core& pool) : pool_(pool), task_(here.current) {
+        const lock held(pool_.mutex_);
+        next_ = std::exchange(pool_.end_waiters_, this);
+        if (pool_.threads_ == 0) tell();
+        for (const worker* each = pool_.workers_; each != nullptr; each = each->next)
+            if (each->waits_for != nullptr && refuses(*each->waits_for)) return;
+    }
+    ~end_waiter() {
+        const lock held(pool_.mutex_);
+        leave();
+    }
+    end_waiter(const end_waiter&) = delete;
+    end_waiter& operator=(const end_waiter&) = delete;
+
+    thread_future<> told() const noexcept { return told_.get_future(); }
+    /// The threads have ended.
+    void tell() noexcept {
+        leave();
+        told_.set_value();
+    }
+    /// A job of the pool blocks on that. True, and the task is told, if it is this very task or one around it.
+    bool refuses(const blocking& on) {
+        for (const scope* s = task_; s != nullptr; s = s->parent) {
+            if (!on.hangs_on(s)) continue;
+            leave();
+            return told_.set_exception(std::make_exception_ptr(
+                deadlock_error("a task waits for the end of a pool, one of whose jobs waits for that task")));
+        }
+        return false;
+    }
+    end_waiter* next() const noexcept { return next_; }
+
+private:
+    void leave() noexcept {
+        for (end_waiter** link = &pool_.end_waiters_; *link != nullptr; link = &(*link)->next_)
+            if (*link == this) {
+                *link = next_;
+                return;
+            }
+    }
+
+    pool_core& pool_;
+    const scope* task_;
+    end_waiter* next_ = nullptr;
+    thread_promise<> told_;
+};
+
 // -- a job's place ----------------------------------------------------------------------------------------------------
 
 bool pool_core::has_room() const noexcept {
-    const std::size_t promised = std::min(queued_, wake_ups_ + starting_);
-    return threads_ != 0 && queued_ - promised < capacity_;
+    return threads_ != 0 && queued_ - promised() < capacity_;
 }
+
+std::size_t pool_core::promised() const noexcept { return std::min(queued_, wake_ups_ + starting_); }
 
 void pool_core::append(pool_job& job) noexcept {
     queue_.append(job);
@@ -118,8 +179,8 @@ bool pool_core::wait_for_room(lock& held) {
     RONDO_ASSERT(here.current == nullptr,
                  "a task submits to a full pool that blocks: its loop would stand still; use "
                  "map or run_in_executor");
-    auto* const self = static_cast<worker*>(thread_host::of_this_thread());
-    const bool ours = self != nullptr && &self->pool_ == this;
+    const bool ours = this_thread_belongs_to(this);
+    auto* const self = ours ? static_cast<worker*>(thread_host::of_this_thread()) : nullptr;
     if (ours) {
         self->waits_for_room = true;
         try {
@@ -255,8 +316,8 @@ void pool_core::leave(worker& self, lock& held) noexcept {
     held.unlock();
     if (has_other) ::pthread_join(other, nullptr);
     thread_host::of_this_thread() = nullptr;
-    if (last && ended_.set_running_or_notify_cancel()) ended_.set_value();
     held.lock();
+    if (last) tell_end();
     gone_.notify_all();
 }
 
@@ -268,9 +329,26 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
     if (cancel_queued) give_up_queued(held, nullptr);
     awake_.notify_all();
     room_.notify_all();
-    const bool none = threads_ == 0;
-    held.unlock();
-    if (none && ended_.set_running_or_notify_cancel()) ended_.set_value();
+    if (threads_ == 0) tell_end();
+}
+
+void pool_core::must_not_be_own() const {
+    if (this_thread_belongs_to(this))
+        throw deadlock_error("a job or a done callback waits for the end of the pool on whose thread it runs");
+}
+
+task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
+    pool->must_not_be_own();
+    {
+        end_waiter self(*pool);
+        co_await self.told();
+    }
+    pool->join();
+}
+
+// Under the lock.
+void pool_core::tell_end() noexcept {
+    while (end_waiters_ != nullptr) end_waiters_->tell();
 }
 
 // One after the other and not under the lock: stop callbacks are the user's.
@@ -288,11 +366,13 @@ void pool_core::stop_running() noexcept {
 }
 
 void pool_core::join() noexcept {
+    RONDO_ASSERT(!this_thread_belongs_to(this),
+                 "a pool is joined by a job or a done callback on one of its own threads, whose end it would wait for");
     lock held(mutex_);
-    if (here.turn != nullptr && threads_ != 0) {
-        joining_loop_ = remote_of(*here.turn).identity();
+    joining_loop_ = threads_ != 0 ? loop_of_this_thread() : nullptr;
+    if (joining_loop_ != nullptr) {
         for (worker* each = workers_; each != nullptr; each = each->next)
-            RONDO_ASSERT(each->waits_for == nullptr || each->waits_for->needs() != joining_loop_,
+            RONDO_ASSERT(each->waits_for == nullptr || !each->waits_for->hangs_on(joining_loop_),
                          "a pool is joined on the thread of a loop that one of its jobs waits "
                          "for: co_await pool.close() first");
     }
@@ -310,7 +390,8 @@ void pool_core::join() noexcept {
 
 thread_pool_stats pool_core::stats() const noexcept {
     const lock held(mutex_);
-    return {threads_, busy_, queued_, completed_, largest_};
+    const std::size_t waiting = std::min(queued_ - promised(), capacity_);
+    return {threads_, busy_, waiting, completed_, largest_};
 }
 
 // -- threads that wait for their own pool -----------------------------------------------------------------------------
@@ -330,15 +411,18 @@ void pool_core::must_not_be_stuck() {
         "pool more threads, or a bounded queue and caller_runs");
 }
 
-void pool_core::worker::will_block(const thread_core& core, bool for_ever) {
-    const void* const needs = core.needs();
-    if (needs == nullptr || !for_ever) return;
+void pool_core::worker::will_block(const blocking& on) {
     const lock held(pool_.mutex_);
-    RONDO_ASSERT(needs != pool_.joining_loop_ || core.done(),
+    RONDO_ASSERT(pool_.joining_loop_ == nullptr || !on.hangs_on(pool_.joining_loop_),
                  "a job waits for a loop whose thread joins the job's pool: co_await pool.close() "
                  "first");
-    waits_for = &core;
-    if (needs != &pool_) return;
+    waits_for = &on;
+    for (end_waiter* each = pool_.end_waiters_; each != nullptr;) {
+        end_waiter* const next = each->next();
+        each->refuses(on);
+        each = next;
+    }
+    if (!on.hangs_on(&pool_)) return;
     try {
         pool_.must_not_be_stuck();
     } catch (...) {

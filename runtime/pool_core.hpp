@@ -15,6 +15,7 @@
 
 #include <rondo/thread_pool.hpp>
 
+#include "own_thread.hpp"
 #include "pool_threads.hpp"
 
 namespace rondo {
@@ -45,12 +46,15 @@ public:
     bool take_back(pool_job& job) noexcept;
 
     void shut_down(bool cancel_queued) noexcept;
+    /// Throws: deadlock_error on a thread of this pool, which cannot wait for its end.
+    void must_not_be_own() const;
     /// Asks those that run and take a token to stop.
     void stop_running() noexcept;
     /// Behind shut_down: blocks until the threads have ended.
     void join() noexcept;
-    /// Done when they have.
-    thread_future<> ended() const noexcept { return ended_.get_future(); }
+    /// The same for tasks. It holds the pool, and leaves at once when it is cancelled.
+    /// Throws: also deadlock_error in a task that a job of this pool waits for, as soon as it does.
+    static task<> ended(std::shared_ptr<pool_core> pool);
 
     thread_pool_stats stats() const noexcept;
     std::size_t threads_max() const noexcept { return max_; }
@@ -58,11 +62,13 @@ public:
 
 private:
     class worker;
+    class end_waiter;
     using lock = std::unique_lock<std::mutex>;
 
     // All of these under the lock.
     bool start_thread() noexcept;
     bool has_room() const noexcept;
+    std::size_t promised() const noexcept;
     void append(pool_job& job) noexcept;
     void took_one() noexcept;
     bool wait_for_room(lock& held);
@@ -75,6 +81,7 @@ private:
     void run(worker& self, pool_job& job, lock& held) noexcept;
     void leave(worker& self, lock& held) noexcept;
     void give_up_queued(lock& held, const std::exception_ptr& why) noexcept;
+    void tell_end() noexcept;
 
     const std::size_t core_;
     const std::size_t max_;
@@ -107,7 +114,7 @@ private:
     bool has_zombie_ = false;
     bool joining_ = false;
     pthread_t zombie_{};             // the thread that ended last, not joined yet
-    thread_promise<> ended_;
+    end_waiter* end_waiters_ = nullptr;
 };
 
 /// The job will never run; the answer as an exception.

@@ -162,7 +162,7 @@ process::process(std::shared_ptr<detail::process_state> state) noexcept
     : state_(std::move(state)) {}
 process::process(process&&) noexcept = default;
 process& process::operator=(process&& other) noexcept {
-    state_.swap(other.state_);
+    std::swap(state_, other.state_);
     return *this;
 }
 process::~process() = default;
@@ -193,7 +193,7 @@ std::optional<int> process::exit_code() {
 void process::send_signal(int number) { detail::send(*state_, number); }
 void process::terminate() { send_signal(SIGTERM); }
 void process::kill() { send_signal(SIGKILL); }
-task<int> process::stop(duration grace) { return detail::stop(state_, grace); }
+task<int> process::stop(detail::time_limit grace) { return detail::stop(state_, grace); }
 
 }  // namespace v0
 }  // namespace rondo

@@ -36,6 +36,10 @@ bool process_job::post_stop() noexcept {
     return false;
 }
 
+const void* process_job::loop_identity() const noexcept {
+    return home_ != nullptr ? home_->remote_->identity() : nullptr;
+}
+
 // A ring that begins with the first.
 void process_job_queue::append(process_job& job) noexcept {
     if (first_ == nullptr) {

@@ -20,6 +20,7 @@ namespace detail {
 namespace {
 
 process_pool_options with_defaults(process_pool_options options) noexcept {
+    RONDO_ASSERT(is_count(options.workers), "a process_pool was given a negative number of workers");
     if (options.workers == 0) options.workers = std::max(1u, std::thread::hardware_concurrency());
     options.starts_max = std::max(1u, options.starts_max);
     return options;

@@ -43,6 +43,8 @@ std::size_t workers_max_of(const process_manager& pool) noexcept { return pool.o
 namespace {
 
 task<> close_pool(std::shared_ptr<process_manager> manager, bool cancel_queued) {
+    if (manager->is_this_thread())
+        throw deadlock_error("a task on the loop of a process_pool waits for the end of that pool");
     manager->close(cancel_queued);
     co_await manager->ended();
     manager->join();

@@ -9,6 +9,8 @@ namespace detail {
 queue_core::~queue_core() {
     RONDO_ASSERT(getters_.empty() && putters_.empty() && joiners_.empty(),
                  "a queue was destroyed while tasks wait in it");
+    RONDO_ASSERT(claims_ == 0 && grants_ == 0,
+                 "a queue was destroyed before a task that had waited in it took what it was promised");
 }
 
 void queue_core::end_all(wait_list& line) noexcept {

@@ -65,7 +65,7 @@ robust_mutex::guard robust_mutex::lock() { return judge(::pthread_mutex_lock(&mu
 // Not by pthread_mutex_trylock: glibc's keeps one that is not recoverable for the thread that has tried.
 robust_mutex::guard robust_mutex::try_lock() { return lock_for(duration::min()); }
 
-robust_mutex::guard robust_mutex::lock_for(duration timeout) {
+robust_mutex::guard robust_mutex::lock_for(detail::time_limit timeout) {
     const timespec until = detail::as_timespec(detail::thread_deadline(timeout).time_since_epoch());
     return judge(lock_until(mutex_, until), "lock");
 }
@@ -99,7 +99,7 @@ bool shared_semaphore::acquire_until(time_point deadline) noexcept {
     }
 }
 
-bool shared_semaphore::blocking_acquire_for(duration timeout) noexcept {
+bool shared_semaphore::blocking_acquire_for(detail::time_limit timeout) noexcept {
     return acquire_until(detail::thread_deadline(timeout));
 }
 

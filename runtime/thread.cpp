@@ -5,20 +5,70 @@
 #include <pthread.h>
 
 #include <cstdio>
+#include <memory>
 
 #include <rondo/thread_sync.hpp>
 
+#include "own_thread.hpp"
 #include "report.hpp"
 
 namespace rondo {
 inline namespace v0 {
+namespace detail {
+namespace {
+
+/// The end of a `thread`, and what its function blocks on until then.
+class thread_end final : public given_state<void>, public thread_host {
+public:
+    struct giver {
+        void operator()(thread_end* end) const noexcept { end->drop_giver(); }
+    };
+    using given = std::unique_ptr<thread_end, giver>;
+
+    static thread_end& of(const thread_future<>& ended) noexcept {
+        return static_cast<thread_end&>(ended.core());
+    }
+
+    bool hangs_on(const void* what) const noexcept override { return what == identity(); }
+    const void* identity() const noexcept override { return this; }
+    void will_block(const blocking& on) override {
+        const std::lock_guard lock(mutex_);
+        if (on.hangs_on(identity())) throw deadlock_error("a thread waits for its own end");
+        if (joining_loop_ != nullptr && on.hangs_on(joining_loop_))
+            throw deadlock_error("a thread waits for a loop whose thread joins it: co_await ended() in a task");
+        waits_for_ = &on;
+    }
+    void has_blocked() noexcept override {
+        const std::lock_guard lock(mutex_);
+        waits_for_ = nullptr;
+    }
+
+    /// This thread is going to wait for the end. False if the function waits for the loop whose thread this is.
+    bool may_be_joined() noexcept {
+        const void* const loop = loop_of_this_thread();
+        const std::lock_guard lock(mutex_);
+        if (loop != nullptr && waits_for_ != nullptr && waits_for_->hangs_on(loop)) return false;
+        joining_loop_ = loop;
+        return true;
+    }
+
+private:
+    std::mutex mutex_;
+    const blocking* waits_for_ = nullptr;
+    const void* joining_loop_ = nullptr;  // the thread of that loop joins this one
+};
+
+}  // namespace
+}  // namespace detail
 
 void thread::start(detail::function<void(std::stop_token)> fn) {
-    thread_promise<> ends;
-    ended_ = ends.get_future();
+    detail::thread_end::given end(new detail::thread_end);
+    ended_ = thread_future<>(end.get());
+    end->begin();
     worker_ = std::jthread(
-        [name = name_.substr(0, 15), fn = std::move(fn), ends = std::move(ends)](std::stop_token stop) mutable {
+        [name = name_.substr(0, 15), fn = std::move(fn), end = std::move(end)](std::stop_token stop) mutable {
             ::pthread_setname_np(::pthread_self(), name.c_str());
+            detail::thread_host::of_this_thread() = end.get();
             try {
                 fn(std::move(stop));
             } catch (...) {
@@ -27,23 +77,49 @@ void thread::start(detail::function<void(std::stop_token)> fn) {
                 detail::report_thread_error(text, std::current_exception());
             }
             fn = {};
-            ends.set_value();
+            detail::thread_host::of_this_thread() = nullptr;
+            end->settle(detail::thread_core::phase::valued);
         });
+}
+
+void thread::end() noexcept {
+    if (!worker_.joinable()) return;
+    RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
+                 "a thread was destroyed by its own function, whose end it would wait for");
+    worker_.request_stop();
+    RONDO_ASSERT(detail::thread_end::of(ended_).may_be_joined(),
+                 "a thread was destroyed on the thread of a loop for which its function waits: co_await ended() first");
+    worker_.join();
+}
+
+thread& thread::operator=(thread&& other) noexcept {
+    if (this == &other) return *this;
+    end();
+    name_ = std::move(other.name_);
+    ended_ = std::move(other.ended_);
+    worker_ = std::move(other.worker_);
+    return *this;
 }
 
 void thread::join() { join_for(duration::max()); }
 
-bool thread::join_for(duration timeout) {
+bool thread::join_for(detail::time_limit timeout) {
     if (!worker_.joinable()) return true;
     if (worker_.get_id() == std::this_thread::get_id()) throw deadlock_error("a thread joins itself");
+    if (timeout == duration::max() && !detail::thread_end::of(ended_).may_be_joined())
+        throw deadlock_error("a thread is joined on the thread of a loop for which its function waits: co_await ended()");
     if (!ended_.wait_for(timeout)) return false;
     worker_.join();
     return true;
 }
 
-thread_timer::thread_timer(duration delay, detail::function<void()> fn) : delay_(delay), fn_(std::move(fn)) {}
+thread_timer::thread_timer(detail::time_limit delay, detail::function<void()> fn) : delay_(delay), fn_(std::move(fn)) {}
 
-thread_timer::~thread_timer() { cancel(); }
+thread_timer::~thread_timer() {
+    RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
+                 "a thread_timer was destroyed by its own function, whose end it would wait for");
+    cancel();
+}
 
 void thread_timer::start() {
     const lock held(mutex_);
@@ -62,7 +138,7 @@ void thread_timer::reset() {
     begin();
 }
 
-void thread_timer::reset(duration delay) {
+void thread_timer::reset(detail::time_limit delay) {
     const lock held(mutex_);
     delay_ = delay;
     begin();

@@ -7,6 +7,7 @@
 
 #include <rondo/thread_sync.hpp>
 
+#include "own_thread.hpp"
 #include "report.hpp"
 
 namespace rondo {
@@ -51,39 +52,22 @@ struct thread_core::callback {
 namespace {
 
 /// A thread that waits, on its stack.
-struct blocked_thread : thread_watcher {
+struct blocked_thread final : thread_watcher, blocking {
+    const thread_core& core;
     std::condition_variable woken;
     bool done = false;
-    blocked_thread() noexcept
+    explicit blocked_thread(const thread_core& c) noexcept
         : thread_watcher([](thread_watcher& self) noexcept {
               static_cast<blocked_thread&>(self).done = true;
               static_cast<blocked_thread&>(self).woken.notify_one();
-          }) {}
-};
-
-/// Tells the pool that this thread belongs to.
-class block_announced {
-public:
-    block_announced(const thread_core& core, bool for_ever)
-        : host_(thread_host::of_this_thread()) {
-        if (host_ != nullptr) host_->will_block(core, for_ever);
+          }),
+          core(c) {}
+    bool hangs_on(const void* what) const noexcept override {
+        return !core.done() && core.hangs_on(what);
     }
-    ~block_announced() {
-        if (host_ != nullptr) host_->has_blocked();
-    }
-    block_announced(const block_announced&) = delete;
-    block_announced& operator=(const block_announced&) = delete;
-
-private:
-    thread_host* host_;
 };
 
 }  // namespace
-
-thread_host*& thread_host::of_this_thread() noexcept {
-    static thread_local thread_host* host = nullptr;
-    return host;
-}
 
 // -- holders ----------------------------------------------------------------------------------------------------------
 
@@ -109,19 +93,21 @@ bool thread_core::begin() noexcept {
     return phase_.compare_exchange_strong(expected, phase::running, std::memory_order_acq_rel);
 }
 
-void thread_core::claim() {
-    if (!begin() && done())
-        throw invalid_state_error("the promise was given before, or its future cancelled");
+bool thread_core::withdraw() noexcept {
+    phase expected = phase::pending;
+    return phase_.compare_exchange_strong(expected, phase::withdrawn, std::memory_order_acq_rel);
+}
+
+bool thread_core::claim() {
+    if (begin() || !done()) return true;
+    if (now() == phase::cancelled) return false;
+    throw invalid_state_error("the promise was given before");
 }
 
 bool thread_core::settle(phase last) noexcept { return end(last, phase::running); }
 
 bool thread_core::cancel() noexcept {
-    if (end(phase::cancelled, phase::pending)) {
-        withdraw();
-        return true;
-    }
-    return now() == phase::running && ask_to_stop();
+    return cancel_unbegun() || (now() <= phase::running && ask_to_stop());
 }
 
 bool thread_core::end(phase last, phase from) noexcept {
@@ -150,14 +136,14 @@ bool thread_core::end(phase last, phase from) noexcept {
     return true;
 }
 
-void settle_with_exception(thread_core& core) noexcept {
+thread_core::phase keep_exception(thread_core& core) noexcept {
     try {
         throw;
     } catch (const cancelled&) {
-        core.settle(thread_core::phase::cancelled);
+        return thread_core::phase::cancelled;
     } catch (...) {
         core.set_error(std::current_exception());
-        core.settle(thread_core::phase::failed);
+        return thread_core::phase::failed;
     }
 }
 
@@ -207,8 +193,8 @@ bool thread_core::block(time_point deadline) {
     if (done()) return true;
     RONDO_ASSERT(here.current == nullptr,
                  "a task blocks on a thread_future: its loop would stand still; co_await it");
-    const block_announced announced(*this, deadline == time_point::max());
-    blocked_thread self;
+    blocked_thread self(*this);
+    const block_announced announced(self, deadline == time_point::max());
     std::unique_lock lock(mutex_);
     if (done()) return true;
     append(self);

@@ -87,6 +87,9 @@ thread_pool_options thread_pool::of_size(std::size_t threads) noexcept {
 
 thread_pool::~thread_pool() {
     if (core_ == nullptr) return;
+    RONDO_ASSERT(!detail::this_thread_belongs_to(core_.get()),
+                 "a thread_pool was destroyed by a job or a done callback on one of its own threads, whose end it "
+                 "would wait for");
     core_->shut_down(true);
     core_->stop_running();
     core_->join();
@@ -99,7 +102,8 @@ thread_pool& thread_pool::operator=(thread_pool&& other) noexcept {
 }
 
 void thread_pool::shutdown(bool wait, bool cancel_queued) {
-    core_->shut_down(cancel_queued);
+    if (wait) core()->must_not_be_own();
+    core()->shut_down(cancel_queued);
     if (!wait) return;
     RONDO_ASSERT(detail::here.current == nullptr,
                  "a task waits for the threads of a pool: its loop would stand still; co_await "
@@ -108,13 +112,13 @@ void thread_pool::shutdown(bool wait, bool cancel_queued) {
 }
 
 task<> thread_pool::close(bool cancel_queued) {
-    const std::shared_ptr<detail::pool_core> core = core_;
-    core->shut_down(cancel_queued);
-    co_await core->ended();
-    core->join();
+    const std::shared_ptr<detail::pool_core> kept = core();
+    kept->must_not_be_own();
+    kept->shut_down(cancel_queued);
+    co_await detail::pool_core::ended(kept);
 }
 
-thread_pool_stats thread_pool::stats() const noexcept { return core_->stats(); }
+thread_pool_stats thread_pool::stats() const noexcept { return core()->stats(); }
 
 }  // namespace v0
 }  // namespace rondo

@@ -31,7 +31,7 @@ bool thread_event::is_set() const noexcept {
 
 void thread_event::wait() noexcept { wait_until(time_point::max()); }
 
-bool thread_event::wait_for(duration timeout) noexcept {
+bool thread_event::wait_for(detail::time_limit timeout) noexcept {
     return wait_until(detail::thread_deadline(timeout));
 }
 
@@ -50,12 +50,13 @@ struct thread_barrier::waiter {
 };
 
 thread_barrier::thread_barrier(std::size_t parties, detail::function<void()> action,
-                               duration timeout)
+                               detail::time_limit timeout)
     : parties_(parties), action_(std::move(action)), timeout_(timeout) {
     RONDO_ASSERT(parties > 0, "a thread_barrier for nobody would never open");
+    RONDO_ASSERT(detail::is_count(parties), "a thread_barrier was given a negative number of parties");
 }
 
-std::size_t thread_barrier::wait_for(duration timeout) {
+std::size_t thread_barrier::wait_for(detail::time_limit timeout) {
     lock held(mutex_);
     if (broken_) throw broken_barrier_error();
     if (waiting_ + 1 == parties_) return complete();
@@ -125,7 +126,7 @@ bool thread_bounded_semaphore::try_acquire() noexcept {
     return true;
 }
 
-bool thread_bounded_semaphore::try_acquire_for(duration timeout) noexcept {
+bool thread_bounded_semaphore::try_acquire_for(detail::time_limit timeout) noexcept {
     lock held(mutex_);
     if (free_ == 0 && !detail::wait_until(released_, held, detail::thread_deadline(timeout),
                                           [&] { return free_ != 0; }))

@@ -4,6 +4,8 @@
 
 #include <rondo/thread_sync.hpp>
 
+#include "own_thread.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -44,7 +46,22 @@ void completion_line::heard(std::size_t number) noexcept {
     std::exchange(places_[number].core, nullptr)->unwatch(places_[number]);
 }
 
+// Only all of them together: one that anything else can end ends the wait.
+struct completion_line::blocked final : blocking {
+    explicit blocked(const completion_line& l) noexcept : line(l) {}
+    bool hangs_on(const void* what) const noexcept override {
+        for (std::size_t i = 0; i < line.count_; ++i) {
+            const thread_core* const core = line.places_[i].core;
+            if (core != nullptr && (core->done() || !core->hangs_on(what))) return false;
+        }
+        return true;
+    }
+    const completion_line& line;
+};
+
 std::optional<std::size_t> completion_line::blocking_next(time_point deadline) {
+    const blocked here_on(*this);
+    const block_announced announced(here_on, deadline == time_point::max());
     std::optional<std::size_t> next;
     if (deadline == time_point::max()) {
         next = order_.blocking_next();

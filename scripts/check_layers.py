@@ -51,7 +51,7 @@ RUNTIME = {
     1: "report trampoline",
     2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
           descriptor_record embed leave foreign""",
-    5: "pool_threads pool_core",
+    5: "own_thread pool_threads pool_core",
     6: "resolver command process_state file_status socket_calls stream_turn message_rights",
     7: "process_child process_dispatch process_errors process_frame process_manager process_worker function_address",
 }

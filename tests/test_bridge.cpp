@@ -269,6 +269,55 @@ RONDO_TEST("bridge_queue: one who is to put when it is closed puts nothing", "[b
     CHECK_FALSE(co_await q.next());
 }
 
+TEST_CASE("bridge_queue: a refused item is still the caller's", "[bridge]") {
+    bridge_queue<std::unique_ptr<int>> q(1);
+    q.blocking_put(std::make_unique<int>(1));
+    auto second = std::make_unique<int>(2);
+    CHECK_THROWS_AS(q.blocking_put_for(0s, std::move(second)), timeout_error);
+    CHECK(second != nullptr);
+    q.close();
+    CHECK_THROWS_AS(q.blocking_put(std::move(second)), queue_closed_error);
+    CHECK_THROWS_AS(q.try_put(std::move(second)), queue_closed_error);
+    CHECK(second != nullptr);
+    bridge_queue<std::string> texts;
+    const std::string kept = "copied";
+    texts.blocking_put(kept);
+    texts.blocking_put("made");
+    CHECK(texts.blocking_next() == "copied");
+    CHECK(texts.blocking_next() == "made");
+}
+
+TEST_CASE("bridge_queue: destroyed before one who waited took what was promised, it says so", "[bridge][death]") {
+    const auto died = run_child([] {
+        testing::simulate([]() -> task<> {
+            auto q = std::make_unique<bridge_queue<int>>();
+            auto waiting = create_task([](bridge_queue<int>* from) -> task<> { co_await from->next(); }(q.get()));
+            co_await settle();
+            co_await q->put(1);
+            q = nullptr;
+            co_await waiting;
+        });
+        return 0;
+    });
+    INFO(died.text);
+    CHECK(died.aborted());
+    CHECK(died.says("took what it was promised"));
+}
+
+RONDO_TEST("bridge_event: set and destroyed at once, those who waited go on", "[bridge][both]") {
+    auto event = std::make_unique<bridge_event>();
+    auto waiting = create_task([](bridge_event* e) -> task<> { co_await e->wait(); }(event.get()));
+    auto queue = std::make_unique<bridge_queue<int>>();
+    auto taking = create_task(sum_of(queue.get()));
+    co_await settle();
+    event->set();
+    event = nullptr;
+    queue->close();
+    queue = nullptr;
+    co_await waiting;
+    CHECK(co_await taking == 0);
+}
+
 TEST_CASE("bridge_queue: a task that blocks ends the program", "[bridge][death]") {
     const auto died = run_child([] {
         bridge_queue<int> q;

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <initializer_list>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 
 using namespace rondo_tests;
@@ -49,6 +51,45 @@ private:
     rondo::loop* guest_;
     int fd_;
 };
+
+TEST_CASE("embed: a loop that a thread is in is left alone by others, or the program ends with a sentence",
+          "[embed][death]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto meanwhile = [](void (*what)(rondo::loop&)) {
+        return run_child([what] {
+            rondo::loop l;
+            std::atomic<bool> inside{false};
+            l.call_soon([&] {
+                inside = true;
+                std::this_thread::sleep_for(10s);
+            });
+            std::thread other([&] {
+                while (!inside) std::this_thread::yield();
+                what(l);
+            });
+            l.run_forever();
+            other.join();
+            return 0;
+        });
+    };
+    for (const auto runs : std::initializer_list<void (*)(rondo::loop&)>{
+             [](rondo::loop& l) { l.poll(); }, [](rondo::loop& l) { l.run_once(); },
+             [](rondo::loop& l) { l.run(); }}) {
+        const auto end = meanwhile(runs);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("two threads run one loop"));
+    }
+    for (const auto uses : std::initializer_list<void (*)(rondo::loop&)>{
+             [](rondo::loop& l) { l.close(); }, [](rondo::loop& l) { l.call_soon([] {}); },
+             [](rondo::loop& l) { l.call_later(1s, [] {}); },
+             [](rondo::loop& l) { l.create_task([]() -> task<> { co_return; }()); }}) {
+        const auto end = meanwhile(uses);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("while another one is in its turn"));
+    }
+}
 
 TEST_CASE("embed: tasks, timers and operations run under a host that only polls", "[embed]") {
     const testing::leak_probe probe;

@@ -13,6 +13,7 @@
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/task_group.hpp>
+#include <rondo/thread_wait.hpp>
 
 #include "core_tools.hpp"
 #include "executor_tools.hpp"
@@ -101,11 +102,38 @@ RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it,
             co_return;
         }(&began, held),
         running_loop());
+    long held_when_told = 0;
+    f.add_done_callback([&](const auto&) { held_when_told = held.use_count(); });
     CHECK(f.cancel());
+    CHECK_FALSE(f.cancel());
     CHECK(f.cancelled());
     co_await posts_have_run();
+    CHECK(f.done());
     CHECK_FALSE(began);
     CHECK(held.use_count() == 1);
+    CHECK(held_when_told == 1);  // what the coroutine owned was gone, and on its loop's thread
+}
+
+TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loop is refused", "[from_threads]") {
+    loop l;
+    int refused = 0;
+    const auto refuses = [&](auto wait) {
+        try {
+            wait();
+        } catch (const deadlock_error&) {
+            ++refused;
+        }
+    };
+    l.call_soon([&] {
+        auto f = run_coroutine_threadsafe(twice(1), l);
+        refuses([&] { f.get(); });
+        refuses([&] { f.wait(); });
+        refuses([&] { rondo::wait(std::vector{f}); });
+        CHECK_FALSE(f.wait_for(0s));  // with a limit it may
+        f.add_done_callback([&](const auto&) { l.stop(); });
+    });
+    l.run_forever();
+    CHECK(refused == 3);
 }
 
 TEST_CASE("run_coroutine_threadsafe: a loop that ends cancels what came to it, and later ones are an error",

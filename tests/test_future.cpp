@@ -113,17 +113,47 @@ RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[f
     CHECK(f.exception() != nullptr);
 }
 
+RONDO_TEST("future: a limit around a promise's future leaves its giver in peace", "[future][both]") {
+    promise<int> given;
+    CHECK_FALSE(co_await move_on_after(1ms, given.get_future()));
+    bool taken = true, again = true;
+    std::string reported;
+    running_loop().set_exception_handler([&](const exception_context& c) { reported = c.message; });
+    running_loop().call_soon([&] {
+        taken = given.set_value(1);
+        again = given.set_exception(std::make_exception_ptr(2));
+    });
+    co_await settle();
+    CHECK_FALSE(taken);
+    CHECK_FALSE(again);
+    CHECK(reported == "");
+}
+
+RONDO_TEST("future: cancel says whether it has changed anything", "[future][both]") {
+    auto f = create_task([]() -> task<> { co_await sleep(10h); }());
+    co_await settle();
+    CHECK(f.cancel());
+    CHECK_FALSE(f.cancel());
+    CHECK_THROWS_AS(co_await f, future_cancelled);
+    CHECK_FALSE(f.cancel());
+    auto ended = create_task([]() -> task<> { co_return; }());
+    co_await ended;
+    CHECK_FALSE(ended.cancel());
+}
+
 RONDO_TEST("future: cancelling a promise's future settles it at once", "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
     std::string log;
     auto waiting = create_task(await_and_note(f, &log, 'a'));
     co_await settle();
-    f.cancel();
+    CHECK(f.cancel());
+    CHECK_FALSE(f.cancel());
     CHECK(f.done());
     CHECK(f.cancelled());
     CHECK(given.done());
-    CHECK_THROWS_AS(given.set_value(1), invalid_state_error);
+    CHECK_FALSE(given.set_value(1));
+    CHECK_FALSE(given.set_exception(std::make_exception_ptr(1)));
     CHECK_THROWS_AS(f.result(), future_cancelled);
     CHECK_THROWS_AS(f.exception(), future_cancelled);
     co_await waiting;

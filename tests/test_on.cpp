@@ -98,6 +98,24 @@ RONDO_TEST("on: arguments are kept until the end, results may be move-only or re
     CHECK(co_await held >= 4);
 }
 
+RONDO_TEST("on: what the call owns is destroyed over there before the caller goes on", "[on][kernel]") {
+    other_loop there;
+    const auto held = std::make_shared<int>(1);
+    auto plain = on(there.home(), [owned = held](const std::shared_ptr<int>& more) { return *owned + *more; }, held);
+    CHECK(co_await plain == 2);
+    CHECK(held.use_count() == 1);
+    const auto later = [owned = held](const std::shared_ptr<int>& more) -> task<int> {
+        co_await yield_now();
+        co_return *owned + *more;
+    };
+    auto of_a_task = on(there.home(), later, held);
+    CHECK(co_await of_a_task == 2);
+    CHECK(held.use_count() == 2);  // `later` has one
+    auto failing = on(there.home(), [](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
+    CHECK_THROWS_AS(co_await failing, std::runtime_error);
+    CHECK(held.use_count() == 2);
+}
+
 struct odd_error : std::runtime_error {
     using std::runtime_error::runtime_error;
     int number = 17;

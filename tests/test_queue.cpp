@@ -10,6 +10,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/queue.hpp>
 
+#include "child.hpp"
 #include "core_tools.hpp"
 
 using namespace rondo_tests;
@@ -203,6 +204,33 @@ RONDO_TEST("queue: one who was told to put and finds it closed puts nothing", "[
     q.close();
     CHECK_THROWS_AS(co_await waiting, queue_closed_error);
     CHECK_FALSE(co_await q.next());
+}
+
+TEST_CASE("queue: destroyed before a task that waited took what it was promised, it says so", "[queue][death]") {
+    const auto with = [](bool gets) {
+        return run_child([gets] {
+            testing::simulate([gets]() -> task<> {
+                auto q = std::make_unique<queue<int>>(1);
+                if (!gets) co_await q->put(1);
+                std::vector<int> taken;
+                auto waiting = gets ? create_task(take_into(q.get(), &taken)) : create_task(put_one(q.get(), 2));
+                co_await settle();
+                if (gets)
+                    co_await q->put(1);
+                else
+                    co_await q->next();
+                q = nullptr;
+                co_await waiting;
+            });
+            return 0;
+        });
+    };
+    for (const bool gets : {true, false}) {
+        const auto end = with(gets);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("a queue was destroyed before a task that had waited in it took what it was promised"));
+    }
 }
 
 RONDO_TEST("queue: closing wakes everyone who waits for an item", "[queue][both]") {

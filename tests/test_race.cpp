@@ -201,6 +201,20 @@ RONDO_TEST("staggered_race: two that fail at once have two others started", "[ra
     co_await failing;
 }
 
+RONDO_TEST("staggered_race: a callable that throws at once is a runner that has failed", "[race]") {
+    running_loop().set_exception_handler([](const exception_context&) {});
+    const time_point from = running_loop().time();
+    const auto run = [](int which) -> task<int> {
+        if (which < 2) throw std::out_of_range("no such address");
+        return [](int n) -> task<int> { co_return n; }(which);
+    };
+    const std::vector<int> all{0, 1, 2, 3};
+    CHECK(co_await staggered_race(10s, all, run) == 2);
+    CHECK(running_loop().time() - from < 1s);  // each failure has had the next one started
+    const std::vector<int> none{0, 1};
+    CHECK_THROWS_AS(co_await staggered_race(10s, none, run), std::out_of_range);
+}
+
 RONDO_TEST("staggered_race: where all fail the first error is thrown", "[race]") {
     running_loop().set_exception_handler([](const exception_context&) {});
     std::vector<duration> starts;

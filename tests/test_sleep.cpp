@@ -5,8 +5,11 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/timer.hpp>
+#include <rondo/wait.hpp>
 
 #include "core_tools.hpp"
 
@@ -70,6 +73,50 @@ RONDO_TEST("sleep: the longest span there is does not overflow", "[sleep][both]"
     CHECK(log.empty());
     f.cancel();
     g.cancel();
+}
+
+using rondo::detail::to_duration;
+template <class Rep, class Period = std::ratio<1>>
+using span = std::chrono::duration<Rep, Period>;
+using std::chrono::seconds;
+
+static_assert(to_duration(seconds(-10'000'000'000)) == duration::min());
+static_assert(to_duration(seconds(10'000'000'000)) == duration::max());
+static_assert(to_duration(span<std::uint64_t>::max()) == duration::max());
+static_assert(to_duration(span<std::uint64_t, std::nano>::max()) == duration::max());
+static_assert(to_duration(span<std::uint64_t, std::nano>(5)) == 5ns);
+static_assert(to_duration(span<std::int64_t, std::micro>::min()) == duration::min());
+static_assert(to_duration(span<std::int8_t>(-128)) == -128s);
+static_assert(to_duration(span<long, std::exa>(1)) == duration::max());
+static_assert(to_duration(span<int, std::pico>(1'001)) == 2ns);   // never early
+static_assert(to_duration(span<int, std::pico>(-1'999)) == -1ns);
+static_assert(to_duration(span<int, std::ratio<1, 60>>(1)) == 16'666'667ns);
+static_assert(to_duration(span<double>(0.25)) == 250ms);
+static_assert(to_duration(span<double, std::nano>(0.5)) == 1ns);
+static_assert(to_duration(span<float>(std::numeric_limits<float>::infinity())) == duration::max());
+static_assert(to_duration(span<double>(-1e300)) == duration::min());
+static_assert(to_duration(span<double>(std::numeric_limits<double>::quiet_NaN())) == 0ns);
+
+RONDO_TEST("sleep: every span of time is what it is, wherever one is taken", "[sleep][both]") {
+    constexpr auto long_ago = seconds(-10'000'000'000);
+    constexpr auto for_ever = span<std::uint64_t>::max();
+    co_await sleep(long_ago);
+    CHECK_FALSE(co_await move_on_after(1ms, sleep(for_ever)));
+    CHECK_FALSE(co_await move_on_after(long_ago, sleep(for_ever)));
+    CHECK(co_await wait_for(for_ever, sleep(0s, 1)) == 1);
+    CHECK_THROWS_AS(co_await wait_for(span<double>(0.001), sleep(for_ever)), timeout_error);
+    promise<> called, never;
+    running_loop().call_later(long_ago, [&] { called.set_value(); });
+    running_loop().call_later(for_ever, [&] { never.set_value(); });
+    co_await called.get_future();
+    const std::vector futures{never.get_future()};
+    const auto waited = co_await wait(futures, return_when::all_completed, long_ago);
+    CHECK(waited.done.empty());
+    timer late(for_ever, [&] { never.set_value(); });
+    late.start();
+    CHECK(late.delay() == duration::max());
+    co_await sleep(1ms);
+    CHECK_FALSE(never.done());
 }
 
 RONDO_TEST("sleep: cancelled before, while and after", "[sleep][cancel]") {
@@ -213,7 +260,8 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     for (std::size_t i = 0; i < all.size(); ++i)
         if (i % 10 != 0) all[i].cancel();
     CHECK(running_loop().stats().timers == static_cast<std::size_t>(count / 10));
-    for (const auto& f : all) f.done() ? void() : task_handle(f).cancel();
+    for (const auto& f : all)
+        if (!f.done()) task_handle(f).cancel();
     CHECK(running_loop().stats().timers == 0);
     co_await settle();
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));

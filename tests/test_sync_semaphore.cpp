@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
+#include <rondo/thread_sync.hpp>
 
 #include "child.hpp"
 #include "sync_tools.hpp"
@@ -143,7 +144,8 @@ RONDO_TEST("bounded_semaphore: a release too many is an error", "[sync][semaphor
     CHECK(s.available() == 1);
     s.release();
     CHECK(s.available() == 2);
-    semaphore free(SIZE_MAX);
+    semaphore free(SIZE_MAX / 2);
+    free.release(SIZE_MAX / 2 + 1);  // as many as can be counted
     CHECK_THROWS_AS(free.release(), invalid_state_error);
 }
 
@@ -158,6 +160,18 @@ RONDO_TEST("semaphore: says what is there and who waits", "[sync][semaphore][bot
           std::string::npos);
     s.release();
     co_await a;
+}
+
+TEST_CASE("semaphore: a negative number of permits is refused", "[sync][semaphore][death]") {
+    const auto none = static_cast<std::size_t>(-1);
+    const auto ends = {run_child([&] { return semaphore(none).available() != 0; }),
+                       run_child([&] { return bounded_semaphore(none).available() != 0; }),
+                       run_child([&] { return thread_bounded_semaphore(none).available() != 0; })};
+    for (const auto& end : ends) {
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("a semaphore was given a negative number of permits"));
+    }
 }
 
 }  // namespace

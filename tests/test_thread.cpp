@@ -6,13 +6,17 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include <rondo/from_threads.hpp>
+#include <rondo/run.hpp>
 #include <rondo/thread.hpp>
 #include <rondo/thread_sync.hpp>
+#include <rondo/thread_wait.hpp>
 
 #include "child.hpp"
 #include "core_tools.hpp"
@@ -136,6 +140,105 @@ TEST_CASE("thread: joining itself is refused", "[thread]") {
     there = true;
     one.ended().wait();
     CHECK(refused == 1);
+}
+
+TEST_CASE("thread: waiting for its own end is refused, in whatever way", "[thread]") {
+    std::atomic<int> refused{0};
+    thread_event there;
+    rondo::thread one;
+    const auto refuses = [&](auto wait) {
+        try {
+            wait();
+        } catch (const deadlock_error&) {
+            ++refused;
+        }
+    };
+    one = rondo::thread("self", [&] {
+        there.wait();
+        refuses([&] { one.ended().wait(); });
+        refuses([&] { one.ended().get(); });
+        refuses([&] { rondo::wait(std::vector{one.ended()}); });
+        CHECK_FALSE(one.ended().cancel());
+        CHECK_FALSE(one.ended().wait_for(0s));  // with a limit it may
+    });
+    const auto end = one.ended();
+    there.set();
+    end.wait();
+    CHECK(refused == 3);
+}
+
+TEST_CASE("thread: joined in a callback of the loop that it waits for, one of both is told", "[thread]") {
+    const auto nothing = []() -> task<> { co_return; };
+    loop l;
+    const remote home = l.remote();
+    std::atomic<int> told{0};
+    thread_event blocks;
+    rondo::thread waits("waits", [&] {
+        auto f = run_coroutine_threadsafe(nothing(), home);
+        blocks.set();
+        try {
+            f.get();
+        } catch (const deadlock_error&) {
+            ++told;
+        }
+    });
+    l.call_soon([&] {
+        blocks.wait();
+        try {
+            waits.join();
+        } catch (const deadlock_error&) {
+            ++told;
+        }
+        l.stop();
+    });
+    l.run_forever();
+    CHECK(told == 1);
+    l.run_once();
+    waits.join();
+}
+
+TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it says so and aborts", "[thread][death]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto by_itself = run_child([] {
+        auto one = std::make_unique<rondo::thread>();
+        thread_event there;
+        *one = rondo::thread("self", [&] {
+            there.wait();
+            one = nullptr;
+        });
+        auto end = one->ended();
+        there.set();
+        end.wait();
+        return 0;
+    });
+    const auto by_its_timer = run_child([] {
+        std::optional<thread_timer> timer;
+        timer.emplace(0s, [&] { timer.reset(); });
+        timer->start();
+        std::this_thread::sleep_for(10s);
+        return 0;
+    });
+    const auto in_a_task = run_child([] {
+        run([]() -> task<> {
+            thread_event began;
+            const rondo::thread one("waits", [&, home = running_loop().remote()] {
+                auto f = run_coroutine_threadsafe([]() -> task<> { co_return; }(), home);
+                began.set();
+                f.get();
+            });
+            began.wait();  // it blocks now and this aborts, or it is told later that it must not: both end
+            co_return;
+        }());
+        return 7;
+    });
+    for (const auto* end : {&by_itself, &by_its_timer}) {
+        INFO(end->text);
+        CHECK(end->aborted());
+        CHECK(end->says("whose end it would wait for"));
+    }
+    INFO(in_a_task.text);
+    CHECK((in_a_task.aborted() || in_a_task.exited(7)));
+    CHECK((in_a_task.says("co_await ended() first") || in_a_task.says("co_await ended() in a task")));
 }
 
 TEST_CASE("thread: where the system gives none, an error says so", "[thread]") {

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -14,10 +16,13 @@
 #include <thread>
 #include <vector>
 
+#include <rondo/bridge.hpp>
 #include <rondo/executor.hpp>
 #include <rondo/from_threads.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/run.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/thread_wait.hpp>
 
 #include "child.hpp"
 #include "pool_tools.hpp"
@@ -280,6 +285,266 @@ TEST_CASE("thread_pool: joined on a loop's thread while a job waits for that loo
     INFO(end.text);
     CHECK(end.aborted());
     CHECK(end.says("co_await pool.close() first"));
+}
+
+TEST_CASE("thread_pool: a job that waits for several futures of its own full pool is told", "[thread_pool]") {
+    thread_pool pool(1);
+    const auto one = [] { return 1; };
+    CHECK_THROWS_AS(pool.submit([&] { rondo::wait(std::vector{pool.submit(one), pool.submit(one)}); }).get(),
+                    deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] {
+        for (auto& f : rondo::as_completed(std::vector{pool.submit(one)})) f.wait();
+    }).get(), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] {
+        const std::array numbers{1, 2, 3};
+        pool.map([](int n) { return n; }, numbers).as_completed().get();
+    }).get(), deadlock_error);
+    thread_promise<int> elsewhere;  // one that something else ends is enough
+    std::atomic<bool> began{false};
+    auto f = pool.submit([&] {
+        auto both = std::vector{pool.submit(one), elsewhere.get_future()};
+        began = true;
+        return rondo::wait(both, return_when::first_completed).done.size();
+    });
+    while (!began) std::this_thread::yield();
+    elsewhere.set_value(1);
+    CHECK(f.get() == 1);
+}
+
+TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool is told", "[thread_pool]") {
+    thread_pool pool(1);
+    CHECK_THROWS_AS(pool.submit([&] { pool.shutdown(); }).get(), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] { run(pool.close()); }).get(), deadlock_error);  // a loop on its thread
+    std::atomic<int> told{0};
+    held_jobs held(pool);
+    auto f = held.run_one();
+    f.add_done_callback([&](const auto&) {
+        try {
+            pool.shutdown(true, true);
+        } catch (const deadlock_error&) {
+            ++told;
+        }
+    });
+    held.open();
+    CHECK(pool.submit([] { return 2; }).get() == 2);  // nothing was shut down
+    CHECK(told == 1);
+    pool.submit([&] { pool.shutdown(false); }).get();  // without waiting it may
+    pool.shutdown();
+}
+
+RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool", "[thread_pool][kernel]") {
+    thread_pool pool(2), second(2), third(2);
+    const auto in_a_child = [&]() -> task<> { co_await gather(second.close(), sleep(0s)); };
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(pool.close()); }), deadlock_error);
+    CHECK_THROWS_AS(co_await run_in_executor(second, [&] { block_on(in_a_child()); }), deadlock_error);
+    auto detached = third.submit([&] { block_on(third.close()); });
+    CHECK_THROWS_AS(co_await detached, deadlock_error);
+    CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // they end all the same
+    co_await pool.close();
+}
+
+TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so and aborts", "[thread_pool][death]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto by_a_job = run_child([] {
+        std::optional<thread_pool> pool(std::in_place, 1);
+        pool->submit([&] { pool.reset(); }).wait();
+        return 0;
+    });
+    const auto by_a_closure = run_child([] {
+        auto pool = std::make_shared<thread_pool>(1);
+        gate owned_by_the_job_alone;
+        auto f = pool->submit([&, pool] { owned_by_the_job_alone.pass(); });
+        pool.reset();
+        owned_by_the_job_alone.open();
+        f.wait();
+        return 0;
+    });
+    const auto by_a_callback = run_child([] {
+        auto pool = std::make_unique<thread_pool>(1);
+        gate hold;
+        auto f = pool->submit([&] { hold.pass(); });
+        f.add_done_callback([&](const auto&) { pool = nullptr; });
+        hold.open();
+        std::this_thread::sleep_for(10s);
+        return 0;
+    });
+    const auto by_assignment = run_child([] {
+        thread_pool pool(1);
+        pool.submit([&] { pool = thread_pool(2); }).wait();
+        return 0;
+    });
+    for (const auto* end : {&by_a_job, &by_a_closure, &by_a_callback, &by_assignment}) {
+        INFO(end->text);
+        CHECK(end->aborted());
+        CHECK(end->says("whose end it would wait for"));
+    }
+}
+
+// -- what a job owns --------------------------------------------------------------------------------------------------
+
+/// Owned by a job: calls `at_end` when it is destroyed.
+struct at_the_end {
+    std::function<void()> at_end;
+    explicit at_the_end(std::function<void()> fn) : at_end(std::move(fn)) {}
+    at_the_end(at_the_end&& other) noexcept : at_end(std::exchange(other.at_end, nullptr)) {}
+    ~at_the_end() {
+        if (at_end) at_end();
+    }
+};
+
+TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, however it ends", "[thread_pool]") {
+    std::string log;  // each line by one thread, before the future is told
+    const auto owner = [&log] { return at_the_end([&log] { log += "gone "; }); };
+    const auto and_told = [&log](auto f) {
+        f.add_done_callback([&log](const auto&) { log += "told "; });
+        return f;
+    };
+    const auto lines = [&log] { return std::exchange(log, ""); };
+    gate hold;
+    std::optional<thread_pool> pool(std::in_place, bounds(1, 1, 2, policy::discard_oldest));
+    auto first = and_told(pool->submit([&hold, owned = owner()] { hold.pass(); }));
+    while (pool->stats().busy != 1) std::this_thread::yield();
+    auto cancelled = and_told(pool->submit([owned = owner()] {}));
+    CHECK(cancelled.cancel());
+    CHECK(lines() == "gone told ");
+    auto displaced = and_told(pool->submit([owned = owner()] {}));
+    auto given_up = and_told(pool->submit([owned = owner()] {}));
+    auto last = and_told(pool->submit([owned = owner()] {}));
+    CHECK(displaced.cancelled());
+    CHECK(lines() == "gone told ");
+    pool->shutdown(false, true);
+    CHECK(given_up.cancelled());
+    CHECK(lines() == "gone told gone told ");
+    hold.open();
+    pool.reset();
+    CHECK(lines() == "gone told ");
+    gate door;
+    pool.emplace(1);
+    auto failed = and_told(pool->submit([&door, owned = owner()] { door.pass(), throw std::runtime_error("no"); }));
+    door.open();
+    pool->shutdown();
+    CHECK(lines() == "gone told ");
+    CHECK_THROWS_AS(failed.get(), std::runtime_error);
+}
+
+TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and throw queues away", "[thread_pool]") {
+    testing::leak_probe probe;
+    {
+        thread_pool pool(1);
+        held_jobs held(pool);
+        held.run_one();
+        std::atomic<int> ran{0};
+        const auto again = [&] { return at_the_end([&] { pool.submit([&] { ++ran; }); }); };
+        auto cancelled = pool.submit([owned = again()] {});
+        CHECK(cancelled.cancel());
+        auto last_handle = std::make_unique<thread_future<>>(pool.submit([&] { ++ran; }));
+        pool.submit([owned = at_the_end([&] { last_handle = nullptr; }), more = again()] {});
+        auto jobs = std::make_shared<bridge_queue<at_the_end>>();
+        jobs->blocking_put(again());
+        held.open();
+        pool.submit([jobs = std::move(jobs)] {}).wait();
+        pool.shutdown();
+        CHECK(ran == 4);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on", "[thread_pool][both]") {
+    const auto held = std::make_shared<int>(1);
+    auto named = to_thread([owned = held] { return *owned; });
+    CHECK(co_await named == 1);
+    CHECK(held.use_count() == 1);
+    auto failing = to_thread([](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
+    CHECK_THROWS_AS(co_await failing, std::runtime_error);
+    CHECK(held.use_count() == 1);
+}
+
+RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on", "[thread_pool][kernel]") {
+    const auto held = std::make_shared<int>(1);
+    thread_pool pool(1);
+    pool.shutdown(false);
+    auto refused = run_in_executor(pool, [owned = held] { return *owned; });
+    CHECK_THROWS_AS(co_await refused, closed_error);
+    CHECK(held.use_count() == 1);
+}
+
+// -- numbers, and empty hands -----------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_pool][death]") {
+    const auto made = [](void (*change)(thread_pool_options&)) {
+        return run_child([change] {
+            thread_pool_options options;
+            change(options);
+            const thread_pool pool(options);
+            return 0;
+        });
+    };
+    const auto refused = [](const child_end& end, const char* words) {
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says(words));
+    };
+    refused(run_child([] { return thread_pool(static_cast<std::size_t>(-1)).stats().threads != 0; }), "negative number");
+    refused(made([](auto& o) { o.max = static_cast<std::size_t>(-2); }), "negative number of threads");
+    refused(made([](auto& o) { o.core = 4, o.max = 2; }), "a core above its max");
+    refused(made([](auto& o) { o.keep_alive = -1s; }), "a negative keep_alive");
+    thread_pool_options few;
+    few.max = 2;  // and core left to itself
+    CHECK(thread_pool(few).core() != nullptr);
+}
+
+TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]") {
+    const auto use = [](void (*call)(thread_pool&)) {
+        return run_child([call] {
+            thread_pool pool(1);
+            const thread_pool now(std::move(pool));
+            call(pool);
+            return 0;
+        });
+    };
+    for (const auto call : std::initializer_list<void (*)(thread_pool&)>{
+             [](thread_pool& p) { p.submit([] {}); },
+             [](thread_pool& p) { p.shutdown(); },
+             [](thread_pool& p) { static_cast<void>(p.stats()); },
+             [](thread_pool& p) { p.map([](int n) { return n; }, std::vector{1}).get(); },
+             [](thread_pool& p) { run(p.close()); },
+             [](thread_pool& p) { run([](thread_pool* q) -> task<> { co_await run_in_executor(*q, [] {}); }(&p)); },
+             [](thread_pool& p) { loop().set_default_executor(std::move(p)); },
+             [](thread_pool&) {
+                 thread_promise<int> given;
+                 const thread_promise<int> now(std::move(given));
+                 given.set_value(1);
+             },
+             [](thread_pool&) {
+                 const loop home;
+                 remote way = home.remote();
+                 const remote now(std::move(way));
+                 way.call_soon_threadsafe([] {});
+             }}) {
+        const auto end = use(call);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("it was moved from"));
+    }
+}
+
+TEST_CASE("thread_pool: stats count what is in the queue", "[thread_pool]") {
+    thread_pool pool(bounds(1, 1, 2));
+    held_jobs held(pool);
+    held.run_one();
+    held.submit();
+    held.submit();
+    CHECK(pool.stats().queued == 2);
+    CHECK_THROWS_AS(held.submit(), pool_full_error);
+    held.open();
+    for (int i = 0; i < many(2'000, 200); ++i) {
+        try {
+            pool.submit([] {});
+        } catch (const pool_full_error&) {
+        }
+        CHECK(pool.stats().queued <= 2);
+    }
 }
 
 // -- tasks ------------------------------------------------------------------------------------------------------------

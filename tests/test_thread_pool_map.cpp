@@ -202,6 +202,47 @@ RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait", "[t
     CHECK(called == 1);
 }
 
+RONDO_TEST("pool.map: one that is left stops a chunk between two calls", "[thread_pool_map][cancel][kernel]") {
+    gate hold;
+    std::atomic<int> called{0};
+    std::vector<int> numbers(20, 1);
+    thread_pool pool(1);
+    auto all = create_task([](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
+        const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
+        co_await p->map(call, *n).chunk(20);
+    }(&pool, &hold, &called, &numbers));
+    while (called == 0) co_await yield_now();
+    all.cancel();
+    CHECK_THROWS_AS(co_await all, future_cancelled);
+    hold.open();
+    co_await pool.close();
+    CHECK(called == 1);
+}
+
+TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor tells it", "[thread_pool_map]") {
+    const std::vector<int> numbers{1, 2, 3, 4};
+    {
+        thread_pool pool(2);
+        const auto plus = [](const std::stop_token& stop, int n) { return stop.stop_requested() ? 0 : n + 1; };
+        CHECK(pool.map(plus, numbers).chunk(3).get() == std::vector<int>{2, 3, 4, 5});
+        const auto add = [](std::stop_token, int a, int b) { return a + b; };
+        CHECK(pool.map(add, numbers, numbers).get() == std::vector<int>{2, 4, 6, 8});
+    }
+    std::atomic<int> called{0};
+    {
+        thread_pool pool(1);
+        auto left = pool.map(
+            [&](const std::stop_token& stop, int) {
+                ++called;
+                until_stopped(stop);
+            },
+            numbers).chunk(4);
+        CHECK_THROWS_AS(left.blocking_next_for(0s), timeout_error);
+        while (called == 0) std::this_thread::yield();
+    }
+    CHECK(called == 1);
+}
+
 // -- several futures --------------------------------------------------------------------------------------------------
 
 TEST_CASE("wait: parts thread_futures in done and pending", "[thread_pool_map]") {
@@ -257,6 +298,12 @@ RONDO_TEST("wrap_future: as a future of the loop; cancelling it cancels the job"
     g.cancel();
     CHECK_THROWS_AS(co_await g, future_cancelled);
     CHECK(other.get_future().cancelled());
+    thread_promise<int> third, fourth;
+    wrap_future(third.get_future()).cancel();  // before it has begun
+    co_await settle();
+    CHECK(third.get_future().cancelled());
+    fourth.set_exception(std::make_exception_ptr(std::out_of_range("no")));
+    CHECK_THROWS_AS(co_await wrap_future(fourth.get_future()), std::out_of_range);
     thread_promise<int> a, b;
     a.set_value(1);
     b.set_value(2);

@@ -100,8 +100,10 @@ private:
         redisAsyncSetConnectCallback(fresh, [](const redisAsyncContext* context, int status) noexcept {
             auto& result = *of(context->data).connecting_;
             if (result.done()) return;  // nobody waits any more
-            if (status == REDIS_OK) return result.set_value();
-            result.set_exception(std::make_exception_ptr(redis_error(std::string("connect: ") + context->errstr)));
+            if (status == REDIS_OK)
+                result.set_value();
+            else
+                result.set_exception(std::make_exception_ptr(redis_error(std::string("connect: ") + context->errstr)));
         });
     }
 

@@ -175,15 +175,21 @@ public:
     // -- threads: never from a task, whose loop would stand still ---------------------------------------------------------
     /// Stores the item; blocks while the queue is full.
     /// Throws: queue_closed_error, before or meanwhile; std::bad_alloc. The item is left alone then.
-    void blocking_put(T item) { put_until(time_point::max(), std::move(item)); }
-    /// The same for at most `timeout`. Throws: also timeout_error. The item is left alone where it throws.
-    void blocking_put_for(duration timeout, T&& item) {
-        put_until(detail::bridge_deadline(timeout), std::move(item));
+    template <class U = T>
+        requires std::is_constructible_v<T, U&&>
+    void blocking_put(U&& item) {
+        put_until(time_point::max(), std::forward<U>(item));
+    }
+    /// The same for at most `timeout`. Throws: also timeout_error. The item is left alone then.
+    template <class U = T>
+        requires std::is_constructible_v<T, U&&>
+    void blocking_put_for(detail::time_limit timeout, U&& item) {
+        put_until(detail::bridge_deadline(timeout), std::forward<U>(item));
     }
     /// Takes the next item; blocks while there is none. Empty once the queue is closed and drained.
     std::optional<T> blocking_next() { return next_until(time_point::max()); }
     /// The same for at most `timeout`. Throws: timeout_error.
-    std::optional<T> blocking_next_for(duration timeout) {
+    std::optional<T> blocking_next_for(detail::time_limit timeout) {
         return next_until(detail::bridge_deadline(timeout));
     }
 
@@ -202,7 +208,7 @@ public:
         if (closed_) detail::throw_bridge_closed();
         if (ask(detail::bridge_side::put) != detail::bridge_answer::promised) return false;
         take_up(detail::bridge_side::put);
-        store(T(std::forward<U>(item)));
+        store(std::forward<U>(item));
         return true;
     }
     /// The next item, or empty where there is none that is not kept for somebody who waited for it.
@@ -235,10 +241,11 @@ private:
     friend detail::bridge_getter<T>;
     friend detail::bridge_putter<T>;
 
-    void put_until(time_point deadline, T&& item) {
+    template <class U>
+    void put_until(time_point deadline, U&& item) {
         lock held(mutex_);
         if (!block(held, detail::bridge_side::put, deadline)) detail::throw_bridge_closed();
-        store(std::move(item));
+        store(std::forward<U>(item));
     }
     std::optional<T> next_until(time_point deadline) {
         lock held(mutex_);
@@ -246,9 +253,10 @@ private:
         return take();
     }
     // With the mutex held, these two.
-    void store(T&& item) {
+    template <class U>
+    void store(U&& item) {
         try {
-            items_.push(std::move(item));
+            items_.push(detail::as_item<T>(std::forward<U>(item)));
         } catch (...) {
             serve(detail::bridge_side::put);  // the place is free again
             throw;
@@ -326,7 +334,7 @@ public:
     /// The thread blocks until it is set. Never from a task.
     void blocking_wait();
     /// The same for at most `timeout`; false where that is over.
-    bool blocking_wait_for(duration timeout);
+    bool blocking_wait_for(detail::time_limit timeout);
 };
 
 }  // namespace v0

@@ -12,6 +12,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -103,6 +104,7 @@ private:
     }
     static void give_up(pool_job& job, std::exception_ptr why) noexcept {
         auto& self = static_cast<thread_call_awaiter&>(job);
+        self.kept_.reset();
         self.outcome_.set_exception(why != nullptr ? std::move(why) : base::given_up());
         self.finish();
     }
@@ -121,14 +123,19 @@ private:
         }
     }
 
+    // Callable and arguments are destroyed when the call has ended, on its thread, before the task goes on.
     result_type call() {
+        const struct guard {
+            std::optional<Call>& kept;
+            ~guard() { kept.reset(); }
+        } gone{kept_};
         if constexpr (Call::takes_token)
-            return kept_(this->stop_.get_token());
+            return (*kept_)(this->stop_.get_token());
         else
-            return kept_();
+            return (*kept_)();
     }
 
-    [[no_unique_address]] Call kept_;
+    std::optional<Call> kept_;
     outcome<result_type> outcome_;
 };
 
@@ -168,8 +175,8 @@ private:
 };
 
 /// Calls `fn(args...)` on a thread of the loop's pool while the loop goes on, and gives what it returns. Callable and
-/// arguments are copied or moved, as by std::thread, and live until the await has ended; since it is structured, they
-/// may well refer to the caller's locals (std::ref, pointers, views).
+/// arguments are copied or moved, as by std::thread, and destroyed on that thread when the call has ended, before the
+/// task goes on. Since the call is structured, they may refer to the caller's locals (std::ref, pointers, views).
 ///
 /// A callable that takes a std::stop_token as its first parameter is told of a cancellation by it; one that ends early
 /// for that reason may throw `cancelled`, or return what it has. No other callable can be stopped: `wait_for(1s,
@@ -210,6 +217,7 @@ auto run_in_executor(thread_pool& pool, F&& fn, Args&&... args) {
 }
 
 /// Ends the running loop's pool: what waits still runs; no to_thread any more. The loop's end does the same.
+/// Throws: deadlock_error in a task that a job of this pool waits for, or whose loop runs on a thread of it.
 /// Cancel: leaves at once; the pool goes on ending. wait_for(1s, shutdown_default_executor()) bounds the wait.
 /// See:    asyncio loop.shutdown_default_executor.
 RONDO_API task<> shutdown_default_executor();

@@ -7,6 +7,7 @@
 // For a plain call there is loop.call_soon_threadsafe, and `remote`, which outlives the loop.
 #pragma once
 
+#include <atomic>
 #include <type_traits>
 #include <utility>
 
@@ -53,7 +54,9 @@ public:
         home().post([](void* self) { static_cast<remote_coroutine*>(self)->arrive(); },
                     [](void* self) { static_cast<remote_coroutine*>(self)->drop(); }, this);
     }
-    const void* needs() const noexcept override { return home().identity(); }
+    bool hangs_on(const void* what) const noexcept override {
+        return what == home().identity() || what == scope_.load(std::memory_order_relaxed);
+    }
 
 private:
     /// The running task's share: also where that is destroyed before its first turn.
@@ -69,29 +72,33 @@ private:
 
     static task<> drive(share mine) {
         remote_coroutine& self = *mine.state;
+        thread_core::phase end = thread_core::phase::valued;
         try {
             if constexpr (std::is_void_v<T>)
                 co_await std::move(self.body_);
             else
                 self.value.emplace(co_await std::move(self.body_));
-            self.settle(thread_core::phase::valued);
         } catch (...) {
-            settle_with_exception(self);
+            end = keep_exception(self);
         }
+        self.settle(end);
     }
     void arrive() {
         share mine(this);
         if (!this->begin()) return;
         running_ = &launch(drive(std::move(mine)));
+        scope_ = static_cast<const scope*>(&static_cast<promise_base*>(running_)->record);
     }
-    // In the destructor of the task's frame, at the latest.
+    // In the destructor of the task's frame, at the latest. A body that has not run is destroyed on this thread, to
+    // which what it owns may belong, and only then is its future told.
     void drop() noexcept {
+        scope_ = nullptr;
         if (std::exchange(running_, nullptr) != nullptr) leave();
-        { const task<T> never_runs(std::move(body_)); }  // before the future is told
-        this->begin();
-        this->settle(thread_core::phase::cancelled);
+        { const task<T> never_runs(std::move(body_)); }
+        if (!this->end_unbegun()) this->settle(thread_core::phase::cancelled);
         this->drop_giver();
     }
+    bool cancel_unbegun() noexcept override { return this->withdraw(); }
     bool ask_to_stop() noexcept override {
         this->add_giver();
         const auto cancel_it = [](void* word) {
@@ -105,7 +112,8 @@ private:
     }
 
     task<T> body_;
-    shared_core* running_ = nullptr;  // the loop's thread alone touches it
+    shared_core* running_ = nullptr;             // the loop's thread alone touches it
+    std::atomic<const void*> scope_{nullptr};  // of the task that runs it
 };
 
 template <class T>

@@ -86,8 +86,8 @@ RONDO_API void check_valued(shared_core& core);
 /// The loop whose turn runs on this thread. Throws no_running_loop_error.
 RONDO_API resumer& running();
 
-/// Cancels a task, or settles a promise as cancelled.
-RONDO_API void cancel_shared(shared_core& core) noexcept;
+/// Cancels a task, or settles a promise as cancelled. False if that changes nothing.
+RONDO_API bool cancel_shared(shared_core& core) noexcept;
 /// Destroys one that nobody holds any more. It may hold the last handle on another one, and so on.
 RONDO_API void destroy_shared(shared_core& core) noexcept;
 /// Gives the callback's identity, null where it was scheduled already.
@@ -223,7 +223,8 @@ public:
     }
     /// Asks it to stop: every wait in it throws `cancelled` from now on. Before its first turn its body never runs.
     /// A promise's future is cancelled at once. May be called any number of times.
-    void cancel() noexcept { detail::cancel_shared(core()); }
+    /// Returns: false if that changed nothing: it has ended, or was asked before.
+    bool cancel() noexcept { return detail::cancel_shared(core()); }
 
     /// What create_task called it, or empty.
     std::string_view name() const noexcept;
@@ -327,21 +328,25 @@ public:
 
     future<T> get_future() const noexcept { return future_; }
 
-    /// Was it given already, or its future cancelled? Then giving throws invalid_state_error.
+    /// Was it given already, or its future cancelled?
     bool done() const noexcept { return future_.done(); }
 
-    /// Throws: invalid_state_error where done() already.
+    /// Returns: false, and drops the value, if the future was cancelled: its waiters have left.
+    /// Throws:  invalid_state_error if it was given already.
     template <class... Args>
-    void set_value(Args&&... args) {
-        must_be_open();
+    bool set_value(Args&&... args) {
+        if (!is_open()) return false;
         if constexpr (!std::is_void_v<T>) state().value.emplace(T(std::forward<Args>(args)...));
         state().marks |= detail::shared_core::valued;
         state().settle();
+        return true;
     }
     /// The same with an error, which is thrown at whoever waits.
-    void set_exception(std::exception_ptr error) {
-        must_be_open();
+    bool set_exception(std::exception_ptr error) {
+        RONDO_ASSERT(error != nullptr, "a promise was given no exception: a null exception_ptr");
+        if (!is_open()) return false;
         settle_with(std::move(error));
+        return true;
     }
 
 private:
@@ -353,8 +358,10 @@ private:
         return static_cast<detail::promise_state<T>&>(
             static_cast<detail::promise_core&>(future_.core()));
     }
-    void must_be_open() const {
-        if (done()) throw invalid_state_error("the promise was given before, or cancelled");
+    bool is_open() const {
+        constexpr auto given = detail::shared_core::valued | detail::shared_core::failed;
+        if ((state().marks & given) != 0) throw invalid_state_error("the promise was given before");
+        return !done();
     }
     void settle_with(std::exception_ptr error) noexcept {
         state().fail(std::move(error));

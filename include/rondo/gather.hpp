@@ -227,6 +227,7 @@ auto run_map(std::size_t limit, R range, F fn)
 template <detail::iterable R, class F>
 auto map_concurrent(std::size_t limit, R range, F&& fn) {
     RONDO_ASSERT(limit > 0, "map_concurrent with a limit of 0 would never start anything");
+    RONDO_ASSERT(detail::is_count(limit), "map_concurrent was given a negative limit");
     return detail::guarded<F>(
         detail::run_map<R, std::decay_t<F>>(limit, std::move(range), std::forward<F>(fn)));
 }

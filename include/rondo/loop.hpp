@@ -43,11 +43,11 @@ class thread_pool;
 struct loop_options {
     unsigned entries = 256;        ///< of the submission queue; fewer where the system does not grant them
     unsigned completions = 4096;   ///< of the completion queue
-    duration timer_slack = std::chrono::microseconds(64);  ///< deadlines this near share a wake-up; never early
-    duration leave_warning = std::chrono::seconds(5);      ///< leaving takes longer: print who waits where
+    detail::time_limit timer_slack = std::chrono::microseconds(64);  ///< deadlines this near share a wake-up; never early
+    detail::time_limit leave_warning = std::chrono::seconds(5);      ///< leaving takes longer: print who waits where
     unsigned receive_buffers = 256;            ///< for reads by views: so many, made with the first such read ...
     unsigned receive_buffer_size = 16 * 1024;  ///< ... of so many bytes
-    duration foreign_grace = std::chrono::seconds(1);      ///< leaving waits this long for foreign awaitables
+    detail::time_limit foreign_grace = std::chrono::seconds(1);      ///< leaving waits this long for foreign awaitables
 };
 static_assert(std::is_trivially_destructible_v<loop_options>);
 
@@ -145,7 +145,7 @@ private:
         }
         F fn;
     };
-    std::shared_ptr<detail::inbox> inbox_;
+    detail::handle_pointer<std::shared_ptr<detail::inbox>> inbox_;
 };
 
 /// An event loop.
@@ -189,7 +189,7 @@ public:
     void stop() noexcept;
     /// One turn, which waits at most `timeout` for something to become ready where nothing is. True where something was
     /// done.
-    bool run_once(duration timeout = duration::zero());
+    bool run_once(detail::time_limit timeout = duration::zero());
     /// Ends the loop before its destructor does: cancels what is left, waits for it, runs the shutdown hooks. It cannot
     /// be used afterwards.
     /// Throws: invalid_state_error from inside its own run.
@@ -203,7 +203,7 @@ public:
     /// Throws: std::system_error where the kernel behind the loop has none (the simulator).
     int fd();
     /// Runs what is ready, never waits. It stops after `budget`, and fd() is readable again if something is left.
-    void poll(duration budget = duration::max());
+    void poll(detail::time_limit budget = duration::max());
 
     // -- descriptors of other libraries ---------------------------------------------------------------------------
     /// Calls `fn` in a turn whenever reading `fd` would not block, again and again as long as that is so; one callback
@@ -235,7 +235,7 @@ public:
     /// Calls `fn` in the next turn, after what was scheduled before. What it throws goes to the exception handler.
     call_handle call_soon(detail::function<void()> fn);
     /// Calls it when `delay` has passed, never early.
-    call_handle call_later(duration delay, detail::function<void()> fn);
+    call_handle call_later(detail::time_limit delay, detail::function<void()> fn);
     /// Calls it at `when`; callbacks of the same time in the order of these calls.
     call_handle call_at(time_point when, detail::function<void()> fn);
     /// As call_soon, from any thread. See `remote` for after the loop's end.

@@ -104,15 +104,15 @@ public:
     template <class F, class... Args>
         requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
     auto submit(std::size_t loop, F&& fn, Args&&... args) {
-        return run_coroutine_threadsafe(
-            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop(loop));
+        return guarded<F, Args...>(run_coroutine_threadsafe(
+            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop(loop)));
     }
     /// The same on each loop in turn.
     template <class F, class... Args>
         requires std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>
     auto submit(F&& fn, Args&&... args) {
-        return run_coroutine_threadsafe(
-            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop());
+        return guarded<F, Args...>(run_coroutine_threadsafe(
+            detail::kept_task(std::forward<F>(fn), std::forward<Args>(args)...), open_loop()));
     }
 
     /// Calls `fn(args...)`, which must give a task, on each loop, with copies of its own; blocks the thread until
@@ -150,6 +150,10 @@ public:
     void stop() noexcept;
 
 private:
+    template <class F, class... Args, class T>
+    static detail::guarded_thread_future<T, F, Args...> guarded(thread_future<T> f) noexcept {
+        return f;
+    }
     /// Of that number, or the next one. Throws: closed_error after stop().
     const remote& open_loop(std::size_t loop) const;
     const remote& open_loop();

@@ -43,13 +43,17 @@ public:
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    /// `call` is called over there, in a turn and in no task. It says `launch` or `ended`.
-    far_wait(remote there, void (*call)(far_wait&) noexcept) noexcept;
+    /// One constant for each class of calls. Both are called over there, in a turn and in no task.
+    struct call_kind {
+        void (*make)(far_wait&) noexcept;  // says `launch` or `ended`
+        void (*drop)(far_wait&) noexcept;  // destroys callable and arguments: the call has ended, or is never made
+    };
+    far_wait(remote there, const call_kind& call) noexcept;
     ~far_wait();
 
     /// Over there: the call is this task, and ends with it.
     void launch(rondo::task<> call);
-    /// Over there: nothing of the call is left, and nothing of this may be touched.
+    /// Over there: the call has ended. Drops it; nothing of this may be touched afterwards.
     void ended() noexcept;
     /// Back here: the call has given neither a value nor an error.
     [[noreturn]] void throw_nothing() const;
@@ -64,10 +68,11 @@ private:
     static void task_ended(wait_node& node, shared_core*) noexcept;
     static void come_home(void* word) noexcept;
     /// True where that was the last one: nothing over there refers to this any more.
+    void go_home() noexcept;
     bool let_go() noexcept { return held_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
     void note_end_of_loop() noexcept;
 
-    void (*call_)(far_wait&) noexcept;
+    const call_kind* call_;
     remote there_;
     std::optional<remote> home_;
     standing_post begin_;
@@ -99,7 +104,7 @@ class far_call_awaiter : public far_wait {
 
 public:
     far_call_awaiter(remote there, F&& fn, std::tuple<Args...>&& args)
-        : far_wait(std::move(there), make_call), fn_(std::move(fn)), args_(std::move(args)) {}
+        : far_wait(std::move(there), kind_), call_(std::in_place, std::move(fn), std::move(args)) {}
 
     result_type await_resume() {
         if (outcome_.empty()) [[unlikely]] throw_nothing();
@@ -107,8 +112,14 @@ public:
     }
 
 private:
-    decltype(auto) call() { return std::apply(std::move(fn_), std::move(args_)); }
+    struct kept {
+        kept(F&& f, std::tuple<Args...>&& a) : fn(std::move(f)), args(std::move(a)) {}
+        [[no_unique_address]] F fn;
+        [[no_unique_address]] std::tuple<Args...> args;
+    };
+    decltype(auto) call() { return std::apply(std::move(call_->fn), std::move(call_->args)); }
 
+    static void drop_call(far_wait& wait) noexcept { static_cast<far_call_awaiter&>(wait).call_.reset(); }
     static void make_call(far_wait& wait) noexcept {
         auto& self = static_cast<far_call_awaiter&>(wait);
         try {
@@ -140,8 +151,9 @@ private:
         }
     }
 
-    [[no_unique_address]] F fn_;
-    [[no_unique_address]] std::tuple<Args...> args_;
+    static constexpr call_kind kind_{make_call, drop_call};
+
+    std::optional<kept> call_;
     outcome<result_type> outcome_;
 };
 
@@ -184,9 +196,9 @@ private:
 
 /// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives:
 /// the value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns.
-/// Callable and arguments are copied or moved, as by std::thread, and live until the await has ended; since it is
-/// structured, they may well refer to the caller's locals, which nobody else touches meanwhile (std::ref, pointers,
-/// views).
+/// Callable and arguments are copied or moved, as by std::thread, and destroyed over there when the call has ended,
+/// before the caller goes on. Since the call is structured, they may refer to the caller's locals, which nobody else
+/// touches meanwhile (std::ref, pointers, views).
 ///
 /// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back
 /// values. The values of task_locals are there too. `there` may be the caller's own loop.

@@ -80,7 +80,7 @@ private:
 /// `command::timeout` passed; the program has been ended. See: subprocess.TimeoutExpired.
 class RONDO_API process_timeout_error : public timeout_error {
 public:
-    process_timeout_error(std::string_view program, duration after, completed_process so_far);
+    process_timeout_error(std::string_view program, detail::time_limit after, completed_process so_far);
     ~process_timeout_error() override;
     /// What it had said by then.
     const completed_process& result() const noexcept { return *result_; }
@@ -127,12 +127,12 @@ public:
     /// Asks it to end (SIGTERM), kills it after `grace`, and waits for its end. Of a group all members
     /// get that, as long as the program itself has not been waited for. Cannot be left.
     /// Returns: as wait.
-    task<int> stop(duration grace = std::chrono::seconds(2));
+    task<int> stop(detail::time_limit grace = std::chrono::seconds(2));
 
 private:
     friend class command;
     explicit process(std::shared_ptr<detail::process_state> state) noexcept;
-    std::shared_ptr<detail::process_state> state_;
+    detail::handle_pointer<std::shared_ptr<detail::process_state>> state_;
 };
 
 /// What is to be run. Each setter gives the command itself, so that they can be chained.
@@ -182,8 +182,8 @@ public:
     /// What it reads on its standard input.
     command& input(std::string bytes);
     /// How long it may take; then it is told to end, and killed after `grace`.
-    command& timeout(duration limit);
-    command& grace(duration time);
+    command& timeout(detail::time_limit limit);
+    command& grace(detail::time_limit time);
     /// Each of output and error output; a program that says more is ended: limit_error.
     command& output_limit(std::size_t bytes);
     /// An exit code that is not 0 is a process_error.
@@ -206,7 +206,7 @@ public:
 private:
     struct list {};
     command(std::string program, list);
-    std::unique_ptr<detail::command_spec> spec_;
+    detail::handle_pointer<std::unique_ptr<detail::command_spec>> spec_;
 };
 
 }  // namespace v0

@@ -118,7 +118,7 @@ public:
     /// The same; where it has not ended within `timeout`, counted from here, it is taken out of the queue, or its
     /// worker killed, and the future throws timeout_error.
     template <class F, class... Args>
-    auto submit_for(duration timeout, F&& fn, Args&&... args) {
+    auto submit_for(detail::time_limit timeout, F&& fn, Args&&... args) {
         using result = typename detail::signature<F, Args...>::result;
         return detail::submit_call<result>(
             *manager_, detail::pack_call(std::forward<F>(fn), std::forward<Args>(args)...), timeout);
@@ -164,7 +164,7 @@ public:
 private:
     process_pool(process_pool_options options, detail::packed_call initializer);
 
-    std::shared_ptr<detail::process_manager> manager_;  // null: moved from
+    detail::handle_pointer<std::shared_ptr<detail::process_manager>> manager_;  // null: moved from
 };
 
 }  // namespace v0

@@ -115,7 +115,7 @@ public:
     [[nodiscard]] bool try_put(U&& item) {
         if (closed_) throw_closed();
         if (!has_room()) return false;
-        store(T(std::forward<U>(item)));
+        store(std::forward<U>(item));
         return true;
     }
 
@@ -166,9 +166,10 @@ private:
     friend put_awaiter<T, Storage>;
     friend next_awaiter<T, Storage>;
 
-    void store(T&& item) {
+    template <class U>
+    void store(U&& item) {
         try {
-            items_.push(std::move(item));
+            items_.push(as_item<T>(std::forward<U>(item)));
         } catch (...) {
             serve_putter();  // the place is free again
             throw;

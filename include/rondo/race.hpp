@@ -124,6 +124,24 @@ inline task<> until_next_start(children& group, duration delay) {
     }
 }
 
+template <class T>
+[[noreturn]] T rethrow(std::exception_ptr error) {
+    std::rethrow_exception(std::move(error));
+}
+template <class T>
+task<T> failed_runner(std::exception_ptr error) {
+    co_return rethrow<T>(std::move(error));
+}
+/// What `fn` gives as a task. If it throws instead, a task that fails with that.
+template <class T, class F, class Element>
+task<T> runner_of(F& fn, Element&& element) {
+    try {
+        return to_task(fn(std::forward<Element>(element)));
+    } catch (...) {
+        return failed_runner<T>(std::current_exception());
+    }
+}
+
 template <class R, class F>
 auto run_staggered(duration delay, R range, F fn)
     -> task<awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>> {
@@ -134,7 +152,7 @@ auto run_staggered(duration delay, R range, F fn)
     const auto failures = [&] { return running.size() - group.running(); };
     for (auto next = range.begin(); next != range.end() && !group.over();) {
         try {
-            running.push_back(group.start(to_task(fn(*next))));
+            running.push_back(group.start(runner_of<value>(fn, *next)));
         } catch (...) {
             group.fail(std::current_exception());
         }
@@ -153,18 +171,19 @@ auto run_staggered(duration delay, R range, F fn)
 /// A race whose runners start one after the other: `fn(element)`, which must give a task, is called for the first
 /// element of `range`, and for each next one when `delay` has passed since the last start or one has failed. The first
 /// that gives a value wins; the others are cancelled and awaited. The range and fn are kept until the end.
+/// A call of fn that throws at once is a runner that has failed.
 /// Throws: where all fail, the first error; std::invalid_argument where the range is empty.
 /// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
 /// See:    asyncio.staggered.staggered_race, RFC 8305 (happy eyeballs).
 template <detail::iterable R, class F>
-auto staggered_race(duration delay, R range, F&& fn) {
+auto staggered_race(detail::time_limit delay, R range, F&& fn) {
     return detail::guarded<F>(
         detail::run_staggered<R, std::decay_t<F>>(delay, std::move(range), std::forward<F>(fn)));
 }
 
 /// The same with a range of callables, each of which gives a task.
 template <detail::iterable R>
-auto staggered_race(duration delay, R starters) {
+auto staggered_race(detail::time_limit delay, R starters) {
     return detail::run_staggered(delay, std::move(starters), [](auto& start) { return start(); });
 }
 

@@ -71,7 +71,7 @@ public:
     /// An empty guard where somebody has it.
     [[nodiscard]] guard try_lock();
     /// An empty guard where `timeout` is over first.
-    [[nodiscard]] guard lock_for(duration timeout);
+    [[nodiscard]] guard lock_for(detail::time_limit timeout);
 
 private:
     guard judge(int result, const char* verb);
@@ -83,14 +83,16 @@ private:
 /// Thread: any, also of other processes. See: sem_init(3), multiprocessing.BoundedSemaphore.
 class RONDO_API shared_semaphore {
 public:
-    explicit shared_semaphore(std::uint32_t permits) noexcept : bound_(permits), free_(permits) {}
+    explicit shared_semaphore(std::uint32_t permits) noexcept : bound_(permits), free_(permits) {
+        RONDO_ASSERT(detail::is_count(permits), "a semaphore was given a negative number of permits");
+    }
     shared_semaphore(const shared_semaphore&) = delete;
     shared_semaphore& operator=(const shared_semaphore&) = delete;
 
     /// Blocks the thread until there is a permit.
     void blocking_acquire() noexcept { acquire_until(time_point::max()); }
     /// False where `timeout` is over first.
-    bool blocking_acquire_for(duration timeout) noexcept;
+    bool blocking_acquire_for(detail::time_limit timeout) noexcept;
     bool try_acquire() noexcept;
     /// The task waits until there is one.
     /// Cancel: takes none.

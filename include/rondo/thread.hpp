@@ -44,18 +44,19 @@ public:
                 static_cast<void>(call());
         });
     }
-    /// Asks it to stop, and blocks until it has ended.
-    ~thread() = default;
+    /// Asks it to stop, and blocks until it has ended. Its own function must not do that, nor may it be done on the
+    /// thread of a loop for which the function waits: that aborts with a sentence.
+    ~thread() { end(); }
     thread(thread&&) noexcept = default;
     /// The thread that was there is asked to stop and joined.
-    thread& operator=(thread&&) noexcept = default;
+    thread& operator=(thread&& other) noexcept;
 
     /// Blocks until it has ended. It may be called again, and where there is none. Never in a task, whose loop would
     /// stand still: there one awaits `ended()`.
-    /// Throws: deadlock_error where it is this very thread.
+    /// Throws: deadlock_error on this very thread, and on the thread of a loop for which its function waits.
     void join();
     /// The same for at most `timeout`: false where it has not ended then. See: Thread.join(timeout).
-    bool join_for(duration timeout);
+    bool join_for(detail::time_limit timeout);
 
     /// Has its function not returned yet? See: Thread.is_alive.
     bool running() const noexcept { return ended_ && !ended_.done(); }
@@ -71,6 +72,7 @@ public:
 
 private:
     void start(detail::function<void(std::stop_token)> fn);
+    void end() noexcept;
 
     std::string name_;
     thread_future<> ended_;
@@ -85,8 +87,8 @@ private:
 class RONDO_API thread_timer {
 public:
     /// Not started.
-    thread_timer(duration delay, detail::function<void()> fn);
-    /// Cancels it, and blocks while the function runs; so that must not destroy it.
+    thread_timer(detail::time_limit delay, detail::function<void()> fn);
+    /// Cancels it, and blocks while the function runs. If the function itself destroys it, that aborts with a sentence.
     ~thread_timer();
     thread_timer(const thread_timer&) = delete;
     thread_timer& operator=(const thread_timer&) = delete;
@@ -100,7 +102,7 @@ public:
     /// Starts it from now, whether it is started or not: for a deadline that every sign of life moves.
     /// Throws: std::system_error.
     void reset();
-    void reset(duration delay);
+    void reset(detail::time_limit delay);
 
     /// Was it started, and neither cancelled nor due since?
     bool active() const noexcept;

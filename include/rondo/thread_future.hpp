@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <rondo/detail/gcc12.hpp>
 #include <rondo/detail/thread_core.hpp>
 #include <rondo/future.hpp>
 
@@ -74,11 +75,13 @@ public:
     bool done() const noexcept { return core().done(); }
     /// Has its job begun, and not ended?
     bool running() const noexcept { return core().now() == detail::thread_core::phase::running; }
+    /// A coroutine that was cancelled on its way into a loop is, and done once that loop has destroyed it.
     bool cancelled() const noexcept {
-        return core().now() == detail::thread_core::phase::cancelled;
+        const auto now = core().now();
+        return now == detail::thread_core::phase::cancelled || now == detail::thread_core::phase::withdrawn;
     }
-    /// Before its job has begun: it never does, and the future is cancelled at once. A job that runs is asked to end
-    /// where that is possible (a coroutine, a worker process; no plain function is).
+    /// Before its job has begun: it never does, what it owns is destroyed, and the future is cancelled at once. A job that
+    /// runs is asked to end if that is possible (a coroutine, a worker process; no plain function is).
     /// Returns: false where it is done, or runs and cannot be asked.
     bool cancel() const noexcept { return core().cancel(); }
 
@@ -95,18 +98,18 @@ public:
         return detail::take_value<T>(core());
     }
     /// The same for at most `timeout`. Throws: also timeout_error; the job goes on.
-    decltype(auto) get_for(duration timeout) const& {
+    decltype(auto) get_for(detail::time_limit timeout) const& {
         if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
         return get();
     }
-    T get_for(duration timeout) && {
+    T get_for(detail::time_limit timeout) && {
         if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
         return std::move(*this).get();
     }
     /// Blocks the thread until it is done, and throws nothing of the job's.
     void wait() const { core().block(time_point::max()); }
     /// False where `timeout` is over first.
-    bool wait_for(duration timeout) const {
+    bool wait_for(detail::time_limit timeout) const {
         return core().block(detail::blocking_deadline(timeout));
     }
     /// Blocks until it is done. The error it ended with, null for a value.
@@ -148,6 +151,29 @@ private:
 };
 
 namespace detail {
+
+/// A thread_future of a call whose callable or arguments may have been a temporary that owns something.
+template <class T>
+class named_thread_future : public thread_future<T> {
+public:
+    named_thread_future(thread_future<T> f) noexcept : thread_future<T>(std::move(f)) {}
+
+    thread_future_awaiter<T, how::look> rondo_awaiter() const& noexcept { return thread_future<T>::rondo_awaiter(); }
+    template <class Never = void>
+    thread_future_awaiter<T, how::take> rondo_awaiter() && noexcept {
+        static_assert(!std::is_void_v<Never>,
+                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a temporary in an "
+                      "expression with co_await: give the future a name on a line of its own, `thread_future<T> f = "
+                      "submit(...);`, and `co_await f`, or pass a lambda without captures and its arguments");
+        return std::move(*this).thread_future<T>::rondo_awaiter();
+    }
+};
+
+/// What a function returns that was given a callable and arguments of these deduced types.
+template <class T, class F, class... Args>
+using guarded_thread_future =
+    std::conditional_t<owning_closure_hazard<F> || (owning_argument_hazard<Args> || ...),
+                       named_thread_future<T>, thread_future<T>>;
 
 /// What a thread_promise fills.
 template <class T>
@@ -197,30 +223,34 @@ public:
         state_->drop_giver();
     }
 
-    thread_future<T> get_future() const noexcept { return first_; }
-    bool done() const noexcept { return state_->done(); }
+    thread_future<T> get_future() const noexcept {
+        detail::not_empty(state_);
+        return first_;
+    }
+    bool done() const noexcept { return state().done(); }
 
     /// The job begins: from now on cancel() does not end the future by itself. False where it was cancelled before: there
     /// is nothing to be done.
-    bool set_running_or_notify_cancel() noexcept { return state_->begin(); }
-    /// Throws, these three: invalid_state_error where done() already.
+    bool set_running_or_notify_cancel() noexcept { return state().begin(); }
+    /// Returns, these three: false, and drops what is given, if the future was cancelled before its job began.
+    /// Throws: invalid_state_error if it was given already.
     template <class... Args>
-    void set_value(Args&&... args) {
-        state_->claim();
+    bool set_value(Args&&... args) {
+        if (!state().claim()) return false;
         if constexpr (!std::is_void_v<T>) state_->value.emplace(T(std::forward<Args>(args)...));
-        state_->settle(detail::thread_core::phase::valued);
+        return state_->settle(detail::thread_core::phase::valued);
     }
-    void set_exception(std::exception_ptr error) {
-        state_->claim();
+    bool set_exception(std::exception_ptr error) {
+        RONDO_ASSERT(error != nullptr, "a thread_promise was given no exception: a null exception_ptr");
+        if (!state().claim()) return false;
         state_->set_error(std::move(error));
-        state_->settle(detail::thread_core::phase::failed);
+        return state_->settle(detail::thread_core::phase::failed);
     }
-    void set_cancelled() {
-        state_->claim();
-        state_->settle(detail::thread_core::phase::cancelled);
-    }
+    bool set_cancelled() { return state().claim() && state_->settle(detail::thread_core::phase::cancelled); }
 
 private:
+    detail::promised_state<T>& state() const noexcept { return *detail::not_empty(state_); }
+
     detail::promised_state<T>* state_;
     thread_future<T> first_;
 };

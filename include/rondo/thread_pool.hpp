@@ -15,6 +15,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -38,13 +39,13 @@ enum class rejection_policy {
     block,           ///< submit waits for room; never in a task (there: map, run_in_executor)
 };
 
-/// How a pool is made.
+/// How a pool is made. A negative number, and a `core` above `max`, abort with a sentence.
 struct thread_pool_options {
     static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 
-    std::size_t core = 0;  ///< threads that stay; 0: min(32, cores + 4)
+    std::size_t core = 0;  ///< threads that stay; 0: min(32, cores + 4), and not more than `max`
     std::size_t max = 0;   ///< threads at most, where the queue is full; 0: as many as core
-    duration keep_alive = std::chrono::seconds(60);  ///< a thread above core ends when it was idle for this long
+    detail::time_limit keep_alive = std::chrono::seconds(60);  ///< a thread above core ends when it was idle for this long
     bool core_times_out = false;                     ///< and so does one of core
     std::size_t queue_capacity = unbounded;          ///< jobs that may wait; 0: none
     rejection_policy rejection = rejection_policy::abort;
@@ -56,7 +57,8 @@ static_assert(std::is_trivially_destructible_v<thread_pool_options>);
 struct thread_pool_stats {
     std::size_t threads = 0;    ///< alive
     std::size_t busy = 0;       ///< of those, in a job
-    std::size_t queued = 0;     ///< jobs that wait
+    std::size_t queued = 0;     ///< jobs in the queue, never more than its capacity: without those that have a thread
+                                ///< coming, and those that a pool with `block` keeps waiting for room
     std::size_t completed = 0;  ///< jobs that have ended, with a value or an error
     std::size_t largest = 0;    ///< threads at once, ever
 };
@@ -71,6 +73,13 @@ public:
 namespace detail {
 
 class pool_core;
+
+/// May `fn` be called for an element, with a stop token first or without?
+template <class F, class... Args>
+concept can_be_mapped = std::is_invocable_v<F&, Args&&...> || std::is_invocable_v<F&, std::stop_token, Args&&...>;
+/// What it gives. Without a token if both are possible.
+template <class F, class... Args>
+using element_result = typename call_result<!std::is_invocable_v<F&, Args&&...>, F&, Args&&...>::type;
 
 RONDO_API std::shared_ptr<pool_core> make_pool(const thread_pool_options& options,
                                                function<void()> initializer);
@@ -90,32 +99,25 @@ public:
     explicit submitted_job(const std::shared_ptr<pool_core>& pool, Given&&... given)
         : pool_job(&kind_),
           pool_(pool),
+          origin_(std::in_place),
           call_(std::in_place, std::in_place, std::forward<Given>(given)...) {}
 
     pool_job& as_job() noexcept { return *this; }
-    const void* needs() const noexcept override { return pool_.get(); }
+    bool hangs_on(const void* what) const noexcept override { return what == pool_.get(); }
 
 private:
     static void run(pool_job& job) noexcept {
         auto& self = static_cast<submitted_job&>(job);
-        if (self.begin()) {
-            const job_origin origin = self.origin_.get();
-            const job_origin_here carried(origin);
-            settle_with_call<result_type>(self, [&]() -> result_type { return self.call(); });
-        }
-        self.call_.reset();
-        self.drop_giver();
+        self.begin();
+        self.end_with(self.make_call());
     }
     static void give_up(pool_job& job, std::exception_ptr why) noexcept {
         auto& self = static_cast<submitted_job&>(job);
+        self.begin();
         self.call_.reset();
-        if (why == nullptr) {
-            self.cancel();
-        } else if (self.begin()) {
-            self.set_error(std::move(why));
-            self.settle(thread_core::phase::failed);
-        }
-        self.drop_giver();
+        const bool failed = why != nullptr;
+        self.set_error(std::move(why));
+        self.end_with(failed ? thread_core::phase::failed : thread_core::phase::cancelled);
     }
     static std::stop_source stopper(pool_job& job) noexcept {
         if constexpr (Call::takes_token)
@@ -125,7 +127,17 @@ private:
     }
     static constexpr pool_job_kind kind_{run, give_up, Call::takes_token ? stopper : nullptr};
 
-    // What the call owns is gone before anybody hears of its end.
+    // What the job owns is destroyed before its future is told.
+    void end_with(thread_core::phase end) noexcept {
+        origin_.reset();
+        this->settle(end);
+        this->drop_giver();
+    }
+    thread_core::phase make_call() noexcept {
+        const job_origin origin = origin_->get();
+        const job_origin_here carried(origin);
+        return keep_outcome<result_type>(*this, [this]() -> result_type { return call(); });
+    }
     result_type call() {
         const struct guard {
             std::optional<Call>& owned;
@@ -136,10 +148,10 @@ private:
         else
             return (*call_)();
     }
-    void withdraw() noexcept override {
-        if (!take_job_back(*pool_, *this)) return;
-        call_.reset();
-        this->drop_giver();
+    bool cancel_unbegun() noexcept override {
+        if (!take_job_back(*pool_, *this)) return false;
+        give_up(*this, nullptr);
+        return true;
     }
     bool ask_to_stop() noexcept override {
         if constexpr (Call::takes_token) stop_.request_stop();
@@ -148,9 +160,39 @@ private:
 
     struct no_stop {};
     const std::shared_ptr<pool_core> pool_;
-    kept_origin origin_;
+    std::optional<kept_origin> origin_;
     [[no_unique_address]] std::conditional_t<Call::takes_token, std::stop_source, no_stop> stop_;
     std::optional<Call> call_;
+};
+
+/// A call for each tuple of a chunk, until the job is asked to stop.
+template <class F>
+struct run_chunk {
+    template <class Arguments>
+    auto operator()(std::stop_token stop, F fn, std::vector<Arguments> chunk) const {
+        using result = decltype(call(fn, stop, std::move(chunk.front())));
+        std::vector<value_or_monostate<result>> results;
+        results.reserve(chunk.size());
+        for (Arguments& each : chunk) {
+            if (stop.stop_requested()) throw cancelled();
+            if constexpr (std::is_void_v<result>) {
+                call(fn, stop, std::move(each));
+                results.emplace_back();
+            } else {
+                results.push_back(call(fn, stop, std::move(each)));
+            }
+        }
+        return results;
+    }
+
+private:
+    template <class... Args>
+    static element_result<F, Args...> call(F& fn, const std::stop_token& stop, std::tuple<Args...>&& args) {
+        if constexpr (std::is_invocable_v<F&, Args&&...>)
+            return std::apply(fn, std::move(args));
+        else
+            return std::apply(fn, std::tuple_cat(std::tuple(stop), std::move(args)));
+    }
 };
 
 /// What `map` launches: one job for a chunk of arguments.
@@ -200,22 +242,25 @@ public:
     /// The one before ends as by its destructor.
     thread_pool& operator=(thread_pool&& other) noexcept;
     /// Cancels what waits, asks the jobs that run and take a std::stop_token to stop, and joins the threads: it blocks
-    /// until the last job has ended. In a task `co_await close()` does so without blocking the loop.
+    /// until the last job has ended. In a task `co_await close()` does so without blocking the loop. A job or a done
+    /// callback on one of its own threads must not destroy it: that aborts with a sentence.
     ~thread_pool();
 
     /// Has `fn(args...)` called on a thread of the pool. Callable and arguments are copied or moved, as by std::thread, and
     /// destroyed when the call has ended. A callable that takes a std::stop_token first is told by it when its future is
     /// cancelled while it runs, and by the pool's destructor.
     /// The values of task_locals are there in the job, and block_on (from_threads.hpp) leads back to the task's loop.
+    /// On g++ 12 a closure that owns something must not be made in an expression with co_await: what `submit` gives then
+    /// is a thread_future that is awaited by name only (docs/gcc12.md).
     /// Throws: pool_full_error, as the rejection policy says; closed_error after shutdown; broken_pool_error;
     ///         std::system_error where no thread can be started and none is there (caller_runs calls it here instead);
     ///         std::bad_alloc. Nothing is left of the job then.
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
     auto submit(F&& fn, Args&&... args)
-        -> thread_future<typename detail::kept<F, Args...>::result_type> {
+        -> detail::guarded_thread_future<typename detail::kept<F, Args...>::result_type, F, Args...> {
         auto* job = new detail::submitted_job<detail::kept<F, Args...>>(
-            core_, std::forward<F>(fn), std::forward<Args>(args)...);
+            core(), std::forward<F>(fn), std::forward<Args>(args)...);
         thread_future<typename detail::kept<F, Args...>::result_type> result(job);
         detail::submit_job(*core_, job->as_job());
         return result;
@@ -225,29 +270,34 @@ public:
     /// threads. Lazy and bounded: it takes from the ranges as results are taken from it, and keeps at most two jobs for
     /// each thread ahead; the ranges may be endless. Elements are copied into the jobs; a range that is a temporary is
     /// kept, one with a name is referred to.
+    /// A map that is left stops its jobs between two calls. A callable that takes a std::stop_token first, and cannot be
+    /// called without, is told by it as well.
     template <class F, class... Ranges>
-        requires std::is_invocable_v<std::decay_t<F>&, detail::element_of<Ranges>&&...>
+        requires detail::can_be_mapped<std::decay_t<F>, detail::element_of<Ranges>...>
     auto map(F&& fn, Ranges&&... ranges) {
         using launch = detail::pool_launch<std::decay_t<F>>;
         constexpr bool hazard = detail::owning_closure_hazard<F>;
-        return pool_map<std::invoke_result_t<std::decay_t<F>&, detail::element_of<Ranges>&&...>, hazard,
-                        launch, Ranges...>(launch(core_, std::forward<F>(fn)),
+        return pool_map<detail::element_result<std::decay_t<F>, detail::element_of<Ranges>...>, hazard,
+                        launch, Ranges...>(launch(core(), std::forward<F>(fn)),
                                            std::forward<Ranges>(ranges)...);
     }
 
     /// No more jobs. What waits still runs, unless `cancel_queued`; `wait` blocks until the threads have ended, which no
     /// task may do. May be called again.
-    /// See: concurrent.futures.Executor.shutdown.
+    /// Throws: deadlock_error if it is to wait on a thread of this pool, in a job or a done callback: nothing is done.
+    /// See:    concurrent.futures.Executor.shutdown.
     void shutdown(bool wait = true, bool cancel_queued = false);
     /// The same for tasks: waits, and the loop goes on.
+    /// Throws: deadlock_error in a task that a job of this pool waits for (the pool goes on ending), or whose loop runs
+    ///         on a thread of it (nothing is done).
     /// Cancel: leaves at once; the pool goes on ending.
     task<> close(bool cancel_queued = false);
 
     thread_pool_stats stats() const noexcept;
 
-    const std::shared_ptr<detail::pool_core>& core() const noexcept { return core_; }
+    const std::shared_ptr<detail::pool_core>& core() const noexcept { return detail::not_empty(core_); }
     /// Gives it up to whoever ends it.
-    std::shared_ptr<detail::pool_core> release() noexcept { return std::move(core_); }
+    std::shared_ptr<detail::pool_core> release() noexcept { return std::move(detail::not_empty(core_)); }
 
 private:
     static thread_pool_options of_size(std::size_t threads) noexcept;

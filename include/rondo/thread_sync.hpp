@@ -35,7 +35,7 @@ public:
     /// Blocks until it is set.
     void wait() noexcept;
     /// Blocks until it is set, or `timeout` is over: false then.
-    bool wait_for(duration timeout) noexcept;
+    bool wait_for(detail::time_limit timeout) noexcept;
 
 private:
     bool wait_until(time_point deadline) noexcept;
@@ -56,7 +56,7 @@ public:
     /// `action` is called by the one who comes last, before anybody goes on; it must not use the barrier. `timeout` holds
     /// where `wait` is given none.
     explicit thread_barrier(std::size_t parties, detail::function<void()> action = {},
-                            duration timeout = duration::max());
+                            detail::time_limit timeout = duration::max());
     thread_barrier(const thread_barrier&) = delete;
     thread_barrier& operator=(const thread_barrier&) = delete;
 
@@ -64,7 +64,7 @@ public:
     /// Throws: broken_barrier_error where it is broken, or breaks meanwhile, or is reset meanwhile, also by the end of
     ///         one's own timeout; what the action throws, at the one who called it.
     std::size_t wait() { return wait_for(timeout_); }
-    std::size_t wait_for(duration timeout);
+    std::size_t wait_for(detail::time_limit timeout);
 
     /// Everybody who waits gets broken_barrier_error; the barrier is as new.
     void reset() noexcept;
@@ -98,7 +98,9 @@ private:
 class RONDO_API thread_bounded_semaphore {
 public:
     explicit thread_bounded_semaphore(std::size_t permits) noexcept
-        : bound_(permits), free_(permits) {}
+        : bound_(permits), free_(permits) {
+        RONDO_ASSERT(detail::is_count(permits), "a semaphore was given a negative number of permits");
+    }
     thread_bounded_semaphore(const thread_bounded_semaphore&) = delete;
     thread_bounded_semaphore& operator=(const thread_bounded_semaphore&) = delete;
 
@@ -106,7 +108,7 @@ public:
     void acquire() noexcept;
     bool try_acquire() noexcept;
     /// Blocks until there is one, or `timeout` is over: false then.
-    bool try_acquire_for(duration timeout) noexcept;
+    bool try_acquire_for(detail::time_limit timeout) noexcept;
     /// Throws: invalid_state_error where more would be free than there were at first; nothing is given back then.
     void release(std::size_t permits = 1);
 

@@ -36,10 +36,12 @@ public:
     /// The core of `place` has ended, and nobody touches that place any more.
     void heard(std::size_t place) noexcept;
     /// Blocks the thread; it has been heard. Empty where the deadline has come.
+    /// Throws: deadlock_error if only this thread could end what it waits for.
     std::optional<std::size_t> blocking_next(time_point deadline);
 
 private:
     struct place;
+    struct blocked;
     static void told(thread_watcher& watcher) noexcept;
 
     std::size_t count_;
@@ -79,7 +81,7 @@ struct thread_wait_result {
 /// See:    concurrent.futures.wait.
 template <detail::thread_futures R>
 auto wait(R futures, return_when until = return_when::all_completed,
-          duration timeout = duration::max())
+          detail::time_limit timeout = duration::max())
     -> thread_wait_result<typename detail::element<R>::value_type> {
     const std::vector<detail::element<R>> all(futures.begin(), futures.end());
     const time_point deadline = detail::blocking_deadline(timeout);
@@ -153,22 +155,41 @@ private:
 /// Throws: asked for the next one: timeout_error where `timeout`, which begins here, is over.
 /// See:    concurrent.futures.as_completed.
 template <detail::thread_futures R>
-auto as_completed(R futures, duration timeout = duration::max()) {
+auto as_completed(R futures, detail::time_limit timeout = duration::max()) {
     return thread_completions<typename detail::element<R>::value_type>(
         {futures.begin(), futures.end()}, detail::blocking_deadline(timeout));
 }
 
 namespace detail {
+
+/// A thread_future that is cancelled with the task that waits for it, also one that never began.
 template <class T>
-task<T> await_wrapped(thread_future<T> f) {
-    try {
-        co_await f;
-    } catch (const rondo::cancelled&) {
-        f.cancel();
-        throw;
+class wrapped {
+public:
+    explicit wrapped(thread_future<T> f) noexcept : future_(std::move(f)) {}
+    wrapped(wrapped&&) noexcept = default;
+    ~wrapped() {
+        if (future_) future_.cancel();
     }
-    co_return std::move(f).get();
+    const thread_future<T>& future() const noexcept { return future_; }
+    /// It is done.
+    thread_future<T> take() noexcept { return std::move(future_); }
+
+private:
+    thread_future<T> future_;
+};
+
+template <class T>
+task<T> await_wrapped(wrapped<T> mine) {
+    try {
+        co_await mine.future();
+    } catch (const rondo::cancelled&) {
+        throw;
+    } catch (...) {  // its own error: get() throws it
+    }
+    co_return mine.take().get();
 }
+
 }  // namespace detail
 
 /// It as a future of the running loop, for gather, wait, race and whatever else takes one. Cancelling that cancels `f`.
@@ -176,7 +197,7 @@ task<T> await_wrapped(thread_future<T> f) {
 /// See:    asyncio.wrap_future.
 template <class T>
 future<T> wrap_future(thread_future<T> f) {
-    return create_task(detail::await_wrapped(std::move(f)));
+    return create_task(detail::await_wrapped(detail::wrapped<T>(std::move(f))));
 }
 
 }  // namespace v0

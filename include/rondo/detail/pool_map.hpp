@@ -17,10 +17,10 @@ inline namespace v0 {
 /// The results of a call for each element: all of them (`co_await`, or `get()` on a plain thread), or one after the other
 /// as they are wanted (`co_await m.next()`, or `m.blocking_next()`), in the order of the elements unless `as_completed`.
 /// Nothing is called before the first is asked for. Use it within the life of the ranges that it refers to.
-/// Throws: what a call throws, in its place; the others that wait are cancelled, those that run are dropped, and the map
-///         has ended. What submit throws.
-/// Cancel: awaited whole: the calls that wait are cancelled, those that run go on and are dropped. `next`: leaves at once
-///         and loses nothing; the next one gives what would have come.
+/// Throws: what a call throws, in its place; the jobs that wait are cancelled, those that run are asked to stop and
+///         dropped, and the map has ended. What submit throws.
+/// Cancel: awaited whole: the jobs that wait are cancelled; those that run are dropped, and stop before their next call.
+///         `next`: leaves at once and loses nothing; the next one gives what would have come.
 /// See:    concurrent.futures.Executor.map.
 template <class R, bool Hazard, class Launch, class... Ranges>
 class [[nodiscard("a map calls nothing until its results are asked for")]] pool_map
@@ -79,17 +79,18 @@ public:
     /// The next result; blocks until it is there. Empty at the end.
     std::optional<stored> blocking_next() { return next_until(time_point::max()); }
     /// The same for at most `timeout`. Throws: timeout_error; nothing is lost.
-    std::optional<stored> blocking_next_for(duration timeout) {
+    std::optional<stored> blocking_next_for(detail::time_limit timeout) {
         return next_until(detail::blocking_deadline(timeout));
     }
     /// All of them.
     whole get() { return all_until(time_point::max()); }
     /// The same for at most `timeout` together. Throws: timeout_error.
-    whole get_for(duration timeout) { return all_until(detail::blocking_deadline(timeout)); }
+    whole get_for(detail::time_limit timeout) { return all_until(detail::blocking_deadline(timeout)); }
 
 private:
     pool_map&& change(std::size_t& what, std::size_t to) {
-        RONDO_ASSERT(to != 0, "a map of a pool wants at least one element in a job, and one job");
+        RONDO_ASSERT(to != 0 && detail::is_count(to),
+                     "a map of a pool wants at least one element in a job, and one job");
         what = to;
         return std::move(*this);
     }

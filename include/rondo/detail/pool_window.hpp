@@ -34,26 +34,6 @@ using element_of = typename read_of<iterator_of<R>>::type;
 template <class R>
 using value_or_monostate = std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<R>>;
 
-/// Calls a function for each tuple of a chunk.
-template <class F>
-struct run_chunk {
-    template <class Arguments>
-    auto operator()(F fn, std::vector<Arguments> chunk) const {
-        using result = decltype(std::apply(fn, std::move(chunk.front())));
-        std::vector<value_or_monostate<result>> results;
-        results.reserve(chunk.size());
-        for (Arguments& each : chunk) {
-            if constexpr (std::is_void_v<result>) {
-                std::apply(fn, std::move(each));
-                results.emplace_back();
-            } else {
-                results.push_back(std::apply(fn, std::move(each)));
-            }
-        }
-        return results;
-    }
-};
-
 /// A range that is read once, from its beginning: referred to where it has a name, kept where it has none.
 template <class R>
 class range_reader {

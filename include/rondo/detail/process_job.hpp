@@ -67,6 +67,8 @@ protected:
     virtual void let_go() noexcept = 0;
     /// Tells the manager that somebody has cancelled it. False where there is no manager any more.
     bool post_stop() noexcept;
+    /// Names the loop of the manager, on whose thread done callbacks run.
+    const void* loop_identity() const noexcept;
 
 private:
     friend class process_manager;
@@ -86,13 +88,18 @@ class process_call final : public given_state<R>, public process_job {
 public:
     thread_core& state() noexcept override { return *this; }
     void succeed(std::string_view result) noexcept override {
-        settle_with_call(*this, [&]() -> R {
+        this->settle(keep_outcome(*this, [&]() -> R {
             if constexpr (!std::is_void_v<R>) return deserialize<R>(result);
-        });
+        }));
     }
 
 private:
-    void withdraw() noexcept override { post_stop(); }
+    bool hangs_on(const void* what) const noexcept override { return what == loop_identity(); }
+    bool cancel_unbegun() noexcept override {
+        if (!this->end_unbegun()) return false;
+        post_stop();
+        return true;
+    }
     bool ask_to_stop() noexcept override { return post_stop(); }
     void hold() noexcept override { this->add_giver(); }
     void let_go() noexcept override { this->drop_giver(); }

@@ -20,6 +20,15 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+/// What is given to a queue as a T: itself, so that a push that throws has not moved it; or a T made of it.
+template <class T, class U>
+decltype(auto) as_item(U&& given) {
+    if constexpr (std::is_same_v<T, U>)
+        return static_cast<T&&>(given);
+    else
+        return T(std::forward<U>(given));
+}
+
 /// First in, first out. Its capacity is a power of two and never shrinks. It counts what was ever put and ever taken,
 /// so that each end writes its own number only.
 template <class T>

@@ -3,6 +3,9 @@
 //
 //     pending ---begin---> running ---settle---> valued | failed
 //        \--------cancel--------------------------> cancelled     (also from running, by its giver)
+//         \---withdraw---> withdrawn ---end_unbegun-----/
+//
+// What is withdrawn never begins, and ends when the thread to which it belongs has destroyed what it owns.
 //
 // Whoever waits is a watcher: a node on a thread's stack or in a coroutine's frame, told with the lock held, so that one
 // who leaves early and takes his node out knows that nobody touches it any more (law 1). Callbacks are called behind the
@@ -39,7 +42,7 @@ struct thread_watcher {
 /// Thread: any.
 class RONDO_API thread_core {
 public:
-    enum class phase : std::uint8_t { pending, running, valued, failed, cancelled };
+    enum class phase : std::uint8_t { pending, running, withdrawn, valued, failed, cancelled };
 
     thread_core() noexcept { watchers_.next = watchers_.previous = &watchers_; }
     thread_core(const thread_core&) = delete;
@@ -54,9 +57,10 @@ public:
     // -- the giver's side -----------------------------------------------------------------------------------------------
     /// From pending to running. False where it was cancelled.
     bool begin() noexcept;
-    /// The same for one who gives without having begun. Throws: invalid_state_error where it is done.
-    void claim();
-    /// The end: watchers, then callbacks. False where it has ended otherwise before.
+    /// The same for a giver that need not have begun. False if it was cancelled. Throws: invalid_state_error if it was
+    /// given already.
+    bool claim();
+    /// The end: watchers, then callbacks. False if it had ended before. What the job owned is destroyed by then.
     bool settle(phase end) noexcept;
     /// Before settle(phase::failed).
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
@@ -78,15 +82,21 @@ public:
     void check();
     /// The same error as a value; null for a value. Throws: future_cancelled.
     std::exception_ptr see_error();
-    /// What must go on for this to end, a pool of threads or a loop; null where that is not known.
-    virtual const void* needs() const noexcept { return nullptr; }
+    /// Can this not end unless `what` goes on: a pool, a `thread`, a loop (remote::identity) or the scope of a task?
+    virtual bool hangs_on(const void* /*what*/) const noexcept { return false; }
 
 protected:
     virtual ~thread_core();
-    /// It was cancelled before it had begun: leaves the queue that it stands in.
-    virtual void withdraw() noexcept {}
-    /// Somebody cancels it while it runs: true where that was passed on.
+    /// Cancels it before it begins, after it has left its queue and what it owns is destroyed. False if it has begun.
+    virtual bool cancel_unbegun() noexcept { return end_unbegun(); }
+    /// Passes on a cancellation to a job that has begun: true if that was possible.
     virtual bool ask_to_stop() noexcept { return false; }
+    /// From pending to withdrawn. False if it was not pending.
+    bool withdraw() noexcept;
+    /// From pending or withdrawn to cancelled. False if it was neither.
+    bool end_unbegun() noexcept {
+        return end(phase::cancelled, phase::pending) || end(phase::cancelled, phase::withdrawn);
+    }
     void add_giver() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
 
 private:
@@ -106,17 +116,6 @@ private:
     std::exception_ptr error_;
 };
 
-/// What a pool says of a thread of its own that is about to block on a thread_core.
-class thread_host {
-public:
-    /// Throws: deadlock_error where nobody is left who could end it.
-    virtual void will_block(const thread_core& core, bool for_ever) = 0;
-    virtual void has_blocked() noexcept = 0;
-    static thread_host*& of_this_thread() noexcept;
-
-protected:
-    ~thread_host() = default;
-};
 
 /// The await of a thread_core, which it holds a handle of.
 class RONDO_API thread_core_wait : leaf_wait, thread_watcher {
@@ -179,21 +178,21 @@ decltype(auto) look_at_value(thread_core& core) noexcept {
         return static_cast<const T&>(static_cast<given_state<T>&>(core).value.get());
 }
 
-/// Settles a state that runs with the error that is being handled; `cancelled` cancels it.
-RONDO_API void settle_with_exception(thread_core& core) noexcept;
+/// Keeps the exception that is being handled, and returns what the state is to be settled as: `cancelled` cancels it.
+RONDO_API thread_core::phase keep_exception(thread_core& core) noexcept;
 
-/// Makes the call, and settles a state that runs with what it gives or throws.
+/// Makes the call, keeps its value or error, and returns what the state is to be settled as.
 template <class T, class Call>
-void settle_with_call(given_state<T>& state, Call&& call) noexcept {
+thread_core::phase keep_outcome(given_state<T>& state, Call&& call) noexcept {
     try {
         if constexpr (std::is_void_v<T>)
             call();
         else
             state.value.emplace(call());
     } catch (...) {
-        return settle_with_exception(state);
+        return keep_exception(state);
     }
-    state.settle(thread_core::phase::valued);
+    return thread_core::phase::valued;
 }
 
 }  // namespace detail

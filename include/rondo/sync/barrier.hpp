@@ -30,6 +30,7 @@ public:
     /// `parties`, one at least, meet here.
     explicit barrier(std::size_t parties) noexcept : parties_(parties) {
         RONDO_ASSERT(parties > 0, "a barrier was made for nobody");
+        RONDO_ASSERT(detail::is_count(parties), "a barrier was given a negative number of parties");
     }
 
     /// `auto index = co_await b.wait();` waits until all have come. The index, 0 to parties - 1, is

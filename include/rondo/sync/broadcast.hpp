@@ -44,6 +44,7 @@ class RONDO_API broadcast_core {
 public:
     explicit broadcast_core(std::size_t limit) noexcept : capacity(limit) {
         RONDO_ASSERT(limit > 0, "a broadcast was made without room for an item");
+        RONDO_ASSERT(is_count(limit), "a broadcast was given a negative capacity");
     }
     void close() noexcept {
         closed = true;
