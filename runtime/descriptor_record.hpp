@@ -24,7 +24,7 @@ struct alignas(64) descriptor_record {
     bool closed = false;                    // asked for; no operation may begin any more
     bool gone = false;                      // the number has been given back
     bool seekable = false;                  // transfers may be at a position that the kernel keeps
-    bool slow_writes = false;               // a device: its writes may block the thread that makes them
+    bool slow_writes = false;               // a device: a write may block its thread
     bool counted = false;                   // in loop_core::closings
     int close_error = 0;
     unsigned holders = 1;                   // the descriptor, and awaited closings

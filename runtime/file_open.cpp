@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Opening files. An open never waits inside the kernel: io_uring has few workers for opens, and FIFOs
-// that nobody opens at the other end would take them all. So a file is opened with O_NONBLOCK, which
-// is cleared at once, and a FIFO is asked again, ever less often, whether the other end is there.
+// Opening files. An open never waits inside the kernel: io_uring has few workers for opens, and
+// FIFOs that nobody opens at the other end would take them all. So a file is opened with O_NONBLOCK,
+// which is cleared at once, and a FIFO is asked again, ever less often, whether the other end is
+// there.
 #include <rondo/file.hpp>
 
 #include <fcntl.h>

@@ -229,7 +229,7 @@ namespace {
     throw limit_error("read_file " + path + ": more than " + std::to_string(limit) + " bytes");
 }
 
-/// Before anything is read. The size alone does not say it: files in /sys claim more than they have.
+/// Before anything is read. The size alone does not say it: files in /sys claim too much.
 task<> refuse_larger(file* from, std::uint64_t size, std::size_t limit) {
     if (size <= limit) co_return;
     std::array<char, 1> beyond;

@@ -152,8 +152,10 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     std::uint32_t count = core_.shorten(operation, wanted);
     if (count == 0) return 0;
     if (at + count > size_max || at + count < at) return -EFBIG;
-    if (const std::uint64_t space = room(); space < count && bytes.size() + space < at + count)
-        count = bytes.size() + space > at ? static_cast<std::uint32_t>(bytes.size() + space - at) : 0;
+    if (const std::uint64_t space = room(); space < count) {
+        const std::uint64_t end = std::max(bytes.size() + space, at);
+        count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, end - at));
+    }
     if (count == 0) return -ENOSPC;
     if (bytes.size() < at + count) bytes.resize(at + count);
     from.get(bytes.data() + at, count);

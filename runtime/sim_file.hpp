@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The simulated file system: regular files by path, in memory. Creating a file makes the directories
-// above it, so a test puts "in/a.txt" and a program may create "out/a.txt" without either making a
-// folder. What is not there: permissions, symbolic links, times.
+// The simulated file system: regular files by path, in memory. Creating a file makes the
+// directories above it, so a test puts "in/a.txt" and a program may create "out/a.txt" without
+// either making a folder. What is not there: permissions, symbolic links, times.
 //
 // A transfer at the current position that moves fewer bytes than it was asked to advances the
 // position or does not, by seed: io_uring does not if an error ended the transfer.

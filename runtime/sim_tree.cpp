@@ -16,7 +16,9 @@ namespace detail {
 
 namespace {
 
-bool ends_with_slash(std::string_view path) noexcept { return path.size() > 1 && path.back() == '/'; }
+bool ends_with_slash(std::string_view path) noexcept {
+    return path.size() > 1 && path.back() == '/';
+}
 
 /// Empty above a relative name.
 std::string parent_of(const std::string& path) {
@@ -173,7 +175,7 @@ int sim_file_system::rename(const char* from, const char* to, unsigned flags) {
         if (is_directory(target)) return -EISDIR;
         const std::shared_ptr<sim_node> node = found->second;
         const auto old = nodes_.find(target);
-        if (old != nodes_.end() && old->second == node) return 0;  // two names of one file: rename(2)
+        if (old != nodes_.end() && old->second == node) return 0;  // two names of one file
         if (old != nodes_.end()) --old->second->links;
         nodes_.erase(found);
         nodes_[target] = node;

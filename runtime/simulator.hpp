@@ -112,8 +112,8 @@ public:
     /// Operations begun, as `sim_fault::operation` counts them: every entry but timeouts, cancels
     /// and removals.
     std::uint64_t operations() const noexcept { return operations_; }
-    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close, settle_open and
-    /// those on positions, which do not fail.
+    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close, settle_open
+    /// and those on positions, which do not fail.
     std::uint64_t calls() const noexcept { return calls_; }
     std::size_t in_flight() const noexcept { return core_.operations.live(); }
     std::size_t descriptors_open() const noexcept { return descriptors_.size() - free_.size(); }

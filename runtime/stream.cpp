@@ -150,8 +150,8 @@ void read_awaiter::read_at_position() noexcept {
     ask.offset = ~std::uint64_t{0};
     if (!note_position(*on)) return;
     arrived = [](operation_state& done) noexcept {
-        const bool cut = done.result > 0 && static_cast<std::uint32_t>(done.result) < done.ask.length;
-        if (cut) mend_position(*done.on, done.result);
+        const auto count = static_cast<std::uint32_t>(done.result);
+        if (done.result > 0 && count < done.ask.length) mend_position(*done.on, done.result);
         detail::wake(static_cast<leaf_wait&>(done));
     };
 }

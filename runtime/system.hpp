@@ -101,7 +101,8 @@ public:
         return result;
     }
     int settle_open(int fd, int flags, unsigned* mode) override {
-        if ((flags & O_NONBLOCK) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
+        const bool waits = (flags & O_NONBLOCK) == 0;
+        if (!waits && ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return -errno;
         return file_status(fd, mode);
     }
     std::int64_t position(int fd) override {
@@ -114,7 +115,9 @@ public:
                        void* word) override {
         return list_names(path, each, word);
     }
-    int read_link(const char* path, std::string* target) override { return link_target(path, target); }
+    int read_link(const char* path, std::string* target) override {
+        return link_target(path, target);
+    }
     int make_directories(const char* path) override { return make_path(path); }
     int remove_tree(const char* path, std::uint64_t* count) override {
         return remove_path(path, count);

@@ -80,8 +80,8 @@ int remove_path(const char* path, std::uint64_t* count) {
     return refused != 0 ? refused : result;
 }
 
-/// tee(2) takes nothing out of the FIFO. It gives 0 if there is no writer, and EAGAIN if there is one
-/// that has written nothing. A writer that has come and gone shows in poll(2).
+/// tee(2) takes nothing out of the FIFO. It gives 0 if there is no writer, and EAGAIN if there is
+/// one that has written nothing. A writer that has come and gone shows in poll(2).
 int writer_of_fifo(int fd) {
     pollfd state{fd, POLLIN, 0};
     if (::poll(&state, 1, 0) > 0) return 1;

@@ -246,7 +246,7 @@ RONDO_TEST("file: after a full disk the position is behind what was written", "[
     co_await to.write_all(all);
     auto from = co_await file::open("f");
     std::string got, buffer(700, '?');
-    while (auto some = co_await from.read_some(buffer)) got += some.text();  // short ones among them
+    while (auto some = co_await from.read_some(buffer)) got += some.text();  // some are short
     REQUIRE((got == all));
     co_await to.write_all("end");
     got = co_await read_file("f", 5000);

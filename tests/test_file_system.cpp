@@ -477,7 +477,7 @@ RONDO_TEST("read_file: refuses what is larger before it reads", "[files][kernel]
     const std::string text =
         co_await text_of_failure<limit_error>(read_file(in / "large", size - 1));
     CHECK(text == "read_file " + (in / "large") + ": more than 4398046511103 bytes");
-    const std::string claims = "/sys/kernel/mm/transparent_hugepage/enabled";  // 4096 bytes, it says
+    const std::string claims = "/sys/kernel/mm/transparent_hugepage/enabled";  // says 4096
     const bool there = co_await path_exists(claims);
     if (!there) co_return;
     const std::string short_text = co_await read_file(claims, 100);

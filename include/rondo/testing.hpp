@@ -219,7 +219,7 @@ auto on_ring(F fn, const ring_options& options = {}) {
 struct sweep_options {
     unsigned seeds = 2;                         ///< each fault is tried with seeds 1 to `seeds`
     duration patience = std::chrono::hours(3);  ///< of virtual time; a run that takes longer hangs
-    sim_options run{};                          ///< of each run; the seed and the fault are replaced
+    sim_options run{};                          ///< of each run; seed and fault are replaced
 };
 static_assert(std::is_trivially_destructible_v<sweep_options>);
 
@@ -259,7 +259,9 @@ task<> without_value(task<T> program) {
 /// Throws: sweep_error.
 template <detail::gives_task F>
 sweep_count sweep(F program, const sweep_options& options = {}) {
-    const auto make = [](void* made_by) { return detail::without_value((*static_cast<F*>(made_by))()); };
+    const auto make = [](void* made_by) {
+        return detail::without_value((*static_cast<F*>(made_by))());
+    };
     return detail::sweep(make, &program, options);
 }
 
