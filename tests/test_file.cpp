@@ -187,7 +187,7 @@ RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]",
 // io_uring leaves the position where it was if an error ended a write in its middle; the model does
 // both, by seed.
 TEST_CASE("file: a write that is cut short anywhere goes on where it was cut", "[file]") {
-    const std::string all = pattern(24);
+    const std::string all = pattern(13);
     for (const auto& way : rondo_tests::ways_to_write) {
         INFO(way.name);
         for (std::uint32_t length = 1; length < all.size(); ++length) {
