@@ -133,6 +133,7 @@ void call_handler(function<void(const exception_context&)>& handler,
 }
 
 }  // namespace
+
 bool loop_core::may_write_report() noexcept {
     const time_point now = kernel->now();
     if (now - reports.since >= std::chrono::seconds(1)) {

@@ -381,6 +381,9 @@ TEST_CASE("loop: run_until_complete leaves the value for other handles", "[loop]
         CHECK(l.run_until_complete(std::move(f)) == again.result());
         const auto own = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(4); };
         CHECK(*l.run_until_complete(l.create_task(own())) == 4);
+        auto kept = l.create_task(own());
+        CHECK(*l.run_until_complete(kept) == 4);  // it cannot be copied, and is gone
+        CHECK_THROWS_AS(kept.result(), invalid_state_error);
     });
 }
 

@@ -165,6 +165,21 @@ template <class T>
 inline constexpr bool can_be_copied<T> =
     std::is_copy_constructible_v<T> && can_be_copied<typename T::value_type>;
 
+/// The value of a core that is done and valued, moved out. If other handles look at it, it is copied;
+/// if it cannot be copied they get an error from now on, not a value that is empty.
+template <class T>
+T take_value(shared_core& core, bool others) {
+    if (!others) return T(std::move(value_of<T>(core)));
+    if constexpr (can_be_copied<T>) {
+        return T(std::as_const(value_of<T>(core)));
+    } else {
+        T taken(std::move(value_of<T>(core)));
+        note_moved_out(core);
+        std::destroy_at(std::addressof(value_of<T>(core)));
+        return taken;
+    }
+}
+
 template <class T, how How>
 class future_awaiter : public future_wait {
 public:
@@ -180,21 +195,7 @@ public:
     }
 
 private:
-    // Moved out. If another handle than the one it was made of may still look at the value, it is copied; if it cannot
-    // be copied the others get an error from now on, not a value that is empty.
-    T take() {
-        if (core_->holders <= 2) return T(std::move(value_of<T>(*core_)));
-        if constexpr (can_be_copied<T>)
-            return T(std::as_const(value_of<T>(*core_)));
-        else
-            return take_from_others();
-    }
-    T take_from_others() {
-        T taken(std::move(value_of<T>(*core_)));
-        note_moved_out(*core_);
-        std::destroy_at(std::addressof(value_of<T>(*core_)));
-        return taken;
-    }
+    T take() { return take_value<T>(*core_, core_->holders > 2); }
 };
 
 }  // namespace detail
@@ -412,19 +413,15 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     return handle;
 }
 
-/// The value of a future that is done, or throws what it ended with. Moved out, but copied if other
-/// handles still look at it.
+/// The value of a future that is done, as take_value gives it, or throws what it ended with.
 template <class T>
 T take_result(future<T> f) {
     shared_core& core = future_core(f);
     check_valued(core);
-    if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
+    if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
         return value_of<T>(core);
-    } else {
-        if constexpr (can_be_copied<T>)
-            if (core.holders > 1) return T(std::as_const(value_of<T>(core)));
-        return T(std::move(value_of<T>(core)));
-    }
+    else
+        return take_value<T>(core, core.holders > 1);
 }
 
 }  // namespace detail
