@@ -83,11 +83,13 @@ RONDO_TEST("wait: nothing, what is done already, and one future twice: it comes 
     auto [no, none] = co_await rondo::wait(asked);
     CHECK((no.empty() && none.empty()));
     auto f = create_task(after(1ms, 1));
-    auto g = create_task(after(2ms, 2));
+    promise<int> late;
+    const auto g = late.get_future();
     asked = {g, f, g, f};
     auto [first, left] = co_await rondo::wait(asked, return_when::first_completed);
     CHECK(first == std::vector{f});
     CHECK(left == std::vector{g});
+    late.set_value(2);
     auto [done, pending] = co_await rondo::wait(asked);
     CHECK(done == std::vector{g, f});
     auto [again, still] = co_await rondo::wait(asked, return_when::first_completed);
@@ -116,9 +118,12 @@ TEST_CASE("wait: an empty future ends the program with a sentence, as everywhere
         [](future<int> f) -> task<> { co_await f; },
         [](future<int> f) -> task<> { co_await shield(f); },
         [](future<int> f) -> task<> { co_await gather(f); },
-        [](future<int> f) -> task<> { co_await rondo::wait(std::vector{f}); },
         [](future<int> f) -> task<> {
-            auto ends = as_completed(std::vector{f});
+            const std::vector<future<int>> one{f};
+            co_await rondo::wait(one);
+        },
+        [](future<int> f) -> task<> {
+            auto ends = as_completed(std::vector<future<int>>{f});
             co_await ends.next();
         },
     };

@@ -117,8 +117,9 @@ auto race(R&& awaitables) {
 template <class... A>
     requires(!detail::can_be_gathered<A...> || sizeof...(A) == 0)
 auto race(A&&...) {
+    static_assert(sizeof...(A) > 0, "race needs at least one awaitable");
     if constexpr (sizeof...(A) == 0)
-        static_assert(sizeof...(A) > 0, "race needs at least one awaitable");
+        return detail::refused_call{};
     else
         return detail::refuse_awaitables<A...>();
 }

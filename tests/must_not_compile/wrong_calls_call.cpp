@@ -12,7 +12,7 @@ rondo::task<int> square(int n) { co_return n * n; }
 int half(int n) { return n / 2; }
 void changes(std::string& text);
 rondo::task<long> triple(int n) { co_return 3 * n; }
-void changes_there(std::string& text);
+void changes_there(std::string& text, int n);
 
 rondo::task<> elsewhere(std::string text) {
 #ifndef CONTROL
@@ -31,7 +31,7 @@ rondo::task<> there(rondo::loop& loop, [[maybe_unused]] std::string text) {
     co_await rondo::on(loop, triple(1));       // expect: this is what a function gave: pass the function itself
     co_await rondo::on(triple, loop, 1);      // expect: a rondo::loop or its remote\(\) comes first
     co_await rondo::on(loop, triple);         // expect: the function cannot be called with these arguments
-    co_await rondo::on(loop, changes_there, text);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
+    co_await rondo::on(loop, changes_there, text, 1);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
     co_await rondo::on(loop);                 // expect: a function that is called on that loop comes second
 #endif
     co_await rondo::on(loop, square, 1);
