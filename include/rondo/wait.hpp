@@ -88,7 +88,10 @@ auto each_once(const R& handles, Key key) {
 }
 
 template <class H>
-struct waited {
+struct waited {};  // clang 14 asks also for what is no handle
+template <class H>
+    requires requires { typename H::value_type; }
+struct waited<H> {
     using type = typename H::value_type;
 };
 template <>
