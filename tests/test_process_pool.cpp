@@ -20,6 +20,8 @@
 
 #include <rondo/process.hpp>
 #include <rondo/run.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/thread_pool.hpp>
 #include <rondo/wait.hpp>
 
 #include "child.hpp"
@@ -482,6 +484,24 @@ TEST_CASE("process_pool: a worker whose status another waiter took has not ended
     });
     INFO(child.text);
     CHECK(child.exited());
+}
+
+TEST_CASE("process_pool: exit in a task ends the program though pools are static", "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // which starts no threads in a forked child
+    const auto child = rondo_tests::run_child([] {
+        static std::optional<process_pool> processes(1);
+        static std::optional<rondo::thread_pool> threads(2);
+        const auto main = []() -> rondo::task<> {
+            const int sum = co_await processes->submit(add, 1, 2);
+            rondo::create_task(rondo::sleep(1h));
+            co_await rondo::yield_now();
+            std::exit(sum);
+        };
+        rondo::run(main());
+        return 99;
+    });
+    INFO(child.text);
+    CHECK(child.exited(3));
 }
 
 TEST_CASE("process_pool: some of this while others meddle", "[process_pool]") {
