@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -426,12 +428,14 @@ TEST_CASE("loop: an exception handler that replaces itself lives until it return
     loop l(std::make_shared<rondo::detail::simulator>());
     bool gone = false, was_gone = true;
     std::string log;
-    const auto replaces = [&, held = std::make_shared<sentinel>(&gone)](const exception_context&) {
+    auto replaces = [&, held = std::make_shared<sentinel>(&gone)](const exception_context&) {
         log.push_back('a');
+        const bool& is_gone = gone;
+        bool& seen = was_gone;
         l.set_exception_handler([&log](const exception_context&) { log.push_back('b'); });
-        was_gone = gone;
+        seen = is_gone;
     };
-    l.set_exception_handler(replaces);
+    l.set_exception_handler(std::move(replaces));
     l.call_exception_handler({"one", nullptr});
     CHECK_FALSE(was_gone);
     l.call_exception_handler({"two", nullptr});
@@ -441,9 +445,13 @@ TEST_CASE("loop: an exception handler that replaces itself lives until it return
 TEST_CASE("loop: a call may be cancelled by a handle that its own callback owns", "[loop]") {
     on_both([](loop& l) {
         bool gone = false;
-        auto handle = std::make_shared<call_handle>();
+        alignas(call_handle) unsigned char room[sizeof(call_handle)];
+        auto* const owned = ::new (static_cast<void*>(room)) call_handle;
+        std::shared_ptr<call_handle> handle(owned, [&room](call_handle* h) {
+            h->~call_handle();
+            std::fill(std::begin(room), std::end(room), static_cast<unsigned char>(0xff));
+        });
         *handle = l.call_later(1h, [handle, held = std::make_shared<sentinel>(&gone)] {});
-        call_handle* const owned = handle.get();
         handle.reset();  // only the callback has it now
         owned->cancel();
         CHECK(gone);
