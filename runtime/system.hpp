@@ -25,6 +25,13 @@ void reserve_standard_numbers() noexcept;
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
+/// One of the numbers that reserve_standard_numbers has taken: it counts as closed.
+inline bool is_placeholder(int fd) noexcept {
+    if (fd > STDERR_FILENO) return false;
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) != 0;
+}
+
 /// Numbers 0 to 2 are not for us, even where a program was started without them or has closed them:
 /// what takes them for its standard streams would reach a descriptor of ours. Moves a fresh one
 /// above. Returns: its number, or -1 and errno.
@@ -89,6 +96,7 @@ public:
         return or_errno(::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(size)));
     }
     int duplicate(int fd) override {
+        if (is_placeholder(fd)) return -EBADF;
         return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     }
     int truncate(int fd, std::uint64_t size) override {
