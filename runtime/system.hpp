@@ -59,6 +59,13 @@ inline int both_above_standard(int result, int* ends) noexcept {
     return 0;
 }
 
+/// Is it one that reserve_standard_numbers has made? Then the stream of that number is closed.
+inline bool is_placeholder(int fd) noexcept {
+    if (fd < 0 || fd > STDERR_FILENO) return false;
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_PATH) != 0;
+}
+
 /// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time
 /// (system.cpp).
 int close_number(int fd) noexcept;
@@ -103,6 +110,7 @@ public:
         return or_errno(::ftruncate(fd, static_cast<off_t>(size)));
     }
     int file_status(int fd, unsigned* mode) override {
+        if (is_placeholder(fd)) return -EBADF;
         struct stat status {};
         const int result = or_errno(::fstat(fd, &status));
         *mode = status.st_mode;
