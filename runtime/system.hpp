@@ -59,13 +59,6 @@ inline int both_above_standard(int result, int* ends) noexcept {
     return 0;
 }
 
-/// Is it one that reserve_standard_numbers has made? Then the stream of that number is closed.
-inline bool is_placeholder(int fd) noexcept {
-    if (fd < 0 || fd > STDERR_FILENO) return false;
-    const int flags = ::fcntl(fd, F_GETFL);
-    return flags >= 0 && (flags & O_PATH) != 0;
-}
-
 /// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time
 /// (system.cpp).
 int close_number(int fd) noexcept;
