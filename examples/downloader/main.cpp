@@ -104,7 +104,7 @@ int download(const options& wanted, const std::vector<std::string>& urls) {
     downloads all(wanted.jobs, wanted.folder, wanted.force, show);
     rondo::run(download_all(all, jobs_of(urls, show), wanted.jobs, to));
     write_out(to, show.finish(all.now()));
-    if (rondo::interrupted()) return 130;
+    if (const int code = rondo::interrupted()) return code;
     return show.files_failed() > 0 ? 1 : 0;
 }
 
