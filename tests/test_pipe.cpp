@@ -13,6 +13,7 @@
 
 #include <rondo/file.hpp>
 #include <rondo/gather.hpp>
+#include <rondo/process.hpp>
 #include <rondo/run.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/unix.hpp>
@@ -244,6 +245,7 @@ TEST_CASE("pipe: unistd's functions are called as ever beside rondo's names", "[
     int ends[2];
     REQUIRE(pipe(ends) == 0);  // with `using namespace rondo`
     for (const int each : ends) close(each);
+    CHECK(redirect(pipe).what() == redirect::kind::pipe);
 }
 
 bool is_refused(fd_stream (*standard)()) {

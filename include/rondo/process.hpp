@@ -46,6 +46,8 @@ public:
     constexpr explicit redirect(kind what) noexcept : what_(what) {}
     /// To a descriptor of ours, which stays ours and open until the program was started.
     constexpr redirect(int number) noexcept : what_(kind::number), number_(number) {}
+    /// By its name alone: `in(pipe)`.
+    constexpr redirect(redirect (*named)() noexcept) noexcept : redirect(named()) {}
 
     constexpr kind what() const noexcept { return what_; }
     constexpr int number() const noexcept { return number_; }
@@ -56,9 +58,10 @@ private:
 };
 
 inline constexpr redirect inherit{redirect::kind::inherit};  ///< where ours leads
-inline constexpr redirect pipe{redirect::kind::pipe};        ///< to us
 inline constexpr redirect devnull{redirect::kind::devnull};  ///< nowhere
 inline constexpr redirect same_as_out{redirect::kind::same_as_out};  ///< of err: where out leads
+/// To us: `in(pipe)`. A function, so that pipe(2) can be called beside `using namespace rondo`.
+constexpr redirect pipe() noexcept { return redirect{redirect::kind::pipe}; }
 
 /// The exit code of a program whose status another waiter of this process took.
 inline constexpr int unknown_exit_code = std::numeric_limits<int>::min();
