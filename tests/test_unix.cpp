@@ -81,7 +81,7 @@ task<pair_of_streams> connected() {
 TEST_CASE("unix: a listener that cannot be made whole leaves no file", "[unix]") {
     const folder here;
     const std::string path = here / "socket";
-    for (const std::uint32_t call : {SYS_chmod, SYS_listen}) {
+    for (const std::uint32_t call : {std::uint32_t{SYS_chmod}, std::uint32_t{SYS_listen}}) {
         const auto end = rondo_tests::run_child([&] {
             loop home;
             rondo_tests::forbid(call, EPERM);
