@@ -490,8 +490,9 @@ std::size_t live_frames() noexcept {
     return count;
 }
 
-void release_unused_frames() noexcept {
+void release_unused_frames(std::size_t may_stay) noexcept {
     frame_pool& pool = this_thread_frames;
+    if (pool.slab_count + pool.spare_count <= may_stay) return;
     uncache(pool);
     collect(pool);
     for (frame_slab*& current : pool.current) {

@@ -8,16 +8,13 @@ namespace detail {
 
 shared_core& coroutine_start::launch(task<> t) {
     if (around_ == nullptr) return future_core(create_task(std::move(t), {}, where_));
-    between_.bits = scope::of_job | (around_->bits & scope::inherited);
-    around_->add_child(between_);
+    scope& between = *between_.release();  // goes when the task has left the tree
+    between.bits = scope::of_job | (around_->bits & scope::inherited);
+    around_->add_child(between);
     resumer& loop = running();
     auto& frame = t.release();
-    loop.push(prepare(frame, loop, between_, where_));
+    loop.push(prepare(frame, loop, between, where_));
     return frame;
-}
-
-void coroutine_start::leave() noexcept {
-    if (around_ != nullptr) around_->remove_child(between_);
 }
 
 const job_origin& origin_for_block_on() {

@@ -42,7 +42,8 @@ loop_core::~loop_core() {
     }
     inbox->close();
     kernel->forget_all();
-    release_unused_frames();
+    constexpr std::size_t slabs_for_the_next_loop = 16;
+    release_unused_frames(slabs_for_the_next_loop);
 }
 
 void loop_core::check_usable() const {

@@ -99,9 +99,12 @@ scope& take_bindings_along(scope& top) {
     return *context;
 }
 
-void end_context(scope& context) noexcept {
-    context.parent->remove_child(context);
-    delete static_cast<taken_along*>(&context);
+void end_ownerless(scope& s) noexcept {
+    s.parent->remove_child(s);
+    if ((s.bits & scope::of_context) != 0)
+        delete static_cast<taken_along*>(&s);
+    else
+        delete &s;
 }
 
 }  // namespace detail

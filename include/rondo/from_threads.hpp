@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -24,29 +25,27 @@ namespace detail {
 /// and each cancellation that is on its way.
 class RONDO_API coroutine_start {
 public:
-    coroutine_start(const remote& home, scope* around, location where) noexcept
-        : home_(home), around_(around), where_(where) {}
+    coroutine_start(const remote& home, scope* around, location where)
+        : home_(home), around_(around), between_(around != nullptr ? new scope{} : nullptr), where_(where) {}
     const remote& home() const noexcept { return home_; }
 
 protected:
     ~coroutine_start() = default;
     /// Runs `t` on this thread's loop: below `around`, or as a detached task. Nobody holds it but the loop.
     shared_core& launch(task<> t);
-    /// The task has left the tree.
-    void leave() noexcept;
 
 private:
     const remote home_;
     scope* const around_;
-    // Between the two: who hears of the ends below `around`, a task group's scope, has not started this one.
-    scope between_{};
+    // Below `around`, above the task: a task group whose scope `around` is has not started the task, and counts it not.
+    std::unique_ptr<scope> between_;
     const location where_;
 };
 
 template <class T>
 class remote_coroutine final : public given_state<T>, coroutine_start {
 public:
-    remote_coroutine(task<T> body, const remote& home, scope* around, location where) noexcept
+    remote_coroutine(task<T> body, const remote& home, scope* around, location where)
         : coroutine_start(home, around, where), body_(std::move(body)) {}
 
     /// Throws: closed_error where the loop has ended; the state has gone then, but for the handles.
@@ -93,7 +92,7 @@ private:
     // which what it owns may belong, and only then is its future told.
     void drop() noexcept {
         scope_ = nullptr;
-        if (std::exchange(running_, nullptr) != nullptr) leave();
+        running_ = nullptr;
         { const task<T> never_runs(std::move(body_)); }
         if (!this->end_unbegun()) this->settle(thread_core::phase::cancelled);
         this->drop_giver();

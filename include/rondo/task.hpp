@@ -461,14 +461,15 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
 
 /// For a detached task that is started where task_locals are bound: a scope below `top` that has them too.
 RONDO_API scope& take_bindings_along(scope& top);
-RONDO_API void end_context(scope& context) noexcept;
+/// Takes a scope that no task owns out of the tree, and deletes it: of bindings, or of a job.
+RONDO_API void end_ownerless(scope& s) noexcept;
 
-/// A task that has ended leaves the tree, and the last one below a context takes that with it.
+/// A task that has ended leaves the tree, and the last one below a scope that no task owns takes that with it.
 inline void leave_tree(task_record& record) noexcept {
     scope& above = *record.parent;
     above.remove_child(record);
-    if ((above.bits & scope::of_context) != 0 && above.children == nullptr) [[unlikely]]
-        end_context(above);
+    if ((above.bits & (scope::of_context | scope::of_job)) != 0 && above.children == nullptr) [[unlikely]]
+        end_ownerless(above);
 }
 
 /// Prepares it, and it is ready: it first runs when its turn comes.

@@ -112,9 +112,10 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// How many frames of this thread are alive: made here and not yet freed, on whichever thread.
 RONDO_API std::size_t live_frames() noexcept;
 
-/// Gives this thread's empty slabs back to the system, those too that are kept for re-use. For a
-/// loop that ends.
-RONDO_API void release_unused_frames() noexcept;
+/// Gives this thread's empty slabs back to the system, those too that are kept for re-use. If the
+/// thread has no more than `may_stay` of them, they stay: mapping them again costs more than the few
+/// pages that they have touched.
+RONDO_API void release_unused_frames(std::size_t may_stay = 0) noexcept;
 
 }  // namespace detail
 }  // namespace v0
