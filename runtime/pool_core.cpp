@@ -418,9 +418,9 @@ void pool_core::worker::will_block(const blocking& on) {
                  "first");
     waits_for = &on;
     for (end_waiter* each = pool_.end_waiters_; each != nullptr;) {
-        end_waiter* const next = each->next();
+        end_waiter* const following = each->next();
         each->refuses(on);
-        each = next;
+        each = following;
     }
     if (!on.hangs_on(&pool_)) return;
     try {
