@@ -225,6 +225,7 @@ RONDO_TEST("from_fd: a terminal that nobody drains holds up its writer alone", "
         seen += some.size();
     }
     third.cancel();
+    while (!third.done()) co_await sleep(1ms);  // it borrows `big`
 }
 
 RONDO_TEST("from_fd: the standard streams have numbers of their own", "[pipe][kernel]") {

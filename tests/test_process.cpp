@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -225,6 +226,13 @@ RONDO_TEST("process: stop after wait signals nobody; a session, a group, both; w
     CHECK(command("echo", "it's", "a b").text() == "echo 'it'\\''s' 'a b'");
 }
 
+/// False for one that has ended, whether or not its status was taken.
+bool is_running(int pid) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
+    std::string number, name, state;
+    return status >> number >> name >> state && state != "Z" && state != "X";
+}
+
 RONDO_TEST("process: members of a group are asked to end too, and have their grace",
            "[process][kernel]") {
     auto leader = command::shell("(trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.01; "
@@ -233,7 +241,7 @@ RONDO_TEST("process: members of a group are asked to end too, and have their gra
     const auto ready = co_await leader.out().read_line();
     CHECK(ready.value() == "ready");
     leader.in().close();  // the first of the group ends
-    co_await sleep(20ms);
+    while (is_running(leader.pid())) co_await sleep(1ms);
     auto stopping = create_task(leader.stop(10s));
     const auto asked = co_await leader.out().read_line();
     CHECK(asked.value() == "asked");
