@@ -171,7 +171,7 @@ TEST_CASE("thread: joined in a callback of the loop that it waits for, one of bo
     const auto nothing = []() -> task<> { co_return; };
     loop l;
     const remote home = l.remote();
-    std::atomic<int> told{0};
+    std::atomic<int> refused{0};
     thread_event blocks;
     rondo::thread waits("waits", [&] {
         auto f = run_coroutine_threadsafe(nothing(), home);
@@ -179,7 +179,7 @@ TEST_CASE("thread: joined in a callback of the loop that it waits for, one of bo
         try {
             f.get();
         } catch (const deadlock_error&) {
-            ++told;
+            ++refused;
         }
     });
     l.call_soon([&] {
@@ -187,12 +187,12 @@ TEST_CASE("thread: joined in a callback of the loop that it waits for, one of bo
         try {
             waits.join();
         } catch (const deadlock_error&) {
-            ++told;
+            ++refused;
         }
         l.stop();
     });
     l.run_forever();
-    CHECK(told == 1);
+    CHECK(refused == 1);
     l.run_once();
     waits.join();
 }
