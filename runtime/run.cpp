@@ -63,8 +63,9 @@ void forget_run_of_parent() noexcept {
 main_run::main_run(const run_options& options) : loop_(options.loop) {
     loop_.core().check_usable();
     set_interrupted(0);
+    if (::getpid() != ::gettid()) return;  // only a main thread touches `handling`
     forget_run_of_parent();
-    if (::getpid() != ::gettid() || to_wake.load() != nullptr) return;
+    if (to_wake.load() != nullptr) return;
     handling.emplace();
     asked_to_end.store(0);
     to_wake.store(loop_.core().kernel.get());
