@@ -5,7 +5,7 @@
 The table below is the one of docs/architecture.md. A header that is not in it is an error too:
 whoever adds one decides where it stands. Beside the layers, this checks what can be seen from the
 text alone:
-  - <liburing.h> and <linux/io_uring.h> occur in runtime/ring.cpp only;
+  - <liburing.h> and <linux/io_uring.h> occur in runtime/kernel/ring/setup.cpp only;
   - layers 3 to 9 use the public face of layer 2: no header of its machinery in runtime/;
   - nobody closes a descriptor with close(2) but the kernels and the few named below (a descriptor
     counts its operations, and the last completion closes the number);
@@ -63,18 +63,18 @@ LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "ope
 # from them, but for testing, which chooses the kernel.
 INNARDS_ALLOWED_FROM = 9
 
-MAY_SEE_IO_URING = ("runtime/ring.cpp",)
+MAY_SEE_IO_URING = ("runtime/kernel/ring/setup.cpp",)
 MAY_CLOSE = (
-    "runtime/ring.cpp",
+    "runtime/kernel/ring/setup.cpp",
     "runtime/ring_",
-    "runtime/system.hpp",
-    "runtime/system.cpp",
+    "runtime/kernel/system.hpp",
+    "runtime/kernel/system.cpp",
     "runtime/system_",
-    "runtime/probe.cpp",
+    "runtime/kernel/probe.cpp",
     "runtime/sim_",
-    "runtime/process_worker.cpp",
+    "runtime/multiprocess/pool/worker.cpp",
 )  # beginnings of paths; the model closes no real descriptor, in a worker process there is no loop
-MAY_HANDLE_SIGNALS = ("runtime/run.cpp", "runtime/process_worker.cpp")
+MAY_HANDLE_SIGNALS = ("runtime/loop/run.cpp", "runtime/multiprocess/pool/worker.cpp")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CLOSE = re.compile(
@@ -309,28 +309,28 @@ SELF_TEST = [
     ),
     (BAD, "include/rondo/loop.hpp", "#include <liburing.h>\n"),
     (BAD, "include/rondo/loop.hpp", "#include <linux/io_uring.h>\n"),
-    (BAD, "runtime/loop.cpp", "#include <liburing.h>\n"),
-    (GOOD, "runtime/ring.cpp", '#include <liburing.h>\n#include "kernel.hpp"\n'),
-    (BAD, "include/rondo/loop.hpp", '#include "../../runtime/kernel.hpp"\n'),
+    (BAD, "runtime/loop/loop.cpp", "#include <liburing.h>\n"),
+    (GOOD, "runtime/kernel/ring/setup.cpp", '#include <liburing.h>\n#include "kernel.hpp"\n'),
+    (BAD, "include/rondo/loop.hpp", '#include "../../runtime/kernel/kernel.hpp"\n'),
     (BAD, "runtime/gather.cpp", '#include "kernel.hpp"\n'),
-    (GOOD, "runtime/loop.cpp", '#include "kernel.hpp"\n#include <rondo/loop.hpp>\n'),
-    (GOOD, "runtime/testing.cpp", '#include "kernel.hpp"\n'),
+    (GOOD, "runtime/loop/loop.cpp", '#include "kernel.hpp"\n#include <rondo/loop.hpp>\n'),
+    (GOOD, "runtime/testing/testing.cpp", '#include "kernel.hpp"\n'),
     (BAD, "include/rondo/surprise.hpp", "\n"),
     (BAD, "include/rondo/net.hpp", "#include <rondo/nothing.hpp>\n"),
-    (BAD, "runtime/net.cpp", "void f(int fd) { ::close(fd); }\n"),
-    (BAD, "runtime/net.cpp", "void f(int fd) {\n    close(fd);\n}\n"),
-    (BAD, "runtime/net.cpp", "void f(int fd) { if (fd > 0) close(fd); }\n"),
+    (BAD, "runtime/io/net/net.cpp", "void f(int fd) { ::close(fd); }\n"),
+    (BAD, "runtime/io/net/net.cpp", "void f(int fd) {\n    close(fd);\n}\n"),
+    (BAD, "runtime/io/net/net.cpp", "void f(int fd) { if (fd > 0) close(fd); }\n"),
     (
         GOOD,
-        "runtime/net.cpp",
+        "runtime/io/net/net.cpp",
         "struct s { int close(int fd); void close(); }; int g(s& x) { return x.close(3); }\n",
     ),
-    (GOOD, "runtime/net.cpp", 'void f() { say("close(3)"); }  // ::close(fd)\n'),
-    (GOOD, "runtime/net.cpp", "operation<> tcp_stream::close() { return net::close(fd_); }\n"),
-    (GOOD, "runtime/system.cpp", "int real::close(int fd) { return ::close(fd); }\n"),
-    (BAD, "runtime/net.cpp", "void f() { ::sigaction(SIGPIPE, &action, nullptr); }\n"),
-    (BAD, "runtime/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
-    (GOOD, "runtime/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
+    (GOOD, "runtime/io/net/net.cpp", 'void f() { say("close(3)"); }  // ::close(fd)\n'),
+    (GOOD, "runtime/io/net/net.cpp", "operation<> tcp_stream::close() { return net::close(fd_); }\n"),
+    (GOOD, "runtime/kernel/system.cpp", "int real::close(int fd) { return ::close(fd); }\n"),
+    (BAD, "runtime/io/net/net.cpp", "void f() { ::sigaction(SIGPIPE, &action, nullptr); }\n"),
+    (BAD, "runtime/io/net/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
+    (GOOD, "runtime/loop/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
 ]
 
 
@@ -340,7 +340,7 @@ def self_test():
         files = {
             name: ""
             for name in (
-                "runtime/kernel.hpp",
+                "runtime/kernel/kernel.hpp",
                 "include/rondo/error.hpp",
                 "include/rondo/task.hpp",
                 "include/rondo/loop.hpp",

@@ -20,7 +20,7 @@
 #include <rondo/future.hpp>
 #include <rondo/sleep.hpp>
 
-#include "trampoline.hpp"
+#include "coroutine/trampoline.hpp"
 
 namespace rondo_tests {
 

@@ -14,7 +14,7 @@
 #include <rondo/dns.hpp>
 
 #include "executor_tools.hpp"
-#include "resolver.hpp"
+#include "io/net/resolver.hpp"
 
 namespace rondo_tests {
 

@@ -22,8 +22,8 @@
 
 #include "catch.hpp"
 #include "child.hpp"
-#include "ring.hpp"
-#include "ring_abi.hpp"
+#include "kernel/ring/ring.hpp"
+#include "kernel/ring/abi.hpp"
 
 namespace rondo_tests {
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "simulator.hpp"
+#include "kernel/simulator/simulator.hpp"
 
 namespace sim_driver {
 

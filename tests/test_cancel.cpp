@@ -9,7 +9,7 @@
 #include <rondo/rondo.hpp>
 
 #include "core_tools.hpp"
-#include "simulator.hpp"
+#include "kernel/simulator/simulator.hpp"
 
 using namespace rondo_tests;
 

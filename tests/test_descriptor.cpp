@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core_tools.hpp"
-#include "descriptor_record.hpp"
-#include "ring.hpp"
-#include "ring_abi.hpp"
+#include "loop/descriptor_record.hpp"
+#include "kernel/ring/ring.hpp"
+#include "kernel/ring/abi.hpp"
 
 namespace {
 

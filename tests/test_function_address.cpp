@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Functions as module and offset: those of the program, of a library, of a module that was loaded, of none at all.
-#include "function_address.hpp"
+#include "multiprocess/pool/function_address.hpp"
 
 #include <dlfcn.h>
 #include <sys/mman.h>

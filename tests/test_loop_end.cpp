@@ -18,7 +18,7 @@
 
 #include "child.hpp"
 #include "loop_tools.hpp"
-#include "simulator.hpp"
+#include "kernel/simulator/simulator.hpp"
 
 using namespace rondo_tests;
 

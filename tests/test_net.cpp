@@ -15,7 +15,7 @@
 #include <rondo/unix.hpp>
 
 #include "net_tools.hpp"
-#include "simulator.hpp"
+#include "kernel/simulator/simulator.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;

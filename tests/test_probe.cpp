@@ -18,7 +18,7 @@
 
 #include "catch.hpp"
 #include "child.hpp"
-#include "ring.hpp"
+#include "kernel/ring/ring.hpp"
 
 namespace {
 

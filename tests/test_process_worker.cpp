@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What pools and workers say to each other: frames, errors and calls, as they are and as they should not be. What is
 // fuzzed comes from a seed that is printed; RONDO_SEED repeats it.
-#include "process_worker.hpp"
+#include "multiprocess/pool/worker.hpp"
 
 #include <dlfcn.h>
 #include <poll.h>
@@ -14,8 +14,8 @@
 #include <rondo/run.hpp>
 #include <rondo/process.hpp>
 
-#include "function_address.hpp"
-#include "process_errors.hpp"
+#include "multiprocess/pool/function_address.hpp"
+#include "multiprocess/pool/errors.hpp"
 #include "process_tools.hpp"
 
 using namespace rondo_tests;

@@ -10,7 +10,7 @@
 
 #include "core_tools.hpp"
 #include "net_tools.hpp"
-#include "simulator.hpp"
+#include "kernel/simulator/simulator.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;

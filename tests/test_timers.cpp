@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The timer heap against a model (a std::map by deadline and order of setting), and what it
 // promises beyond it.
-#include "timers.hpp"
+#include "loop/timers.hpp"
 
 #include <chrono>
 #include <deque>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The event loop: it owns the tasks, the timers and the ring, and runs turns. docs/loop.md numbers what one turn does,
-// in the order of runtime/loop.cpp.
+// in the order of runtime/loop/loop.cpp.
 //
 // A loop belongs to the thread that runs it. From other threads: `call_soon_threadsafe`, or a `remote()`, which outlives
 // the loop. Inside somebody else's loop: watch `fd()` for reading and call `poll()` when it is; there is no timeout to

@@ -2,7 +2,7 @@
 // How coroutines are resumed: from one place only, with a flat stack.
 //
 // A coroutine never resumes another one. Whoever hands over (an await of a task, the end of one) puts the next handle
-// into `here.next` and returns; the trampoline (runtime/trampoline.hpp) goes on from there. Symmetric transfer would do
+// into `here.next` and returns; the trampoline (runtime/coroutine/trampoline.hpp) goes on from there. Symmetric transfer would do
 // the same where the compiler makes it a tail call, but g++ 12 does not at -O0, -O1 or under a sanitizer, and a loop of
 // a million awaits then overflows the stack. The trampoline costs 2 ns an await and is flat in every build.
 //
@@ -108,7 +108,7 @@ protected:
     virtual void host_wanted() noexcept = 0;
 
     /// Resumes a task, or calls a callback, and follows the hand-overs until nothing more is handed over.
-    inline void resume(ready_item& item) noexcept;  // runtime/trampoline.hpp
+    inline void resume(ready_item& item) noexcept;  // runtime/coroutine/trampoline.hpp
 
     ready_queue ready_;
 

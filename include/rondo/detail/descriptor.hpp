@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include <rondo/detail/spawn.hpp>
 #include <rondo/operation.hpp>
 
 namespace rondo {
@@ -21,26 +22,6 @@ inline namespace v0 {
 namespace detail {
 
 class system;
-
-/// A program to be started; the strings stay the caller's.
-struct spawn_request {
-    const char* file = nullptr;  // searched for in PATH
-    char* const* arguments = nullptr;
-    char* const* environment = nullptr;
-    const char* directory = nullptr;  // null: ours
-    int streams[3] = {-1, -1, -1};    // what its 0, 1 and 2 are to be; -1: ours
-    const int* kept = nullptr;        // further numbers that it has too, the same ones
-    std::size_t kept_count = 0;
-    bool new_session = false;
-    bool new_group = false;
-};
-
-/// A program that has been started; or what of its request was at fault.
-struct started_program {
-    int pid = -1;
-    int pid_descriptor = -1;
-    bool bad_directory = false;
-};
 
 /// socket(2), close-on-exec, on the running loop's kernel; outside of any loop on the real system.
 RONDO_API int new_socket(int family, int type, int protocol);
@@ -93,12 +74,6 @@ RONDO_API int spawn(const spawn_request& what, started_program& started);
 /// it has not; -ECHILD where another waiter of this process took the status. Once.
 RONDO_API int reap(const descriptor& program, int& code);
 RONDO_API int signal_program(const descriptor& program, int number);
-/// Kills a program by its pidfd, which no descriptor has adopted, reaps it and closes the pidfd.
-RONDO_API void end_program(int pid_descriptor) noexcept;
-/// Nobody waits for this program any more, and no loop does: it is reaped when the next one is started.
-RONDO_API void leave_program(int pid_descriptor) noexcept;
-/// Reaps those that were left and have ended.
-RONDO_API void reap_programs_left() noexcept;
 
 /// inotify_init1(2) and inotify_add_watch(2), close-on-exec.
 RONDO_API int new_watch_descriptor();

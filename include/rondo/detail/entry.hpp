@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What goes down to a kernel and what comes up: a 64-byte submission entry and a 16-byte completion, laid out as the
-// kernel itself lays them out (struct io_uring_sqe and io_uring_cqe; ring.cpp asserts it). The ring hands them to the
+// kernel itself lays them out (struct io_uring_sqe and io_uring_cqe; runtime/kernel/ring/setup.cpp asserts it). The ring hands them to the
 // kernel as they are, the simulator interprets them; nothing above needs <liburing.h> or <linux/io_uring.h>.
 #pragma once
 

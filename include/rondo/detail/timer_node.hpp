@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a timer is to the frame that waits on it: 16 bytes. The deadline and the place in the heap
-// stand in the loop's own tables (runtime/timers.hpp), so that setting and cancelling one timer
+// stand in the loop's own tables (runtime/loop/timers.hpp), so that setting and cancelling one timer
 // touches no other one's frame.
 #pragma once
 

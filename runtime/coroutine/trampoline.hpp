@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// The trampoline, and the end of a task. Inline, since the loop goes through here for every resumption.
+#pragma once
+
+#include <utility>
+
+#include <rondo/task.hpp>
+
+#include "base/poison.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// The task is over, and its coroutine gone: whoever started it hears of it first, then those who wait for it.
+inline void finish_task(task_record& record) noexcept {
+    promise_base& frame = promise_base::of(record);
+    scope& above = *record.parent;
+    const bool heard = (above.bits & scope::of_children) != 0;
+    frame.marks |= shared_core::done;
+    leave_tree(record);
+    record.home->task_ended();
+    if (heard) {
+        auto& group = static_cast<listening_scope&>(above);
+        group.child_ended(group, frame);
+    }
+    frame.settle();
+}
+
+// The destructors of parameters are a part of the task, as those of locals are: it is the running one, it is in the tree
+// and not yet done.
+inline void promise_base::end_coroutine() noexcept {
+    if ((marks & (failed | ending)) == failed) [[unlikely]]
+        return end_failed_coroutine();
+    marks |= ending;
+    here.current = &record;
+    handle().destroy();
+    here.current = nullptr;
+    forbid(static_cast<char*>(frame()) + left().kept, left().size - left().kept);
+}
+
+/// A root frame stands at its final suspension point: nobody will resume it again.
+inline void end_task(task_record& record) noexcept {
+    promise_base& frame = promise_base::of(record);
+    RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
+                 "a task ended before what runs inside its scope");
+    frame.end_coroutine();
+    finish_task(record);
+    release(frame);
+}
+
+/// A task that was cancelled before its first turn never enters its body.
+inline void end_unstarted(task_record& record) noexcept {
+    promise_base::of(record).marks |= shared_core::was_cancelled;
+    end_task(record);
+}
+
+inline void resumer::resume(ready_item& item) noexcept {
+    if (!item.point) {
+        auto& callback = static_cast<callback_item&>(item);
+        return callback.run(callback);
+    }
+    auto& record = static_cast<task_record&>(item);
+    if (record.wait != nullptr) [[unlikely]] {  // it has not yet begun, or has stepped back
+        const bool begins = std::exchange(record.wait, nullptr) == &not_begun;
+        if (begins && record.is_reached()) return end_unstarted(record);
+    }
+    here.current = &record;
+    here.patience = patience;
+    for (std::coroutine_handle<> next = record.point; next;) {
+        here.next = nullptr;
+        next.resume();
+        next = here.next;
+        if (next && --here.patience <= 0) [[unlikely]] {
+            record.point = next;
+            push(record);
+            break;
+        }
+    }
+    if (here.ended != nullptr) return end_task(*std::exchange(here.ended, nullptr));
+    here.current = nullptr;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Looking up names: the system's resolver, on a lane of its own.
+#include <rondo/dns.hpp>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <new>
+
+#include <rondo/detail/connect.hpp>
+
+#include "io/net/resolver.hpp"
+
+namespace rondo {
+inline namespace v0 {
+
+namespace {
+
+class resolver_errors final : public std::error_category {
+public:
+    const char* name() const noexcept override { return "resolver"; }
+    std::string message(int value) const override { return ::gai_strerror(value); }
+};
+
+}  // namespace
+
+const std::error_category& resolver_category() noexcept {
+    static const resolver_errors category;
+    return category;
+}
+
+namespace detail {
+
+namespace {
+
+constexpr std::size_t name_max = 253;   // RFC 1035: 255 with the lengths of its labels
+constexpr std::size_t threads_max = 4;  // more only help where names hang, and cost where not
+
+/// AF_* or, of what has no names, -1.
+int system_family(address_family family) noexcept {
+    switch (family) {
+        case address_family::none:
+            return AF_UNSPEC;
+        case address_family::ipv4:
+            return AF_INET;
+        case address_family::ipv6:
+            return AF_INET6;
+        case address_family::unix_socket:
+            break;
+    }
+    return -1;
+}
+
+/// On a thread that may have outlived everything else: it uses the C library and the heap.
+answer ask_system(const std::string& host, address_family family) {
+    addrinfo hints{};
+    hints.ai_family = system_family(family);
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* first = nullptr;
+    answer result;
+    result.failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &first);
+    result.system_error = result.failed == EAI_SYSTEM ? errno : 0;
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(first, ::freeaddrinfo);
+    for (const addrinfo* each = first; each != nullptr; each = each->ai_next) {
+        const auto address = endpoint::from_system(each->ai_addr, each->ai_addrlen);
+        auto& all = result.addresses;
+        const bool known = std::find(all.begin(), all.end(), address) != all.end();
+        if (!known && address.family() != address_family::none) all.push_back(address);
+    }
+    return result;
+}
+
+}  // namespace
+
+// -- lookups --------------------------------------------------------------------------------------
+
+class resolver::job final : public lane_job {
+public:
+    job(resolver& home, lookup& of)
+        : home_(&home), of_(&of), asked_(of.asked), source_(home.source_) {}
+
+    void call() noexcept override {
+        try {
+            found_ = source_ != nullptr ? (*source_)(asked_.first, asked_.second)
+                                        : ask_system(asked_.first, asked_.second);
+        } catch (...) {
+            found_ = answer();
+            found_.failed = EAI_MEMORY;
+        }
+    }
+    void came_home() noexcept override { home_->ended(*of_, std::move(found_)); }
+
+private:
+    resolver* home_;  // this and the next one, for when it has come home
+    lookup* of_;
+    const lookup::question asked_;
+    const std::shared_ptr<const name_source> source_;
+    answer found_;
+};
+
+resolver::resolver(loop& home) : lane_(home, threads_max, "rondo-resolver") {}
+
+resolver& resolver::of(loop& loop) {
+    static constexpr char key = 0;
+    std::shared_ptr<void>& slot = loop.extension(&key);
+    if (slot == nullptr) slot = std::make_shared<resolver>(loop);
+    return *static_cast<resolver*>(slot.get());
+}
+
+void resolver::ask_instead(name_source source) {
+    source_ = std::make_shared<const name_source>(std::move(source));
+}
+
+std::shared_ptr<lookup> resolver::join(const lookup::question& q) {
+    const auto place = lookups_.find(q);
+    if (place != lookups_.end()) return place->second;
+    auto fresh = std::make_shared<lookup>(q);
+    auto job = std::make_unique<resolver::job>(*this, *fresh);
+    fresh->job = job.get();
+    lookups_.emplace(q, fresh);
+    lane_.start(std::move(job));
+    return fresh;
+}
+
+void resolver::ended(lookup& l, answer&& found) noexcept {
+    const auto place = lookups_.find(l.asked);
+    const std::shared_ptr<lookup> keep = place->second;
+    lookups_.erase(place);
+    l.job = nullptr;
+    l.found = std::move(found);
+    l.waiters.unpark_all();
+}
+
+void resolver::nobody_waits(lookup& l) noexcept {
+    if (l.job != nullptr && lane_.take_back(*l.job)) lookups_.erase(lookups_.find(l.asked));
+}
+
+asker::asker(resolver& of, const lookup::question& q) : resolver_(of), lookup_(of.join(q)) {
+    ++lookup_->askers;
+}
+
+asker::~asker() {
+    if (--lookup_->askers == 0) resolver_.nobody_waits(*lookup_);
+}
+
+namespace {
+
+/// Waits for the answer; unlike what tasks grant each other, it is taken also by one that has been
+/// cancelled since.
+class answer_wait : public queue_wait {
+public:
+    explicit answer_wait(lookup& of) noexcept : queue_wait(kind, of.waiters), of_(of) {}
+    bool await_ready() noexcept {
+        if (asked()) return refuse();
+        return of_.job == nullptr && have();
+    }
+    void await_resume() const {
+        if ((state & refused) != 0) throw cancelled();
+    }
+
+private:
+    static const char* name_in(const leaf_wait& wait) {
+        return static_cast<const answer_wait&>(wait).of_.asked.first.c_str();
+    }
+    static constexpr wait_kind kind{"resolve", leave, name_in};
+    lookup& of_;
+};
+
+struct answer_of : only_in_tasks {
+    explicit answer_of(lookup& l) noexcept : of(&l) {}
+    answer_wait rondo_awaiter() const noexcept { return answer_wait(*of); }
+    lookup* of;
+};
+
+/// Without asking the system: can `host` be a name? "127.1", "0x7f.1" and "2130706433", which
+/// getaddrinfo takes for addresses as old as inet_aton(3), are none: a list of allowed hosts would
+/// not know them.
+bool is_nameable(const std::string& host) noexcept {
+    in_addr old{};
+    if (::inet_aton(host.c_str(), &old) != 0) return false;
+    const std::size_t size = host.size() - (!host.empty() && host.back() == '.' ? 1 : 0);
+    return size != 0 && size <= name_max && host.find('\0') == host.npos;
+}
+
+}  // namespace
+
+task<addresses_found> find_addresses(std::string host, std::uint16_t port, address_family family) {
+    addresses_found result;
+    const auto fail = [&](int reason) {
+        result.error = std::error_code(reason, resolver_category());
+    };
+    if (const auto literal = endpoint::parse(host, port)) {
+        if (family == address_family::none || family == literal->family())
+            result.addresses.push_back(*literal);
+        else
+            fail(EAI_ADDRFAMILY);
+        co_return result;
+    }
+    if (!is_nameable(host)) fail(EAI_NONAME);
+    if (system_family(family) < 0) fail(EAI_FAMILY);
+    if (result.error) co_return result;
+    if (cancel_requested()) throw cancelled();
+
+    const lookup::question question(std::move(host), family);
+    const asker self(resolver::of(running_loop()), question);
+    co_await answer_of(self.shared());
+    const answer& found = self.shared().found;
+    if (found.failed == EAI_SYSTEM)
+        result.error = std::error_code(found.system_error, std::system_category());
+    else if (found.failed != 0 || found.addresses.empty())
+        fail(found.failed != 0 ? found.failed : EAI_NONAME);
+    for (const endpoint& each : found.addresses) result.addresses.push_back(each.with_port(port));
+    co_return result;
+}
+
+std::string shown_host(const std::string& host) {
+    if (host.empty()) return "an empty name";
+    if (host.find('\0') != host.npos) return "a name with a NUL in it";
+    if (host.size() > name_max + 1)
+        return "a name of " + std::to_string(host.size()) + " characters";
+    return host;
+}
+
+}  // namespace detail
+
+task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port, address_family family) {
+    const std::string name = detail::shown_host(host);
+    detail::addresses_found found = co_await detail::find_addresses(std::move(host), port, family);
+    if (found.error) throw std::system_error(found.error, "resolve " + name);
+    co_return std::move(found.addresses);
+}
+
+}  // namespace v0
+}  // namespace rondo

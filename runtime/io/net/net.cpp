@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// TCP connections, and what listens for them.
+#include <rondo/net.hpp>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "io/net/listener.hpp"
+#include "io/net/socket_calls.hpp"
+#include "io/stream_turn.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+/// getpeername(2) has forgotten a peer that reset the connection; this has not. It wants the exact
+/// size.
+int peer_name(const descriptor& socket, sockaddr* name, socklen_t* size) {
+    const int error = remote_name(socket, name, size);
+    if (error != -ENOTCONN) return error;
+    for (const std::size_t exact : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
+        *size = static_cast<socklen_t>(exact);
+        if (get_option(socket, SOL_SOCKET, SO_PEERNAME, name, size) >= 0) return 0;
+    }
+    return error;
+}
+
+struct tcp_state final : stream_state {
+    endpoint peer;
+
+    tcp_state(descriptor d, const endpoint& p) noexcept : stream_state(std::move(d)), peer(p) {}
+
+    /// 0, or -errno.
+    int find_peer() {
+        if (peer.family() != address_family::none) return 0;
+        return std::min(ask_name(fd, peer_name, peer), 0);
+    }
+
+private:
+    std::string make_name() override { return find_peer() == 0 ? peer.text() : std::string(); }
+};
+
+tcp_state& tcp(const held<>& state) noexcept { return static_cast<tcp_state&>(*state); }
+
+}  // namespace
+}  // namespace detail
+
+using detail::check;
+
+tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
+    const std::string name = where.text();
+    const auto* address = static_cast<const sockaddr*>(where.data());
+    detail::check(where.is_ip() ? 0 : -EAFNOSUPPORT, "bind", name);
+    const int number = detail::new_socket(address->sa_family, SOCK_STREAM, 0);
+    check(number, "bind", name);
+    descriptor fd = detail::adopt_or_close(number, name);
+    const auto set = [&](bool wanted, int level, int option, int value) {
+        if (wanted) check(detail::set_option(fd, level, option, value), "bind", name);
+    };
+    set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
+    set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
+    set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(options.ipv6_only && where.family() == address_family::ipv6, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    check(detail::bind_name(fd, address, where.size()), "bind", name);
+    return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
+}
+
+task<tcp_stream> tcp_listener::accept() { return detail::accept_as<tcp_stream>(listening_.accept()); }
+
+// -- connections ----------------------------------------------------------------------------------
+
+tcp_stream::tcp_stream(descriptor socket, const endpoint& peer)
+    : byte_stream(detail::held<>(new detail::tcp_state(std::move(socket), peer))) {}
+
+operation<void> tcp_stream::shutdown_write() {
+    static constexpr auto kind = detail::operation_kind("shutdown");
+    detail::check_open(*state(), "shutdown");
+    detail::request ask;
+    ask.code = detail::opcode::shutdown;
+    ask.length = SHUT_WR;
+    state()->name();  // for its error, which knows only the descriptor
+    return {kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
+}
+
+void tcp_stream::abort() noexcept {
+    if (!is_open()) return;
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    detail::set_option(state()->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+}
+
+void tcp_stream::set_no_delay(bool on) { set_option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0); }
+
+void tcp_stream::set_keep_alive(detail::time_limit idle, detail::time_limit interval, int count) {
+    const auto seconds = [](duration time) {
+        return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(time).count());
+    };
+    set_option(SOL_SOCKET, SO_KEEPALIVE, idle > duration::zero() ? 1 : 0);
+    if (idle <= duration::zero()) return;
+    set_option(IPPROTO_TCP, TCP_KEEPIDLE, seconds(idle));
+    set_option(IPPROTO_TCP, TCP_KEEPINTVL, seconds(interval));
+    set_option(IPPROTO_TCP, TCP_KEEPCNT, count);
+}
+
+void tcp_stream::set_option(int level, int name, int value) {
+    check(detail::set_option(state()->fd, level, name, value), "setsockopt", state()->name());
+}
+
+int tcp_stream::get_option(int level, int name) const {
+    int value = 0;
+    socklen_t size = sizeof value;
+    check(detail::get_option(state()->fd, level, name, &value, &size), "getsockopt",
+          state()->name());
+    return value;
+}
+
+endpoint tcp_stream::local() const {
+    endpoint answer;
+    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
+    return answer;
+}
+
+endpoint tcp_stream::remote() const {
+    detail::tcp_state& tcp = detail::tcp(state());
+    check(tcp.find_peer(), "getpeername", "");
+    return tcp.peer;
+}
+
+}  // namespace v0
+}  // namespace rondo

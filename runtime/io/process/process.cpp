@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// Programs that were started: waiting for them, ending them, and seeing to it that none stays a
+// zombie. Who waits polls the pidfd; the first to see it readable reaps. One that nobody waits for
+// any more is given to a poll in the background. If the loop ends before the program does, its pidfd
+// goes into a list of the process, which is looked through when the next one is started.
+#include <rondo/process.hpp>
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include <cerrno>
+
+#include <rondo/future.hpp>
+#include <rondo/sleep.hpp>
+
+#include "io/process/process_state.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr auto wait_kind_of_process = operation_kind("wait");
+
+request poll_of() noexcept {
+    request ask;
+    ask.code = opcode::poll_add;
+    ask.op_flags = POLLIN;
+    return ask;
+}
+
+/// Reaps one that nobody waits for.
+struct reaper final : background_operation {
+    descriptor program;
+
+    explicit reaper(descriptor fd) noexcept
+        : background_operation(wait_kind_of_process, fd.record(), poll_of()),
+          program(std::move(fd)) {
+        arrived = ended;
+    }
+    static void ended(operation_state& operation) noexcept {
+        auto* self = static_cast<reaper*>(&operation);
+        int code = 0;
+        if (detail::reap(self->program, code) == 0) leave_program(self->program.number());
+        delete self;
+    }
+};
+
+}  // namespace
+
+process_state::~process_state() {
+    if (code || try_reap()) return;
+    try {
+        if (here.turn != nullptr)
+            begin_background(*new reaper(std::move(program)));
+        else
+            leave_program(program.number());
+    } catch (...) {
+        leave_program(program.number());
+    }
+}
+
+bool process_state::try_reap() noexcept {
+    int ended = 0;
+    const int result = detail::reap(program, ended);
+    if (result < 0) ended = unknown_exit_code;  // another waiter has it: SIGCHLD is ignored, or waitpid(-1)
+    if (result != 0) code = ended;
+    return result != 0;
+}
+
+std::string text_of_end(int code) {
+    if (code == unknown_exit_code)
+        return "ended with an unknown exit status (SIGCHLD is ignored, or another part of this process waits for "
+               "every child)";
+    if (code >= 0) return "exit code " + std::to_string(code);
+    const char* const words = ::sigdescr_np(-code);
+    return std::string("ended by signal ") + (words != nullptr ? words : std::to_string(-code).c_str());
+}
+
+task<int> wait_for_end(std::shared_ptr<process_state> state) {
+    if (cancel_requested()) throw cancelled();
+    while (!state->code && !state->try_reap()) {
+        operation<void> ending(wait_kind_of_process, state->program.record(), poll_of(),
+                               [](operation_state&) {});
+        co_await std::move(ending);
+    }
+    co_return *state->code;
+}
+
+namespace {
+
+/// To the program, or to all of its group. Only while it has not been reaped: as long as it is at
+/// least a zombie its number, which is its group's too, is nobody else's. 0 or -errno.
+int send_unless_reaped(process_state& state, int number) noexcept {
+    if (state.code) return 0;
+    if (state.own_group) return ::kill(-state.pid, number) == 0 ? 0 : -errno;
+    return detail::signal_program(state.program, number);
+}
+
+}  // namespace
+
+void send(process_state& state, int number) {
+    const int result = send_unless_reaped(state, number);
+    if (result < 0 && result != -ESRCH) throw_system_error(-result, "signal", state.name);
+}
+
+namespace {
+
+/// Until it has ended, without reaping it.
+task<> wait_for_zombie(std::shared_ptr<process_state> state) {
+    operation<void> ending(wait_kind_of_process, state->program.record(), poll_of(),
+                           [](operation_state&) {});
+    co_await std::move(ending);
+}
+
+/// Has the group members left, now that its first process has been reaped? While it has, its number
+/// is its own; asked again and again it has no time to become somebody else's.
+bool has_members(const process_state& state) noexcept { return ::kill(-state.pid, 0) == 0; }
+
+/// What a signal says is not asked (a program that runs as somebody else): it is waited for all the
+/// same. Of a group the members that are left when the first has ended get their grace as well.
+task<int> end_within(std::shared_ptr<process_state> state, duration grace) {
+    constexpr duration step = std::chrono::milliseconds(5);
+    if (state->code) co_return *state->code;
+    const time_point until = deadline_after(grace);
+    send_unless_reaped(*state, SIGTERM);
+    const auto ended = co_await move_on_after(grace, wait_for_zombie(state));
+    if (!ended) send_unless_reaped(*state, SIGKILL);
+    const int code = co_await wait_for_end(state);
+    while (ended && state->own_group && has_members(*state)) {
+        if (running_loop().time() >= until) {
+            ::kill(-state->pid, SIGKILL);
+            break;
+        }
+        co_await sleep(step);
+    }
+    co_return code;
+}
+
+}  // namespace
+
+task<int> stop(std::shared_ptr<process_state> state, duration grace) {
+    auto ending = shield(end_within(std::move(state), grace));
+    co_return co_await std::move(ending);
+}
+
+}  // namespace detail
+
+process::process(std::shared_ptr<detail::process_state> state) noexcept
+    : state_(std::move(state)) {}
+process::process(process&&) noexcept = default;
+process& process::operator=(process&& other) noexcept {
+    process old(std::move(other));
+    std::swap(state_, old.state_);
+    return *this;
+}
+process::~process() = default;
+
+int process::pid() const noexcept { return state_->pid; }
+
+fd_stream& process::in() noexcept {
+    RONDO_ASSERT(state_->piped[0],
+                 "this process has no pipe on its standard input: command::in(pipe)");
+    return state_->in;
+}
+fd_stream& process::out() noexcept {
+    RONDO_ASSERT(state_->piped[1],
+                 "this process has no pipe on its standard output: command::out(pipe)");
+    return state_->out;
+}
+fd_stream& process::err() noexcept {
+    RONDO_ASSERT(state_->piped[2],
+                 "this process has no pipe on its standard error: command::err(pipe)");
+    return state_->err;
+}
+
+task<int> process::wait() { return detail::wait_for_end(state_); }
+std::optional<int> process::exit_code() {
+    if (!state_->code) state_->try_reap();
+    return state_->code;
+}
+void process::send_signal(int number) { detail::send(*state_, number); }
+void process::terminate() { send_signal(SIGTERM); }
+void process::kill() { send_signal(SIGKILL); }
+task<int> process::stop(detail::time_limit grace) { return detail::stop(state_, grace); }
+
+}  // namespace v0
+}  // namespace rondo

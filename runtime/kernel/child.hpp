@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// The child's side of starting a program: what runs between clone(2) and execve(2), in the memory of
+// this process and on the stack of the thread that waits. It makes system calls and nothing else: no
+// allocation, no lock, no function that a sanitizer has instrumented or intercepts (its books are the
+// parent's). Signals are blocked until the dispositions are the default ones.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include <rondo/detail/spawn.hpp>
+
+#ifdef __clang__
+#define RONDO_BARE __attribute__((disable_sanitizer_instrumentation))
+#else
+#define RONDO_BARE __attribute__((no_sanitize("address"), no_sanitize("undefined")))
+#endif
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// What the child is to do, made by the parent; and what has failed, told by the child.
+struct spawn_plan {
+    const spawn_request* what;
+    const char* const* files;  // to be tried in this order; null at the end
+    const int* kept;           // ascending
+    std::size_t kept_count;
+    long descriptors_max;      // where the kernel has no close_range
+    int streams[3];            // a copy, to work on
+    volatile int error;        // an errno; 0: the program runs
+    volatile bool bad_directory;
+};
+
+RONDO_BARE inline void reset_signals() noexcept {
+    constexpr long default_action[8] = {};  // larger than the kernel's struct on every architecture
+    for (int number = 1; number <= 64; ++number)  // SIGKILL and SIGSTOP are refused
+        ::syscall(SYS_rt_sigaction, number, default_action, nullptr, sizeof(std::uint64_t));
+    constexpr std::uint64_t none = 0;
+    ::syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, nullptr, sizeof none);
+}
+
+/// 0 or an errno.
+RONDO_BARE inline int lead_streams(spawn_plan& plan) noexcept {
+    // Numbers below 3 might be overwritten before they are copied.
+    for (int target = 0; target < 3; ++target) {
+        int& from = plan.streams[target];
+        if (from < 0 || from >= 3 || from == target) continue;
+        from = static_cast<int>(::syscall(SYS_fcntl, from, F_DUPFD_CLOEXEC, 3));
+        if (from < 0) return errno;
+    }
+    for (int target = 0; target < 3; ++target) {
+        const int from = plan.streams[target];
+        if (from < 0) continue;
+        const long result = from == target ? ::syscall(SYS_fcntl, from, F_SETFD, 0)
+                                           : ::syscall(SYS_dup3, from, target, 0);
+        if (result < 0) return errno;
+    }
+    for (std::size_t i = 0; i < plan.kept_count; ++i)
+        if (::syscall(SYS_fcntl, plan.kept[i], F_SETFD, 0) < 0) return errno;
+    return 0;
+}
+
+RONDO_BARE inline void close_range_of(unsigned first, unsigned last, long descriptors_max) noexcept {
+    if (first > last || ::syscall(SYS_close_range, first, last, 0) == 0) return;
+    for (long number = first; number <= static_cast<long>(last) && number < descriptors_max; ++number)
+        ::syscall(SYS_close, number);
+}
+
+/// Everything but the standard streams and what is kept, whoever has opened it.
+RONDO_BARE inline void close_others(const spawn_plan& plan) noexcept {
+    unsigned first = 3;
+    for (std::size_t i = 0; i < plan.kept_count; ++i) {
+        const auto kept = static_cast<unsigned>(plan.kept[i]);
+        if (kept < first) continue;
+        if (kept > first) close_range_of(first, kept - 1, plan.descriptors_max);
+        first = kept + 1;
+    }
+    close_range_of(first, ~0u, plan.descriptors_max);
+}
+
+/// Returns an errno: of the first file that exists and cannot be run, as execvp(3) does.
+RONDO_BARE inline int execute(const spawn_plan& plan) noexcept {
+    int error = ENOENT;
+    for (const char* const* file = plan.files; *file != nullptr; ++file) {
+        ::syscall(SYS_execve, *file, plan.what->arguments, plan.what->environment);
+        const int now = errno;
+        if (now == EACCES)
+            error = now;
+        else if (now != ENOENT && now != ENOTDIR && now != ESTALE && now != ENODEV && now != ETIMEDOUT)
+            return now;
+    }
+    return error;
+}
+
+/// Returns an errno.
+RONDO_BARE inline int become_program(spawn_plan& plan) noexcept {
+    const spawn_request& what = *plan.what;
+    if (what.new_session && ::syscall(SYS_setsid) < 0) return errno;
+    if (what.new_group && !what.new_session && ::syscall(SYS_setpgid, 0, 0) < 0) return errno;
+    if (what.directory != nullptr && ::syscall(SYS_chdir, what.directory) < 0) {
+        plan.bad_directory = true;
+        return errno;
+    }
+    if (const int error = lead_streams(plan)) return error;
+    close_others(plan);
+    reset_signals();
+    return execute(plan);
+}
+
+/// For clone(2).
+RONDO_BARE inline int spawn_child(void* argument) noexcept {
+    auto& plan = *static_cast<spawn_plan*>(argument);
+    plan.error = become_program(plan);
+    for (;;) ::syscall(SYS_exit_group, 127);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

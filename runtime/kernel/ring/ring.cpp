@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: MIT
+// The kernel that is io_uring: entries into the submission queue, completions out of the other, one
+// system call to submit and wait, none where the shared queues show that the kernel has nothing to
+// do.
+//
+// A loop sleeps in io_uring_enter with its next deadline as the argument. Waking it is a write to
+// an eventfd on which a multishot poll lies; being edge-triggered, that poll completes for each
+// write and nobody needs to read.
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <rondo/detail/assert.hpp>
+
+#include "base/identity.hpp"
+#include "kernel/ring/mapped_ring.hpp"
+#include "kernel/ring/ring.hpp"
+#include "kernel/ring/abi.hpp"
+#include "kernel/ring/buffers.hpp"
+#include "kernel/ring/event.hpp"
+#include "kernel/ring/files.hpp"
+#include "kernel/ring/sigpipe.hpp"
+#include "kernel/system.hpp"
+
+#if defined(__SANITIZE_THREAD__)
+#define RONDO_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RONDO_THREAD_SANITIZER 1
+#endif
+#endif
+#ifdef RONDO_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+constexpr std::uint64_t wake_tag = 1;  // user_data of the poll that `wake` completes
+constexpr auto hidden_opcode = static_cast<opcode>(255);  // no kernel has it: -EINVAL
+
+constexpr const char* forked_sentence =
+    "this loop was made before fork() and belongs to the parent; make a new one in the child";
+
+[[noreturn]] void fail_with(const char* sentence, int error) noexcept {
+    const char* name = ::strerrorname_np(error);
+    std::array<char, 256> text;
+    std::snprintf(text.data(), text.size(), "%s: %s", sentence, name != nullptr ? name : "?");
+    fail(text.data());
+}
+
+[[noreturn]] void raise(int error, const std::string& sentence) {
+    throw std::system_error(error, std::system_category(), sentence);
+}
+
+/// Errors of io_uring_enter after which the next one may succeed: a signal, the deadline, no memory
+/// just now, too many completions not seen yet.
+constexpr bool passes(int result) noexcept {
+    return result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN ||
+           result == -EBUSY || result == -ENOMEM;
+}
+
+constexpr const char* why_not_entered(int result) noexcept {
+    return result == -EEXIST ? "io_uring_enter failed: a loop runs on the thread that attached it"
+                             : "io_uring_enter failed";
+}
+
+class ring final : public plain_calls<kernel> {
+public:
+    explicit ring(const ring_options& options) : options_(options) {
+        if (const int result = wake_.open(); result < 0) raise(-result, "eventfd");
+        use(std::make_unique<mapped_ring>(options));
+    }
+    ~ring() override {
+        if (!process_.is_current()) {
+            mapped_->close_in_child();
+        } else if (registered_ >= 0 && owner_ == this_thread_number()) {
+            mapped_->unregister_descriptor(registered_);  // elsewhere, its thread's end does it
+        }
+    }
+
+    void attach() override;
+    entry* next_entry() noexcept override;
+    entered enter(time_point deadline, completion* out, std::size_t room) noexcept override;
+    void submit() noexcept override {
+        if (tail_ != full_at_ - queues_.slot_count) make_room();
+    }
+    void wake() noexcept override;
+    bool supports(opcode code) const noexcept override {
+        return mapped_->facts().opcodes[static_cast<std::size_t>(code)];
+    }
+    bool multishot_accept() const noexcept override { return mapped_->facts().multishot_accept; }
+    bool multishot_receive() const noexcept override { return mapped_->facts().multishot_receive; }
+    int lend_buffers(char* memory, unsigned count, unsigned size,
+                     unsigned stride) noexcept override {
+        return buffers_.lend(*mapped_, memory, count, size, stride);
+    }
+    void return_buffer(std::uint16_t number) noexcept override { buffers_.give_back(number); }
+    int keep(int fd) noexcept override {
+        const bool offered = (mapped_->facts().features & feature_no_iowait) != 0;
+        return offered && owner_ == this_thread_number() ? files_.put(*mapped_, fd) : -1;
+    }
+    void forget(int place) noexcept override {
+        if (process_.is_current()) files_.take_out(*mapped_, place);
+    }
+    void forget_all() noexcept override {
+        if (process_.is_current()) files_.take_all_out(*mapped_);
+    }
+
+    int event_fd() noexcept override;
+    void watch_event(bool on) noexcept override;
+    void signal_event() noexcept override { event_.write(); }
+    void drain_event() noexcept override { event_.read(); }
+
+    time_point now() noexcept override {
+        return std::chrono::time_point_cast<duration>(std::chrono::steady_clock::now());
+    }
+    std::uint64_t random() noexcept override;
+    bool run_elsewhere(void (*)(void*), void*) noexcept override { return false; }
+    counters count() const noexcept override { return counters_; }
+
+private:
+    void check_process() const noexcept { RONDO_ASSERT(process_.is_current(), forked_sentence); }
+    std::uint32_t queue_state() const noexcept {
+        return shared_word(*queues_.submit_state).load(std::memory_order_relaxed);
+    }
+    /// The kernel takes entries only inside an enter, so its head is looked at only behind one.
+    std::uint32_t taken() const noexcept {
+        return shared_word(*queues_.submit_head).load(std::memory_order_acquire);
+    }
+    bool no_completions() const noexcept {
+        return shared_word(*queues_.completion_tail).load(std::memory_order_acquire) ==
+               *queues_.completion_head;
+    }
+
+    void use(std::unique_ptr<mapped_ring> fresh) noexcept;
+    void bind_to_this_thread();
+    void move_to_this_thread();
+
+    std::uint32_t publish() noexcept;
+    void hide(entry& made) const noexcept;
+    void hush(entry& made) noexcept;
+    int call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept;
+    void submit_and_wait(time_point deadline) noexcept;
+    void get_events(time_point deadline) noexcept;
+    bool make_room() noexcept;
+    std::size_t reap(completion* out, std::size_t room) noexcept;
+    std::size_t reap_overflow(completion* out, std::size_t room) noexcept;
+    void see_wake(const completion& seen) noexcept;
+    void arm_wake() noexcept;
+
+    // For the thread sanitizer, which sees neither the kernel nor the order it keeps: what was
+    // written before a submission or a wake is seen after the next reap.
+    void note_release() noexcept {
+#ifdef RONDO_THREAD_SANITIZER
+        __tsan_release(&order_);
+#endif
+    }
+    void note_acquire() noexcept {
+#ifdef RONDO_THREAD_SANITIZER
+        __tsan_acquire(&order_);
+#endif
+    }
+
+    ring_queues queues_;
+    // Positions in the submission queue: [published_, tail_) is not shown to the kernel yet, the
+    // queue is full when tail_ reaches full_at_.
+    std::uint32_t tail_ = 0;
+    std::uint32_t published_ = 0;
+    std::uint32_t full_at_ = 0;
+    std::uint64_t in_flight_ = 0;  // published and not ended, but for those with a tag
+
+    bool seen_wake_ = false;    // and no enter that wanted to wait has answered it
+    bool unarmed_ = true;       // the poll on wake_ must be made (again)
+    bool limited_ = false;      // the test hook hides opcodes
+    bool no_signal_ = false;    // writes are told not to raise SIGPIPE
+    bool loud_ = false;         // something in flight may raise it
+    int enter_fd_ = -1;         // the ring's descriptor, or registered_
+    unsigned enter_flags_ = 0;  // for each enter
+    unsigned wait_flags_ = 0;   // for each that waits
+    counters counters_;
+    birth_process process_;
+
+    lent_buffers buffers_;  // outlives the ring that fills them
+    std::unique_ptr<mapped_ring> mapped_;
+    fixed_files files_;
+    ring_options options_;
+    std::uint64_t owner_ = 0;  // this_thread_number() of the attached one
+    int registered_ = -1;      // the ring's number in the owner's table
+    event_descriptor wake_;
+    event_descriptor event_;
+    bool event_registered_ = false;
+    bool watching_ = true;
+    std::array<std::uint64_t, 32> random_;
+    std::size_t random_left_ = 0;
+#ifdef RONDO_THREAD_SANITIZER
+    char order_ = 0;
+#endif
+};
+
+// -- threads --------------------------------------------------------------------------------------
+
+void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
+    mapped_ = std::move(fresh);
+    queues_ = mapped_->queues();
+    tail_ = published_ = *queues_.submit_tail;
+    full_at_ = taken() + queues_.slot_count;
+    unarmed_ = true;
+    limited_ = mapped_->limited();
+    no_signal_ = !limited_ && has_write_no_signal();
+    loud_ = false;
+    registered_ = -1;
+    enter_fd_ = mapped_->descriptor();
+    enter_flags_ = 0;
+    wait_flags_ = 0;
+    if ((mapped_->facts().features & feature_no_iowait) != 0) wait_flags_ = enter_no_iowait;
+}
+
+void ring::attach() {
+    if (!process_.is_current()) raise(EPERM, forked_sentence);
+    if (owner_ != this_thread_number()) bind_to_this_thread();
+    if (files_.any_stale()) [[unlikely]]
+        files_.clear_stale(*mapped_);
+}
+
+void ring::bind_to_this_thread() {
+    if (owner_ != 0) move_to_this_thread();
+    if (const int result = mapped_->enable(); result < 0)
+        raise(-result, "binding an io_uring to its thread");
+    owner_ = this_thread_number();
+    registered_ = mapped_->register_descriptor();
+    if (registered_ >= 0) {  // else the thread's table is full, and each enter is a little slower
+        enter_fd_ = registered_;
+        enter_flags_ = enter_registered_ring;
+    }
+    arm_wake();
+}
+
+/// An io_uring keeps its thread, so a new one takes its place; made first, so that a failure leaves
+/// the old one.
+void ring::move_to_this_thread() {
+    if (const std::uint64_t left = in_flight_ + (tail_ - published_); left != 0)
+        raise(EBUSY, "a loop moves to another thread only while nothing is in flight, and " +
+                         std::to_string(left) + (left == 1 ? " entry is" : " entries are"));
+    auto fresh = std::make_unique<mapped_ring>(options_);
+    if (event_registered_) {
+        const int result = fresh->register_eventfd(event_.number());
+        if (result < 0) raise(-result, "registering an eventfd with io_uring");
+        fresh->watch_eventfd(watching_);
+    }
+    if (const int result = files_.copy_to(*fresh); result < 0)
+        raise(-result, "registering descriptors with io_uring");
+    if (const int result = buffers_.copy_to(*fresh); result < 0)
+        raise(-result, "lending buffers to io_uring");
+    use(std::move(fresh));
+    owner_ = 0;
+}
+
+// -- entries down ---------------------------------------------------------------------------------
+
+entry* ring::next_entry() noexcept {
+    check_process();
+    if (tail_ == full_at_) [[unlikely]] {
+        if (!make_room()) return nullptr;
+    }
+    return &queues_.slots[tail_++ & queues_.slot_mask];
+}
+
+/// Submits the queue, neither waiting nor looking for completions.
+bool ring::make_room() noexcept {
+    const int result = call(publish(), 0, time_point::min());
+    if (!passes(result)) fail_with("io_uring_enter failed while submitting", -result);
+    return tail_ != full_at_;
+}
+
+/// Shows the kernel the entries made since. Returns: how many it has not taken.
+std::uint32_t ring::publish() noexcept {
+    for (; published_ != tail_; ++published_) {
+        entry& made = queues_.slots[published_ & queues_.slot_mask];
+        RONDO_ASSERT((made.flags & entry_skip_success) == 0 || made.user_data < first_address,
+                     "an entry with entry_skip_success must carry a tag as user_data");
+        if (limited_) [[unlikely]]
+            hide(made);
+        if (is_write(made.code)) [[unlikely]]
+            hush(made);
+        in_flight_ += made.user_data >= first_address ? 1 : 0;
+        counters_.entries += made.user_data >= first_tag ? 1 : 0;
+    }
+    note_release();
+    // The slots are written before the kernel can see the tail; it looks inside enter.
+    shared_word(*queues_.submit_tail).store(tail_, std::memory_order_release);
+    return tail_ - (full_at_ - queues_.slot_count);
+}
+
+/// An entry that the test hook hides ends with -EINVAL, as from a kernel without it.
+void ring::hide(entry& made) const noexcept {
+    const bool hidden_accept =
+        made.code == opcode::accept && (made.ioprio & accept_multishot) != 0 && !multishot_accept();
+    const bool hidden_receive = (made.flags & entry_pick_buffer) != 0 && !multishot_receive();
+    if (hidden_accept || hidden_receive || !supports(made.code)) made.code = hidden_opcode;
+}
+
+void ring::hush(entry& made) noexcept {
+    if (no_signal_)
+        made.op_flags |= write_no_signal;
+    else if (!loud_)
+        loud_ = may_raise_sigpipe((made.flags & entry_fixed_file) != 0 ? files_.number(made.fd)
+                                                                       : made.fd);
+}
+
+int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept {
+    timespec left{};
+    bool timed = false;
+    bool wait = deadline == time_point::max();
+    if (!wait && deadline != time_point::min()) {
+        const time_point started = now();
+        if (deadline > started) {  // else it has passed
+            wait = timed = true;
+            // The kernel counts nanoseconds from a moment after `started`, so never early; near the
+            // end of time its sum could overflow, and 146 years will do.
+            const auto ticks = std::min(deadline - started, duration::max() / 2).count();
+            left.tv_sec = ticks / std::nano::den;
+            left.tv_nsec = ticks % std::nano::den;
+        }
+    }
+    ++counters_.enters;
+    std::optional<sigpipe_held_back> quiet;
+    if (loud_) [[unlikely]] {
+        loud_ = in_flight_ != 0;
+        if (loud_) quiet.emplace();
+    }
+    const int result =
+        enter_ring(enter_fd_, submit, wait ? 1 : 0, flags | enter_flags_ | (wait ? wait_flags_ : 0),
+                   timed ? &left : nullptr);
+    full_at_ = taken() + queues_.slot_count;
+    return result;
+}
+
+void ring::submit_and_wait(time_point deadline) noexcept {
+    for (;;) {
+        const std::uint32_t queued = tail_ - (full_at_ - queues_.slot_count);
+        const int result = call(queued, enter_getevents, deadline);
+        if (result >= 0 && static_cast<std::uint32_t>(result) == queued) return;
+        if (result == -EINTR || result == -ETIME) return;
+        // What was not taken stays queued, and is offered again by the next enter, when the caller
+        // has seen the completions that there are.
+        if (result == 0 || (result < 0 && passes(result))) return get_events(deadline);
+        if (result < 0) fail_with(why_not_entered(result), -result);
+        // It stopped behind an entry that it refused, as kernels without SUBMIT_ALL do: on with the
+        // rest.
+    }
+}
+
+/// Lets the kernel finish what is pending and move overflowed completions into the queue; waits a
+/// millisecond at most.
+void ring::get_events(time_point deadline) noexcept {
+    if (deadline != time_point::min())
+        deadline = std::min(deadline, now() + std::chrono::milliseconds(1));
+    const int result = call(0, enter_getevents, deadline);
+    if (!passes(result)) fail_with(why_not_entered(result), -result);
+}
+
+// -- completions up -------------------------------------------------------------------------------
+
+entered ring::enter(time_point deadline, completion* out, std::size_t room) noexcept {
+    check_process();
+    const bool wanted = deadline != time_point::min();
+    const bool wait = wanted && !seen_wake_ && !unarmed_ && no_completions();
+    if (publish() != 0 || wait || (queue_state() & (queue_taskrun | queue_overflow)) != 0)
+        submit_and_wait(wait ? deadline : time_point::min());
+    std::size_t filled = reap(out, room);
+    if ((queue_state() & queue_overflow) != 0) [[unlikely]]
+        filled += reap_overflow(out + filled, room - filled);
+    if (unarmed_) [[unlikely]]
+        arm_wake();
+    if (wanted) seen_wake_ = false;
+    counters_.completions += filled;
+    return {.completions = filled, .stuck = false};
+}
+
+std::size_t ring::reap(completion* out, std::size_t room) noexcept {
+    const std::uint32_t tail =
+        shared_word(*queues_.completion_tail).load(std::memory_order_acquire);
+    std::uint32_t head = *queues_.completion_head;
+    if (head == tail) return 0;
+    std::size_t filled = 0;
+    std::uint64_t ended = 0;
+    for (; head != tail && filled < room; ++head) {
+        const completion& from = queues_.completions[head & queues_.completion_mask];
+        if (from.user_data == wake_tag) [[unlikely]] {
+            see_wake(from);
+            continue;
+        }
+        out[filled++] = from;
+        if ((from.flags & completion_buffer) != 0) buffers_.took(buffer_of(from.flags));
+        ended += from.user_data >= first_address && (from.flags & completion_more) == 0 ? 1 : 0;
+    }
+    shared_word(*queues_.completion_head).store(head, std::memory_order_release);
+    in_flight_ -= ended;
+    note_acquire();
+    return filled;
+}
+
+/// What found no place in the queue waits in kernel memory, behind it, and comes when the kernel is
+/// entered.
+std::size_t ring::reap_overflow(completion* out, std::size_t room) noexcept {
+    ++counters_.overflows;
+    std::size_t filled = 0;
+    while (filled < room && (queue_state() & queue_overflow) != 0) {
+        get_events(time_point::min());
+        filled += reap(out + filled, room - filled);
+    }
+    return filled;
+}
+
+// -- wake -----------------------------------------------------------------------------------------
+
+/// The event descriptor is written too, and last: signalling one eventfd out of another's write is
+/// put off by the kernel, for milliseconds, and since about Linux 6.11 done once per registration.
+void ring::wake() noexcept {
+    note_release();
+    wake_.write();
+    if (event_.number() >= 0) event_.write();
+}
+
+void ring::see_wake(const completion& seen) noexcept {
+    seen_wake_ = true;
+    if ((seen.flags & completion_more) != 0) return;
+    if (seen.result == -EINVAL || seen.result == -EBADF)
+        fail_with("the kernel refused the poll that wakes the loop", -seen.result);
+    unarmed_ = true;
+}
+
+/// The descriptor is emptied here, where a poll made anew would complete at once; what that
+/// swallows counts as a wake. Done before `enter` returns and not by the next, because event_fd()
+/// must show wakes meanwhile.
+void ring::arm_wake() noexcept {
+    if (wake_.read()) seen_wake_ = true;
+    entry* slot = next_entry();
+    if (slot == nullptr) return;  // enter does not wait while unarmed, and tries again
+    prepare_poll(*slot, wake_.number(), wake_tag);
+    unarmed_ = false;
+    make_room();
+}
+
+// -- embedding ------------------------------------------------------------------------------------
+
+int ring::event_fd() noexcept {
+    check_process();
+    if (event_registered_) return event_.number();
+    if (event_.number() < 0) {
+        if (const int result = event_.open(); result < 0) return result;
+    }
+    if (const int result = mapped_->register_eventfd(event_.number()); result < 0) return result;
+    event_registered_ = true;
+    mapped_->watch_eventfd(watching_);
+    return event_.number();
+}
+
+/// Registered anew each time, because of what `wake` says: an entry that polls a program's own
+/// eventfd is signalled late by a ring that defers, but not only once.
+void ring::watch_event(bool on) noexcept {
+    check_process();
+    watching_ = on;
+    mapped_->watch_eventfd(on);
+    const bool defers = (mapped_->facts().setup_flags & setup_defer_taskrun) != 0;
+    if (!on || !event_registered_ || !defers) return;
+    mapped_->unregister_eventfd();
+    // Out of memory: readable by hand, so that the host comes back and this is tried again.
+    if (mapped_->register_eventfd(event_.number()) < 0) event_.write();
+}
+
+std::uint64_t ring::random() noexcept {
+    if (random_left_ == 0) {
+        // Up to 256 bytes are neither short nor interrupted.
+        if (::getrandom(random_.data(), sizeof random_, 0) != static_cast<ssize_t>(sizeof random_))
+            fail_with("getrandom failed", errno);
+        random_left_ = random_.size();
+    }
+    return random_[--random_left_];
+}
+
+}  // namespace
+
+std::shared_ptr<kernel> make_ring(const ring_options& options) {
+    reserve_standard_numbers();
+    return std::make_shared<ring>(options);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+// The life of a simulated socket: names, options, connecting, closing. What moves bytes is in
+// stream.cpp.
+#include "kernel/simulator/socket.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+sim_socket* sim_network::create(int family, sim_socket_kind kind) {
+    sim_socket& socket = sockets_.take();
+    socket.kind = kind;
+    socket.local = socket.remote = sim_name::any(family);
+    return &socket;
+}
+
+// -- names --
+
+namespace {
+
+const sim_option* find_option(const sim_socket& socket, int level, int name) noexcept {
+    for (const sim_option& option : socket.options)
+        if (option.level == level && option.name == name) return &option;
+    return nullptr;
+}
+
+bool shares_port(const sim_socket& socket) noexcept {
+    const sim_option* option = find_option(socket, SOL_SOCKET, SO_REUSEPORT);
+    return option != nullptr && std::any_of(option->value.begin(), option->value.end(),
+                                            [](std::byte byte) { return byte != std::byte(0); });
+}
+
+/// SO_LINGER with no time: closing is a reset (tcp_close).
+bool aborts(const sim_socket& socket) noexcept {
+    const sim_option* option = find_option(socket, SOL_SOCKET, SO_LINGER);
+    if (option == nullptr || option->value.size() < sizeof(linger) || is_unix(socket)) return false;
+    linger how{};
+    std::memcpy(&how, option->value.data(), sizeof how);
+    return how.l_onoff != 0 && how.l_linger == 0;
+}
+
+}  // namespace
+
+bool sim_network::taken(const sim_socket& asking, const sim_name& name) const noexcept {
+    return std::any_of(bound_.begin(), bound_.end(), [&](const sim_socket* other) {
+        return other != &asking && other->kind == asking.kind && other->local.meets(name) &&
+               !(shares_port(asking) && shares_port(*other));
+    });
+}
+
+/// Linux's range of ephemeral ports, in turn; 0 when all are taken. Streams and datagrams keep out
+/// of each other's way more than they would have to.
+std::uint16_t sim_network::free_port(const sim_name& name) noexcept {
+    sim_name wanted = name;
+    for (int tries = 32768; tries < 61000; ++tries) {
+        last_port_ = last_port_ < 60999 ? static_cast<std::uint16_t>(last_port_ + 1) : 32768;
+        wanted.set_port(last_port_);
+        if (std::none_of(bound_.begin(), bound_.end(),
+                         [&](const sim_socket* other) { return other->local.meets(wanted); }))
+            return last_port_;
+    }
+    return 0;
+}
+
+int sim_network::bind(sim_socket& socket, const sockaddr* address, socklen_t size) {
+    sim_name name;
+    if (const int error = sim_name::read(socket.local.family(), address, size, name); error < 0)
+        return error;
+    if (socket.bound || socket.state != sim_socket::phase::fresh) return -EINVAL;
+    if (name.family() != AF_UNIX && name.port() == 0) {
+        const std::uint16_t port = free_port(name);
+        if (port == 0) return -EADDRINUSE;
+        name.set_port(port);
+    } else if (taken(socket, name)) {
+        return -EADDRINUSE;
+    }
+    socket.local = name;
+    socket.bound = true;
+    bound_.push_back(&socket);
+    return 0;
+}
+
+int sim_network::listen(sim_socket& socket, int backlog) {
+    if (socket.kind != sim_socket_kind::stream) return -EOPNOTSUPP;
+    if (socket.state != sim_socket::phase::fresh && socket.state != sim_socket::phase::listening)
+        return -EINVAL;
+    if (!socket.bound) {
+        if (is_unix(socket)) return -EINVAL;
+        socket.local.set_port(free_port(socket.local));
+        socket.bound = true;
+        bound_.push_back(&socket);
+    }
+    socket.state = sim_socket::phase::listening;
+    socket.backlog = backlog < 0 || backlog > 4096 ? 4096 : static_cast<std::uint32_t>(backlog);
+    return 0;
+}
+
+int sim_network::set_option(sim_socket& socket, int level, int name, const void* value,
+                            socklen_t size) {
+    const auto* bytes = static_cast<const std::byte*>(value);
+    sim_option fresh{level, name, std::vector<std::byte>(bytes, bytes + size)};
+    for (sim_option& option : socket.options)
+        if (option.level == level && option.name == name) {
+            option = std::move(fresh);
+            return 0;
+        }
+    socket.options.push_back(std::move(fresh));
+    return 0;
+}
+
+int sim_network::get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size) {
+    int number = 0;
+    if (level == SOL_SOCKET && name == SO_ERROR) number = std::exchange(socket.error, 0);
+    if (level == SOL_SOCKET && name == SO_TYPE)
+        number = socket.kind == sim_socket_kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
+    if (level == SOL_SOCKET && name == SO_DOMAIN) number = socket.local.family();
+    if (level == SOL_SOCKET && name == SO_PEERCRED) {
+        const ucred we{::getpid(), ::getuid(), ::getgid()};  // nobody else is there
+        *size = std::min<socklen_t>(*size, sizeof we);
+        std::memcpy(value, &we, *size);
+        return 0;
+    }
+    if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
+        number = socket.state == sim_socket::phase::listening;
+    const sim_option* option = find_option(socket, level, name);
+    const void* from = option != nullptr ? static_cast<const void*>(option->value.data()) : &number;
+    const std::size_t known = option != nullptr ? option->value.size() : sizeof(number);
+    *size = std::min(*size, static_cast<socklen_t>(known));
+    if (*size > 0) std::memcpy(value, from, *size);
+    return 0;
+}
+
+// -- connecting --
+
+/// While the connection stands: TCP's is gone when both ends have been shut, a Unix one never goes.
+bool sim_network::joined(const sim_socket& socket) noexcept {
+    if (socket.state != sim_socket::phase::connected) return false;
+    return is_unix(socket) || !(socket.reset || (socket.ended && socket.shut_write));
+}
+
+sim_latency sim_network::distance(const sim_socket& socket) const noexcept {
+    return is_unix(socket) ? core_.options.local : core_.options.network;
+}
+
+sim_socket* sim_network::peer_of(const sim_socket& socket) const noexcept {
+    return socket.peer != nullptr && socket.peer->ticket == socket.peer_ticket ? socket.peer
+                                                                               : nullptr;
+}
+
+/// Where several share a port (SO_REUSEPORT), the seed says which of them.
+sim_socket* sim_network::find_listener(const sim_name& destination) noexcept {
+    const auto listens = [&](const sim_socket* socket) {
+        return socket->state == sim_socket::phase::listening && socket->local.meets(destination);
+    };
+    const auto count = std::count_if(bound_.begin(), bound_.end(), listens);
+    if (count == 0) return nullptr;
+    std::uint32_t skip = count > 1 ? core_.dice.below(static_cast<std::uint32_t>(count)) : 0;
+    return *std::find_if(bound_.begin(), bound_.end(),
+                         [&](const sim_socket* socket) { return listens(socket) && skip-- == 0; });
+}
+
+std::int32_t sim_network::connect(sim_operation& operation) {
+    sim_socket& socket = *operation.socket;
+    if (socket.state == sim_socket::phase::connected ||
+        socket.state == sim_socket::phase::listening)
+        return -EISCONN;
+    sim_name destination;
+    const int error =
+        sim_name::read(socket.local.family(), sim_pointer<const sockaddr>(operation.what.address),
+                       static_cast<socklen_t>(operation.what.offset), destination);
+    if (error < 0) return error;
+    destination.any_to_loopback();
+    if (is_cut(destination)) {
+        unanswered_.push(operation);
+        return sim_wait;
+    }
+    sim_socket* const listener = find_listener(destination);
+    if (listener == nullptr) return -ECONNREFUSED;
+    if (listener->waiting > listener->backlog) {
+        listener->writers.push(operation);
+        return sim_wait;
+    }
+    join(socket, *listener, destination);
+    return 0;
+}
+
+/// Both ends are connected at one moment, that of the client's completion; the listener hears of it
+/// a little later.
+void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name& destination) {
+    if (!is_unix(client)) {
+        const std::uint16_t port = client.bound ? client.local.port() : free_port(destination);
+        if (!client.bound || client.local.any_host()) client.local = destination;
+        client.local.set_port(port);
+    }
+    sim_socket& server = *create(client.local.family());
+    server.local = client.remote = destination;
+    server.remote = client.local;
+    couple(client, server);
+    (listener.last_waiting != nullptr ? listener.last_waiting->next_waiting
+                                      : listener.first_waiting) = &server;
+    listener.last_waiting = &server;
+    ++listener.waiting;
+    stir(listener, POLLIN | POLLRDNORM);
+    stir(client, POLLOUT | POLLWRNORM);
+}
+
+void sim_network::couple(sim_socket& one, sim_socket& other) {
+    const std::uint32_t least =
+        std::max(core_.options.buffer_least, is_pipe(one) ? pipe_atomic : 1U);
+    const std::uint32_t most = std::max(core_.options.buffer_most, least);
+    for (sim_socket* end : {&one, &other}) {
+        sim_socket* const far = end == &one ? &other : &one;
+        end->state = sim_socket::phase::connected;
+        end->incoming.limit(least + core_.dice.below(most - least + 1));
+        end->last_arrival = core_.now;
+        end->peer = far;
+        end->peer_ticket = far->ticket;
+    }
+}
+
+sim_socket* sim_network::accept(sim_socket& listener, std::int32_t& result) noexcept {
+    result = listener.state == sim_socket::phase::listening ? sim_wait : -EINVAL;
+    sim_socket* const first = listener.first_waiting;
+    if (result == -EINVAL || first == nullptr) return nullptr;
+    listener.first_waiting = std::exchange(first->next_waiting, nullptr);
+    if (listener.first_waiting == nullptr) listener.last_waiting = nullptr;
+    --listener.waiting;
+    retry_connects(listener);
+    return first;
+}
+
+void sim_network::retry_connects(sim_socket& listener) {
+    while (sim_operation* const operation = listener.writers.first) {
+        listener.writers.remove(*operation);
+        core_.schedule(*operation, distance(listener));
+    }
+}
+
+void sim_network::finish(sim_operation& operation, std::int32_t result) noexcept {
+    if (std::exchange(operation.connects, false) && result < 0 &&
+        operation.socket->state == sim_socket::phase::connecting)
+        operation.socket->state = sim_socket::phase::fresh;
+}
+
+// -- ending --
+
+/// What is at `to` later than now, and later than all that was sent to it before.
+void sim_network::deliver(sim_socket& to, sim_event_kind kind, std::uint32_t amount) {
+    sim_event event;
+    event.kind = kind;
+    event.index = to.index;
+    event.ticket = to.ticket;
+    event.amount = amount;
+    event.time = std::max(core_.now + core_.dice.between(distance(to)),
+                          to.last_arrival + std::chrono::nanoseconds(1));
+    to.last_arrival = event.time;
+    core_.post(event);
+}
+
+int sim_network::shutdown(sim_socket& socket, int how) {
+    if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return -EINVAL;
+    if (socket.state == sim_socket::phase::listening) {
+        if (how == SHUT_WR) return 0;
+        disband(socket);
+        stir(socket, POLLIN | POLLHUP);
+        return 0;
+    }
+    if (!joined(socket)) return is_unix(socket) ? 0 : -ENOTCONN;
+    if (how != SHUT_WR) socket.shut_read = true;
+    if (how != SHUT_RD && !std::exchange(socket.shut_write, true))
+        if (sim_socket* const peer = peer_of(socket)) deliver(*peer, sim_event_kind::end, 0);
+    stir(socket, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
+    return 0;
+}
+
+/// Nobody will accept those who wait: they are reset, and whoever still wanted to connect looks for
+/// another listener.
+void sim_network::disband(sim_socket& listener) {
+    while (sim_socket* const server = listener.first_waiting) {
+        listener.first_waiting = server->next_waiting;
+        if (sim_socket* const client = peer_of(*server)) deliver(*client, sim_event_kind::reset, 0);
+        server->peer = nullptr;
+        close(*server);
+    }
+    listener.last_waiting = nullptr;
+    listener.waiting = 0;
+    listener.state = sim_socket::phase::fresh;
+    retry_connects(listener);
+}
+
+/// Data that nobody read, or that is still to come, makes it a reset: the sender learns that it was
+/// not taken.
+void sim_network::close(sim_socket& socket) {
+    if (--socket.references > 0) return;
+    if (socket.state == sim_socket::phase::listening) disband(socket);
+    if (sim_socket* const peer = peer_of(socket)) {
+        const bool unread = socket.incoming.arrived() > 0;
+        const bool abort = aborts(socket);
+        if (!unread && !abort && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
+        if (unread || abort || socket.incoming.on_the_way() > 0) deliver(*peer, sim_event_kind::reset, 0);
+    }
+    for (sim_rights& rights : socket.rights)
+        orphans_.insert(orphans_.end(), rights.opened.begin(), rights.opened.end());
+    if (socket.bound) bound_.erase(std::find(bound_.begin(), bound_.end(), &socket));
+    const std::uint32_t index = socket.index;
+    const std::uint32_t ticket = socket.ticket + 1;
+    socket = sim_socket();
+    socket.index = index;
+    socket.ticket = ticket;
+    sockets_.give(socket);
+}
+
+void sim_network::attach(sim_socket& from, std::uint32_t moved, std::vector<sim_opened> opened) {
+    sim_socket* const peer = peer_of(from);
+    if (peer == nullptr || moved == 0) {
+        orphans_.insert(orphans_.end(), opened.begin(), opened.end());
+        return;
+    }
+    peer->rights.push_back({peer->incoming.written() - moved, std::move(opened)});
+}
+
+void sim_network::arrive(const sim_event& event) {
+    if (event.kind == sim_event_kind::datagram) return arrive_datagram(event);
+    sim_socket& socket = sockets_[event.index];
+    if (socket.ticket != event.ticket || socket.reset) return;
+    if (is_cut(socket)) {
+        held_.push_back(event);
+        return;
+    }
+    switch (event.kind) {
+        case sim_event_kind::bytes:
+            socket.incoming.arrive(event.amount);
+            break;
+        case sim_event_kind::end:
+            socket.ended = true;
+            break;
+        default:
+            socket.error = socket.ended ? EPIPE : ECONNRESET;
+            socket.reset = true;
+    }
+    stir(socket, event.kind == sim_event_kind::reset
+                     ? short(POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP)
+                 : is_pipe(socket) ? short(POLLIN | POLLHUP | POLLERR)
+                                   : short(POLLIN | POLLRDHUP | POLLHUP));
+}
+
+// -- what tests do to it --
+
+bool sim_network::is_cut(const sim_name& name) const noexcept {
+    return std::any_of(cut_.begin(), cut_.end(),
+                       [&](const sim_name& part) { return part.covers(name); });
+}
+
+bool sim_network::is_cut(const sim_socket& socket) const noexcept {
+    return !cut_.empty() && !is_unix(socket) && (is_cut(socket.local) || is_cut(socket.remote));
+}
+
+void sim_network::cut_off(const sim_name& part) { cut_.push_back(part); }
+
+/// What was on its way arrives at once, in its order, and whoever had no answer asks again.
+void sim_network::restore(const sim_name& part) {
+    std::erase_if(cut_, [&](const sim_name& other) { return other == part; });
+    std::vector<sim_event> held;
+    held.swap(held_);
+    for (const sim_event& event : held) arrive(event);
+    sim_queue unanswered = std::exchange(unanswered_, {});
+    for (sim_operation* at = unanswered.first; at != nullptr; at = unanswered.first) {
+        unanswered.remove(*at);
+        core_.schedule(*at, distance(*at->socket));
+    }
+}
+
+void sim_network::break_off(sim_socket& socket) {
+    socket.error = ECONNRESET;
+    socket.reset = true;
+    stir(socket, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+}
+
+/// Those that nobody has accepted yet, too.
+void sim_network::reset_connections() {
+    for (std::uint32_t at = 0; at < sockets_.capacity(); ++at) {
+        sim_socket& socket = sockets_[at];
+        if (socket.kind == sim_socket_kind::stream && !is_unix(socket) && joined(socket))
+            break_off(socket);
+    }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// A program may be started with descriptor 0, 1 or 2 closed. The next descriptors that are opened
+// would get those numbers, and a message for standard error would go into a socket or a file. So the
+// numbers are taken, before main and before each ring, by descriptors that nothing can be read from or
+// written to: an attempt fails with EBADF, as on a closed one, and a program that is started finds
+// them closed, too.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "kernel/system.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+[[gnu::constructor]] void reserve_before_main() noexcept { reserve_standard_numbers(); }
+
+}  // namespace
+
+void reserve_standard_numbers() noexcept {
+    const int before = errno;
+    for (int number = 0; number < 3; ++number) {
+        if (::fcntl(number, F_GETFD) >= 0) continue;
+        const int placeholder = ::open("/dev/null", O_PATH | O_CLOEXEC);  // gets the lowest free number
+        if (placeholder > 2) ::close(placeholder);
+    }
+    errno = before;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// What other threads post to a loop: a vector that is swapped out under a lock, and a wake-up only where the loop
+// sleeps. An intrusive lock-free list with nodes made by one thread and freed by another costs three times as much a
+// post (performance.md, point 7), and its order is reversed.
+#pragma once
+
+#include <sched.h>
+
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <rondo/loop.hpp>
+
+#include "kernel/kernel.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+class inbox {
+public:
+    struct post {
+        void (*run)(void*);
+        void* word;
+    };
+
+    explicit inbox(kernel& kernel) noexcept : kernel_(&kernel) {}
+
+    /// False where the loop has ended. Any thread.
+    bool put(post p) {
+        news first;
+        {
+            std::lock_guard lock(mutex_);
+            if (kernel_ == nullptr) return false;
+            posts_.push_back(p);
+            first = announce();
+        }
+        tell(first);
+        return true;
+    }
+
+    /// The same without an allocation: `p` itself is linked in.
+    bool put(standing_post& p) noexcept {
+        news first;
+        {
+            std::lock_guard lock(mutex_);
+            if (kernel_ == nullptr) return false;
+            p.next = nullptr;
+            *standing_end_ = &p;
+            standing_end_ = &p.next;
+            first = announce();
+        }
+        tell(first);
+        return true;
+    }
+
+    // -- the loop's side ----------------------------------------------------------------------------------------------
+    bool pending() const noexcept { return pending_.load(std::memory_order_relaxed); }
+
+    /// From now on a post wakes the kernel. False where there is a post already: do not sleep.
+    // Without the lock: of two who each write their own flag and then read the other's, in one order
+    // for all, at least one sees the other. So either we see the post or the poster sees us.
+    bool begin_sleep() noexcept {
+        if (pending()) return false;
+        sleeping_.store(true);
+        if (!pending_.load()) return true;
+        sleeping_.store(false, std::memory_order_relaxed);
+        return false;
+    }
+    void end_sleep() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+
+    void embed() noexcept {
+        std::lock_guard lock(mutex_);
+        embedded_ = true;
+    }
+
+    /// Swaps what was posted with `out`, which is empty; gives the standing ones, which are to be run after those.
+    standing_post* take(std::vector<post>& out) noexcept {
+        std::lock_guard lock(mutex_);
+        out.swap(posts_);
+        pending_.store(false, std::memory_order_relaxed);
+        standing_end_ = &standing_;
+        return std::exchange(standing_, nullptr);
+    }
+
+    /// Refuses posts from now on; nobody has anything to do with the kernel any more when it returns.
+    void close() noexcept {
+        {
+            std::lock_guard lock(mutex_);
+            kernel_ = nullptr;
+        }
+        while (telling_.load(std::memory_order_acquire) != 0) ::sched_yield();
+    }
+
+private:
+    /// Whom to tell of the first post; null: nobody.
+    struct news {
+        kernel* to = nullptr;
+        bool wake = false;
+        bool signal = false;
+    };
+
+    // Under the lock.
+    news announce() noexcept {
+        if (pending()) return {};
+        pending_.store(true);
+        const news first{kernel_, sleeping_.exchange(false), embedded_};
+        if (!first.wake && !first.signal) return {};
+        telling_.fetch_add(1, std::memory_order_relaxed);
+        return first;
+    }
+
+    // Not under the lock: the loop that is woken wants it at once, and would go to sleep again on it. The kernel is
+    // kept by `close`, which waits.
+    void tell(const news& first) noexcept {
+        if (first.to == nullptr) return;
+        if (first.wake) first.to->wake();
+        if (first.signal) first.to->signal_event();
+        telling_.fetch_sub(1, std::memory_order_release);
+    }
+
+    std::mutex mutex_;
+    std::vector<post> posts_;
+    standing_post* standing_ = nullptr;
+    standing_post** standing_end_ = &standing_;
+    kernel* kernel_;
+    bool embedded_ = false;
+    std::atomic<bool> pending_{false};
+    std::atomic<bool> sleeping_{false};
+    std::atomic<unsigned> telling_{0};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

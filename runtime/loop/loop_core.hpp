@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// What a loop consists of: the ready queue (its base), the kernel, the timers, the inbox, the operations that found no
+// slot, and the top of the tree of scopes. loop.cpp runs turns on it, operation.cpp gives it operations, leave.cpp ends
+// it, embed.cpp puts it inside somebody else's loop.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <rondo/loop.hpp>
+#include <rondo/operation.hpp>
+
+#include "base/identity.hpp"
+#include "loop/inbox.hpp"
+#include "kernel/kernel.hpp"
+#include "loop/loop_watch.hpp"
+#include "loop/timers.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// user_data that is not the address of an operation; 0 to 15 are the kernel's own. From tag_cancel
+/// on up to first_address: cancels, by a few bits of the target's address.
+enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
+
+struct scope_tree {
+    scope tree{nullptr, nullptr, nullptr, nullptr, scope::of_loop, 0};
+};
+
+/// call_soon, call_later, call_at: a callback with a handle on it.
+struct scheduled_call : callback_item, timer_node {
+    function<void()> fn;
+    loop_core* home = nullptr;          // null once it was called or cancelled
+    scheduled_call* next = nullptr;     // among those that are still to come
+    scheduled_call* previous = nullptr;
+    time_point when{};
+    unsigned holders = 0;
+    bool queued = false;                // in the ready queue, which cannot be left
+    bool was_cancelled = false;
+};
+
+/// How much was written about errors that no handler took: what goes wrong all the time must not
+/// fill a disk.
+struct written_reports {
+    static constexpr unsigned most = 20;  // in a second
+    time_point since{};
+    unsigned count = 0;
+    std::uint64_t left_out = 0;
+};
+
+class RONDO_API loop_core final : private scope_tree, public resumer {
+public:
+    loop_core(loop& face, std::shared_ptr<kernel> kernel, const loop_options& options);
+    ~loop_core() override;
+
+    // -- turns (loop.cpp) -----------------------------------------------------------------------------------------
+    /// Runs what is ready; with nothing ready waits for something until `until`, at most.
+    void turn(time_point until);
+    /// What is ready now; with `and_on`, turn after turn until nothing is, or the kernel was looked at.
+    void run_ready(bool and_on = false);
+    /// One turn, which waits until `until` if nothing is ready. True if something was done.
+    bool turn_once(time_point until);
+    /// Turns until `task` has ended.
+    void run_until_done(const task_handle& task);
+    /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
+    void look(time_point until);
+    /// In the middle of a turn: hands down what was made, and looks at the inbox and the clock.
+    void glance();
+    bool anything_ready() const noexcept { return !ready_.empty(); }
+    /// A task that has not begun, from inside a turn, before its turn comes.
+    void run_inside(task_record& record) noexcept;
+    void check_usable() const;
+    /// Aborts if another thread is in a turn of this loop.
+    void must_be_ours() const noexcept;
+    void deliver_posts();
+
+    // -- operations (operation.cpp) -------------------------------------------------------------------------------
+    void begin(operation_state& operation) noexcept;
+    void begin_background(background_operation& operation) noexcept;
+    void cancel(operation_state& operation) noexcept;
+    void arrived(const completion& c) noexcept;
+    bool begin_again(operation_state& operation) noexcept;
+    void cancel_failed(const completion& c) noexcept;
+    bool make_entry(operation_state& operation) noexcept;
+    bool make_cancel(operation_state& operation) noexcept;
+    void finish(operation_state& operation) noexcept;
+    void make_backlog_entries() noexcept;
+    void left_background(background_operation& operation) noexcept;
+    bool finish_closings() noexcept;
+    void queue(operation_state& operation) noexcept;
+    void no_longer_cancelled(operation_state& operation) noexcept;
+
+    // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
+    /// With `drop_callbacks`, those of call_soon that are still to come are not called.
+    void leave(bool drop_callbacks);
+    void end_tasks();
+    void wait_for_tasks();
+    /// It has ended for good. Between `closed` and that it waits for what its last callbacks have
+    /// begun.
+    bool is_left() const noexcept { return closed && !leaving; }
+    const char* why_not_left() const noexcept;
+    void cancel_background() noexcept;
+    bool only_foreign_left() noexcept;
+    void abandon_foreign();
+    void run_hooks() noexcept;
+    void run_what_is_left();
+    void run_what_is_ready();
+    void print_tasks(const char* headline) const;
+    void report(std::string message, std::exception_ptr error) noexcept;
+    void report(const exception_context& context) noexcept;
+    bool may_write_report() noexcept;
+    void tell_left_out() noexcept;
+
+    // -- embedding (embed.cpp) --------------------------------------------------------------------------------------
+    void host_wanted() noexcept override;
+    int host_fd();
+    void host_poll(duration budget);
+    void arm_host_timeout() noexcept;
+    void host_completion(const completion& c) noexcept;
+
+    loop& face;
+    std::shared_ptr<detail::kernel> kernel;
+    loop_options options;
+    std::shared_ptr<detail::inbox> inbox;
+    timer_heap timers;
+    std::shared_ptr<function<void(const exception_context&)>> handler;  // it may replace itself
+    std::vector<function<void()>> hooks;
+    std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
+    scheduled_call* calls = nullptr;       // head of those that are still to come
+    fd_watches watches;  // add_reader, add_writer
+    background_operation* background = nullptr;  // of no task: stopped when the loop is left
+    std::size_t operations = 0;            // begun and not done
+    std::size_t closings = 0;              // descriptors that were closed and have operations left
+    loop_stats counted;
+    written_reports reports;
+    function<void()> on_turn;              // run()'s look at SIGINT
+    time_point pause_at = time_point::max();  // poll(budget) ends here
+    const birth_process process;           // a forked child is another one
+    bool stopping = false;                 // the run that goes on, or the next one
+    bool until_no_task = false;            // run(): does not wait when no task is left
+    bool closed = false;
+    bool leaving = false;
+
+private:
+    friend class running_turn;
+    friend bool is_open(const resumer& home) noexcept;
+    void expire_timers() noexcept;
+    time_point wake_time(time_point until) const noexcept;
+    [[noreturn]] void stuck();
+
+    std::atomic<const thread_state*> inside_{nullptr};  // the `here` of the thread that is in a turn
+    loop_core* next_loop_ = nullptr;             // among all loops of the process
+    operation_state* backlog_ = nullptr;         // found no slot: FIFO
+    operation_state** backlog_end_ = &backlog_;
+    operation_state* cancelled_ = nullptr;       // in flight, their cancels submitted: FIFO
+    operation_state** cancelled_end_ = &cancelled_;
+    std::vector<inbox::post> posts_;
+    standing_post* standing_ = nullptr;  // taken with the posts, run after them
+    std::size_t next_post_ = 0;
+    int until_look_ = look_every;  // resumptions; below zero it is overdue
+    bool embedded_ = false;
+    bool host_timeout_armed_ = false;
+    time_point host_deadline_ = time_point::max();
+    std::int64_t host_timespec_[2] = {0, 0};
+    std::array<completion, 256> completions_;
+
+    static constexpr int look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
+};
+
+/// Is there (still) a loop at this address that has not been closed? For futures, which may outlive their loop.
+bool is_open(const resumer& home) noexcept;
+
+/// At the loop's end: callbacks that were to come are not called any more.
+void drop_calls(loop_core& core) noexcept;
+
+/// While one of these lives the loop runs on this thread, and on no other. A stop() ends the run that goes on, and is
+/// forgotten with it. A child forked by a task is inside the parent's turn: that one is set aside meanwhile.
+class running_turn {
+public:
+    explicit running_turn(loop_core& core);
+    ~running_turn() {
+        only_.core.stopping = false;
+        here = of_parent_.value_or(thread_state());
+    }
+    running_turn(const running_turn&) = delete;
+    running_turn& operator=(const running_turn&) = delete;
+
+private:
+    struct only_thread {
+        explicit only_thread(loop_core& c);
+        ~only_thread() { core.inside_.store(nullptr, std::memory_order_release); }
+        loop_core& core;
+    };
+    const only_thread only_;
+    std::optional<thread_state> of_parent_;
+};
+
+/// While one of these lives, code that the loop calls at its end finds it as the running one, on
+/// whatever thread.
+class borrowed_turn {
+public:
+    explicit borrowed_turn(loop_core& core) noexcept : outer_(std::exchange(here.turn, &core)) {}
+    ~borrowed_turn() { here.turn = outer_; }
+    borrowed_turn(const borrowed_turn&) = delete;
+    borrowed_turn& operator=(const borrowed_turn&) = delete;
+
+private:
+    resumer* outer_;
+};
+
+inline loop_core& core_of(resumer& home) noexcept { return static_cast<loop_core&>(home); }
+
+/// The loop of a task or a promise (future.cpp).
+resumer& home_of(shared_core& core) noexcept;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

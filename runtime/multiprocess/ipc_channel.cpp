@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Packets with rights, by entries of the ring and by system calls.
+#include <rondo/ipc_channel.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "io/net/message_rights.hpp"
+#include "io/net/socket_calls.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr auto send_kind = operation_kind("ipc send");
+constexpr auto receive_kind = operation_kind("ipc receive");
+
+int result_of(operation_state& done) { return done.result; }
+
+/// A message of one piece, with room for rights.
+struct one_message {
+    iovec part;
+    control_space control;
+    msghdr header{};
+
+    explicit one_message(char* bytes, std::size_t size) noexcept : part{bytes, size} {
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+    }
+    one_message(const one_message&) = delete;
+    one_message& operator=(const one_message&) = delete;
+    void take_rights() noexcept {
+        header.msg_control = control.bytes.data();
+        header.msg_controllen = control.bytes.size();
+    }
+};
+
+ipc_packet packet_of(one_message& message, std::string bytes, std::size_t size) {
+    ipc_packet packet;
+    packet.descriptors = adopt_all(message.header);
+    if ((message.header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+        throw limit_error("ipc receive: a message larger than " + std::to_string(bytes.size()) +
+                          " bytes, or with more than 253 descriptors");
+    bytes.resize(size);
+    packet.bytes = std::move(bytes);
+    return packet;
+}
+
+/// Until `events` or an end; blocks the thread.
+void block_on_socket(int number, short events) {
+    pollfd wait{number, events, 0};
+    while (::poll(&wait, 1, -1) < 0)
+        if (errno != EINTR) throw_system_error(errno, "poll", "ipc channel");
+}
+
+}  // namespace
+
+ipc_socket::ipc_socket(descriptor s, ipc_channel_options options)
+    : socket(std::move(s)), options_(options) {
+    int type = 0, family = 0;
+    socklen_t size = sizeof type;
+    check(get_option(socket, SOL_SOCKET, SO_TYPE, &type, &size), "adopt", "ipc channel");
+    size = sizeof family;
+    check(get_option(socket, SOL_SOCKET, SO_DOMAIN, &family, &size), "adopt", "ipc channel");
+    if (type != SOCK_SEQPACKET || family != AF_UNIX)
+        throw error("adopt ipc channel: this descriptor is no end of one");
+    ::fcntl(socket.number(), F_SETFD, FD_CLOEXEC);  // one that was inherited goes no further by itself
+}
+
+std::pair<ipc_socket, ipc_socket> ipc_socket::pair(ipc_channel_options options) {
+    int ends[2];
+    check(new_socket_pair(AF_UNIX, SOCK_SEQPACKET, 0, ends), "socketpair", "ipc channel");
+    auto both = adopt_both(ends, "ipc channel");
+    return {ipc_socket(std::move(both.first), options), ipc_socket(std::move(both.second), options)};
+}
+
+void ipc_socket::check_size(std::size_t bytes, std::size_t numbers) const {
+    if (bytes == 0) throw error("ipc send: a serializer wrote nothing, which would be the end of the channel");
+    if (bytes > options_.message_max)
+        throw limit_error("ipc send: a message of " + std::to_string(bytes) + " bytes, where " +
+                          std::to_string(options_.message_max) + " are allowed");
+    if (numbers > descriptors_most)
+        throw limit_error("ipc send: " + std::to_string(numbers) + " descriptors, where 253 are allowed");
+}
+
+task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
+    check_size(bytes.size(), numbers.size());
+    one_message message(bytes.data(), bytes.size());
+    if (!numbers.empty()) put_numbers(message.header, message.control, numbers);
+    operation<int> sending(send_kind, socket.record(),
+                           message_request(opcode::sendmsg, message.header, MSG_NOSIGNAL), result_of);
+    co_await std::move(sending);
+}
+
+task<ipc_packet> ipc_socket::receive() {
+    std::string bytes(options_.message_max, '\0');
+    one_message message(bytes.data(), bytes.size());
+    message.take_rights();
+    operation<int> receiving(receive_kind, socket.record(),
+                             message_request(opcode::recvmsg, message.header, MSG_CMSG_CLOEXEC),
+                             result_of);
+    const int size = co_await std::move(receiving);
+    co_return packet_of(message, std::move(bytes), static_cast<std::size_t>(size));
+}
+
+void ipc_socket::blocking_send(const std::string& bytes, std::span<const int> numbers) {
+    check_size(bytes.size(), numbers.size());
+    one_message message(const_cast<char*>(bytes.data()), bytes.size());
+    if (!numbers.empty()) put_numbers(message.header, message.control, numbers);
+    while (::sendmsg(socket.number(), &message.header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno == EAGAIN)
+            block_on_socket(socket.number(), POLLOUT);
+        else if (errno != EINTR)
+            throw_system_error(errno, "ipc send", "");
+    }
+}
+
+ipc_packet ipc_socket::blocking_receive() {
+    std::string bytes(options_.message_max, '\0');
+    one_message message(bytes.data(), bytes.size());
+    ssize_t size = 0;
+    do {
+        message.take_rights();
+        size = ::recvmsg(socket.number(), &message.header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (size < 0 && errno == EAGAIN)
+            block_on_socket(socket.number(), POLLIN);
+        else if (size < 0 && errno != EINTR)
+            throw_system_error(errno, "ipc receive", "");
+    } while (size < 0);
+    return packet_of(message, std::move(bytes), static_cast<std::size_t>(size));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

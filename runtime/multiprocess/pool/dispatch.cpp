@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// The queue of a process_pool, and who gets what. It all comes down to one function,
+// `dispatch`, called whenever something has changed: while there are jobs and somebody is free, they are brought
+// together; where nobody is, a worker is started, as long as there may be more of them.
+#include <algorithm>
+
+#include "multiprocess/pool/child.hpp"
+#include "multiprocess/pool/manager.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+// -- jobs -------------------------------------------------------------------------------------------------------------
+
+process_job::process_job() noexcept
+    : arrival_{[](void* word) noexcept {
+                   auto& job = *static_cast<process_job*>(word);
+                   job.home_->job_arrived(job);
+               },
+               this},
+      stop_{[](void* word) noexcept {
+                auto& job = *static_cast<process_job*>(word);
+                job.home_->job_stopped(job);
+                job.let_go();
+            },
+            this} {}
+
+process_job::~process_job() = default;
+
+bool process_job::post_stop() noexcept {
+    if (stop_posted_.exchange(true)) return true;
+    hold();
+    if (home_->remote_->try_post(stop_)) return true;
+    let_go();
+    return false;
+}
+
+const void* process_job::loop_identity() const noexcept {
+    return home_ != nullptr ? home_->remote_->identity() : nullptr;
+}
+
+// A ring that begins with the first.
+void process_job_queue::append(process_job& job) noexcept {
+    if (first_ == nullptr) {
+        first_ = job.next = job.previous = &job;
+    } else {
+        job.next = first_;
+        job.previous = first_->previous;
+        job.previous->next = job.next->previous = &job;
+    }
+    ++size_;
+}
+
+void process_job_queue::prepend(process_job& job) noexcept {
+    append(job);
+    first_ = &job;
+}
+
+void process_job_queue::remove(process_job& job) noexcept {
+    job.previous->next = job.next;
+    job.next->previous = job.previous;
+    if (first_ == &job) first_ = job.next != &job ? job.next : nullptr;
+    job.next = job.previous = nullptr;
+    --size_;
+}
+
+namespace {
+
+std::exception_ptr broken(const std::string& why) {
+    return std::make_exception_ptr(broken_process_pool_error("process_pool: " + why));
+}
+
+std::exception_ptr late(const process_job& job) {
+    return std::make_exception_ptr(timeout_error("process_pool", job.timeout));
+}
+
+}  // namespace
+
+// -- jobs come and go -------------------------------------------------------------------------------------------------
+
+void process_manager::job_arrived(process_job& job) {
+    job.number = ++last_number_;
+    if (cancels_queued_ || ends_by_signal_ || is_broken_) {
+        finish_unwanted(job);
+    } else {
+        queue_.append(job);
+        if (job.timeout != duration::max())
+            job.timer = loop_->call_later(job.timeout, [this, &job] { job_late(job); });
+    }
+    dispatch();
+}
+
+/// Before it is settled: whoever hears of its end finds it in no number any more.
+void process_manager::uncount(process_job& job) noexcept {
+    job.timer.cancel();
+    job.timer = call_handle();  // here: it is counted without atomics
+    job.call.bytes = std::string();
+    const std::lock_guard lock(mutex_);
+    --jobs_;
+}
+
+void process_manager::finish(process_job& job, std::string_view result) noexcept {
+    uncount(job);
+    job.succeed(result);
+    job.let_go();
+}
+
+void process_manager::finish(process_job& job, std::exception_ptr error) noexcept {
+    uncount(job);
+    if (job.begun || job.state().begin()) {  // or else somebody has cancelled it
+        job.state().set_error(std::move(error));
+        job.state().settle(thread_core::phase::failed);
+    }
+    job.let_go();
+}
+
+void process_manager::finish_cancelled(process_job& job) noexcept {
+    uncount(job);
+    if (job.begun || job.state().begin()) job.state().settle(thread_core::phase::cancelled);
+    job.let_go();
+}
+
+void process_manager::finish_unwanted(process_job& job) noexcept {
+    if (cancels_queued_)
+        finish_cancelled(job);
+    else
+        finish(job, broken(broken_));
+}
+
+process_child* process_manager::child_of(const process_job& job) noexcept {
+    for (const auto& child : children_)
+        if (child->job() == &job) return child.get();
+    return nullptr;
+}
+
+void process_manager::job_stopped(process_job& job) {
+    if (job.previous != nullptr) {
+        queue_.remove(job);
+        finish_cancelled(job);
+        dispatch();
+    } else if (process_child* const child = child_of(job)) {
+        child->kill(process_child::verdict::cancelled);
+    }
+}
+
+void process_manager::job_late(process_job& job) {
+    if (process_child* const child = child_of(job)) return child->kill(process_child::verdict::late);
+    queue_.remove(job);
+    finish(job, late(job));
+    dispatch();
+}
+
+void process_manager::cancel_queued() {
+    cancels_queued_ = true;
+    while (!queue_.empty()) {
+        process_job& job = queue_.front();
+        queue_.remove(job);
+        finish_unwanted(job);
+    }
+}
+
+// -- workers ----------------------------------------------------------------------------------------------------------
+
+process_child* process_manager::free_child() noexcept {
+    for (const auto& child : children_)
+        if (child->is_free()) return child.get();
+    return nullptr;
+}
+
+void process_manager::dispatch() {
+    while (!queue_.empty()) {
+        if (process_child* const child = free_child()) {
+            process_job& job = queue_.front();
+            queue_.remove(job);
+            if (!job.begun && !job.state().begin()) {  // cancelled, and its post is under way
+                finish_cancelled(job);
+                continue;
+            }
+            job.begun = true;
+            child->give(job);
+        } else if (!wants_child() || !start_child()) {
+            break;
+        }
+    }
+    if (closing_ && queue_.empty())
+        for (const auto& child : children_)
+            if (child->job() == nullptr) child->retire();
+    count();
+    check_end();
+}
+
+bool process_manager::wants_child() const noexcept {
+    std::size_t starting = 0;
+    std::size_t staying = 0;
+    for (const auto& child : children_) {
+        if (child->is_starting()) ++starting;
+        if (!child->is_leaving()) ++staying;
+    }
+    return !pausing_ && staying < options_.workers && starting < queue_.size();
+}
+
+/// False where nothing more is to be tried.
+bool process_manager::start_child() {
+    try {
+        auto child = std::make_unique<process_child>(*this);
+        children_.push_back(std::move(child));
+        loop_->create_task(children_.back()->live(), {.name = "a worker process"});
+        return true;
+    } catch (const std::exception& error) {
+        if (!children_.empty()) return false;  // those who are there will do it
+        fail_start(error.what(), false);
+        return true;
+    }
+}
+
+void process_manager::is_ready() {
+    failed_starts_ = killed_starts_ = 0;
+    dispatch();
+}
+
+void process_manager::has_answered(process_job& job, std::string_view result, std::exception_ptr error) {
+    {
+        const std::lock_guard lock(mutex_);
+        ++numbers_.completed;
+    }
+    count();
+    if (error)
+        finish(job, std::move(error));
+    else
+        finish(job, result);
+    dispatch();
+}
+
+void process_manager::has_ended(process_child& child, const std::string& how, bool killed) {
+    if (!closing_) ++restarted_;
+    const bool was_ready = child.was_ready();
+    process_job* const job = child.take_job();
+    const auto verdict = child.what_became();
+    children_.remove_if([&](const auto& each) { return each.get() == &child; });
+    count();
+    if (job != nullptr) end_lost(*job, verdict, how);
+    if (!was_ready) fail_start(how, killed);
+    dispatch();
+}
+
+void process_manager::end_lost(process_job& job, process_child::verdict verdict, const std::string& how) {
+    using v = process_child::verdict;
+    const bool again = (verdict == v::not_begun && job.unread++ < options_.starts_max) ||
+                       (verdict == v::none && job.lost++ < options_.rerun);
+    if (ends_by_signal_)
+        finish(job, broken(broken_));
+    else if (again && !is_broken_)
+        queue_.prepend(job);
+    else if (verdict == v::cancelled)
+        finish_cancelled(job);
+    else if (verdict == v::late)
+        finish(job, late(job));
+    else
+        finish(job, broken("the worker that ran the job is gone: " + how));
+}
+
+void process_manager::fail_start(const std::string& how, bool killed) {
+    constexpr unsigned kills_for_a_failure = 10;
+    unsigned& in_a_row = killed ? killed_starts_ : failed_starts_;
+    const unsigned most = killed ? options_.starts_max * kills_for_a_failure : options_.starts_max;
+    if (++in_a_row >= most && !is_broken_)
+        break_pool(std::to_string(in_a_row) + " workers in a row were lost before their first job; the last one: " + how);
+    else if (killed)
+        pause_starts();
+}
+
+/// So that whoever kills one worker after the other does not keep a processor busy.
+void process_manager::pause_starts() {
+    constexpr unsigned doublings_max = 10;
+    pausing_ = true;
+    pause_.cancel();
+    pause_ = loop_->call_later(std::chrono::milliseconds(1u << std::min(killed_starts_, doublings_max)), [this] {
+        pausing_ = false;
+        dispatch();
+    });
+}
+
+void process_manager::break_pool(const std::string& why) {
+    if (!is_broken_) {
+        const std::lock_guard lock(mutex_);
+        broken_ = why;
+    }
+    is_broken_ = closing_ = true;
+    while (!queue_.empty()) {
+        process_job& job = queue_.front();
+        queue_.remove(job);
+        finish_unwanted(job);
+    }
+}
+
+void process_manager::count() {
+    const std::lock_guard lock(mutex_);
+    numbers_.workers = children_.size();
+    numbers_.restarted = restarted_;
+    numbers_.busy = 0;
+    pids_.clear();
+    for (const auto& child : children_) {
+        pids_.push_back(child->pid());
+        if (child->job() != nullptr) ++numbers_.busy;
+    }
+}
+
+void process_manager::check_end() {
+    if (!closing_ || !children_.empty() || is_over_) return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (jobs_ != 0) return;
+    }
+    is_over_ = true;
+    over_->set_value();
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// What stands behind a process_pool: a thread with a loop of its own. Whoever submits
+// posts the job there; everything else (the queue, who is free, whose worker has died) is that thread's alone, so it
+// needs no lock. Under the lock is only what others ask: is it closed, what are the numbers.
+//
+// One thread for all workers, as Python's pool has one, and not the loop of whoever submits: that one may end earlier,
+// stand still in a computation, or not exist.
+#pragma once
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rondo/loop.hpp>
+#include <rondo/process_pool.hpp>
+
+#include "multiprocess/pool/child.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// FIFO of jobs, linked in a ring, so that one in the middle can leave.
+class process_job_queue {
+public:
+    process_job_queue() noexcept = default;
+    bool empty() const noexcept { return first_ == nullptr; }
+    std::size_t size() const noexcept { return size_; }
+    process_job& front() const noexcept { return *first_; }
+    void append(process_job& job) noexcept;
+    void prepend(process_job& job) noexcept;
+    void remove(process_job& job) noexcept;
+
+private:
+    process_job* first_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+class process_manager : public std::enable_shared_from_this<process_manager> {
+public:
+    process_manager(const process_pool_options& options, packed_call initializer);
+    ~process_manager();
+
+    // -- any thread ---------------------------------------------------------------------------------------------------
+    /// Throws: uring_unavailable.
+    void start_thread();
+    /// Takes the job over. Throws: closed_error, broken_process_pool_error, limit_error.
+    void submit(process_job& job);
+    void close(bool cancel_queued);
+    /// By this signal.
+    void end_workers(int signal);
+    thread_future<> ended() const { return ended_.get_future(); }
+    void join() noexcept;
+    bool is_this_thread() const noexcept;
+    process_pool_stats stats() const;
+    std::vector<int> pids() const;
+
+    // -- its thread: what workers tell --------------------------------------------------------------------------------
+    const process_pool_options& options() const noexcept { return options_; }
+    const packed_call& initializer() const noexcept { return initializer_; }
+    rondo::loop& loop() const noexcept { return *loop_; }
+    /// A worker is ready for its first job.
+    void is_ready();
+    /// The answer to a job has come, and its worker is free.
+    void has_answered(process_job& job, std::string_view result, std::exception_ptr error);
+    /// Its process has been reaped; the child goes. `how` it ended, in words; `killed` by a signal that others send.
+    void has_ended(process_child& child, const std::string& how, bool killed);
+
+private:
+    friend class process_job;
+    static void* thread_main(void* self);
+    void run_loop();
+    void post(function<void(process_manager&)> what);
+    void job_arrived(process_job& job);
+    void job_stopped(process_job& job);
+    void job_late(process_job& job);
+    void uncount(process_job& job) noexcept;
+    void finish(process_job& job, std::string_view result) noexcept;
+    void finish(process_job& job, std::exception_ptr error) noexcept;
+    void finish_cancelled(process_job& job) noexcept;
+    void finish_unwanted(process_job& job) noexcept;
+    void cancel_queued();
+    void dispatch();
+    bool wants_child() const noexcept;
+    bool start_child();
+    process_child* free_child() noexcept;
+    process_child* child_of(const process_job& job) noexcept;
+    void end_lost(process_job& job, process_child::verdict verdict, const std::string& how);
+    void fail_start(const std::string& how, bool killed);
+    void pause_starts();
+    void break_pool(const std::string& why);
+    void count();
+    void check_end();
+
+    const process_pool_options options_;
+    const packed_call initializer_;
+
+    // the thread's own
+    rondo::loop* loop_ = nullptr;
+    std::optional<promise<>> over_;
+    process_job_queue queue_;
+    std::list<std::unique_ptr<process_child>> children_;
+    std::uint64_t last_number_ = 0;
+    unsigned failed_starts_ = 0;  // in a row
+    unsigned killed_starts_ = 0;  // in a row
+    call_handle pause_;           // until the next start
+    bool pausing_ = false;
+    bool closing_ = false;
+    bool cancels_queued_ = false;
+    bool ends_by_signal_ = false;
+    bool is_broken_ = false;
+    bool is_over_ = false;  // nothing is left, and nothing may come
+    std::uint64_t restarted_ = 0;
+
+    // everybody's
+    mutable std::mutex mutex_;
+    std::optional<remote> remote_;
+    bool closed_ = false;
+    std::string broken_;              // why; empty where it is not
+    std::size_t jobs_ = 0;            // submitted, and not settled
+    process_pool_stats numbers_;
+    std::vector<int> pids_;
+    std::exception_ptr no_loop_;
+    std::condition_variable changed_;
+    thread_promise<> ended_;
+    std::mutex joining_;
+    pthread_t thread_{};
+    bool joinable_ = false;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

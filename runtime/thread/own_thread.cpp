@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Which of our threads this is, and the announcement of a wait that blocks it.
+#include "thread/own_thread.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+thread_host*& thread_host::of_this_thread() noexcept {
+    static thread_local thread_host* host = nullptr;
+    return host;
+}
+
+bool this_thread_belongs_to(const void* identity) noexcept {
+    const thread_host* const host = thread_host::of_this_thread();
+    return host != nullptr && host->identity() == identity;
+}
+
+const void* loop_of_this_thread() noexcept {
+    return here.turn != nullptr ? remote_of(*here.turn).identity() : nullptr;
+}
+
+block_announced::block_announced(const blocking& on, bool for_ever) {
+    if (!for_ever) return;
+    const void* const loop = loop_of_this_thread();
+    if (loop != nullptr && on.hangs_on(loop))
+        throw deadlock_error("a callback of a loop blocks on what only that loop can end: co_await it in a task");
+    thread_host* const host = thread_host::of_this_thread();
+    if (host == nullptr) return;
+    host->will_block(on);
+    host_ = host;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// A thread of one's own, and a timer on one.
+#include <rondo/thread.hpp>
+
+#include <pthread.h>
+
+#include <cstdio>
+#include <memory>
+
+#include <rondo/thread_sync.hpp>
+
+#include "thread/own_thread.hpp"
+#include "coroutine/report.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+/// The end of a `thread`, and what its function blocks on until then.
+class thread_end final : public given_state<void>, public thread_host {
+public:
+    struct giver {
+        void operator()(thread_end* end) const noexcept { end->drop_giver(); }
+    };
+    using given = std::unique_ptr<thread_end, giver>;
+
+    static thread_end& of(const thread_future<>& ended) noexcept {
+        return static_cast<thread_end&>(ended.core());
+    }
+
+    bool hangs_on(const void* what) const noexcept override { return what == identity(); }
+    const void* identity() const noexcept override { return this; }
+    void will_block(const blocking& on) override {
+        const std::lock_guard lock(mutex_);
+        if (on.hangs_on(identity())) throw deadlock_error("a thread waits for its own end");
+        if (joining_loop_ != nullptr && on.hangs_on(joining_loop_))
+            throw deadlock_error("a thread waits for a loop whose thread joins it: co_await ended() in a task");
+        waits_for_ = &on;
+    }
+    void has_blocked() noexcept override {
+        const std::lock_guard lock(mutex_);
+        waits_for_ = nullptr;
+    }
+
+    /// This thread is going to wait for the end. False if the function waits for the loop whose thread this is.
+    bool may_be_joined() noexcept {
+        const void* const loop = loop_of_this_thread();
+        const std::lock_guard lock(mutex_);
+        if (loop != nullptr && waits_for_ != nullptr && waits_for_->hangs_on(loop)) return false;
+        joining_loop_ = loop;
+        return true;
+    }
+
+private:
+    std::mutex mutex_;
+    const blocking* waits_for_ = nullptr;
+    const void* joining_loop_ = nullptr;  // the thread of that loop joins this one
+};
+
+}  // namespace
+}  // namespace detail
+
+void thread::start(detail::function<void(std::stop_token)> fn) {
+    detail::thread_end::given end(new detail::thread_end);
+    ended_ = thread_future<>(end.get());
+    end->begin();
+    worker_ = std::jthread(
+        [name = name_.substr(0, 15), fn = std::move(fn), end = std::move(end)](std::stop_token stop) mutable {
+            ::pthread_setname_np(::pthread_self(), name.c_str());
+            detail::thread_host::of_this_thread() = end.get();
+            try {
+                fn(std::move(stop));
+            } catch (...) {
+                char text[48];
+                std::snprintf(text, sizeof text, "an error left the thread %s", name.c_str());
+                detail::report_thread_error(text, std::current_exception());
+            }
+            fn = {};
+            detail::thread_host::of_this_thread() = nullptr;
+            end->settle(detail::thread_core::phase::valued);
+        });
+}
+
+void thread::end() noexcept {
+    if (!worker_.joinable()) return;
+    RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
+                 "a thread was destroyed by its own function, whose end it would wait for");
+    worker_.request_stop();
+    RONDO_ASSERT(detail::thread_end::of(ended_).may_be_joined(),
+                 "a thread was destroyed on the thread of a loop for which its function waits: co_await ended() first");
+    worker_.join();
+}
+
+thread& thread::operator=(thread&& other) noexcept {
+    if (this == &other) return *this;
+    end();
+    name_ = std::move(other.name_);
+    ended_ = std::move(other.ended_);
+    worker_ = std::move(other.worker_);
+    return *this;
+}
+
+void thread::join() { join_for(duration::max()); }
+
+bool thread::join_for(detail::time_limit timeout) {
+    if (!worker_.joinable()) return true;
+    if (worker_.get_id() == std::this_thread::get_id()) throw deadlock_error("a thread joins itself");
+    if (timeout == duration::max() && !detail::thread_end::of(ended_).may_be_joined())
+        throw deadlock_error("a thread is joined on the thread of a loop for which its function waits: co_await ended()");
+    if (!ended_.wait_for(timeout)) return false;
+    worker_.join();
+    return true;
+}
+
+thread_timer::thread_timer(detail::time_limit delay, detail::function<void()> fn) : delay_(delay), fn_(std::move(fn)) {}
+
+thread_timer::~thread_timer() {
+    RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
+                 "a thread_timer was destroyed by its own function, whose end it would wait for");
+    cancel();
+}
+
+void thread_timer::start() {
+    const lock held(mutex_);
+    if (active_) throw invalid_state_error("thread_timer: it is started already");
+    begin();
+}
+
+void thread_timer::cancel() noexcept {
+    const lock held(mutex_);
+    active_ = false;
+    changed_.notify_all();
+}
+
+void thread_timer::reset() {
+    const lock held(mutex_);
+    begin();
+}
+
+void thread_timer::reset(detail::time_limit delay) {
+    const lock held(mutex_);
+    delay_ = delay;
+    begin();
+}
+
+bool thread_timer::active() const noexcept {
+    const lock held(mutex_);
+    return active_;
+}
+
+duration thread_timer::delay() const noexcept {
+    const lock held(mutex_);
+    return delay_;
+}
+
+// The lock is held. A thread that was there and will not look again has let go of the lock for good: it can be joined.
+void thread_timer::begin() {
+    if (!has_thread_) {
+        worker_ = {};
+        worker_ = std::jthread([this] { wait_and_call(); });
+        has_thread_ = true;
+    }
+    due_ = detail::thread_deadline(delay_);
+    active_ = true;
+    changed_.notify_all();
+}
+
+void thread_timer::wait_and_call() noexcept {
+    ::pthread_setname_np(::pthread_self(), "rondo-timer");
+    lock held(mutex_);
+    while (active_) {
+        const time_point due = due_;
+        if (detail::wait_until(changed_, held, due, [&] { return !active_ || due_ != due; })) continue;
+        active_ = false;
+        held.unlock();
+        try {
+            fn_();
+        } catch (...) {
+            detail::report_thread_error("a thread_timer's function threw", std::current_exception());
+        }
+        held.lock();
+    }
+    has_thread_ = false;
+}
+
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// The end of a thread_core, and everybody who waits for it.
+#include <rondo/thread_future.hpp>
+
+#include <condition_variable>
+#include <string>
+
+#include <rondo/thread_sync.hpp>
+
+#include "thread/own_thread.hpp"
+#include "coroutine/report.hpp"
+
+namespace rondo {
+inline namespace v0 {
+
+namespace {
+
+std::atomic<thread_exception_hook> hook_of_threads{nullptr};
+
+}  // namespace
+
+thread_exception_hook set_thread_exception_hook(thread_exception_hook hook) noexcept {
+    return hook_of_threads.exchange(hook, std::memory_order_acq_rel);
+}
+
+namespace detail {
+
+void report_thread_error(const char* message, std::exception_ptr error) noexcept {
+    try {
+        const exception_context context{message, std::move(error)};
+        if (const thread_exception_hook hook = hook_of_threads.load(std::memory_order_acquire))
+            hook(context);
+        else
+            write_report(context);
+    } catch (...) {  // no memory for a sentence
+    }
+}
+
+struct thread_core::callback {
+    function<void()> call;
+    callback* next;
+
+    void operator()() noexcept {
+        try {
+            call();
+        } catch (...) {
+            report_thread_error("a done callback of a thread_future threw", std::current_exception());
+        }
+    }
+};
+
+namespace {
+
+/// A thread that waits, on its stack.
+struct blocked_thread final : thread_watcher, blocking {
+    const thread_core& core;
+    std::condition_variable woken;
+    bool done = false;
+    explicit blocked_thread(const thread_core& c) noexcept
+        : thread_watcher([](thread_watcher& self) noexcept {
+              static_cast<blocked_thread&>(self).done = true;
+              static_cast<blocked_thread&>(self).woken.notify_one();
+          }),
+          core(c) {}
+    bool hangs_on(const void* what) const noexcept override {
+        return !core.done() && core.hangs_on(what);
+    }
+};
+
+}  // namespace
+
+// -- holders ----------------------------------------------------------------------------------------------------------
+
+thread_core::~thread_core() {
+    if (now() == phase::failed && !seen_.load(std::memory_order_relaxed))
+        report_thread_error("nobody asked for the error of a thread_future", error_);
+}
+
+void thread_core::add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
+
+void thread_core::drop_handle() noexcept {
+    if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1) release();
+}
+
+void thread_core::release() noexcept {
+    if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+// -- the way to the end -----------------------------------------------------------------------------------------------
+
+bool thread_core::begin() noexcept {
+    phase expected = phase::pending;
+    return phase_.compare_exchange_strong(expected, phase::running, std::memory_order_acq_rel);
+}
+
+bool thread_core::withdraw() noexcept {
+    phase expected = phase::pending;
+    return phase_.compare_exchange_strong(expected, phase::withdrawn, std::memory_order_acq_rel);
+}
+
+bool thread_core::claim() {
+    if (begin() || !done()) return true;
+    if (now() == phase::cancelled) return false;
+    throw invalid_state_error("the promise was given before");
+}
+
+bool thread_core::settle(phase last) noexcept { return end(last, phase::running); }
+
+bool thread_core::cancel() noexcept {
+    return cancel_unbegun() || (now() <= phase::running && ask_to_stop());
+}
+
+bool thread_core::end(phase last, phase from) noexcept {
+    callback* first = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!phase_.compare_exchange_strong(from, last, std::memory_order_acq_rel)) return false;
+        while (watchers_.next != &watchers_) {
+            thread_watcher& watcher = *watchers_.next;
+            watchers_.next = watcher.next;
+            watcher.next->previous = &watchers_;
+            watcher.next = watcher.previous = nullptr;
+            watcher.told(watcher);
+        }
+        for (callback* newest = std::exchange(callbacks_, nullptr); newest != nullptr;) {
+            callback* const before = newest->next;
+            newest->next = first;
+            first = std::exchange(newest, before);
+        }
+    }
+    while (first != nullptr) {
+        callback* const next = first->next;
+        (*first)();
+        delete std::exchange(first, next);
+    }
+    return true;
+}
+
+thread_core::phase keep_exception(thread_core& core) noexcept {
+    try {
+        throw;
+    } catch (const cancelled&) {
+        return thread_core::phase::cancelled;
+    } catch (...) {
+        core.set_error(std::current_exception());
+        return thread_core::phase::failed;
+    }
+}
+
+// -- waiting ----------------------------------------------------------------------------------------------------------
+
+// Under the lock.
+void thread_core::append(thread_watcher& watcher) noexcept {
+    watcher.next = &watchers_;
+    watcher.previous = watchers_.previous;
+    watchers_.previous->next = &watcher;
+    watchers_.previous = &watcher;
+}
+
+bool thread_core::watch(thread_watcher& watcher) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (done()) return false;
+    append(watcher);
+    return true;
+}
+
+bool thread_core::unwatch(thread_watcher& watcher) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (watcher.previous == nullptr) return false;
+    watcher.previous->next = watcher.next;
+    watcher.next->previous = watcher.previous;
+    watcher.next = watcher.previous = nullptr;
+    return true;
+}
+
+void thread_core::add_callback(function<void()> call) {
+    callback now_or_later{std::move(call), nullptr};
+    if (!done()) {
+        auto* kept = new callback{std::move(now_or_later.call), nullptr};
+        std::unique_lock lock(mutex_);
+        if (!done()) {
+            kept->next = std::exchange(callbacks_, kept);
+            return;
+        }
+        lock.unlock();
+        now_or_later.call = std::move(kept->call);
+        delete kept;
+    }
+    now_or_later();
+}
+
+bool thread_core::block(time_point deadline) {
+    if (done()) return true;
+    RONDO_ASSERT(here.current == nullptr,
+                 "a task blocks on a thread_future: its loop would stand still; co_await it");
+    blocked_thread self(*this);
+    const block_announced announced(self, deadline == time_point::max());
+    std::unique_lock lock(mutex_);
+    if (done()) return true;
+    append(self);
+    if (wait_until(self.woken, lock, deadline, [&] { return self.done; })) return true;
+    lock.unlock();
+    return !unwatch(self);
+}
+
+void thread_core::check() {
+    if (now() == phase::valued) return;
+    if (const std::exception_ptr error = see_error()) std::rethrow_exception(error);
+}
+
+std::exception_ptr thread_core::see_error() {
+    if (now() == phase::cancelled) throw future_cancelled();
+    if (now() == phase::valued) return nullptr;
+    seen_.store(true, std::memory_order_relaxed);
+    return error_;
+}
+
+// -- awaiting ---------------------------------------------------------------------------------------------------------
+
+namespace {
+constexpr std::uint32_t refused = 1;
+}
+
+constinit const wait_kind thread_core_wait::kind_{"thread_future", leave, nullptr};
+
+thread_core_wait::thread_core_wait(thread_core& core) noexcept
+    : leaf_wait(kind_), thread_watcher(post), core_(&core), post_{arrive, this} {}
+
+// Only a frame that is destroyed while it waits is still watching.
+thread_core_wait::~thread_core_wait() {
+    if (home_) core_->unwatch(*this);
+    core_->drop_handle();
+}
+
+bool thread_core_wait::await_ready() noexcept {
+    if (!asked()) return core_->done() && may_go_on();
+    state = refused;
+    return may_go_on();
+}
+
+void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at) {
+    park(*this, frame, at);
+    if (state == refused) return step_back(*this);
+    if (!core_->done()) {
+        home_.emplace(remote_of(*here.current->home));
+        if (core_->watch(*this)) return;
+    }
+    wake(static_cast<leaf_wait&>(*this));
+}
+
+// One who was told already goes on with the post that is under way, and has the result (law 2).
+void thread_core_wait::leave(leaf_wait& wait) noexcept {
+    auto& self = static_cast<thread_core_wait&>(wait);
+    if (!self.home_ || !self.core_->unwatch(self)) return;
+    self.state = refused;
+    wake(wait);
+}
+
+// A loop that has ended takes no post; but then the frame is about to be destroyed, and nobody waits there.
+void thread_core_wait::post(thread_watcher& watcher) noexcept {
+    auto& self = static_cast<thread_core_wait&>(watcher);
+    self.home_->try_post(self.post_);
+}
+
+void thread_core_wait::arrive(void* word) noexcept {
+    wake(static_cast<leaf_wait&>(*static_cast<thread_core_wait*>(word)));
+}
+
+void thread_core_wait::settle() {
+    if (state == refused) throw cancelled();
+    core_->check();
+}
+
+time_point blocking_deadline(duration timeout) noexcept { return thread_deadline(timeout); }
+
+void throw_not_in_time(duration timeout) { throw timeout_error(timeout); }
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

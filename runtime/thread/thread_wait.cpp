@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Watching several thread_cores.
+#include <rondo/thread_wait.hpp>
+
+#include <rondo/thread_sync.hpp>
+
+#include "thread/own_thread.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+struct completion_line::place : thread_watcher {
+    place() noexcept : thread_watcher(completion_line::told) {}
+
+    completion_line* line = nullptr;
+    thread_core* core = nullptr;  // while it is watched
+};
+
+completion_line::completion_line(std::size_t places)
+    : count_(places), places_(new place[places]) {
+    for (std::size_t i = 0; i < places; ++i) places_[i].line = this;
+    order_.reserve(places);
+}
+
+// Those that have not been told are watched still; whoever tells one holds its core's lock until he is done here.
+completion_line::~completion_line() {
+    for (std::size_t i = 0; i < count_; ++i)
+        if (places_[i].core != nullptr) places_[i].core->unwatch(places_[i]);
+}
+
+void completion_line::watch(std::size_t number, thread_core& core) noexcept {
+    place& at = places_[number];
+    at.core = &core;
+    if (!core.watch(at)) told(at);
+}
+
+void completion_line::told(thread_watcher& watcher) noexcept {
+    auto& at = static_cast<place&>(watcher);
+    completion_line& line = *at.line;
+    [[maybe_unused]] const bool put =
+        line.order_.try_put(static_cast<std::size_t>(&at - line.places_.get()));
+}
+
+void completion_line::heard(std::size_t number) noexcept {
+    std::exchange(places_[number].core, nullptr)->unwatch(places_[number]);
+}
+
+// Only all of them together: one that anything else can end ends the wait.
+struct completion_line::blocked final : blocking {
+    explicit blocked(const completion_line& l) noexcept : line(l) {}
+    bool hangs_on(const void* what) const noexcept override {
+        for (std::size_t i = 0; i < line.count_; ++i) {
+            const thread_core* const core = line.places_[i].core;
+            if (core != nullptr && (core->done() || !core->hangs_on(what))) return false;
+        }
+        return true;
+    }
+    const completion_line& line;
+};
+
+std::optional<std::size_t> completion_line::blocking_next(time_point deadline) {
+    const blocked here_on(*this);
+    const block_announced announced(here_on, deadline == time_point::max());
+    std::optional<std::size_t> next;
+    if (deadline == time_point::max()) {
+        next = order_.blocking_next();
+    } else {
+        try {
+            next = order_.blocking_next_for(deadline - std::chrono::steady_clock::now());
+        } catch (const timeout_error&) {
+            return std::nullopt;
+        }
+    }
+    heard(*next);
+    return next;
+}
+
+bool ended_badly(const thread_core& core) noexcept {
+    return core.now() > thread_core::phase::valued;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
