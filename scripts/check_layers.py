@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: MIT
 """The layers, as a test: a file includes its own layer and lower ones, nothing else.
 
-The table below is the one of docs/architecture.md. A header that is not in it is an error too:
-whoever adds one decides where it stands. Beside the layers, this checks what can be seen from the
-text alone:
+A layer is a folder of runtime/, and the order is that of the subdir() lines in runtime/meson.build;
+include/rondo/detail/ and tests/ have the same folders. A public header, include/rondo/NAME.hpp,
+belongs to the folder of NAME.cpp in runtime/, else to that of test_NAME.cpp in tests/, else to the
+highest layer that it includes. Beside the layers, this checks what can be seen from the text alone:
+  - the kernel and the coroutines know nothing of each other, nor does one back end of the kernel of
+    another; only the loop (which makes one) and testing name them;
   - <liburing.h> and <linux/io_uring.h> occur in runtime/kernel/ring/setup.cpp only;
-  - layers 3 to 9 use the public face of layer 2: no header of its machinery in runtime/;
-  - nobody closes a descriptor with close(2) but the kernels and the few named below (a descriptor
+  - layers above the loop use its public face: no header of runtime/kernel/ or runtime/loop/;
+  - nothing closes a descriptor with close(2) but the kernels and the few named below (a descriptor
     counts its operations, and the last completion closes the number);
   - signal handlers are installed in one file;
   - no cycle of includes;
-  - every source is listed in the meson.build of its folder, and the version is one.
+  - no source lies in runtime/ itself, every source is listed in the meson.build of its folder, and
+    the version is one;
+  - every file that a comment or a page names exists.
 
 usage: check_layers.py [--root FOLDER] | --self-test
 Exit status 0 or 1; the last line is "N passed, N failed".
@@ -20,61 +25,21 @@ Exit status 0 or 1; the last line is "N passed, N failed".
 import argparse
 import pathlib
 import re
+import subprocess
 import sys
 
-# -- the table -------------------------------------------------------------------------------------
-LAYERS = {
-    0: """config error buffer serialize cereal detail/assert detail/entry detail/frame_pool detail/function
-          detail/gcc12 detail/intrusive detail/location detail/outcome detail/read_buffer
-          detail/timer_node""",
-    1: """task cancel resumer detail/shared_core detail/foreign detail/guarded
-          detail/wrong_calls""",
-    2: "operation loop wait_queue future probe run readiness detail/descriptor detail/buffer_pool",
-    3: """sleep timer gather wait as_completed race retry task_group task_local generator
-          async_iteration detail/children detail/yield""",
-    4: """sync sync/guard sync/mutex sync/condition sync/event sync/semaphore sync/barrier sync/rwlock
-          sync/once sync/watch sync/broadcast queue merge
-          detail/queue_core detail/queue_storage detail/queue_awaitable""",
-    5: """executor thread thread_future thread_wait thread_pool from_threads thread_sync bridge on
-          detail/thread_core detail/kept_call detail/pool_job detail/pool_core detail/pool_map detail/pool_window detail/lane""",
-    6: """net udp pipe unix listener endpoint serve dns stream buffered split memory_stream copy view file file_system directory_watch process signal
-          detail/connect detail/stream_io detail/reading_ahead""",
-    7: "process_pool loop_pool shared_memory shared_sync ipc_channel ipc_queue detail/process_job detail/shared_signal",
-    8: "http tls",
-    9: "testing",
-    10: "rondo",  # everything, for programs
-}
-LAYER_OF_HEADER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
-# What is not called as its header is. Everything else in runtime/ has the layer of the header of
-# its name. `foreign` is declared in layer 1, since a task must know it, and made of layer 2.
-RUNTIME = {
-    0: "poison duration_text",
-    1: "report trampoline",
-    2: """kernel ring mapped_ring simulator system timers inbox identity descriptor
-          descriptor_record describe embed leave foreign""",
-    5: "own_thread pool_threads pool_core",
-    6: "resolver command file_open process_state file_status socket_calls stream_turn message_rights",
-    7: "process_child process_dispatch process_errors process_frame process_manager process_worker function_address",
-    9: "testing_sweep",
-}
-LAYER_OF_RUNTIME = {name: layer for layer, names in RUNTIME.items() for name in names.split()}
-LAYER_OF_RUNTIME_PREFIX = {"ring_": 2, "system_": 2, "sim_": 2, "loop_": 2, "operation_": 2, "sync_": 4}
-# The headers of runtime/ that belong to layer 2 are machinery, not face: layers 3 and up keep away
-# from them, but for testing, which chooses the kernel.
-INNARDS_ALLOWED_FROM = 9
-
-MAY_SEE_IO_URING = ("runtime/kernel/ring/setup.cpp",)
+LIBURING_IN = "runtime/kernel/ring/setup.cpp"
 MAY_CLOSE = (
-    "runtime/kernel/ring/setup.cpp",
-    "runtime/ring_",
-    "runtime/kernel/system.hpp",
-    "runtime/kernel/system.cpp",
-    "runtime/system_",
-    "runtime/kernel/probe.cpp",
-    "runtime/sim_",
+    "runtime/kernel/",
     "runtime/multiprocess/pool/worker.cpp",
-)  # beginnings of paths; the model closes no real descriptor, in a worker process there is no loop
+)  # beginnings of paths; in a worker process there is no loop
 MAY_HANDLE_SIGNALS = ("runtime/loop/run.cpp", "runtime/multiprocess/pool/worker.cpp")
+PROGRAMS = "rondo"  # rondo/rondo.hpp: everything, for programs; above all layers
+# Headers of these folders are machinery: layers above the loop keep away from them.
+MACHINERY = ("runtime/kernel/", "runtime/loop/")
+MAY_USE_MACHINERY = ("kernel", "loop", "testing")
+MAY_NAME_A_BACK_END = ("loop", "testing")
+NAMES_A_BACK_END = ("runtime/kernel/probe.cpp",)  # reports what the ring can do
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CLOSE = re.compile(
@@ -99,33 +64,73 @@ def strip(text):
     return pattern.sub(replacement, text)
 
 
-def layer_of(path):
-    """The layer of a file given by its path below the root, or None."""
-    stem = path.rsplit(".", 1)[0]
-    if stem.startswith("include/rondo/"):
-        return LAYER_OF_HEADER.get(stem[len("include/rondo/") :])
-    name = stem[len("runtime/") :]
-    if name in LAYER_OF_RUNTIME:
-        return LAYER_OF_RUNTIME[name]
-    for candidate in (name, "detail/" + name):
-        if candidate in LAYER_OF_HEADER:
-            return LAYER_OF_HEADER[candidate]
-    return next(
-        (layer for prefix, layer in LAYER_OF_RUNTIME_PREFIX.items() if name.startswith(prefix)),
-        None,
-    )
+class layers:
+    """Which layer a file is in, and which layers are below which."""
+
+    def __init__(self, order, files, tests):
+        self.order, self.files = order, files
+        self.rank = {name: number for number, name in enumerate(order)}
+        self.known = {}
+        folders = {}
+        for path in tests:
+            name = path.rsplit("/", 1)[1]
+            if name.startswith("test_"):
+                folders[name[len("test_") : -len(".cpp")]] = path.split("/")[1]
+        for path in files:
+            if path.startswith("runtime/") and path.endswith(".cpp") and not back_end_of(path):
+                folders[path.rsplit("/", 1)[1][: -len(".cpp")]] = path.split("/")[1]
+        self.folder_of_name = folders
+
+    def of(self, path):
+        """The layer of a file, or None."""
+        if path not in self.known:
+            self.known[path] = None  # for a cycle, which is told elsewhere
+            self.known[path] = self.find(path)
+        return self.known[path]
+
+    def find(self, path):
+        parts = path.split("/")
+        if parts[0] == "runtime":
+            return parts[1] if len(parts) > 2 and parts[1] in self.rank else None
+        name = "/".join(parts[2:])[: -len(".hpp")]
+        if name == PROGRAMS:
+            return PROGRAMS
+        if parts[2] == "detail":
+            return parts[3] if len(parts) > 4 and parts[3] in self.rank else None
+        if parts[2] in self.rank:  # sync/
+            return parts[2]
+        folder = self.folder_of_name.get(name)
+        return folder if folder in self.rank else self.highest_included(path)
+
+    def highest_included(self, path):
+        found = [self.order[0]]
+        for match in INCLUDE.finditer(strip(self.files.get(path, ""))):
+            target = target_of(path, *match.groups(), self.files)
+            layer = self.of(target) if target in self.files else None
+            if layer in self.rank:
+                found.append(layer)
+        return max(found, key=self.rank.get)
+
+    def may_include(self, own, theirs):
+        if PROGRAMS in (own, theirs):
+            return own == PROGRAMS
+        if {own, theirs} == {"coroutine", "kernel"}:
+            return False
+        return self.rank[theirs] <= self.rank[own]
+
+
+def back_end_of(path):
+    """runtime/kernel/ring/ring.hpp: "ring"."""
+    parts = path.split("/")
+    return parts[2] if path.startswith("runtime/kernel/") and len(parts) > 3 else None
 
 
 def target_of(path, quote, name, files):
-    """The file of ours that an include means, or None for somebody else's."""
+    """The file of ours that an include means, or None if it is of another library."""
     if name.startswith("rondo/"):
         return "include/" + name
     if quote == '"':
-        here = path.rsplit("/", 1)[0]
-        for candidate in (f"{here}/{name}", f"runtime/{name}", name):
-            if candidate in files:
-                return candidate
-        return f"{here}/{name}"
+        return f"runtime/{name}"
     return None
 
 
@@ -133,33 +138,37 @@ def line_of(text, position):
     return text.count("\n", 0, position) + 1
 
 
-def check_file(path, text, files):
+def check_file(path, text, table):
     """Findings in one file, as (line, sentence)."""
     text = strip(text)
-    own = layer_of(path)
+    own = table.of(path)
     if own is None:
-        yield 1, "has no layer: add it to the table in scripts/check_layers.py"
+        yield 1, "is in no folder of a layer: see runtime/meson.build"
         return
     for match in INCLUDE.finditer(text):
         line = line_of(text, match.start())
         quote, name = match.groups()
         if name in ("liburing.h", "linux/io_uring.h") or name.startswith("liburing/"):
-            if path not in MAY_SEE_IO_URING:
-                yield line, f"includes <{name}>, which only {MAY_SEE_IO_URING[0]} may see"
+            if path != LIBURING_IN:
+                yield line, f"includes <{name}>, which only {LIBURING_IN} may see"
             continue
-        target = target_of(path, quote, name, files)
+        target = target_of(path, quote, name, table.files)
         if target is None:
             continue
-        if target not in files:
+        if target not in table.files:
             yield line, f"includes {name}, which is not there"
             continue
         if path.startswith("include/") and target.startswith("runtime/"):
             yield line, f"a public header includes {target}"
-        theirs = layer_of(target)
-        if theirs is not None and theirs > own:
+        theirs = table.of(target)
+        if theirs is not None and not table.may_include(own, theirs):
             yield line, f"layer {own} includes {target} of layer {theirs}"
-        if target.startswith("runtime/") and theirs == 2 and 3 <= own < INNARDS_ALLOWED_FROM:
-            yield line, f"layer {own} includes {target}: use the public face of layer 2"
+        if target.startswith(MACHINERY) and own not in MAY_USE_MACHINERY:
+            yield line, f"layer {own} includes {target}: use the public face of the loop"
+        their_end, own_end = back_end_of(target), back_end_of(path)
+        if their_end is not None and own not in MAY_NAME_A_BACK_END and their_end != own_end:
+            if not (own_end is None and path in NAMES_A_BACK_END):
+                yield line, f"includes {target}: back ends of the kernel are named by the loop alone"
     if not path.startswith(MAY_CLOSE):
         for match in CLOSE.finditer(text):
             yield line_of(
@@ -196,13 +205,51 @@ def cycles(files):
     return [cycle for path in sorted(edges) for cycle in visit(path)]
 
 
-def check_sources(files):
+def check_sources(table):
     """One (name, findings) for each file, and one for the cycles."""
-    for path in sorted(files):
+    for path in sorted(table.files):
         yield path, [
-            f"{path}:{line}: {what}" for line, what in check_file(path, files[path], files)
+            f"{path}:{line}: {what}" for line, what in check_file(path, table.files[path], table)
         ]
-    yield "no cycle of includes", [" -> ".join(cycle) for cycle in cycles(files)]
+    yield "no cycle of includes", [" -> ".join(cycle) for cycle in cycles(table.files)]
+
+
+# -- files that comments and pages name ------------------------------------------------------------
+WITH_FOLDER = re.compile(
+    r"(?<![\w/.<\"-])((?:runtime|include|tests|docs|scripts|bench|examples)/[\w/.-]*\w\.(?:[ch]pp|md|py|build))\b"
+)
+ALONE = re.compile(r"(?<![\w/.<\"-])(\w+\.(?:[ch]pp))\b(?![\"\w])")
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+def unknown_names(path, text, paths):
+    """The files that a text names and that are not there, as (line, name). Of code its comments."""
+    names = {name.rsplit("/", 1)[-1] for name in paths}
+    code = path.endswith((".cpp", ".hpp"))
+    for piece in COMMENT.finditer(text) if code else [re.match(r".*", text, re.DOTALL)]:
+        words = piece.group(0)
+        for match in WITH_FOLDER.finditer(words):
+            if match.group(1) not in paths:
+                yield line_of(text, piece.start() + match.start()), match.group(1)
+        for match in ALONE.finditer(words) if code else ():
+            if match.group(1) not in names:
+                yield line_of(text, piece.start() + match.start()), match.group(1)
+
+
+def check_names(root):
+    listing = subprocess.run(
+        ["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
+    )
+    paths = {path for path in listing.stdout.split("\n") if path and (root / path).exists()}
+    if not paths:  # no checkout
+        paths = {str(path.relative_to(root)) for path in root.rglob("*.*") if path.is_file()}
+    findings = []
+    for path in sorted(paths):
+        if not path.endswith((".cpp", ".hpp", ".md", "meson.build")) or path == "CHANGELOG.md":
+            continue
+        for line, name in unknown_names(path, (root / path).read_text(), paths):
+            findings.append(f"{path}:{line}: names {name}, which is not there")
+    yield "files that comments and pages name exist", findings
 
 
 # -- the lists of the build ------------------------------------------------------------------------
@@ -236,23 +283,24 @@ def check_lists(root):
     def names(folder, pattern):
         return {path.name[: -len(".cpp")] for path in (root / folder).glob(pattern)}
 
-    runtime = {f"runtime/{path.name}" for path in (root / "runtime").glob("*.cpp")}
+    yield "no source in runtime/ itself", [str(path) for path in (root / "runtime").glob("*.[ch]pp")]
+    for top, pattern in (("runtime", "*.cpp"), ("tests", "test_*.cpp")):
+        for folder in sorted({path.parent for path in (root / top).rglob(pattern)}):
+            where = str(folder.relative_to(root))
+            if where in ("tests/examples", "tests/programs"):
+                continue
+            build = folder / "meson.build"
+            listed_names = set(re.findall(r"^  '([\w.]+)',", build.read_text(), re.MULTILINE)) if (
+                build.exists()) else set()
+            on_disk = {path.name for path in folder.glob(pattern)}
+            if top == "tests":
+                on_disk = {name[len("test_") : -len(".cpp")] for name in on_disk}
+            yield differ(f"{where} is listed", listed_names, on_disk, f"{where}/meson.build")
     yield differ(
-        "runtime sources are listed", listed(text["."], "runtime_sources"), runtime, "meson.build"
-    )
-    tests = {name[len("test_") :] for name in names("tests", "test_*.cpp")}
-    in_list = listed(text["tests"], "test_names") | listed(text["tests"], "example_test_names")
-    yield differ("tests are listed", in_list, tests, "tests/meson.build test_names")
-    support = {
-        name + ".cpp"
-        for name in names("tests", "*.cpp")
-        if not name.startswith("test_") and name != "main"
-    }
-    yield differ(
-        "test support is listed",
-        listed(text["tests"], "test_support_sources"),
-        support,
-        "tests/meson.build test_support_sources",
+        "tests of examples are listed",
+        listed(text["tests"], "example_test_names"),
+        {name[len("test_") :] for name in names("tests/examples", "test_*.cpp")},
+        "tests/meson.build example_test_names",
     )
     programs = {name for name in names("tests/programs", "*.cpp") if not name.endswith("_main")}
     yield differ(
@@ -310,51 +358,91 @@ SELF_TEST = [
     (BAD, "include/rondo/loop.hpp", "#include <liburing.h>\n"),
     (BAD, "include/rondo/loop.hpp", "#include <linux/io_uring.h>\n"),
     (BAD, "runtime/loop/loop.cpp", "#include <liburing.h>\n"),
-    (GOOD, "runtime/kernel/ring/setup.cpp", '#include <liburing.h>\n#include "kernel.hpp"\n'),
-    (BAD, "include/rondo/loop.hpp", '#include "../../runtime/kernel/kernel.hpp"\n'),
-    (BAD, "runtime/gather.cpp", '#include "kernel.hpp"\n'),
-    (GOOD, "runtime/loop/loop.cpp", '#include "kernel.hpp"\n#include <rondo/loop.hpp>\n'),
-    (GOOD, "runtime/testing/testing.cpp", '#include "kernel.hpp"\n'),
-    (BAD, "include/rondo/surprise.hpp", "\n"),
+    (BAD, "runtime/kernel/ring/ring.cpp", "#include <liburing.h>\n"),
+    (GOOD, LIBURING_IN, '#include <liburing.h>\n#include "kernel/kernel.hpp"\n'),
+    (BAD, "include/rondo/loop.hpp", '#include "kernel/kernel.hpp"\n'),
+    (BAD, "runtime/compose/gather.cpp", '#include "kernel/kernel.hpp"\n'),
+    (BAD, "runtime/compose/gather.cpp", '#include "loop/loop_core.hpp"\n'),
+    (GOOD, "runtime/loop/loop.cpp", '#include "kernel/kernel.hpp"\n#include <rondo/loop.hpp>\n'),
+    (GOOD, "runtime/testing/testing.cpp", '#include "kernel/simulator/simulator.hpp"\n'),
+    (GOOD, "runtime/loop/loop.cpp", '#include "kernel/ring/ring.hpp"\n'),
+    (BAD, "runtime/io/net.cpp", '#include "kernel/ring/ring.hpp"\n'),
+    (GOOD, "runtime/kernel/ring/ring.cpp", '#include "kernel/ring/ring.hpp"\n'),
+    (BAD, "runtime/kernel/simulator/core.cpp", '#include "kernel/ring/ring.hpp"\n'),
+    (BAD, "runtime/kernel/system.cpp", '#include "kernel/ring/ring.hpp"\n'),
+    (BAD, "runtime/kernel/kernel.hpp", "#include <rondo/task.hpp>\n"),
+    (BAD, "runtime/kernel/kernel.hpp", "#include <rondo/loop.hpp>\n"),
+    (BAD, "runtime/coroutine/task.cpp", '#include "kernel/kernel.hpp"\n'),
+    (GOOD, "runtime/kernel/kernel.hpp", "#include <rondo/error.hpp>\n"),
+    (BAD, "runtime/kernel/kernel.hpp", '#include "kernel.hpp"\n'),
+    (BAD, "runtime/surprise.cpp", "\n"),
+    (BAD, "runtime/surprise/surprise.cpp", "\n"),
+    (BAD, "include/rondo/detail/surprise.hpp", "\n"),
+    (GOOD, "include/rondo/detail/sync/surprise.hpp", "#include <rondo/loop.hpp>\n"),
+    (BAD, "include/rondo/detail/base/surprise.hpp", "#include <rondo/loop.hpp>\n"),
+    (BAD, "include/rondo/detail/base/surprise.hpp", "#include <rondo/only_header.hpp>\n"),
+    (GOOD, "include/rondo/detail/loop/surprise.hpp", "#include <rondo/only_header.hpp>\n"),
+    (BAD, "include/rondo/tested.hpp", "#include <rondo/net.hpp>\n"),
     (BAD, "include/rondo/net.hpp", "#include <rondo/nothing.hpp>\n"),
-    (BAD, "runtime/io/net/net.cpp", "void f(int fd) { ::close(fd); }\n"),
-    (BAD, "runtime/io/net/net.cpp", "void f(int fd) {\n    close(fd);\n}\n"),
-    (BAD, "runtime/io/net/net.cpp", "void f(int fd) { if (fd > 0) close(fd); }\n"),
+    (BAD, "runtime/io/net.cpp", "void f(int fd) { ::close(fd); }\n"),
+    (BAD, "runtime/io/net.cpp", "void f(int fd) {\n    close(fd);\n}\n"),
+    (BAD, "runtime/io/net.cpp", "void f(int fd) { if (fd > 0) close(fd); }\n"),
     (
         GOOD,
-        "runtime/io/net/net.cpp",
+        "runtime/io/net.cpp",
         "struct s { int close(int fd); void close(); }; int g(s& x) { return x.close(3); }\n",
     ),
-    (GOOD, "runtime/io/net/net.cpp", 'void f() { say("close(3)"); }  // ::close(fd)\n'),
-    (GOOD, "runtime/io/net/net.cpp", "operation<> tcp_stream::close() { return net::close(fd_); }\n"),
+    (GOOD, "runtime/io/net.cpp", 'void f() { say("close(3)"); }  // ::close(fd)\n'),
+    (GOOD, "runtime/io/net.cpp", "operation<> tcp_stream::close() { return net::close(fd_); }\n"),
     (GOOD, "runtime/kernel/system.cpp", "int real::close(int fd) { return ::close(fd); }\n"),
-    (BAD, "runtime/io/net/net.cpp", "void f() { ::sigaction(SIGPIPE, &action, nullptr); }\n"),
-    (BAD, "runtime/io/net/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
+    (BAD, "runtime/io/net.cpp", "void f() { ::sigaction(SIGPIPE, &action, nullptr); }\n"),
+    (BAD, "runtime/io/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
     (GOOD, "runtime/loop/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
+]
+SELF_TEST_ORDER = ["base", "coroutine", "kernel", "loop", "compose", "sync", "io", "testing"]
+SELF_TEST_FILES = {
+    "runtime/base/error.cpp": "",
+    "runtime/coroutine/task.cpp": "",
+    "runtime/kernel/kernel.hpp": "",
+    "runtime/kernel/ring/ring.hpp": "",
+    "runtime/kernel/simulator/simulator.hpp": "",
+    "runtime/loop/loop.cpp": "",
+    "runtime/loop/loop_core.hpp": "",
+    "runtime/io/net.cpp": "",
+    "include/rondo/error.hpp": "",
+    "include/rondo/task.hpp": "",
+    "include/rondo/loop.hpp": "",
+    "include/rondo/net.hpp": "",
+    "include/rondo/only_header.hpp": "#include <rondo/loop.hpp>\n",
+}
+SELF_TEST_NAMES = [
+    (GOOD, "runtime/io/net.cpp", "// See runtime/loop/loop.cpp and loop.hpp.\n"),
+    (BAD, "runtime/io/net.cpp", "// See runtime/loop.cpp.\n"),
+    (BAD, "runtime/io/net.cpp", "// See sim_net.cpp.\n"),
+    (GOOD, "runtime/io/net.cpp", 'auto name = "sim_net.cpp";  // <liburing.hpp>\n'),
+    (BAD, "docs/a.md", "It is in [here](runtime/gone.cpp).\n"),
+    (GOOD, "docs/a.md", "It is in `include/rondo/net.hpp`, yours in my_server.cpp.\n"),
 ]
 
 
 def self_test():
     failed = 0
     for number, (good, path, text) in enumerate(SELF_TEST):
-        files = {
-            name: ""
-            for name in (
-                "runtime/kernel/kernel.hpp",
-                "include/rondo/error.hpp",
-                "include/rondo/task.hpp",
-                "include/rondo/loop.hpp",
-                "include/rondo/net.hpp",
-            )
-        }
+        files = dict(SELF_TEST_FILES)
         files[path] = text
-        found = list(check_file(path, text, files))
+        table = layers(SELF_TEST_ORDER, files, ["tests/compose/test_tested.cpp"])
+        found = list(check_file(path, text, table))
         if bool(found) == good:
             failed += 1
             print(
                 f"self-test {number}: {path}: {text!r}: "
                 f"{'nothing' if good else 'something'} was to be found, not {found}"
             )
+    for number, (good, path, text) in enumerate(SELF_TEST_NAMES):
+        found = list(unknown_names(path, text, set(SELF_TEST_FILES)))
+        if bool(found) == good:
+            failed += 1
+            print(f"self-test of names {number}: {text!r}: found {found}")
     ring = {
         "include/rondo/task.hpp": "#include <rondo/cancel.hpp>\n",
         "include/rondo/cancel.hpp": "#include <rondo/task.hpp>\n",
@@ -364,7 +452,7 @@ def self_test():
     ):
         failed += 1
         print("self-test: cycles are not told from their absence")
-    print(f"{len(SELF_TEST) + 1 - failed} passed, {failed} failed")
+    print(f"{len(SELF_TEST) + len(SELF_TEST_NAMES) + 1 - failed} passed, {failed} failed")
     return failed
 
 
@@ -384,8 +472,11 @@ def main():
         for folder in ("include/rondo", "runtime")
         for path in sorted((root / folder).rglob("*.[hc]pp"))
     }
+    order = re.findall(r"^subdir\('(\w+)'\)", (root / "runtime/meson.build").read_text(), re.MULTILINE)
+    tests = [str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.cpp")]
+    table = layers(order, files, tests)
     passed = failed = 0
-    for check in (check_sources(files), check_lists(root), check_version(root)):
+    for check in (check_sources(table), check_lists(root), check_version(root), check_names(root)):
         for name, findings in check:
             passed, failed = passed + (not findings), failed + bool(findings)
             for finding in findings:

@@ -25,8 +25,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/queue_awaitable.hpp>
-#include <rondo/detail/queue_storage.hpp>
+#include <rondo/detail/sync/queue_awaitable.hpp>
+#include <rondo/detail/sync/queue_storage.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {

@@ -18,7 +18,7 @@
 #include <type_traits>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/assert.hpp>
+#include <rondo/detail/base/assert.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -2,7 +2,7 @@
 // Lines, separators and exact amounts for any stream: `rondo::buffered lines(std::move(stream));`
 //
 // The streams of rondo have all this inside; this is for yours, and for those that are made of
-// another stream. Both are the same engine (detail/reading_ahead.hpp).
+// another stream. Both are the same engine (detail/io/reading_ahead.hpp).
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include <rondo/detail/reading_ahead.hpp>
+#include <rondo/detail/io/reading_ahead.hpp>
 #include <rondo/stream.hpp>
 
 namespace rondo {

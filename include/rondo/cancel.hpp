@@ -17,7 +17,7 @@
 #include <cstdint>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/location.hpp>
+#include <rondo/detail/base/location.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -27,7 +27,7 @@
 #include <vector>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/assert.hpp>
+#include <rondo/detail/base/assert.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -19,10 +19,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/gcc12.hpp>
-#include <rondo/detail/kept_call.hpp>
-#include <rondo/detail/pool_job.hpp>
-#include <rondo/detail/wrong_calls.hpp>
+#include <rondo/detail/coroutine/gcc12.hpp>
+#include <rondo/detail/base/kept_call.hpp>
+#include <rondo/detail/thread/pool_job.hpp>
+#include <rondo/detail/coroutine/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/thread_pool.hpp>
 

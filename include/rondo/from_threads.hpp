@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/pool_job.hpp>
+#include <rondo/detail/thread/pool_job.hpp>
 #include <rondo/task.hpp>
 #include <rondo/thread_future.hpp>
 

@@ -13,9 +13,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/function.hpp>
-#include <rondo/detail/guarded.hpp>
-#include <rondo/detail/wrong_calls.hpp>
+#include <rondo/detail/base/function.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
+#include <rondo/detail/coroutine/wrong_calls.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

@@ -12,9 +12,9 @@
 #include <variant>
 #include <vector>
 
-#include <rondo/detail/children.hpp>
-#include <rondo/detail/guarded.hpp>
-#include <rondo/detail/wrong_calls.hpp>
+#include <rondo/detail/compose/children.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
+#include <rondo/detail/coroutine/wrong_calls.hpp>
 #include <rondo/error.hpp>
 #include <rondo/sleep.hpp>
 

@@ -31,8 +31,8 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/frame_pool.hpp>
-#include <rondo/detail/yield.hpp>
+#include <rondo/detail/base/frame_pool.hpp>
+#include <rondo/detail/compose/yield.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/function.hpp>
-#include <rondo/detail/timer_node.hpp>
+#include <rondo/detail/base/function.hpp>
+#include <rondo/detail/base/timer_node.hpp>
 #include <rondo/future.hpp>
 
 namespace rondo {

@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/function.hpp>
+#include <rondo/detail/base/function.hpp>
 #include <rondo/from_threads.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/on.hpp>

@@ -25,7 +25,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/gcc12.hpp>
+#include <rondo/detail/coroutine/gcc12.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/task_local.hpp>
 

@@ -25,7 +25,7 @@
 #include <string_view>
 #include <utility>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/process_job.hpp>
+#include <rondo/detail/multiprocess/process_job.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -9,8 +9,8 @@
 // `next` and not `get`, since its answer may be that there is nothing more to come: the end of a queue is a value and not
 // an exception. Between threads, or between a thread and a loop, there is bridge_queue (bridge.hpp).
 //
-// Three orders, one machine: the storage says which item is the next (detail/queue_storage.hpp), the core says who waits
-// and for what (detail/queue_core.hpp).
+// Three orders, one machine: the storage says which item is the next (detail/sync/queue_storage.hpp), the core says who waits
+// and for what (detail/sync/queue_core.hpp).
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/queue_awaitable.hpp>
-#include <rondo/detail/queue_core.hpp>
-#include <rondo/detail/queue_storage.hpp>
+#include <rondo/detail/sync/queue_awaitable.hpp>
+#include <rondo/detail/sync/queue_core.hpp>
+#include <rondo/detail/sync/queue_storage.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/guarded.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/sleep.hpp>
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <utility>
 
-#include <rondo/detail/wrong_calls.hpp>
+#include <rondo/detail/coroutine/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {

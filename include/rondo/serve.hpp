@@ -18,7 +18,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/children.hpp>
+#include <rondo/detail/compose/children.hpp>
 #include <rondo/net.hpp>
 #include <rondo/sleep.hpp>
 

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <utility>
 
-#include <rondo/detail/shared_signal.hpp>
+#include <rondo/detail/multiprocess/shared_signal.hpp>
 #include <rondo/error.hpp>
 #include <rondo/task.hpp>
 

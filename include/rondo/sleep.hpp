@@ -17,8 +17,8 @@
 #include <utility>
 #include <variant>
 
-#include <rondo/detail/guarded.hpp>
-#include <rondo/detail/wrong_calls.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
+#include <rondo/detail/coroutine/wrong_calls.hpp>
 #include <rondo/loop.hpp>
 
 namespace rondo {

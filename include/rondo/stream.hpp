@@ -25,7 +25,7 @@
 #include <utility>
 
 #include <rondo/buffer.hpp>
-#include <rondo/detail/stream_io.hpp>
+#include <rondo/detail/io/stream_io.hpp>
 #include <rondo/future.hpp>
 #include <rondo/view.hpp>
 

@@ -22,10 +22,10 @@
 #include <utility>
 
 #include <rondo/cancel.hpp>
-#include <rondo/detail/assert.hpp>
-#include <rondo/detail/frame_pool.hpp>
-#include <rondo/detail/location.hpp>
-#include <rondo/detail/shared_core.hpp>
+#include <rondo/detail/base/assert.hpp>
+#include <rondo/detail/base/frame_pool.hpp>
+#include <rondo/detail/base/location.hpp>
+#include <rondo/detail/coroutine/shared_core.hpp>
 #include <rondo/error.hpp>
 #include <rondo/resumer.hpp>
 
@@ -521,4 +521,4 @@ inline void step_back(leaf_wait& wait) noexcept { wait.task->home->push(*wait.ta
 }  // namespace v0
 }  // namespace rondo
 
-#include <rondo/detail/foreign.hpp>
+#include <rondo/detail/coroutine/foreign.hpp>

@@ -21,8 +21,8 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/children.hpp>
-#include <rondo/detail/guarded.hpp>
+#include <rondo/detail/compose/children.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/run.hpp>
 

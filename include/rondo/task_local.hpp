@@ -13,7 +13,7 @@
 #include <utility>
 
 #include <rondo/cancel.hpp>
-#include <rondo/detail/guarded.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

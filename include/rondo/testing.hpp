@@ -12,7 +12,7 @@
 // nobody has seen. A run that takes too much real time says which tasks wait where, and aborts.
 //
 // No test framework is needed here, and none is known: everything that goes wrong is an exception.
-// The project's own tests bind it to Catch2 in tests/rondo_test.hpp, a page that can be copied.
+// The project's own tests bind it to Catch2 in tests/support/rondo_test.hpp, a page that can be copied.
 #pragma once
 
 #include <cerrno>

@@ -15,8 +15,8 @@
 #include <thread>
 #include <utility>
 
-#include <rondo/detail/function.hpp>
-#include <rondo/detail/kept_call.hpp>
+#include <rondo/detail/base/function.hpp>
+#include <rondo/detail/base/kept_call.hpp>
 #include <rondo/thread_future.hpp>
 
 namespace rondo {

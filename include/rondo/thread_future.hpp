@@ -13,8 +13,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/gcc12.hpp>
-#include <rondo/detail/thread_core.hpp>
+#include <rondo/detail/coroutine/gcc12.hpp>
+#include <rondo/detail/thread/thread_core.hpp>
 #include <rondo/future.hpp>
 
 namespace rondo {

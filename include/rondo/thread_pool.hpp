@@ -22,9 +22,9 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/kept_call.hpp>
-#include <rondo/detail/pool_job.hpp>
-#include <rondo/detail/pool_map.hpp>
+#include <rondo/detail/base/kept_call.hpp>
+#include <rondo/detail/thread/pool_job.hpp>
+#include <rondo/detail/thread/pool_map.hpp>
 #include <rondo/thread_future.hpp>
 
 namespace rondo {

@@ -13,7 +13,7 @@
 #include <mutex>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/function.hpp>
+#include <rondo/detail/base/function.hpp>
 #include <rondo/error.hpp>
 
 namespace rondo {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include <rondo/detail/function.hpp>
+#include <rondo/detail/base/function.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/sleep.hpp>
 

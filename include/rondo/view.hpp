@@ -3,7 +3,7 @@
 //
 //     while (auto view = co_await peer.read_view()) co_await peer.write_all(view);
 //
-// A view is a piece of memory that the loop has lent to the kernel (detail/buffer_pool.hpp), filled
+// A view is a piece of memory that the loop has lent to the kernel (detail/loop/buffer_pool.hpp), filled
 // with what has come; its destructor gives it back. One submission entry brings any number of them:
 // the kernel goes on receiving, so a busy server makes one system call less for each message, and
 // ten thousand connections that are silent need no memory to receive into.
@@ -23,8 +23,8 @@
 #include <string_view>
 #include <utility>
 
-#include <rondo/detail/buffer_pool.hpp>
-#include <rondo/detail/stream_io.hpp>
+#include <rondo/detail/loop/buffer_pool.hpp>
+#include <rondo/detail/io/stream_io.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/timer_node.hpp>
+#include <rondo/detail/base/timer_node.hpp>
 #include <rondo/gather.hpp>
 
 namespace rondo {

@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <rondo/detail/shared_core.hpp>
+#include <rondo/detail/coroutine/shared_core.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

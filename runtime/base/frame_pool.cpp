@@ -18,7 +18,7 @@
 //
 // Frames freed by other threads are rare (a task stays on its thread), so one lock for all of them
 // is enough. A frame from malloc is counted on the thread that made it, wherever it is freed.
-#include <rondo/detail/frame_pool.hpp>
+#include <rondo/detail/base/frame_pool.hpp>
 
 #include <pthread.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <rondo/detail/read_buffer.hpp>
+#include <rondo/detail/base/read_buffer.hpp>
 
 #include <algorithm>
 #include <cstring>

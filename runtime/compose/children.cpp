@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The end of children: counting, cancelling the others, telling errors apart.
-#include <rondo/detail/children.hpp>
+#include <rondo/detail/compose/children.hpp>
 
 #include <rondo/loop.hpp>
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <tuple>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/sleep.hpp>
 
 #include "io/stream_turn.hpp"

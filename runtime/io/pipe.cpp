@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 
 #include "io/stream_turn.hpp"
 

@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include <rondo/detail/descriptor.hpp>
-#include <rondo/detail/reading_ahead.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
+#include <rondo/detail/io/reading_ahead.hpp>
 #include <rondo/view.hpp>
 
 namespace rondo {

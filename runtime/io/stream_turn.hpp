@@ -3,7 +3,7 @@
 // of its directions all the same.
 #pragma once
 
-#include <rondo/detail/stream_io.hpp>
+#include <rondo/detail/io/stream_io.hpp>
 #include <rondo/error.hpp>
 #include <rondo/sleep.hpp>
 

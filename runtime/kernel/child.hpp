@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <rondo/detail/spawn.hpp>
+#include <rondo/detail/kernel/spawn.hpp>
 
 #ifdef __clang__
 #define RONDO_BARE __attribute__((disable_sanitizer_instrumentation))

@@ -20,13 +20,13 @@
 #include <memory>
 #include <string>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-struct spawn_request;    // <rondo/detail/spawn.hpp>
+struct spawn_request;    // <rondo/detail/kernel/spawn.hpp>
 struct started_program;  // there too
 
 /// (b) Descriptor calls that are no entries. Each returns what the system call returns, or -errno. Any thread.

@@ -2,7 +2,7 @@
 // Starting programs on the real system.
 #pragma once
 
-#include <rondo/detail/spawn.hpp>
+#include <rondo/detail/kernel/spawn.hpp>
 
 namespace rondo {
 inline namespace v0 {

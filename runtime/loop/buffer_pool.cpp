@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <rondo/detail/buffer_pool.hpp>
+#include <rondo/detail/loop/buffer_pool.hpp>
 
 #include <sys/mman.h>
 

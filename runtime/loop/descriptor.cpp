@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Descriptors: counted operations, and a number that is closed by whoever is last.
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The bridge: a coroutine whose only deed is to post.
-#include <rondo/detail/foreign.hpp>
+#include <rondo/detail/coroutine/foreign.hpp>
 
 #include "loop/loop_core.hpp"
 

@@ -24,8 +24,8 @@
 #include <utility>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/assert.hpp>
-#include <rondo/detail/timer_node.hpp>
+#include <rondo/detail/base/assert.hpp>
+#include <rondo/detail/base/timer_node.hpp>
 
 namespace rondo {
 inline namespace v0 {

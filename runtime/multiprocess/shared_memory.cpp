@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -5,7 +5,7 @@
 // and waits for the words of all others together with a bell of its own, which is rung when one comes in. A task that
 // leaves does not ring: its word is watched once in vain. The word may lie in memory that is gone by then, which the kernel
 // says (EFAULT), or in which another one lies now, which is waited for in vain as well.
-#include <rondo/detail/shared_signal.hpp>
+#include <rondo/detail/multiprocess/shared_signal.hpp>
 
 #include <linux/futex.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The rare paths of a queue: leaving a line, refusing, closing, joining.
-#include <rondo/detail/queue_core.hpp>
+#include <rondo/detail/sync/queue_core.hpp>
 
 namespace rondo {
 inline namespace v0 {

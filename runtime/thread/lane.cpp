@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The threads of a lane. They share its state with the loop and own it like the loop does; nobody
 // joins them.
-#include <rondo/detail/lane.hpp>
+#include <rondo/detail/thread/lane.hpp>
 
 #include <condition_variable>
 #include <mutex>

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <string>
 
-#include <rondo/detail/children.hpp>
+#include <rondo/detail/compose/children.hpp>
 
 #include "thread/pool_threads.hpp"
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <rondo/detail/pool_job.hpp>
+#include <rondo/detail/thread/pool_job.hpp>
 
 namespace rondo {
 inline namespace v0 {

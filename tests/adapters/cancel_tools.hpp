@@ -3,7 +3,7 @@
 // in a turn, not while the loop looks at the kernel, so whoever cancels stands in the turns too.
 #pragma once
 
-#include "../core_tools.hpp"
+#include "support/core_tools.hpp"
 
 namespace rondo_tests {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "../core_tools.hpp"
+#include "support/core_tools.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;

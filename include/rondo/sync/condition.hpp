@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <rondo/detail/guarded.hpp>
+#include <rondo/detail/coroutine/guarded.hpp>
 #include <rondo/sync/mutex.hpp>
 
 namespace rondo {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/sync/event.hpp>

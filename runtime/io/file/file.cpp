@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <new>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/executor.hpp>
 
 #include "io/file/file_status.hpp"

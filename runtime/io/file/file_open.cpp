@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <chrono>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/file_system.hpp>
 #include <rondo/sleep.hpp>
 

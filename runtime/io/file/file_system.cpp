@@ -12,7 +12,7 @@
 #include <memory>
 #include <system_error>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/executor.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/sleep.hpp>

@@ -3,7 +3,7 @@
 //
 // The attempts are children of the task that connects. staggered_race has the same rhythm; but
 // there a failure is an exception, and here it is the rule, and all of them are to be told.
-#include <rondo/detail/connect.hpp>
+#include <rondo/detail/io/net/connect.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,7 +14,7 @@
 #include <memory>
 #include <optional>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/race.hpp>
 
 namespace rondo {

@@ -10,7 +10,7 @@
 #include <memory>
 #include <new>
 
-#include <rondo/detail/connect.hpp>
+#include <rondo/detail/io/net/connect.hpp>
 
 #include "io/net/resolver.hpp"
 

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/operation.hpp>
 
 namespace rondo {

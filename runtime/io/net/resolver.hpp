@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/detail/lane.hpp>
+#include <rondo/detail/thread/lane.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/wait_queue.hpp>
 

@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/error.hpp>
 

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include <rondo/detail/connect.hpp>
+#include <rondo/detail/io/net/connect.hpp>
 
 #include "io/net/listener.hpp"
 #include "io/net/message_rights.hpp"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/process.hpp>
 
 namespace rondo {

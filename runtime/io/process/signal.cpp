@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/operation.hpp>
 
 namespace rondo {

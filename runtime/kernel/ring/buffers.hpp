@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 
 #include "kernel/ring/mapped_ring.hpp"
 

@@ -22,7 +22,7 @@
 #include <system_error>
 #include <utility>
 
-#include <rondo/detail/assert.hpp>
+#include <rondo/detail/base/assert.hpp>
 
 #include "base/identity.hpp"
 #include "kernel/ring/mapped_ring.hpp"

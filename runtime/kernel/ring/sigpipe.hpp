@@ -18,7 +18,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 
 #include "kernel/kernel.hpp"
 

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <memory>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 
 namespace rondo {
 inline namespace v0 {

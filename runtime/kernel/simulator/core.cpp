@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include <rondo/detail/assert.hpp>
+#include <rondo/detail/base/assert.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -15,7 +15,7 @@
 #include <limits>
 #include <vector>
 
-#include <rondo/detail/entry.hpp>
+#include <rondo/detail/kernel/entry.hpp>
 
 #include "kernel/simulator/options.hpp"
 #include "kernel/simulator/slab.hpp"

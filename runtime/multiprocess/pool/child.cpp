@@ -16,7 +16,7 @@
 
 #include <algorithm>
 
-#include <rondo/detail/descriptor.hpp>
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/loop.hpp>
 
 #include "multiprocess/pool/function_address.hpp"

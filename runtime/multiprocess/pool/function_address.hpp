@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include <rondo/error.hpp>
-#include <rondo/detail/process_job.hpp>
+#include <rondo/detail/multiprocess/process_job.hpp>
 
 namespace rondo {
 inline namespace v0 {

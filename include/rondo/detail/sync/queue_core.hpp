@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// What a queue is without its items: who waits, and how many places and items are promised.
+//
+// An item never goes into the frame of the one who waits for it, nor is it taken out of the frame of one who waits for
+// room before he goes on. Who waits is only *promised* something: a getter one of the items that are stored (`claims`),
+// a putter one of the free places (`grants`). What was promised is taken when the waiter resumes; one that is cancelled
+// first gives back a number and not a thing. So law 3 costs nothing: the item still stands where it stood, in its
+// order, and giving back neither moves, allocates nor throws.
+//
+// The choice not taken is to hand the item over directly, which saves a move for each hop. But an item that comes back
+// would need a place at the front of a queue that is full by now, and two that come back would change their order.
+//
+// What always holds: a getter waits only while every stored item is promised, a putter only while every place is taken
+// or promised, and no put or next overtakes one to whom something was promised.
+#pragma once
+
+#include <rondo/config.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <new>
+
+#include <rondo/detail/coroutine/shared_core.hpp>
+#include <rondo/error.hpp>
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+class queue_core;
+
+/// What it means that one who came to a queue goes on.
+enum class at_queue : std::uint32_t {
+    ready,     ///< he has not waited
+    parked,    ///< he has: see parked_at_queue::why
+    promised,  ///< what he waited for is there for him
+    refused,   ///< he was asked to stop
+    ended,     ///< the queue was closed, or has nothing more to come
+};
+
+/// One who waits at a queue, in his own frame; made only when he does wait, since most do not.
+struct parked_at_queue : leaf_wait, wait_node {
+    parked_at_queue(const wait_kind& k, queue_core& q) noexcept : leaf_wait(k), queue(&q) {}
+
+    void go_on(at_queue why) noexcept {
+        state = static_cast<std::uint32_t>(why);
+        detail::wake(static_cast<leaf_wait&>(*this));
+    }
+    /// Refused: it goes on after everybody who is ready.
+    void go_last() noexcept {
+        state = static_cast<std::uint32_t>(at_queue::refused);
+        step_back(*this);
+    }
+    at_queue why() const noexcept { return static_cast<at_queue>(state); }
+
+    queue_core* queue;
+};
+
+class RONDO_API queue_core {
+public:
+    explicit queue_core(std::size_t maxsize) noexcept
+        : limit_(maxsize == 0 ? std::numeric_limits<std::size_t>::max() : maxsize) {}
+    ~queue_core();
+    queue_core(const queue_core&) = delete;
+    queue_core& operator=(const queue_core&) = delete;
+
+    bool has_room() const noexcept { return stored_ + grants_ < limit_; }
+    bool has_item() const noexcept { return stored_ > claims_; }
+    /// Nothing is left, and nothing will come.
+    bool drained() const noexcept { return closed_ && stored_ == 0; }
+
+    /// An item was stored.
+    void added() noexcept {
+        ++stored_;
+        ++unfinished_;
+        if (!getters_.empty()) promise_item();
+    }
+    /// An item was taken out.
+    void removed() noexcept {
+        --stored_;
+        serve_putter();
+        if (closed_ && stored_ == 0) [[unlikely]]
+            end_all(getters_);
+    }
+    void serve_getter() noexcept {
+        if (!getters_.empty() && has_item()) promise_item();
+    }
+    void serve_putter() noexcept {
+        if (putters_.empty() || !has_room()) return;
+        ++grants_;
+        first_of(putters_).go_on(at_queue::promised);
+    }
+    /// Whoever waits for what cannot come any more goes on.
+    void close() noexcept;
+    /// The same, and the stored items are gone.
+    void close_and_forget() noexcept;
+    /// Throws: invalid_state_error where nothing is unfinished.
+    void finish_one();
+    [[noreturn]] static void throw_closed();
+
+    wait_list getters_;
+    wait_list putters_;
+    wait_list joiners_;
+    std::size_t stored_ = 0;
+    std::size_t claims_ = 0;  // getters that go on to take an item
+    std::size_t grants_ = 0;  // putters that go on to store one
+    std::size_t limit_;
+    std::size_t unfinished_ = 0;
+    bool closed_ = false;
+
+private:
+    void promise_item() noexcept {
+        ++claims_;
+        first_of(getters_).go_on(at_queue::promised);
+    }
+    static parked_at_queue& first_of(wait_list& line) noexcept {
+        return static_cast<parked_at_queue&>(line.pop());
+    }
+    static void end_all(wait_list& line) noexcept;
+};
+
+/// What the three awaiters share.
+class queue_visit {
+protected:
+    explicit queue_visit(queue_core& queue) noexcept : queue_(&queue) {}
+    queue_visit(const queue_visit&) = delete;
+    queue_visit& operator=(const queue_visit&) = delete;
+
+    /// The running task is suspended from now on.
+    parked_at_queue& park_here(const wait_kind& kind, std::coroutine_handle<> frame,
+                               location at) noexcept {
+        state_ = at_queue::parked;
+        parked_at_queue& self =
+            *::new (static_cast<void*>(&parked_)) parked_at_queue(kind, *queue_);
+        park(self, frame, at);
+        return self;
+    }
+    at_queue why() const noexcept { return state_ == at_queue::parked ? parked_.why() : state_; }
+    /// The task was asked to stop: there is no wait. Does it throw at once?
+    bool refuse() noexcept {
+        state_ = at_queue::refused;
+        return may_go_on();
+    }
+    /// Only a frame that is destroyed while it waits still stands in its line then.
+    void leave_line(wait_list queue_core::*line) noexcept {
+        if (state_ == at_queue::parked && parked_.linked()) [[unlikely]]
+            (queue_->*line).remove(parked_);
+    }
+
+    queue_core* queue_;
+    at_queue state_ = at_queue::ready;
+    union {
+        parked_at_queue parked_;
+    };
+
+    ~queue_visit() {}
+};
+
+class RONDO_API queue_getter : queue_visit {
+public:
+    explicit queue_getter(queue_core& queue) noexcept : queue_visit(queue) {}
+    ~queue_getter() { leave_line(&queue_core::getters_); }
+
+    bool await_ready() noexcept {
+        if (asked()) [[unlikely]]
+            return refuse();
+        if (queue_->stored_ != 0) return queue_->claims_ == 0 && may_go_on();
+        if (!queue_->closed_) return false;
+        state_ = at_queue::ended;
+        return may_go_on();
+    }
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
+        const at_queue before = state_;
+        parked_at_queue& self = park_here(kind_, frame, at);
+        if (queue_->has_item()) {  // others are to go first; one that is refused gives it back
+            ++queue_->claims_;
+            self.go_on(at_queue::promised);
+        } else if (before == at_queue::ready) {
+            queue_->getters_.append(self);
+        } else if (before == at_queue::refused) {
+            self.go_last();
+        } else {
+            self.go_on(at_queue::ended);
+        }
+    }
+
+protected:
+    /// At the end of the wait: is there an item to be taken? Throws: cancelled.
+    bool may_take() {
+        if (state_ == at_queue::ready) return true;
+        if (why() == at_queue::promised) --queue_->claims_;
+        if (why() != at_queue::promised || asked()) [[unlikely]]
+            return end();
+        return queue_->stored_ != 0;  // none where the queue was emptied
+    }
+    queue_core& queue() const noexcept { return *queue_; }
+
+private:
+    bool end();
+    static const wait_kind kind_;
+    static void leave(leaf_wait& wait) noexcept;
+};
+
+class RONDO_API queue_putter : queue_visit {
+public:
+    explicit queue_putter(queue_core& queue) noexcept : queue_visit(queue) {}
+    ~queue_putter() { leave_line(&queue_core::putters_); }
+
+    bool await_ready() noexcept {
+        if (asked()) [[unlikely]]
+            return refuse();
+        if (queue_->closed_) [[unlikely]] {
+            state_ = at_queue::ended;
+            return true;
+        }
+        if (!queue_->has_room()) return false;
+        if (queue_->grants_ == 0 && may_go_on()) return true;
+        state_ = at_queue::promised;  // in await_suspend: others are to go first
+        return false;
+    }
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
+        const at_queue before = state_;
+        parked_at_queue& self = park_here(kind_, frame, at);
+        if (before == at_queue::ready) {
+            queue_->putters_.append(self);
+        } else if (before == at_queue::refused) {
+            self.go_last();
+        } else {
+            ++queue_->grants_;
+            self.go_on(at_queue::promised);
+        }
+    }
+
+protected:
+    /// At the end of the wait: throws unless the item is to be stored.
+    void must_store() {
+        if (state_ == at_queue::ready) return;
+        if (why() == at_queue::promised) --queue_->grants_;
+        if (why() != at_queue::promised || asked() || queue_->closed_) [[unlikely]]
+            throw_refusal();
+    }
+    queue_core& queue() const noexcept { return *queue_; }
+
+private:
+    [[noreturn]] void throw_refusal();
+    static const wait_kind kind_;
+    static void leave(leaf_wait& wait) noexcept;
+};
+
+/// Waits until everything that was taken has been reported as done.
+class RONDO_API queue_joiner : queue_visit {
+public:
+    explicit queue_joiner(queue_core& queue) noexcept : queue_visit(queue) {}
+    ~queue_joiner() { leave_line(&queue_core::joiners_); }
+    bool await_ready() noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
+    void await_resume();
+
+private:
+    static const wait_kind kind_;
+    static void leave(leaf_wait& wait) noexcept;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

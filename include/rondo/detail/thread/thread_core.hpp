@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// What a thread_future and its giver share: a small state machine under a lock of its own.
+//
+//     pending ---begin---> running ---settle---> valued | failed
+//        \--------cancel--------------------------> cancelled     (also from running, by its giver)
+//         \---withdraw---> withdrawn ---end_unbegun-----/
+//
+// What is withdrawn never begins, and ends when the thread to which it belongs has destroyed what it owns.
+//
+// Whoever waits is a watcher: a node on a thread's stack or in a coroutine's frame, told with the lock held, so that one
+// who leaves early and takes his node out knows that nobody touches it any more (law 1). Callbacks are called behind the
+// watchers, without the lock, by the thread that settles.
+//
+// The choice not taken is a list without a lock, as in folly or std::future's futex word: leaving early, which a timeout
+// and a cancelled await do, is what such lists cannot do in one step.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+
+#include <rondo/detail/base/function.hpp>
+#include <rondo/loop.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// One who waits for the end of a thread_core.
+struct thread_watcher {
+    void (*told)(thread_watcher&) noexcept;  // once, with the core's lock held, taken out already
+    thread_watcher* next = nullptr;
+    thread_watcher* previous = nullptr;      // null: in no list
+
+    explicit thread_watcher(void (*t)(thread_watcher&) noexcept) noexcept : told(t) {}
+    thread_watcher(const thread_watcher&) = delete;
+    thread_watcher& operator=(const thread_watcher&) = delete;
+};
+
+/// Thread: any.
+class RONDO_API thread_core {
+public:
+    enum class phase : std::uint8_t { pending, running, withdrawn, valued, failed, cancelled };
+
+    thread_core() noexcept { watchers_.next = watchers_.previous = &watchers_; }
+    thread_core(const thread_core&) = delete;
+    thread_core& operator=(const thread_core&) = delete;
+
+    // -- holders: one giver, and handles of which the last one to go reports an error that nobody has seen --------------
+    void add_handle() noexcept;
+    void drop_handle() noexcept;
+    void drop_giver() noexcept { release(); }
+    bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
+
+    // -- the giver's side -----------------------------------------------------------------------------------------------
+    /// From pending to running. False where it was cancelled.
+    bool begin() noexcept;
+    /// The same for a giver that need not have begun. False if it was cancelled. Throws: invalid_state_error if it was
+    /// given already.
+    bool claim();
+    /// The end: watchers, then callbacks. False if it had ended before. What the job owned is destroyed by then.
+    bool settle(phase end) noexcept;
+    /// Before settle(phase::failed).
+    void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
+
+    // -- the others' ----------------------------------------------------------------------------------------------------
+    phase now() const noexcept { return phase_.load(std::memory_order_acquire); }
+    bool done() const noexcept { return now() >= phase::valued; }
+    bool cancel() noexcept;
+    /// False where it is done: the watcher was not taken.
+    bool watch(thread_watcher& watcher) noexcept;
+    /// False where it was told already.
+    bool unwatch(thread_watcher& watcher) noexcept;
+    /// Calls it, here and now, where it is done already.
+    void add_callback(function<void()> call);
+    /// Blocks the thread until it is done; false where the deadline has come.
+    /// Throws: deadlock_error where this thread is what it waits for.
+    bool block(time_point deadline);
+    /// Throws what it ended with, unless that is a value. It is done.
+    void check();
+    /// The same error as a value; null for a value. Throws: future_cancelled.
+    std::exception_ptr see_error();
+    /// Can this not end unless `what` goes on: a pool, a `thread`, a loop (remote::identity) or the scope of a task?
+    virtual bool hangs_on(const void* /*what*/) const noexcept { return false; }
+
+protected:
+    virtual ~thread_core();
+    /// Cancels it before it begins, after it has left its queue and what it owns is destroyed. False if it has begun.
+    virtual bool cancel_unbegun() noexcept { return end_unbegun(); }
+    /// Passes on a cancellation to a job that has begun: true if that was possible.
+    virtual bool ask_to_stop() noexcept { return false; }
+    /// From pending to withdrawn. False if it was not pending.
+    bool withdraw() noexcept;
+    /// From pending or withdrawn to cancelled. False if it was neither.
+    bool end_unbegun() noexcept {
+        return end(phase::cancelled, phase::pending) || end(phase::cancelled, phase::withdrawn);
+    }
+    void add_giver() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
+
+private:
+    struct callback;
+
+    bool end(phase end, phase from) noexcept;
+    void release() noexcept;
+    void append(thread_watcher& watcher) noexcept;
+
+    std::atomic<phase> phase_{phase::pending};
+    std::atomic<bool> seen_{false};             // somebody has had the error
+    std::atomic<std::uint32_t> owners_{2};      // the giver, and all handles together
+    std::atomic<std::uint32_t> handles_{1};
+    std::mutex mutex_;
+    thread_watcher watchers_{nullptr};          // a ring
+    callback* callbacks_ = nullptr;             // the last one first
+    std::exception_ptr error_;
+};
+
+
+/// The await of a thread_core, which it holds a handle of.
+class RONDO_API thread_core_wait : leaf_wait, thread_watcher {
+public:
+    /// Takes the handle over.
+    explicit thread_core_wait(thread_core& core) noexcept;
+    ~thread_core_wait();
+    bool await_ready() noexcept;
+    void await_suspend(std::coroutine_handle<> frame, location at = location::current());
+
+protected:
+    /// Throws what the wait ends with, unless that is a value.
+    void settle();
+    thread_core& core() const noexcept { return *core_; }
+
+private:
+    static const wait_kind kind_;
+    static void leave(leaf_wait& wait) noexcept;
+    static void post(thread_watcher& watcher) noexcept;
+    static void arrive(void* word) noexcept;
+
+    thread_core* core_;
+    std::optional<remote> home_;
+    standing_post post_;
+};
+
+/// Where the value is kept.
+template <class T>
+class given_state : public thread_core {
+public:
+    value_slot<T> value;
+
+protected:
+    ~given_state() override {
+        if (now() == phase::valued) value.destroy();
+    }
+};
+template <>
+class given_state<void> : public thread_core {
+protected:
+    ~given_state() override = default;
+};
+
+/// Its value, which is there: moved out where the caller's handle is the last one, or it cannot be copied.
+template <class T>
+T take_value(thread_core& core) {
+    if constexpr (!std::is_void_v<T>) {
+        auto& value = static_cast<given_state<T>&>(core).value.get();
+        if constexpr (!std::is_reference_v<T> && can_be_copied<T>)
+            if (!core.has_one_handle()) return T(std::as_const(value));
+        return static_cast<T&&>(value);
+    }
+}
+
+template <class T>
+decltype(auto) look_at_value(thread_core& core) noexcept {
+    if constexpr (std::is_reference_v<T>)
+        return static_cast<T>(static_cast<given_state<T>&>(core).value.get());
+    else if constexpr (!std::is_void_v<T>)
+        return static_cast<const T&>(static_cast<given_state<T>&>(core).value.get());
+}
+
+/// Keeps the exception that is being handled, and returns what the state is to be settled as: `cancelled` cancels it.
+RONDO_API thread_core::phase keep_exception(thread_core& core) noexcept;
+
+/// Makes the call, keeps its value or error, and returns what the state is to be settled as.
+template <class T, class Call>
+thread_core::phase keep_outcome(given_state<T>& state, Call&& call) noexcept {
+    try {
+        if constexpr (std::is_void_v<T>)
+            call();
+        else
+            state.value.emplace(call());
+    } catch (...) {
+        return keep_exception(state);
+    }
+    return thread_core::phase::valued;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

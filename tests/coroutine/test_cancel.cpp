@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: MIT
+// Cancellation: which waits it reaches, what holds it back, what wins against it.
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <rondo/rondo.hpp>
+
+#include "support/core_tools.hpp"
+#include "kernel/simulator/simulator.hpp"
+
+using namespace rondo_tests;
+
+namespace {
+
+constexpr long resumer_patience = rondo::detail::resumer::patience;
+
+task<> sleep_for_ever() { co_await sleep(duration::max()); }
+
+/// What a handler of `cancelled` that has something to await looks like: a handler itself may not.
+task<> sleep_until_asked() {
+    try {
+        co_await sleep_for_ever();
+    } catch (const cancelled&) {
+    }
+}
+
+template <class T>
+task<bool> was_cancelled(future<T> f) {
+    try {
+        co_await f;
+    } catch (const future_cancelled&) {
+    }
+    co_return f.cancelled();
+}
+
+RONDO_TEST("cancel: a task that is suspended leaves its wait", "[cancel][both]") {
+    auto t = create_task(sleep_for_ever());
+    co_await settle();
+    t.cancel();
+    t.cancel();  // any number of times
+    CHECK(co_await was_cancelled(t));
+    t.cancel();  // also when it has ended
+    CHECK(running_loop().stats().timers == 0);
+}
+
+RONDO_TEST("cancel: every wait begun later throws too, also one that would not suspend",
+           "[cancel][both]") {
+    int thrown = 0;
+    const auto stubborn = [](int* count) -> task<> {
+        promise<int> given;
+        given.set_value(1);
+        auto done = given.get_future();
+        wait_queue queue;
+        try {
+            co_await sleep_for_ever();
+        } catch (...) {  // swallows the request, or so it thinks
+            ++*count;
+        }
+        for (int i = 0; i < 3; ++i) {
+            try {
+                if (i == 0) co_await done;
+                if (i == 1) co_await queue.park();
+                if (i == 2) co_await nop();
+            } catch (const cancelled&) {
+                ++*count;
+            }
+        }
+        CHECK(cancel_requested());
+        co_await yield_now();
+        ++*count;
+    };
+    auto t = create_task(stubborn(&thrown));
+    co_await settle();
+    t.cancel();
+    CHECK(co_await was_cancelled(t));
+    CHECK(thrown == 4);
+    CHECK_FALSE(cancel_requested());
+}
+
+RONDO_TEST("cancel: awaiting a task is no wait of its own", "[cancel][both]") {
+    const auto compute = [](int n) -> task<int> { co_return n; };
+    const auto body = [&]() -> task<int> {
+        try {
+            co_await sleep_for_ever();
+        } catch (const cancelled&) {
+        }
+        co_return co_await compute(5);
+    };
+    auto t = create_task(body());
+    co_await settle();
+    t.cancel();
+    CHECK(co_await t == 5);  // it returned a value, so it has it
+    CHECK_FALSE(t.cancelled());
+}
+
+RONDO_TEST("cancel: its own error wins", "[cancel][both]") {
+    const auto body = []() -> task<> {
+        try {
+            co_await sleep_for_ever();
+        } catch (const cancelled&) {
+            throw std::runtime_error("while cleaning up");
+        }
+    };
+    auto t = create_task(body());
+    co_await settle();
+    t.cancel();
+    CHECK_THROWS_AS(co_await t, std::runtime_error);
+}
+
+RONDO_TEST("cancel: before its first turn the body never runs and its arguments are destroyed",
+           "[cancel][both]") {
+    auto argument = std::make_shared<int>(0);
+    const auto body = [](std::shared_ptr<int> ran) -> task<> {
+        ++*ran;
+        co_return;
+    };
+    {
+        auto t = create_task(body(argument));
+        CHECK(argument.use_count() == 2);
+        t.cancel();
+        CHECK(co_await was_cancelled(t));
+    }
+    create_task(body(argument)).cancel();
+    co_await settle();
+    CHECK(*argument == 0);
+    CHECK(argument.use_count() == 1);
+}
+
+RONDO_TEST("cancel: a task that throws `cancelled` unasked counts as cancelled", "[cancel][both]") {
+    const auto body = []() -> task<> {
+        co_await yield_now();
+        throw cancelled();
+    };
+    CHECK(co_await was_cancelled(create_task(body())));
+}
+
+// -- holding back ---------------------------------------------------------------------------------
+
+RONDO_TEST("cancel: shield(task) holds it back until the inner work has ended", "[cancel][both]") {
+    int steps = 0;
+    const auto clean_up = [](int* done) -> task<int> {
+        for (int i = 0; i < 3; ++i) {
+            co_await yield_now();
+            ++*done;
+        }
+        CHECK_FALSE(cancel_requested());
+        co_return 4;
+    };
+    const auto body = [&clean_up, &steps]() -> task<> {
+        const int value = co_await shield(clean_up(&steps));
+        CHECK(value == 4);
+        ++steps;
+        co_await yield_now();
+        steps = 100;
+    };
+    auto t = create_task(body());
+    co_await yield_now();
+    t.cancel();
+    CHECK(co_await was_cancelled(t));
+    CHECK(steps == 4);
+}
+
+RONDO_TEST("cancel: with_shield lets clean-up await after the request has come", "[cancel][both]") {
+    bool cleaned = false;
+    const auto body = [](bool* done) -> task<> {
+        co_await sleep_until_asked();
+        const auto clean_up = [](bool* d) -> task<> {
+            co_await sleep(1ms);
+            *d = true;
+        };
+        co_await with_shield(clean_up, done);
+        co_await yield_now();
+    };
+    auto t = create_task(body(&cleaned));
+    co_await settle();
+    t.cancel();
+    CHECK(co_await was_cancelled(t));
+    CHECK(cleaned);
+}
+
+RONDO_TEST("cancel: shield(future) leaves at once and the future goes on", "[cancel][both]") {
+    const auto work = []() -> task<int> {
+        co_await settle(5);
+        co_return 6;
+    };
+    const auto body = [](future<int> f) -> task<> { co_await shield(f); };
+    auto inner = create_task(work());
+    auto outer = create_task(body(inner));
+    co_await yield_now();
+    co_await yield_now();
+    outer.cancel();
+    CHECK(co_await was_cancelled(outer));
+    CHECK_FALSE(inner.done());
+    CHECK(co_await inner == 6);
+}
+
+RONDO_TEST("cancel: only the last waiter's cancellation cancels a shared future",
+           "[cancel][both]") {
+    const auto wait = [](future<> f) -> task<> { co_await f; };
+    auto shared = create_task(sleep_for_ever());
+    auto first = create_task(wait(shared)), second = create_task(wait(shared));
+    co_await settle();
+    first.cancel();
+    CHECK(co_await was_cancelled(first));
+    CHECK_FALSE(shared.done());
+    second.cancel();
+    CHECK(co_await was_cancelled(second));
+    co_await settle();
+    CHECK(shared.cancelled());
+}
+
+RONDO_TEST("cancel: awaiting a future that somebody else cancelled is an error, not a request",
+           "[cancel][both]") {
+    const auto wait = [](future<> f) -> task<bool> {
+        bool threw = false;
+        try {
+            co_await f;
+        } catch (const future_cancelled&) {
+            threw = true;
+        }
+        co_await yield_now();  // goes on: nobody asked this task
+        co_return threw && !cancel_requested();
+    };
+    auto victim = create_task(sleep_for_ever());
+    auto waiter = create_task(wait(victim));
+    co_await settle();
+    victim.cancel();
+    CHECK(co_await waiter);
+}
+
+// -- scopes inside scopes -------------------------------------------------------------------------
+
+RONDO_TEST("cancel: leaving a scope ends its request, and only its own", "[cancel][both]") {
+    {
+        rondo::detail::inner_scope outer;
+        {
+            rondo::detail::inner_scope inner;
+            rondo::detail::cancel(inner);
+            CHECK(cancel_requested());
+            CHECK(inner.ends_here());
+        }
+        CHECK_FALSE(cancel_requested());
+        rondo::detail::cancel(outer);
+        {
+            rondo::detail::inner_scope inner;
+            CHECK(cancel_requested());  // opened below a cancelled one
+            rondo::detail::cancel(inner);
+            CHECK_FALSE(inner.ends_here());
+            rondo::detail::inner_scope shielded(rondo::detail::inner_scope::kind::shield);
+            CHECK_FALSE(cancel_requested());
+            rondo::detail::inner_scope again;
+            rondo::detail::cancel(again);  // a request of its own behind the shield
+            CHECK(cancel_requested());
+            CHECK(again.ends_here());
+        }
+        CHECK(cancel_requested());
+    }
+    CHECK_FALSE(cancel_requested());
+    co_await yield_now();
+}
+
+RONDO_TEST("cancel: an outer request is never turned into an inner timeout", "[cancel][both]") {
+    bool timed_out = false;
+    const auto body = [](bool* flag) -> task<> {
+        try {
+            co_await wait_for(1h, sleep_for_ever());
+        } catch (const timeout_error&) {
+            *flag = true;
+        }
+    };
+    auto t = create_task(body(&timed_out));
+    co_await settle();
+    t.cancel();
+    CHECK(co_await was_cancelled(t));
+    CHECK_FALSE(timed_out);
+}
+
+RONDO_TEST("cancel: where both were asked, the outer one wins", "[cancel]") {
+    const auto inner = []() -> task<> {
+        co_await sleep_until_asked();
+        const auto clean_up = []() -> task<> { co_await sleep(1h); };
+        co_await with_shield(clean_up);
+        co_await yield_now();
+    };
+    const auto body = [&]() -> task<> { co_await wait_for(1s, inner()); };
+    auto t = create_task(body());
+    co_await sleep(10s);  // the timeout has expired, the clean-up goes on
+    t.cancel();
+    CHECK(co_await was_cancelled(t));
+}
+
+RONDO_TEST("cancel: a timeout inside a shield still works", "[cancel]") {
+    const auto body = []() -> task<bool> {
+        co_await sleep_until_asked();
+        co_return co_await shield(move_on_after(1s, sleep_for_ever()));
+    };
+    auto t = create_task(body());
+    co_await settle();
+    t.cancel();
+    CHECK_FALSE(co_await t);
+}
+
+// -- size -----------------------------------------------------------------------------------------
+
+task<> await_next(std::vector<future<>>* chain, std::size_t index) {
+    if (index == 0)
+        co_await sleep_for_ever();
+    else
+        co_await (*chain)[index - 1];
+}
+
+TEST_CASE("cancel: a chain of tasks that await each other is cancelled with a flat stack",
+          "[cancel]") {
+    const auto length = static_cast<std::size_t>(many(100'000, 20'000));
+    std::size_t ended = 0;
+    on_small_stack([&] {
+        testing::simulate(
+            [&]() -> task<> {
+                std::vector<future<>> chain;
+                chain.reserve(length);
+                for (std::size_t i = 0; i < length; ++i)
+                    chain.push_back(create_task(await_next(&chain, i)));
+                co_await settle();
+                chain.back().cancel();
+                for (const auto& f : chain) {
+                    try {
+                        co_await f;
+                    } catch (const future_cancelled&) {
+                    }
+                    if (f.cancelled()) ++ended;
+                }
+            },
+            {.limit = 60s});
+    });
+    CHECK(ended == length);
+}
+
+TEST_CASE("cancel: ten thousand scopes one inside the other are reached with a flat stack",
+          "[cancel]") {
+    bool reached = false;
+    on_small_stack([&] {
+        testing::simulate([&]() -> task<> {
+            const auto body = [](bool* flag) -> task<> {
+                std::vector<std::unique_ptr<rondo::detail::inner_scope>> scopes;
+                for (int i = 0; i < 10'000; ++i)
+                    scopes.push_back(std::make_unique<rondo::detail::inner_scope>());
+                try {
+                    co_await sleep_for_ever();
+                } catch (const cancelled&) {
+                    *flag = true;
+                }
+                while (!scopes.empty()) scopes.pop_back();
+            };
+            auto t = create_task(body(&reached));
+            co_await settle();
+            t.cancel();
+            co_await t;
+        });
+    });
+    CHECK(reached);
+}
+
+// -- a task that waits again and again after it was cancelled
+// ---------------------------------------
+
+template <class Make>
+task<> wait_on(Make make, const bool* stop, long* refused) {
+    rondo::detail::inner_scope scope;
+    rondo::detail::cancel(scope);
+    while (!*stop) {
+        try {
+            static_cast<void>(co_await make());
+        } catch (const cancelled&) {
+            ++*refused;
+        }
+    }
+}
+
+/// Such a task does not keep others from running: each wait that is refused counts as patience.
+template <class Make>
+task<> check_others_go_on(Make make) {
+    bool stop = false;
+    long refused = 0;
+    auto waiting = create_task(wait_on(make, &stop, &refused));
+    co_await settle(5);
+    stop = true;
+    co_await waiting;
+    CHECK(refused > resumer_patience);
+}
+
+RONDO_TEST("cancel: one that waits for time or a task again and again lets others run",
+           "[cancel][both]") {
+    co_await check_others_go_on([] { return sleep(1h); });
+    co_await check_others_go_on([] { return sleep_until(running_loop().time() + 1h); });
+    co_await check_others_go_on([] { return yield_now(); });
+    co_await check_others_go_on([] { return nop(); });
+    promise<> never;
+    const auto f = never.get_future();
+    co_await check_others_go_on([&] { return shield(f); });
+    const std::vector<future<>> both{f, f};
+    co_await check_others_go_on([&] { return wait(both); });
+    wait_queue line;
+    co_await check_others_go_on([&] { return line.park(); });
+    CHECK(line.empty());
+    never.set_value();
+    co_await check_others_go_on([&] { return shield(f); });
+}
+
+RONDO_TEST("cancel: one that waits for a lock again and again lets others have it",
+           "[cancel][both]") {
+    mutex m;
+    co_await check_others_go_on([&] { return m.lock(); });  // free
+    CHECK_FALSE(m.locked());
+    mutex::guard held = co_await m.lock();
+    co_await check_others_go_on([&] { return m.lock(); });
+    CHECK(held.owns_lock());
+    condition c(m);
+    bool stop = false;
+    long refused = 0, unlocked = 0;
+    const auto notified = [&]() -> task<> {
+        mutex::guard own = co_await m.lock();
+        while (!stop) {
+            try {
+                co_await c.wait(own);
+            } catch (const cancelled&) {
+                ++refused;
+                if (!own) ++unlocked;
+            }
+        }
+    };
+    held.unlock();
+    auto waiting = create_task(notified());
+    co_await settle();
+    waiting.cancel();
+    co_await settle(5);
+    CHECK(m.locked());  // it is refused with the mutex locked
+    stop = true;
+    co_await waiting;
+    CHECK(refused > resumer_patience);
+    CHECK(unlocked == 0);
+    event e;
+    co_await check_others_go_on([&] { return e.wait(); });
+    semaphore s(0);
+    co_await check_others_go_on([&] { return s.acquire(); });
+}
+
+RONDO_TEST("cancel: one that waits at a queue again and again leaves it as it is",
+           "[cancel][both]") {
+    queue<int> q(1);
+    co_await check_others_go_on([&] { return q.next(); });
+    co_await check_others_go_on([&] { return q.put(1); });
+    CHECK(q.size() == 0);
+    co_await q.put(7);
+    co_await check_others_go_on([&] { return q.next(); });
+    co_await check_others_go_on([&] { return q.put(8); });
+    co_await check_others_go_on([&] { return q.join(); });
+    CHECK(q.size() == 1);
+    CHECK(co_await q.next() == 7);
+}
+
+RONDO_TEST("cancel: one that reads and writes again and again lets others do it",
+           "[cancel][both]") {
+    two_ends c = co_await connected();
+    char byte = 0;
+    co_await check_others_go_on([&] { return receive(c.here, &byte, 1); });
+    auto ends = socket_pair();
+    auto& a = ends.first;  // clang 14 captures no structured binding
+    auto& b = ends.second;
+    buffer_view into(&byte, 1);
+    co_await check_others_go_on([&] { return a.read_some(into); });
+    co_await check_others_go_on([&] { return a.read_view(); });
+    co_await check_others_go_on([&] { return a.write_all("x"); });
+    bool stop = false;
+    long refused = 0;
+    auto waiting = create_task(wait_on([&] { return a.read_some(into); }, &stop, &refused));
+    auto reads = create_task([](unix_stream* from) -> task<std::string> {
+        co_return *co_await from->read_line();
+    }(&a));
+    co_await b.write_all("others\n");  // while the other one is refused again and again
+    CHECK(co_await reads == "others");
+    stop = true;
+    co_await waiting;
+    auto socket = udp_socket::bind({"127.0.0.1", 0});
+    co_await check_others_go_on([&] { return socket.receive_from(into); });
+    co_await check_others_go_on([&] { return socket.send_to("x", socket.local()); });
+}
+
+RONDO_TEST("cancel: one that waits for threads again and again lets others run", "[cancel][both]") {
+    co_await check_others_go_on([] { return to_thread([] {}); });
+    bridge_queue<int> between(1);
+    co_await check_others_go_on([&] { return between.next(); });
+    thread_promise<> given;
+    const auto f = given.get_future();
+    co_await check_others_go_on([&] { return f; });
+    given.set_value();
+    const auto there = running_loop().remote();
+    co_await check_others_go_on([&] { return on(there, [] { return 1; }); });
+}
+
+TEST_CASE("cancel: a loop that ends names the task that waits again and again, and its place",
+          "[cancel]") {
+    captured_stderr captured;
+    bool cleaned_up = false;
+    constexpr int line = __LINE__ + 5;
+    const auto stubborn = [&]() -> task<> {
+        for (long n = 0; n < 100 * resumer_patience; ++n) {
+            try {
+                // The place that is told.
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+            }
+        }
+    };
+    const auto cleans_up = [&]() -> task<> {
+        co_await shield(settle(20));
+        cleaned_up = true;
+    };
+    {
+        loop l(std::make_shared<rondo::detail::simulator>(), {.leave_warning = 0ns});
+        l.create_task(stubborn(), {.name = "stubborn"});
+        l.create_task(cleans_up());
+        l.run_once();
+        l.run_once();
+    }
+    CHECK(cleaned_up);
+    const std::string text = captured.text();
+    INFO(text);
+    CHECK(text.find("task \"stubborn\"") != std::string::npos);
+    CHECK(text.find("waits in sleep at ") != std::string::npos);
+    CHECK(text.find("test_cancel.cpp:" + std::to_string(line)) != std::string::npos);
+}
+
+}  // namespace

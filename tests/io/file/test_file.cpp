@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// Files through the ring, on the simulated file system and on the real one.
+#include <rondo/file.hpp>
+
+#include <array>
+#include <filesystem>
+
+#include "support/file_tools.hpp"
+#include "support/full_disk.hpp"
+#include "support/net_tools.hpp"
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+using rondo_tests::folder;
+using rondo_tests::pattern;
+using rondo_tests::text_of_failure;
+
+task<std::string> read_file(std::string path, std::size_t step) {
+    auto source = co_await file::open(path);
+    std::string all, buffer(step, '\0');
+    while (auto chunk = co_await source.read_some(buffer)) all.append(chunk.data(), chunk.size());
+    co_await source.close();
+    co_return all;
+}
+
+RONDO_TEST("file: what is written is read, from nothing to 3 MiB", "[file][both]") {
+    folder here;
+    const std::string path = here / "data";
+    for (const std::size_t size : {0u, 1u, 4095u, 256u * 1024, 300'001u, 3u << 20}) {
+        const std::string all = pattern(size);
+        auto target = co_await file::create(path);
+        co_await target.write_all(all);
+        co_await target.sync();
+        auto bytes = co_await target.size();
+        REQUIRE(bytes == size);
+        co_await target.close();
+        const std::string small = co_await read_file(path, 100'000);
+        REQUIRE((small == all));
+        const std::string large = co_await read_file(path, 1 << 20);
+        REQUIRE((large == all));
+    }
+}
+
+RONDO_TEST("file: offsets leave the position alone", "[file][both]", seeds(20)) {
+    folder here;
+    open_options options;
+    options.create = true;
+    auto both = co_await file::open(here / "data", open_mode::read_write, options);
+    co_await both.write_all("0123456789");
+    co_await both.write_all_at("abc", 2);
+    co_await both.write_all_at("end", 12);
+    std::array<char, 3> buffer;
+    std::string got;
+    for (std::uint64_t at = 0; auto chunk = co_await both.read_at(buffer, at); at += chunk.size())
+        got.append(chunk.data(), chunk.size());
+    REQUIRE(got == std::string("01abc56789\0\0end", 15));
+    auto chunk = co_await both.read_some(buffer);  // behind the ten that were written
+    REQUIRE(chunk.size() > 0);
+    REQUIRE(chunk.data()[0] == '\0');
+    chunk = co_await both.read_at(buffer, 1000);
+    REQUIRE_FALSE(chunk);
+    chunk = co_await both.read_at(buffer_view(), 0);
+    REQUIRE(chunk);
+}
+
+RONDO_TEST("file: appends, replaces, and refuses to", "[file][both]") {
+    folder here;
+    const std::string path = here / "data";
+    auto made = co_await file::create(std::string_view(path));
+    co_await made.write_all("one");
+    auto more = co_await file::open(path, open_mode::append);
+    co_await more.write_all("two");
+    std::string got = co_await read_file(path, 10);
+    REQUIRE(got == "onetwo");
+
+    open_options options;
+    options.create = options.exclusive = true;
+    std::string text =
+        co_await text_of_failure<std::system_error>(file::open(path, open_mode::write, options));
+    REQUIRE(text == "open " + path + ": File exists");
+    auto again = co_await file::create(path.c_str());
+    auto size = co_await again.size();
+    REQUIRE(size == 0);
+    REQUIRE(again.path() == path);
+}
+
+RONDO_TEST("file: takes a std::filesystem::path", "[file][both]") {
+    folder here;
+    const std::filesystem::path path = here / "data";
+    auto made = co_await file::create(path);
+    co_await made.write_all("x");
+    auto read = co_await file::open(path);
+    auto size = co_await read.size();
+    REQUIRE(size == 1);
+}
+
+RONDO_TEST("file: errors name the path", "[file][both]") {
+    folder here;
+    const std::string path = here / "nothing";
+    std::string text = co_await text_of_failure<std::system_error>(file::open(path));
+    REQUIRE(text == "open " + path + ": No such file or directory");
+    text = co_await text_of_failure<std::system_error>(file::open(std::string("a\0b", 3)));
+    REQUIRE(text == "open a: Invalid argument");
+
+    auto made = co_await file::create(path);
+    std::array<char, 4> buffer;
+    auto read = [&]() -> task<> { co_await made.read_some(buffer); };
+    text = co_await text_of_failure<std::system_error>(read());
+    REQUIRE(text == "read " + path + ": Bad file descriptor");
+    auto source = co_await file::open(path);
+    auto write = [&]() -> task<> { co_await source.write_all("12345"); };
+    text = co_await text_of_failure<write_error>(write());
+    REQUIRE(text == "write " + path + ": Bad file descriptor (after 0 of 5 bytes)");
+    co_await made.close();
+    auto sync = [&]() -> task<> { co_await made.sync(); };
+    text = co_await text_of_failure<std::system_error>(sync());
+    REQUIRE(text == "fsync " + path + ": Bad file descriptor");
+}
+
+RONDO_TEST("file: a full disk is an error with the bytes that went", "[file][kernel]") {
+    auto full = co_await file::open("/dev/full", open_mode::write);
+    auto write = [&]() -> task<> { co_await full.write_all("12345"); };
+    std::string text = co_await text_of_failure<write_error>(write());
+    REQUIRE(text == "write /dev/full: No space left on device (after 0 of 5 bytes)");
+}
+
+RONDO_TEST("file: no wait on it ignores a cancellation", "[file][both]") {
+    folder here;
+    const std::string path = here / "data";
+    auto made = co_await file::open(path, open_mode::read_write, {.create = true});
+    std::array<char, 4> buffer;
+    using rondo_tests::form;
+    auto opens = [&]() -> task<> { co_await file::open(path); };
+    auto reads = [&]() -> task<> { co_await made.read_some(buffer); };
+    auto writes = [&]() -> task<> { co_await made.write_all("12345"); };
+    auto syncs = [&]() -> task<> { co_await made.sync(); };
+    auto sizes = [&]() -> task<> { co_await made.size(); };
+    bool ended = co_await rondo_tests::cancel_in_form(form::before, opens, {});
+    REQUIRE(ended);
+    ended = co_await rondo_tests::cancel_in_form(form::before, reads, {});
+    REQUIRE(ended);
+    ended = co_await rondo_tests::cancel_in_form(form::before, writes, {});
+    REQUIRE(ended);
+    ended = co_await rondo_tests::cancel_in_form(form::before, syncs, {});
+    REQUIRE(ended);
+    ended = co_await rondo_tests::cancel_in_form(form::before, sizes, {});
+    REQUIRE(ended);
+    auto size = co_await made.size();
+    REQUIRE(size == 0);
+}
+
+// The harness counts descriptors: neither a file that was opened too late nor one that was not may
+// be left.
+RONDO_TEST("file: an open that is cancelled as it ends leaks nothing", "[file]", seeds(30)) {
+    auto made = co_await file::create("/data");
+    int opened = 0, given_up = 0;
+    auto open = [&]() -> task<> {
+        auto source = co_await file::open("/data");
+        ++opened;
+    };
+    for (int i = 0; i < 100; ++i) {
+        const bool ended = co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, open,
+                                                                std::chrono::microseconds(2 * i));
+        given_up += ended ? 1 : 0;
+    }
+    REQUIRE(opened + given_up >= 100);
+    REQUIRE(opened > 0);
+    REQUIRE(given_up > 0);
+}
+
+// A write that is cancelled has written some of it, from its beginning, or nothing.
+RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]", seeds(30)) {
+    const std::string all = pattern(300'000);
+    for (int i = 0; i < 20; ++i) {
+        auto target = co_await file::create("/data");
+        auto write = [&]() -> task<> { co_await target.write_all(all); };
+        co_await rondo_tests::cancel_in_form(rondo_tests::form::racing, write,
+                                             std::chrono::microseconds(20 * i));
+        const std::string got = co_await read_file("/data", 1 << 20);
+        REQUIRE((all.substr(0, got.size()) == got));
+    }
+}
+
+// io_uring leaves the position where it was if an error ended a write in its middle; the model does
+// both, by seed.
+TEST_CASE("file: a write that is cut short anywhere goes on where it was cut", "[file]") {
+    const std::string all = pattern(13);
+    for (const auto& way : rondo_tests::ways_to_write) {
+        INFO(way.name);
+        for (std::uint32_t length = 1; length < all.size(); ++length) {
+            for (std::uint64_t at = 0, operations = 1; at < operations; ++at) {
+                testing::sim_options how;
+                how.seed = 100 * length + at;
+                how.what = testing::fault::short_transfer;
+                how.at_operation = at;
+                how.short_length = length;
+                testing::world w(how);
+                w.put_file("f", "old");
+                w.run(way.write("f", all));
+                const std::string old = way.write == rondo_tests::append_whole ? "old" : "";
+                REQUIRE(w.get_file("f") == old + all);
+                operations = w.operations();
+                w.end();
+            }
+        }
+    }
+}
+
+TEST_CASE("file: a full disk is an error at every byte, and what stands there is a beginning",
+          "[file]") {
+    const std::string all = pattern(24);
+    const std::string old = "old";
+    for (const auto& way : rondo_tests::ways_to_write) {
+        INFO(way.name);
+        for (std::uint64_t room = 0; room < all.size(); ++room) {
+            testing::sim_options how;
+            how.seed = room + 1;
+            // what is replaced takes its room until the end
+            const bool keeps_old = way.write == rondo_tests::replace_whole ||
+                                   way.write == rondo_tests::append_whole;
+            how.disk_size = room + (keeps_old ? old.size() : 0);
+            testing::world w(how);
+            if (keeps_old) w.put_file("f", old);
+            try {
+                w.run(way.write("f", all));
+                FAIL("there is no room for it");
+            } catch (const write_error& error) {
+                REQUIRE(error.code() == std::errc::no_space_on_device);
+                if (way.write != rondo_tests::receive_into) REQUIRE(error.bytes_written() == room);
+            }
+            std::string left = way.write == rondo_tests::append_whole ? old : "";
+            left += all.substr(0, room);
+            if (way.write == rondo_tests::replace_whole) left = old;
+            REQUIRE(w.get_file("f") == left);
+            w.end();
+        }
+    }
+}
+
+RONDO_TEST("file: after a full disk the position is behind what was written", "[file]", seeds(30)) {
+    auto to = co_await file::create("f");
+    const std::string all = pattern(3000);
+    co_await to.write_all(all);
+    auto from = co_await file::open("f");
+    std::string got, buffer(700, '?');
+    while (auto some = co_await from.read_some(buffer)) got += some.text();  // some are short
+    REQUIRE((got == all));
+    co_await to.write_all("end");
+    got = co_await read_file("f", 5000);
+    REQUIRE((got == all + "end"));
+}
+
+}  // namespace

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// process_pool: how workers and pools end: by themselves, killed at every stage of a job, because they do not say what
+// they should, by a cancellation, by a timeout, and with the pool.
+#include <rondo/process_pool.hpp>
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/process.hpp>
+#include <rondo/run.hpp>
+
+#include "support/process_jobs.hpp"
+
+using namespace rondo_tests;
+
+extern "C" bool rondo_tests_take_over(int count, char** arguments);
+
+TEST_CASE("process_pool: a worker that is lost is an error of its job, and of nothing else", "[process_pool]") {
+    const nothing_left left;
+    {
+        process_pool pool(1);
+        const auto segfault = pool.submit([] { die_of(SIGSEGV); });
+        const auto status = pool.submit(end_with, 3);
+        const auto killed = pool.submit([] { ::raise(SIGKILL); });
+        const auto behind = pool.submit(add, 1, 2);
+        CHECK_THROWS_AS(segfault.get(), broken_process_pool_error);
+        CHECK(failure_of(segfault) ==
+              "process_pool: the worker that ran the job is gone: it was ended by signal 11 (Segmentation fault)");
+        CHECK(failure_of(status) ==
+              "process_pool: the worker that ran the job is gone: it has ended, with exit status 3");
+        CHECK(failure_of(killed).find("signal 9 (Killed)") != std::string::npos);
+        CHECK(behind.get() == 3);
+        CHECK(pool.stats().restarted == 3);
+        CHECK(pool.stats().completed == 1);
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: a job is run again where that is asked for", "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe told;
+        const auto dies = [](std::string pipe, std::string word) {
+            tell(pipe, 1);
+            const int more = ::open(word.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+            int value = 0;
+            if (::read(more, &value, sizeof value) == sizeof value) ::raise(SIGKILL);
+            return ::getpid();
+        };
+        process_pool pool({.workers = 2, .rerun = 2});
+        const job_pipe twice_only, three_times;
+        for (int i = 0; i < 2; ++i) twice_only.give();
+        for (int i = 0; i < 3; ++i) three_times.give();
+        CHECK(pool.submit(dies, told.name(), twice_only.name(0)).get() != 0);
+        CHECK_THROWS_AS(pool.submit(dies, told.name(), three_times.name(0)).get(), broken_process_pool_error);
+        for (int i = 0; i < 6; ++i) CHECK(told.next() == 1);
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: one that closes its socket and stays is killed; one whose child has it is not missed",
+          "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe word;
+        process_pool pool(2);
+        const auto silent = pool.submit([] {
+            for (int number = 3; number < 64; ++number) ::close(number);
+            wait_for_ever();
+        });
+        const auto forked = pool.submit(
+            [](std::string pipe) {
+                const int until = ::open(pipe.c_str(), O_RDONLY | O_CLOEXEC);
+                if (::fork() != 0) ::_exit(5);
+                int value = 0;
+                if (::read(until, &value, sizeof value) < 0) ::_exit(1);
+                ::_exit(0);
+            },
+            word.name(0));
+        CHECK(failure_of(forked).find("exit status 5") != std::string::npos);
+        CHECK(failure_of(silent).find("signal 9") != std::string::npos);
+        word.give();
+        CHECK(pool.submit(add, 1, 1).get() == 2);
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: whatever a worker says that is no answer costs it its life", "[process_pool]") {
+    const nothing_left left;
+    {
+        process_pool pool(1);
+        const auto garbage = [](std::string bytes) {
+            for (int number = 3; number < 64; ++number)
+                if (::send(number, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) continue;
+            return 0;
+        };
+        for (const std::string& bytes : {std::string("x"), std::string(31, '\0'), std::string(32, 'y'),
+                                         std::string("dnor\3\0\0\0", 8) + std::string(24, '\377')}) {
+            const auto job = pool.submit(garbage, bytes);
+            CHECK_THROWS_AS(job.get(), broken_process_pool_error);
+            CHECK(pool.submit(add, 1, 1).get() == 2);
+        }
+    }
+    CHECK(left.text() == "");
+}
+
+namespace {
+
+/// A thread that kills the worker while, or after, its job returns.
+void die_soon() {
+    std::thread([] { ::raise(SIGKILL); }).detach();
+}
+
+/// One job whose worker dies, at the stage of this number. The future is done in any case.
+void lose_worker(process_pool& pool, int stage, const job_pipe& told, const std::string& large) {
+    const auto kill_one = [&] {
+        const auto pids = pool.worker_pids();
+        if (!pids.empty()) ::kill(pids.front(), SIGKILL);
+    };
+    switch (stage) {
+        case 0:  // idle: the next job never meets it
+            kill_one();
+            CHECK(pool.submit(add, stage, 1).get() == 1);
+            break;
+        case 1:
+            CHECK_THROWS_AS(pool.submit([] { die_of(SIGABRT); }).get(), broken_process_pool_error);
+            break;
+        case 2:
+            CHECK_THROWS_AS(pool.submit(end_with, 1).get(), broken_process_pool_error);
+            break;
+        case 3:
+            CHECK_THROWS_AS(pool.submit([] { ::raise(SIGKILL); }).get(), broken_process_pool_error);
+            break;
+        case 4:
+            CHECK_THROWS_AS(pool.submit_for(2ms, stop_here).get(), timeout_error);
+            break;
+        case 5: {
+            const auto job = pool.submit(say_and_stay, told.name());
+            ::kill(told.next(), SIGKILL);
+            CHECK_THROWS_AS(job.get(), broken_process_pool_error);
+            break;
+        }
+        case 6: {
+            const auto job = pool.submit(say_and_stay, told.name());
+            told.next();
+            CHECK(job.cancel());
+            CHECK_THROWS_AS(job.get(), future_cancelled);
+            break;
+        }
+        case 7:  // about when it answers
+            pool.submit(die_soon).exception();
+            break;
+        case 8:  // in the middle of an answer
+            pool.submit([](const std::string& bytes) { return die_soon(), bytes; }, large).exception();
+            break;
+        default: {  // in the middle of a question
+            const auto job = pool.submit(twice, large);
+            kill_one();
+            job.exception();
+            break;
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("process_pool: workers die at every stage of a job, a thousand times, and nothing is left",
+          "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe told;
+        process_pool pool(2);
+        const std::string large(1 << 20, 'x');
+        for (int i = 0; i < many(1000, 60); ++i) {
+            INFO("stage " << i % 10);
+            lose_worker(pool, i % 10, told, large);
+        }
+        CHECK(pool.submit(add, 1, 1).get() == 2);
+        CHECK(pool.stats().queued == 0);
+        CHECK(pool.stats().busy == 0);
+    }
+    CHECK(left.text() == "");
+}
+
+// -- cancelling and timeouts ------------------------------------------------------------------------------------------
+
+TEST_CASE("process_pool: cancel takes a job out of the queue, or kills its worker", "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe told;
+        process_pool pool(1);
+        const auto running = pool.submit(say_and_stay, told.name());
+        const auto queued = pool.submit(say_and_stay, told.name());
+        const auto behind = pool.submit(add, 1, 2);
+        const int pid = told.next();
+        CHECK(queued.cancel());
+        CHECK(queued.cancelled());
+        CHECK(running.running());
+        CHECK(running.cancel());
+        CHECK_THROWS_AS(running.get(), future_cancelled);
+        CHECK(::kill(pid, 0) == -1);
+        CHECK(behind.get() == 3);
+        CHECK_FALSE(behind.cancel());
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: a job that takes too long is ended, also in the queue", "[process_pool]") {
+    const nothing_left left;
+    {
+        process_pool pool(1);
+        const auto running = pool.submit_for(20ms, wait_for_ever);
+        const auto queued = pool.submit_for(1ms, add, 1, 2);
+        const auto behind = pool.submit_for(1h, add, 1, 2);
+        CHECK_THROWS_AS(queued.get(), timeout_error);
+        CHECK(failure_of(running) == "process_pool: timed out after 20ms");
+        CHECK(behind.get() == 3);
+        const auto stopped = pool.submit_for(5ms, stop_here);
+        CHECK_THROWS_AS(stopped.get(), timeout_error);
+    }
+    CHECK(left.text() == "");
+}
+
+// -- the end ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("process_pool: after shutdown no job is taken; those that are there are done", "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe told, word;
+        process_pool pool(1);
+        const auto running = pool.submit(say_and_wait, told.name(), word.name(0));
+        const auto queued = pool.submit(add, 1, 2);
+        told.next();
+        pool.shutdown(false);
+        CHECK_THROWS_AS(pool.submit(add, 1, 2), closed_error);
+        word.give();
+        pool.shutdown();
+        CHECK(running.done());
+        CHECK(queued.get() == 3);
+        CHECK(pool.stats().workers == 0);
+        pool.shutdown();
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: shutdown and the destructor cancel what is queued, where they are to", "[process_pool]") {
+    const nothing_left left;
+    {
+        const job_pipe told, word;
+        thread_future<int> running, queued;
+        {
+            process_pool pool(1);
+            running = pool.submit(say_and_wait, told.name(), word.name(0));
+            queued = pool.submit(add, 1, 2);
+            told.next();
+            word.give();
+        }
+        CHECK(running.get() != 0);
+        CHECK(queued.done());
+        process_pool pool(1);
+        running = pool.submit(say_and_wait, told.name(), word.name(0));
+        queued = pool.submit(add, 1, 2);
+        told.next();
+        pool.shutdown(false, true);
+        CHECK_THROWS_AS(queued.get(), future_cancelled);
+        CHECK_FALSE(queued.cancel());
+        word.give();
+        CHECK(running.get() != 0);
+        process_pool never_used(3);
+        never_used.shutdown();
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: its workers can be terminated and killed; every job hears of it", "[process_pool]") {
+    const nothing_left left;
+    for (const bool kill : {false, true}) {
+        const job_pipe told;
+        process_pool pool(2);
+        const auto one = pool.submit(say_and_stay, told.name());
+        const auto other = pool.submit([](std::string pipe) {
+            ::signal(SIGTERM, SIG_DFL);
+            say_and_stay(std::move(pipe));
+        }, told.name());
+        const auto queued = pool.submit(add, 1, 2);
+        told.next();
+        told.next();
+        if (kill)
+            pool.kill_workers();
+        else
+            pool.terminate_workers();
+        CHECK_THROWS_AS(queued.get(), broken_process_pool_error);
+        CHECK(failure_of(one) == std::string("process_pool: its workers were ") + (kill ? "killed" : "terminated"));
+        CHECK_THROWS_AS(other.get(), broken_process_pool_error);
+        CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_process_pool_error);
+    }
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: when its parent is killed, so are the workers", "[process_pool]") {
+    const nothing_left left;
+    // What it writes to is ours until the worker has ended as well: so the run ends only then.
+    const auto end = run(command("/proc/self/exe", "--parent-that-dies").timeout(60s).run());
+    CHECK(end.exit_code == -SIGKILL);
+    CHECK(end.output == "the worker works\n");
+    CHECK(left.text() == "");
+}
+
+bool rondo_tests_take_over(int count, char** arguments) {
+    if (rondo::process_worker(count, arguments)) return true;
+    if (count != 2 || std::string_view(arguments[1]) != "--parent-that-dies") return false;
+    const job_pipe told;
+    process_pool pool(1);
+    const auto job = pool.submit([](std::string pipe) {
+        if (::write(STDOUT_FILENO, "the worker works\n", 17) != 17) std::abort();
+        say_and_stay(std::move(pipe));
+    }, told.name());
+    told.next();
+    ::raise(SIGKILL);
+    return true;
+}

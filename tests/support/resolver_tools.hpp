@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Names that a test makes up: what the running loop asks instead of the system's resolver.
+#pragma once
+
+#include <netdb.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rondo/dns.hpp>
+
+#include "support/executor_tools.hpp"
+#include "io/net/resolver.hpp"
+
+namespace rondo_tests {
+
+/// Knows these names and no others, and counts the questions. Copies are one.
+class made_up_names {
+public:
+    using addresses = std::vector<rondo::endpoint>;
+
+    void know(const std::string& host, addresses all) { state_->known[host] = std::move(all); }
+    /// From now on the running loop asks this.
+    void use() const {
+        rondo::detail::resolver::of(rondo::running_loop())
+            .ask_instead([state = state_](const std::string& host, rondo::address_family) {
+                ++state->questions;
+                rondo::detail::answer given;
+                const auto found = state->known.find(host);
+                if (found == state->known.end())
+                    given.failed = EAI_NONAME;
+                else
+                    given.addresses = found->second;
+                return given;
+            });
+    }
+    int questions() const { return state_->questions; }
+
+private:
+    struct state {
+        std::map<std::string, addresses> known;
+        std::atomic<int> questions{0};
+    };
+    std::shared_ptr<state> state_ = std::make_shared<state>();
+};
+
+/// A resolver that hangs until the test lets it go on. What its threads touch is its own, so that
+/// they may outlive the loop.
+class hanging_names {
+public:
+    void use() const {
+        rondo::detail::resolver::of(rondo::running_loop())
+            .ask_instead([state = state_](const std::string& host, rondo::address_family) {
+                ++state->begun;
+                state->hangs.pass();
+                ++state->ended;
+                rondo::detail::answer given;
+                given.addresses = {{"127.0.0." + std::to_string(1 + host.size() % 200), 0}};
+                return given;
+            });
+    }
+    void go_on() const { state_->hangs.open(); }
+    int begun() const { return state_->begun; }
+    int ended() const { return state_->ended; }
+    /// Until so many hang: the threads begin when they like.
+    rondo::task<> until_begun(int count) const {
+        while (begun() < count) co_await rondo::yield_now();
+    }
+
+private:
+    struct state {
+        gate hangs;
+        std::atomic<int> begun{0};
+        std::atomic<int> ended{0};
+    };
+    std::shared_ptr<state> state_ = std::make_shared<state>();
+};
+
+}  // namespace rondo_tests

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// condition: who is notified, in which order, who holds the mutex then, and that no notification is
+// lost with one who is cancelled.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <rondo/sleep.hpp>
+
+#include "support/child.hpp"
+#include "support/sync_tools.hpp"
+
+using namespace rondo_tests;
+
+namespace {
+
+struct meeting {
+    mutex m;
+    condition c{m};
+    std::string log;
+    bool stop = false;
+};
+
+/// Waits once; notes its name in capitals where it was cancelled, and that it held the mutex then.
+task<> wait_and_note(meeting* at, char name, int turns = 0) {
+    auto guard = co_await at->m.lock();
+    try {
+        co_await at->c.wait(guard);
+        at->log.push_back(name);
+    } catch (const cancelled&) {
+        at->log.push_back(static_cast<char>(name - 'a' + 'A'));
+        CHECK(guard);
+        throw;
+    }
+    CHECK(guard.owner() == &at->m);
+    co_await settle(turns);
+}
+
+RONDO_TEST("condition: notify wakes the one that waits longest, notify_all everybody",
+           "[sync][condition][both]") {
+    meeting at;
+    for (char name : std::string("abcde")) create_task(wait_and_note(&at, name));
+    co_await settle();
+    CHECK(at.c.waiting() == 5);
+    CHECK_FALSE(at.m.locked());  // let go while they wait
+    auto guard = co_await at.m.lock();
+    CHECK(at.c.notify() == 1);
+    CHECK(at.c.notify(2) == 2);
+    co_await settle();
+    CHECK(at.log.empty());  // they run when they have the mutex
+    CHECK(at.m.waiting() == 3);
+    guard.unlock();
+    co_await settle(6);
+    CHECK(at.log == "abc");
+    CHECK(at.c.notify_all() == 2);
+    CHECK(at.c.notify_all() == 0);
+    co_await settle(6);
+    CHECK(at.log == "abcde");
+    CHECK(at.c.notify() == 0);
+}
+
+RONDO_TEST("condition: a notification while nobody waits is for nobody",
+           "[sync][condition][both]") {
+    meeting at;
+    CHECK(at.c.notify() == 0);
+    auto a = create_task(wait_and_note(&at, 'a'));
+    co_await settle();
+    CHECK(at.log.empty());
+    at.c.notify();
+    co_await a;
+}
+
+RONDO_TEST("condition: the predicate is asked under the mutex, until it says yes",
+           "[sync][condition][both]") {
+    meeting at;
+    int value = 0, asked = 0;
+    const auto wait_for_three = [](meeting* here, int* v, int* n) -> task<> {
+        auto guard = co_await here->m.lock();
+        co_await here->c.wait(guard, [&] {
+            CHECK(here->m.locked());
+            ++*n;
+            return *v == 3;
+        });
+        CHECK(guard);
+        CHECK(*v == 3);
+    };
+    auto a = create_task(wait_for_three(&at, &value, &asked));
+    for (int i = 0; i < 3; ++i) {
+        co_await settle();
+        auto guard = co_await at.m.lock();
+        ++value;
+        at.c.notify_all();
+    }
+    co_await a;
+    CHECK(asked == 4);
+    co_await wait_for_three(&at, &value, &asked);  // true at once
+    CHECK(asked == 5);
+}
+
+RONDO_TEST("condition: cancelled before, while and after", "[sync][condition][cancel][both]") {
+    meeting at;
+    auto guard = co_await at.m.lock();
+    const auto here = [&] { return at.c.wait(guard); };
+    co_await check_cancelled_before(here);
+    CHECK(guard);  // never let go
+    const auto here_until = [&] { return at.c.wait(guard, [] { return true; }); };
+    {
+        rondo::detail::inner_scope scope;
+        rondo::detail::cancel(scope);
+        CHECK_THROWS_AS(co_await here_until(), cancelled);  // also where the predicate holds
+        CHECK(guard);
+    }
+    guard.unlock();
+    const auto make = [&] {
+        return [](meeting* there) -> task<int> {
+            co_await wait_and_note(there, 'a');
+            co_return 0;
+        }(&at);
+    };
+    co_await check_cancelled_while_suspended(make);
+    CHECK(at.log == "A");
+    CHECK(at.c.waiting() == 0);
+    CHECK_FALSE(at.m.locked());
+    observed seen;
+    co_await check_cancelled_after_completion(
+        make, [&] { at.c.notify(); }, &seen);
+    CHECK(seen.first == outcome_of_wait::cancelled);
+    CHECK(at.log == "AA");
+    CHECK_FALSE(at.m.locked());
+}
+
+RONDO_TEST("condition: one who is cancelled has the mutex again before it throws",
+           "[sync][condition][both]") {
+    meeting at;
+    auto a = create_task(wait_and_note(&at, 'a'));
+    co_await settle();
+    auto guard = co_await at.m.lock();
+    a.cancel();
+    a.cancel();
+    co_await settle();
+    CHECK_FALSE(a.done());  // shielded: it waits for the mutex, however often it is asked
+    CHECK(at.m.waiting() == 1);
+    CHECK(at.log.empty());
+    CHECK(a.describe().find("line, after a condition, for its mutex held by ") !=
+          std::string::npos);
+    guard.unlock();
+    co_await settle();
+    CHECK(a.cancelled());
+    CHECK(at.log == "A");
+    CHECK_FALSE(at.m.locked());
+}
+
+RONDO_TEST("condition: a notification given to one who is cancelled goes to the next",
+           "[sync][condition][both]") {
+    meeting at;
+    auto a = create_task(wait_and_note(&at, 'a')), b = create_task(wait_and_note(&at, 'b'));
+    auto c = create_task(wait_and_note(&at, 'c'));
+    co_await settle();
+    at.c.notify();  // the mutex is free: a has it already
+    a.cancel();
+    co_await settle();
+    CHECK(at.log == "Ab");
+    auto guard = co_await at.m.lock();
+    at.c.notify();  // c stands in line for the mutex
+    auto d = create_task(wait_and_note(&at, 'd'));
+    co_await settle();
+    c.cancel();
+    guard.unlock();
+    co_await settle(5);
+    CHECK(at.log == "AbC");  // d came after the notification, and after c had left it to nobody
+    CHECK(at.c.waiting() == 1);
+    at.c.notify();
+    co_await d;
+}
+
+RONDO_TEST("condition: a timeout around wait locks again and throws", "[sync][condition]") {
+    meeting at;
+    auto guard = co_await at.m.lock();
+    CHECK_THROWS_AS(co_await wait_for(1h, at.c.wait(guard)), timeout_error);
+    CHECK(guard);
+    CHECK(at.m.locked());
+    auto never = at.c.wait(guard, [] { return false; });
+    CHECK_FALSE(co_await move_on_after(1h, std::move(never)));
+    CHECK(guard);
+}
+
+RONDO_TEST("condition: says whose it is and who waits", "[sync][condition][both]") {
+    meeting at;
+    CHECK(at.c.describe() == "a condition of a mutex held by nobody");
+    auto a = create_task(wait_and_note(&at, 'a'));
+    co_await settle();
+    CHECK(at.c.describe() == "a condition of a mutex held by nobody and 1 waits");
+    CHECK(a.describe().find("line for a condition of a mutex held by nobody and 1 waits at ") !=
+          std::string::npos);
+    at.c.notify();
+    co_await a;
+}
+
+RONDO_TEST("condition: a hundred thousand are notified, one step each", "[sync][condition]",
+           seeds(1).limit(60s)) {
+    meeting at;
+    const auto count = static_cast<std::size_t>(many(100'000, 10'000));
+    for (std::size_t i = 0; i < count; ++i) create_task(wait_and_note(&at, 'x'));
+    co_await yield_now();
+    CHECK(at.c.waiting() == count);
+    const auto turns = running_loop().stats().turns;
+    CHECK(at.c.notify_all() == count);
+    while (at.log.size() < count) co_await yield_now();
+    CHECK(running_loop().stats().turns - turns <= count + 10);
+}
+
+TEST_CASE("condition: destroying one before all have gone on ends the program with a sentence",
+          "[sync][condition]") {
+    const child_end end = run_child([] {
+        testing::simulate([]() -> task<> {
+            mutex m;
+            auto c = std::make_unique<condition>(m);
+            const auto be_notified = [](condition* at, mutex* of) -> task<> {
+                auto guard = co_await of->lock();
+                co_await at->wait(guard);
+            };
+            create_task(be_notified(c.get(), &m));
+            co_await yield_now();
+            c->notify_all();
+            c.reset();
+        });
+        return 0;
+    });
+    CHECK(end.aborted());
+    CHECK(end.says("a condition was destroyed before those whom it notified have gone on"));
+}
+
+TEST_CASE("condition: waiting without its mutex ends the program with a sentence",
+          "[sync][condition]") {
+    const child_end end = run_child([] {
+        testing::simulate([]() -> task<> {
+            meeting at;
+            mutex::guard none;
+            co_await at.c.wait(none);
+        });
+        return 0;
+    });
+    CHECK(end.aborted());
+    CHECK(end.says("a condition is waited for by one who does not hold its mutex"));
+}
+
+}  // namespace

@@ -1,0 +1,723 @@
+// SPDX-License-Identifier: MIT
+// thread_pool: how threads come and go, every way to end, jobs that wait for their own pool, and tasks that use one.
+#include <rondo/thread_pool.hpp>
+
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <rondo/bridge.hpp>
+#include <rondo/executor.hpp>
+#include <rondo/from_threads.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/run.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/thread_wait.hpp>
+
+#include "support/child.hpp"
+#include "support/pool_tools.hpp"
+
+using namespace rondo_tests;
+
+namespace {
+
+// -- threads come and go ----------------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: threads above core end when they were idle for long enough", "[thread_pool]") {
+    testing::leak_probe probe;
+    auto options = bounds(1, 4, 0);
+    options.keep_alive = 1ms;
+    thread_pool pool(options);
+    for (int round = 0; round < 3; ++round) {
+        held_jobs held(pool);
+        std::vector<thread_future<int>> all;
+        while (pool.stats().busy < 4) {
+            try {
+                all.push_back(held.submit());
+            } catch (const pool_full_error&) {
+            }
+            std::this_thread::yield();
+        }
+        held.open();
+        for (auto& f : all) f.wait();
+        until_idle(pool, 1);
+    }
+    CHECK(pool.stats().threads == 1);
+    CHECK(pool.stats().largest == 4);
+    auto none = bounds(2, 2, 10);
+    none.keep_alive = 1ms;
+    none.core_times_out = true;
+    thread_pool all_end(none);
+    all_end.submit([] {}).get();
+    until_idle(all_end, 0);
+    CHECK(all_end.submit([] { return 1; }).get() == 1);
+    until_idle(all_end, 0);
+    all_end.shutdown();
+    pool.shutdown();
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("thread_pool: the initializer is called by each thread before its first job", "[thread_pool]") {
+    std::atomic<int> called{0};
+    thread_local int ready = 0;
+    thread_pool pool(
+        bounds(3, 3, 100), [](std::atomic<int>* c, const std::string& text) { ready = static_cast<int>(text.size()), ++*c; },
+        &called, std::string("four"));
+    std::vector<thread_future<int>> all;
+    for (int i = 0; i < 30; ++i) all.push_back(pool.submit([] { return ready; }));
+    for (auto& f : all) CHECK(f.get() == 4);
+    pool.shutdown();
+    CHECK(called == static_cast<int>(pool.stats().largest));
+}
+
+TEST_CASE("thread_pool: an initializer that fails breaks the pool, 200 times", "[thread_pool]") {
+    testing::leak_probe probe;
+    for (int round = 0; round < 200; ++round) {
+        thread_pool pool(bounds(2, 2, thread_pool_options::unbounded), [] { throw std::runtime_error("no"); });
+        std::vector<thread_future<>> all;
+        try {
+            for (int i = 0; i < 20; ++i) all.push_back(pool.submit([] {}));
+        } catch (const broken_pool_error&) {
+        }
+        REQUIRE_FALSE(all.empty());
+        for (auto& f : all) REQUIRE_THROWS_AS(f.get(), broken_pool_error);
+        REQUIRE_THROWS_AS(pool.submit([] {}), broken_pool_error);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+// -- the end ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothing is taken", "[thread_pool]") {
+    testing::leak_probe probe;
+    for (const bool cancel : {false, true}) {
+        thread_pool pool(1);
+        held_jobs held(pool);
+        auto running = held.run_one();
+        auto waiting = held.submit();
+        pool.shutdown(false, cancel);
+        CHECK_THROWS_AS(held.submit(), closed_error);
+        CHECK_THROWS_AS(pool.submit([] {}), closed_error);
+        CHECK(waiting.cancelled() == cancel);
+        held.open();
+        pool.shutdown();
+        CHECK(running.get() == 1);
+        if (!cancel) CHECK(waiting.get() == 2);
+        CHECK(pool.stats().threads == 0);
+        pool.shutdown();
+    }
+    thread_pool never_used(4);
+    never_used.shutdown();
+    thread_pool moved = std::move(never_used);
+    moved = thread_pool(2);
+    CHECK(moved.submit([] { return 1; }).get() == 1);
+    moved.shutdown();
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("thread_pool: the destructor cancels what waits and waits for what runs", "[thread_pool]") {
+    testing::leak_probe probe;
+    thread_future<int> running, waiting, stopped;
+    {
+        thread_pool pool(2);
+        std::atomic<bool> began{false};
+        stopped = pool.submit(
+            [&](const std::stop_token& stop) {
+                began = true;
+                until_stopped(stop);
+                return 9;
+            });
+        while (!began) std::this_thread::yield();
+        auto held = std::make_unique<held_jobs>(pool);
+        running = held->run_one();
+        waiting = held->submit();
+        held->open();
+        while (!running.done()) std::this_thread::yield();
+        while (pool.stats().busy > 1 || pool.stats().queued != 0) std::this_thread::yield();
+        waiting = pool.submit([] { return 2; });
+        waiting.wait();
+    }
+    CHECK(running.get() == 1);
+    CHECK(stopped.get() == 9);
+    CHECK(waiting.get() == 2);
+    {
+        gate hold;
+        std::atomic<bool> began{false};
+        std::jthread opener;
+        {
+            thread_pool pool(1);
+            running = pool.submit([&] {
+                began = true;
+                hold.pass();
+                return 1;
+            });
+            waiting = pool.submit([] { return 2; });
+            while (!began) std::this_thread::yield();
+            opener = std::jthread([&] {
+                while (!waiting.cancelled()) std::this_thread::yield();
+                hold.open();
+            });
+        }
+        CHECK(running.get() == 1);
+        CHECK(waiting.cancelled());
+    }
+    CHECK(probe.leaks() == "");
+}
+
+TEST_CASE("thread_pool: shutdown and submits race, and no future stays open", "[thread_pool][stress]") {
+    testing::leak_probe probe;
+    for (int round = 0; round < many(500, 60); ++round) {
+        std::atomic<int> done{0}, sent{0};
+        {
+            std::optional<thread_pool> pool(std::in_place, bounds(1, 2, 3, policy::caller_runs));
+            std::vector<std::jthread> threads;
+            for (int i = 0; i < 3; ++i)
+                threads.emplace_back([&] {
+                    try {
+                        for (;;) {
+                            pool->submit([] { return 1; }).add_done_callback([&](const auto&) { ++done; });
+                            ++sent;
+                        }
+                    } catch (const closed_error&) {
+                    }
+                });
+            while (sent < round % 40) std::this_thread::yield();
+            pool->shutdown(round % 2 == 0, round % 3 == 0);
+            threads.clear();
+        }
+        // One that was refused had a future too, which nobody but its callback has seen: there is none.
+        REQUIRE(done == sent);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+// -- a token ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: cancelling a future stops a job that takes a token", "[thread_pool]") {
+    thread_pool pool(1);
+    std::atomic<bool> began{false};
+    auto f = pool.submit([&](const std::stop_token& stop, int n) {
+        began = true;
+        until_stopped(stop);
+        if (n == 0) throw cancelled();
+        return n;
+    }, 5);
+    while (!began) std::this_thread::yield();
+    CHECK(f.cancel());
+    CHECK(f.get() == 5);
+    began = false;
+    auto g = pool.submit([&](const std::stop_token& stop) {
+        began = true;
+        until_stopped(stop);
+        throw cancelled();
+    });
+    while (!began) std::this_thread::yield();
+    CHECK(g.cancel());
+    CHECK_THROWS_AS(g.get(), future_cancelled);
+    held_jobs held(pool);
+    CHECK_FALSE(held.run_one().cancel());
+}
+
+// -- waiting for one's own pool ---------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: a job that waits for its own full pool is told, and with caller_runs it is no matter", "[thread_pool]") {
+    thread_pool pool(2);
+    auto nested = [&pool] { return pool.submit([] { return 1; }).get(); };
+    CHECK(pool.submit(nested).get() == 1);  // another thread is there
+    std::atomic<int> inside{0}, told{0};
+    auto both = [&] {
+        ++inside;
+        while (inside < 2) std::this_thread::yield();
+        try {
+            return pool.submit([] { return 1; }).get();
+        } catch (const deadlock_error&) {
+            ++told;
+            return -1;
+        }
+    };
+    auto a = pool.submit(both);
+    auto b = pool.submit(both);
+    CHECK(a.get() + b.get() <= 0);
+    CHECK(told >= 1);
+
+    thread_pool deep(bounds(1, 1, 0, policy::caller_runs));
+    std::function<int(int)> fibonacci = [&](int n) -> int {
+        if (n < 2) return n;
+        auto left = deep.submit(fibonacci, n - 1);
+        auto right = deep.submit(fibonacci, n - 2);
+        return left.get() + right.get();
+    };
+    CHECK(deep.submit(fibonacci, 12).get() == 144);
+
+    thread_pool growing(bounds(1, 3, 10));  // where one more thread helps there is one more
+    std::function<int(int)> chain = [&](int n) -> int { return n == 0 ? 0 : 1 + growing.submit(chain, n - 1).get(); };
+    CHECK(growing.submit(chain, 2).get() == 2);
+    CHECK_THROWS_AS(growing.submit(chain, 3).get(), deadlock_error);
+    thread_pool blocking(bounds(1, 1, 0, policy::block));
+    CHECK_THROWS_AS(blocking.submit([&] { blocking.submit([] {}); }).get(), deadlock_error);
+}
+
+TEST_CASE("thread_pool: joined on a loop's thread while a job waits for that loop, it says so and aborts", "[thread_pool]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto end = run_child([] {
+        run([]() -> task<> {
+            thread_pool pool(1);
+            std::atomic<bool> began{false};
+            pool.submit([&, home = running_loop().remote()] {
+                began = true;
+                run_coroutine_threadsafe([]() -> task<> { co_return; }(), home).get();
+            });
+            while (!began) std::this_thread::yield();
+            co_return;
+        }());
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(end.aborted());
+    CHECK(end.says("co_await pool.close() first"));
+}
+
+TEST_CASE("thread_pool: a job that waits for several futures of its own full pool is told", "[thread_pool]") {
+    thread_pool pool(1);
+    const auto one = [] { return 1; };
+    CHECK_THROWS_AS(pool.submit([&] { rondo::wait(std::vector{pool.submit(one), pool.submit(one)}); }).get(),
+                    deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] {
+        for (auto& f : rondo::as_completed(std::vector{pool.submit(one)})) f.wait();
+    }).get(), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] {
+        const std::array numbers{1, 2, 3};
+        pool.map([](int n) { return n; }, numbers).as_completed().get();
+    }).get(), deadlock_error);
+    thread_promise<int> elsewhere;  // one that something else ends is enough
+    std::atomic<bool> began{false};
+    auto f = pool.submit([&] {
+        auto both = std::vector{pool.submit(one), elsewhere.get_future()};
+        began = true;
+        return rondo::wait(both, return_when::first_completed).done.size();
+    });
+    while (!began) std::this_thread::yield();
+    elsewhere.set_value(1);
+    CHECK(f.get() == 1);
+}
+
+TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool is told", "[thread_pool]") {
+    thread_pool pool(1);
+    CHECK_THROWS_AS(pool.submit([&] { pool.shutdown(); }).get(), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([&] { run(pool.close()); }).get(), deadlock_error);  // a loop on its thread
+    std::atomic<int> told{0};
+    held_jobs held(pool);
+    auto f = held.run_one();
+    f.add_done_callback([&](const auto&) {
+        try {
+            pool.shutdown(true, true);
+        } catch (const deadlock_error&) {
+            ++told;
+        }
+    });
+    held.open();
+    CHECK(pool.submit([] { return 2; }).get() == 2);  // nothing was shut down
+    CHECK(told == 1);
+    pool.submit([&] { pool.shutdown(false); }).get();  // without waiting it may
+    pool.shutdown();
+}
+
+RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool", "[thread_pool][kernel]") {
+    thread_pool pool(2), second(2), third(2);
+    const auto in_a_child = [&]() -> task<> { co_await gather(second.close(), sleep(0s)); };
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(pool.close()); }), deadlock_error);
+    CHECK_THROWS_AS(co_await run_in_executor(second, [&] { block_on(in_a_child()); }), deadlock_error);
+    auto detached = third.submit([&] { block_on(third.close()); });
+    CHECK_THROWS_AS(co_await detached, deadlock_error);
+    CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }), deadlock_error);
+    CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // they end all the same
+    co_await pool.close();
+}
+
+TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so and aborts", "[thread_pool][death]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto by_a_job = run_child([] {
+        std::optional<thread_pool> pool(std::in_place, 1);
+        pool->submit([&] { pool.reset(); }).wait();
+        return 0;
+    });
+    const auto by_a_closure = run_child([] {
+        auto pool = std::make_shared<thread_pool>(1);
+        gate owned_by_the_job_alone;
+        auto f = pool->submit([&, pool] { owned_by_the_job_alone.pass(); });
+        pool.reset();
+        owned_by_the_job_alone.open();
+        f.wait();
+        return 0;
+    });
+    const auto by_a_callback = run_child([] {
+        auto pool = std::make_unique<thread_pool>(1);
+        gate hold;
+        auto f = pool->submit([&] { hold.pass(); });
+        f.add_done_callback([&](const auto&) { pool = nullptr; });
+        hold.open();
+        std::this_thread::sleep_for(10s);
+        return 0;
+    });
+    const auto by_assignment = run_child([] {
+        thread_pool pool(1);
+        pool.submit([&] { pool = thread_pool(2); }).wait();
+        return 0;
+    });
+    for (const auto* end : {&by_a_job, &by_a_closure, &by_a_callback, &by_assignment}) {
+        INFO(end->text);
+        CHECK(end->aborted());
+        CHECK(end->says("whose end it would wait for"));
+    }
+}
+
+// -- what a job owns --------------------------------------------------------------------------------------------------
+
+/// Owned by a job: calls `at_end` when it is destroyed.
+struct at_the_end {
+    std::function<void()> at_end;
+    explicit at_the_end(std::function<void()> fn) : at_end(std::move(fn)) {}
+    at_the_end(at_the_end&& other) noexcept : at_end(std::exchange(other.at_end, nullptr)) {}
+    ~at_the_end() {
+        if (at_end) at_end();
+    }
+};
+
+TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, however it ends", "[thread_pool]") {
+    std::string log;  // each line by one thread, before the future is told
+    const auto owner = [&log] { return at_the_end([&log] { log += "gone "; }); };
+    const auto and_told = [&log](auto f) {
+        f.add_done_callback([&log](const auto&) { log += "told "; });
+        return f;
+    };
+    const auto lines = [&log] { return std::exchange(log, ""); };
+    gate hold;
+    std::optional<thread_pool> pool(std::in_place, bounds(1, 1, 2, policy::discard_oldest));
+    auto first = and_told(pool->submit([&hold, owned = owner()] { hold.pass(); }));
+    while (pool->stats().busy != 1) std::this_thread::yield();
+    auto cancelled = and_told(pool->submit([owned = owner()] {}));
+    CHECK(cancelled.cancel());
+    CHECK(lines() == "gone told ");
+    auto displaced = and_told(pool->submit([owned = owner()] {}));
+    auto given_up = and_told(pool->submit([owned = owner()] {}));
+    auto last = and_told(pool->submit([owned = owner()] {}));
+    CHECK(displaced.cancelled());
+    CHECK(lines() == "gone told ");
+    pool->shutdown(false, true);
+    CHECK(given_up.cancelled());
+    CHECK(lines() == "gone told gone told ");
+    hold.open();
+    pool.reset();
+    CHECK(lines() == "gone told ");
+    gate door;
+    pool.emplace(1);
+    auto failed = and_told(pool->submit([&door, owned = owner()] { door.pass(), throw std::runtime_error("no"); }));
+    door.open();
+    pool->shutdown();
+    CHECK(lines() == "gone told ");
+    CHECK_THROWS_AS(failed.get(), std::runtime_error);
+}
+
+TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and throw queues away", "[thread_pool]") {
+    testing::leak_probe probe;
+    {
+        thread_pool pool(1);
+        held_jobs held(pool);
+        held.run_one();
+        std::atomic<int> ran{0};
+        const auto again = [&] { return at_the_end([&] { pool.submit([&] { ++ran; }); }); };
+        auto cancelled = pool.submit([owned = again()] {});
+        CHECK(cancelled.cancel());
+        auto last_handle = std::make_unique<thread_future<>>(pool.submit([&] { ++ran; }));
+        pool.submit([owned = at_the_end([&] { last_handle = nullptr; }), more = again()] {});
+        auto jobs = std::make_shared<bridge_queue<at_the_end>>();
+        jobs->blocking_put(again());
+        held.open();
+        pool.submit([jobs = std::move(jobs)] {}).wait();
+        pool.shutdown();
+        CHECK(ran == 4);
+    }
+    CHECK(probe.leaks() == "");
+}
+
+RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on", "[thread_pool][both]") {
+    const auto held = std::make_shared<int>(1);
+    auto named = to_thread([owned = held] { return *owned; });
+    CHECK(co_await named == 1);
+    CHECK(held.use_count() == 1);
+    auto failing = to_thread([](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
+    CHECK_THROWS_AS(co_await failing, std::runtime_error);
+    CHECK(held.use_count() == 1);
+}
+
+RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on", "[thread_pool][kernel]") {
+    const auto held = std::make_shared<int>(1);
+    thread_pool pool(1);
+    pool.shutdown(false);
+    auto refused = run_in_executor(pool, [owned = held] { return *owned; });
+    CHECK_THROWS_AS(co_await refused, closed_error);
+    CHECK(held.use_count() == 1);
+}
+
+// -- numbers, and empty hands -----------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_pool][death]") {
+    const auto made = [](void (*change)(thread_pool_options&)) {
+        return run_child([change] {
+            thread_pool_options options;
+            change(options);
+            const thread_pool pool(options);
+            return 0;
+        });
+    };
+    const auto refused = [](const child_end& end, const char* words) {
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says(words));
+    };
+    refused(run_child([] { return thread_pool(static_cast<std::size_t>(-1)).stats().threads != 0; }), "negative number");
+    refused(made([](auto& o) { o.max = static_cast<std::size_t>(-2); }), "negative number of threads");
+    refused(made([](auto& o) { o.core = 4, o.max = 2; }), "a core above its max");
+    refused(made([](auto& o) { o.keep_alive = -1s; }), "a negative keep_alive");
+    thread_pool_options few;
+    few.max = 2;  // and core left to itself
+    CHECK(thread_pool(few).core() != nullptr);
+}
+
+TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]") {
+    const auto use = [](void (*call)(thread_pool&)) {
+        return run_child([call] {
+            thread_pool pool(1);
+            const thread_pool now(std::move(pool));
+            call(pool);
+            return 0;
+        });
+    };
+    for (const auto call : std::initializer_list<void (*)(thread_pool&)>{
+             [](thread_pool& p) { p.submit([] {}); },
+             [](thread_pool& p) { p.shutdown(); },
+             [](thread_pool& p) { static_cast<void>(p.stats()); },
+             [](thread_pool& p) { p.map([](int n) { return n; }, std::vector{1}).get(); },
+             [](thread_pool& p) { run(p.close()); },
+             [](thread_pool& p) { run([](thread_pool* q) -> task<> { co_await run_in_executor(*q, [] {}); }(&p)); },
+             [](thread_pool& p) { loop().set_default_executor(std::move(p)); },
+             [](thread_pool&) {
+                 thread_promise<int> given;
+                 const thread_promise<int> now(std::move(given));
+                 given.set_value(1);
+             },
+             [](thread_pool&) {
+                 const loop home;
+                 remote way = home.remote();
+                 const remote now(std::move(way));
+                 way.call_soon_threadsafe([] {});
+             }}) {
+        const auto end = use(call);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("it was moved from"));
+    }
+}
+
+TEST_CASE("thread_pool: stats count what is in the queue", "[thread_pool]") {
+    thread_pool pool(bounds(1, 1, 2));
+    held_jobs held(pool);
+    held.run_one();
+    held.submit();
+    held.submit();
+    CHECK(pool.stats().queued == 2);
+    CHECK_THROWS_AS(held.submit(), pool_full_error);
+    held.open();
+    for (int i = 0; i < many(2'000, 200); ++i) {
+        try {
+            pool.submit([] {});
+        } catch (const pool_full_error&) {
+        }
+        CHECK(pool.stats().queued <= 2);
+    }
+}
+
+// -- tasks ------------------------------------------------------------------------------------------------------------
+
+RONDO_TEST("thread_pool: awaited on the loop's thread; close waits without blocking it", "[thread_pool][kernel]") {
+    const auto home = std::this_thread::get_id();
+    thread_pool pool(2);
+    CHECK(co_await pool.submit([] { return 5; }) == 5);
+    CHECK(std::this_thread::get_id() == home);
+    gate hold;
+    auto held = pool.submit([&] { hold.pass(); });
+    auto closing = create_task(pool.close());
+    co_await settle();
+    CHECK_FALSE(closing.done());
+    CHECK_THROWS_AS(pool.submit([] {}), closed_error);
+    hold.open();
+    co_await closing;
+    CHECK(held.done());
+    CHECK(pool.stats().threads == 0);
+    co_await pool.close();
+}
+
+RONDO_TEST("thread_pool: close is cancelled before it starts and while it waits, and the pool goes on ending", "[thread_pool][cancel][kernel]") {
+    thread_pool pool(1);
+    held_jobs jobs(pool);
+    auto held = jobs.run_one();
+    co_await check_cancelled_before([&] { return pool.close(); });
+    co_await check_cancelled_while_suspended([&] { return pool.close(true); });
+    CHECK_FALSE(held.done());
+    jobs.open();
+    co_await pool.close();
+    CHECK(held.done());
+}
+
+RONDO_TEST("run_in_executor: on a pool of one's own, by its policy", "[thread_pool][kernel]") {
+    thread_pool pool(bounds(1, 1, 1, policy::abort));
+    const auto id = co_await run_in_executor(pool, [] { return std::this_thread::get_id(); });
+    CHECK(id != std::this_thread::get_id());
+    gate hold;
+    signal_to_loop began;
+    auto first = create_task([](thread_pool* p, gate* g, signal_to_loop* b) -> task<> {
+        co_await run_in_executor(*p, [&] { b->give(), g->pass(); });
+    }(&pool, &hold, &began));
+    co_await began.given();
+    const auto one = [](thread_pool* p) -> task<int> { co_return co_await run_in_executor(*p, [] { return 2; }); };
+    auto second = create_task(one(&pool));
+    co_await settle();
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [] {}), pool_full_error);
+    pool.shutdown(false, true);
+    CHECK_THROWS_AS(co_await second, future_cancelled);
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [] {}), closed_error);
+    hold.open();
+    co_await first;
+    co_await pool.close();
+}
+
+RONDO_TEST("run_in_executor: each policy on a full pool", "[thread_pool][kernel]") {
+    for (const policy p : {policy::caller_runs, policy::discard, policy::discard_oldest, policy::block}) {
+        thread_pool pool(bounds(1, 1, 1, p));
+        gate hold;
+        signal_to_loop began;
+        const auto job = [](thread_pool* of, gate* g, signal_to_loop* b) -> task<int> {
+            co_return co_await run_in_executor(*of, [&] {
+                if (b != nullptr) b->give();
+                if (g != nullptr) g->pass();
+                return 1;
+            });
+        };
+        auto first = create_task(job(&pool, &hold, &began));
+        co_await began.given();
+        auto second = create_task(job(&pool, nullptr, nullptr));
+        co_await settle();
+        auto third = create_task(job(&pool, nullptr, nullptr));
+        co_await settle();
+        if (p == policy::caller_runs) CHECK(third.done());
+        hold.open();
+        CHECK(co_await first == 1);
+        if (p == policy::discard_oldest)
+            CHECK_THROWS_AS(co_await second, future_cancelled);
+        else
+            CHECK(co_await second == 1);
+        if (p == policy::discard)
+            CHECK_THROWS_AS(co_await third, future_cancelled);
+        else
+            CHECK(co_await third == 1);
+        co_await pool.close();
+    }
+}
+
+RONDO_TEST("set_default_executor: to_thread uses it, and it ends with the loop", "[thread_pool][kernel]") {
+    thread_pool_options options;
+    options.core = 1;
+    options.name_prefix = "mine";
+    gate hold;
+    signal_to_loop began;
+    auto in_the_old_one = create_task([](gate* g, signal_to_loop* b) -> task<> {
+        co_await to_thread([&] { b->give(), g->pass(); });
+    }(&hold, &began));
+    co_await began.given();
+    running_loop().set_default_executor(thread_pool(options));
+    const std::string name = co_await to_thread([] {
+        char text[16] = "";
+        ::pthread_getname_np(::pthread_self(), text, sizeof text);
+        return std::string(text);
+    });
+    CHECK(name == "mine-0");
+    hold.open();
+    co_await in_the_old_one;
+    co_await shutdown_default_executor();
+    CHECK_THROWS_AS(co_await to_thread([] {}), closed_error);
+}
+
+// -- where threads cannot be had --------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: where no thread can be started a job is run or refused, never lost", "[thread_pool]") {
+    if (with_tsan()) return;  // it starts no thread in a forked child
+    const auto end = run_child([] {
+        thread_pool two(bounds(2, 2, 1));
+        held_jobs held(two);
+        held.run_one();
+        forbid(SYS_clone3, EAGAIN);
+        forbid(SYS_clone, EAGAIN);
+        auto queued = held.submit();  // the one thread will do it
+        bool full = false;
+        try {
+            held.submit();
+        } catch (const pool_full_error&) {
+            full = true;
+        }
+        held.open();
+        if (queued.get() != 2 || !full) return 1;
+        thread_pool none(2);
+        try {
+            none.submit([] {});
+            return 2;
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::resource_unavailable_try_again) return 3;
+            std::printf("%s\n", error.what());
+        }
+        thread_pool here(bounds(1, 1, 1, policy::caller_runs));
+        return here.submit([] { return std::this_thread::get_id(); }).get() == std::this_thread::get_id() ? 0 : 4;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+    CHECK(end.says("start a thread of the pool: Resource temporarily unavailable"));
+}
+
+// -- a million --------------------------------------------------------------------------------------------------------
+
+TEST_CASE("thread_pool: a million submits and completions from 8 threads", "[thread_pool][stress]") {
+    testing::leak_probe probe;
+    const int each = with_asan() ? 25'000 : 125'000;
+    std::atomic<long> sum{0}, called_back{0};
+    {
+        thread_pool pool(2);
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 8; ++t)
+            threads.emplace_back([&] {
+                std::vector<thread_future<int>> some;
+                for (int i = 0; i < each; ++i) {
+                    auto f = pool.submit([](int n) { return n; }, i & 1);
+                    if (i % 4 == 0) f.add_done_callback([&](const auto& g) { called_back += 1 + 0 * g.get(); });
+                    some.push_back(std::move(f));
+                    if (some.size() == 100) {
+                        for (auto& g : some) sum += std::move(g).get();
+                        some.clear();
+                    }
+                }
+            });
+    }
+    CHECK(sum == 8L * each / 2);
+    CHECK(called_back == 8L * each / 4);
+    CHECK(probe.leaks() == "");
+}
+
+}  // namespace
