@@ -360,9 +360,7 @@ TEST_CASE("loop: what hooks, posts and callbacks start at its end is waited for 
             const auto held = std::make_shared<starts_when_dropped>(pair[0]);
             if (way == "call_later") l.call_later(1h, [held] {});
             if (way == "call_soon") l.call_soon([held] {});
-            if (way == "late hook") l.call_soon_threadsafe([&] {
-                l.at_shutdown(watches);
-            });
+            if (way == "late hook") l.call_soon_threadsafe([&l, watches] { l.at_shutdown(watches); });
         }
         CHECK(ran == (way.find("call") == std::string::npos));
         CHECK(probe.leaks() == "");
