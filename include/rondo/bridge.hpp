@@ -119,7 +119,7 @@ public:
 protected:
     /// At the end of the wait: true, with the mutex held, where there is something to be taken up; false where the bridge
     /// is closed. Throws: cancelled.
-    bool settle(bridge_core::lock& held);
+    bool finish(bridge_core::lock& held);
     bridge_core& core() const noexcept { return *core_; }
 
 private:
@@ -129,7 +129,7 @@ private:
 
     bridge_core* core_;
     std::optional<remote> home_;
-    standing_post post_;
+    preallocated_post post_;
 };
 
 RONDO_API time_point bridge_deadline(duration timeout) noexcept;
@@ -283,7 +283,7 @@ public:
         : bridge_awaiter(queue, bridge_side::get, get_kind) {}
     std::optional<T> await_resume() {
         bridge_core::lock held;
-        if (!settle(held)) return std::nullopt;
+        if (!finish(held)) return std::nullopt;
         return static_cast<bridge_queue<T>&>(core()).take();
     }
 };
@@ -295,7 +295,7 @@ public:
         : bridge_awaiter(queue, bridge_side::put, put_kind), item_(std::move(item)) {}
     void await_resume() {
         bridge_core::lock held;
-        if (!settle(held)) throw_bridge_closed();
+        if (!finish(held)) throw_bridge_closed();
         static_cast<bridge_queue<T>&>(core()).store(std::move(item_));
     }
 
@@ -309,7 +309,7 @@ public:
         : bridge_awaiter(core, bridge_side::get, event_kind) {}
     void await_resume() {
         bridge_core::lock held;
-        settle(held);
+        finish(held);
     }
 };
 

@@ -48,11 +48,11 @@ struct scope {
     scope* next;      // the next sibling; null at the end
     scope* previous;  // the previous sibling; the first one's is the last
     scope* children;  // the first child
-    std::uint32_t bits;
+    std::uint32_t flags;
     std::uint32_t line;  // where a task was created; kept here for the sake of the frame's size
 
-    bool is_reached() const noexcept { return (bits & reached) != 0; }
-    bool is_cancelled() const noexcept { return (bits & cancelled) != 0; }
+    bool is_reached() const noexcept { return (flags & reached) != 0; }
+    bool is_cancelled() const noexcept { return (flags & cancelled) != 0; }
 
     void add_child(scope& child) noexcept {
         child.parent = this;
@@ -109,7 +109,7 @@ private:
 /// One with a deadline (`timed`).
 class timed_scope : public inner_scope {
 public:
-    explicit timed_scope(time_point when) noexcept : deadline(when) { bits |= timed; }
+    explicit timed_scope(time_point when) noexcept : deadline(when) { flags |= timed; }
     time_point deadline;
 };
 
@@ -118,7 +118,7 @@ public:
 class listening_scope : public inner_scope {
 public:
     using on_end = void (*)(listening_scope&, shared_core&) noexcept;
-    explicit listening_scope(on_end hears) noexcept : child_ended(hears) { bits |= of_children; }
+    explicit listening_scope(on_end hears) noexcept : child_ended(hears) { flags |= of_children; }
     const on_end child_ended;
 };
 

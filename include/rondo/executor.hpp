@@ -37,7 +37,7 @@ class loop_executor;
 class RONDO_API thread_wait : public leaf_wait, public pool_job {
 public:
     bool await_ready() noexcept {
-        if (!asked()) return false;
+        if (!is_cancelled()) return false;
         state = refused;
         return may_go_on();
     }

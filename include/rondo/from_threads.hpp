@@ -80,7 +80,7 @@ private:
         } catch (...) {
             end = keep_exception(self);
         }
-        self.settle(end);
+        self.finish(end);
     }
     void arrive() {
         share mine(this);
@@ -94,7 +94,7 @@ private:
         scope_ = nullptr;
         running_ = nullptr;
         { const task<T> never_runs(std::move(body_)); }
-        if (!this->end_unbegun()) this->settle(thread_core::phase::cancelled);
+        if (!this->end_unbegun()) this->finish(thread_core::phase::cancelled);
         this->drop_giver();
     }
     bool cancel_unbegun() noexcept override { return this->withdraw(); }

@@ -54,7 +54,7 @@ struct promise_state : promise_core {
               delete &static_cast<promise_state&>(self);
           }) {}
     ~promise_state() {
-        if ((marks & valued) != 0) value.destroy();
+        if ((flags & valued) != 0) value.destroy();
     }
 };
 template <>
@@ -69,7 +69,7 @@ struct promise_state<void> : promise_core {
 template <class T>
 std::add_lvalue_reference_t<T> value_of(shared_core& core) noexcept {
     if constexpr (!std::is_void_v<T>) {
-        if ((core.marks & shared_core::of_task) != 0) {
+        if ((core.flags & shared_core::of_task) != 0) {
             shared_core* frame = &core;
             asm("" : "+r"(frame));  // g++ 12 sees a promise_state become a frame here, and warns
             return static_cast<task_promise<T>&>(static_cast<promise_base&>(*frame)).value.get();
@@ -116,7 +116,7 @@ public:
         if (--core_->holders == 0) destroy_shared(*core_);
     }
     bool await_ready() noexcept {
-        if (asked()) [[unlikely]]
+        if (is_cancelled()) [[unlikely]]
             state = refused;
         else if (!core_->is_done())
             return is_hopeless();
@@ -129,8 +129,8 @@ public:
 
 protected:
     /// Throws what the wait ends with, unless that is a value.
-    void settle() {
-        if (state != 0 || asked() || (core_->marks & shared_core::valued) == 0) [[unlikely]]
+    void finish() {
+        if (state != 0 || is_cancelled() || (core_->flags & shared_core::valued) == 0) [[unlikely]]
             throw_end();
     }
     shared_core* core_;
@@ -185,7 +185,7 @@ class future_awaiter : public future_wait {
 public:
     using future_wait::future_wait;
     decltype(auto) await_resume() {
-        settle();
+        finish();
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>)
             return value_of<T>(*core_);
         else if constexpr (How == how::take)
@@ -233,7 +233,7 @@ public:
     }
     /// Did it end by a cancellation?
     bool cancelled() const noexcept {
-        return (core().marks & detail::shared_core::was_cancelled) != 0;
+        return (core().flags & detail::shared_core::was_cancelled) != 0;
     }
     /// Asks it to stop: every wait in it throws `cancelled` from now on. Before its first turn its body never runs.
     /// A promise's future is cancelled at once. May be called any number of times.
@@ -339,7 +339,7 @@ public:
     ~promise() {
         if (!future_ || future_.done()) return;
         settle_with(std::make_exception_ptr(broken_promise_error()));
-        state().marks |= detail::shared_core::seen;  // whoever does not ask has lost nothing
+        state().flags |= detail::shared_core::seen;  // whoever does not ask has lost nothing
     }
 
     future<T> get_future() const noexcept { return future_; }
@@ -353,8 +353,8 @@ public:
     bool set_value(Args&&... args) {
         if (!is_open()) return false;
         if constexpr (!std::is_void_v<T>) state().value.emplace(T(std::forward<Args>(args)...));
-        state().marks |= detail::shared_core::valued;
-        state().settle();
+        state().flags |= detail::shared_core::valued;
+        state().finish();
         return true;
     }
     /// The same with an error, which is thrown at whoever waits.
@@ -376,12 +376,12 @@ private:
     }
     bool is_open() const {
         constexpr auto given = detail::shared_core::valued | detail::shared_core::failed;
-        if ((state().marks & given) != 0) throw invalid_state_error("the promise was given before");
+        if ((state().flags & given) != 0) throw invalid_state_error("the promise was given before");
         return !done();
     }
     void settle_with(std::exception_ptr error) noexcept {
         state().fail(std::move(error));
-        state().settle();
+        state().finish();
     }
 
     open_future future_;
@@ -399,7 +399,7 @@ namespace detail {
 template <class T>
 future<T> create_in(resumer& home, task<T> t, const task_options& options, location where) {
     const bool binds = here.current != nullptr && here.current->home == &home &&
-                       (here.current->innermost->bits & scope::under_bindings) != 0;
+                       (here.current->innermost->flags & scope::under_bindings) != 0;
     owned_name name;
     if (!options.name.empty())
         name.reset(make_name(where.file, options.name.data(), options.name.size()));

@@ -169,8 +169,8 @@ template <class T>
 outcome<T> settled(future<T>& f) {
     shared_core& core = future_core(f);
     outcome<T> how;
-    if ((core.marks & shared_core::valued) == 0)
-        how.set_exception((core.marks & shared_core::was_cancelled) != 0
+    if ((core.flags & shared_core::valued) == 0)
+        how.set_exception((core.flags & shared_core::was_cancelled) != 0
                               ? std::make_exception_ptr(future_cancelled("the task was cancelled"))
                               : error_of(core));
     else if constexpr (std::is_void_v<T>)

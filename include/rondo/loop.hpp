@@ -30,10 +30,10 @@ struct scheduled_call;
 
 /// A post whose place was made beforehand, in an object of the poster's own: posting it neither allocates nor fails. It
 /// is in the inbox at most once at a time, and lives until it was run.
-struct standing_post {
+struct preallocated_post {
     void (*run)(void*) noexcept;
     void* word;
-    standing_post* next = nullptr;
+    preallocated_post* next = nullptr;
 };
 }  // namespace detail
 
@@ -124,7 +124,7 @@ public:
     void post(void (*run)(void*), void (*drop)(void*), void* word) const;
     /// The same without an exception: false where the loop has ended.
     bool try_post(void (*run)(void*), void* word) const noexcept;
-    bool try_post(detail::standing_post& post) const noexcept;
+    bool try_post(detail::preallocated_post& post) const noexcept;
 
     /// Two are equal that lead to the same loop.
     bool operator==(const remote& other) const noexcept { return inbox_ == other.inbox_; }

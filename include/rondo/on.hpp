@@ -38,7 +38,7 @@ namespace detail {
 class RONDO_API far_wait : public leaf_wait, wait_node {
 public:
     bool await_ready() noexcept {
-        if (!asked()) return false;
+        if (!is_cancelled()) return false;
         state |= refused;
         return may_go_on();
     }
@@ -77,9 +77,9 @@ private:
     const call_kind* call_;
     remote there_;
     std::optional<remote> home_;
-    standing_post begin_;
-    standing_post cancel_;
-    standing_post end_;
+    preallocated_post begin_;
+    preallocated_post cancel_;
+    preallocated_post end_;
     std::atomic<unsigned> held_{0};   // what over there refers to this: the call, and a cancel
     shared_core* task_ = nullptr;     // over there: while it runs
     const carried_bindings* bindings_ = nullptr;

@@ -140,7 +140,7 @@ public:
         : operation_state(k, d, r), finish_(finish) {}
 
     bool await_ready() noexcept {
-        if (!asked()) return false;
+        if (!is_cancelled()) return false;
         return refuse_operation(*this);
     }
     void await_suspend(std::coroutine_handle<> frame,
@@ -214,7 +214,7 @@ public:
                 return rondo::result<T>(this->finish_(*this));
             }
         }
-        if (this->result == -ECANCELED && detail::asked()) throw cancelled();
+        if (this->result == -ECANCELED && detail::is_cancelled()) throw cancelled();
         return rondo::result<T>(std::error_code(-this->result, std::system_category()));
     }
 };

@@ -34,7 +34,7 @@ public:
     explicit sleep_awaiter(duration::rep time) noexcept;
     ~sleep_awaiter();
     bool await_ready() noexcept {
-        if (!asked()) return false;
+        if (!is_cancelled()) return false;
         state = refused;
         before_parking = 0;
         return may_go_on();
@@ -93,7 +93,7 @@ namespace detail {
 struct yield_awaiter {
     bool refused = false;
     bool await_ready() noexcept {
-        if (!asked()) return false;
+        if (!is_cancelled()) return false;
         refused = true;
         return may_go_on();
     }

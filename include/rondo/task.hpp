@@ -49,7 +49,7 @@ struct task_record : ready_item, scope {
 
     task_record() noexcept {}
     ~task_record() {}
-    bool asked() const noexcept { return innermost->is_reached(); }
+    bool is_cancelled() const noexcept { return innermost->is_reached(); }
 };
 
 /// The origin of a task that was given a name; few are, so that the others need not carry a word for it.
@@ -59,10 +59,10 @@ struct task_name {
 };
 
 inline const char* name_of(const task_record& record) noexcept {
-    return (record.bits & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->text : nullptr;
+    return (record.flags & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->text : nullptr;
 }
 inline const char* file_of(const task_record& record) noexcept {
-    return (record.bits & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->file
+    return (record.flags & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->file
                                              : static_cast<const char*>(record.origin);
 }
 
@@ -74,8 +74,8 @@ struct promise_base : shared_core {
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
-        if ((marks & (ending | failed | named)) != 0) [[unlikely]]
-            if ((marks & ending) == 0) end();
+        if ((flags & (ending | failed | named)) != 0) [[unlikely]]
+            if ((flags & ending) == 0) end();
         outlive();
     }
     promise_base(const promise_base&) = delete;
@@ -114,7 +114,7 @@ struct promise_base : shared_core {
 
     [[gnu::always_inline]] static void* operator new(std::size_t size) {
         void* const frame = frame_allocate(size);
-        at(frame).marks = 0;  // for operator delete, if the copy of a parameter throws: there is no promise yet
+        at(frame).flags = 0;  // for operator delete, if the copy of a parameter throws: there is no promise yet
         return frame;
     }
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
@@ -123,7 +123,7 @@ struct promise_base : shared_core {
     [[gnu::always_inline]] static void free_or_leave(void* frame, std::size_t size, std::size_t promise_size,
                                                      void (*drop_value)(promise_base&) noexcept) noexcept {
         outlive();
-        if ((at(frame).marks & ending) == 0) return frame_free(frame, size);
+        if ((at(frame).flags & ending) == 0) return frame_free(frame, size);
         ::new (frame) remains{static_cast<std::uint32_t>(size),
                               static_cast<std::uint32_t>(distance + promise_size), drop_value};
     }
@@ -134,7 +134,7 @@ struct promise_base : shared_core {
     /// The last holder of a root that has ended is gone: destroys the outcome and frees the memory.
     void drop() noexcept {
         const remains rest = left();
-        if (rest.drop_value != nullptr || (marks & (failed | named)) != 0) [[unlikely]]
+        if (rest.drop_value != nullptr || (flags & (failed | named)) != 0) [[unlikely]]
             drop_outcome();
         frame_free(frame(), rest.size);
     }
@@ -145,7 +145,7 @@ struct promise_base : shared_core {
     RONDO_API void end() noexcept;  // forgets its name and its error; reports one that nobody has seen
     /// The value is typed, the error is not. Null where there is none.
     std::exception_ptr error() const noexcept {
-        return (marks & failed) != 0 ? record.error : nullptr;
+        return (flags & failed) != 0 ? record.error : nullptr;
     }
     [[noreturn]] RONDO_API void throw_error();
 
@@ -197,7 +197,7 @@ struct task_awaiter_base {
 template <class Promise>
 void promise_base::final_awaiter::await_suspend(std::coroutine_handle<Promise> self) noexcept {
     promise_base& promise = self.promise();
-    if ((promise.marks & root) != 0)
+    if ((promise.flags & root) != 0)
         here.ended = &promise.record;
     else
         here.next = promise.awaiter->caller;
@@ -319,21 +319,21 @@ struct task_promise : awaiting_promise {
 
     ~task_promise() {
         if constexpr (owns)
-            if ((marks & (valued | ending)) == valued) value.destroy();
+            if ((flags & (valued | ending)) == valued) value.destroy();
         outlive();
     }
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
         free_or_leave(frame, size, sizeof(task_promise), owns ? drop_value : nullptr);
     }
     static void drop_value(promise_base& self) noexcept {
-        if ((self.marks & valued) != 0) static_cast<task_promise&>(self).value.destroy();
+        if ((self.flags & valued) != 0) static_cast<task_promise&>(self).value.destroy();
     }
 
     task<T> get_return_object() noexcept { return task<T>(this); }
 
     /// The destructor of a local may throw after co_return: its error takes the place of the value.
     void unhandled_exception() noexcept {
-        if ((marks & valued) != 0) value.destroy();
+        if ((flags & valued) != 0) value.destroy();
         fail(std::current_exception());
     }
 
@@ -341,16 +341,16 @@ struct task_promise : awaiting_promise {
         requires(std::is_constructible_v<T, U &&> && !returned_in_register<T, U>)
     void return_value(U&& result) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
         value.emplace(std::forward<U>(result));
-        marks |= valued;
+        flags |= valued;
     }
     template <class U = T>
         requires(std::is_constructible_v<T, U> && returned_in_register<T, U>)
     void return_value(U result) noexcept(std::is_nothrow_constructible_v<T, U>) {
         value.emplace(std::move(result));
-        marks |= valued;
+        flags |= valued;
     }
     T take() {
-        if ((marks & valued) == 0) [[unlikely]]
+        if ((flags & valued) == 0) [[unlikely]]
             throw_error();
         return static_cast<T&&>(value.get());
     }
@@ -359,9 +359,9 @@ struct task_promise : awaiting_promise {
 template <>
 struct task_promise<void> : awaiting_promise {
     inline task<void> get_return_object() noexcept;
-    void return_void() noexcept { marks |= valued; }
+    void return_void() noexcept { flags |= valued; }
     void take() {
-        if ((marks & valued) == 0) [[unlikely]]
+        if ((flags & valued) == 0) [[unlikely]]
             throw_error();
     }
 };
@@ -439,11 +439,11 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
                             const task_name* name = nullptr) noexcept {
     frame.watchers.first = nullptr;
     frame.holders = 1;
-    frame.marks |= shared_core::root;
+    frame.flags |= shared_core::root;
     task_record& record = *::new (static_cast<void*>(&frame.record)) task_record;
     record.point = frame.handle();
     record.children = nullptr;
-    record.bits = scope::of_task | (under.bits & scope::inherited);
+    record.flags = scope::of_task | (under.flags & scope::inherited);
     record.line = where.line;
     record.innermost = &record;
     record.wait = &not_begun;
@@ -451,8 +451,8 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
     record.origin = where.file;
     if (name != nullptr) [[unlikely]] {
         record.origin = name;
-        record.bits |= scope::named;
-        frame.marks |= shared_core::named;
+        record.flags |= scope::named;
+        frame.flags |= shared_core::named;
     }
     under.add_child(record);
     home.task_began();
@@ -468,7 +468,7 @@ RONDO_API void end_ownerless(scope& s) noexcept;
 inline void leave_tree(task_record& record) noexcept {
     scope& above = *record.parent;
     above.remove_child(record);
-    if ((above.bits & (scope::of_context | scope::of_job)) != 0 && above.children == nullptr) [[unlikely]]
+    if ((above.flags & (scope::of_context | scope::of_job)) != 0 && above.children == nullptr) [[unlikely]]
         end_ownerless(above);
 }
 
@@ -489,7 +489,7 @@ inline void release(promise_base& frame) noexcept {
 // -- leaf waits -----------------------------------------------------------------------------------------------------
 
 /// At the start of a leaf wait: was the running task asked to stop?
-inline bool asked() noexcept { return here.current->asked(); }
+inline bool is_cancelled() noexcept { return here.current->is_cancelled(); }
 
 /// May a wait that is ready, or refused, go on without suspending? Not for ever: others want to run
 /// too.

@@ -30,7 +30,7 @@ class thread_future_awaiter : public thread_core_wait {
 public:
     using thread_core_wait::thread_core_wait;
     decltype(auto) await_resume() {
-        settle();
+        finish();
         if constexpr (How == how::take)
             return take_value<T>(core());
         else
@@ -218,7 +218,7 @@ public:
         if (!state_->done()) {
             state_->begin();
             state_->set_error(std::make_exception_ptr(broken_promise_error()));
-            if (state_->settle(detail::thread_core::phase::failed))
+            if (state_->finish(detail::thread_core::phase::failed))
                 state_->see_error();  // whoever does not ask has lost nothing
         }
         state_->drop_giver();
@@ -239,15 +239,15 @@ public:
     bool set_value(Args&&... args) {
         if (!state().claim()) return false;
         if constexpr (!std::is_void_v<T>) state_->value.emplace(T(std::forward<Args>(args)...));
-        return state_->settle(detail::thread_core::phase::valued);
+        return state_->finish(detail::thread_core::phase::valued);
     }
     bool set_exception(std::exception_ptr error) {
         RONDO_ASSERT(error != nullptr, "a thread_promise was given an exception_ptr that is null");
         if (!state().claim()) return false;
         state_->set_error(std::move(error));
-        return state_->settle(detail::thread_core::phase::failed);
+        return state_->finish(detail::thread_core::phase::failed);
     }
-    bool set_cancelled() { return state().claim() && state_->settle(detail::thread_core::phase::cancelled); }
+    bool set_cancelled() { return state().claim() && state_->finish(detail::thread_core::phase::cancelled); }
 
 private:
     detail::promised_state<T>& state() const noexcept { return *detail::not_empty(state_); }

@@ -130,7 +130,7 @@ private:
     // What the job owns is destroyed before its future is told.
     void end_with(thread_core::phase end) noexcept {
         origin_.reset();
-        this->settle(end);
+        this->finish(end);
         this->drop_giver();
     }
     thread_core::phase make_call() noexcept {

@@ -24,8 +24,8 @@ class wait_queue;
 namespace detail {
 
 /// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in
-/// await_ready whether there is anything to wait for (`asked() ? refuse() : free && have()`), and
-/// in await_resume what becomes of a grant that came too late (`settle`). What else a waiter wants
+/// await_ready whether there is anything to wait for (`is_cancelled() ? cancel_at_start() : free && acquired()`), and
+/// in await_resume what becomes of a grant that came too late (`finish`). What else a waiter wants
 /// or is given stands in the derived class, where the owner of the queue finds it through
 /// `wait_queue::front`.
 class RONDO_API queue_wait : public leaf_wait, public wait_node {
@@ -51,21 +51,21 @@ protected:
     }
 
     /// The task was asked to stop: there is no wait. Does it throw at once?
-    bool refuse() noexcept {
+    bool cancel_at_start() noexcept {
         state |= refused;
         return may_go_on();
     }
     /// It has what it came for: does it go on at once?
-    bool have() noexcept {
+    bool acquired() noexcept {
         state |= chosen;
         return may_go_on();
     }
     /// Throws `cancelled` where the task was asked to stop, after giving back what was granted nevertheless.
     template <class GiveBack>
-    void settle(GiveBack give_back) {
+    void finish(GiveBack give_back) {
         if (state & refused) [[unlikely]]
             throw cancelled();
-        if (asked()) [[unlikely]] {
+        if (is_cancelled()) [[unlikely]] {
             give_back();
             throw cancelled();
         }
@@ -136,9 +136,9 @@ public:
     parking(const wait_kind& what, wait_queue& queue, void (*pass)(void*) noexcept,
             void* context) noexcept
         : queue_wait(what, queue), pass_(pass), context_(context) {}
-    bool await_ready() noexcept { return asked() && refuse(); }
+    bool await_ready() noexcept { return is_cancelled() && cancel_at_start(); }
     void await_resume() {
-        settle([this] { pass_(context_); });
+        finish([this] { pass_(context_); });
     }
 
 private:

@@ -45,7 +45,7 @@ completion_order::awaiter::awaiter(completion_order& order) noexcept
     : leaf_wait(completion_kind::kind), order_(&order) {}
 
 bool completion_order::awaiter::await_ready() noexcept {
-    if (asked()) state = refused;
+    if (is_cancelled()) state = refused;
     return (state == refused || !order_->done_.empty()) && may_go_on();
 }
 
@@ -60,7 +60,7 @@ void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, loc
 }
 
 std::size_t completion_order::awaiter::await_resume() {
-    if (state == refused || asked()) throw cancelled();
+    if (state == refused || is_cancelled()) throw cancelled();
     return static_cast<std::size_t>(&static_cast<node&>(order_->done_.pop()) - order_->nodes_.data());
 }
 

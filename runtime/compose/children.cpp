@@ -37,7 +37,7 @@ children::~children() {
 
 void children::child_ended(shared_core& core) noexcept {
     --running_;
-    if ((core.marks & shared_core::valued) == 0) [[unlikely]]
+    if ((core.flags & shared_core::valued) == 0) [[unlikely]]
         ended_without_value(static_cast<promise_base&>(core));
     else if (policy_ == others::end_on_value && winner_ == nullptr)
         won(core);
@@ -47,8 +47,8 @@ void children::child_ended(shared_core& core) noexcept {
 
 /// A `cancelled` that leaves a child which nobody asked to stop is an error like any other.
 void children::ended_without_value(promise_base& frame) noexcept {
-    const bool cancelled = (frame.marks & shared_core::was_cancelled) != 0;
-    const bool threw = (frame.marks & shared_core::failed) != 0;
+    const bool cancelled = (frame.flags & shared_core::was_cancelled) != 0;
+    const bool threw = (frame.flags & shared_core::failed) != 0;
     const bool failed = threw && !(cancelled && frame.record.is_reached());
     const bool by_itself = !failed && (frame.record.is_cancelled() || !is_reached());
     if (failed) add_failed(frame);
@@ -63,7 +63,7 @@ void children::ended_without_value(promise_base& frame) noexcept {
 void children::won(const shared_core& core) noexcept {
     winner_ = &core;
     for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        promise_base::of(*r).marks |= shared_core::seen;
+        promise_base::of(*r).flags |= shared_core::seen;
     cancel();
 }
 
@@ -127,7 +127,7 @@ void children::throw_all_errors() {
     std::vector<std::exception_ptr> all = errors();
     if (all.empty()) return;
     for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        promise_base::of(*r).marks |= shared_core::seen;
+        promise_base::of(*r).flags |= shared_core::seen;
     throw group_error(what_, std::move(all));
 }
 
@@ -140,7 +140,7 @@ children_awaiter::children_awaiter(children& group, std::size_t limit, on_reques
       group_(&group), limit_(limit) {}
 
 bool children_awaiter::await_ready() noexcept {
-    if (kind == &children_kinds::next_end && asked()) state = refused;
+    if (kind == &children_kinds::next_end && is_cancelled()) state = refused;
     if (state == refused) return may_go_on();
     return group_->running_ < limit_;
 }

@@ -35,10 +35,10 @@ struct bindings {
             return;
         }
         for (const scope* s = here.current->innermost; s != nullptr; s = s->parent) {
-            if ((s->bits & scope::under_bindings) == 0) return;  // nothing further up either
-            if ((s->bits & scope::of_binding) != 0 && f(static_cast<const binding_scope&>(*s).value_))
+            if ((s->flags & scope::under_bindings) == 0) return;  // nothing further up either
+            if ((s->flags & scope::of_binding) != 0 && f(static_cast<const binding_scope&>(*s).value_))
                 return;
-            if ((s->bits & scope::of_context) == 0) continue;
+            if ((s->flags & scope::of_context) == 0) continue;
             for (const bound_value& value : static_cast<const taken_along&>(*s).values)
                 if (f(value)) return;
         }
@@ -46,7 +46,7 @@ struct bindings {
 };
 
 binding_scope::binding_scope(bound_value value) noexcept : value_(std::move(value)) {
-    bits |= of_binding | under_bindings;
+    flags |= of_binding | under_bindings;
 }
 
 const void* find_bound(const void* key) noexcept {
@@ -73,7 +73,7 @@ void collect(std::vector<bound_value>& into) {
 
 const carried_bindings* carry_bindings() {
     const bool some = here.current != nullptr
-                          ? (here.current->innermost->bits & scope::under_bindings) != 0
+                          ? (here.current->innermost->flags & scope::under_bindings) != 0
                           : of_this_job != nullptr;
     if (!some) return nullptr;
     auto carried = std::make_unique<carried_bindings>();
@@ -94,14 +94,14 @@ scope& take_bindings_along(scope& top) {
     taken_along* const context = context_owner.release();
     context->children = nullptr;
     context->line = 0;
-    context->bits = scope::of_context | scope::under_bindings | (top.bits & scope::reached);
+    context->flags = scope::of_context | scope::under_bindings | (top.flags & scope::reached);
     top.add_child(*context);
     return *context;
 }
 
 void end_ownerless(scope& s) noexcept {
     s.parent->remove_child(s);
-    if ((s.bits & scope::of_context) != 0)
+    if ((s.flags & scope::of_context) != 0)
         delete static_cast<taken_along*>(&s);
     else
         delete &s;

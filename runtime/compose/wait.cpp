@@ -62,11 +62,11 @@ watching::awaiter::~awaiter() {
 bool watching::awaiter::enough(const shared_core& core) noexcept {
     --missing_;
     if (until_ == return_when::first_completed || missing_ == 0) return true;
-    return until_ == return_when::first_exception && (core.marks & shared_core::valued) == 0;
+    return until_ == return_when::first_exception && (core.flags & shared_core::valued) == 0;
 }
 
 bool watching::awaiter::await_ready() noexcept {
-    if (asked()) state = watching_kind::refused;
+    if (is_cancelled()) state = watching_kind::refused;
     if (state != 0) return may_go_on();
     if (nodes_.empty()) return true;
     missing_ = nodes_.size();
@@ -109,7 +109,7 @@ void watching::awaiter::finish() noexcept {
 }
 
 void watching::awaiter::await_resume() {
-    if (state == watching_kind::refused || asked()) throw cancelled();
+    if (state == watching_kind::refused || is_cancelled()) throw cancelled();
 }
 
 }  // namespace detail

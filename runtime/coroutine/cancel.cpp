@@ -14,25 +14,25 @@ namespace {
 
 /// The task that is suspended with `s` as its innermost scope is asked to leave its wait.
 void ask(scope& s) noexcept {
-    if ((s.bits & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return;  // no task's
-    task_record& record = (s.bits & scope::of_task) != 0 ? static_cast<task_record&>(s)
+    if ((s.flags & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return;  // no task's
+    task_record& record = (s.flags & scope::of_task) != 0 ? static_cast<task_record&>(s)
                                                          : static_cast<inner_scope&>(s).owner();
     if (record.innermost == &s && record.wait != nullptr) record.wait->kind->cancel(*record.wait);
 }
 
 /// `s` or the first of its later siblings that the request does reach and has not reached yet.
 scope* first_to_reach(scope* s) noexcept {
-    while (s != nullptr && (s->bits & (scope::reached | scope::shielded)) != 0) s = s->next;
+    while (s != nullptr && (s->flags & (scope::reached | scope::shielded)) != 0) s = s->next;
     return s;
 }
 
 }  // namespace
 
 void cancel(scope& top) noexcept {
-    top.bits |= scope::cancelled;
+    top.flags |= scope::cancelled;
     if (top.is_reached()) return;
     for (scope* s = &top;;) {
-        s->bits |= scope::reached;
+        s->flags |= scope::reached;
         ask(*s);
         scope* next = first_to_reach(s->children);
         while (next == nullptr && s != &top) {
@@ -47,9 +47,9 @@ void cancel(scope& top) noexcept {
 time_point deadline_of(const scope& s) noexcept {
     time_point earliest = time_point::max();
     for (const scope* at = &s; at != nullptr; at = at->parent) {
-        if ((at->bits & scope::timed) != 0)
+        if ((at->flags & scope::timed) != 0)
             earliest = std::min(earliest, static_cast<const timed_scope&>(*at).deadline);
-        if ((at->bits & scope::shielded) != 0) break;
+        if ((at->flags & scope::shielded) != 0) break;
     }
     return earliest;
 }
@@ -59,8 +59,8 @@ inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
     scope* around = owner_->innermost;
     children = nullptr;
     line = 0;
-    bits = around->bits & inherited;
-    if (kind == kind::shield) bits = shielded | (bits & ~std::uint32_t(reached));
+    flags = around->flags & inherited;
+    if (kind == kind::shield) flags = shielded | (flags & ~std::uint32_t(reached));
     around->add_child(*this);
     owner_->innermost = this;
 }
@@ -75,7 +75,7 @@ inner_scope::~inner_scope() {
 }  // namespace detail
 
 bool cancel_requested() noexcept {
-    return detail::here.current != nullptr && detail::here.current->asked();
+    return detail::here.current != nullptr && detail::here.current->is_cancelled();
 }
 
 }  // namespace v0

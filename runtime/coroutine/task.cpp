@@ -113,31 +113,31 @@ std::string path_of(const std::exception_ptr& error) {
 // An error of a destructor after co_return wins over the value, which its caller has destroyed.
 void promise_base::fail(std::exception_ptr why) noexcept {
     note_failure(why, *this);
-    marks &= ~std::uint32_t(valued);
-    marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
+    flags &= ~std::uint32_t(valued);
+    flags |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
 }
 
 void promise_base::end() noexcept {
-    if ((marks & (root | failed | seen | was_cancelled)) == (root | failed))
+    if ((flags & (root | failed | seen | was_cancelled)) == (root | failed))
         report_unseen(record, record.error);
-    if ((marks & named) != 0) ::operator delete(const_cast<void*>(record.origin));
-    if ((marks & failed) != 0) std::destroy_at(&record.error);
+    if ((flags & named) != 0) ::operator delete(const_cast<void*>(record.origin));
+    if ((flags & failed) != 0) std::destroy_at(&record.error);
 }
 
 // The error moves out meanwhile: a destructor may cancel this very task, and the request looks for a wait where the
 // error stands.
 void promise_base::end_failed_coroutine() noexcept {
     std::exception_ptr error = std::exchange(record.error, nullptr);
-    marks &= ~std::uint32_t(failed);
+    flags &= ~std::uint32_t(failed);
     end_coroutine();
-    marks |= failed;
+    flags |= failed;
     record.error = std::move(error);
 }
 
 void promise_base::drop_outcome() noexcept {
     if (left().drop_value != nullptr) left().drop_value(*this);
-    if ((marks & (failed | named)) != 0) end();
+    if ((flags & (failed | named)) != 0) end();
 }
 
 namespace {
@@ -157,7 +157,7 @@ void fail_without_task(location where) noexcept {
 }
 
 std::exception_ptr without_value(promise_base& frame) noexcept {
-    const bool root = (frame.marks & shared_core::root) != 0;
+    const bool root = (frame.flags & shared_core::root) != 0;
     const location where =
         root ? location{file_of(frame.record), "", frame.record.line} : frame.awaiter->where;
     try {
@@ -171,11 +171,11 @@ std::exception_ptr without_value(promise_base& frame) noexcept {
 
 // Moved out first: the exception must not live on in a frame that may be held for long.
 void promise_base::throw_error() {
-    if ((marks & (failed | was_cancelled)) == was_cancelled)
+    if ((flags & (failed | was_cancelled)) == was_cancelled)
         throw future_cancelled("the task was cancelled before it began");
-    if ((marks & failed) == 0) std::rethrow_exception(without_value(*this));
-    marks |= seen;
-    if ((marks & root) == 0) note_passage(record.error, *this);
+    if ((flags & failed) == 0) std::rethrow_exception(without_value(*this));
+    flags |= seen;
+    if ((flags & root) == 0) note_passage(record.error, *this);
     std::rethrow_exception(std::exchange(record.error, nullptr));
 }
 

@@ -16,23 +16,23 @@ namespace detail {
 inline void finish_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
     scope& above = *record.parent;
-    const bool heard = (above.bits & scope::of_children) != 0;
-    frame.marks |= shared_core::done;
+    const bool heard = (above.flags & scope::of_children) != 0;
+    frame.flags |= shared_core::done;
     leave_tree(record);
     record.home->task_ended();
     if (heard) {
         auto& group = static_cast<listening_scope&>(above);
         group.child_ended(group, frame);
     }
-    frame.settle();
+    frame.finish();
 }
 
 // The destructors of parameters are a part of the task, as those of locals are: it is the running one, it is in the tree
 // and not yet done.
 inline void promise_base::end_coroutine() noexcept {
-    if ((marks & (failed | ending)) == failed) [[unlikely]]
+    if ((flags & (failed | ending)) == failed) [[unlikely]]
         return end_failed_coroutine();
-    marks |= ending;
+    flags |= ending;
     here.current = &record;
     handle().destroy();
     here.current = nullptr;
@@ -51,7 +51,7 @@ inline void end_task(task_record& record) noexcept {
 
 /// A task that was cancelled before its first turn never enters its body.
 inline void end_unstarted(task_record& record) noexcept {
-    promise_base::of(record).marks |= shared_core::was_cancelled;
+    promise_base::of(record).flags |= shared_core::was_cancelled;
     end_task(record);
 }
 

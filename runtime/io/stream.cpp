@@ -164,7 +164,7 @@ void read_awaiter::let_go() noexcept {
 }
 
 bool read_awaiter::await_ready() noexcept {
-    if (asked())
+    if (is_cancelled())
         state |= refused;
     else if (stream_->reading)
         state |= busy;
@@ -218,14 +218,14 @@ chunk read_awaiter::filled() noexcept {
 }
 
 /// Without a length nothing was asked of the kernel.
-void read_awaiter::settle() noexcept {
+void read_awaiter::finish() noexcept {
     if (ask.length != 0) result = stream_->received(result);
 }
 
 chunk read_awaiter::await_resume() {
     check();
     if (result <= 0) [[unlikely]] {
-        settle();
+        finish();
         if (result == -EBADF && !stream_->fd.is_open()) throw_closed(kind->what, *stream_);
         if (result < 0) throw_failed(*this);
     }
@@ -235,9 +235,9 @@ chunk read_awaiter::await_resume() {
 rondo::result<chunk> read_result_awaiter::await_resume() {
     check();
     if (result <= 0) [[unlikely]]
-        settle();
+        finish();
     if (result >= 0) return filled();
-    if (result == -ECANCELED && asked()) throw cancelled();
+    if (result == -ECANCELED && is_cancelled()) throw cancelled();
     return std::error_code(-result, std::system_category());
 }
 
@@ -278,7 +278,7 @@ void write_awaiter::let_go() noexcept {
 }
 
 bool write_awaiter::await_ready() noexcept {
-    if (asked())
+    if (is_cancelled())
         state |= refused;
     else if (stream_ && stream_->writing)
         state |= busy;
@@ -364,7 +364,7 @@ void write_awaiter::advance(std::size_t count) noexcept {
 void write_awaiter::part_has_gone(operation_state& operation) noexcept {
     auto& self = static_cast<write_awaiter&>(operation);
     if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
-    if (self.left_ == 0 || self.result <= 0 || self.task->asked())
+    if (self.left_ == 0 || self.result <= 0 || self.task->is_cancelled())
         return detail::wake(static_cast<leaf_wait&>(self));
     self.prepare();
     begin(self);
@@ -377,7 +377,7 @@ void write_awaiter::await_resume() {
     if ((state & was_torn) != 0) throw_torn(kind->what, *stream_);
     if (left_ == 0) return;
     if (stream_ && left_ != wanted_) stream_->torn = true;
-    if ((result >= 0 || result == -ECANCELED) && asked()) throw cancelled();
+    if ((result >= 0 || result == -ECANCELED) && is_cancelled()) throw cancelled();
     if (stream_) stream_->failed(-result);
     if (result == -EBADF && stream_ && !stream_->fd.is_open()) throw_closed(kind->what, *stream_);
     fail_with(result < 0 ? -result : EIO);  // the kernel took nothing and said nothing

@@ -186,7 +186,7 @@ void view_awaiter::let_go() noexcept {
 }
 
 bool view_awaiter::await_ready() noexcept {
-    if (asked())
+    if (is_cancelled())
         state |= refused;
     else if (stream_->reading)
         state |= busy;

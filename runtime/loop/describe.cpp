@@ -36,7 +36,7 @@ location place_in_program(const task_record& record) noexcept {
     for (std::coroutine_handle<> frame = record.point;;) {
         const auto& promise =
             std::coroutine_handle<promise_base>::from_address(frame.address()).promise();
-        if ((promise.marks & shared_core::root) != 0) return {"", "", 0};
+        if ((promise.flags & shared_core::root) != 0) return {"", "", 0};
         if (!is_ours(promise.awaiter->where.file)) return promise.awaiter->where;
         frame = promise.awaiter->caller;
     }
@@ -44,8 +44,8 @@ location place_in_program(const task_record& record) noexcept {
 
 /// The task that opened a scope; null for the scope of a loop and for those that no task has.
 const task_record* owner_of(const scope& s) noexcept {
-    if ((s.bits & scope::of_task) != 0) return &static_cast<const task_record&>(s);
-    if ((s.bits & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return nullptr;
+    if ((s.flags & scope::of_task) != 0) return &static_cast<const task_record&>(s);
+    if ((s.flags & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return nullptr;
     return &static_cast<const inner_scope&>(s).owner();
 }
 
@@ -103,7 +103,7 @@ std::string title_of(const task_record& record) {
 
 std::string task_handle::describe() const {
     using namespace detail;
-    if ((core().marks & shared_core::of_task) == 0) return "a promise";
+    if ((core().flags & shared_core::of_task) == 0) return "a promise";
     const task_record& record = static_cast<const promise_base&>(core()).record;
     const char* const called = name_of(record);
     std::string text = called != nullptr ? "task \"" + std::string(called) + "\"" : "task";

@@ -125,7 +125,7 @@ closing_awaiter::~closing_awaiter() {
     if (record_ != nullptr) record_->release();
 }
 bool closing_awaiter::await_ready() noexcept {
-    if (!asked()) return record_ == nullptr || record_->gone;
+    if (!is_cancelled()) return record_ == nullptr || record_->gone;
     state = 1;
     return may_go_on();
 }

@@ -39,18 +39,18 @@ void loop_core::host_poll(duration budget) {
         kernel->drain_event();
     }
     if (budget != duration::max()) pause_at = saturating_add(kernel->now(), budget);
-    look(time_point::min());
+    poll_kernel(time_point::min());
     bool more = !ready_.empty();
     while (more && !stopping) {  // with a budget that is too small for anything, one resumption
         run_ready();
-        look(time_point::min());
+        poll_kernel(time_point::min());
         more = !ready_.empty() && (pause_at == time_point::max() || kernel->now() < pause_at);
     }
     if (!embedded_) return;
     arm_host_timeout();
-    look(time_point::min());
+    poll_kernel(time_point::min());
     kernel->watch_event(true);
-    look(time_point::min());  // what came before it was watched again
+    poll_kernel(time_point::min());  // what came before it was watched again
     more = !ready_.empty() || backlog_ != nullptr || inbox->pending();
     if (more || timers.next() < host_deadline_) kernel->signal_event();
 }

@@ -15,7 +15,7 @@ task_record& record_of(shared_core& core) noexcept {
     return static_cast<promise_base&>(core).record;
 }
 
-bool has_frame(const shared_core& core) noexcept { return (core.marks & shared_core::of_task) != 0; }
+bool has_frame(const shared_core& core) noexcept { return (core.flags & shared_core::of_task) != 0; }
 
 }  // namespace
 
@@ -60,7 +60,7 @@ struct done_callback : wait_node, callback_item {
 
 /// Does anybody wait for it? A done callback only looks on.
 bool has_waiters(const shared_core& core) noexcept {
-    if (has_frame(core) && (record_of(const_cast<shared_core&>(core)).parent->bits & scope::of_children) != 0)
+    if (has_frame(core) && (record_of(const_cast<shared_core&>(core)).parent->flags & scope::of_children) != 0)
         return true;  // whoever started it, and does not end before it
     const wait_node* first = core.watchers.first;
     if (first == nullptr) return false;
@@ -78,7 +78,7 @@ namespace {
 void destroy_now(shared_core& core) noexcept {
     if (!has_frame(core))
         static_cast<promise_core&>(core).destroy(static_cast<promise_core&>(core));
-    else if ((core.marks & shared_core::root) != 0)
+    else if ((core.flags & shared_core::root) != 0)
         static_cast<promise_base&>(core).drop();
     else
         static_cast<promise_base&>(core).handle().destroy();  // it never began (~task)
@@ -110,7 +110,7 @@ shared_core& future_core(const task_handle& handle) noexcept { return handle.cor
 void note_moved_out(shared_core& core) {
     const auto error = std::make_exception_ptr(invalid_state_error(
         "the value of this future was moved out before, and it cannot be copied"));
-    core.marks = (core.marks & ~std::uint32_t(shared_core::valued)) | shared_core::seen;
+    core.flags = (core.flags & ~std::uint32_t(shared_core::valued)) | shared_core::seen;
     if (has_frame(core))
         static_cast<promise_base&>(core).fail(error);
     else
@@ -125,8 +125,8 @@ bool cancel_shared(shared_core& core) noexcept {
         cancel(record);
         return is_new;
     }
-    core.marks |= shared_core::was_cancelled;
-    core.settle();
+    core.flags |= shared_core::was_cancelled;
+    core.finish();
     return true;
 }
 
@@ -167,29 +167,29 @@ void start_eagerly(task_record& record) noexcept {
 }
 
 promise_core::~promise_core() {
-    if ((marks & (failed | seen | was_cancelled)) != failed || !is_open(*home)) return;
+    if ((flags & (failed | seen | was_cancelled)) != failed || !is_open(*home)) return;
     core_of(*home).report("nobody asked for the error of a promise", std::move(error));
 }
 
 void promise_core::fail(std::exception_ptr why) noexcept {
-    marks |= failed | (is_cancellation(why) ? was_cancelled : 0u);
+    flags |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     error = std::move(why);
 }
 
 std::exception_ptr error_of(shared_core& core) noexcept {
     constexpr std::uint32_t outcomes =
         shared_core::valued | shared_core::failed | shared_core::was_cancelled;
-    core.marks |= shared_core::seen;
+    core.flags |= shared_core::seen;
     if (!has_frame(core)) return static_cast<promise_core&>(core).error;
-    if ((core.marks & outcomes) == 0 && core.is_done()) [[unlikely]]
+    if ((core.flags & outcomes) == 0 && core.is_done()) [[unlikely]]
         return without_value(static_cast<promise_base&>(core));
     return static_cast<promise_base&>(core).error();
 }
 
 void check_valued(shared_core& core) {
-    if ((core.marks & shared_core::valued) != 0) [[likely]]
+    if ((core.flags & shared_core::valued) != 0) [[likely]]
         return;
-    if ((core.marks & shared_core::was_cancelled) != 0)
+    if ((core.flags & shared_core::was_cancelled) != 0)
         throw future_cancelled("the awaited future was cancelled");
     std::rethrow_exception(error_of(core));
 }
@@ -265,7 +265,7 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
 }
 
 void future_wait::throw_end() {
-    if ((state & refused) != 0 || asked()) throw rondo::cancelled();
+    if ((state & refused) != 0 || is_cancelled()) throw rondo::cancelled();
     if (state == hopeless) must_be_awaitable(*core_);
     check_valued(*core_);
 }

@@ -43,7 +43,7 @@ public:
     }
 
     /// The same without an allocation: `p` itself is linked in.
-    bool put(standing_post& p) noexcept {
+    bool put(preallocated_post& p) noexcept {
         news first;
         {
             std::lock_guard lock(mutex_);
@@ -78,7 +78,7 @@ public:
     }
 
     /// Swaps what was posted with `out`, which is empty; gives the standing ones, which are to be run after those.
-    standing_post* take(std::vector<post>& out) noexcept {
+    preallocated_post* take(std::vector<post>& out) noexcept {
         std::lock_guard lock(mutex_);
         out.swap(posts_);
         pending_.store(false, std::memory_order_relaxed);
@@ -124,8 +124,8 @@ private:
 
     std::mutex mutex_;
     std::vector<post> posts_;
-    standing_post* standing_ = nullptr;
-    standing_post** standing_end_ = &standing_;
+    preallocated_post* standing_ = nullptr;
+    preallocated_post** standing_end_ = &standing_;
     kernel* kernel_;
     bool embedded_ = false;
     std::atomic<bool> pending_{false};

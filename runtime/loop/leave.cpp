@@ -27,7 +27,7 @@ namespace {
 template <class F>
 bool any_task(scope& top, F f) {
     for (scope* s = &top;;) {
-        if ((s->bits & scope::of_task) != 0 && f(static_cast<task_record&>(*s))) return true;
+        if ((s->flags & scope::of_task) != 0 && f(static_cast<task_record&>(*s))) return true;
         scope* next = s->children;
         while (next == nullptr && s != &top) {
             next = s->next;
@@ -55,7 +55,7 @@ bool is_foreign(const task_record& record) noexcept {
 void unwind(task_record& record) noexcept {
     using handle = std::coroutine_handle<promise_base>;
     promise_base* frame = &handle::from_address(record.point.address()).promise();
-    while ((frame->marks & shared_core::root) == 0) {
+    while ((frame->flags & shared_core::root) == 0) {
         task_awaiter_base& awaiter = *frame->awaiter;
         awaiter.child = nullptr;
         frame->handle().destroy();
@@ -69,7 +69,7 @@ void abandon(task_record& record) noexcept {
     ++root.holders;
     unwind(record);
     record.wait = nullptr;
-    root.marks |= shared_core::was_cancelled;
+    root.flags |= shared_core::was_cancelled;
     root.end_coroutine();
     finish_task(record);
     release(root);  // the loop's share
@@ -224,7 +224,7 @@ void loop_core::wait_for_tasks() {
         run_ready();
         if (tasks() == 0 && operations == 0) return;  // nothing would end the wait
         if (tasks() == 0) cancel_background();        // what a shielded task has begun since
-        if (ready_.empty()) look(until);
+        if (ready_.empty()) poll_kernel(until);
         if (!warned && kernel->now() >= warn_at && tasks() != 0) {
             print_tasks("leaving a loop takes long; these tasks have been cancelled and have not ended");
             warned = true;

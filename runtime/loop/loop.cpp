@@ -84,7 +84,7 @@ void loop_core::turn(time_point until) {
     run_ready(true);
     if (!ready_.empty() || stopping) return;
     const bool nothing_left = tasks() == 0 && (until_no_task || (leaving && operations == 0));
-    look(nothing_left ? time_point::min() : until);
+    poll_kernel(nothing_left ? time_point::min() : until);
 }
 
 // While something is ready one turn follows the other in here: with one task that gives way again and again, going in
@@ -101,9 +101,9 @@ void loop_core::run_ready(bool and_on) {
             resume(item);
             if (--until_look_ <= 0) [[unlikely]] {
                 if (more) {
-                    if (until_look_ % look_every == 0) glance();
+                    if (until_look_ % look_every == 0) submit_only();
                 } else {
-                    look(time_point::min());
+                    poll_kernel(time_point::min());
                     and_on = false;
                 }
                 if (pause_at != time_point::max() && kernel->now() >= pause_at) return;
@@ -113,10 +113,10 @@ void loop_core::run_ready(bool and_on) {
 }
 
 bool loop_core::turn_once(time_point until) {
-    if (ready_.empty()) look(until);
+    if (ready_.empty()) poll_kernel(until);
     const bool anything = !ready_.empty();
     run_ready();
-    look(time_point::min());
+    poll_kernel(time_point::min());
     return anything;
 }
 
@@ -157,7 +157,7 @@ void loop_core::run_until_done(const task_handle& task) {
 // 5. Completions make their tasks ready.
 // 6. Posts from other threads are run.
 // 7. Timers that are due make their tasks ready.
-void loop_core::look(time_point until) {
+void loop_core::poll_kernel(time_point until) {
     until_look_ = pause_at == time_point::max() ? look_every : 1;  // who has a budget looks at the clock
     if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
     time_point wait_until = wake_time(until);
@@ -181,7 +181,7 @@ void loop_core::look(time_point until) {
     expire_timers();
 }
 
-void loop_core::glance() {
+void loop_core::submit_only() {
     if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
     kernel->submit();
     if (next_post_ != posts_.size() || standing_ != nullptr || inbox->pending()) deliver_posts();
@@ -213,7 +213,7 @@ void loop_core::deliver_posts() {
         }
     }
     while (standing_ != nullptr) {
-        const standing_post& post = *std::exchange(standing_, standing_->next);
+        const preallocated_post& post = *std::exchange(standing_, standing_->next);
         ++counted.posts;
         post.run(post.word);
     }

@@ -18,7 +18,7 @@ void let_go(scheduled_call* call) noexcept {
 }
 
 /// It will not be called (again): leaves the list of those that are still to come.
-void settle(scheduled_call& call) noexcept {
+void finish(scheduled_call& call) noexcept {
     loop_core& core = *std::exchange(call.home, nullptr);
     if (call.previous != nullptr)
         call.previous->next = call.next;
@@ -31,7 +31,7 @@ void run_call(callback_item& item) noexcept {
     auto& call = static_cast<scheduled_call&>(item);
     if (call.home != nullptr) {
         loop_core& core = *call.home;
-        settle(call);
+        finish(call);
         try {
             call.fn();
         } catch (...) {
@@ -70,7 +70,7 @@ void drop_calls(loop_core& core) noexcept {
     while (core.calls != nullptr) {
         scheduled_call& call = *core.calls;
         core.timers.cancel(call);
-        settle(call);
+        finish(call);
         call.fn.reset();
         if (!call.queued) let_go(&call);
     }
@@ -93,7 +93,7 @@ void call_handle::cancel() noexcept {
     detail::scheduled_call& call = *held.call_;
     call.was_cancelled = true;
     call.home->timers.cancel(call);
-    detail::settle(call);
+    detail::finish(call);
     call.fn.reset();
     if (!call.queued) detail::let_go(&call);  // the loop's share; the handle has its own
 }
@@ -119,7 +119,7 @@ bool remote::try_post(void (*run)(void*), void* word) const noexcept {
     return inbox_->put({run, word});
 }
 
-bool remote::try_post(detail::standing_post& post) const noexcept { return inbox_->put(post); }
+bool remote::try_post(detail::preallocated_post& post) const noexcept { return inbox_->put(post); }
 
 // -- loop ---------------------------------------------------------------------------------------------------------------
 

@@ -67,9 +67,9 @@ public:
     /// Turns until `task` has ended.
     void run_until_done(const task_handle& task);
     /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
-    void look(time_point until);
+    void poll_kernel(time_point until);
     /// In the middle of a turn: hands down what was made, and looks at the inbox and the clock.
-    void glance();
+    void submit_only();
     bool anything_ready() const noexcept { return !ready_.empty(); }
     /// A task that has not begun, from inside a turn, before its turn comes.
     void run_inside(task_record& record) noexcept;
@@ -159,7 +159,7 @@ private:
     operation_state* cancelled_ = nullptr;       // in flight, their cancels submitted: FIFO
     operation_state** cancelled_end_ = &cancelled_;
     std::vector<inbox::post> posts_;
-    standing_post* standing_ = nullptr;  // taken with the posts, run after them
+    preallocated_post* standing_ = nullptr;  // taken with the posts, run after them
     std::size_t next_post_ = 0;
     int until_look_ = look_every;  // resumptions; below zero it is overdue
     bool embedded_ = false;

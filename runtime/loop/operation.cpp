@@ -367,7 +367,7 @@ const char* operation_object(const leaf_wait& wait) {
 }
 
 void throw_failed(const operation_state& operation) {
-    if (operation.result == -ECANCELED && here.current != nullptr && asked()) throw cancelled();
+    if (operation.result == -ECANCELED && here.current != nullptr && is_cancelled()) throw cancelled();
     const char* object = operation.kind->object != nullptr ? operation.kind->object(operation) : "";
     throw_system_error(-operation.result, operation.kind->what, object);
 }

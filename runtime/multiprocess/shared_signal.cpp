@@ -219,7 +219,7 @@ shared_waiter::~shared_waiter() {
 }
 
 bool shared_waiter::await_ready() noexcept {
-    if (asked()) {
+    if (is_cancelled()) {
         state |= refused;
         return may_go_on();
     }
@@ -257,7 +257,7 @@ void shared_waiter::leave(leaf_wait& wait) noexcept {
 void shared_waiter::come_home() noexcept { home_->try_post(post_); }
 
 bool shared_waiter::await_resume() const {
-    if ((state & refused) != 0 || asked()) throw cancelled();
+    if ((state & refused) != 0 || is_cancelled()) throw cancelled();
     return (state & unwatched) == 0;
 }
 

@@ -13,15 +13,15 @@ const char* barrier_wait::object(const leaf_wait& wait) {
 }
 
 bool barrier_wait::await_ready() noexcept {
-    if (asked()) return refuse();
+    if (is_cancelled()) return cancel_at_start();
     if (barrier_->broken_) {
         state |= sent_away;
-        return have();
+        return acquired();
     }
     index_ = barrier_->n_waiting();
     if (index_ + 1 < barrier_->parties_) return false;
     barrier_->open();
-    return have();
+    return acquired();
 }
 
 }  // namespace detail

@@ -32,7 +32,7 @@ void condition_wait::await_suspend(std::coroutine_handle<> frame, location at) n
 void condition_wait::await_resume() {
     if ((state & leaving) != 0) *guard_ = condition_->mutex_->adopt();
     if ((state & notified) == 0) throw cancelled();
-    settle([this] { condition_->notify(); });
+    finish([this] { condition_->notify(); });
 }
 
 void condition_wait::notify(wait_node& node, shared_core*) noexcept {

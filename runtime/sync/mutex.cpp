@@ -16,7 +16,7 @@ bool is_a_task(const task_record* record) noexcept {
     if (here.turn == nullptr) return false;
     const scope* const top = &here.turn->top();
     for (const scope* s = top;;) {
-        if (s == record && (s->bits & scope::of_task) != 0) return true;
+        if (s == record && (s->flags & scope::of_task) != 0) return true;
         const scope* next = s->children;
         while (next == nullptr && s != top) {
             next = s->next;

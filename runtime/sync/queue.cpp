@@ -60,18 +60,18 @@ void queue_putter::leave(leaf_wait& wait) noexcept {
 
 bool queue_getter::end() {
     if (why() == at_queue::promised) queue_->serve_getter();
-    if (why() != at_queue::ended || asked()) throw cancelled();
+    if (why() != at_queue::ended || is_cancelled()) throw cancelled();
     return false;
 }
 
 void queue_putter::throw_refusal() {
     if (why() == at_queue::promised) queue_->serve_putter();
-    if (why() == at_queue::refused || asked()) throw cancelled();
+    if (why() == at_queue::refused || is_cancelled()) throw cancelled();
     queue_core::throw_closed();
 }
 
 bool queue_joiner::await_ready() noexcept {
-    if (asked()) return refuse();
+    if (is_cancelled()) return cancel_at_start();
     return queue_->unfinished_ == 0 && may_go_on();
 }
 
@@ -87,7 +87,7 @@ void queue_joiner::await_suspend(std::coroutine_handle<> frame, location at) noe
 }
 
 void queue_joiner::await_resume() {
-    if (why() == at_queue::refused || asked()) throw cancelled();
+    if (why() == at_queue::refused || is_cancelled()) throw cancelled();
 }
 
 void queue_joiner::leave(leaf_wait& wait) noexcept {

@@ -113,7 +113,7 @@ bridge_awaiter::~bridge_awaiter() {
 }
 
 bool bridge_awaiter::await_ready() noexcept {
-    if (asked()) {
+    if (is_cancelled()) {
         answer = bridge_answer::refused;
         return may_go_on();
     }
@@ -156,14 +156,14 @@ void bridge_awaiter::arrive(void* word) noexcept {
     detail::wake(static_cast<leaf_wait&>(*static_cast<bridge_awaiter*>(word)));
 }
 
-bool bridge_awaiter::settle(bridge_core::lock& held) {
+bool bridge_awaiter::finish(bridge_core::lock& held) {
     if (answer == bridge_answer::ended) {  // the bridge may be gone
-        if (asked()) throw cancelled();
+        if (is_cancelled()) throw cancelled();
         return false;
     }
     held = bridge_core::lock(core_->mutex_);
     const bool there = answer == bridge_answer::promised && core_->take_up(side);
-    if (asked() || answer == bridge_answer::refused) {
+    if (is_cancelled() || answer == bridge_answer::refused) {
         if (there) core_->serve(side);
         throw cancelled();
     }

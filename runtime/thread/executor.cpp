@@ -42,7 +42,7 @@ private:
 
     std::atomic<pool_job*> finished_{nullptr};  // the last one first
     remote home_;
-    standing_post post_{[](void* self) noexcept { static_cast<loop_executor*>(self)->deliver(); },
+    preallocated_post post_{[](void* self) noexcept { static_cast<loop_executor*>(self)->deliver(); },
                         this};
 };
 

@@ -9,7 +9,7 @@ namespace detail {
 shared_core& coroutine_start::launch(task<> t) {
     if (around_ == nullptr) return future_core(create_task(std::move(t), {}, where_));
     scope& between = *between_.release();  // goes when the task has left the tree
-    between.bits = scope::of_job | (around_->bits & scope::inherited);
+    between.flags = scope::of_job | (around_->flags & scope::inherited);
     around_->add_child(between);
     resumer& loop = running();
     auto& frame = t.release();

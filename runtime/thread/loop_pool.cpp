@@ -46,7 +46,7 @@ struct member {
     std::optional<remote> home;  // once it is up
     loop* running = nullptr;
     std::exception_ptr failure;  // why it is not
-    standing_post stopping{stop, this};
+    preallocated_post stopping{stop, this};
 
     member(loop_threads* of, std::size_t i) noexcept : pool(of), index(i) {}
     static void stop(void* self) noexcept { static_cast<member*>(self)->running->stop(); }
@@ -62,7 +62,7 @@ struct mains {
     task_handle main{};
     std::mutex mutex{};
     std::exception_ptr first{};
-    standing_post cancelling{cancel, this};
+    preallocated_post cancelling{cancel, this};
 
     mains(loop_threads& p, function<task<>(std::size_t)>& b, remote h) noexcept
         : pool(p), begin(b), home(std::move(h)) {}

@@ -107,7 +107,7 @@ void far_wait::come_home(void* word) noexcept {
 }
 
 void far_wait::throw_nothing() const {
-    if ((state & refused) != 0 || asked()) throw cancelled();
+    if ((state & refused) != 0 || is_cancelled()) throw cancelled();
     if ((state & loop_ended) != 0) throw closed_error("calling on a loop that has ended");
     if (left_alone_) throw closed_error("the loop ended before a call on it had");
     throw future_cancelled("a call on another loop was cancelled over there");

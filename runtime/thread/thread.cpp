@@ -78,7 +78,7 @@ void thread::start(detail::function<void(std::stop_token)> fn) {
             }
             fn = {};
             detail::thread_host::of_this_thread() = nullptr;
-            end->settle(detail::thread_core::phase::valued);
+            end->finish(detail::thread_core::phase::valued);
         });
 }
 

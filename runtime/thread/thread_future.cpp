@@ -104,7 +104,7 @@ bool thread_core::claim() {
     throw invalid_state_error("the promise was given before");
 }
 
-bool thread_core::settle(phase last) noexcept { return end(last, phase::running); }
+bool thread_core::finish(phase last) noexcept { return end(last, phase::running); }
 
 bool thread_core::cancel() noexcept {
     return cancel_unbegun() || (now() <= phase::running && ask_to_stop());
@@ -233,7 +233,7 @@ thread_core_wait::~thread_core_wait() {
 }
 
 bool thread_core_wait::await_ready() noexcept {
-    if (!asked()) return core_->done() && may_go_on();
+    if (!is_cancelled()) return core_->done() && may_go_on();
     state = refused;
     return may_go_on();
 }
@@ -266,7 +266,7 @@ void thread_core_wait::arrive(void* word) noexcept {
     wake(static_cast<leaf_wait&>(*static_cast<thread_core_wait*>(word)));
 }
 
-void thread_core_wait::settle() {
+void thread_core_wait::finish() {
     if (state == refused) throw cancelled();
     core_->check();
 }

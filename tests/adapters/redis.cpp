@@ -90,13 +90,13 @@ RONDO_TEST("redis: a connection that ends fails who waits", "[kernel]") {
     co_await other.connect(server);
     const redis_value id = co_await redis.command("CLIENT", "ID");
     auto waiting = create_task(redis.command("BLPOP", "never", "0"));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     co_await other.command("CLIENT", "KILL", "ID", std::to_string(id.number));
     CHECK_THROWS_AS(co_await waiting, redis_error);
     CHECK_THROWS_AS(co_await redis.command("PING"), redis_error);
 
     auto closed = create_task(other.command("BLPOP", "never", "0"));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     other.close();
     CHECK_THROWS_AS(co_await closed, redis_error);
 }

@@ -76,7 +76,7 @@ RONDO_TEST("as_completed: the timeout counts for all of them", "[as_completed]")
     CHECK_FALSE(asked[2].done());  // nobody was cancelled
     CHECK_FALSE((co_await done.next()).has_value());
     asked[2].cancel();
-    co_await settle();
+    co_await finish();
 }
 
 RONDO_TEST("as_completed: given up early it leaves nothing behind", "[as_completed][both]") {

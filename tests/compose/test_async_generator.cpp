@@ -223,7 +223,7 @@ RONDO_TEST("async_generator: one that catches the request may go on", "[async_ge
 RONDO_TEST("async_generator: two tasks cannot await next at once", "[async_generator]") {
     auto numbers = count_to(3, 1s);
     auto first = ensure_future(numbers.next());
-    co_await settle();
+    co_await finish();
     CHECK_THROWS_AS(co_await numbers.next(), invalid_state_error);
     CHECK(co_await first == 0);
     CHECK(co_await numbers.next() == 1);
@@ -244,10 +244,10 @@ RONDO_TEST("async_generator: a task that is abandoned with its loop leaves nothi
     {
         auto numbers = held(&count, 10);
         auto waiting = ensure_future(numbers.next());
-        co_await settle();
+        co_await finish();
         CHECK(count == 1);
         waiting.cancel();
-        co_await settle();
+        co_await finish();
     }
     CHECK(count == 0);
 }
@@ -408,7 +408,7 @@ RONDO_TEST("async_generator: errors and requests pass through every layer",
     co_await check_cancelled_while_suspended([&] { return numbers.next(); });
     CHECK(count == 0);
     auto all = ensure_future(held(&count, 5).collect());
-    co_await settle();
+    co_await finish();
     all.cancel();
     CHECK_THROWS_AS(co_await all, future_cancelled);
     CHECK(count == 0);

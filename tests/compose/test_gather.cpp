@@ -187,7 +187,7 @@ RONDO_TEST("gather: further errors go to the exception handler and name the firs
 RONDO_TEST("gather: cancelled, it cancels all and awaits their end", "[gather][both]") {
     int ended = 0;
     auto all = create_task(gather(stubborn(&ended), stubborn(&ended)));
-    co_await settle();
+    co_await finish();
     all.cancel();
     bool threw = false;
     try {
@@ -200,7 +200,7 @@ RONDO_TEST("gather: cancelled, it cancels all and awaits their end", "[gather][b
     CHECK(ended == 2);
 
     auto sleepers = create_task(gather(sleep(24h), sleep(24h)));
-    co_await settle();
+    co_await finish();
     sleepers.cancel();
     CHECK_THROWS_AS(co_await sleepers, future_cancelled);
 }
@@ -298,7 +298,7 @@ RONDO_TEST("gather_settled: cancelled in three forms", "[gather][both]") {
     const auto keeps = [f = last.get_future()]() -> task<int> { co_return co_await f; };
     const auto with_last = [&] { return gather_settled(keeps()); };
     auto waiting = create_task(observe(with_last, &seen));
-    co_await settle();
+    co_await finish();
     last.set_value(1);
     co_await yield_now();  // the child has ended, and its parent is ready
     waiting.cancel();
@@ -382,7 +382,7 @@ RONDO_TEST("map_concurrent: cancelled, it ends what runs and begins nothing more
         co_await sleep(24h);
     };
     auto all = create_task(map_concurrent(2, range, work));
-    co_await settle();
+    co_await finish();
     all.cancel();
     CHECK_THROWS_AS(co_await all, future_cancelled);
     CHECK(begun == 2);

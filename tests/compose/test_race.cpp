@@ -101,7 +101,7 @@ RONDO_TEST("race: futures are only awaited; one that lost goes on where somebody
     auto slow = create_task(answer(2ms, "slow"));
     const auto look = [](future<std::string> f) -> task<std::string> { co_return co_await f; };
     auto waiting = create_task(look(slow));
-    co_await settle();
+    co_await finish();
     CHECK(co_await race(slow, create_task(answer(0s, "quick"))) == "quick");
     CHECK(co_await waiting == "slow");
 }
@@ -118,7 +118,7 @@ RONDO_TEST("race: cancelled in three forms", "[race][both]") {
     observed seen;
     const auto both = [f = given.get_future()] { return race(f, answer(1h, "b")); };
     auto waiting = create_task(observe(both, &seen));
-    co_await settle();
+    co_await finish();
     given.set_value("won");  // its child is ready, and has not run
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
@@ -139,7 +139,7 @@ RONDO_TEST("race: a winner's value wins over a cancellation", "[race][both]") {
     };
     const auto make = [&] { return race(child(), stays()); };
     auto waiting = create_task(observe(make, &seen));
-    co_await settle();
+    co_await finish();
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
     CHECK(seen.first == outcome_of_wait::value);
@@ -251,7 +251,7 @@ RONDO_TEST("staggered_race: cancelled in three forms", "[race][both]") {
     const auto once = [&] { return staggered_race(1h, std::vector<int>{0, 1}, on_call); };
     const auto complete = [&] { fails.set_exception(std::make_exception_ptr(std::runtime_error("no"))); };
     auto waiting = create_task(observe(once, &seen));
-    co_await settle();
+    co_await finish();
     complete();  // the first one will fail, and has not yet
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);

@@ -47,7 +47,7 @@ RONDO_TEST("sleep: ends in the order of the deadlines, and on a tie in the order
     all.push_back(create_task(until(when + 1ns, &log, '9')));
     running_loop().call_at(when, [&log] { log.push_back('i'); });
     for (const auto& f : all) co_await f;
-    co_await settle();
+    co_await finish();
     CHECK(log == "0iabcdefgh9");  // the callback was set first: the tasks had not begun
 }
 
@@ -58,7 +58,7 @@ RONDO_TEST("sleep: zero and less give way once", "[sleep][both]") {
     auto c = create_task(sleep_and_note(duration::min(), &log, 'c'));
     co_await yield_now();
     CHECK(log.empty());
-    co_await settle();
+    co_await finish();
     CHECK(log == "abc");
     co_await sleep_until(time_point::min());
     co_await sleep_until(running_loop().time());
@@ -264,7 +264,7 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     for (const auto& f : all)
         if (!f.done()) task_handle(f).cancel();
     CHECK(running_loop().stats().timers == 0);
-    co_await settle();
+    co_await finish();
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));
 }
 

@@ -159,7 +159,7 @@ RONDO_TEST("task_group: cancelled from outside it throws cancelled", "[task_grou
         });
     };
     auto running = create_task(outer());
-    co_await settle();
+    co_await finish();
     running.cancel();
     CHECK_THROWS_AS(co_await running, future_cancelled);
     CHECK(ended == 1);
@@ -174,7 +174,7 @@ RONDO_TEST("task_group: cancelled while it leaves, it still awaits its children"
         });
     };
     auto running = create_task(outer());
-    co_await settle();
+    co_await finish();
     running.cancel();
     CHECK_THROWS_AS(co_await running, future_cancelled);
     CHECK(ended == 1);

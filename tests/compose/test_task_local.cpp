@@ -98,10 +98,10 @@ RONDO_TEST("task_local: a detached task that is cancelled, or dropped, lets go o
         auto unborn = create_task(sleeper());
         unborn.cancel();
         auto waiting = create_task(sleeper());
-        co_await settle();
+        co_await finish();
         CHECK(value.use_count() == 2);
         waiting.cancel();
-        co_await settle();
+        co_await finish();
     };
     co_await held.with(value, body);
     CHECK(value.use_count() == 1);
@@ -114,7 +114,7 @@ RONDO_TEST("task_local: outside of a task there is nothing bound", "[task_local]
             looked = true;
             CHECK(request.find() == nullptr);
         });
-        co_await settle();
+        co_await finish();
     };
     co_await request.with("r", body);
     CHECK(looked);

@@ -128,7 +128,7 @@ RONDO_TEST("interval: cancelled in three forms, and the tick is not lost", "[tim
     observed seen;
     const auto make_quick = [&] { return quick.tick(); };
     auto waiting = create_task(observe(make_quick, &seen));
-    co_await settle();
+    co_await finish();
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
     if (seen.first == outcome_of_wait::cancelled) CHECK(quick.next() == first);

@@ -153,7 +153,7 @@ RONDO_TEST("wait: cancelled before, while and after; the futures go on", "[wait]
         co_await rondo::wait(asked);
     };
     auto late = create_task(for_promise());
-    co_await settle();
+    co_await finish();
     p.set_value(1);  // it is ready and has not run
     late.cancel();
     CHECK_THROWS_AS(co_await late, future_cancelled);

@@ -38,7 +38,7 @@ task<bool> was_cancelled(future<T> f) {
 
 RONDO_TEST("cancel: a task that is suspended leaves its wait", "[cancel][both]") {
     auto t = create_task(sleep_for_ever());
-    co_await settle();
+    co_await finish();
     t.cancel();
     t.cancel();  // any number of times
     CHECK(co_await was_cancelled(t));
@@ -73,7 +73,7 @@ RONDO_TEST("cancel: every wait begun later throws too, also one that would not s
         ++*count;
     };
     auto t = create_task(stubborn(&thrown));
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK(co_await was_cancelled(t));
     CHECK(thrown == 4);
@@ -90,7 +90,7 @@ RONDO_TEST("cancel: awaiting a task is no wait of its own", "[cancel][both]") {
         co_return co_await compute(5);
     };
     auto t = create_task(body());
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK(co_await t == 5);  // it returned a value, so it has it
     CHECK_FALSE(t.cancelled());
@@ -105,7 +105,7 @@ RONDO_TEST("cancel: its own error wins", "[cancel][both]") {
         }
     };
     auto t = create_task(body());
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK_THROWS_AS(co_await t, std::runtime_error);
 }
@@ -124,7 +124,7 @@ RONDO_TEST("cancel: before its first turn the body never runs and its arguments 
         CHECK(co_await was_cancelled(t));
     }
     create_task(body(argument)).cancel();
-    co_await settle();
+    co_await finish();
     CHECK(*argument == 0);
     CHECK(argument.use_count() == 1);
 }
@@ -175,7 +175,7 @@ RONDO_TEST("cancel: with_shield lets clean-up await after the request has come",
         co_await yield_now();
     };
     auto t = create_task(body(&cleaned));
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK(co_await was_cancelled(t));
     CHECK(cleaned);
@@ -183,7 +183,7 @@ RONDO_TEST("cancel: with_shield lets clean-up await after the request has come",
 
 RONDO_TEST("cancel: shield(future) leaves at once and the future goes on", "[cancel][both]") {
     const auto work = []() -> task<int> {
-        co_await settle(5);
+        co_await finish(5);
         co_return 6;
     };
     const auto body = [](future<int> f) -> task<> { co_await shield(f); };
@@ -202,13 +202,13 @@ RONDO_TEST("cancel: only the last waiter's cancellation cancels a shared future"
     const auto wait = [](future<> f) -> task<> { co_await f; };
     auto shared = create_task(sleep_for_ever());
     auto first = create_task(wait(shared)), second = create_task(wait(shared));
-    co_await settle();
+    co_await finish();
     first.cancel();
     CHECK(co_await was_cancelled(first));
     CHECK_FALSE(shared.done());
     second.cancel();
     CHECK(co_await was_cancelled(second));
-    co_await settle();
+    co_await finish();
     CHECK(shared.cancelled());
 }
 
@@ -226,7 +226,7 @@ RONDO_TEST("cancel: awaiting a future that somebody else cancelled is an error, 
     };
     auto victim = create_task(sleep_for_ever());
     auto waiter = create_task(wait(victim));
-    co_await settle();
+    co_await finish();
     victim.cancel();
     CHECK(co_await waiter);
 }
@@ -272,7 +272,7 @@ RONDO_TEST("cancel: an outer request is never turned into an inner timeout", "[c
         }
     };
     auto t = create_task(body(&timed_out));
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK(co_await was_cancelled(t));
     CHECK_FALSE(timed_out);
@@ -298,7 +298,7 @@ RONDO_TEST("cancel: a timeout inside a shield still works", "[cancel]") {
         co_return co_await shield(move_on_after(1s, sleep_for_ever()));
     };
     auto t = create_task(body());
-    co_await settle();
+    co_await finish();
     t.cancel();
     CHECK_FALSE(co_await t);
 }
@@ -323,7 +323,7 @@ TEST_CASE("cancel: a chain of tasks that await each other is cancelled with a fl
                 chain.reserve(length);
                 for (std::size_t i = 0; i < length; ++i)
                     chain.push_back(create_task(await_next(&chain, i)));
-                co_await settle();
+                co_await finish();
                 chain.back().cancel();
                 for (const auto& f : chain) {
                     try {
@@ -355,7 +355,7 @@ TEST_CASE("cancel: ten thousand scopes one inside the other are reached with a f
                 while (!scopes.empty()) scopes.pop_back();
             };
             auto t = create_task(body(&reached));
-            co_await settle();
+            co_await finish();
             t.cancel();
             co_await t;
         });
@@ -385,7 +385,7 @@ task<> check_others_go_on(Make make) {
     bool stop = false;
     long refused = 0;
     auto waiting = create_task(wait_on(make, &stop, &refused));
-    co_await settle(5);
+    co_await finish(5);
     stop = true;
     co_await waiting;
     CHECK(refused > resumer_patience);
@@ -433,9 +433,9 @@ RONDO_TEST("cancel: one that waits for a lock again and again lets others have i
     };
     held.unlock();
     auto waiting = create_task(notified());
-    co_await settle();
+    co_await finish();
     waiting.cancel();
-    co_await settle(5);
+    co_await finish(5);
     CHECK(m.locked());  // it is refused with the mutex locked
     stop = true;
     co_await waiting;
@@ -515,7 +515,7 @@ TEST_CASE("cancel: a loop that ends names the task that waits again and again, a
         }
     };
     const auto cleans_up = [&]() -> task<> {
-        co_await shield(settle(20));
+        co_await shield(finish(20));
         cleaned_up = true;
     };
     {

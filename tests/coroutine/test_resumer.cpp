@@ -39,7 +39,7 @@ RONDO_TEST("resumer: a turn runs what was ready when it began", "[resumer][both]
     };
     create_task(body(&log, 'a'));
     create_task(body(&log, 'b'));
-    co_await settle(4);
+    co_await finish(4);
     CHECK(log == "abcedf");
 }
 
@@ -119,7 +119,7 @@ RONDO_TEST("resumer: what is always ready starves neither timers nor sockets", "
     stop = true;
     co_await busy;
     co_await idle;
-    co_await settle();
+    co_await finish();
 }
 
 /// While it lives the process may have so many descriptors, as far as its hard limit goes.

@@ -196,7 +196,7 @@ TEST_CASE("task: a cancellation unwinds a hundred thousand frames on a stack of 
             [&]() -> task<> {
                 wait_queue queue;
                 auto chain = create_task(wait_for_ever(&queue, depth, &unwound));
-                co_await settle(depth / 128 + 3);
+                co_await finish(depth / 128 + 3);
                 chain.cancel();
                 try {
                     co_await chain;
@@ -244,7 +244,7 @@ RONDO_TEST("task: the place of every kind of await is known", "[task][both]") {
         {"a foreign awaitable", foreign_line, create_task(foreign(&bottom))},
     };
     auto through_shield = create_task(awaiting(given.get_future()), {.name = "shielded"});
-    co_await settle();
+    co_await finish();
     for (const place& p : places) {
         const std::string text = p.running.describe();
         INFO(text);
@@ -273,7 +273,7 @@ RONDO_TEST("task: names and states are in the list of all tasks", "[task][both]"
     auto worker = create_task(body(), {.name = "worker"});
     CHECK(worker.state() == task_state::created);
     CHECK(worker.describe().find("not yet begun") != std::string::npos);
-    co_await settle();
+    co_await finish();
     CHECK(worker.state() == task_state::waiting);
     bool listed = false;
     for (const task_handle& t : running_loop().all_tasks()) listed = listed || t == worker;

@@ -118,7 +118,7 @@ RONDO_TEST("pipe: reads and writes end in all three forms, and no byte is lost",
 RONDO_TEST("pipe: closing ends a wait on either end", "[pipe][both]") {
     auto ends = make_pipe();
     auto reading = create_task(some(&ends.reader));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     ends.reader.close();
     const int error = co_await error_of(std::move(reading));
     CHECK(error == ECANCELED);
@@ -146,7 +146,7 @@ RONDO_TEST("from_fd: with O_NONBLOCK it waits all the same, and the flag stays a
         auto reader = from_fd(numbers[0]);
         auto writer = from_fd(numbers[1], "the way in");
         auto reading = create_task(some(&reader));
-        co_await rondo_tests::settle();
+        co_await rondo_tests::finish();
         co_await writer.write_all("late");
         const std::string got = co_await reading;
         CHECK(got == "late");

@@ -167,7 +167,7 @@ RONDO_TEST("stream: close cancelled before, while and after is closed", "[stream
         stream_pair p = co_await streams();
         auto reader = create_task(reads_until_closed(&p.here));
         co_await nop();  // the loop has just looked: it does not do so again in what follows
-        co_await settle();
+        co_await finish();
         const auto close = [&] { return p.here.close(); };
         if (form == 1) co_await check_cancelled_before(close);
         if (form == 2) co_await check_cancelled_while_suspended(close);  // until the read has ended

@@ -175,7 +175,7 @@ RONDO_TEST("view: reads cancelled in all three forms lose nothing", "[view][both
 RONDO_TEST("view: a second reader is refused, of either kind", "[view][both]") {
     auto c = co_await connect_pair();
     auto reading = create_task(read_views(&c.server));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     std::array<char, 8> room;
     CHECK_THROWS_AS(co_await c.server.read_view(), invalid_state_error);
     CHECK_THROWS_AS(co_await c.server.read_some(room), invalid_state_error);
@@ -187,7 +187,7 @@ RONDO_TEST("view: a second reader is refused, of either kind", "[view][both]") {
 RONDO_TEST("view: closing ends the wait, and an idle stream may simply go", "[view][both]") {
     auto c = co_await connect_pair();
     auto reading = create_task(read_views(&c.server));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     c.server.close();
     try {
         co_await reading;

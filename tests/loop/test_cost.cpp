@@ -30,7 +30,7 @@ task<> nested(int depth) {
 RONDO_TEST("cost: a thousand timeouts inside each other are cancelled in one go", "[cost]", seeds(1).limit(10s)) {
     for (int i = 0; i < 50; ++i) {
         auto outer = create_task(nested(1000));
-        co_await settle();
+        co_await finish();
         const std::uint64_t before = turns();
         outer.cancel();
         CHECK_THROWS_AS(co_await outer, future_cancelled);
@@ -73,7 +73,7 @@ template <class Make>
 task<> cancel_backwards(Make make) {
     std::vector<future<>> waiters;
     for (std::size_t i = 0; i < a_hundred_thousand(); ++i) waiters.push_back(create_task(make()));
-    co_await settle();
+    co_await finish();
     const std::uint64_t before = turns();
     for (auto each = waiters.rbegin(); each != waiters.rend(); ++each) each->cancel();
     for (const auto& each : waiters) {

@@ -46,7 +46,7 @@ RONDO_TEST("descriptor: with a place or without, its peer sees the close at once
         char byte = 0;
         const auto read = [&]() -> task<int> { co_return co_await receive(pair.there, &byte, 1); };
         auto waiting = create_task(read());
-        co_await settle();
+        co_await finish();
         co_await pair.here.close();
         CHECK(co_await waiting == 0);
     }

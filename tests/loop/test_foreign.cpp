@@ -60,7 +60,7 @@ RONDO_TEST("foreign: resumed later, by another task", "[foreign][both]") {
     suspending awaitable(keep, 7);
     const auto body = [](decltype(awaitable)* a) -> task<int> { co_return co_await *a; };
     auto waiting = create_task(body(&awaitable));
-    co_await settle();
+    co_await finish();
     CHECK(waiting.state() == task_state::waiting);
     CHECK(handle);
     handle.resume();  // only posts: the task runs in a turn of its loop
@@ -92,7 +92,7 @@ RONDO_TEST("foreign: await_suspend that returns bool", "[foreign][both]") {
     suspending leaves(yes, 2);
     const auto body = [](decltype(leaves)* a) -> task<int> { co_return co_await *a; };
     auto waiting = create_task(body(&leaves));
-    co_await settle();
+    co_await finish();
     handle.resume();
     CHECK(co_await waiting == 2);
 }
@@ -227,9 +227,9 @@ RONDO_TEST("foreign: a cancellation waits for the stranger and then reaches the 
         }
     };
     auto waiting = create_task(body(&awaitable, &came_back, &next_threw));
-    co_await settle();
+    co_await finish();
     waiting.cancel();
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(waiting.done());
     CHECK(waiting.describe().find("a foreign awaitable") != std::string::npos);
     handle.resume();

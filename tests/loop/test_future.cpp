@@ -76,11 +76,11 @@ RONDO_TEST("future: several waiters and callbacks are served in the order in whi
     f.add_done_callback([&log](const future<int>&) { log.push_back('d'); });
     given.set_value(1);
     CHECK(log.empty());  // nobody runs inside set_value
-    co_await settle();
+    co_await finish();
     CHECK(log == "abcd");
     f.add_done_callback([&log](const future<int>&) { log.push_back('e'); });
     CHECK(log == "abcd");  // also not inside add_done_callback
-    co_await settle();
+    co_await finish();
     CHECK(log == "abcde");
 }
 
@@ -90,7 +90,7 @@ RONDO_TEST("future: a promise that dies without a value is an error at the waite
     auto given = std::make_unique<promise<int>>();
     auto f = given->get_future();
     auto waiting = create_task(await_and_note(f, &log, 'a'));
-    co_await settle();
+    co_await finish();
     given.reset();
     co_await waiting;
     CHECK(log == "A");
@@ -107,7 +107,7 @@ RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[f
     std::string log;
     auto a = create_task(await_and_note(f, &log, 'a')),
          b = create_task(await_and_note(f, &log, 'b'));
-    co_await settle();
+    co_await finish();
     given.set_exception(std::make_exception_ptr(std::out_of_range("far")));
     co_await a;
     co_await b;
@@ -126,7 +126,7 @@ RONDO_TEST("future: a limit around a promise's future leaves its giver in peace"
         taken = given.set_value(1);
         again = given.set_exception(std::make_exception_ptr(2));
     });
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(taken);
     CHECK_FALSE(again);
     CHECK(reported == "");
@@ -134,7 +134,7 @@ RONDO_TEST("future: a limit around a promise's future leaves its giver in peace"
 
 RONDO_TEST("future: cancel says whether it has changed anything", "[future][both]") {
     auto f = create_task([]() -> task<> { co_await sleep(10h); }());
-    co_await settle();
+    co_await finish();
     CHECK(f.cancel());
     CHECK_FALSE(f.cancel());
     CHECK_THROWS_AS(co_await f, future_cancelled);
@@ -149,7 +149,7 @@ RONDO_TEST("future: cancelling a promise's future settles it at once", "[future]
     auto f = given.get_future();
     std::string log;
     auto waiting = create_task(await_and_note(f, &log, 'a'));
-    co_await settle();
+    co_await finish();
     CHECK(f.cancel());
     CHECK_FALSE(f.cancel());
     CHECK(f.done());
@@ -182,7 +182,7 @@ RONDO_TEST("future: callbacks may throw, add callbacks, cancel and start tasks",
         create_task(await_and_note(done, &log, 'b'));
     });
     given.set_value(1);
-    co_await settle(5);
+    co_await finish(5);
     CHECK(reports == 1);
     CHECK(log.find('a') == 0);
     CHECK(log.size() == 3);
@@ -199,9 +199,9 @@ RONDO_TEST("future: callbacks do not run a future's cancellation into its waiter
     bool told = false;
     inner.add_done_callback([&told](const future<>& f) { told = f.cancelled(); });
     auto outer = create_task(wait(inner));
-    co_await settle();
+    co_await finish();
     outer.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(inner.cancelled());
     CHECK(told);
 }
@@ -229,22 +229,22 @@ RONDO_TEST("future: awaiting a task's future, cancelled before, while and after"
     const auto work = [](future<int> f) -> task<int> { co_return co_await shield(f); };
     auto inner = create_task(work(gate.get_future()));
     const auto make = [&] { return inner; };
-    co_await settle();
+    co_await finish();
     co_await check_cancelled_before(make);
     CHECK_FALSE(inner.done());
     observed seen;
     auto waiting = create_task(observe(make, &seen));
-    co_await settle();
+    co_await finish();
     gate.set_value(1);
     while (!inner.done()) co_await yield_now();
     waiting.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(waiting.cancelled());
     CHECK(inner.result() == 1);
     auto second = create_task([]() -> task<> { co_await sleep(1h); }());
     const auto make_second = [&] { return second; };
     co_await check_cancelled_while_suspended(make_second);
-    co_await settle();
+    co_await finish();
     CHECK(second.cancelled());
 }
 
@@ -300,7 +300,7 @@ RONDO_TEST("future: describe names the place in the program, not one in our head
     const auto make = []() -> task<> { co_await wait_for(1h, sleep(1h, 1)); };
     constexpr int line = __LINE__ - 1;
     auto waiting = create_task(make(), {.name = "patient"});
-    co_await settle();
+    co_await finish();
     const std::string text = waiting.describe();
     INFO(text);
     CHECK(text.find("task \"patient\"") == 0);
@@ -308,13 +308,13 @@ RONDO_TEST("future: describe names the place in the program, not one in our head
     CHECK(text.ends_with("test_future.cpp:" + std::to_string(line)));
     auto ours = create_task(sleep(1h));
     const std::string created = "test_future.cpp:" + std::to_string(__LINE__ - 1);
-    co_await settle();
+    co_await finish();
     INFO(ours.describe());
     CHECK(ours.describe().ends_with(created));  // the wait is nowhere else
     CHECK(text.find("before its deadline") != std::string::npos);
     waiting.cancel();
     ours.cancel();
-    co_await settle();
+    co_await finish();
 }
 
 RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][both]") {
@@ -341,7 +341,7 @@ RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][b
     auto failed = create_task(fails(), {.eager = true});
     CHECK_THROWS_AS(failed.result(), std::runtime_error);
     running_loop().call_soon([&] { create_task(body(&log, 'c'), {.eager = true}); });
-    co_await settle();
+    co_await finish();
     CHECK(log.find('c') != std::string::npos);
 }
 
@@ -359,7 +359,7 @@ RONDO_TEST("create_task: eager tasks that start eager tasks leave the stack flat
     CHECK(begun >= 32);
     CHECK(begun < 100);  // the deeper ones have their turn
     while (begun < 20'001) co_await yield_now();
-    co_await settle();
+    co_await finish();
 }
 
 RONDO_TEST("create_task: an eager task may cancel the one that starts it", "[future][both]") {
@@ -389,13 +389,13 @@ RONDO_TEST("future: an error that nobody asked for is reported once", "[future][
         CHECK_THROWS_AS(std::rethrow_exception(context.error), std::runtime_error);
     });
     create_task(fail_later(), {.name = "lost"});
-    co_await settle(4);
+    co_await finish(4);
     REQUIRE(reports.size() == 1);
     CHECK(reports[0].find("\"lost\"") != std::string::npos);
     CHECK(reports[0].find("test_future.cpp:") != std::string::npos);
     {
         auto kept = create_task(fail_later());
-        co_await settle(4);
+        co_await finish(4);
         CHECK(kept.done());
         CHECK(reports.size() == 1);  // while there is a handle somebody may still ask
         auto copy = kept;
@@ -405,7 +405,7 @@ RONDO_TEST("future: an error that nobody asked for is reported once", "[future][
     CHECK(reports.size() == 2);
     {
         auto asked = create_task(fail_later());
-        co_await settle(4);
+        co_await finish(4);
         CHECK(asked.exception() != nullptr);
     }
     {
@@ -413,7 +413,7 @@ RONDO_TEST("future: an error that nobody asked for is reported once", "[future][
         CHECK_THROWS_AS(co_await awaited, std::runtime_error);
     }
     create_task([]() -> task<> { co_await sleep(1h); }()).cancel();  // a cancellation is no error
-    co_await settle();
+    co_await finish();
     CHECK(reports.size() == 2);
     running_loop().set_exception_handler({});
 }
@@ -433,11 +433,11 @@ RONDO_TEST("future: a wait in a dropped future's task goes on: the loop owns it"
            "[future][both]") {
     bool ended = false;
     const auto body = [](bool* flag) -> task<> {
-        co_await settle();
+        co_await finish();
         *flag = true;
     };
     create_task(body(&ended));
-    co_await settle(6);
+    co_await finish(6);
     CHECK(ended);
 }
 
@@ -514,7 +514,7 @@ RONDO_TEST("future: a child is described by the await of its parent", "[future][
         co_await gather(child(), child());
     };
     auto running = create_task(parent(), {.name = "parent"});
-    co_await settle();
+    co_await finish();
     std::size_t children = 0;
     for (const task_handle& t : all_tasks()) {
         const std::string text = t.describe();
@@ -527,7 +527,7 @@ RONDO_TEST("future: a child is described by the await of its parent", "[future][
     }
     CHECK(children == 2);
     running.cancel();
-    co_await settle();
+    co_await finish();
 }
 
 RONDO_TEST("promise: moving onto one breaks the promise that was there at once", "[future][both]") {

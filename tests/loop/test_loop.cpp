@@ -49,7 +49,7 @@ TEST_CASE("loop: run ends when no task is left", "[loop]") {
         l.run();
         int ended = 0;
         const auto body = [](int* count, int n) -> task<> {
-            co_await settle(n);
+            co_await finish(n);
             ++*count;
         };
         for (int i = 0; i < 10; ++i) l.create_task(body(&ended, i));

@@ -129,7 +129,7 @@ RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
             co_await sleep_for_ever();
         } catch (const cancelled&) {
         }
-        co_await shield(settle(5));
+        co_await shield(finish(5));
     };
     const auto promises = []() -> task<> {
         promise<int> never;
@@ -142,7 +142,7 @@ RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
     create_task(cleans_up());
     create_task(promises());
     create_task(sleep_for_ever());
-    co_await settle();
+    co_await finish();
     create_task(sleep_for_ever());  // not yet begun
     running_loop().call_later(1h, [] {});
     running_loop().call_soon([] {});

@@ -98,7 +98,7 @@ RONDO_TEST("operation: the error of one on a destroyed descriptor still knows it
         }
     };
     auto a = create_task(body(doomed.get(), &errors)), b = create_task(body(doomed.get(), &errors));
-    co_await settle();
+    co_await finish();
     doomed.reset();  // the record lives on until both have told what became of them
     co_await a;
     co_await b;
@@ -123,7 +123,7 @@ RONDO_TEST("operation: pipes and socket pairs, also with O_NONBLOCK", "[operatio
             co_return co_await read_from(*d, b, 1);
         };
         auto reader = create_task(read_later(&out, &byte));
-        co_await settle();
+        co_await finish();
         REQUIRE(::write(ends[1], "p", 1) == 1);
         CHECK(co_await reader == 1);
         CHECK(byte == 'p');
@@ -135,7 +135,7 @@ RONDO_TEST("operation: pipes and socket pairs, also with O_NONBLOCK", "[operatio
         const auto make_receive = [&] { return receive(a, &byte, 1); };
         co_await check_cancelled_while_suspended(make_receive);
         auto receiver = create_task(read_later(&a, &byte));
-        co_await settle();
+        co_await finish();
         CHECK(co_await transmit(b, "q", 1) == 1);
         CHECK(co_await receiver == 1);
         CHECK(byte == 'q');

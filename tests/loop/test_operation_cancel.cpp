@@ -132,10 +132,10 @@ RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][bo
     for (int round = 1; round < 20; ++round) {
         two_ends next = co_await connected();
         auto reader = create_task(reading(&next.there, &byte));
-        co_await settle();
+        co_await finish();
         const auto body = [](descriptor* d) -> task<> { co_await d->close(); };
         auto closer = create_task(body(&next.there));
-        co_await settle(round);
+        co_await finish(round);
         closer.cancel();
         try {
             co_await closer;
@@ -159,7 +159,7 @@ RONDO_TEST("closing: cancelled when it has come about", "[operation][cancel][bot
             }
         };
         auto reader = create_task(reads(&pair.there, &byte, &error));
-        co_await settle();
+        co_await finish();
         const auto make_close = [&] { return pair.there.close(); };
         co_await check_cancelled_after_arrival(make_close);
         co_await reader;

@@ -63,7 +63,7 @@ task<> a_while(int round) {
     if (testing::simulated())
         co_await sleep(duration(round % 100 * 25'000));
     else
-        co_await settle(round % 12 * 10);  // the loop looks at the kernel every 61 resumptions
+        co_await finish(round % 12 * 10);  // the loop looks at the kernel every 61 resumptions
 }
 
 /// The moments at which `waiting` is cancelled, in turn: before `begin` makes happen what it waits
@@ -274,7 +274,7 @@ RONDO_TEST("operation: ten thousand times closed with a read in flight, and no l
         char secret = 0;
         int error = 0;
         auto reader = create_task(body(&there, &secret, &error));
-        if (round % 2 == 0) co_await settle(1 + round % 5);
+        if (round % 2 == 0) co_await finish(1 + round % 5);
         const int number = there.number();
         auto closing = there.close();
         if (round % 3 == 0) co_await std::move(closing);
@@ -311,7 +311,7 @@ RONDO_TEST("operation: a cancel that meets readiness of a nonblocking descriptor
     tally count, rest;
     for (int round = 0; round < many(10'000, 1'000); ++round) {
         auto reader = create_task(receive_one(&a, &count));
-        co_await settle(2);
+        co_await finish(2);
         future<> writer;
         const auto begin = [&] { writer = create_task(send_one(&b, &count)); };
         co_await cancel_in_turn(reader, round, begin);

@@ -73,7 +73,7 @@ task<int> to_a_full_pipe() {
     const std::string much(1 << 20, 'x');
     co_await write_to(p.writer, much.data(), much.size());
     const auto close_later = [](a_pipe* pipe) -> task<> {
-        co_await settle(20);
+        co_await finish(20);
         pipe->close_reader();
     };
     auto closer = create_task(close_later(&p));

@@ -74,7 +74,7 @@ RONDO_TEST("readiness: a wait on a descriptor of ours ends when that is closed",
     auto pair = co_await rondo_tests::connected();
     const auto wait = [](descriptor* of) -> task<> { co_await wait_readable(*of); };
     auto waiting = create_task(wait(&pair.here));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     pair.here.close();
     CHECK_THROWS_AS(co_await waiting, std::system_error);
 }
@@ -153,7 +153,7 @@ RONDO_TEST("readiness: once removed the descriptor can be closed, and the peer s
             take_away();
             done = true;
         });
-        co_await rondo_tests::settle();  // the poll is in the kernel
+        co_await rondo_tests::finish();  // the poll is in the kernel
         if (from_callback) {
             pair.send();
             while (!done) co_await yield_now();
@@ -177,7 +177,7 @@ RONDO_TEST("readiness: a new watch on a number never hears of the old one's", "[
         old.reset();
         foreign_pair fresh;
         home.add_reader(fresh.here(), [&] { ++of_new; });
-        co_await rondo_tests::settle();
+        co_await rondo_tests::finish();
         CHECK(of_old == 0);
         CHECK(of_new == 0);
         home.remove_reader(fresh.here());

@@ -49,7 +49,7 @@ TEST_CASE("run: returns main's value, throws main's error", "[run]") {
 TEST_CASE("run: takes a callable and its arguments and keeps them", "[run]") {
     auto owned = std::make_shared<int>(6);
     const auto body = [owned](std::shared_ptr<int> argument, int more) -> task<int> {
-        co_await settle();
+        co_await finish();
         co_return *owned + *argument + more;
     };
     CHECK(run(body, owned, 1) == 13);
@@ -63,12 +63,12 @@ TEST_CASE("run: what is left when main has ended is cancelled and awaited", "[ru
             co_await sleep(1h);
         } catch (const cancelled&) {
         }
-        co_await shield(settle());
+        co_await shield(finish());
         *flag = true;
     };
     const auto main = [&]() -> task<int> {
         create_task(left(&cleaned_up));
-        co_await settle();
+        co_await finish();
         co_return 1;
     };
     CHECK(run(main()) == 1);
@@ -112,7 +112,7 @@ TEST_CASE("run: the first SIGINT cancels main, which may clean up", "[run]") {
                 co_await sleep(1h);
             } catch (const cancelled&) {
             }
-            co_await shield(settle());
+            co_await shield(finish());
             cleaned_up = true;
             co_await yield_now();
         };

@@ -41,10 +41,10 @@ RONDO_TEST("wait_queue: one in the middle leaves when it is cancelled", "[wait_q
     co_await yield_now();
     b.cancel();
     CHECK(queue.size() == 2);
-    co_await settle();
+    co_await finish();
     CHECK(b.cancelled());
     CHECK(queue.unpark_all() == 2);
-    co_await settle();
+    co_await finish();
     CHECK(log == "ac");
 }
 
@@ -60,7 +60,7 @@ RONDO_TEST("wait_queue: one that was chosen and is cancelled passes the choice o
     a.cancel();
     queue.unpark_one();  // b's own
     b.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(a.cancelled());
     CHECK(b.cancelled());
     CHECK(log == "c");  // two choices came to one waiter; the other went to nobody who waits
@@ -83,17 +83,17 @@ RONDO_TEST("wait_queue: what is to be passed on is the owner's business", "[wait
         ++p->taken;
     };
     auto a = create_task(take(&store)), b = create_task(take(&store));
-    co_await settle();
+    co_await finish();
     CHECK(a.describe().find("a permit") != std::string::npos);
     store.queue.unpark_one();
     a.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(store.taken == 1);
     auto c = create_task(take(&store));
-    co_await settle();
+    co_await finish();
     store.queue.unpark_one();
     c.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(c.cancelled());
     CHECK(store.taken == 1);
     CHECK(store.free == 1);  // nobody was left in line: the permit is back
@@ -139,7 +139,7 @@ RONDO_TEST("wait_queue: exhaustively, every choice ends at somebody who waits", 
             else
                 co_await yield_now();
         }
-        co_await settle();
+        co_await finish();
         std::size_t alive = 0;
         for (const auto& w : waiters) alive += w.done() ? 0U : 1U;
         // Choices that found a waiter were used, unless all who were left had been cancelled.
@@ -149,7 +149,7 @@ RONDO_TEST("wait_queue: exhaustively, every choice ends at somebody who waits", 
             REQUIRE(ok);
         }
         queue.unpark_all();
-        co_await settle();
+        co_await finish();
     }
 }
 

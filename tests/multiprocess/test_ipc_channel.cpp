@@ -135,7 +135,7 @@ RONDO_TEST("ipc_channel: receive and send are cancelled before they start and wh
     co_await check_cancelled_before(send);
     std::vector<future<>> sends;
     for (int i = 0; i < 20; ++i) sends.push_back(create_task(ours.send(large)));
-    co_await settle(20);
+    co_await finish(20);
     int waiting = 0;
     for (auto& f : sends) waiting += f.done() ? 0 : 1;
     CHECK(waiting > 0);  // the socket's buffer is full
@@ -157,7 +157,7 @@ RONDO_TEST("ipc_channel: cancelled when a message has come, a receive has it", "
     for (int round = 0; round < 200; ++round) {
         int got = 0;
         auto waits = create_task(take(&theirs, &got));
-        co_await settle(round % 4);
+        co_await finish(round % 4);
         co_await ours.send(++sent);
         waits.cancel();
         co_await gather_settled(waits);

@@ -187,7 +187,7 @@ RONDO_TEST("ipc_queue: an item put while its taker is cancelled is had by one, a
     for (int round = 1; round <= many(300, 60); ++round) {
         int got = 0;
         auto waits = create_task(take(&q, &got));
-        co_await settle(round % 4);
+        co_await finish(round % 4);
         q.blocking_put(round);
         waits.cancel();
         co_await gather_settled(waits);
@@ -226,7 +226,7 @@ RONDO_TEST("ipc_queue: tasks that wait take no thread of the pool", "[ipc_queue]
     ipc_queue<int> q(1000);
     std::vector<future<>> waits;
     for (int i = 0; i < 50; ++i) waits.push_back(create_task(take_one(&q)));
-    co_await settle();
+    co_await finish();
     const int answer = co_await to_thread([] { return 7; });
     CHECK(answer == 7);
     for (int i = 0; i < 50; ++i) co_await q.put(i);

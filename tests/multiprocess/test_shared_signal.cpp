@@ -36,7 +36,7 @@ RONDO_TEST("shared_signal: any number of tasks wait, and threads of the pool sta
     int ended = 0;
     std::vector<future<>> waits;
     for (int i = 0; i < 100; ++i) waits.push_back(create_task(until_bumped(&signal, &ended)));
-    co_await settle();
+    co_await finish();
     const int answer = co_await to_thread([] { return 7; });
     CHECK(answer == 7);
     CHECK(ended == 0);
@@ -50,7 +50,7 @@ RONDO_TEST("shared_signal: more words than one call can watch", "[shared_signal]
     int ended = 0;
     std::vector<future<>> waits;
     for (auto& each : *signals) waits.push_back(create_task(until_bumped(&each, &ended)));
-    co_await settle();
+    co_await finish();
     CHECK(ended == 0);
     for (auto& each : *signals) each.bump();
     for (auto& one : waits) co_await one;
@@ -82,7 +82,7 @@ RONDO_TEST("shared_signal: a wait is cancelled before it starts, while it waits,
     for (int round = 0; round < many(500, 100); ++round) {
         int ended = 0;
         auto waits = create_task(until_bumped(&signal, &ended));
-        co_await settle(round % 4);
+        co_await finish(round % 4);
         signal.bump();
         if (round % 2 == 0) std::this_thread::yield();
         waits.cancel();
@@ -99,7 +99,7 @@ RONDO_TEST("shared_signal: memory that goes away under the watcher harms nobody"
         const shared_memory memory(4096);
         auto& other = memory.make<shared_signal>(0);
         auto leaves = create_task(changed(other, 0));
-        co_await settle(round % 3 + 1);
+        co_await finish(round % 3 + 1);
         leaves.cancel();
         co_await gather_settled(leaves);
     }

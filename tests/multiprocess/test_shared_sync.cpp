@@ -161,7 +161,7 @@ RONDO_TEST("shared_semaphore: a task waits, and the loop goes on", "[shared_sync
     auto& permits = memory.make<shared_semaphore>(0, 1u);
     co_await permits.acquire();
     auto second = create_task(permits.acquire());
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(second.done());
     permits.release();
     co_await second;
@@ -186,7 +186,7 @@ RONDO_TEST("shared_semaphore: acquire is cancelled before it starts and while it
             co_await s->acquire();
             *got = true;
         }(&permits, &had));
-        co_await settle(round % 3 + 1);
+        co_await finish(round % 3 + 1);
         permits.release();
         waits.cancel();
         co_await gather_settled(waits);

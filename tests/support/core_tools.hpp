@@ -150,7 +150,7 @@ inline task<two_ends> connected() {
 // -- moments --------------------------------------------------------------------------------------
 
 /// Lets everything happen that can happen without time passing; a few turns.
-inline task<> settle(int turns = 3) {
+inline task<> finish(int turns = 3) {
     for (int i = 0; i < turns; ++i) co_await yield_now();
 }
 
@@ -202,7 +202,7 @@ template <class Make>
 task<> check_cancelled_while_suspended(Make make) {
     observed seen;
     auto waiting = create_task(observe(make, &seen));
-    co_await settle();
+    co_await finish();
     CHECK(waiting.state() == task_state::waiting);
     waiting.cancel();
     try {
@@ -237,7 +237,7 @@ task<outcome_of_wait> cancelled_in_flight(Make make) {
 template <class Make, class Complete>
 task<> check_cancelled_after_completion(Make make, Complete complete, observed* seen) {
     auto waiting = create_task(observe(make, seen));
-    co_await settle();
+    co_await finish();
     CHECK(waiting.state() == task_state::waiting);
     complete();
     CHECK(waiting.state() == task_state::ready);

@@ -148,12 +148,12 @@ RONDO_TEST("queue: getters and putters are served in the order in which they cam
     std::vector<int> taken;
     std::vector<future<>> all;
     for (int i = 0; i < 5; ++i) all.push_back(create_task(take_into(&q, &taken)));
-    co_await settle();
+    co_await finish();
     for (int i = 0; i < 10; ++i) all.push_back(create_task(put_one(&q, i)));
-    co_await settle(20);
+    co_await finish(20);
     CHECK(taken == std::vector<int>{0, 1, 2, 3, 4});
     for (int i = 0; i < 5; ++i) all.push_back(create_task(take_into(&q, &taken)));
-    co_await settle(20);
+    co_await finish(20);
     CHECK(taken == std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
     for (auto& one : all) CHECK(one.done());
 }
@@ -163,7 +163,7 @@ RONDO_TEST("queue: nobody overtakes one who was told to go on", "[queue]") {
     std::vector<int> taken;
     auto first = create_task(put_one(&q, 1));
     auto second = create_task(put_one(&q, 2));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_get() == 1);  // the place is now the second one's
     CHECK(q.full());
     CHECK_FALSE(q.try_put(3));
@@ -172,7 +172,7 @@ RONDO_TEST("queue: nobody overtakes one who was told to go on", "[queue]") {
     CHECK(co_await q.next() == 3);
 
     auto early = create_task(take_into(&q, &taken));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_put(4));  // the item is now the early one's
     CHECK_FALSE(q.try_get());
     auto late = create_task(put_one(&q, 5));
@@ -185,7 +185,7 @@ RONDO_TEST("queue: putting into a closed queue is an error, before and while it 
     queue<int> q(1);
     co_await q.put(1);
     auto waiting = create_task(put_one(&q, 2));
-    co_await settle();
+    co_await finish();
     q.close();
     CHECK_THROWS_AS(co_await waiting, queue_closed_error);
     CHECK_THROWS_AS(co_await q.put(3), queue_closed_error);
@@ -199,7 +199,7 @@ RONDO_TEST("queue: one who was told to put and finds it closed puts nothing", "[
     queue<int> q(1);
     co_await q.put(1);
     auto waiting = create_task(put_one(&q, 2));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_get() == 1);
     q.close();
     CHECK_THROWS_AS(co_await waiting, queue_closed_error);
@@ -214,7 +214,7 @@ TEST_CASE("queue: destroyed before a task that waited took what it was promised,
                 if (!gets) co_await q->put(1);
                 std::vector<int> taken;
                 auto waiting = gets ? create_task(take_into(q.get(), &taken)) : create_task(put_one(q.get(), 2));
-                co_await settle();
+                co_await finish();
                 if (gets)
                     co_await q->put(1);
                 else
@@ -238,10 +238,10 @@ RONDO_TEST("queue: closing wakes everyone who waits for an item", "[queue][both]
     std::vector<int> taken;
     std::vector<future<>> all;
     for (int i = 0; i < 3; ++i) all.push_back(create_task(take_into(&q, &taken)));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_put(7));
     q.close();
-    co_await settle();
+    co_await finish();
     for (auto& one : all) CHECK(one.done());
     CHECK(taken == std::vector<int>{7});
 }
@@ -251,12 +251,12 @@ RONDO_TEST("queue: the last item goes to the next in line also where the queue i
     queue<int> q;
     std::vector<int> taken;
     auto first = create_task(take_into(&q, &taken));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_put(7));
     q.close();
     auto second = create_task(take_into(&q, &taken));
     first.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(taken == std::vector<int>{7});
     CHECK(second.done());
 }
@@ -268,7 +268,7 @@ RONDO_TEST("queue: an immediate close drops the items, and they count as done", 
     CHECK(item.use_count() == 4);
     auto joined =
         create_task([](queue<std::shared_ptr<int>>* of) -> task<> { co_await of->join(); }(&q));
-    co_await settle();
+    co_await finish();
     q.close(close_mode::immediate);
     CHECK(item.use_count() == 1);
     co_await joined;
@@ -281,7 +281,7 @@ RONDO_TEST("queue: one to whom an item was promised finds none after an immediat
     queue<int> q;
     std::vector<int> taken;
     auto getter = create_task(take_into(&q, &taken));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_put(1));
     q.close(close_mode::immediate);
     co_await getter;
@@ -318,7 +318,7 @@ RONDO_TEST("queue: join waits until each item was dealt with", "[queue][both]") 
     const auto wait_for_all = [](queue<int>* of) -> task<> { co_await of->join(); };
     auto a = create_task(wait_for_all(&q)), b = create_task(wait_for_all(&q));
     for (int i = 0; i < 3; ++i) {
-        co_await settle();
+        co_await finish();
         CHECK_FALSE(a.done());
         co_await q.next();
         q.task_done();
@@ -379,10 +379,10 @@ RONDO_TEST("queue: what cancelled getters were promised stays in its order", "[q
     std::vector<int> taken;
     std::vector<future<>> getters;
     for (int i = 0; i < 3; ++i) getters.push_back(create_task(take_into(&q, &taken)));
-    co_await settle();
+    co_await finish();
     for (int i = 1; i <= 4; ++i) CHECK(q.try_put(i));
     for (auto& one : getters) one.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(taken.empty());
     for (int i = 1; i <= 4; ++i) CHECK(q.try_get() == i);
 }
@@ -527,11 +527,11 @@ task<> compare_with_model(std::uint64_t seed, std::size_t maxsize) {
             t.step(random, static_cast<int>(random() % 50) * 1000 + item++);
             if (random() % 3 == 0) co_await yield_now();
         }
-        co_await settle(12);
+        co_await finish(12);
         t.at_rest();
     }
     t.queue.close();
-    co_await settle(12);
+    co_await finish(12);
     std::vector<future<>> rest;
     rest.swap(t.tasks);
     while (const auto got = co_await t.queue.next()) t.took(*got);
@@ -557,10 +557,10 @@ RONDO_TEST("queue: cancelling many who wait is linear", "[queue]", seeds(1).limi
     std::vector<int> taken;
     std::vector<future<>> getters;
     for (int i = 0; i < count; ++i) getters.push_back(create_task(take_into(&q, &taken)));
-    co_await settle();
+    co_await finish();
     for (int i = 0; i < count; ++i) CHECK_NOFAIL(q.try_put(i));  // each is promised one
     for (auto& one : getters) one.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(taken.empty());
     CHECK(q.size() == static_cast<std::size_t>(count));
 }

@@ -18,11 +18,11 @@ RONDO_TEST("barrier: nobody passes before all have come; each gets its index",
     for (int round = 1; round <= 3; ++round) {
         create_task(meet(&b, &verdict[0]));
         create_task(meet(&b, &verdict[1]));
-        co_await settle();
+        co_await finish();
         CHECK(b.n_waiting() == 2);
         CHECK(verdict[0] == still_there);
         create_task(meet(&b, &verdict[2]));
-        co_await settle();
+        co_await finish();
         CHECK(b.n_waiting() == 0);
         CHECK(b.generation() == static_cast<std::uint64_t>(round));
         for (int i = 0; i < 3; ++i) CHECK(std::exchange(verdict[i], still_there) == i);
@@ -42,7 +42,7 @@ RONDO_TEST("barrier: the next round fills while the last one still leaves",
     };
     auto a = create_task(meet(&b, &first));
     auto c = create_task(twice(&b, &rounds));
-    co_await settle();
+    co_await finish();
     CHECK(first == 0);
     CHECK(rounds == 1);
     CHECK(b.n_waiting() == 1);
@@ -63,15 +63,15 @@ RONDO_TEST("barrier: one who is cancelled leaves, and the others wait for anothe
     barrier b(3);
     int verdict[4] = {still_there, still_there, still_there, still_there};
     auto a = create_task(meet(&b, &verdict[0])), c = create_task(meet(&b, &verdict[1]));
-    co_await settle();
+    co_await finish();
     a.cancel();
     CHECK(b.n_waiting() == 1);
     auto d = create_task(meet(&b, &verdict[2]));
-    co_await settle();
+    co_await finish();
     CHECK(verdict[1] == still_there);
     CHECK_FALSE(b.broken());
     co_await create_task(meet(&b, &verdict[3]));
-    co_await settle();
+    co_await finish();
     CHECK(verdict[0] == was_cancelled);
     CHECK(verdict[1] == 0);  // no two have the same index
     CHECK(verdict[2] == 1);
@@ -83,7 +83,7 @@ RONDO_TEST("barrier: abort sends away who waits and whoever comes, until it is r
     barrier b(2);
     int verdict = still_there;
     auto a = create_task(meet(&b, &verdict));
-    co_await settle();
+    co_await finish();
     b.abort();
     CHECK(b.broken());
     CHECK(b.n_waiting() == 0);
@@ -94,7 +94,7 @@ RONDO_TEST("barrier: abort sends away who waits and whoever comes, until it is r
     CHECK_FALSE(b.broken());
     verdict = still_there;
     a = create_task(meet(&b, &verdict));
-    co_await settle();
+    co_await finish();
     CHECK(verdict == still_there);
     CHECK(co_await b.wait() == 1);
     co_await a;
@@ -106,7 +106,7 @@ RONDO_TEST("barrier: reset sends away who waits; who has passed has passed",
     barrier b(2);
     int verdict[3] = {still_there, still_there, still_there};
     auto a = create_task(meet(&b, &verdict[0]));
-    co_await settle();
+    co_await finish();
     CHECK(co_await b.wait() == 1);
     b.reset();  // a has not run since
     b.abort();
@@ -114,10 +114,10 @@ RONDO_TEST("barrier: reset sends away who waits; who has passed has passed",
     co_await a;
     CHECK(verdict[0] == 0);
     auto c = create_task(meet(&b, &verdict[1]));
-    co_await settle();
+    co_await finish();
     b.reset();
     auto d = create_task(meet(&b, &verdict[2]));
-    co_await settle();
+    co_await finish();
     CHECK(verdict[1] == was_broken);
     CHECK(verdict[2] == still_there);
     CHECK(co_await b.wait() == 1);
@@ -144,10 +144,10 @@ RONDO_TEST("barrier: one who is cancelled after all have come is not missed",
     barrier b(2);
     int verdict = still_there;
     auto a = create_task(meet(&b, &verdict));
-    co_await settle();
+    co_await finish();
     CHECK(co_await b.wait() == 1);
     a.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(verdict == was_cancelled);
     CHECK(b.n_waiting() == 0);
     CHECK(b.generation() == 1);
@@ -162,7 +162,7 @@ RONDO_TEST("barrier: says how many wait", "[sync][barrier][both]") {
     barrier b(3);
     int verdict = still_there;
     auto a = create_task(meet(&b, &verdict));
-    co_await settle();
+    co_await finish();
     CHECK(b.describe() == "a barrier where 1 of 3 waits");
     CHECK(a.describe().find("line for a barrier where 1 of 3 waits at ") != std::string::npos);
     b.abort();

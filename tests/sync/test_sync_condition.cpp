@@ -33,28 +33,28 @@ task<> wait_and_note(meeting* at, char name, int turns = 0) {
         throw;
     }
     CHECK(guard.owner() == &at->m);
-    co_await settle(turns);
+    co_await finish(turns);
 }
 
 RONDO_TEST("condition: notify wakes the one that waits longest, notify_all everybody",
            "[sync][condition][both]") {
     meeting at;
     for (char name : std::string("abcde")) create_task(wait_and_note(&at, name));
-    co_await settle();
+    co_await finish();
     CHECK(at.c.waiting() == 5);
     CHECK_FALSE(at.m.locked());  // let go while they wait
     auto guard = co_await at.m.lock();
     CHECK(at.c.notify() == 1);
     CHECK(at.c.notify(2) == 2);
-    co_await settle();
+    co_await finish();
     CHECK(at.log.empty());  // they run when they have the mutex
     CHECK(at.m.waiting() == 3);
     guard.unlock();
-    co_await settle(6);
+    co_await finish(6);
     CHECK(at.log == "abc");
     CHECK(at.c.notify_all() == 2);
     CHECK(at.c.notify_all() == 0);
-    co_await settle(6);
+    co_await finish(6);
     CHECK(at.log == "abcde");
     CHECK(at.c.notify() == 0);
 }
@@ -64,7 +64,7 @@ RONDO_TEST("condition: a notification while nobody waits is for nobody",
     meeting at;
     CHECK(at.c.notify() == 0);
     auto a = create_task(wait_and_note(&at, 'a'));
-    co_await settle();
+    co_await finish();
     CHECK(at.log.empty());
     at.c.notify();
     co_await a;
@@ -86,7 +86,7 @@ RONDO_TEST("condition: the predicate is asked under the mutex, until it says yes
     };
     auto a = create_task(wait_for_three(&at, &value, &asked));
     for (int i = 0; i < 3; ++i) {
-        co_await settle();
+        co_await finish();
         auto guard = co_await at.m.lock();
         ++value;
         at.c.notify_all();
@@ -133,18 +133,18 @@ RONDO_TEST("condition: one who is cancelled has the mutex again before it throws
            "[sync][condition][both]") {
     meeting at;
     auto a = create_task(wait_and_note(&at, 'a'));
-    co_await settle();
+    co_await finish();
     auto guard = co_await at.m.lock();
     a.cancel();
     a.cancel();
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(a.done());  // shielded: it waits for the mutex, however often it is asked
     CHECK(at.m.waiting() == 1);
     CHECK(at.log.empty());
     CHECK(a.describe().find("line, after a condition, for its mutex held by ") !=
           std::string::npos);
     guard.unlock();
-    co_await settle();
+    co_await finish();
     CHECK(a.cancelled());
     CHECK(at.log == "A");
     CHECK_FALSE(at.m.locked());
@@ -155,18 +155,18 @@ RONDO_TEST("condition: a notification given to one who is cancelled goes to the 
     meeting at;
     auto a = create_task(wait_and_note(&at, 'a')), b = create_task(wait_and_note(&at, 'b'));
     auto c = create_task(wait_and_note(&at, 'c'));
-    co_await settle();
+    co_await finish();
     at.c.notify();  // the mutex is free: a has it already
     a.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(at.log == "Ab");
     auto guard = co_await at.m.lock();
     at.c.notify();  // c stands in line for the mutex
     auto d = create_task(wait_and_note(&at, 'd'));
-    co_await settle();
+    co_await finish();
     c.cancel();
     guard.unlock();
-    co_await settle(5);
+    co_await finish(5);
     CHECK(at.log == "AbC");  // d came after the notification, and after c had left it to nobody
     CHECK(at.c.waiting() == 1);
     at.c.notify();
@@ -188,7 +188,7 @@ RONDO_TEST("condition: says whose it is and who waits", "[sync][condition][both]
     meeting at;
     CHECK(at.c.describe() == "a condition of a mutex held by nobody");
     auto a = create_task(wait_and_note(&at, 'a'));
-    co_await settle();
+    co_await finish();
     CHECK(at.c.describe() == "a condition of a mutex held by nobody and 1 waits");
     CHECK(a.describe().find("line for a condition of a mutex held by nobody and 1 waits at ") !=
           std::string::npos);

@@ -22,19 +22,19 @@ RONDO_TEST("event: set lets everybody go, in order, and whoever comes later",
     std::string log;
     CHECK_FALSE(e.is_set());
     for (char name : std::string("abc")) create_task(wait_and_note(&e, &log, name));
-    co_await settle();
+    co_await finish();
     CHECK(e.waiting() == 3);
     CHECK(log.empty());
     e.set();
     e.set();
     CHECK(e.is_set());
-    co_await settle();
+    co_await finish();
     CHECK(log == "abc");
     co_await e.wait();
     e.clear();
     CHECK_FALSE(e.is_set());
     auto late = create_task(wait_and_note(&e, &log, 'd'));
-    co_await settle();
+    co_await finish();
     CHECK(log == "abc");
     e.set();
     co_await late;
@@ -45,11 +45,11 @@ RONDO_TEST("event: who was told goes on, also where it is cleared before he runs
     event e;
     std::string log;
     auto a = create_task(wait_and_note(&e, &log, 'a'));
-    co_await settle();
+    co_await finish();
     e.set();
     e.clear();
     auto b = create_task(wait_and_note(&e, &log, 'b'));
-    co_await settle();
+    co_await finish();
     CHECK(log == "a");
     CHECK(e.waiting() == 1);
     e.set();
@@ -80,13 +80,13 @@ RONDO_TEST("event: says what it is and who waits", "[sync][event][both]") {
     std::string log;
     auto a = create_task(wait_and_note(&e, &log, 'a'));
     auto b = create_task(wait_and_note(&e, &log, 'b'));
-    co_await settle();
+    co_await finish();
     CHECK(e.describe() == "an event that is not set and 2 wait");
     CHECK(a.describe().find("line for an event that is not set and 2 wait at ") !=
           std::string::npos);
     e.set();
     CHECK(e.describe() == "an event that is set");
-    co_await settle();
+    co_await finish();
 }
 
 RONDO_TEST("event: ten thousand go in one turn", "[sync][event]", seeds(1).limit(30s)) {

@@ -133,7 +133,7 @@ RONDO_TEST("semaphore: does what a model of it does", "[sync][models]", seeds(40
         if (!same) REQUIRE(same);
     }
     for (auto& each : users) each.cancel();
-    co_await settle();
+    co_await finish();
 }
 
 // -- barrier --------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ RONDO_TEST("barrier: does what a model of it does", "[sync][barrier]", seeds(40)
         if (!same) REQUIRE(same);
     }
     b.abort();
-    co_await settle();
+    co_await finish();
 }
 
 // -- condition ------------------------------------------------------------------------------------

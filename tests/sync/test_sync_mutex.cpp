@@ -20,7 +20,7 @@ template <class Mutex>
 task<> hold(Mutex* m, std::string* log, char name, int turns = 1) {
     auto guard = co_await m->lock();
     log->push_back(name);
-    co_await settle(turns);
+    co_await finish(turns);
 }
 
 RONDO_TEST("mutex: a guard locks, moves, unlocks early or at its end", "[sync][mutex][both]") {
@@ -57,7 +57,7 @@ RONDO_TEST("mutex: handed over in the order of arrival", "[sync][mutex][both]") 
     std::string log;
     auto guard = co_await m.lock();
     for (char name : std::string("abcd")) create_task(hold(&m, &log, name));
-    co_await settle();
+    co_await finish();
     CHECK(m.waiting() == 4);
     CHECK(log.empty());
     guard.unlock();
@@ -75,7 +75,7 @@ RONDO_TEST("mutex: nobody is inside while another one is", "[sync][mutex][both]"
             auto guard = co_await at->lock();
             *peak = std::max(*peak, ++*in);
             const int before = *sum;
-            co_await settle(i % 3);
+            co_await finish(i % 3);
             *sum = before + 1;
             --*in;
         }
@@ -108,7 +108,7 @@ RONDO_TEST("mutex: one that was given it and is cancelled hands it on", "[sync][
     auto guard = co_await m.lock();
     auto a = create_task(hold(&m, &log, 'a')), b = create_task(hold(&m, &log, 'b'));
     auto c = create_task(hold(&m, &log, 'c')), d = create_task(hold(&m, &log, 'd'));
-    co_await settle();
+    co_await finish();
     guard.unlock();  // to a
     a.cancel();
     c.cancel();
@@ -148,7 +148,7 @@ RONDO_TEST("mutex: cancelled while it only lets others run, it gives the mutex b
     CHECK(busy.state() == task_state::ready);
     CHECK(m.locked());
     busy.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(busy.cancelled());
     CHECK_FALSE(m.locked());
 }
@@ -180,7 +180,7 @@ RONDO_TEST("mutex: a holder that has ended is not looked at", "[sync][mutex][bot
     CHECK(m.describe() == "a mutex held by a task that has ended");
     kept.unlock();
     running_loop().call_soon([&] { kept = m.try_lock(); });
-    co_await settle();
+    co_await finish();
     CHECK(m.describe() == "a mutex held by no task");
     kept.unlock();
 }
@@ -335,10 +335,10 @@ RONDO_TEST("recursive_mutex: its holder locks it again, others wait for the last
     auto second = m.try_lock();
     CHECK(m.depth() == 2);
     auto other = create_task(hold(&m, &log, 'a'));
-    co_await settle();
+    co_await finish();
     CHECK(m.waiting() == 1);
     first.unlock();
-    co_await settle();
+    co_await finish();
     CHECK(log.empty());
     CHECK(m.depth() == 1);
     auto third = co_await m.lock();  // also while somebody waits: it is held already
@@ -393,7 +393,7 @@ RONDO_TEST("recursive_mutex: cancelled while it only lets others run, it keeps w
     co_await yield_now();
     CHECK(busy.state() == task_state::ready);
     busy.cancel();
-    co_await settle();
+    co_await finish();
     CHECK(busy.cancelled());
     CHECK(depth == 1);
     CHECK_FALSE(m.locked());

@@ -19,7 +19,7 @@ struct work {
 
 task<> do_it(work* w) {
     ++w->begun;
-    co_await settle();
+    co_await finish();
     if (w->left_to_fail-- > 0) throw std::runtime_error("not this time");
     ++w->done;
 }
@@ -42,7 +42,7 @@ RONDO_TEST("once: one does it, the others wait for it", "[sync][once][both]") {
     work w;
     std::string log;
     for (char name : std::string("abc")) create_task(call_and_note(&w, &log, name));
-    co_await settle(2);
+    co_await finish(2);
     CHECK(w.begun == 1);
     CHECK(w.o.waiting() == 2);
     CHECK_FALSE(w.o.done());
@@ -84,7 +84,7 @@ RONDO_TEST("once: a runner that is cancelled leaves it to the next in line", "[s
     auto a = create_task(call_and_note(&w, &log, 'a'));
     auto b = create_task(call_and_note(&w, &log, 'b'));
     auto c = create_task(call_and_note(&w, &log, 'c'));
-    co_await settle(2);
+    co_await finish(2);
     b.cancel();  // waits
     a.cancel();  // runs
     co_await c;
@@ -107,7 +107,7 @@ RONDO_TEST("once: cancelled before, while and after", "[sync][once][cancel][both
     const auto hold = [](event* e) -> task<> { co_await e->wait(); };
     auto runner = [](work* at, auto run, event* e) -> task<> { co_await at->o.call(run, e); };
     auto running = create_task(runner(&w, hold, &go));
-    co_await settle();
+    co_await finish();
     co_await check_cancelled_while_suspended(make);
     CHECK(w.o.waiting() == 0);
     go.set();
@@ -123,7 +123,7 @@ RONDO_TEST("once: says whether it is done and who is at it", "[sync][once][both]
     CHECK(w.o.describe() == "a once that is not done: a mutex held by nobody");
     auto a = create_task(call_and_note(&w, &log, 'a'), {.name = "first"});
     auto b = create_task(call_and_note(&w, &log, 'b'));
-    co_await settle(2);
+    co_await finish(2);
     CHECK(w.o.describe() == "a once that is not done: a mutex held by task \"first\" and 1 waits");
     co_await b;
     CHECK(w.o.describe() == "a once that is done");

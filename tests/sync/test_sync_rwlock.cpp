@@ -17,12 +17,12 @@ namespace {
 task<> write(rwlock* l, std::string* log, char name, int turns = 3) {
     auto guard = co_await l->lock();
     log->push_back(name);
-    co_await settle(turns);
+    co_await finish(turns);
 }
 task<> read(rwlock* l, std::string* log, char name, int turns = 3) {
     auto guard = co_await l->lock_shared();
     log->push_back(name);
-    co_await settle(turns);
+    co_await finish(turns);
 }
 
 RONDO_TEST("rwlock: readers share it, a writer has it alone", "[sync][rwlock][both]") {
@@ -57,7 +57,7 @@ RONDO_TEST("rwlock: first come first served, readers side by side enter together
     auto a = create_task(read(&l, &log, 'a')), b = create_task(read(&l, &log, 'b'));
     auto v = create_task(write(&l, &log, 'V'));
     auto c = create_task(read(&l, &log, 'c'));
-    co_await settle();
+    co_await finish();
     CHECK(l.waiting() == 5);  // a reader does not overtake a writer that waits
     CHECK_FALSE(l.try_lock_shared());
     first.unlock();
@@ -81,7 +81,7 @@ RONDO_TEST("rwlock: never a writer beside anybody", "[sync][rwlock][both]") {
             auto guard = co_await in->l.lock_shared();
             in->most_readers = std::max(in->most_readers, ++in->readers);
             in->wrong |= in->writers > 0;
-            co_await settle(i % 3);
+            co_await finish(i % 3);
             --in->readers;
         }
     };
@@ -89,7 +89,7 @@ RONDO_TEST("rwlock: never a writer beside anybody", "[sync][rwlock][both]") {
         for (int i = 0; i < 15; ++i) {
             auto guard = co_await in->l.lock();
             in->wrong |= ++in->writers > 1 || in->readers > 0;
-            co_await settle(i % 2);
+            co_await finish(i % 2);
             --in->writers;
         }
     };
@@ -106,10 +106,10 @@ RONDO_TEST("rwlock: when a waiting writer leaves, the readers behind it enter",
     auto first = co_await l.lock_shared();
     auto w = create_task(write(&l, &log, 'W'));
     auto a = create_task(read(&l, &log, 'a')), b = create_task(read(&l, &log, 'b'));
-    co_await settle();
+    co_await finish();
     w.cancel();
     CHECK(l.waiting() == 0);
-    co_await settle(1);
+    co_await finish(1);
     CHECK(log == "ab");
     CHECK(w.cancelled());
     co_await b;
@@ -145,10 +145,10 @@ RONDO_TEST("rwlock: what was given to one who is cancelled goes on", "[sync][rwl
     auto w = create_task(write(&l, &log, 'W'));
     auto a = create_task(read(&l, &log, 'a')), b = create_task(read(&l, &log, 'b'));
     auto v = create_task(write(&l, &log, 'V'));
-    co_await settle();
+    co_await finish();
     guard.unlock();  // to w
     w.cancel();
-    co_await settle(2);
+    co_await finish(2);
     a.cancel();  // it holds it already: it ends at its next wait
     co_await v;
     CHECK(log == "abV");

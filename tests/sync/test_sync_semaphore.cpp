@@ -17,7 +17,7 @@ namespace {
 task<> take_and_note(semaphore* s, std::size_t count, std::string* log, char name, int turns = 1) {
     auto held = co_await s->acquire(count);
     log->push_back(name);
-    co_await settle(turns);
+    co_await finish(turns);
 }
 
 RONDO_TEST("semaphore: permits are taken, given back early, at the end, or forgotten",
@@ -53,14 +53,14 @@ RONDO_TEST("semaphore: first come first served, also for one who wants much",
     auto held = co_await s.acquire();
     auto a = create_task(take_and_note(&s, 3, &log, 'a'));
     auto b = create_task(take_and_note(&s, 1, &log, 'b'));
-    co_await settle();
+    co_await finish();
     s.release(1);
-    co_await settle();
+    co_await finish();
     CHECK(log.empty());  // b would fit, but a is first
     CHECK_FALSE(s.try_acquire());
     s.release(1);
     held.release();
-    co_await settle();
+    co_await finish();
     co_await b;
     CHECK(log == "ab");
     CHECK(s.available() == 3);
@@ -72,7 +72,7 @@ RONDO_TEST("semaphore: when the first in line leaves, those behind may fit",
     std::string log;
     auto a = create_task(take_and_note(&s, 2, &log, 'a'));
     auto b = create_task(take_and_note(&s, 1, &log, 'b'));
-    co_await settle();
+    co_await finish();
     CHECK(s.waiting() == 2);
     a.cancel();
     CHECK(s.waiting() == 0);
@@ -87,7 +87,7 @@ RONDO_TEST("semaphore: at most so many at a time", "[sync][semaphore][both]") {
     const auto visit = [](semaphore* at, int* in, int* peak) -> task<> {
         auto held = co_await at->acquire();
         *peak = std::max(*peak, ++*in);
-        co_await settle(2);
+        co_await finish(2);
         --*in;
     };
     std::vector<task<>> cars;
@@ -120,13 +120,13 @@ RONDO_TEST("semaphore: what was given to one who is cancelled goes to the next, 
     auto a = create_task(take_and_note(&s, 3, &log, 'a'));
     auto b = create_task(take_and_note(&s, 1, &log, 'b'));
     auto c = create_task(take_and_note(&s, 2, &log, 'c'));
-    co_await settle();
+    co_await finish();
     s.release(3);
     CHECK(s.available() == 0);
     a.cancel();
-    co_await settle(2);
+    co_await finish(2);
     CHECK(log == "bc");
-    co_await settle();
+    co_await finish();
     CHECK(s.available() == 3);
 }
 
@@ -154,7 +154,7 @@ RONDO_TEST("semaphore: says what is there and who waits", "[sync][semaphore][bot
     CHECK(s.describe() == "a semaphore with 1 permit");
     std::string log;
     auto a = create_task(take_and_note(&s, 2, &log, 'a'));
-    co_await settle();
+    co_await finish();
     CHECK(s.describe() == "a semaphore with 1 permit and 1 waits");
     CHECK(a.describe().find("line for a semaphore with 1 permit and 1 waits at ") !=
           std::string::npos);

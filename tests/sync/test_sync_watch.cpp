@@ -28,11 +28,11 @@ RONDO_TEST("watch: a receiver sees the first value, and each that is still there
     watch<int> w(1);
     std::vector<int> values;
     auto receiver = create_task(follow(&w, &values));
-    co_await settle();
+    co_await finish();
     CHECK(values == std::vector<int>{1});
     w.set(2);
     w.set(3);  // 2 is overwritten before the receiver runs
-    co_await settle();
+    co_await finish();
     CHECK(values == std::vector<int>{1, 3});
     CHECK(w.version() == 3);
     w.set(4);
@@ -62,7 +62,7 @@ RONDO_TEST("watch: closing wakes those who wait", "[sync][watch][both]") {
     watch<int> w(0);
     std::vector<int> values;
     auto a = create_task(follow(&w, &values)), b = create_task(follow(&w, &values));
-    co_await settle();
+    co_await finish();
     CHECK(w.waiting() == 2);
     w.close();
     co_await a;
@@ -104,7 +104,7 @@ RONDO_TEST("watch: says where it is and who waits", "[sync][watch][both]") {
     watch<int> w(0);
     std::vector<int> values;
     auto a = create_task(follow(&w, &values));
-    co_await settle();
+    co_await finish();
     CHECK(w.describe() == "a watch at version 1 and 1 waits");
     CHECK(a.describe().find("line for a watch at version 1 and 1 waits at ") != std::string::npos);
     w.close();
@@ -134,11 +134,11 @@ RONDO_TEST("broadcast: every subscriber gets every item from its beginning on",
     std::vector<int> early, late;
     auto a = create_task(listen(b.subscribe(), &early));
     CHECK(b.send(1) == 1);
-    co_await settle();
+    co_await finish();
     auto c = create_task(listen(b.subscribe(), &late));
     CHECK(b.send(2) == 2);
     CHECK(b.send(3) == 2);
-    co_await settle();
+    co_await finish();
     CHECK(b.send(4) == 2);
     b.close();
     co_await a;
@@ -180,9 +180,9 @@ RONDO_TEST("broadcast: one that is overtaken while it is woken is told so, too",
     broadcast<int> b(2);
     std::vector<int> items;
     auto a = create_task(listen(b.subscribe(), &items));
-    co_await settle();
+    co_await finish();
     for (int i = 1; i <= 5; ++i) b.send(i);
-    co_await settle();
+    co_await finish();
     CHECK(items == std::vector<int>{-3, 4, 5});
     b.close();
     co_await a;
@@ -232,7 +232,7 @@ RONDO_TEST("broadcast: says to whom and who waits", "[sync][broadcast][both]") {
     std::vector<int> items;
     auto a = create_task(listen(b.subscribe(), &items));
     auto s = b.subscribe();
-    co_await settle();
+    co_await finish();
     CHECK(b.describe() == "a broadcast to 2 subscribers and 1 waits");
     CHECK(a.describe().find("line for a broadcast to 2 subscribers and 1 waits at ") !=
           std::string::npos);
@@ -246,7 +246,7 @@ RONDO_TEST("broadcast: subscribers outlive the sender", "[sync][broadcast][both]
     std::vector<int> items;
     auto s = b->subscribe();
     auto waits = create_task(listen(b->subscribe(), &items));
-    co_await settle();
+    co_await finish();
     b->send(1);
     b.reset();
     CHECK(co_await s.next() == 1);

@@ -82,7 +82,7 @@ TEST_CASE("testing: what is left is a failure that names it", "[testing]") {
         CHECK_THROWS_WITH(testing::simulate(leaks_frame), "1 coroutine frames are alive");
     const auto leaks_error = []() -> task<> {
         create_task(fails(), {.name = "lost"});
-        co_await settle();
+        co_await finish();
     };
     CHECK_THROWS_WITH(testing::simulate(leaks_error), Catch::Contains("\"lost\""));
     std::optional<descriptor> socket;

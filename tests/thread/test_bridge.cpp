@@ -157,7 +157,7 @@ TEST_CASE("bridge_queue: the end of a loop loses nothing", "[bridge]") {
         w.loop().create_task(take_one(&q));
         bool stored = false;
         w.run([](bridge_queue<int>* to, bool put, bool* done) -> task<> {
-            co_await settle();
+            co_await finish();
             if (put)
                 *done = to->try_put(1);  // is promised; the post is under way when the loop ends
         }(&q, promised, &stored));
@@ -208,7 +208,7 @@ template <class Make, class Complete>
 task<> check_cancelled_on_its_way(Make make, Complete complete) {
     observed seen;
     auto waiting = create_task(observe(make, &seen));
-    co_await settle();
+    co_await finish();
     CHECK(waiting.state() == task_state::waiting);
     complete();
     waiting.cancel();
@@ -247,9 +247,9 @@ RONDO_TEST("bridge_queue: what a cancelled task was to get goes to the next in l
            "[bridge][cancel][both]") {
     bridge_queue<int> q;
     auto first = create_task(take_one(&q));
-    co_await settle();
+    co_await finish();
     auto second = ensure_future(q.next());
-    co_await settle();
+    co_await finish();
     CHECK(q.try_put(7));
     first.cancel();
     CHECK(co_await second == 7);
@@ -261,7 +261,7 @@ RONDO_TEST("bridge_queue: one who is to put when it is closed puts nothing", "[b
     co_await q.put(1);
     auto waiting = create_task(put_one(&q, 2));
     auto later = create_task(put_one(&q, 3));
-    co_await settle();
+    co_await finish();
     CHECK(q.try_get() == 1);
     q.close();
     CHECK_THROWS_AS(co_await waiting, queue_closed_error);
@@ -292,7 +292,7 @@ TEST_CASE("bridge_queue: destroyed before one who waited took what was promised,
         testing::simulate([]() -> task<> {
             auto q = std::make_unique<bridge_queue<int>>();
             auto waiting = create_task([](bridge_queue<int>* from) -> task<> { co_await from->next(); }(q.get()));
-            co_await settle();
+            co_await finish();
             co_await q->put(1);
             q = nullptr;
             co_await waiting;
@@ -309,7 +309,7 @@ RONDO_TEST("bridge_event: set and destroyed at once, those who waited go on", "[
     auto waiting = create_task([](bridge_event* e) -> task<> { co_await e->wait(); }(event.get()));
     auto queue = std::make_unique<bridge_queue<int>>();
     auto taking = create_task(sum_of(queue.get()));
-    co_await settle();
+    co_await finish();
     event->set();
     event = nullptr;
     queue->close();
@@ -424,7 +424,7 @@ RONDO_TEST("bridge_event: tasks wait until it is set", "[bridge][both]") {
         ++*count;
     };
     auto a = create_task(wait(&event, &woken)), b = create_task(wait(&event, &woken));
-    co_await settle();
+    co_await finish();
     CHECK(woken == 0);
     CHECK_FALSE(event.is_set());
     event.set();

@@ -34,7 +34,7 @@ task<> posts_have_run() {
     promise<> reached;
     running_loop().call_soon_threadsafe([&] { reached.set_value(); });
     co_await reached.get_future();
-    co_await settle();
+    co_await finish();
 }
 
 // -- run_coroutine_threadsafe -----------------------------------------------------------------------------------------

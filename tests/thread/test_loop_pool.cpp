@@ -151,7 +151,7 @@ TEST_CASE("loop_pool: what a main has started goes on until the pool ends, and i
         };
         const auto main = [&]() -> task<> {
             create_task(left(began, cleaned_up));
-            co_await settle();
+            co_await finish();
         };
         cores.run(main);
         CHECK(began == 2);

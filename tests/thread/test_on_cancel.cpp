@@ -146,9 +146,9 @@ private:
     future<> calling_;
     bool hit_ = false;
     gate both_;
-    detail::standing_post there_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->follow(); },
+    detail::preallocated_post there_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->follow(); },
                                  this};
-    detail::standing_post post_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); },
+    detail::preallocated_post post_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); },
                                 this};
 };
 
@@ -186,10 +186,10 @@ RONDO_TEST("on: a call that has not begun is taken back", "[on][kernel]") {
     };
     auto first = create_task(calls(true));
     auto second = create_task(calls(false));
-    co_await settle();
+    co_await finish();
     first.cancel();
     second.cancel();
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(first.done());  // the post is in the other loop's hands
     door.open();
     co_await forget(first);
@@ -289,7 +289,7 @@ RONDO_TEST("on: a call that finds its loop ending is not made", "[on][kernel]") 
             observe([&] { return on(there.home(), counts); }, &first));
         auto b = create_task(observe([&] { return on(there.home(), [&] { return ++called; }); },
                                      &second));
-        co_await settle();
+        co_await finish();
         if (cancel_too) a.cancel();
         door.open();
         co_await forget(a);
@@ -342,7 +342,7 @@ TEST_CASE("on: a loop that ends while its own calls are elsewhere waits for them
         loop own;
         const auto calls = [&]() -> task<> { co_await on(there.home(), slow); };
         auto calling = own.create_task(calls());
-        own.run_until_complete(settle());
+        own.run_until_complete(finish());
         begun.pass();
         own.close();
         CHECK(calling.done());

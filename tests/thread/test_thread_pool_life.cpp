@@ -557,7 +557,7 @@ RONDO_TEST("thread_pool: awaited on the loop's thread; close waits without block
     gate hold;
     auto held = pool.submit([&] { hold.pass(); });
     auto closing = create_task(pool.close());
-    co_await settle();
+    co_await finish();
     CHECK_FALSE(closing.done());
     CHECK_THROWS_AS(pool.submit([] {}), closed_error);
     hold.open();
@@ -591,7 +591,7 @@ RONDO_TEST("run_in_executor: on a pool of one's own, by its policy", "[thread_po
     co_await began.given();
     const auto one = [](thread_pool* p) -> task<int> { co_return co_await run_in_executor(*p, [] { return 2; }); };
     auto second = create_task(one(&pool));
-    co_await settle();
+    co_await finish();
     CHECK_THROWS_AS(co_await run_in_executor(pool, [] {}), pool_full_error);
     pool.shutdown(false, true);
     CHECK_THROWS_AS(co_await second, future_cancelled);
@@ -616,9 +616,9 @@ RONDO_TEST("run_in_executor: each policy on a full pool", "[thread_pool][kernel]
         auto first = create_task(job(&pool, &hold, &began));
         co_await began.given();
         auto second = create_task(job(&pool, nullptr, nullptr));
-        co_await settle();
+        co_await finish();
         auto third = create_task(job(&pool, nullptr, nullptr));
-        co_await settle();
+        co_await finish();
         if (p == policy::caller_runs) CHECK(third.done());
         hold.open();
         CHECK(co_await first == 1);

@@ -294,13 +294,13 @@ RONDO_TEST("wrap_future: as a future of the loop; cancelling it cancels the job"
     auto g = wrap_future(other.get_future());
     promise.set_value(4);
     CHECK(co_await f == 4);
-    co_await settle();
+    co_await finish();
     g.cancel();
     CHECK_THROWS_AS(co_await g, future_cancelled);
     CHECK(other.get_future().cancelled());
     thread_promise<int> third, fourth;
     wrap_future(third.get_future()).cancel();  // before it has begun
-    co_await settle();
+    co_await finish();
     CHECK(third.get_future().cancelled());
     fourth.set_exception(std::make_exception_ptr(std::out_of_range("no")));
     CHECK_THROWS_AS(co_await wrap_future(fourth.get_future()), std::out_of_range);

@@ -78,7 +78,7 @@ public:
     explicit barrier_wait(barrier& b) noexcept : queue_wait(kind_, b.line_), barrier_(&b) {}
     bool await_ready() noexcept;
     std::size_t await_resume() {
-        settle([] {});
+        finish([] {});
         if ((state & sent_away) != 0) throw broken_barrier_error();
         return index_;
     }

@@ -116,7 +116,7 @@ class broadcast_next : public broadcast_wait {
 public:
     explicit broadcast_next(Subscriber& s) noexcept : broadcast_wait(s), subscriber_(&s) {}
     typename Subscriber::item await_resume() {
-        settle([] {});
+        finish([] {});
         return subscriber_->take();
     }
 

@@ -90,7 +90,7 @@ public:
     ~condition_wait() {
         if ((state & leaving) != 0) --condition_->leaving_;
     }
-    bool await_ready() noexcept { return asked() && refuse(); }
+    bool await_ready() noexcept { return is_cancelled() && cancel_at_start(); }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
     void await_resume();
 

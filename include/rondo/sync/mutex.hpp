@@ -135,10 +135,10 @@ class RONDO_API mutex_wait : public queue_wait {
 public:
     explicit mutex_wait(mutex& m) noexcept : queue_wait(kind_, m.line_), mutex_(&m) {}
     bool await_ready() noexcept {
-        return asked() ? refuse() : (mutex_->take(here.current) && have());
+        return is_cancelled() ? cancel_at_start() : (mutex_->take(here.current) && acquired());
     }
     mutex::guard await_resume() {
-        settle([this] { mutex_->release(); });
+        finish([this] { mutex_->release(); });
         return mutex_->adopt();
     }
 
@@ -153,9 +153,9 @@ class RONDO_API recursive_mutex_wait : public queue_wait {
 public:
     explicit recursive_mutex_wait(recursive_mutex& m) noexcept
         : queue_wait(kind_, m.lock_.line_), mutex_(&m) {}
-    bool await_ready() noexcept { return asked() ? refuse() : (mutex_->take() && have()); }
+    bool await_ready() noexcept { return is_cancelled() ? cancel_at_start() : (mutex_->take() && acquired()); }
     recursive_mutex::guard await_resume() {
-        settle([this] {
+        finish([this] {
             if (mutex_->depth_ == 0) mutex_->lock_.release();
         });
         return mutex_->enter();

@@ -135,10 +135,10 @@ public:
     semaphore_wait(semaphore& s, std::size_t count) noexcept
         : queue_wait(kind_, s.line_), semaphore_(&s), count_(count) {}
     bool await_ready() noexcept {
-        return asked() ? refuse() : (semaphore_->take(count_) && have());
+        return is_cancelled() ? cancel_at_start() : (semaphore_->take(count_) && acquired());
     }
     permit await_resume() {
-        settle([this] { semaphore_->give_back(count_); });
+        finish([this] { semaphore_->give_back(count_); });
         return permit(semaphore_, count_);
     }
 

@@ -70,10 +70,10 @@ public:
     watch_wait(watch_base& w, std::uint64_t* seen) noexcept
         : queue_wait(kind_, w.line_), watch_(&w), seen_(seen) {}
     bool await_ready() noexcept {
-        return asked() ? refuse() : ((*seen_ != watch_->version_ || watch_->closed_) && have());
+        return is_cancelled() ? cancel_at_start() : ((*seen_ != watch_->version_ || watch_->closed_) && acquired());
     }
     bool await_resume() {
-        settle([] {});
+        finish([] {});
         return std::exchange(*seen_, watch_->version_) != watch_->version_;
     }
 

@@ -154,8 +154,8 @@ class answer_wait : public queue_wait {
 public:
     explicit answer_wait(lookup& of) noexcept : queue_wait(kind, of.waiters), of_(of) {}
     bool await_ready() noexcept {
-        if (asked()) return refuse();
-        return of_.job == nullptr && have();
+        if (is_cancelled()) return cancel_at_start();
+        return of_.job == nullptr && acquired();
     }
     void await_resume() const {
         if ((state & refused) != 0) throw cancelled();

@@ -66,7 +66,7 @@ send_datagram_awaiter::send_datagram_awaiter(held<> socket, const_buffer data, c
 }
 
 bool send_datagram_awaiter::await_ready() noexcept {
-    if (asked()) return refuse_operation(*this);
+    if (is_cancelled()) return refuse_operation(*this);
     if (segment_ > 0xffff) state |= too_large;
     return state != 0;
 }
@@ -97,7 +97,7 @@ void send_datagram_awaiter::await_resume() {
     if ((state & refused) != 0) throw cancelled();
     if ((state & too_large) != 0) result = -EMSGSIZE;
     if (result >= 0) return;
-    if (to_.size() == 0 || (result == -ECANCELED && asked())) throw_failed(*this);
+    if (to_.size() == 0 || (result == -ECANCELED && is_cancelled())) throw_failed(*this);
     throw_system_error(-result, kind->what, to_.text());
 }
 
@@ -114,7 +114,7 @@ void receive_datagram_awaiter::let_go() noexcept {
 }
 
 bool receive_datagram_awaiter::await_ready() noexcept {
-    if (asked()) return refuse_operation(*this);
+    if (is_cancelled()) return refuse_operation(*this);
     if (socket_->reading) state |= busy;
     return state != 0;
 }

@@ -188,7 +188,7 @@ private:
     bool unarmed_ = true;       // the poll on wake_ must be made (again)
     bool limited_ = false;      // the test hook hides opcodes
     bool no_signal_ = false;    // writes are told not to raise SIGPIPE
-    bool loud_ = false;         // something in flight may raise it
+    bool may_sigpipe_ = false;         // something in flight may raise it
     int enter_fd_ = -1;         // the ring's descriptor, or registered_
     unsigned enter_flags_ = 0;  // for each enter
     unsigned wait_flags_ = 0;   // for each that waits
@@ -222,7 +222,7 @@ void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
     unarmed_ = true;
     limited_ = mapped_->limited();
     no_signal_ = !limited_ && has_write_no_signal();
-    loud_ = false;
+    may_sigpipe_ = false;
     registered_ = -1;
     enter_fd_ = mapped_->descriptor();
     enter_flags_ = 0;
@@ -317,8 +317,8 @@ void ring::hide(entry& made) const noexcept {
 void ring::hush(entry& made) noexcept {
     if (no_signal_)
         made.op_flags |= write_no_signal;
-    else if (!loud_)
-        loud_ = may_raise_sigpipe((made.flags & entry_fixed_file) != 0 ? files_.number(made.fd)
+    else if (!may_sigpipe_)
+        may_sigpipe_ = may_raise_sigpipe((made.flags & entry_fixed_file) != 0 ? files_.number(made.fd)
                                                                        : made.fd);
 }
 
@@ -339,9 +339,9 @@ int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexce
     }
     ++counters_.enters;
     std::optional<sigpipe_held_back> quiet;
-    if (loud_) [[unlikely]] {
-        loud_ = in_flight_ != 0;
-        if (loud_) quiet.emplace();
+    if (may_sigpipe_) [[unlikely]] {
+        may_sigpipe_ = in_flight_ != 0;
+        if (may_sigpipe_) quiet.emplace();
     }
     const int result =
         enter_ring(enter_fd_, submit, wait ? 1 : 0, flags | enter_flags_ | (wait ? wait_flags_ : 0),

@@ -110,14 +110,14 @@ void process_manager::finish(process_job& job, std::exception_ptr error) noexcep
     uncount(job);
     if (job.begun || job.state().begin()) {  // or else somebody has cancelled it
         job.state().set_error(std::move(error));
-        job.state().settle(thread_core::phase::failed);
+        job.state().finish(thread_core::phase::failed);
     }
     job.let_go();
 }
 
 void process_manager::finish_cancelled(process_job& job) noexcept {
     uncount(job);
-    if (job.begun || job.state().begin()) job.state().settle(thread_core::phase::cancelled);
+    if (job.begun || job.state().begin()) job.state().finish(thread_core::phase::cancelled);
     job.let_go();
 }
 

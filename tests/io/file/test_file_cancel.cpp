@@ -164,7 +164,7 @@ RONDO_TEST("operation: an open, a connect and a splice that hang can be left", "
 }
 
 task<> say_suspended(int to) {
-    co_await settle();
+    co_await finish();
     REQUIRE(::write(to, "x", 1) == 1);
 }
 

@@ -707,9 +707,9 @@ RONDO_TEST("watch_directory: a wait that others share is not lost with the one t
     auto two = watch_directory(in.path());
     auto first = create_task(one->next());
     auto second = create_task(two.next());
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     first.cancel();
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     CHECK(first.done());
     one.reset();
     std::ofstream(in / "made").close();

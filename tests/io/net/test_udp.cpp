@@ -164,7 +164,7 @@ RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the
         co_await from->receive_from(buffer);
     };
     auto first = create_task(receive(&server));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     std::array<char, 8> buffer;
     CHECK_THROWS_AS(co_await server.receive_from(buffer), invalid_state_error);
     auto sends = gather(send_text(&client, "a", server.local()),
@@ -177,7 +177,7 @@ RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the
         CHECK(got.size() == 1);
     }
     auto waiting = create_task(receive(&server));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     server.close();
     const int ended = co_await error_of(std::move(waiting));
     CHECK(ended == ECANCELED);

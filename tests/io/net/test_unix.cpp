@@ -267,7 +267,7 @@ RONDO_TEST("unix: waits with descriptors end in all three forms, and none is los
         std::array<char, 10> room;
         co_await from->receive_descriptors(room);
     }(&c.server));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     CHECK_THROWS_AS(co_await c.server.receive_descriptors(buffer), invalid_state_error);
     CHECK_THROWS_AS(co_await c.server.read_some(buffer), invalid_state_error);
     reading.cancel();

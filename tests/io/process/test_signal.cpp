@@ -136,7 +136,7 @@ RONDO_TEST("signal: closing a set ends its wait with nothing", "[signal][kernel]
     };
     bool ended = false;
     auto waiting = create_task(until_closed(&signals, &ended));
-    co_await rondo_tests::settle();
+    co_await rondo_tests::finish();
     signals.close();
     co_await waiting;
     CHECK(ended);
@@ -218,7 +218,7 @@ TEST_CASE("signal: each of the sets that have a signal gets it", "[signal]") {
         signal_set one(SIGUSR1), two(SIGUSR1, SIGHUP), three(SIGHUP);
         auto a = create_task(one.next());
         auto b = create_task(two.next());
-        co_await rondo_tests::settle();
+        co_await rondo_tests::finish();
         send(SIGUSR1);
         const auto of_one = co_await a;
         const auto of_two = co_await b;

@@ -83,17 +83,17 @@ struct shared_core {
         wait_list watchers;          // a root, or a promise: who waits for it, and its done callbacks, in one FIFO
     };
     std::uint32_t holders = 0;  // futures, promises and, while it runs, the loop
-    std::uint32_t marks;
+    std::uint32_t flags;
 
-    explicit shared_core(std::uint32_t m) noexcept : awaiter(nullptr), marks(m) {}
+    explicit shared_core(std::uint32_t m) noexcept : awaiter(nullptr), flags(m) {}
     shared_core(const shared_core&) = delete;
     shared_core& operator=(const shared_core&) = delete;
 
-    bool is_done() const noexcept { return (marks & done) != 0; }
+    bool is_done() const noexcept { return (flags & done) != 0; }
 
     /// The outcome is there: wakes everyone who watches, in the order in which they came.
-    void settle() noexcept {
-        marks |= done;
+    void finish() noexcept {
+        flags |= done;
         while (!watchers.empty()) {
             wait_node& node = watchers.pop();
             node.wake(node, this);

@@ -104,7 +104,7 @@ protected:
     void check();  // throws what the wait itself ends with: cancelled, a second reader
     chunk filled() noexcept;
     bool has_come() const noexcept;
-    void settle() noexcept;  // of a result that is not positive
+    void finish() noexcept;  // of a result that is not positive
 
 private:
     friend struct stream_kind;

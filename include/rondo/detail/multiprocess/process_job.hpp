@@ -72,8 +72,8 @@ protected:
 
 private:
     friend class process_manager;
-    standing_post arrival_;
-    standing_post stop_;
+    preallocated_post arrival_;
+    preallocated_post stop_;
     std::atomic<bool> stop_posted_{false};
     std::shared_ptr<process_manager> home_;
 };
@@ -88,7 +88,7 @@ class process_call final : public given_state<R>, public process_job {
 public:
     thread_core& state() noexcept override { return *this; }
     void succeed(std::string_view result) noexcept override {
-        this->settle(keep_outcome(*this, [&]() -> R {
+        this->finish(keep_outcome(*this, [&]() -> R {
             if constexpr (!std::is_void_v<R>) return deserialize<R>(result);
         }));
     }

@@ -63,7 +63,7 @@ private:
     std::uint32_t seen_;
     shared_watcher* watcher_ = nullptr;
     std::optional<remote> home_;
-    standing_post post_;
+    preallocated_post post_;
 };
 
 class shared_change : only_in_tasks {

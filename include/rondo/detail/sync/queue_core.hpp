@@ -140,7 +140,7 @@ protected:
     }
     at_queue why() const noexcept { return state_ == at_queue::parked ? parked_.why() : state_; }
     /// The task was asked to stop: there is no wait. Does it throw at once?
-    bool refuse() noexcept {
+    bool cancel_at_start() noexcept {
         state_ = at_queue::refused;
         return may_go_on();
     }
@@ -165,8 +165,8 @@ public:
     ~queue_getter() { leave_line(&queue_core::getters_); }
 
     bool await_ready() noexcept {
-        if (asked()) [[unlikely]]
-            return refuse();
+        if (is_cancelled()) [[unlikely]]
+            return cancel_at_start();
         if (queue_->stored_ != 0) return queue_->claims_ == 0 && may_go_on();
         if (!queue_->closed_) return false;
         state_ = at_queue::ended;
@@ -192,7 +192,7 @@ protected:
     bool may_take() {
         if (state_ == at_queue::ready) return true;
         if (why() == at_queue::promised) --queue_->claims_;
-        if (why() != at_queue::promised || asked()) [[unlikely]]
+        if (why() != at_queue::promised || is_cancelled()) [[unlikely]]
             return end();
         return queue_->stored_ != 0;  // none where the queue was emptied
     }
@@ -210,8 +210,8 @@ public:
     ~queue_putter() { leave_line(&queue_core::putters_); }
 
     bool await_ready() noexcept {
-        if (asked()) [[unlikely]]
-            return refuse();
+        if (is_cancelled()) [[unlikely]]
+            return cancel_at_start();
         if (queue_->closed_) [[unlikely]] {
             state_ = at_queue::ended;
             return true;
@@ -239,7 +239,7 @@ protected:
     void must_store() {
         if (state_ == at_queue::ready) return;
         if (why() == at_queue::promised) --queue_->grants_;
-        if (why() != at_queue::promised || asked() || queue_->closed_) [[unlikely]]
+        if (why() != at_queue::promised || is_cancelled() || queue_->closed_) [[unlikely]]
             throw_refusal();
     }
     queue_core& queue() const noexcept { return *queue_; }

@@ -39,7 +39,7 @@ private:
     friend struct lane_threads;
     struct simulated_wait;
 
-    standing_post post_;
+    preallocated_post post_;
     simulated_wait* held_by_ = nullptr;
     std::shared_ptr<lane_threads> simulated_on_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a thread_future and its giver share: a small state machine under a lock of its own.
 //
-//     pending ---begin---> running ---settle---> valued | failed
+//     pending ---begin---> running ---finish---> valued | failed
 //        \--------cancel--------------------------> cancelled     (also from running, by its giver)
 //         \---withdraw---> withdrawn ---end_unbegun-----/
 //
@@ -61,8 +61,8 @@ public:
     /// given already.
     bool claim();
     /// The end: watchers, then callbacks. False if it had ended before. What the job owned is destroyed by then.
-    bool settle(phase end) noexcept;
-    /// Before settle(phase::failed).
+    bool finish(phase end) noexcept;
+    /// Before finish(phase::failed).
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
     // -- the others' ----------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ public:
 
 protected:
     /// Throws what the wait ends with, unless that is a value.
-    void settle();
+    void finish();
     thread_core& core() const noexcept { return *core_; }
 
 private:
@@ -139,7 +139,7 @@ private:
 
     thread_core* core_;
     std::optional<remote> home_;
-    standing_post post_;
+    preallocated_post post_;
 };
 
 /// Where the value is kept.
