@@ -1,13 +1,11 @@
-// SPDX-License-Identifier: MIT
-// Bytes that somebody else owns. A read is given a `buffer_view` (where bytes may go), a write a
-// `const_buffer` (where they come from), and a read gives back a `chunk` (the part that it filled).
-// All three are a pointer and a size; they are made without a word from what a caller has (arrays,
-// strings, vectors, spans), and they may borrow temporaries, since an await ends before its full
-// expression does.
+// SPDX-License-Identifier: MIT Borrowed bytes. A read takes a `buffer_view` (memory to fill) and
+// returns a `chunk` (the part that it filled); a write takes a `const_buffer` (bytes to send). All
+// three are a pointer and a size. They convert implicitly from arrays, strings, vectors and spans.
+// They may borrow temporaries, since an await ends before its full expression does.
 //
-// The element type is char: most of what goes through a socket is text or copied, and char may
-// alias everything. Buffers of std::byte and unsigned char are taken as well. std::span<std::byte>
-// in the interface would be purer, and every call would need a cast.
+// The element type is char: most data on sockets is text or is copied, and char may alias every
+// type. Buffers of std::byte and unsigned char convert as well. std::span<std::byte> would be
+// purer, but every call would need a cast.
 #pragma once
 
 #include <cstddef>
@@ -39,26 +37,26 @@ concept byte_range = requires(R& range) {
     { std::size(range) } -> std::convertible_to<std::size_t>;
 };
 
-/// What may be written to: named by the caller, or (a span) naming bytes that it does not own.
+/// Bytes that may be filled: an lvalue of the caller, or a type that borrows its bytes (a span).
 template <class R>
 concept writable_byte_range =
     byte_range<std::remove_reference_t<R>> &&
     !std::is_const_v<byte_of<std::remove_reference_t<R>>> &&
     (std::is_lvalue_reference_v<R> || std::ranges::enable_borrowed_range<std::remove_cvref_t<R>>);
 
-inline char no_bytes;  // what an empty chunk that is not the end points to where its buffer is null
+inline char no_bytes;  // data() of an empty chunk whose buffer is null, since null means the end
 
 }  // namespace detail
 
-/// Bytes to be filled: a pointer and a size, borrowed.
+/// Memory for a read to fill: a pointer and a size, borrowed.
 class buffer_view {
 public:
     constexpr buffer_view() noexcept = default;
     buffer_view(void* data, std::size_t size) noexcept
         : data_(static_cast<char*>(data)), size_(size) {}
 
-    /// From std::array, a plain array, std::string, std::vector, std::span of char, unsigned char
-    /// or std::byte.
+    /// Converts from std::array, plain arrays, std::string, std::vector and std::span of char,
+    /// unsigned char or std::byte.
     template <class R>
         requires(detail::writable_byte_range<R> &&
                  !std::is_same_v<std::remove_cvref_t<R>, buffer_view>)
@@ -72,12 +70,12 @@ public:
 
     /// The first `count` bytes.
     buffer_view first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "buffer_view::first was asked for too much");
+        RONDO_ASSERT(count <= size_, "buffer_view::first: count is larger than the buffer");
         return {data_, count};
     }
-    /// What is left behind the first `count` bytes.
+    /// Everything after the first `count` bytes.
     buffer_view without_first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "buffer_view::without_first was asked for too much");
+        RONDO_ASSERT(count <= size_, "buffer_view::without_first: count is larger than the buffer");
         return {data_ + count, size_ - count};
     }
 
@@ -86,8 +84,7 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Text that can be changed in place: a std::span<char> that is a std::string_view where one is
-/// wanted.
+/// Text that can be changed in place: a std::span<char> that converts to std::string_view.
 class writable_text : public std::span<char> {
 public:
     using std::span<char>::span;
@@ -98,8 +95,8 @@ public:
     }
 };
 
-/// What a read filled: a part of the buffer that the caller gave, still writable. False at the end
-/// of the stream, and there only: an empty datagram is an empty chunk that is true.
+/// Result of a read: the filled part of the caller's buffer, still writable. It is false only at
+/// the end of the stream. An empty datagram is an empty chunk that is true.
 class chunk {
 public:
     /// The end of the stream.
@@ -118,14 +115,14 @@ public:
     char* begin() const noexcept { return data_; }
     char* end() const noexcept { return data_ + size_; }
 
-    /// The same as characters: iterates as `char&`, converts to std::string_view.
+    /// The bytes as text: iterates as `char&`, converts to std::string_view.
     writable_text text() const noexcept { return {data_, size_}; }
     std::span<std::byte> bytes() const noexcept {
         return std::as_writable_bytes(std::span<char>(data_, size_));
     }
 
 private:
-    char* data_ = nullptr;  // null is the end; a flag would take chunk out of two registers
+    char* data_ = nullptr;  // null means the end; with a flag, chunk would not fit two registers
     std::size_t size_ = 0;
 };
 
@@ -136,21 +133,21 @@ public:
     const_buffer(const void* data, std::size_t size) noexcept
         : data_(static_cast<const char*>(data)), size_(size) {}
 
-    /// From everything that has bytes: std::string, std::string_view, std::vector, std::array,
-    /// std::span, chunk, buffer_view, and temporaries of these.
+    /// Converts from every contiguous range of bytes, also a temporary: std::string,
+    /// std::string_view, std::vector, std::array, std::span, chunk, buffer_view.
     template <class R>
         requires(detail::byte_range<const R> && !std::is_same_v<R, const_buffer> &&
                  !std::is_array_v<R>)
     const_buffer(const R& range) noexcept : const_buffer(std::data(range), std::size(range)) {}
 
-    /// A plain array is all of its elements ...
+    /// Takes all elements of a plain array. (A string literal converts as its text: see below.)
     template <detail::byte_like B, std::size_t Size>
     const_buffer(B (&array)[Size]) noexcept : const_buffer(array, Size) {}
-    /// ... but a literal is its text: the NUL that closes it is not written.
+    /// Takes a string literal as its text, without the terminating NUL.
     template <std::size_t Size>
     const_buffer(const char (&literal)[Size]) noexcept
         : const_buffer(literal, Size - (literal[Size - 1] == '\0' ? 1 : 0)) {}
-    /// A C string, up to its NUL. A template, so that an array does not decay into it.
+    /// Takes a C string without its NUL. A template, so that an array does not decay into it.
     template <class P>
         requires(std::is_same_v<P, const char*> || std::is_same_v<P, char*>)
     const_buffer(const P& text) noexcept : const_buffer(text, std::strlen(text)) {}
@@ -164,12 +161,13 @@ public:
 
     /// The first `count` bytes.
     const_buffer first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "const_buffer::first was asked for too much");
+        RONDO_ASSERT(count <= size_, "const_buffer::first: count is larger than the buffer");
         return {data_, count};
     }
-    /// What is left behind the first `count` bytes.
+    /// Everything after the first `count` bytes.
     const_buffer without_first(std::size_t count) const noexcept {
-        RONDO_ASSERT(count <= size_, "const_buffer::without_first was asked for too much");
+        RONDO_ASSERT(count <= size_,
+                     "const_buffer::without_first: count is larger than the buffer");
         return {data_ + count, size_ - count};
     }
 
@@ -185,7 +183,8 @@ static_assert(std::is_trivially_copyable_v<chunk> && sizeof(chunk) == 16);
 }  // namespace v0
 }  // namespace rondo
 
-// They name bytes that they do not own, so temporaries of them may be read into.
+// Both borrow their bytes, so a read may fill a temporary of these types.
+
 template <>
 inline constexpr bool std::ranges::enable_borrowed_range<rondo::writable_text> = true;
 template <>

@@ -1,13 +1,13 @@
-// SPDX-License-Identifier: MIT
-// Sends to other processes whatever cereal can serialise: include this beside the headers of cereal for the types in
-// question (<cereal/types/memory.hpp> and the like), before anything is sent and before types are registered with
-// CEREAL_REGISTER_TYPE; and give classes of one's own a `serialize` as cereal wants it. What serialize.hpp knows by itself
-// stays with it.
+// SPDX-License-Identifier: MIT Makes every type that cereal can serialise serializable for rondo,
+// so that it can be sent to other processes. Include this header beside cereal's header for the
+// type (<cereal/types/memory.hpp> and the like), before anything is sent and before
+// CEREAL_REGISTER_TYPE. Give your own classes a `serialize` member as cereal expects it. Types that
+// serialize.hpp serializes keep that format.
 //
-// It is not in <rondo/rondo.hpp>: cereal is a package of its own (libcereal-dev) and dear to parse. The archives are ours:
-// cereal's own go through iostreams, and resize containers to whatever size the bytes claim. Ours read where the bytes lie,
-// and refuse lists that cannot follow and chains that are nested too deep. For this reason a list of things that take no
-// bytes at all cannot be read.
+// It is not in <rondo/rondo.hpp>, since cereal is a package of its own (libcereal-dev) and slow to
+// parse. The archives are rondo's: cereal's go through iostreams and resize containers to any size
+// that the bytes claim. These read in place, and refuse counts that exceed the bytes left and
+// values nested more than 1000 deep. So a list whose elements take no bytes cannot be read.
 #pragma once
 
 #include <cereal/cereal.hpp>
@@ -26,18 +26,20 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Appends to a string.
+/// An output archive of cereal that appends to a string.
 class cereal_writer : public cereal::OutputArchive<cereal_writer, cereal::AllowEmptyClassElision> {
 public:
     explicit cereal_writer(std::string& to)
         : cereal::OutputArchive<cereal_writer, cereal::AllowEmptyClassElision>(this), to_(to) {}
-    void write(const void* data, std::size_t size) { to_.append(static_cast<const char*>(data), size); }
+    void write(const void* data, std::size_t size) {
+        to_.append(static_cast<const char*>(data), size);
+    }
 
 private:
     std::string& to_;
 };
 
-/// Takes from a byte_source.
+/// An input archive of cereal that reads from a byte_source.
 class cereal_reader : public cereal::InputArchive<cereal_reader, cereal::AllowEmptyClassElision> {
 public:
     explicit cereal_reader(byte_source& from)
@@ -49,17 +51,17 @@ public:
     std::size_t read_count() { return detail::read_count(from_, 1); }
 
     void enter() {
-        if (++depth_ > depth_most) throw_format("what cereal wrote is nested too deep");
+        if (++depth_ > depth_max) throw_format("the value for cereal is nested too deeply");
     }
     void leave() noexcept { --depth_; }
 
 private:
-    static constexpr int depth_most = 1000;
+    static constexpr int depth_max = 1000;
     byte_source& from_;
     int depth_ = 0;
 };
 
-// Found by cereal because they stand beside the archives.
+// cereal finds these by argument-dependent lookup: they are in the namespace of the archives.
 template <class T>
 void prologue(cereal_reader& from, const T&) {
     from.enter();
@@ -115,17 +117,18 @@ void load(cereal_reader& from, cereal::BinaryData<T>& data) {
 }
 
 template <class T>
-concept only_cereal_knows =
+concept cereal_only =
     !plain_bytes<T> && !std::is_pointer_v<T> && !view_like<T> && !keyed<T> && !known_template<T> &&
-    std::is_default_constructible_v<T> && cereal::traits::is_output_serializable<T, cereal_writer>::value &&
+    std::is_default_constructible_v<T> &&
+    cereal::traits::is_output_serializable<T, cereal_writer>::value &&
     cereal::traits::is_input_serializable<T, cereal_reader>::value;
 
 }  // namespace detail
 
-template <detail::only_cereal_knows T>
+template <detail::cereal_only T>
 struct serializer<T> {
     static void write(const T& value, std::string& to) {
-        to.push_back('\0');  // there may be no bytes in it
+        to.push_back('\0');  // a serializer writes at least one byte, and cereal may write none
         detail::cereal_writer archive(to);
         archive(value);
     }
@@ -140,10 +143,10 @@ struct serializer<T> {
             throw;
         } catch (const std::bad_alloc&) {
             throw;
-        } catch (const std::exception& error) {  // of cereal, or of the type that is made of these bytes
+        } catch (const std::exception& error) {  // from cereal, or from a constructor of the type
             throw format_error(error.what());
         } catch (...) {
-            throw format_error("what cereal read was refused by its type");
+            throw format_error("a type refused the values that cereal read");
         }
     }
 };

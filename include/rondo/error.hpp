@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// How things go wrong. A failure is an exception: std::system_error where the operating system said
-// no, a child of `rondo::error` where rondo did, and what the user threw as it was thrown. Two
-// things are deliberately no std::exception, so that `catch (const std::exception&)` cannot eat
-// them: `cancelled` and `interrupted`.
+// Errors. A failure is an exception: std::system_error if the operating system refused, a class
+// derived from `rondo::error` if rondo refused. Exceptions of user code pass unchanged. Two types
+// deliberately do not derive from std::exception, so that `catch (const std::exception&)` cannot
+// swallow them: `cancelled` and `interrupted`.
 //
-// Where an exception would be too dear or in the way there are values: `result<T>` is a value or an
-// error code, `outcome<T>` a value or an exception that was caught elsewhere. `outcome` is also
-// what a task's promise keeps its result in, which is why it can be empty, why emplace is a few
-// instructions, and why outcome<void> is one pointer. A std::variant would do the same in more
-// words, with an index of its own and slower to compile.
+// If an exception is too expensive or in the way, there are values. `result<T>` is a value or an
+// error code; `outcome<T>` is a value or an exception that was caught elsewhere. Promises keep
+// their result in an `outcome`: so it can be empty, emplace takes a few instructions, and
+// outcome<void> is one pointer. A std::variant would take more code, an index of its own and more
+// compile time.
 #pragma once
 
 #include <cstddef>
@@ -32,28 +32,30 @@
 namespace rondo {
 inline namespace v0 {
 
-/// *You* were asked to stop: thrown by the wait that a cancelled scope's task stands at, and by
-/// each later one. Let it pass, or clean up (with awaits: under `shield`) and throw it on. Not a
-/// std::exception, so that handlers of failures do not take it for one.
+/// Thrown into a task whose scope was cancelled: by the wait that the task is suspended in, and by
+/// each later wait. Let it pass, or clean up and rethrow it. Cleaning up with awaits needs
+/// `shield`. It is not a std::exception, so that handlers of failures do not catch it.
 /// See: asyncio.CancelledError, trio.Cancelled.
 struct RONDO_API cancelled {};
 
-/// What rondo itself has to complain about.
+/// Base class of rondo's errors.
 class RONDO_API error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
     ~error() override;
 };
 
-/// An object was used in a state that does not allow it: a future without a result, a promise set
-/// twice.
+/// An object was used in a state that does not allow the call: a future without a result, a promise
+/// that is set twice.
+/// See: asyncio.InvalidStateError.
 class RONDO_API invalid_state_error : public error {
 public:
     using error::error;
     ~invalid_state_error() override;
 };
 
-/// The awaited future was cancelled by somebody else; whoever waits was not asked to stop.
+/// The awaited future was cancelled. The task that waits for it was not cancelled itself: then its
+/// wait would throw `cancelled`.
 class RONDO_API future_cancelled : public error {
 public:
     future_cancelled();
@@ -61,7 +63,7 @@ public:
     ~future_cancelled() override;
 };
 
-/// Every error of a task group that was told to throw them all (group_options::all_errors).
+/// All errors of a task group, thrown if group_options::all_errors is set.
 /// See: Python's ExceptionGroup.
 class RONDO_API group_error : public error {
 public:
@@ -69,39 +71,41 @@ public:
     group_error(const char* what, std::vector<std::exception_ptr> errors);
     ~group_error() override;
 
-    /// In the order in which they came; at least one.
+    /// Returns: the errors in the order in which they occurred; at least one.
     const std::vector<std::exception_ptr>& errors() const noexcept { return *errors_; }
 
 private:
-    // Shared: copying an exception must not throw.
+    // Shared, since copying an exception must not throw.
     std::shared_ptr<const std::vector<std::exception_ptr>> errors_;
 };
 
-/// More came than a limit allows: a line longer than `read_line(limit)`.
+/// More data arrived than a limit allows: a line longer than `read_line(limit)`.
+/// See: asyncio.LimitOverrunError.
 class RONDO_API limit_error : public error {
 public:
     using error::error;
     ~limit_error() override;
 };
 
-/// The stream ended before everything that was asked for had come.
+/// The stream ended before all requested bytes had arrived.
+/// See: asyncio.IncompleteReadError.
 class RONDO_API incomplete_read_error : public error {
 public:
-    /// `bytes` came of `expected`; 0 where it was a separator that did not come.
+    /// `bytes` arrived of `expected` bytes. `expected` is 0 if a separator did not arrive.
     incomplete_read_error(std::string bytes, std::size_t expected);
     ~incomplete_read_error() override;
 
-    /// How many bytes were asked for, 0 where a separator was.
+    /// Returns: how many bytes were requested; 0 if the read was up to a separator.
     std::size_t expected() const noexcept { return expected_; }
-    /// What had come.
+    /// Returns: the bytes that had arrived.
     const std::string& bytes() const noexcept { return *bytes_; }
 
 private:
-    std::shared_ptr<const std::string> bytes_;  // shared: copying an exception must not throw
+    std::shared_ptr<const std::string> bytes_;  // shared, since copying must not throw
     std::size_t expected_;
 };
 
-/// Something that needs a running loop was called where none runs.
+/// A function that needs a running loop was called on a thread that runs none.
 class RONDO_API no_running_loop_error : public error {
 public:
     no_running_loop_error();
@@ -109,23 +113,24 @@ public:
     ~no_running_loop_error() override;
 };
 
-/// A wait that could never end: of a thread for itself, of a job for its own pool, all of whose threads wait so; on the
-/// simulator of tasks, when nothing can ever happen again.
+/// A wait that could never end. A thread waits for itself; a job waits for its own pool while all
+/// threads of that pool do; or, on the simulator, every task waits and nothing can wake one.
 class RONDO_API deadlock_error : public error {
 public:
     using error::error;
     ~deadlock_error() override;
 };
 
-/// Posting to a loop that has ended, using a stream that was closed.
+/// An object was used after it was closed: posting to a loop that has ended, reading a closed
+/// stream.
 class RONDO_API closed_error : public error {
 public:
     using error::error;
     ~closed_error() override;
 };
 
-/// Putting into a queue that was closed. Whoever takes from one gets what is left, then an empty
-/// optional.
+/// An item was put into a closed queue. Taking from a closed queue does not throw: it gives the
+/// items that are left, then an empty optional.
 /// See: asyncio.QueueShutDown.
 class RONDO_API queue_closed_error : public closed_error {
 public:
@@ -134,7 +139,7 @@ public:
     ~queue_closed_error() override;
 };
 
-/// A barrier was aborted or reset while the task waited at it, or was broken before.
+/// A barrier was aborted or reset while the task waited at it, or was already broken.
 /// See: asyncio.BrokenBarrierError.
 class RONDO_API broken_barrier_error : public error {
 public:
@@ -142,7 +147,7 @@ public:
     ~broken_barrier_error() override;
 };
 
-/// A pool that cannot work: the initializer of one of its threads or processes failed.
+/// The pool cannot work: the initializer of one of its threads or processes failed.
 /// See: concurrent.futures.BrokenExecutor.
 class RONDO_API broken_pool_error : public error {
 public:
@@ -150,8 +155,9 @@ public:
     ~broken_pool_error() override;
 };
 
-/// A deadline passed. code() is std::errc::timed_out; the text is rondo's own ("timed out after
-/// 2s"), since the system's ("Connection timed out") names the wrong thing.
+/// A deadline passed. code() is std::errc::timed_out. The text is rondo's own ("timed out after
+/// 2s"), since the system's text ("Connection timed out") is about connections.
+/// See: TimeoutError.
 class RONDO_API timeout_error : public std::system_error {
 public:
     timeout_error();
@@ -167,13 +173,14 @@ private:
     std::runtime_error text_;  // the one string of the library whose copy cannot throw
 };
 
-/// Thrown by `run(task<T>)` when a signal ended main and there is no value to return. As an
-/// expression it asks how the last `rondo::run` of this process ended, as an exit code for main:
+/// Thrown by `run(task<T>)` if a signal ended the main task, so that there is no value to return.
+/// As an expression, `interrupted()` converts to an exit code for main: it says how the last
+/// `rondo::run` of this process ended.
 ///
 ///     rondo::run(serve());
 ///     return rondo::interrupted();  // 130 after SIGINT, 143 after SIGTERM, else 0
 ///
-/// See: KeyboardInterrupt, which is no Exception either.
+/// See: KeyboardInterrupt, which does not derive from Exception either.
 class RONDO_API interrupted {
 public:
     operator int() const noexcept;
@@ -181,7 +188,7 @@ public:
 
 namespace detail {
 
-/// The signal that ended the last run, or 0: `interrupted()` answers by it from now on.
+/// Stores the signal that ended the last run, or 0, for `interrupted()`.
 RONDO_API void set_interrupted(int signal) noexcept;
 
 /// Throws std::system_error whose text is "VERB OBJECT: MESSAGE", as in "connect 127.0.0.1:7007:
@@ -192,13 +199,13 @@ RONDO_API void set_interrupted(int signal) noexcept;
 
 [[noreturn]] RONDO_API void throw_empty_outcome();
 
-/// Its what(), or words for an exception that has none.
+/// Returns: its what(), or a description if it is not a std::exception.
 RONDO_API std::string what_of(const std::exception_ptr& error);
 [[gnu::cold]] RONDO_API void destroy(std::exception_ptr& exception) noexcept;
 
 }  // namespace detail
 
-/// A value of T or a std::error_code: what `as_result` gives, for paths where a failure is too
+/// A value of T or a std::error_code. `as_result` gives one, for paths on which failures are too
 /// frequent to be thrown.
 template <class T>
 class [[nodiscard]] result {
@@ -210,20 +217,21 @@ public:
                  !std::is_same_v<std::remove_cvref_t<U>, std::error_code>)
     result(U&& value) : value_(std::forward<U>(value)) {}
     result(std::error_code error) noexcept : error_(error) {
-        RONDO_ASSERT(error, "a result was made from an error code that says there is no error");
+        RONDO_ASSERT(error, "a result needs a value or an error code that is not zero");
     }
 
     bool has_value() const noexcept { return value_.has_value(); }
     explicit operator bool() const noexcept { return value_.has_value(); }
-    /// Zero where there is a value.
+    /// Returns: the error; zero if there is a value.
     std::error_code error() const noexcept { return error_; }
 
-    /// The value; std::system_error where there is none.
+    /// Returns: the value.
+    /// Throws: std::system_error with error() if there is no value.
     T& value() & { return check(), *value_; }
     const T& value() const& { return check(), *value_; }
     T&& value() && { return check(), *std::move(value_); }
 
-    /// The value, which the caller knows to be there.
+    /// Returns: the value. Undefined if there is none.
     T& operator*() & noexcept { return *value_; }
     const T& operator*() const& noexcept { return *value_; }
     T&& operator*() && noexcept { return *std::move(value_); }
@@ -259,9 +267,8 @@ private:
     std::error_code error_;
 };
 
-/// A value of T, or an exception, or (before either is there) nothing. T may be a reference,
-/// move-only, or without default constructor. `value()` throws the exception as the type it was
-/// thrown as.
+/// A value of T, an exception, or nothing yet. T may be a reference, move-only, or without default
+/// constructor. `value()` rethrows the exception with its original type.
 template <class T>
 class [[nodiscard]] outcome {
     using stored =
@@ -299,7 +306,7 @@ public:
     }
     ~outcome() { reset(); }
 
-    /// Makes the value in place. What was there before goes.
+    /// Constructs the value in place; destroys the previous content.
     template <class... Args>
     void emplace(Args&&... args) {
         reset();
@@ -310,7 +317,7 @@ public:
         state_ = state::value;
     }
     void set_exception(std::exception_ptr exception) noexcept {
-        RONDO_ASSERT(exception, "an outcome was given an exception_ptr that is null");
+        RONDO_ASSERT(exception, "an outcome was given a null exception_ptr");
         reset();
         ::new (address()) std::exception_ptr(std::move(exception));
         state_ = state::exception;
@@ -320,25 +327,25 @@ public:
     bool has_value() const noexcept { return state_ == state::value; }
     bool has_exception() const noexcept { return state_ == state::exception; }
     explicit operator bool() const noexcept { return has_value(); }
-    /// Null where there is none.
+    /// Returns: the exception; null if there is none.
     std::exception_ptr exception() const noexcept {
         return state_ == state::exception ? exception_ : nullptr;
     }
 
-    /// The value, or the exception thrown as what it is.
-    /// Throws: also invalid_state_error, where there is neither.
+    /// Returns: the value.
+    /// Throws: the exception; invalid_state_error if there is neither value nor exception.
     std::add_lvalue_reference_t<T> value() & { return check(), get(); }
     std::add_lvalue_reference_t<const T> value() const& { return check(), get(); }
     T&& value() && { return check(), static_cast<T&&>(get()); }
 
-    /// Moves the value out; or moves the exception out and throws it, so that it does not live on
-    /// in here.
+    /// Moves the value out. If there is an exception, moves it out and throws it, so that it does
+    /// not stay alive in this object.
     T take() {
         if (state_ != state::value) [[unlikely]] throw_taken();
         return static_cast<T&&>(get());
     }
 
-    /// Back to empty.
+    /// Destroys the content; the outcome is empty afterwards.
     void reset() noexcept {
         if (state_ == state::value) value_.~stored();
         if (state_ == state::exception) [[unlikely]] detail::destroy(exception_);
@@ -387,8 +394,8 @@ private:
     state state_ = state::empty;
 };
 
-/// The same for tasks that return nothing, in the one pointer that an exception takes: 0 is empty,
-/// 1 is done.
+/// Outcome of a task that returns nothing. It takes one pointer, the size of an exception_ptr:
+/// 0 is empty, 1 is done, any other value is the exception.
 template <>
 class [[nodiscard]] outcome<void> {
 public:
@@ -421,7 +428,7 @@ public:
         set_word(done);
     }
     void set_exception(std::exception_ptr exception) noexcept {
-        RONDO_ASSERT(exception, "an outcome was given an exception_ptr that is null");
+        RONDO_ASSERT(exception, "an outcome was given a null exception_ptr");
         reset();
         ::new (static_cast<void*>(bytes_)) std::exception_ptr(std::move(exception));
     }

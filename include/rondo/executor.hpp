@@ -201,7 +201,7 @@ constexpr refused_call refuse_thread_call() {
                       "a thread cannot run a coroutine: await it here, or pass a function that blocks or computes");
     else if constexpr (sizeof...(Call) == 1 && !(callable<std::decay_t<Call>> && ...))
         static_assert((is_meant<Call> && ...),
-                      "this is what a function gave: pass the function itself, and its arguments after it");
+                      "this is the result of a call: pass the function itself, followed by its arguments");
     else
         return refuse_kept_function<Call...>();
     return {};

@@ -403,7 +403,7 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     owned_name name;
     if (!options.name.empty())
         name.reset(make_name(where.file, options.name.data(), options.name.size()));
-    scope& under = binds ? take_bindings_along(home.top()) : home.top();
+    scope& under = binds ? copy_bindings(home.top()) : home.top();
     task_record& record = prepare(t.peek(), home, under, where, name.release());
     future<T> handle(t.release());
     if (options.eager && here.turn == &home) [[unlikely]]

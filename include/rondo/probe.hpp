@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: MIT
-// Is io_uring here, and what can it do? Containers deny it by default, administrators switch it
-// off, old kernels lack it: the first loop then throws `uring_unavailable`, which says in one
-// sentence which of these it is and what to do about it. `probe` answers the same question without
-// an exception, for programs that want to choose beforehand and for bug reports:
+// SPDX-License-Identifier: MIT Availability of io_uring. Containers forbid it by default,
+// administrators disable it, and old kernels lack it. Then the first loop throws
+// `uring_unavailable`, whose text names the cause and a remedy. `probe` reports the same without an
+// exception, for programs that choose in advance and for bug reports:
 // `std::puts(rondo::probe().text().c_str())`.
 #pragma once
 
@@ -18,7 +17,8 @@
 namespace rondo {
 inline namespace v0 {
 
-/// io_uring cannot be had; `what()` is the whole sentence, `code()` the kernel's errno.
+/// io_uring is not available. `what()` is the whole sentence with cause and remedy; `code()` is the
+/// kernel's errno.
 class RONDO_API uring_unavailable : public std::system_error {
 public:
     uring_unavailable(int error, std::string cause, std::string hint);
@@ -26,50 +26,54 @@ public:
     uring_unavailable(const uring_unavailable&) noexcept = default;
     uring_unavailable& operator=(const uring_unavailable&) noexcept = default;
 
-    /// Which of the reasons it is: "a seccomp filter forbids it (containers install one)".
+    /// Returns: the cause, as in "a seccomp filter forbids it, as container runtimes do by
+    /// default".
     std::string_view cause() const noexcept;
-    /// What to do about it: "allow io_uring_setup, io_uring_enter and io_uring_register in its
-    /// profile".
+    /// Returns: the remedy, as in "allow io_uring_setup, io_uring_enter and io_uring_register in
+    /// the container's seccomp profile".
     std::string_view hint() const noexcept;
 
 private:
     struct words;
-    std::shared_ptr<const words> words_;  // shared, so that copying an exception cannot throw
+    std::shared_ptr<const words> words_;  // shared, since copying an exception must not throw
 };
 
 class probe_report;
 RONDO_API probe_report probe();
 
-/// What the kernel offers to rondo.
+/// Report on the features of io_uring that the kernel offers to rondo.
 class RONDO_API probe_report {
 public:
-    /// Whether a loop can be made.
+    /// Returns: whether a loop can be created.
     bool available() const noexcept { return error_.empty(); }
     explicit operator bool() const noexcept { return available(); }
-    /// Returns: the sentence that a loop would throw; empty where io_uring is available.
+    /// Returns: the text of the exception that a loop would throw; empty if io_uring is available.
     const std::string& error() const noexcept { return error_; }
 
-    /// The set-up flags that loops will use, IORING_SETUP_*, as a word and by name.
+    /// Returns: the set-up flags that loops use, IORING_SETUP_*. See: io_uring_setup(2).
     std::uint32_t setup_flags() const noexcept { return setup_flags_; }
+    /// Returns: the names of those flags, as in "SUBMIT_ALL|DEFER_TASKRUN".
     std::string setup_mode() const;
-    /// IORING_FEAT_*.
+    /// Returns: the kernel's feature flags, IORING_FEAT_*. See: io_uring_setup(2).
     std::uint32_t features() const noexcept { return features_; }
-    /// Whether the kernel takes entries of this IORING_OP_* number.
+    /// Returns: whether the kernel accepts entries of this IORING_OP_* number.
     bool supports(std::uint8_t opcode) const noexcept;
 
-    /// Completions are delivered only when the loop asks for them; without, the loop's thread may
-    /// see EINTR in other system calls. Since: Linux 6.1.
+    /// Returns: whether completions are delivered only when the loop asks for them. If not, other
+    /// system calls of the loop's thread may fail with EINTR. Since: Linux 6.1.
     bool defer_taskrun() const noexcept { return defer_taskrun_; }
-    /// One entry accepts many connections. Since: Linux 5.19.
+    /// Returns: whether one entry can accept many connections. Since: Linux 5.19.
     bool multishot_accept() const noexcept { return multishot_accept_; }
-    /// A waiting loop does not count as waiting for a disk in load figures. Since: Linux 6.15.
+    /// Returns: whether a waiting loop is not counted as iowait in load figures.
+    /// Since: Linux 6.15.
     bool no_iowait() const noexcept { return no_iowait_; }
-    /// Units: entries and completions that the default ring holds, possibly halved by
-    /// RLIMIT_MEMLOCK.
+    /// Returns: how many entries the submission queue of a default ring holds. A low RLIMIT_MEMLOCK
+    /// halves it, repeatedly if needed.
     std::uint32_t entries() const noexcept { return entries_; }
+    /// Returns: how many completions its completion queue holds. RLIMIT_MEMLOCK applies likewise.
     std::uint32_t completions() const noexcept { return completions_; }
 
-    /// Everything above for people, a line each.
+    /// Returns: everything above as text for people, one line each.
     std::string text() const;
 
 private:
@@ -87,8 +91,9 @@ private:
     std::array<std::uint64_t, 4> opcodes_{};
 };
 
-/// Sets up a ring as a loop would, looks at it and closes it.
-/// Returns: a report, also where io_uring is not available.
+/// Sets up a ring as a loop would, examines it and closes it. Does not throw uring_unavailable.
+/// Returns: a report, also if io_uring is not available.
+
 /// Thread:  any.
 RONDO_API probe_report probe();
 

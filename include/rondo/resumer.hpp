@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// How coroutines are resumed: from one place only, with a flat stack.
+// Resuming coroutines: from one place only, with a flat stack (law 7).
 //
-// A coroutine never resumes another one. Whoever hands over (an await of a task, the end of one) puts the next handle
-// into `here.next` and returns; the trampoline (runtime/coroutine/trampoline.hpp) goes on from there. Symmetric transfer would do
-// the same where the compiler makes it a tail call, but g++ 12 does not at -O0, -O1 or under a sanitizer, and a loop of
-// a million awaits then overflows the stack. The trampoline costs 2 ns an await and is flat in every build.
+// A coroutine never resumes another one. To transfer control (at an await of a task, or at its
+// end), a coroutine stores the next handle in `here.next` and returns. The trampoline
+// (runtime/coroutine/trampoline.hpp) resumes that handle. Symmetric transfer would do the same if
+// the compiler made it a tail call. g++ 12 does not at -O0, -O1 or under a sanitizer, and then a
+// million awaits in a loop overflow the stack. The trampoline costs 2 ns per await and keeps the
+// stack flat in every build.
 //
-// Whoever becomes ready while something else runs is put into the ready queue: a FIFO of nodes that live in the frames,
-// so making ready neither allocates nor throws.
+// A task that becomes ready while another one runs is put into the ready queue: a FIFO of nodes
+// that live in the frames, so that waking neither allocates nor throws.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -15,8 +17,8 @@
 #include <coroutine>
 #include <cstddef>
 
-
 namespace rondo {
+
 inline namespace v0 {
 namespace detail {
 
@@ -24,13 +26,14 @@ struct task_record;
 struct scope;
 class resumer;
 
-/// What the ready queue holds: a task to be resumed at `point` or, where `point` is null, a callback_item.
+/// A node of the ready queue: a task to resume at `point`, or a callback_item if `point` is null.
 struct ready_item {
     ready_item* next_ready;
     std::coroutine_handle<> point;
 };
 
-/// A function to be called by the loop. Its owner keeps it alive until `run` was called or it was taken back.
+/// A function for the loop to call. Its owner keeps it alive until `run` was called or it was taken
+/// back.
 struct callback_item : ready_item {
     void (*run)(callback_item&) noexcept;
 };
@@ -55,7 +58,7 @@ public:
         return item;
     }
 
-    /// The one that is to be popped last, as it stands now.
+    /// Returns: the last item, which is popped after all that are in the queue now.
     const ready_item& last() const noexcept { return *tail_; }
 
     ready_queue() noexcept = default;
@@ -64,33 +67,34 @@ public:
 
 private:
     ready_item* head_ = nullptr;
-    ready_item* tail_ = nullptr;  // while head_ is not null
+    ready_item* tail_ = nullptr;  // valid only if head_ is not null
 };
 
-/// What the running coroutine and its resumer share; one for each thread.
+/// State that the running coroutine and its resumer share; one per thread.
 struct thread_state {
-    std::coroutine_handle<> next;      // the trampoline goes on here; set by whoever hands over
-    task_record* ended = nullptr;      // a root frame that has just reached its end; settled by the trampoline
-    task_record* current = nullptr;    // the running task
-    resumer* turn = nullptr;           // the loop whose turn runs on this thread
-    int patience = 0;                  // hand-overs and ready waits left before the task goes to the end of the queue
+    std::coroutine_handle<> next;    // set by a coroutine for the trampoline to resume
+    task_record* ended = nullptr;    // a root frame that has just ended; the trampoline finishes it
+    task_record* current = nullptr;  // the running task
+    resumer* turn = nullptr;         // the loop whose turn runs on this thread
+    int budget = 0;  // transfers and ready waits left before the task goes to the end of the queue
 };
 
-// initial-exec: one load to reach it, also from a shared library
+// initial-exec: takes one load, also from a shared library.
 extern RONDO_API constinit thread_local thread_state here [[gnu::tls_model("initial-exec")]];
 
 /// The ready queue and the trampoline; every loop is one.
 class RONDO_API resumer {
 public:
-    static constexpr int patience = 128;
+    static constexpr int budget = 128;
 
-    /// Makes `item` ready. Only on the loop's thread.
+    /// Puts `item` into the ready queue. Only on the loop's thread.
     void push(ready_item& item) noexcept {
         ready_.push(item);
-        if (here.turn != this) [[unlikely]] host_wanted();
+        if (here.turn != this) [[unlikely]]
+            host_wanted();
     }
 
-    /// The scope that detached tasks hang below.
+    /// The parent scope of detached tasks.
     scope& top() noexcept { return *top_; }
 
     void task_began() noexcept { ++tasks_; }
@@ -104,10 +108,11 @@ protected:
     explicit resumer(scope& top) noexcept : top_(&top) {}
     virtual ~resumer() = default;
 
-    /// Something became ready, a deadline moved or an entry was made while no turn is running: the host is to call.
+    /// Tells the host loop to call `poll`: something became ready, a deadline moved or an entry was
+    /// made while no turn is running.
     virtual void host_wanted() noexcept = 0;
 
-    /// Resumes a task, or calls a callback, and follows the hand-overs until nothing more is handed over.
+    /// Resumes a task and every coroutine that it transfers control to; or calls a callback.
     inline void resume(ready_item& item) noexcept;  // runtime/coroutine/trampoline.hpp
 
     ready_queue ready_;

@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: MIT
-// Values as bytes, for another process of the same program: what process_pool and ipc_channel send. Fixed, and by hand:
-// plain values as they lie in memory, strings, and pairs, tuples, optionals, variants, arrays and vectors of what can be
-// sent, and what has keys like std::map and std::set. All else comes from <rondo/cereal.hpp>, which knows smart pointers and
-// the user's own classes.
+// SPDX-License-Identifier: MIT Conversion of values to bytes and back, for another process of the
+// same program: process_pool and ipc_channel use it. Built in are trivially copyable values,
+// strings, keyed containers like std::map and std::set, and pairs, tuples, optionals, variants,
+// arrays and vectors of serializable types. <rondo/cereal.hpp> adds smart pointers and classes of
+// the user.
 //
-// Both ends are the same build on the same machine, so there is neither a byte order nor a version in it. Reading checks
-// every length against what is there: bytes that were made by nobody are a format_error and never a large allocation. What
-// is inside a class that is sent as it lies nobody looks at: a bool in it is what the sender says.
+// Both ends are the same build on the same machine, so the format has no byte order and no version.
+// Reading checks every length against the bytes that are left: malformed input throws format_error
+// and never causes a large allocation. Trivially copied members are not validated: a bool inside a
+// struct has the byte that the sender wrote.
 #pragma once
 
 #include <array>
@@ -31,20 +32,22 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Bytes that are not what they should be: cut off, or too many.
+/// Malformed bytes: cut off, too many, or with an impossible value.
 class RONDO_API format_error : public error {
 public:
     using error::error;
     ~format_error() override;
 };
 
-/// Bytes that are read from their beginning.
+/// Reads bytes from front to back. It borrows them.
 class RONDO_API byte_source {
 public:
     explicit byte_source(std::string_view bytes) noexcept : left_(bytes) {}
 
+    /// Returns: the number of bytes not read yet.
     std::size_t left() const noexcept { return left_.size(); }
-    /// The next `size`. Throws: format_error where there are fewer.
+    /// Returns: the next `size` bytes.
+    /// Throws: format_error if fewer are left.
     std::string_view take(std::size_t size) {
         if (size > left_.size()) throw_cut_off(size);
         const std::string_view taken = left_.substr(0, size);
@@ -57,7 +60,7 @@ private:
     std::string_view left_;
 };
 
-/// How a T becomes bytes. For a type of one's own:
+/// Converts a T to bytes and back. Specialise it for a type of your own:
 ///
 ///     template <> struct rondo::serializer<point> {
 ///         static void write(const point& p, std::string& to);   // appends, at least one byte
@@ -66,21 +69,23 @@ private:
 template <class T>
 struct serializer;
 
-/// Can a T be sent?
+/// T has a serializer, so that its values can be sent to another process.
 template <class T>
 concept serializable = requires(const T& value, std::string& to, byte_source& from) {
     serializer<T>::write(value, to);
     { serializer<T>::read(from) } -> std::convertible_to<T>;
 };
 
-/// Appends the bytes of `value`.
+/// Appends the bytes of `value` to `to`.
 template <class T>
 void serialize(const T& value, std::string& to) {
     static_assert(serializable<T>,
-                  "this type cannot be sent to another process: include <rondo/cereal.hpp> for what cereal can "
-                  "serialise, or specialise rondo::serializer for it; pointers and views point into this process");
+                  "this type cannot be sent to another process: include <rondo/cereal.hpp> if "
+                  "cereal can serialise it, or specialise rondo::serializer for it; pointers and "
+                  "views point into this process");
     serializer<T>::write(value, to);
 }
+/// Returns: the bytes of `value`.
 template <class T>
 std::string serialize(const T& value) {
     std::string bytes;
@@ -88,20 +93,21 @@ std::string serialize(const T& value) {
     return bytes;
 }
 
-/// The value that these bytes are, all of them.
-/// Throws: format_error.
+/// Returns: the value that `bytes` were made from.
+/// Throws: format_error if the bytes are malformed, or if some are left over.
 template <class T>
 T deserialize(std::string_view bytes) {
     byte_source from(bytes);
     T value = serializer<T>::read(from);
     if (from.left() != 0)
-        throw format_error(std::to_string(from.left()) + " bytes too many behind a value");
+        throw format_error(std::to_string(from.left()) + " bytes are left over after the value");
     return value;
 }
 
 namespace detail {
 
-/// Views, spans, buffers and chunks of ours, std::reference_wrapper.
+/// Types that point to other memory: views, spans, rondo's buffers and chunks,
+/// std::reference_wrapper.
 template <class T>
 concept view_like = std::ranges::enable_borrowed_range<T> || std::is_same_v<T, buffer_view> ||
                     std::is_same_v<T, const_buffer> || requires(T& value) {
@@ -109,7 +115,8 @@ concept view_like = std::ranges::enable_borrowed_range<T> || std::is_same_v<T, b
                         { value.get() } -> std::same_as<typename T::type&>;
                     };
 
-/// What the templates below know; cereal.hpp leaves them alone, also where there is something in them that cannot be sent.
+/// Templates that this header serializes. cereal.hpp does not take them over, even if an element
+/// type cannot be sent.
 template <class T>
 inline constexpr bool known_template = false;
 template <class T>
@@ -125,14 +132,15 @@ inline constexpr bool known_template<std::optional<T>> = true;
 template <class... T>
 inline constexpr bool known_template<std::variant<T...>> = true;
 
-/// Sent as it lies in memory. A class with a pointer inside looks the same from here: that is the user's to know.
+/// Types that are copied byte by byte. A class with a pointer member cannot be told apart: sending
+/// one is the user's mistake.
 template <class T>
 concept plain_bytes =
     std::is_object_v<T> && std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
-    !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> && !std::is_array_v<T> && !view_like<T> &&
-    !known_template<T>;
+    !std::is_member_pointer_v<T> && !std::is_null_pointer_v<T> && !std::is_array_v<T> &&
+    !view_like<T> && !known_template<T>;
 
-/// Has keys: std::map, std::set, and their kin.
+/// Containers with keys: std::map, std::set, std::unordered_map and the like.
 template <class T>
 concept keyed = requires(T& all, typename T::value_type one) {
     typename T::key_type;
@@ -140,7 +148,8 @@ concept keyed = requires(T& all, typename T::value_type one) {
     { all.size() } -> std::convertible_to<std::size_t>;
 };
 
-/// A value_type that can be made before it is inserted.
+/// The element type of a keyed container, without the const of its key: it can be read first and
+/// inserted afterwards.
 template <class T>
 struct item_of {
     using type = T;
@@ -152,14 +161,15 @@ struct item_of<std::pair<const K, V>> {
 
 [[noreturn]] RONDO_API void throw_format(const char* what);
 
-/// A count of elements of at least one byte each.
+/// Reads a count of elements, each of at least `element_size_min` (>= 1) bytes.
+/// Throws: format_error if fewer bytes are left than the elements need.
 RONDO_API std::size_t read_count(byte_source& from, std::size_t element_size_min);
 
 }  // namespace detail
 
 template <detail::plain_bytes T>
 struct serializer<T> {
-    static constexpr bool as_it_lies = true;  // so are many of them
+    static constexpr bool is_trivial = true;  // many in a row are copied at once
     static void write(const T& value, std::string& to) {
         to.append(reinterpret_cast<const char*>(&value), sizeof value);
     }
@@ -215,7 +225,7 @@ struct serializer<std::vector<T>> {
 
 private:
     static constexpr bool in_one_piece =
-        requires { requires serializer<T>::as_it_lies; } && std::is_default_constructible_v<T>;
+        requires { requires serializer<T>::is_trivial; } && std::is_default_constructible_v<T>;
 };
 
 template <class T>
@@ -239,7 +249,7 @@ struct serializer<std::tuple<T...>> {
     }
     static std::tuple<T...> read(byte_source& from) {
         if constexpr (sizeof...(T) == 0) from.take(1);
-        return std::tuple<T...>{serializer<T>::read(from)...};  // braces: from left to right
+        return std::tuple<T...>{serializer<T>::read(from)...};  // braces evaluate left to right
     }
 };
 
@@ -257,7 +267,7 @@ struct serializer<std::pair<A, B>> {
 
 template <serializable T, std::size_t N>
 struct serializer<std::array<T, N>> {
-    static constexpr bool as_it_lies = N != 0 && requires { requires serializer<T>::as_it_lies; };
+    static constexpr bool is_trivial = N != 0 && requires { requires serializer<T>::is_trivial; };
     static void write(const std::array<T, N>& values, std::string& to) {
         if constexpr (N == 0) to.push_back('\0');
         for (const T& each : values) serializer<T>::write(each, to);
@@ -277,7 +287,7 @@ private:
 template <serializable... T>
 struct serializer<std::variant<T...>> {
     static void write(const std::variant<T...>& value, std::string& to) {
-        // Of one that has lost its value: an index that nobody accepts.
+        // The index of a valueless variant is refused by the reader.
         serializer<std::uint64_t>::write(value.index(), to);
         if (!value.valueless_by_exception())
             std::visit([&](const auto& one) { rondo::serialize(one, to); }, value);
@@ -288,7 +298,7 @@ struct serializer<std::variant<T...>> {
             return std::array<reader, sizeof...(T)>{&read_as<I>...};
         }(std::index_sequence_for<T...>());
         const auto index = serializer<std::uint64_t>::read(from);
-        if (index >= readers.size()) detail::throw_format("a variant without such an alternative");
+        if (index >= readers.size()) detail::throw_format("the variant has no such alternative");
         return readers[index](from);
     }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // task<T>: a coroutine that has not been started.
 //
-// Awaiting it runs it inside the awaiting task, like a function call that may suspend; handing it to the loop
-// (create_task, gather, a task group) makes a task of its own of it. Both use the same frame: its promise begins with
-// what a future needs (shared_core) and has room for what a running task needs (task_record), which stays untouched
-// memory until the frame is launched. So a spawned task is one allocation, and so is an awaited one.
+// Awaiting it runs it inside the awaiting task, like a function call that may suspend. Handing it
+// to the loop (create_task, gather, a task group) runs it as a task of its own. Both use the same
+// frame. Its promise begins with the part that a future needs (shared_core). It has room for the
+// part that a running task needs (task_record), which stays untouched memory until the frame is
+// launched. So a spawned task is one allocation, and an awaited one too.
 //
-// A chain of awaits has one suspended point, at its leaf; the record of its root knows it (`point`), and every frame of
-// the chain knows the awaiter that waits for it. Finished frames hand over through the trampoline (resumer.hpp).
+// A chain of awaits has one suspension point, at its leaf. The record of the chain's root stores it
+// (`point`), and every frame of the chain stores the awaiter that waits for it. A frame that ends
+// transfers control through the trampoline (resumer.hpp).
 #pragma once
 
 #include <rondo/config.hpp>
@@ -37,29 +39,30 @@ class task;
 
 namespace detail {
 
-/// A running task. It lives in the promise of its root frame and is made when that is launched.
+/// A running task. It lives in the promise of its root frame and is constructed at launch.
 struct task_record : ready_item, scope {
-    scope* innermost;       // the scope that is open now
+    scope* innermost;  // the innermost scope that is open now
     union {
-        leaf_wait* wait;           // what it is suspended in; null while it runs or is ready
-        std::exception_ptr error;  // of a frame that has failed (shared_core::failed): it waits no more
+        leaf_wait* wait;           // the wait it is suspended in; null while it runs or is ready
+        std::exception_ptr error;  // of a failed frame (shared_core::failed), which waits no more
     };
-    resumer* home;          // its loop
-    const void* origin;     // the file where it was created (the line is in scope::line), or a task_name
+    resumer* home;       // its loop
+    const void* origin;  // the file where it was created (line: scope::line), or its task_name
 
     task_record() noexcept {}
     ~task_record() {}
     bool is_cancelled() const noexcept { return innermost->is_reached(); }
 };
 
-/// The origin of a task that was given a name; few are, so that the others need not carry a word for it.
+/// The origin of a task that has a name. Few tasks have one, so the others carry no word for it.
 struct task_name {
     const char* file;
     char text[1];
 };
 
 inline const char* name_of(const task_record& record) noexcept {
-    return (record.flags & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->text : nullptr;
+    return (record.flags & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->text
+                                             : nullptr;
 }
 inline const char* file_of(const task_record& record) noexcept {
     return (record.flags & scope::named) != 0 ? static_cast<const task_name*>(record.origin)->file
@@ -69,14 +72,14 @@ inline const char* file_of(const task_record& record) noexcept {
 /// The head of every task frame.
 struct promise_base : shared_core {
     union {
-        task_record record;  // of a root; in any frame that has failed its error
+        task_record record;  // of a root frame; other frames use only record.error, if they failed
     };
 
     promise_base() noexcept : shared_core(of_task) {}
     ~promise_base() {
         if ((flags & (ending | failed | named)) != 0) [[unlikely]]
             if ((flags & ending) == 0) end();
-        outlive();
+        keep_writes();
     }
     promise_base(const promise_base&) = delete;
     promise_base& operator=(const promise_base&) = delete;
@@ -90,50 +93,55 @@ struct promise_base : shared_core {
         return *reinterpret_cast<promise_base*>(reinterpret_cast<char*>(&record) - offset);
     }
 
-    // Law 9: a task that has ended holds nothing. At the end of a root its coroutine is destroyed, and with it the
-    // parameters; the promise stays as mere memory until the last future goes. While a coroutine is destroyed that way
-    // (`ending`) the destructors of promises leave everything as it is, `operator delete` keeps the memory, and drop()
-    // destroys the outcome and frees. Any other frame is destroyed and freed at once.
-    //
-    // Keeps the compiler from dropping what was written to a promise: it is read after the destructor.
-    static void outlive() noexcept { asm volatile("" : : : "memory"); }
+    // Law 9: a task that has ended holds nothing. When a root frame ends, its coroutine is
+    // destroyed together with the parameters. The promise stays as plain memory until the last
+    // future goes. While a coroutine is destroyed that way (`ending`), the destructors of promises
+    // change nothing and `operator delete` keeps the memory; drop() destroys the outcome and frees
+    // it. Any other frame is destroyed and freed at once.
 
-    /// Stands where the frame began, once the coroutine is gone.
-    struct remains {
-        std::uint32_t size;  // of the allocation
-        std::uint32_t kept;  // its first bytes, to the end of the promise
+    /// Keeps the compiler from removing writes to a promise: they are read after its destructor.
+    static void keep_writes() noexcept { asm volatile("" : : : "memory"); }
+
+    /// Written to the beginning of the frame's memory when the coroutine is gone.
+    struct frame_rest {
+        std::uint32_t size;  // bytes of the allocation
+        std::uint32_t kept;  // bytes from its beginning to the end of the promise
         void (*drop_value)(promise_base&) noexcept;  // null if the value needs no destructor
     };
-    static constexpr std::size_t distance = 2 * sizeof(void*);  // of the promise from the frame's beginning
+    // From the beginning of the frame to its promise.
+    static constexpr std::size_t distance = 2 * sizeof(void*);
 
     void* frame() noexcept { return reinterpret_cast<char*>(this) - distance; }
     static promise_base& at(void* frame) noexcept {
         return *reinterpret_cast<promise_base*>(static_cast<char*>(frame) + distance);
     }
-    remains& left() noexcept { return *static_cast<remains*>(frame()); }
+    frame_rest& rest() noexcept { return *static_cast<frame_rest*>(frame()); }
 
     [[gnu::always_inline]] static void* operator new(std::size_t size) {
         void* const frame = frame_allocate(size);
-        at(frame).flags = 0;  // for operator delete, if the copy of a parameter throws: there is no promise yet
+        // If copying a parameter throws, operator delete runs without a promise and reads this.
+        at(frame).flags = 0;
         return frame;
     }
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
-        free_or_leave(frame, size, sizeof(promise_base), nullptr);
+        free_or_keep(frame, size, sizeof(promise_base), nullptr);
     }
-    [[gnu::always_inline]] static void free_or_leave(void* frame, std::size_t size, std::size_t promise_size,
-                                                     void (*drop_value)(promise_base&) noexcept) noexcept {
-        outlive();
+    [[gnu::always_inline]] static void free_or_keep(
+        void* frame, std::size_t size, std::size_t promise_size,
+        void (*drop_value)(promise_base&) noexcept) noexcept {
+        keep_writes();
         if ((at(frame).flags & ending) == 0) return frame_free(frame, size);
-        ::new (frame) remains{static_cast<std::uint32_t>(size),
-                              static_cast<std::uint32_t>(distance + promise_size), drop_value};
+        ::new (frame) frame_rest{static_cast<std::uint32_t>(size),
+                                 static_cast<std::uint32_t>(distance + promise_size), drop_value};
     }
 
-    /// At the end of a root: destroys the coroutine, with its parameters, as a part of the running task.
+    /// At the end of a root frame: destroys the coroutine with its parameters, as a part of the
+    /// running task.
     inline void end_coroutine() noexcept;
     void end_failed_coroutine() noexcept;
-    /// The last holder of a root that has ended is gone: destroys the outcome and frees the memory.
+    /// Destroys the outcome and frees the memory, after the last holder of an ended root is gone.
     void drop() noexcept {
-        const remains rest = left();
+        const frame_rest rest = this->rest();
         if (rest.drop_value != nullptr || (flags & (failed | named)) != 0) [[unlikely]]
             drop_outcome();
         frame_free(frame(), rest.size);
@@ -142,8 +150,9 @@ struct promise_base : shared_core {
 
     void unhandled_exception() noexcept { fail(std::current_exception()); }
     RONDO_API void fail(std::exception_ptr why) noexcept;
-    RONDO_API void end() noexcept;  // forgets its name and its error; reports one that nobody has seen
-    /// The value is typed, the error is not. Null where there is none.
+    /// Destroys the name and the error. Reports the error if it was never retrieved.
+    RONDO_API void end() noexcept;
+    /// Returns: the error; null if there is none. (The value depends on T, the error does not.)
     std::exception_ptr error() const noexcept {
         return (flags & failed) != 0 ? record.error : nullptr;
     }
@@ -159,16 +168,17 @@ struct promise_base : shared_core {
     };
     final_awaiter final_suspend() noexcept { return {}; }
 };
-// A handle is found from the promise's address alone: the frame's two words stand directly before it.
+// The handle is computed from the promise's address: the frame's two words are directly before it.
 static_assert(alignof(promise_base) <= 16 && sizeof(shared_core) == 16);
 
-/// Ends the program: a task that was awaited before, or moved from, is awaited at `where`.
+/// Ends the program with a message: at `where`, a task is awaited that was moved from or awaited
+/// before.
 [[noreturn]] RONDO_API void fail_without_task(location where) noexcept;
 
-/// The awaiter of a task, in the caller's frame; it owns the frame it waits for.
+/// The awaiter of a task. It lives in the caller's frame and owns the frame that it waits for.
 struct task_awaiter_base {
     promise_base* child;
-    // from await_suspend on
+    // Set by await_suspend:
     union {
         std::coroutine_handle<> caller;
     };
@@ -212,14 +222,14 @@ struct task_awaiter : task_awaiter_base {
     T await_resume() { return static_cast<task_promise<T>*>(child)->take(); }
 };
 
-// -- what may stand behind co_await in a task -----------------------------------------------------------------------
+// -- operands of co_await in a task ---------------------------------------------------------------
 
-/// Our own awaitables give their awaiter by this name, and only tasks ask for it: a foreign coroutine that awaits one
-/// does not compile.
+/// rondo's awaitables return their awaiter from `rondo_awaiter`, which only tasks call. A foreign
+/// coroutine that awaits one does not compile.
 template <class A>
 concept native_awaitable = requires(A&& a) { std::forward<A>(a).rondo_awaiter(); };
 
-/// Base of our awaitables: says so, in words, to a foreign coroutine.
+/// Base of rondo's awaitables: if a foreign coroutine awaits one, the compiler prints a sentence.
 struct only_in_tasks {
     template <class Never = void>
     std::suspend_never operator co_await() const noexcept {
@@ -237,7 +247,7 @@ struct is_task : std::false_type {};
 template <class T>
 struct is_task<task<T>> : std::true_type {};
 
-/// What all task promises share and what does not depend on T.
+/// The part of task promises that does not depend on T: await_transform.
 struct awaiting_promise : promise_base {
     template <class U>
     task_awaiter<U> await_transform(task<U>&& inner) noexcept {
@@ -245,11 +255,13 @@ struct awaiting_promise : promise_base {
     }
     template <class U, class Never = void>
     task_awaiter<U> await_transform(const task<U>&) noexcept {
-        static_assert(!std::is_void_v<Never>, "a task is awaited once: write co_await std::move(t)");
+        static_assert(!std::is_void_v<Never>,
+                      "a task is awaited once: write co_await std::move(t)");
         return task_awaiter<U>(nullptr);
     }
 
-    /// What may be awaited more than once (a sleep) goes by value: so it takes no room in the frame beside its awaiter.
+    /// An awaitable that can be awaited more than once (a sleep) is passed by value: so it takes no
+    /// room in the frame beside its awaiter.
     template <class A>
         requires(native_awaitable<const A&> && std::is_trivially_copyable_v<A>)
     auto await_transform(A awaitable) noexcept(noexcept(std::move(awaitable).rondo_awaiter())) {
@@ -259,7 +271,8 @@ struct awaiting_promise : promise_base {
     template <native_awaitable A>
         requires(!(native_awaitable<const std::remove_cvref_t<A>&> &&
                    std::is_trivially_copyable_v<std::remove_cvref_t<A>>))
-    auto await_transform(A&& awaitable) noexcept(noexcept(std::forward<A>(awaitable).rondo_awaiter())) {
+    auto await_transform(A&& awaitable) noexcept(
+        noexcept(std::forward<A>(awaitable).rondo_awaiter())) {
         return std::forward<A>(awaitable).rondo_awaiter();
     }
 
@@ -270,14 +283,15 @@ struct awaiting_promise : promise_base {
     }
 };
 
-/// Destroys a frame that nobody holds any more, or what a promise fills. It may hold the last
-/// handle on another one, and so on: the stack stays flat.
+/// Destroys a frame, or the state of a promise, that has no holder left. If that releases the last
+/// holder of another one, and so on, they are destroyed in a loop: the stack stays flat.
 RONDO_API void destroy_shared(shared_core& core) noexcept;
 
-/// Room for a value; shared_core::valued says whether it is there.
+/// Storage for a value; shared_core::valued says whether it is constructed.
 template <class T>
 union value_slot {
-    using stored = std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_const_t<T>>;
+    using stored =
+        std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_const_t<T>>;
 
     value_slot() noexcept {}
     ~value_slot() {}
@@ -304,7 +318,8 @@ private:
     static std::remove_reference_t<T>* refer(T&& object) noexcept { return std::addressof(object); }
 };
 
-/// What a reference to would be a reference into the frame: g++ keeps the operand of `co_return` there for it.
+/// Results that return_value takes by value. For a reference parameter g++ would keep the operand
+/// of `co_return` in the frame.
 template <class T, class U>
 inline constexpr bool returned_in_register =
     !std::is_reference_v<T> && std::is_scalar_v<std::decay_t<U>>;
@@ -312,7 +327,8 @@ inline constexpr bool returned_in_register =
 template <class T>
 struct task_promise : awaiting_promise {
     static_assert(std::is_reference_v<T> || alignof(T) <= 16,
-                  "a task's result may be aligned to 16 bytes at most: return a std::unique_ptr to it");
+                  "a task's result may be aligned to 16 bytes at most: return a std::unique_ptr to "
+                  "it");
     value_slot<T> value;
 
     static constexpr bool owns = !std::is_trivially_destructible_v<typename value_slot<T>::stored>;
@@ -320,10 +336,10 @@ struct task_promise : awaiting_promise {
     ~task_promise() {
         if constexpr (owns)
             if ((flags & (valued | ending)) == valued) value.destroy();
-        outlive();
+        keep_writes();
     }
     [[gnu::always_inline]] static void operator delete(void* frame, std::size_t size) noexcept {
-        free_or_leave(frame, size, sizeof(task_promise), owns ? drop_value : nullptr);
+        free_or_keep(frame, size, sizeof(task_promise), owns ? drop_value : nullptr);
     }
     static void drop_value(promise_base& self) noexcept {
         if ((self.flags & valued) != 0) static_cast<task_promise&>(self).value.destroy();
@@ -331,7 +347,7 @@ struct task_promise : awaiting_promise {
 
     task<T> get_return_object() noexcept { return task<T>(this); }
 
-    /// The destructor of a local may throw after co_return: its error takes the place of the value.
+    /// If the destructor of a local throws after co_return, its error replaces the value.
     void unhandled_exception() noexcept {
         if ((flags & valued) != 0) value.destroy();
         fail(std::current_exception());
@@ -368,9 +384,11 @@ struct task_promise<void> : awaiting_promise {
 
 }  // namespace detail
 
-/// A coroutine that has not been started: lazy, move-only, awaited once. `co_await` it to run it as a part of the
-/// running task, or hand it to create_task, gather, a task group or run.
-/// Cancel: awaiting a task is not a wait of its own; the waits inside it are cancelled.
+/// A coroutine that has not been started: lazy, move-only, awaited once. `co_await std::move(t)`
+/// runs it as a part of the running task and returns its result or throws its exception.
+/// create_task, gather, a task group and run make a task of its own of it. A task that is destroyed
+/// without having been started never runs; its parameters are destroyed.
+/// Cancel: awaiting a task is not a wait by itself; the waits inside it throw `cancelled`.
 /// See:    asyncio's coroutine objects.
 template <class T = void>
 class [[nodiscard("a task that is neither awaited nor handed to the loop never runs")]] task {
@@ -390,22 +408,23 @@ public:
         if (promise_ != nullptr) detail::destroy_shared(*promise_);
     }
 
-    /// False once it was moved from, awaited or handed over.
+    /// Returns: false after it was moved from, awaited or handed to the loop.
     bool valid() const noexcept { return promise_ != nullptr; }
 
     template <class Never = void>
     std::suspend_never operator co_await() const noexcept {
         static_assert(!std::is_void_v<Never>,
-                      "a rondo::task can only be awaited inside another rondo::task; from elsewhere use rondo::run "
-                      "or loop.create_task");
+                      "a rondo::task can only be awaited inside another rondo::task; from "
+                      "elsewhere use rondo::run or loop.create_task");
         return {};
     }
 
-    /// For those who start tasks: the frame, which has not been entered; `release` gives it up.
+    /// For functions that start tasks: the promise of the frame, which has not been entered.
     promise_type& peek() const noexcept {
         RONDO_ASSERT(promise_ != nullptr, "this task was moved from, awaited or started before");
         return *promise_;
     }
+    /// Gives up ownership of the frame. Returns: its promise.
     promise_type& release() noexcept { return *std::exchange(promise_, nullptr); }
 
 private:
@@ -423,7 +442,7 @@ inline task<void> detail::task_promise<void>::get_return_object() noexcept {
 
 namespace detail {
 
-/// What every task waits in before its first turn. Shared by all of them and never written.
+/// The wait that every task is in before its first turn. All tasks share it; it is never written.
 extern RONDO_API constinit leaf_wait not_begun;
 
 /// The origin of a task with a name; freed with its frame. Throws: std::bad_alloc.
@@ -433,8 +452,8 @@ struct free_name {
 };
 using owned_name = std::unique_ptr<task_name, free_name>;
 
-/// Makes a running task of a frame that has not been entered: it hangs below `under`. The loop holds it until it has
-/// ended.
+/// Makes a running task of a frame that has not been entered, as a child of scope `under`. The loop
+/// holds it until it has ended.
 inline task_record& prepare(promise_base& frame, resumer& home, scope& under, location where,
                             const task_name* name = nullptr) noexcept {
     frame.watchers.first = nullptr;
@@ -459,43 +478,47 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
     return record;
 }
 
-/// For a detached task that is started where task_locals are bound: a scope below `top` that has them too.
-RONDO_API scope& take_bindings_along(scope& top);
-/// Takes a scope that no task owns out of the tree, and deletes it: of bindings, or of a job.
-RONDO_API void end_ownerless(scope& s) noexcept;
+/// Copies the task_local bindings of the running task for a detached task that it starts.
+/// Returns: a new scope below `top` that has them.
+RONDO_API scope& copy_bindings(scope& top);
+/// Removes a scope that no task owns (of bindings, or of a job) from the tree and deletes it.
+RONDO_API void remove_ownerless(scope& s) noexcept;
 
-/// A task that has ended leaves the tree, and the last one below a scope that no task owns takes that with it.
+/// Removes a task that has ended from the tree. If it was the last child of a scope that no task
+/// owns, removes that scope too.
 inline void leave_tree(task_record& record) noexcept {
     scope& above = *record.parent;
     above.remove_child(record);
-    if ((above.flags & (scope::of_context | scope::of_job)) != 0 && above.children == nullptr) [[unlikely]]
-        end_ownerless(above);
+    const bool is_ownerless = (above.flags & (scope::of_context | scope::of_job)) != 0;
+    if (is_ownerless && above.children == nullptr) [[unlikely]]
+        remove_ownerless(above);
 }
 
-/// Prepares it, and it is ready: it first runs when its turn comes.
+/// Makes a running task of the frame and puts it into the ready queue.
 inline void launch(promise_base& frame, resumer& home, scope& under, location where,
                    const task_name* name = nullptr) noexcept {
     home.push(prepare(frame, home, under, where, name));
 }
 
-/// The running task. Null outside of one.
+/// Returns: the running task; null outside of tasks.
 inline task_record* current_record() noexcept { return here.current; }
 
-/// Lets go of one holder of a task that has ended; the last one destroys what is left of it.
+/// Drops one holder of a task that has ended. The last one destroys the outcome and frees the
+/// frame.
 inline void release(promise_base& frame) noexcept {
     if (--frame.holders == 0) frame.drop();
 }
 
-// -- leaf waits -----------------------------------------------------------------------------------------------------
+// -- leaf waits -----------------------------------------------------------------------------------
 
-/// At the start of a leaf wait: was the running task asked to stop?
+/// At the start of a leaf wait: whether the running task was asked to stop.
 inline bool is_cancelled() noexcept { return here.current->is_cancelled(); }
 
-/// May a wait that is ready, or refused, go on without suspending? Not for ever: others want to run
-/// too.
-inline bool may_go_on() noexcept { return --here.patience > 0; }
+/// Whether a wait that is ready, or refused, may go on without suspending. It spends the task's
+/// budget: after 128 such waits the task suspends, so that other tasks run.
+inline bool may_go_on() noexcept { return --here.budget > 0; }
 
-/// The running task is suspended from now on, until `wake(wait)`.
+/// Suspends the running task in `wait`, until `wake(wait)`.
 inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where) noexcept {
     task_record* self = here.current;
     wait.task = self;
@@ -505,17 +528,16 @@ inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where)
     self->wait = &wait;
 }
 
-/// The wait has ended: its task is ready.
+/// Ends the wait: puts its task into the ready queue.
 inline void wake(leaf_wait& wait) noexcept {
     task_record& self = *wait.task;
     self.wait = nullptr;
     self.home->push(self);
 }
 
-/// The task is parked in a wait that is refused, after many others that were: it throws after
-/// everybody who is ready has run. Until then the task counts as waiting there, so that a list of
-/// the tasks tells the place.
-inline void step_back(leaf_wait& wait) noexcept { wait.task->home->push(*wait.task); }
+/// Puts a task whose budget is spent, and whose wait is ready or refused, at the end of the ready
+/// queue. Until it runs it counts as waiting there, so that a list of the tasks shows the place.
+inline void requeue(leaf_wait& wait) noexcept { wait.task->home->push(*wait.task); }
 
 }  // namespace detail
 }  // namespace v0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a span of time is written.
+// Durations as text.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// "2s", "1.5s", "250ms": the largest unit that leaves something before the point, at most three
-/// digits after it (error.cpp).
+/// Returns: text like "2s", "1.5s", "250ms". The unit is the largest in which the value is at least
+/// one; at most three decimals follow (error.cpp).
 std::string text_of(duration span);
 
 }  // namespace detail

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// The texts of errors, and the anchors of their vtables: with the destructors here, the type of an
-// exception is one object in the shared library, and `catch` in the program finds it.
+// SPDX-License-Identifier: MIT Texts of errors, and anchors of their vtables. With the destructors
+// here, the type of an exception is one object in the shared library, and `catch` in the program
+// matches it.
 #include <rondo/error.hpp>
 
 #include <sys/uio.h>
@@ -68,7 +68,8 @@ namespace {
 using detail::text_of;
 
 std::string text_of(const char* what, const std::vector<std::exception_ptr>& errors) {
-    const std::string count = std::to_string(errors.size()) + (errors.size() == 1 ? " error" : " errors");
+    const std::size_t size = errors.size();
+    const std::string count = std::to_string(size) + (size == 1 ? " error" : " errors");
     return count + " in " + what + "; the first: " + detail::what_of(errors.front());
 }
 
@@ -84,7 +85,7 @@ std::string detail::what_of(const std::exception_ptr& error) {
     } catch (const cancelled&) {
         return "cancelled";
     } catch (...) {
-        return "an exception of another kind";
+        return "an exception that is not a std::exception";
     }
 }
 
@@ -99,7 +100,8 @@ incomplete_read_error::incomplete_read_error(std::string bytes, std::size_t expe
 
 timeout_error::timeout_error() : timeout_error(std::string("timed out")) {}
 
-timeout_error::timeout_error(detail::time_limit after) : timeout_error("timed out after " + text_of(after)) {}
+timeout_error::timeout_error(detail::time_limit after)
+    : timeout_error("timed out after " + text_of(after)) {}
 
 timeout_error::timeout_error(std::string_view subject, detail::time_limit after)
     : timeout_error(std::string(subject) + ": timed out after " + text_of(after)) {}
@@ -127,14 +129,14 @@ void throw_system_error(int error, const char* verb, std::string_view object) {
 void throw_system_error(std::error_code code) { throw std::system_error(code); }
 
 void throw_empty_outcome() {
-    throw invalid_state_error("an outcome was asked for its value before it had one");
+    throw invalid_state_error("the outcome has no value yet");
 }
 
 void destroy(std::exception_ptr& exception) noexcept { std::destroy_at(&exception); }
 
 void fail(const char* sentence) noexcept {
-    // One writev, so that the line stays whole among what other threads and processes write;
-    // const_cast since iovec serves reading too.
+    // One writev, so that the line is not interleaved with output of other threads and processes.
+    // const_cast, since iovec is for reading too.
     const char* parts[] = {"rondo: ", sentence, "\n"};
     iovec line[3];
     for (int i = 0; i < 3; ++i) line[i] = {const_cast<char*>(parts[i]), std::strlen(parts[i])};

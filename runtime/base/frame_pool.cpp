@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The rarer paths of the frame pool: see the header for the idea.
+// The rarer paths of the frame pool. The header describes the design.
 //
-// A slab is in one of these states, and only its owner's thread moves it:
+// A slab is in one of these states, and only its owner's thread changes the state:
 //   current   allocations of its size come from it;
-//   partial   was full once and has free frames again: in a ring through the current slab of its
-//             size, oldest first, since that one has had the longest time to gather more;
-//   full      every frame is out. `owner` is null although `home` is not, so the first free comes
-//             here and makes it partial: the inline path needs no test for it;
+//   partial   it was full and has free frames again. It is in a ring through the current slab of
+//             its size, oldest first: the oldest has had the most time to collect free frames;
+//   full      every frame is in use. `owner` is null although `home` is not. So the first free
+//             comes here and makes the slab partial, and the inline path needs no test for it;
+
 //   spare     empty and of no size;
-//   orphaned  its thread has ended. `home` is null; the last free, by whichever thread, unmaps it.
+//   orphaned  its thread has ended. `home` is null; the last free, on any thread, unmaps it.
 //
-// Memory is returned: a partial slab that goes empty is unmapped, but for a few spares. The current
-// slab of a size holds one use of itself (`biased`), so that making and destroying one frame does
-// not end here each time; it lets go of it once more than 256 KiB are carved, and when it is then
-// found empty it starts over from its beginning, and the pages behind are given back, at most ten
-// times a second: a loop over a large batch must not fault them in each time.
+// Memory is returned. A partial slab that becomes empty is unmapped, except for a few spares. The
+// current slab of a size counts one use of itself (`biased`): so making and destroying one frame
+// over and over does not reach this file. It drops that use when more than 256 KiB are carved. If
+// it is empty after that, it starts over from its beginning, and the pages after the first 16 are
+// returned. This happens at most ten times a second, so that a loop over a large batch does not
+// fault them in each time.
 //
 // Frames freed by other threads are rare (a task stays on its thread), so one lock for all of them
-// is enough. A frame from malloc is counted on the thread that made it, wherever it is freed.
+// is enough. A frame from malloc is counted by the thread that made it, wherever it is freed.
 #include <rondo/detail/base/frame_pool.hpp>
 
 #include <pthread.h>
@@ -31,8 +33,8 @@
 #include <new>
 #include <utility>
 
-// There is a runtime of a sanitizer in the process if, and only if, something in it is sanitized:
-// this library, or the program alone.
+// These are defined if and only if a sanitizer's runtime is in the process: this library is
+// sanitized, or the program alone is.
 extern "C" {
 [[gnu::weak]] void __asan_init();
 [[gnu::weak]] void __tsan_init();
@@ -45,48 +47,50 @@ namespace detail {
 
 constinit thread_local frame_pool this_thread_frames = {};
 
-/// Frames from malloc that a thread has made. It outlives the thread by as long as one of them lives.
+/// Counts the frames that a thread has made by malloc. It lives until the thread has ended and the
+/// last of them is freed.
 struct plain_frames {
     static constexpr std::int64_t of_a_thread = std::int64_t{1} << 62;
-    /// While the thread lives: that, less those that were freed on other threads. Later: those that are left.
+    /// While the thread lives: of_a_thread minus the frames freed on other threads. Afterwards: the
+    /// number of live frames.
     std::atomic<std::int64_t> left{of_a_thread};
 };
 
 namespace {
 
-/// Stands before a frame from malloc.
+/// Header before a frame from malloc.
 struct alignas(16) plain_head {
     plain_frames* frames;
 };
 
 constexpr std::size_t page_size = 4096;
-constexpr std::size_t quiet_size = 256 * 1024;  // who carved no more never gives pages back
+constexpr std::size_t biased_max = 256 * 1024;  // a slab carved no further keeps its pages
 
 struct alignas(64) slab : frame_slab {
-    frame_pool* home = nullptr;  // whose it is, full or not; read by other threads under the lock
+    frame_pool* home = nullptr;  // its pool, full or not; other threads read it under the lock
     std::size_t frame_size = 0;
     char* next = nullptr;     // carved up to here
     char* end = nullptr;      // the last frame begins before this
-    char* touched = nullptr;  // the most that was carved since its pages were last given back
+    char* touched = nullptr;  // the highest `next` since its pages were last returned
     bool biased = false;
     std::int64_t released_at = 0;
 
     slab* newer = nullptr;  // the ring of a size's partial slabs
     slab* older = nullptr;
-    slab* all_next = nullptr;  // every slab of the pool; for spares the next spare
+    slab* all_next = nullptr;  // list of all slabs of the pool; for a spare the next spare
     slab* all_previous = nullptr;
 
     void* remote_first = nullptr;  // frames freed by other threads, under the lock
     void* remote_last = nullptr;
     std::size_t remote_count = 0;
-    slab* remote_next = nullptr;  // the owner's list of slabs that have some
+    slab* remote_next = nullptr;  // the pool's list of slabs with such frames
 
     char* base() noexcept { return reinterpret_cast<char*>(this); }
     char* first() noexcept { return base() + sizeof(slab); }
 };
 static_assert(sizeof(slab) % frame_size_step == 0);
 
-constinit slab nothing;  // the current slab of a size that has none: never has a free frame
+constinit slab no_slab;  // the current slab of a size that has none; it never has a free frame
 constinit std::mutex lock;
 
 slab& whole(frame_slab& head) noexcept { return static_cast<slab&>(head); }
@@ -118,8 +122,8 @@ std::int64_t now_ms() noexcept {
 
 void unmap(slab& s) noexcept { ::munmap(s.base(), frame_slab_size); }
 
-// Kernels since 6.7 align a mapping of this size by themselves; else twice as much is asked for and
-// the ends cut off.
+// Linux aligns a mapping of this size by itself since 6.7. Otherwise twice as much is mapped and
+// the ends are cut off.
 void* map_aligned() {
     constexpr int protection = PROT_READ | PROT_WRITE;
     constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -135,9 +139,9 @@ void* map_aligned() {
     char* const begin = static_cast<char*>(room);
     char* const aligned = begin + (frame_slab_size - misaligned(room));
     ::munmap(begin, static_cast<std::size_t>(aligned - begin));
-    char* const behind = aligned + frame_slab_size;
-    const auto rest = static_cast<std::size_t>(begin + 2 * frame_slab_size - behind);
-    if (rest != 0) ::munmap(behind, rest);
+    char* const end = aligned + frame_slab_size;
+    const auto rest = static_cast<std::size_t>(begin + 2 * frame_slab_size - end);
+    if (rest != 0) ::munmap(end, rest);
     return aligned;
 }
 
@@ -160,7 +164,7 @@ void delist(frame_pool& pool, slab& s) noexcept {
     --pool.slab_count;
 }
 
-// As the newest of the ring that `current` heads.
+// Inserts `s` as the newest of the ring whose head is `current`.
 void ring_insert(slab& current, slab& s) noexcept {
     s.newer = &current;
     s.older = current.older;
@@ -173,7 +177,7 @@ void ring_remove(slab& s) noexcept {
     s.newer->older = s.older;
 }
 
-// -- a slab's life --------------------------------------------------------------------------------
+// -- the states of a slab -------------------------------------------------------------------------
 
 void unbias(slab& s) noexcept {
     if (!s.biased) return;
@@ -188,8 +192,8 @@ void start_over(slab& s) noexcept {
     s.biased = true;
 }
 
-// An empty slab, unlinked already: kept while spares are few beside what is in use, so that a load
-// that swings around a slab's end maps nothing.
+// Keeps an empty slab, unlinked already, as a spare, while spares are few compared to the slabs in
+// use. So a load that oscillates around the end of a slab maps nothing.
 void retire(frame_pool& pool, slab& s) noexcept {
     set_owner(s, nullptr);
     s.all_next = static_cast<slab*>(pool.spare);
@@ -203,7 +207,7 @@ void retire(frame_pool& pool, slab& s) noexcept {
     }
 }
 
-// Storage for a slab: a spare's, or newly mapped. What is kept of a spare is what has been touched.
+// Returns storage for a slab: a spare, or newly mapped. Of a spare only `touched` is kept.
 slab& obtain(frame_pool& pool, bool huge) {
     if (pool.spare != nullptr) {
         slab& spare = whole(*pool.spare);
@@ -215,9 +219,8 @@ slab& obtain(frame_pool& pool, bool huge) {
         return s;
     }
     void* const room = map_aligned();
-    // Before the first touch, which decides how the region is filled. On the platform that this was
-    // measured on 2 MiB cost 240 us in one piece and 1500 us in pages, and giving them back 10 us
-    // against 140 us.
+    // Before the first touch, which decides how the region is filled. As measured, 2 MiB cost 240
+    // us as one huge page and 1500 us as small pages; returning them cost 10 us against 140 us.
     timespec before{}, after{};
     if (huge) {
         ::madvise(room, frame_slab_size, MADV_HUGEPAGE);
@@ -227,16 +230,17 @@ slab& obtain(frame_pool& pool, bool huge) {
     s.touched = s.base();
     if (huge) {
         ::clock_gettime(CLOCK_MONOTONIC, &after);
-        const long took = (after.tv_sec - before.tv_sec) * 1'000'000'000 + after.tv_nsec - before.tv_nsec;
+        const long seconds = after.tv_sec - before.tv_sec;
+        const long took = seconds * 1'000'000'000 + after.tv_nsec - before.tv_nsec;
         if (took > 1'000'000) pool.huge_from = pool.slab_count * 2;
     }
     return s;
 }
 
-// Who has filled 32 MiB gets huge pages from there on: they are filled six times as fast, and the
-// part of the last one that is not used does not count any more. Where filling one took long,
-// because memory is scattered or, in a virtual machine, not there yet, pages are had sooner: then
-// they are tried again when there are twice as many slabs.
+// A thread that has filled 32 MiB gets huge pages from then on. They are filled six times as fast,
+// and the unused part of the last one no longer matters. If filling one takes more than a
+// millisecond (memory is fragmented, or a virtual machine does not have it yet), small pages are
+// faster. Then huge pages are tried again when the thread has twice as many slabs.
 slab& new_slab(frame_pool& pool, std::size_t frame_size) {
     slab& s = obtain(pool, pool.slab_count >= std::max<std::size_t>(16, pool.huge_from));
     s.frame_size = frame_size;
@@ -249,8 +253,8 @@ slab& new_slab(frame_pool& pool, std::size_t frame_size) {
     return s;
 }
 
-// One page's worth of frames onto the free list, in ascending order: touching no more memory than
-// is about to be used.
+// Puts one page of frames onto the free list, in ascending order, so that no more memory is touched
+// than is about to be used.
 void carve(slab& s) noexcept {
     const auto at = reinterpret_cast<std::uintptr_t>(s.next);
     char* const page_end = s.next + (page_size - at % page_size);
@@ -261,10 +265,10 @@ void carve(slab& s) noexcept {
         *reinterpret_cast<void**>(frame) = frame + s.frame_size;
     *reinterpret_cast<void**>(frame) = nullptr;
     s.next = frame + s.frame_size;
-    if (s.biased && s.next > s.base() + quiet_size) unbias(s);
+    if (s.biased && s.next > s.base() + biased_max) unbias(s);
 }
 
-// The current slab is found empty with much carved.
+// The current slab is empty and no longer biased: much of it was carved.
 void current_emptied(slab& s) noexcept {
     s.touched = std::max(s.touched, s.next);
     start_over(s);
@@ -277,11 +281,11 @@ void current_emptied(slab& s) noexcept {
     s.touched = keep;
 }
 
-// A full slab has got a free frame again.
+// Makes a full slab that has a free frame again partial, or current if its size has none.
 void reopen(frame_pool& pool, slab& s) noexcept {
     set_owner(s, &pool);
     frame_slab*& current = current_of(pool, s.frame_size);
-    if (current != &nothing) return ring_insert(whole(*current), s);
+    if (current != &no_slab) return ring_insert(whole(*current), s);
     s.newer = s.older = &s;
     current = &s;
 }
@@ -315,7 +319,8 @@ void free_to_slab(frame_pool& pool, void* frame) noexcept {
     if (--s.used == 0) frame_slab_emptied(s);
 }
 
-// Takes in what other threads have freed of one slab; true if it had been full. Under the lock.
+// Moves the frames that other threads have freed to the slab's free list, under the lock. Returns
+// whether the slab was full.
 bool take_remote(slab& s) noexcept {
     const bool was_full = s.owner == nullptr;
     *static_cast<void**>(s.remote_last) = s.free;
@@ -337,13 +342,13 @@ void collect(frame_pool& pool) noexcept {
     }
 }
 
-// Frames kept at hand go back to their slabs.
+// Returns the cached frames to their slabs.
 void uncache(frame_pool& pool) noexcept {
     for (void*& cached : pool.cached)
         if (cached != nullptr) free_to_slab(pool, std::exchange(cached, nullptr));
 }
 
-// -- a thread's beginning and end -----------------------------------------------------------------
+// -- start and end of a thread --------------------------------------------------------------------
 
 void unmap_spares(frame_pool& pool) noexcept {
     while (pool.spare != nullptr) {
@@ -357,7 +362,8 @@ void unmap_spares(frame_pool& pool) noexcept {
 void leave_plain(frame_pool& pool) noexcept {
     plain_frames* const frames = std::exchange(pool.plain_elsewhere, nullptr);
     const std::int64_t rest = plain_frames::of_a_thread - std::exchange(pool.plain, 0);
-    if (frames != nullptr && frames->left.fetch_sub(rest, std::memory_order_acq_rel) == rest) delete frames;
+    if (frames == nullptr) return;
+    if (frames->left.fetch_sub(rest, std::memory_order_acq_rel) == rest) delete frames;
 }
 
 void end_thread(void* argument) noexcept {
@@ -379,9 +385,9 @@ void end_thread(void* argument) noexcept {
     pool = {};
 }
 
-// A pthread key and no thread_local destructor: it runs after all of those, and again if a later
-// one of its kind makes another frame, which starts the pool anew. The main thread's slabs go with
-// the process.
+// A pthread key instead of a thread_local destructor. Its destructor runs after all of those. It
+// runs again if a later destructor of a key makes another frame, which starts the pool anew. The
+// main thread's slabs are freed with the process.
 pthread_key_t thread_end_key() {
     static const pthread_key_t key = [] {
         pthread_key_t made;
@@ -393,7 +399,7 @@ pthread_key_t thread_end_key() {
 
 void start_thread(frame_pool& pool) {
     if (::pthread_setspecific(thread_end_key(), &pool) != 0) throw std::bad_alloc();
-    std::fill(std::begin(pool.current), std::end(pool.current), &nothing);
+    std::fill(std::begin(pool.current), std::end(pool.current), &no_slab);
     pool.limit = frame_size_max;
 }
 
@@ -426,9 +432,9 @@ void free_plain(frame_pool& pool, void* frame) noexcept {
         delete frames;
 }
 
-// The current slab is used up: the oldest partial one takes its place, or a new one.
+// Replaces the current slab, which has no free frame left, by the oldest partial one or a new one.
 slab& replace_current(frame_pool& pool, slab& current, std::size_t size) {
-    const bool none = &current == &nothing;
+    const bool none = &current == &no_slab;
     slab* next = none ? nullptr : current.newer;
     if (next == nullptr || next == &current) {
         next = &new_slab(pool, (size + frame_size_step - 1) & ~(frame_size_step - 1));
@@ -483,7 +489,8 @@ std::size_t live_frames() noexcept {
     collect(pool);
     std::int64_t plain = pool.plain;
     if (pool.plain_elsewhere != nullptr)
-        plain -= plain_frames::of_a_thread - pool.plain_elsewhere->left.load(std::memory_order_acquire);
+        plain -= plain_frames::of_a_thread -
+                 pool.plain_elsewhere->left.load(std::memory_order_acquire);
     auto count = static_cast<std::size_t>(plain);
     for (auto* s = static_cast<slab*>(pool.slabs); s != nullptr; s = s->all_next)
         count += s->used - (s->biased ? 1 : 0);
@@ -496,14 +503,14 @@ void release_unused_frames(std::size_t may_stay) noexcept {
     uncache(pool);
     collect(pool);
     for (frame_slab*& current : pool.current) {
-        if (current == nullptr || current == &nothing) continue;
+        if (current == nullptr || current == &no_slab) continue;
         slab& s = whole(*current);
         if (!s.biased || s.used != 1) continue;
         if (s.newer != &s) {
             current = s.newer;
             ring_remove(s);
         } else {
-            current = &nothing;
+            current = &no_slab;
         }
         delist(pool, s);
         unmap(s);

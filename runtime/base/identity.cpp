@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A page with MADV_WIPEONFORK is zero in every child, however it was forked. pthread_atfork, the
-// choice not taken, sees neither clone() nor _Fork().
+// Numbers of processes and threads. A page with MADV_WIPEONFORK is zero in every child, however it
+// was forked: see madvise(2). pthread_atfork is not used, since clone() and _Fork() bypass it.
 #include "base/identity.hpp"
 
 #include <sys/mman.h>
@@ -30,9 +30,9 @@ process_word* make_process_word() {
     return new (page) process_word(0);
 }
 
-/// This process's number, given to it on first use.
+/// Returns: this process's number, which it gets on first use.
 std::uint32_t number_process(process_word& word) noexcept {
-    static process_word processes{0};  // not wiped: a child counts on from where its parent stood
+    static process_word processes{0};  // not wiped: a child continues its parent's count
     std::uint32_t number = word.load(std::memory_order_relaxed);
     if (number != 0) return number;
     const std::uint32_t fresh = processes.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Which process, which thread: numbers that are cheap to compare and never used again. A process id
-// costs a system call to read, a thread id is handed out anew once its thread has ended; what
-// belongs to one process or one thread (a ring does to both) must be fooled by neither.
+// SPDX-License-Identifier: MIT Numbers that identify a process or a thread: cheap to compare and
+// never reused. Reading a process id costs a system call, and a thread id is reused when its thread
+// has ended. A ring belongs to one process and one thread, and must recognise both.
 #pragma once
 
 #include <atomic>
@@ -11,19 +10,19 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// The process that made this object.
+/// Remembers the process that constructed it.
 class birth_process {
 public:
     birth_process();  // throws std::system_error
-    /// Whether this is that process and no fork() of it.
+    /// Whether the calling process is that process, not a fork() of it.
     bool is_current() const noexcept { return word_->load(std::memory_order_relaxed) == number_; }
 
 private:
-    const std::atomic<std::uint32_t>* word_;  // one for all, which the kernel clears in every child
+    const std::atomic<std::uint32_t>* word_;  // shared by all; the kernel clears it in every child
     std::uint32_t number_;
 };
 
-/// The calling thread's number, from 1.
+/// Returns: the calling thread's number, from 1 on.
 std::uint64_t this_thread_number() noexcept;
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the address sanitizer is told of memory that is there and is nobody's: asked for at run time,
-// so that the library is one and the same for programs with it and without it.
+// Poisoning memory for AddressSanitizer. Its functions are looked up at run time, so that one build
+// of the library serves programs with and without the sanitizer.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,11 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Whoever touches it from now on is reported.
+/// Makes every later access to the memory an error report.
 inline void forbid(const void* begin, std::size_t size) noexcept {
     if (__asan_poison_memory_region != nullptr) __asan_poison_memory_region(begin, size);
 }
+/// Allows access to the memory again.
 inline void allow(const void* begin, std::size_t size) noexcept {
     if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(begin, size);
 }

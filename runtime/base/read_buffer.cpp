@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+// The buffer of received bytes. It moves its content to the front if that makes enough room;
+// otherwise it at least doubles.
 #include <rondo/detail/base/read_buffer.hpp>
+
 
 #include <algorithm>
 #include <cstring>

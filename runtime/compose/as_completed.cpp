@@ -52,7 +52,7 @@ bool completion_order::awaiter::await_ready() noexcept {
 void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if (state == refused)
-        step_back(*this);
+        requeue(*this);
     else if (order_->done_.empty())
         order_->waiter_ = this;
     else

@@ -147,7 +147,7 @@ bool children_awaiter::await_ready() noexcept {
 
 void children_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state == refused) return step_back(*this);
+    if (state == refused) return requeue(*this);
     group_->waiter_ = this;
 }
 

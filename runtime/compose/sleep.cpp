@@ -50,7 +50,7 @@ void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
 
 void sleep_awaiter::run_others_first() noexcept {
     if (state == refused)
-        step_back(*this);
+        requeue(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));
 }

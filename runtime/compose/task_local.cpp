@@ -88,7 +88,7 @@ bindings_here::bindings_here(const carried_bindings* bindings) noexcept
 
 bindings_here::~bindings_here() { of_this_job = before_; }
 
-scope& take_bindings_along(scope& top) {
+scope& copy_bindings(scope& top) {
     auto context_owner = std::make_unique<taken_along>();
     collect(context_owner->values);
     taken_along* const context = context_owner.release();
@@ -99,7 +99,7 @@ scope& take_bindings_along(scope& top) {
     return *context;
 }
 
-void end_ownerless(scope& s) noexcept {
+void remove_ownerless(scope& s) noexcept {
     s.parent->remove_child(s);
     if ((s.flags & scope::of_context) != 0)
         delete static_cast<taken_along*>(&s);

@@ -78,7 +78,7 @@ bool watching::awaiter::await_ready() noexcept {
 
 void watching::awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
-    if (state != 0) return step_back(*this);  // refused
+    if (state != 0) return requeue(*this);  // refused
     missing_ = nodes_.size();
     bool ready = false;
     for (node& n : nodes_)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reaching a subtree of scopes, and the scopes that a task opens inside itself.
+// Cancelling a subtree of scopes, and the scopes that a task opens inside itself.
 #include <rondo/cancel.hpp>
 
 #include <algorithm>
@@ -12,15 +12,15 @@ namespace detail {
 
 namespace {
 
-/// The task that is suspended with `s` as its innermost scope is asked to leave its wait.
-void ask(scope& s) noexcept {
-    if ((s.flags & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return;  // no task's
+/// Cancels the wait of the task that is suspended with `s` as its innermost scope, if there is one.
+void cancel_wait(scope& s) noexcept {
+    if ((s.flags & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return;  // no owner
     task_record& record = (s.flags & scope::of_task) != 0 ? static_cast<task_record&>(s)
                                                          : static_cast<inner_scope&>(s).owner();
     if (record.innermost == &s && record.wait != nullptr) record.wait->kind->cancel(*record.wait);
 }
 
-/// `s` or the first of its later siblings that the request does reach and has not reached yet.
+/// Returns: `s` or the first of its later siblings that is neither reached nor shielded.
 scope* first_to_reach(scope* s) noexcept {
     while (s != nullptr && (s->flags & (scope::reached | scope::shielded)) != 0) s = s->next;
     return s;
@@ -33,7 +33,7 @@ void cancel(scope& top) noexcept {
     if (top.is_reached()) return;
     for (scope* s = &top;;) {
         s->flags |= scope::reached;
-        ask(*s);
+        cancel_wait(*s);
         scope* next = first_to_reach(s->children);
         while (next == nullptr && s != &top) {
             next = first_to_reach(s->next);
@@ -67,7 +67,7 @@ inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
 
 inner_scope::~inner_scope() {
     RONDO_ASSERT(owner_->innermost == this && children == nullptr,
-                 "a scope was left before what runs inside it");
+                 "a scope ended before the tasks and scopes inside it");
     parent->remove_child(*this);
     owner_->innermost = parent;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who hears of an error that nobody has seen: the loop of a task, the hook of the threads.
+// Reports of errors that were never retrieved: to the loop of a task, to the hook of threads. Each
+// function is implemented in the file that its comment names.
 #pragma once
 
 #include <exception>
@@ -11,24 +12,27 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Tells the exception handler of the task's loop about an error that nobody has seen (leave.cpp).
+/// Reports an error that was never retrieved to the exception handler of the task's loop
+/// (leave.cpp).
 void report_unseen(task_record& record, std::exception_ptr error) noexcept;
 
-/// "task "NAME"" or "the task created at FILE:LINE", of one that has not ended (describe.cpp).
+/// Returns: `task "NAME"` or `the task created at FILE:LINE`. The task has not ended
+/// (describe.cpp).
 std::string title_of(const task_record& record);
 
-/// Tells the thread exception hook, for what belongs to no loop (thread_future.cpp).
+/// Reports an error that belongs to no loop to the thread exception hook (thread_future.cpp).
 void report_thread_error(const char* message, std::exception_ptr error) noexcept;
 
-/// The error of a frame that came to the end of its function without co_return, though it is to
-/// give a value.
+/// Returns: the error of a coroutine with a result that reached the end of its body without
+/// co_return (task.cpp).
 std::exception_ptr without_value(promise_base& frame) noexcept;
 
-/// "; in parse (proxy.cpp:31) < handle (proxy.cpp:58)": the awaits that the error came through.
-/// Empty unless it is the latest on this thread that came through any (task.cpp).
+/// Returns: the awaits that the error passed through, as in
+/// "; in parse (proxy.cpp:31) < handle (proxy.cpp:58)". Empty unless it is the latest error on this
+/// thread that passed through an await (task.cpp).
 std::string path_of(const std::exception_ptr& error);
 
-/// Is it the exception `cancelled`?
+/// Whether it is the exception `cancelled` (task.cpp).
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 
 }  // namespace detail

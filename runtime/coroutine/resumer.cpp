@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a thread's running coroutine and its resumer share.
+// The state that a thread's running coroutine and its resumer share.
 #include <rondo/resumer.hpp>
 
 namespace rondo {

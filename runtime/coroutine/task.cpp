@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Launching a task, and telling a cancellation from an error.
+// The rarer paths of a task: its name, its error, and the awaits that an error passed through.
 #include <rondo/task.hpp>
 
 #include <cxxabi.h>
@@ -20,9 +20,10 @@ namespace detail {
 
 namespace {
 
-void already_ready(leaf_wait&) noexcept {}  // it is in the ready queue and looks for itself when it begins
+// The task is in the ready queue already; when its turn comes it finds that it is cancelled.
+void cancel_unstarted(leaf_wait&) noexcept {}
 
-constexpr wait_kind to_begin{"its first turn", already_ready, nullptr};
+constexpr wait_kind to_begin{"its first turn", cancel_unstarted, nullptr};
 }  // namespace
 
 constinit leaf_wait not_begun(to_begin);
@@ -42,18 +43,18 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 
 namespace {
 
-/// The awaits that the latest exception on this thread came through, innermost first. It is
-/// written only while one passes. The exception is known by its address, which a later one may
-/// have: so it counts only as long as it goes from frame to frame.
-struct passage {
-    static constexpr std::size_t most = 16;
+/// The awaits that the latest exception on this thread passed through, innermost first. It is
+/// written only while an exception passes. An exception is identified by its address, which a later
+/// one may reuse: so the record is valid only while the exception goes from frame to frame.
+struct error_path {
+    static constexpr std::size_t max_count = 16;
     const void* error = nullptr;
-    const void* into = nullptr;       // the frame that it was thrown into, until that has failed
+    const void* into = nullptr;       // the frame it was thrown into, until that frame fails
     const void* failed_in = nullptr;  // the frame that failed with it, until it goes on
     std::size_t count = 0;
-    std::array<location, most> through;
+    std::array<location, max_count> through;
 };
-thread_local constinit passage latest{};
+thread_local constinit error_path latest{};
 
 const void* address_in(const std::exception_ptr& error) noexcept {
     const void* address = nullptr;
@@ -62,21 +63,23 @@ const void* address_in(const std::exception_ptr& error) noexcept {
     return address;
 }
 
-/// It goes on from the frame `from` into the one that awaits it.
-void note_passage(const std::exception_ptr& error, promise_base& from) noexcept {
+/// Records that the error passes from the frame `from` into the frame that awaits it.
+void record_passage(const std::exception_ptr& error, promise_base& from) noexcept {
     const void* const address = address_in(error);
     const void* const frame = from.handle().address();
     if (latest.error != address || latest.failed_in != frame) latest.count = 0;
     latest.error = address;
     latest.into = from.awaiter->caller.address();
     latest.failed_in = nullptr;
-    if (latest.count < passage::most) latest.through[latest.count++] = from.awaiter->where;
+    if (latest.count < error_path::max_count)
+        latest.through[latest.count++] = from.awaiter->where;
 }
 
-/// Was the exception that is being handled thrown on by std::rethrow_exception, as an await does it?
-/// Otherwise it is a new one. The Itanium C++ ABI has the difference in the class of the exception,
-/// whose last byte is 1 for a dependent exception; it stands 80 bytes from the beginning of its header.
-bool was_thrown_on() noexcept {
+/// Whether the exception that is being handled was thrown by std::rethrow_exception, as an await
+/// does; otherwise it is a new one. The Itanium C++ ABI tells them apart by the exception class,
+/// whose last byte is 1 for a dependent exception. It is 80 bytes after the beginning of the
+/// header.
+bool was_rethrown() noexcept {
     const void* header = nullptr;
     std::memcpy(&header, static_cast<const void*>(abi::__cxa_get_globals()), sizeof header);
     if (header == nullptr) return false;
@@ -87,10 +90,10 @@ bool was_thrown_on() noexcept {
     return (exception_class & 0xff) == 1;
 }
 
-/// A frame fails with it: one that it came into, or one that has thrown it.
-void note_failure(const std::exception_ptr& error, promise_base& frame) noexcept {
+/// Records that `frame` fails with the error, which it has thrown or which passed into it.
+void record_failure(const std::exception_ptr& error, promise_base& frame) noexcept {
     const void* const address = frame.handle().address();
-    const bool goes_on = latest.into == address && was_thrown_on();
+    const bool goes_on = latest.into == address && was_rethrown();
     if (latest.error == address_in(error) && !goes_on) latest.error = nullptr;
     latest.into = nullptr;
     latest.failed_in = address;
@@ -110,9 +113,10 @@ std::string path_of(const std::exception_ptr& error) {
     return path;
 }
 
-// An error of a destructor after co_return wins over the value, which its caller has destroyed.
+// If a destructor throws after co_return, its error replaces the value, which the caller of this
+// function has destroyed.
 void promise_base::fail(std::exception_ptr why) noexcept {
-    note_failure(why, *this);
+    record_failure(why, *this);
     flags &= ~std::uint32_t(valued);
     flags |= failed | (is_cancellation(why) ? was_cancelled : 0u);
     ::new (static_cast<void*>(&record.error)) std::exception_ptr(std::move(why));
@@ -125,8 +129,8 @@ void promise_base::end() noexcept {
     if ((flags & failed) != 0) std::destroy_at(&record.error);
 }
 
-// The error moves out meanwhile: a destructor may cancel this very task, and the request looks for a wait where the
-// error stands.
+// The error is moved out meanwhile, since it shares its memory with `wait`: a destructor may cancel
+// this task, and cancelling reads `wait`.
 void promise_base::end_failed_coroutine() noexcept {
     std::exception_ptr error = std::exchange(record.error, nullptr);
     flags &= ~std::uint32_t(failed);
@@ -136,7 +140,7 @@ void promise_base::end_failed_coroutine() noexcept {
 }
 
 void promise_base::drop_outcome() noexcept {
-    if (left().drop_value != nullptr) left().drop_value(*this);
+    if (rest().drop_value != nullptr) rest().drop_value(*this);
     if ((flags & (failed | named)) != 0) end();
 }
 
@@ -169,13 +173,13 @@ std::exception_ptr without_value(promise_base& frame) noexcept {
     }
 }
 
-// Moved out first: the exception must not live on in a frame that may be held for long.
+// The exception is moved out first: it must not stay alive in a frame that may be held for long.
 void promise_base::throw_error() {
     if ((flags & (failed | was_cancelled)) == was_cancelled)
         throw future_cancelled("the task was cancelled before it began");
     if ((flags & failed) == 0) std::rethrow_exception(without_value(*this));
     flags |= seen;
-    if ((flags & root) == 0) note_passage(record.error, *this);
+    if ((flags & root) == 0) record_passage(record.error, *this);
     std::rethrow_exception(std::exchange(record.error, nullptr));
 }
 

@@ -186,7 +186,7 @@ bool read_awaiter::has_come() const noexcept {
 /// It is ready or refused, after many others that were.
 void read_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return step_back(*this);
+    if ((state & refused) != 0) return requeue(*this);
     stream_->reading = true;
     state |= ours;
     detail::wake(static_cast<leaf_wait&>(*this));
@@ -295,7 +295,7 @@ bool write_awaiter::await_ready() noexcept {
 /// meanwhile.
 void write_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return step_back(*this);
+    if ((state & refused) != 0) return requeue(*this);
     detail::wake(static_cast<leaf_wait&>(*this));
 }
 

@@ -200,7 +200,7 @@ bool view_awaiter::await_ready() noexcept {
 /// It is ready or refused, after many others that were.
 void view_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return step_back(*this);
+    if ((state & refused) != 0) return requeue(*this);
     stream_->reading = true;
     state |= ours;
     detail::wake(*this);

@@ -131,7 +131,7 @@ bool closing_awaiter::await_ready() noexcept {
 }
 void closing_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state == 1) return step_back(*this);
+    if (state == 1) return requeue(*this);
     record_->closers.append(*this);
 }
 void closing_awaiter::await_resume() {

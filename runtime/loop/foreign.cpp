@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The bridge: a coroutine whose only deed is to post.
+// The proxy that a foreign awaitable resumes: a coroutine that posts its task to its loop.
 #include <rondo/detail/coroutine/foreign.hpp>
 
 #include "loop/loop_core.hpp"
@@ -10,56 +10,58 @@ namespace detail {
 
 namespace {
 
-void cannot_leave(leaf_wait&) noexcept {}  // it is in somebody else's hands
+void cannot_cancel(leaf_wait&) noexcept {}  // the foreign side decides when the wait ends
 
-constexpr wait_kind foreign_kind{"a foreign awaitable", cannot_leave, nullptr, true};
+constexpr wait_kind foreign_kind{"a foreign awaitable", cannot_cancel, nullptr, true};
 
-struct bridge_coroutine {
+struct proxy_coroutine {
     struct promise_type {
         static void* operator new(std::size_t size) { return frame_allocate(size); }
         static void operator delete(void* frame, std::size_t size) noexcept {
             frame_free(frame, size);
         }
-        bridge_coroutine get_return_object() noexcept {
+        proxy_coroutine get_return_object() noexcept {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
         std::suspend_always initial_suspend() noexcept { return {}; }
-        std::suspend_never final_suspend() noexcept { return {}; }  // frees itself, on whatever thread
+        std::suspend_never final_suspend() noexcept { return {}; }  // frees itself, on any thread
         void return_void() noexcept {}
-        [[noreturn]] void unhandled_exception() noexcept { fail("a bridge threw"); }
+        [[noreturn]] void unhandled_exception() noexcept {
+            fail("posting a task that awaits a foreign awaitable threw");
+        }
     };
     std::coroutine_handle<> handle;
 };
 
-/// On the loop's thread: the stranger has resumed the bridge.
-void arrived(void* word) {
-    auto& waiting = *static_cast<crossing*>(word);
-    waiting.bridge_ = nullptr;
+/// Runs on the loop's thread after the proxy was resumed.
+void wake_waiter(void* word) {
+    auto& waiting = *static_cast<foreign_wait*>(word);
+    waiting.proxy_ = nullptr;
     wake(waiting);
 }
 
-// After the post the crossing belongs to the loop's thread; nothing of it is touched here any more.
-bridge_coroutine make_bridge(crossing* waiting, remote home) {
-    home.try_post(arrived, waiting);
+// After the post the wait belongs to the loop's thread and must not be touched here.
+proxy_coroutine make_proxy(foreign_wait* waiting, remote home) {
+    home.try_post(wake_waiter, waiting);
     co_return;
 }
 
 }  // namespace
 
-crossing::crossing() noexcept : leaf_wait(foreign_kind) {}
+foreign_wait::foreign_wait() noexcept : leaf_wait(foreign_kind) {}
 
-crossing::~crossing() {
-    if (bridge_ != nullptr) std::coroutine_handle<>::from_address(bridge_).destroy();
+foreign_wait::~foreign_wait() {
+    if (proxy_ != nullptr) std::coroutine_handle<>::from_address(proxy_).destroy();
 }
 
-std::coroutine_handle<> crossing::open() {
-    const std::coroutine_handle<> handle = make_bridge(this, remote_of(*here.current->home)).handle;
-    bridge_ = static_cast<bridge*>(handle.address());
+std::coroutine_handle<> foreign_wait::open() {
+    const std::coroutine_handle<> handle = make_proxy(this, remote_of(*here.current->home)).handle;
+    proxy_ = static_cast<proxy*>(handle.address());
     return handle;
 }
 
-void crossing::close() noexcept {
-    std::coroutine_handle<>::from_address(std::exchange(bridge_, nullptr)).destroy();
+void foreign_wait::close() noexcept {
+    std::coroutine_handle<>::from_address(std::exchange(proxy_, nullptr)).destroy();
     task->wait = nullptr;
 }
 

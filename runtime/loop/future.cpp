@@ -162,7 +162,7 @@ void start_eagerly(task_record& record) noexcept {
     here.next = around.next;
     here.ended = around.ended;
     here.current = around.current;
-    here.patience = around.patience;
+    here.budget = around.budget;
     --depth;
 }
 
@@ -259,7 +259,7 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
     if (state == 0)
         core_->watchers.append(*this);
     else if ((state & refused) != 0)
-        step_back(*this);
+        requeue(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
 }

@@ -153,7 +153,7 @@ namespace {
 void begin_refused(operation_state& operation) noexcept {
     RONDO_ASSERT(operation.stage == operation_state::phase::refused,
                  "an operation was begun twice");
-    step_back(operation);
+    requeue(operation);
 }
 
 }  // namespace

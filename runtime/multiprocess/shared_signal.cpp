@@ -229,7 +229,7 @@ bool shared_waiter::await_ready() noexcept {
 void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
     if ((state & refused) != 0) {
         park(*this, frame, at);
-        return step_back(*this);
+        return requeue(*this);
     }
     if (signal_ == nullptr || signal_->now() != seen_) {  // it is ready, but others are to run first
         park(*this, frame, at);

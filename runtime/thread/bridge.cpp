@@ -124,7 +124,7 @@ bool bridge_awaiter::await_ready() noexcept {
 
 void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (answer == bridge_answer::refused) return step_back(*this);
+    if (answer == bridge_answer::refused) return requeue(*this);
     if (answer != bridge_answer::wait)  // it was ready, but others are to run first
         return detail::wake(static_cast<leaf_wait&>(*this));
     home_.emplace(remote_of(*here.current->home));

@@ -129,7 +129,7 @@ stoppable_thread_wait::stoppable_thread_wait(const pool_job_kind& call, pool_cor
 void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     if (state != 0) {  // refused
         park(*this, frame, at);
-        return step_back(*this);
+        return requeue(*this);
     }
     executor_ = &loop_executor::of(running_loop());
     if (pool_ == nullptr) pool_ = executor_->pool().get();

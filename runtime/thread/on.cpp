@@ -27,7 +27,7 @@ far_wait::~far_wait() {
 void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     if (state != 0) {  // refused
         park(*this, frame, at);
-        return step_back(*this);
+        return requeue(*this);
     }
     bindings_ = carry_bindings();
     park(*this, frame, at);
@@ -57,7 +57,7 @@ void far_wait::note_end_of_loop() noexcept {
 
 void far_wait::launch(rondo::task<> call) {
     resumer& loop = *here.turn;
-    scope& under = bindings_ != nullptr ? take_bindings_along(loop.top()) : loop.top();
+    scope& under = bindings_ != nullptr ? copy_bindings(loop.top()) : loop.top();
     promise_base& frame = call.release();
     loop.push(prepare(frame, loop, under, {file, "", line}));
     frame.watchers.append(*this);

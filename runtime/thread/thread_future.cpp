@@ -240,7 +240,7 @@ bool thread_core_wait::await_ready() noexcept {
 
 void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
-    if (state == refused) return step_back(*this);
+    if (state == refused) return requeue(*this);
     if (!core_->done()) {
         home_.emplace(remote_of(*here.current->home));
         if (core_->watch(*this)) return;

@@ -120,17 +120,17 @@ TEST_CASE("deserialize: cut off, too long, and a length that is a lie", "[serial
     const std::string bytes = serialize(std::vector<std::string>{"abc", "de"});
     for (std::size_t size = 0; size < bytes.size(); ++size)
         CHECK_THROWS_AS(deserialize<std::vector<std::string>>(bytes.substr(0, size)), format_error);
-    CHECK_THROWS_WITH(deserialize<std::vector<std::string>>(bytes + "x"), "1 bytes too many behind a value");
-    CHECK_THROWS_WITH(deserialize<int>("abc"), "a value of 4 bytes is cut off behind 3");
+    CHECK_THROWS_WITH(deserialize<std::vector<std::string>>(bytes + "x"), "1 bytes are left over after the value");
+    CHECK_THROWS_WITH(deserialize<int>("abc"), "a value of 4 bytes is cut off after 3");
     const std::string lie = serialize(std::uint64_t{1} << 61) + "abc";
     CHECK_THROWS_WITH(deserialize<std::vector<point>>(lie),
-                      "2305843009213693952 elements are announced, and 3 bytes are there");
+                      "2305843009213693952 elements do not fit in the 3 bytes that are left");
     CHECK_THROWS_AS(deserialize<std::string>(lie), format_error);
     CHECK_THROWS_AS(deserialize<std::vector<std::tuple<>>>(lie), format_error);
     CHECK_THROWS_AS((deserialize<std::map<int, int>>(lie)), format_error);
     CHECK_THROWS_WITH(deserialize<bool>("\2"), "a bool that is neither 0 nor 1");
     using either = std::variant<int, double>;
-    CHECK_THROWS_WITH(deserialize<either>(serialize(std::uint64_t{2})), "a variant without such an alternative");
+    CHECK_THROWS_WITH(deserialize<either>(serialize(std::uint64_t{2})), "the variant has no such alternative");
 }
 
 TEST_CASE("deserialize: 200,000 times bytes that nobody made", "[serialize][fuzz]") {
@@ -206,7 +206,7 @@ TEST_CASE("deserialize: cereal's sizes that cannot be, and chains without end", 
     CHECK_THROWS_AS(deserialize<std::list<std::string>>(huge), format_error);
     std::string deep = '\0' + rondo::serialize(1);
     for (int i = 0; i < 100'000; ++i) deep += '\1' + rondo::serialize(i);
-    CHECK_THROWS_WITH(deserialize<link_of_chain>(deep), "what cereal wrote is nested too deep");
+    CHECK_THROWS_WITH(deserialize<link_of_chain>(deep), "the value for cereal is nested too deeply");
 }
 
 TEST_CASE("deserialize: what a type of cereal's throws is a format_error", "[serialize]") {

@@ -15,7 +15,7 @@ using namespace rondo_tests;
 
 namespace {
 
-constexpr long resumer_patience = rondo::detail::resumer::patience;
+constexpr long resumer_budget = rondo::detail::resumer::budget;
 
 task<> sleep_for_ever() { co_await sleep(duration::max()); }
 
@@ -388,7 +388,7 @@ task<> check_others_go_on(Make make) {
     co_await finish(5);
     stop = true;
     co_await waiting;
-    CHECK(refused > resumer_patience);
+    CHECK(refused > resumer_budget);
 }
 
 RONDO_TEST("cancel: one that waits for time or a task again and again lets others run",
@@ -439,7 +439,7 @@ RONDO_TEST("cancel: one that waits for a lock again and again lets others have i
     CHECK(m.locked());  // it is refused with the mutex locked
     stop = true;
     co_await waiting;
-    CHECK(refused > resumer_patience);
+    CHECK(refused > resumer_budget);
     CHECK(unlocked == 0);
     event e;
     co_await check_others_go_on([&] { return e.wait(); });
@@ -506,7 +506,7 @@ TEST_CASE("cancel: a loop that ends names the task that waits again and again, a
     bool cleaned_up = false;
     constexpr int line = __LINE__ + 5;
     const auto stubborn = [&]() -> task<> {
-        for (long n = 0; n < 100 * resumer_patience; ++n) {
+        for (long n = 0; n < 100 * resumer_budget; ++n) {
             try {
                 // The place that is told.
                 co_await sleep(1h);

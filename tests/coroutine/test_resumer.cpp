@@ -88,7 +88,7 @@ RONDO_TEST("resumer: a task that never suspends goes to the end of the queue aft
             const long before = rounds;
             co_await yield_now();
             CHECK(rounds > before);                                      // it goes on,
-            CHECK(rounds - before <= rondo::detail::resumer::patience);  // and others too
+            CHECK(rounds - before <= rondo::detail::resumer::budget);  // and others too
         }
         stop = true;
         co_await busy;
@@ -253,8 +253,8 @@ RONDO_TEST("resumer: a thousand who arrive starve nobody, and nobody starves the
     for (; accepted < count; ++accepted) co_await accept_from(at.socket);
     INFO("between two turns of another task " << greatest << " were accepted, it had " << turns
                                               << " turns; " << echoed << " echoes");
-    CHECK(greatest <= rondo::detail::resumer::patience);
-    CHECK(turns >= count / rondo::detail::resumer::patience);
+    CHECK(greatest <= rondo::detail::resumer::budget);
+    CHECK(turns >= count / rondo::detail::resumer::budget);
     CHECK(echoed > echoed_before);
     CHECK(rounds > 0);
     stop = true;

@@ -17,7 +17,7 @@ void changes_there(std::string& text, int n);
 rondo::task<> elsewhere(std::string text) {
 #ifndef CONTROL
     co_await rondo::to_thread(square, 1);      // expect: a thread cannot run a coroutine
-    co_await rondo::to_thread(half(2));        // expect: this is what a function gave: pass the function itself
+    co_await rondo::to_thread(half(2));        // expect: this is the result of a call: pass the function itself
     co_await rondo::to_thread(half);           // expect: the function cannot be called with these arguments
     co_await rondo::to_thread(changes, text);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
     co_await rondo::to_thread();               // expect: to_thread takes a function, and its arguments after it
@@ -28,7 +28,7 @@ rondo::task<> elsewhere(std::string text) {
 
 rondo::task<> there(rondo::loop& loop, [[maybe_unused]] std::string text) {
 #ifndef CONTROL
-    co_await rondo::on(loop, triple(1));       // expect: this is what a function gave: pass the function itself
+    co_await rondo::on(loop, triple(1));       // expect: this is the result of a call: pass the function itself
     co_await rondo::on(triple, loop, 1);      // expect: a rondo::loop or its remote\(\) comes first
     co_await rondo::on(loop, triple);         // expect: the function cannot be called with these arguments
     co_await rondo::on(loop, changes_there, text, 1);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
@@ -54,8 +54,8 @@ rondo::task<> again() {
 #ifndef CONTROL
     co_await rondo::retry(square, 1);                 // expect: rondo::retry_options come first; {} stands for the default
     co_await rondo::retry(3, work);                   // expect: rondo::retry_options come first
-    co_await rondo::retry({}, work());                // expect: this is what a function gave: pass the function itself
-    co_await rondo::retry({.attempts = 3}, half, 1);  // expect: the function gives no task: make it a coroutine
+    co_await rondo::retry({}, work());                // expect: this is the result of a call: pass the function itself
+    co_await rondo::retry({.attempts = 3}, half, 1);  // expect: the function does not return a task: make it a coroutine
     co_await rondo::retry({}, square);                // expect: the function cannot be called with these arguments
 #endif
     co_await rondo::retry({}, square, 1);

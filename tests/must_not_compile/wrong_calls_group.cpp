@@ -26,7 +26,7 @@ rondo::task<> starts(rondo::task_group& group, std::string text) {
     group.start(changes, text);          // expect: the function takes a reference, .*: pass std::ref\(argument\)
     group.start(t);                      // expect: a task is awaited once: pass std::move\(t\)
     group.start(child);                  // expect: the function cannot be called with these arguments
-    group.start([](int) {}, 1);          // expect: the function gives no task: make it a coroutine
+    group.start([](int) {}, 1);          // expect: the function does not return a task: make it a coroutine
     group.start(1, child);               // expect: this cannot be awaited: pass a task, a future or another
 #endif
     group.start(child, 1);

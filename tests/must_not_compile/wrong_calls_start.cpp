@@ -16,7 +16,7 @@ void whole(std::string text) {
 #ifndef CONTROL
     rondo::run(t);                  // expect: a task is awaited once: pass std::move\(t\)
     rondo::run(square);             // expect: the function cannot be called with these arguments
-    rondo::run([] { return 1; });   // expect: the function gives no task: make it a coroutine
+    rondo::run([] { return 1; });   // expect: the function does not return a task: make it a coroutine
     rondo::run(rondo::sleep(1s));   // expect: run takes a task: await this in a coroutine, and run that
     rondo::run(changes, text);      // expect: the function takes a reference, .*: pass std::ref\(argument\)
 #endif

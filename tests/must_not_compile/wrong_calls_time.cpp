@@ -15,10 +15,10 @@ rondo::task<> fills(std::vector<int>& numbers);
 rondo::task<> bounded(rondo::future<std::unique_ptr<int>> f) {
     auto t = work();
 #ifndef CONTROL
-    co_await rondo::wait_for(5, work());   // expect: a span of time has a unit: write 5s or 100ms
+    co_await rondo::wait_for(5, work());   // expect: a duration needs a unit: write 5s or 100ms
     co_await rondo::wait_for(1s, t);       // expect: a task is awaited once: pass std::move\(t\)
-    co_await rondo::wait_for(1s, work);    // expect: a function is not awaited: call it, and pass what it gives
-    co_await rondo::wait_for(work(), 1s);  // expect: a span of time is expected here, .* is the order of the arguments
+    co_await rondo::wait_for(1s, work);    // expect: a function cannot be awaited: call it and pass its result
+    co_await rondo::wait_for(work(), 1s);  // expect: a duration is expected here, .* is the order of the arguments
     co_await rondo::wait_for(1s, 2);       // expect: this cannot be awaited: pass a task, a future or another
     co_await rondo::wait_for(1s, f);       // expect: the value of this future cannot be copied: pass std::move\(f\)
 #endif
@@ -29,10 +29,10 @@ rondo::task<> bounded(rondo::future<std::unique_ptr<int>> f) {
 rondo::task<> in_time([[maybe_unused]] rondo::future<std::unique_ptr<long>> f) {
     auto t = square(1);
 #ifndef CONTROL
-    co_await rondo::move_on_after(5.0, work());    // expect: a span of time has a unit: write 5s or 100ms
+    co_await rondo::move_on_after(5.0, work());    // expect: a duration needs a unit: write 5s or 100ms
     co_await rondo::move_on_after(1s, t);          // expect: a task is awaited once: pass std::move\(t\)
-    co_await rondo::move_on_after(1s, square);     // expect: a function is not awaited: call it, and pass what it gives
-    co_await rondo::move_on_after(square(1), 1s);  // expect: a span of time is expected here
+    co_await rondo::move_on_after(1s, square);     // expect: a function cannot be awaited: call it and pass its result
+    co_await rondo::move_on_after(square(1), 1s);  // expect: a duration is expected here
     co_await rondo::move_on_after(1s, f);          // expect: the value of this future cannot be copied
 #endif
     co_await rondo::move_on_after(1s, square(1));
@@ -41,11 +41,11 @@ rondo::task<> in_time([[maybe_unused]] rondo::future<std::unique_ptr<long>> f) {
 
 rondo::task<> with_limit() {
 #ifndef CONTROL
-    co_await rondo::with_timeout(5L, [](rondo::timeout_scope&) { return work(); });  // expect: a span of time has a unit
+    co_await rondo::with_timeout(5L, [](rondo::timeout_scope&) { return work(); });  // expect: a duration needs a unit
     co_await rondo::with_timeout(1s, [] { return work(); });  // expect: with one argument, a rondo::timeout_scope&
     co_await rondo::with_timeout(1s, [](rondo::timeout_scope&) { return 1; });  // expect: the function of with_timeout is a coro
     co_await rondo::with_timeout(1s, work());  // expect: with_timeout takes a function: for a task there is wait_for
-    co_await rondo::with_timeout(work, 1s);    // expect: a span of time is expected here
+    co_await rondo::with_timeout(work, 1s);    // expect: a duration is expected here
 #endif
     co_await rondo::with_timeout(1s, [](rondo::timeout_scope&) { return work(); });
 }
@@ -56,7 +56,7 @@ rondo::task<> protected_work() {
     co_await rondo::shield(t);                  // expect: a task is awaited once: pass std::move\(t\)
     co_await rondo::shield(work);               // expect: shield takes a task: call the function, or pass it to with_shield
     co_await rondo::shield(rondo::sleep(1s));   // expect: shield takes a task or a future
-    co_await rondo::shield(std::vector<int>());  // expect: a range is not awaited
+    co_await rondo::shield(std::vector<int>());  // expect: a range cannot be awaited
     co_await rondo::shield('a');                // expect: this cannot be awaited
 #endif
     co_await rondo::shield(std::move(t));
@@ -64,11 +64,11 @@ rondo::task<> protected_work() {
 
 rondo::task<> protected_call(std::vector<int> numbers) {
 #ifndef CONTROL
-    co_await rondo::with_shield(work());          // expect: this is what a function gave: pass the function itself
+    co_await rondo::with_shield(work());          // expect: this is the result of a call: pass the function itself
     co_await rondo::with_shield(square);          // expect: the function cannot be called with these arguments
-    co_await rondo::with_shield([] { return 1; });  // expect: the function gives no task: make it a coroutine
+    co_await rondo::with_shield([] { return 1; });  // expect: the function does not return a task: make it a coroutine
     co_await rondo::with_shield(fills, numbers);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
-    co_await rondo::with_shield(1, square);       // expect: this is no function: pass a function that gives a task
+    co_await rondo::with_shield(1, square);       // expect: this is not a function: pass a function that returns a task
 #endif
     co_await rondo::with_shield(square, 1);
     co_await rondo::with_shield(fills, std::ref(numbers));

@@ -17,9 +17,9 @@ rondo::task<> all() {
     std::vector<rondo::task<char>> v;
     co_await rondo::gather(t);              // expect: a task is awaited once: pass std::move\(t\)
     co_await rondo::gather(v);              // expect: the tasks of a range are moved into the call: pass std::move\(range\)
-    co_await rondo::gather(work);           // expect: a function is not awaited: call it, and pass what it gives
+    co_await rondo::gather(work);           // expect: a function cannot be awaited: call it and pass its result
     co_await rondo::gather(work(), 1);      // expect: this cannot be awaited: pass a task, a future or another
-    co_await rondo::gather(work(), 5s);     // expect: a span of time is not awaited
+    co_await rondo::gather(work(), 5s);     // expect: a duration cannot be awaited
 #endif
     co_await rondo::gather(work(), rondo::sleep(1s));
 }
@@ -30,9 +30,9 @@ rondo::task<> settled() {
     std::vector<rondo::task<int>> v;
     co_await rondo::gather_settled(t);            // expect: a task is awaited once: pass std::move\(t\)
     co_await rondo::gather_settled(v);            // expect: the tasks of a range are moved into the call
-    co_await rondo::gather_settled([] { return work(); });  // expect: a function is not awaited: call it
+    co_await rondo::gather_settled([] { return work(); });  // expect: a function cannot be awaited: call it
     co_await rondo::gather_settled(work(), &t);   // expect: this cannot be awaited
-    co_await rondo::gather_settled(work(), v);    // expect: a range is not awaited: pass its elements one by one
+    co_await rondo::gather_settled(work(), v);    // expect: a range cannot be awaited: pass its elements one by one
 #endif
     co_await rondo::gather_settled(work(), square(2));
 }
@@ -43,7 +43,7 @@ rondo::task<> first() {
     const std::vector<rondo::task<long>> v;
     co_await rondo::race(work(), t);       // expect: a task is awaited once: pass std::move\(t\)
     co_await rondo::race(v);               // expect: the tasks of a range are moved into the call
-    co_await rondo::race(square, square);  // expect: a function is not awaited: call it
+    co_await rondo::race(square, square);  // expect: a function cannot be awaited: call it
     co_await rondo::race(1L, 2L);          // expect: this cannot be awaited
     co_await rondo::race();                // expect: race needs at least one awaitable
 #endif
@@ -73,7 +73,7 @@ rondo::task<> each([[maybe_unused]] std::vector<rondo::future<int>> futures, ron
     rondo::as_completed(f);          // expect: as_completed takes one range of futures
     rondo::as_completed(f, f);       // expect: as_completed takes one range of futures
     rondo::as_completed(numbers);    // expect: as_completed takes a range of futures, of which this is none
-    rondo::as_completed(futures, 5);  // expect: a span of time has a unit: write 5s or 100ms
+    rondo::as_completed(futures, 5);  // expect: a duration needs a unit: write 5s or 100ms
 #endif
     auto done = rondo::as_completed(std::vector{f, f}, 5s);
     co_await done.next();
@@ -84,7 +84,7 @@ rondo::task<> mapped(std::vector<int> numbers) {
     co_await rondo::map_concurrent(numbers, square);       // expect: the limit, how many run at once, comes first
     co_await rondo::map_concurrent(numbers, 2, square);    // expect: the limit, how many run at once, comes first
     co_await rondo::map_concurrent(2, square(1), square);  // expect: the second argument is no range
-    co_await rondo::map_concurrent(2, numbers, [](int n) { return n; });  // expect: the function gives no task
+    co_await rondo::map_concurrent(2, numbers, [](int n) { return n; });  // expect: the function does not return a task
     co_await rondo::map_concurrent(2, numbers, [](const char*) { return work(); });  // expect: cannot be called with these
 #endif
     co_await rondo::map_concurrent(2, numbers, square);
@@ -93,11 +93,11 @@ rondo::task<> mapped(std::vector<int> numbers) {
 rondo::task<> staggered(std::vector<int> numbers, std::vector<rondo::task<int> (*)()> starts) {
 #ifndef CONTROL
     std::vector<rondo::task<int>> tasks;
-    co_await rondo::staggered_race(5u, numbers, square);   // expect: a span of time has a unit: write 5s or 100ms
+    co_await rondo::staggered_race(5u, numbers, square);   // expect: a duration needs a unit: write 5s or 100ms
     co_await rondo::staggered_race(5s, square, numbers);   // expect: the second argument is no range
     co_await rondo::staggered_race(5s, tasks);             // expect: staggered_race starts its runners one by one
     co_await rondo::staggered_race(5s, numbers, square_of);  // expect: the function cannot be called with these arguments
-    co_await rondo::staggered_race(5s, numbers, [](int n) { return n; });  // expect: the function gives no task
+    co_await rondo::staggered_race(5s, numbers, [](int n) { return n; });  // expect: the function does not return a task
 #endif
     co_await rondo::staggered_race(5s, starts);
     co_await rondo::staggered_race(5s, numbers, square);

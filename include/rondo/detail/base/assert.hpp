@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Assertions that stay on in release builds: a bug in the program (or in rondo) ends it at once,
-// with a sentence that says what was done wrong. <cassert> is not used, since NDEBUG would silence
-// it and its text is an expression.
+// SPDX-License-Identifier: MIT Assertions that stay on in release builds: a bug in the program (or
+// in rondo) ends it at once, with a sentence that names the mistake. <cassert> is not used, since
+// NDEBUG would disable it and its text is an expression.
 #pragma once
 
 #include <limits>
@@ -19,8 +18,8 @@ namespace detail {
 }  // namespace v0
 }  // namespace rondo
 
-/// Aborts with `sentence` unless `condition` holds. Evaluated in every build, so keep the condition
-/// cheap.
+/// Aborts with `sentence` unless `condition` holds. It is evaluated in every build, so keep the
+/// condition cheap.
 #define RONDO_ASSERT(condition, sentence) \
     (__builtin_expect(static_cast<bool>(condition), 1) ? void() : ::rondo::detail::fail(sentence))
 
@@ -28,20 +27,22 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// A number of things. What is larger was made of a negative number, or no machine has so many.
+/// Whether `number` is a plausible count. A larger one was converted from a negative number.
 template <class Unsigned>
 constexpr bool is_count(Unsigned number) noexcept {
     return number <= std::numeric_limits<Unsigned>::max() / 2;
 }
 
-/// What a movable handle points to, on its way to a use of it: not null, or a sentence instead of a segmentation fault.
+/// Returns `pointer` if it is not null. Otherwise aborts with a sentence, instead of a segmentation
+/// fault later.
 template <class Pointer>
 Pointer& not_empty(Pointer& pointer) noexcept {
-    RONDO_ASSERT(pointer != nullptr, "this object is empty: it was moved from; it can only be assigned to or destroyed");
+    RONDO_ASSERT(pointer != nullptr,
+                 "this object is empty: it was moved from; it can only be assigned or destroyed");
     return pointer;
 }
 
-/// The pointer of a movable handle. To follow it, or to pass it on, is a use.
+/// The pointer of a movable handle. Dereferencing and copying it check that it is not null.
 template <class Pointer>
 class handle_pointer {
 public:
@@ -50,7 +51,7 @@ public:
 
     explicit operator bool() const noexcept { return get() != nullptr; }
     bool operator==(const handle_pointer&) const noexcept = default;
-    /// Null in an empty handle.
+    /// Returns: the pointer, unchecked; null in an empty handle.
     auto* get() const noexcept { return pointer_.get(); }
     auto& operator*() const noexcept { return *not_empty(pointer_); }
     auto* operator->() const noexcept { return not_empty(pointer_).get(); }

@@ -1,19 +1,18 @@
-// SPDX-License-Identifier: MIT
-// Where coroutine frames come from. A frame lives from one await to the next thousand times over,
-// so its allocation is the one cost that every await pays: 25 ns with malloc, 2 here. The thread's
-// pool has, for each size in steps of 16 bytes up to 1 KiB, a current slab: 2 MiB of frames of one
-// size, aligned to 2 MiB, so that a frame's address leads to its slab. Allocating takes the head of
-// the slab's free list, freeing puts it back; both are inline and touch nothing but the slab's
-// first line and the frame. Everything rarer (a list run dry, a slab gone empty or full, a frame
-// freed by another thread, large ones) is in the library.
+// SPDX-License-Identifier: MIT Allocation of coroutine frames. Most frames live for one await only,
+// so every await pays for an allocation: 25 ns with malloc, 2 ns here. For each size, in steps of
+// 16 bytes up to 1 KiB, the thread's pool has a current slab: 2 MiB of frames of one size. A slab
+// is aligned to 2 MiB, so that a frame's address leads to its slab. Allocating takes the head of
+// the slab's free list; freeing puts the frame back. Both are inline and touch only the slab's
+// first cache line and the frame. The rarer cases are in the library: an empty list, an empty or
+// full slab, a frame freed by another thread, a large frame.
 //
-// The idea is mimalloc's (Leijen et al., 2019), cut down to one size of slab and to blocks of at
-// most 1 KiB. A plain list per size, as most coroutine libraries have it, is as fast and never
-// returns memory.
+// The idea is mimalloc's (Leijen et al., 2019), reduced to one slab size and to blocks of at most
+// 1 KiB. Most coroutine libraries have a plain list per size. That is as fast, but never returns
+// memory.
 //
-// Under a sanitizer every frame comes from malloc, or it would not see what is freed. The library
-// finds out at run time and leaves `frame_pool::limit` at 0, which sends every call the long way:
-// no macro here, one layout in every build.
+// Under a sanitizer every frame comes from malloc, so that the sanitizer sees it freed. The library
+// detects this at run time and leaves `frame_pool::limit` at 0, which sends every call to the slow
+// path. No macro decides here, so the layout is the same in every build.
 #pragma once
 
 #include <cstddef>
@@ -31,29 +30,29 @@ struct plain_frames;
 inline constexpr std::size_t frame_slab_size = std::size_t{2} << 20;
 inline constexpr std::size_t frame_size_max = 1024;  // larger ones come from malloc
 inline constexpr std::size_t frame_size_step = 16;
-inline constexpr std::size_t frame_cached_max = 512;  // of these one frame of each size is kept at hand
+inline constexpr std::size_t frame_cached_max = 512;  // up to here one frame per size is cached
 
-/// What the inline paths see of a slab; it stands at the slab's beginning.
+/// The part of a slab that the inline paths use. It is at the slab's beginning.
 struct frame_slab {
-    frame_pool* owner = nullptr;  // whose thread may free into it directly; null: the long way
-    void* free = nullptr;         // freed frames, each pointing to the next
-    std::size_t used = 0;         // frames handed out; one more where nobody is to hear of 0
+    frame_pool* owner = nullptr;  // its thread may free into the slab inline; null: no thread may
+    void* free = nullptr;         // list of freed frames, each pointing to the next
+    std::size_t used = 0;  // frames handed out; one more while frame_slab_emptied is not wanted
 };
 
-/// One thread's frames. Zero until the thread's first frame, so it costs a thread that has none
-/// nothing.
+/// The frames of one thread. It is all zero until the thread's first frame, so a thread without
+/// frames pays nothing.
 struct frame_pool {
     std::size_t limit;  // the largest size that `current` serves
     frame_slab* current[frame_size_max / frame_size_step];
-    void* cached[frame_cached_max / frame_size_step];  // the frame freed last: what a loop of awaits uses
-    frame_slab* slabs;   // all of this thread's
-    frame_slab* spare;   // empty ones, kept for the next that is needed
-    frame_slab* remote;  // those that other threads have freed into (under the library's lock)
+    void* cached[frame_cached_max / frame_size_step];  // the frame freed last, for loops of awaits
+    frame_slab* slabs;   // all slabs of this thread
+    frame_slab* spare;   // empty slabs, kept for re-use
+    frame_slab* remote;  // slabs that other threads have freed into (under the library's lock)
     std::size_t slab_count;
     std::size_t spare_count;
-    std::size_t huge_from;  // as many slabs have ordinary pages, since huge ones were slow
-    std::int64_t plain;     // frames from malloc: made here, less those of them that were freed here
-    plain_frames* plain_elsewhere;  // those that were freed on other threads; null until there is one from malloc
+    std::size_t huge_from;  // huge pages only from this many slabs on, since they were slow
+    std::int64_t plain;     // frames from malloc, made here and not freed on this thread
+    plain_frames* plain_elsewhere;  // counts those freed on other threads; null before the first
 };
 static_assert(sizeof(frame_pool) <= 896, "the static TLS block of a dlopened library is small");
 
@@ -64,7 +63,8 @@ RONDO_API void* frame_allocate_slowly(std::size_t size);
 RONDO_API void frame_free_slowly(void* frame, std::size_t size) noexcept;
 RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 
-/// Memory for a frame, aligned to 16. Throws std::bad_alloc.
+/// Returns: memory for a frame of `size` bytes, aligned to 16.
+/// Throws: std::bad_alloc.
 [[gnu::always_inline]] inline void* frame_allocate(std::size_t size) {
     frame_pool& pool = this_thread_frames;
     if (size <= frame_cached_max) {
@@ -85,13 +85,14 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
     return frame_allocate_slowly(size);
 }
 
-/// Gives back what frame_allocate(size) gave, on whichever thread.
+/// Frees a frame from frame_allocate(size), on any thread.
 [[gnu::always_inline]] inline void frame_free(void* frame, std::size_t size) noexcept {
     frame_pool& pool = this_thread_frames;
     if (size <= frame_size_max && size - 1 < pool.limit) [[likely]] {
         auto& slab = *reinterpret_cast<frame_slab*>(reinterpret_cast<std::uintptr_t>(frame) &
                                                     ~(frame_slab_size - 1));
-        // Relaxed, since the owner may be changing it: only its own thread ever finds itself there.
+        // Atomic, since the owner may be changing it. Relaxed is enough: no other thread ever finds
+        // its own pool here.
         if (__atomic_load_n(&slab.owner, __ATOMIC_RELAXED) == &pool) [[likely]] {
             if (size <= frame_cached_max) {
                 void*& cached = pool.cached[(size - 1) / frame_size_step];
@@ -109,11 +110,11 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
     frame_free_slowly(frame, size);
 }
 
-/// How many frames of this thread are alive: made here and not yet freed, on whichever thread.
+/// Returns: the number of live frames of this thread: allocated here and not freed on any thread.
 RONDO_API std::size_t live_frames() noexcept;
 
-/// Gives this thread's empty slabs back to the system, those too that are kept for re-use. If the
-/// thread has no more than `may_stay` of them, they stay: mapping them again costs more than the few
+/// Returns this thread's empty slabs to the system, including those kept for re-use. If the thread
+/// has at most `may_stay` slabs, it keeps them: mapping them again would cost more than the few
 /// pages that they have touched.
 RONDO_API void release_unused_frames(std::size_t may_stay = 0) noexcept;
 

@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: MIT
-// A callable that is kept: std::move_only_function, which libstdc++ 12 does not have. Up to three
-// pointers are held in place, more on the heap; moving never throws, so that it can sit in queues
-// that must not fail. Not std::function: that one copies, so it refuses what owns something, and
-// <functional> is dear to parse.
+// SPDX-License-Identifier: MIT A stored callable, like std::move_only_function, which libstdc++ 12
+// does not have. A callable of up to three pointers is stored in place, a larger one on the heap.
+// Moving never throws, so that it can be in queues that must not fail. std::function is not used:
+// it requires copyable callables, and <functional> is slow to parse.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +25,7 @@ namespace detail {
 template <class Signature>
 class function;
 
-/// A coroutine that is given where a plain function is called: it would never run.
+/// R is a task: the callable is a coroutine, which would never run if called as a plain function.
 template <class R>
 inline constexpr bool is_dropped_task = false;
 template <class T>
@@ -44,8 +43,8 @@ public:
     function(F&& callable) {
         using held = std::decay_t<F>;
         static_assert(!std::is_void_v<R> || !is_dropped_task<std::invoke_result_t<held&, Args...>>,
-                      "a callback is a plain function, and this is a coroutine, which would never run: "
-                      "let the callback hand it to create_task");
+                      "a callback is a plain function; this is a coroutine, which would never run: "
+                      "let the callback pass it to create_task");
         if constexpr (fits<held>) {
             ::new (static_cast<void*>(storage_)) held(std::forward<F>(callable));
             if constexpr (!trivial<held>) manage_ = manage_in_place<held>;
@@ -73,7 +72,7 @@ public:
     }
     explicit operator bool() const noexcept { return call_ != nullptr; }
 
-    /// Destroys the callable; empty from then on.
+    /// Destroys the callable; the function is empty afterwards.
     void reset() noexcept {
         auto manage = std::exchange(manage_, nullptr);
         call_ = nullptr;
@@ -107,7 +106,8 @@ private:
         return static_cast<R>((*in_place<address<F>>(storage))(std::forward<Args>(args)...));
     }
 
-    // Moves the callable to `to`, which holds none, and ends it here; a null `to` only ends it.
+    // Moves the callable to `to`, which holds none, and destroys it here. If `to` is null, only
+    // destroys it.
     template <class F>
     static void manage_in_place(void* storage, void* to) noexcept {
         F& callable = in_place<F>(storage);
@@ -132,7 +132,7 @@ private:
     }
 
     R (*call_)(void*, Args&&...) = nullptr;
-    void (*manage_)(void*, void*) noexcept = nullptr;  // null where moving is copying the bytes
+    void (*manage_)(void*, void*) noexcept = nullptr;  // null if a move copies the bytes
     alignas(void*) unsigned char storage_[capacity];
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A callable and its arguments, kept until they are called elsewhere.
+// A callable and its arguments, stored until they are called elsewhere.
 #pragma once
 
 #include <stop_token>
@@ -18,7 +18,8 @@ struct call_result : std::invoke_result<F, Args...> {};
 template <class F, class... Args>
 struct call_result<true, F, Args...> : std::invoke_result<F, std::stop_token, Args...> {};
 
-/// Called once, with the arguments as rvalues (as std::thread does), and with a stop token first where it takes one.
+/// A stored call. It is called once, with the arguments as rvalues, as std::thread does. If the
+/// callable takes a std::stop_token as first argument, it gets one.
 template <class F, class... Args>
 class kept_call {
 public:
@@ -44,7 +45,7 @@ private:
     [[no_unique_address]] std::tuple<Args...> args_;
 };
 
-/// May `fn(args...)` be kept and called, with a stop token first or without?
+/// `fn(args...)` can be stored and called, with or without a stop token as first argument.
 template <class F, class... Args>
 concept can_be_kept =
     std::is_invocable_v<std::decay_t<F>, std::stop_token, std::decay_t<Args>...> ||

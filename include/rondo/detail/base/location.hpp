@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where in the source something stands. std::source_location is missing from clang 14, the builtins are not; as default
+// A place in the source. clang 14 lacks std::source_location but has the builtins. As default
 // arguments they give the place of the call, also through this type's own `current()`.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bytes that a stream has received before anybody asked for them: what follows a line, what was
-// looked at and not taken, what came before a read was cancelled. They are read first.
+// Bytes that a stream has received but not delivered yet. They followed a line, were looked at but
+// not consumed, or arrived before a read was cancelled. The next read takes them first.
 #pragma once
 
 #include <cstddef>
@@ -13,27 +13,28 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Empty, and without memory, until first used.
+/// A growing buffer: filled at its end, consumed from its front. It allocates on first use.
 class RONDO_API read_buffer {
 public:
     std::size_t size() const noexcept { return end_ - begin_; }
     bool empty() const noexcept { return begin_ == end_; }
     std::string_view text() const noexcept { return {bytes_.get() + begin_, size()}; }
 
-    /// Room for at least `least` more bytes.
+    /// Returns: free memory after the content, of at least `least` bytes.
     /// Throws: std::bad_alloc.
     buffer_view room(std::size_t least);
-    /// So much of the room has been filled.
+    /// Appends the first `count` bytes of `room`, which the caller has filled.
     void filled(std::size_t count) noexcept { end_ += count; }
-    /// Puts bytes before all that is there; they may be what `text` gave.
+    /// Inserts bytes before the content. They may be a part of `text`.
     /// Throws: std::bad_alloc.
     void prepend(const_buffer bytes);
 
+    /// Removes the first `count` bytes.
     void drop(std::size_t count) noexcept {
         begin_ += count;
         if (begin_ == end_) begin_ = end_ = 0;
     }
-    /// Moves the first bytes to `into`, as many as there are and fit. Returns: how many.
+    /// Moves as many of the first bytes as fit to `into`. Returns: how many.
     std::size_t take(buffer_view into) noexcept;
 
 private:

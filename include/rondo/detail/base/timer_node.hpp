@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a timer is to the frame that waits on it: 16 bytes. The deadline and the place in the heap
-// stand in the loop's own tables (runtime/loop/timers.hpp), so that setting and cancelling one timer
-// touches no other one's frame.
+// The part of a timer that lives in the waiting frame: 16 bytes. The deadline and the place in the
+// heap are in the loop's own tables (runtime/loop/timers.hpp), so that setting and cancelling one
+// timer touches no other timer's frame.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ struct timer_node {
 
     constexpr explicit timer_node(void (*on_expiry)(timer_node&) noexcept = nullptr) noexcept
         : expire(on_expiry) {}
-    timer_node(const timer_node&) = delete;  // the heap has its address
+    timer_node(const timer_node&) = delete;  // the heap stores its address
     timer_node& operator=(const timer_node&) = delete;
 
     bool is_set() const noexcept { return slot != npos; }
 
-    void (*expire)(timer_node&) noexcept;  // called once, the node no longer set
-    std::uint32_t slot = npos;             // in the heap's tables; npos where it is not set
+    void (*expire)(timer_node&) noexcept;  // called once, when the node is no longer set
+    std::uint32_t slot = npos;             // in the heap's tables; npos if it is not set
 };
 static_assert(sizeof(timer_node) == 16);
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Awaiting what is not ours.
+// Awaiting foreign awaitables: types of other libraries.
 //
-// A foreign awaitable gets the handle of a small coroutine of ours, a bridge, not that of the task. Whoever resumes the
-// bridge, on whatever thread, in whatever stack, only posts the real task to its loop. So a task is resumed by its loop
-// alone, and a foreign resume inside await_suspend, from another thread or long after is all the same to us.
+// A foreign awaitable gets the handle of a proxy, a small coroutine of rondo's, not the handle of
+// the task. Resuming the proxy, from any thread and any stack, only posts the task to its loop. So
+// a task is resumed by its loop alone. It makes no difference whether the foreign side resumes
+// inside await_suspend, from another thread or much later.
 //
-// What we cannot do is take such a wait back: a cancellation reaches the task at its next wait of ours. A task that is
-// suspended here when its loop ends is named, its frames are destroyed last, and the bridge with them: whoever holds
-// the handle must not resume it after that.
+// Such a wait cannot be cancelled: a cancellation reaches the task at its next wait of rondo's. If
+// a task is still suspended here when its loop ends, the loop prints its name and destroys its
+// frames last, and the proxy with them. The foreign side must not resume the handle after that.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -23,16 +24,16 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// The other side of a bridge: how its task becomes ready again.
-struct RONDO_API crossing : leaf_wait {
-    crossing() noexcept;
-    ~crossing();
+/// The wait of a task for a foreign awaitable. It owns the proxy.
+struct RONDO_API foreign_wait : leaf_wait {
+    foreign_wait() noexcept;
+    ~foreign_wait();
 
-    std::coroutine_handle<> open();  // makes the bridge; its handle is what a stranger may resume
-    void close() noexcept;           // the stranger said "go on" after all: takes the bridge down
+    std::coroutine_handle<> open();  // creates the proxy; its handle may be resumed once
+    void close() noexcept;           // destroys the proxy, if the foreign side did not suspend
 
-    struct bridge;
-    bridge* bridge_ = nullptr;
+    struct proxy;
+    proxy* proxy_ = nullptr;
 };
 
 template <class A>
@@ -46,7 +47,7 @@ decltype(auto) foreign_awaiter_of(A&& awaitable) {
 }
 
 template <class A>
-class foreign_awaiter : crossing {
+class foreign_awaiter : foreign_wait {
     using inner_type = decltype(foreign_awaiter_of(std::declval<A>()));
 
 public:
@@ -60,9 +61,9 @@ public:
         const std::coroutine_handle<> handle = open();
         park(*this, frame, at);
         try {
-            hand_over(handle, frame);
+            suspend_inner(handle, frame);
         } catch (...) {
-            close();  // the standard's rule: who throws here has not suspended
+            close();  // by the standard, a coroutine whose await_suspend throws is not suspended
             throw;
         }
     }
@@ -70,28 +71,29 @@ public:
     decltype(auto) await_resume() { return inner_.await_resume(); }
 
 private:
-    void hand_over(std::coroutine_handle<> handle, std::coroutine_handle<> frame) {
+    void suspend_inner(std::coroutine_handle<> handle, std::coroutine_handle<> frame) {
         using returned = decltype(inner_.await_suspend(handle));
         if constexpr (std::is_void_v<returned>) {
             inner_.await_suspend(handle);
         } else if constexpr (std::is_same_v<returned, bool>) {
-            if (!inner_.await_suspend(handle)) go_on(frame);
+            if (!inner_.await_suspend(handle)) resume_self(frame);
         } else {
             const std::coroutine_handle<> other = inner_.await_suspend(handle);
             if (other == handle)
-                go_on(frame);
+                resume_self(frame);
             else
                 run_next(other);
         }
     }
 
-    // It is no part of the task, which is suspended: it must run now, and not when the task's turn comes again.
+    // The other coroutine is no part of this task, which is suspended: it must run now, even if the
+    // task's budget is spent.
     static void run_next(std::coroutine_handle<> other) noexcept {
         here.next = other;
-        here.patience = resumer::patience;
+        here.budget = resumer::budget;
     }
 
-    void go_on(std::coroutine_handle<> frame) noexcept {
+    void resume_self(std::coroutine_handle<> frame) noexcept {
         close();
         here.next = frame;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a function that keeps a callable returns, so that g++ 12 does not destroy an owning closure twice: the task
-// itself, or, for a closure that may be such a temporary, a task that is awaited by name only (docs/gcc12.md).
+// Return type of functions that keep a callable, so that g++ 12 does not destroy an owning closure
+// twice. It is the task itself or, if the closure may be such a temporary, a task that can only be
+// awaited by name (docs/gcc12.md).
 #pragma once
 
 #include <type_traits>
@@ -13,14 +14,16 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// A task whose callable may have been a temporary that owns something: `auto t = f([s] { ... }); co_await t;`.
+/// A task whose callable may have been a temporary that owns something. It is awaited by name:
+/// `auto t = f([s] { ... }); co_await t;`.
 template <class T>
-class [[nodiscard("a task that is neither awaited nor handed to the loop never runs")]] guarded_task {
+class [[nodiscard("a task that is neither awaited nor handed to the loop never runs")]]
+guarded_task {
 public:
     using value_type = T;
 
     guarded_task(task<T> inner) noexcept : inner_(std::move(inner)) {}
-    /// create_task, gather and the like take it as the task that it is.
+    /// Converts to the task, for create_task, gather and the like.
     operator task<T>() && noexcept { return std::move(inner_); }
 
     task_awaiter<T> rondo_awaiter() & noexcept { return task_awaiter<T>(&inner_.release()); }
@@ -28,9 +31,9 @@ public:
     template <class Never = void>
     task_awaiter<T> rondo_awaiter() && noexcept {
         static_assert(!std::is_void_v<Never>,
-                      "g++ 12 destroys a temporary closure that owns something twice inside a co_await: name what the "
-                      "function returns on a line of its own and co_await that name, or pass a captureless lambda and "
-                      "arguments (docs/gcc12.md)");
+                      "g++ 12 destroys a temporary closure that owns something twice inside a "
+                      "co_await: name what the function returns on a line of its own and co_await "
+                      "that name, or pass a captureless lambda and arguments (docs/gcc12.md)");
         return task_awaiter<T>(nullptr);
     }
 
@@ -38,7 +41,7 @@ private:
     task<T> inner_;
 };
 
-/// `t` as what a function returns that was given a callable of deduced type F.
+/// Wraps `t` for the return of a function whose callable has the deduced type F.
 template <class F, class T>
 auto guarded(task<T> t) noexcept {
     if constexpr (owning_closure_hazard<F>)

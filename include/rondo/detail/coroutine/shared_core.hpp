@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// What a future points at, before its type is known: who watches it, how many hold it, and how far it has come. It is
-// the head of a task's promise (so that a task and its future are one allocation) and of what a `promise<T>` fills.
+// SPDX-License-Identifier: MIT The untyped part of a future's shared state: its watchers, its
+// number of holders and its flags. It is the head of a task's promise, so that a task and its
+// future are one allocation. It is also the head of the state that a `promise<T>` fills.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace detail {
 struct shared_core;
 struct task_awaiter_base;
 
-/// One who watches for an end: a node in the watcher's own frame.
+/// A watcher of a shared_core: a node in the frame of the waiting coroutine.
 struct wait_node {
     wait_node* previous = nullptr;
     wait_node* next = nullptr;
@@ -23,7 +23,7 @@ struct wait_node {
     bool linked() const noexcept { return next != nullptr; }
 };
 
-/// FIFO of wait nodes, doubly linked in a ring, so that a waiter in the middle leaves in one step.
+/// FIFO of wait nodes, a doubly linked ring, so that removing a node takes one step.
 struct wait_list {
     wait_node* first = nullptr;
 
@@ -64,25 +64,25 @@ struct wait_list {
 };
 
 struct shared_core {
-    enum marks_t : std::uint32_t {
-        of_task = 1 << 0,       ///< the head of a coroutine frame; otherwise a promise_state
-        root = 1 << 1,          ///< a frame that runs as a task, not inside the one that awaits it
-        started = 1 << 2,       ///< its body has been entered
-        done = 1 << 3,          ///< the outcome is there
-        failed = 1 << 4,        ///< the outcome is an error ...
-        seen = 1 << 5,          ///< ... that somebody has seen
-        valued = 1 << 6,        ///< the outcome is a value
-        was_cancelled = 1 << 7, ///< the outcome is a cancellation
-        named = 1 << 8,         ///< a root whose origin is a task_name
-        ending = 1 << 9,        ///< a root whose coroutine is being destroyed, or is gone
+    enum flags_t : std::uint32_t {
+        of_task = 1 << 0,        ///< the head of a coroutine frame; otherwise a promise_state
+        root = 1 << 1,           ///< a frame that runs as a task of its own, not inside its awaiter
+        started = 1 << 2,        ///< its body has been entered
+        done = 1 << 3,           ///< the outcome is set
+        failed = 1 << 4,         ///< the outcome is an error
+        seen = 1 << 5,           ///< the error was retrieved
+        valued = 1 << 6,         ///< the outcome is a value
+        was_cancelled = 1 << 7,  ///< the outcome is a cancellation
+        named = 1 << 8,          ///< a root whose origin is a task_name
+        ending = 1 << 9,         ///< a root whose coroutine is being destroyed, or was
     };
 
     union {
-        task_awaiter_base* awaiter;  // a frame that is awaited: who awaits it
-        shared_core* next_doomed;    // one that nobody holds any more: see destroy_shared
-        wait_list watchers;          // a root, or a promise: who waits for it, and its done callbacks, in one FIFO
+        task_awaiter_base* awaiter;  // of a frame that is awaited
+        shared_core* next_doomed;    // without holders, while destroy_shared runs
+        wait_list watchers;          // of a root or a promise: waiters and done callbacks, one FIFO
     };
-    std::uint32_t holders = 0;  // futures, promises and, while it runs, the loop
+    std::uint32_t holders = 0;  // futures and promises, and the loop while the task runs
     std::uint32_t flags;
 
     explicit shared_core(std::uint32_t m) noexcept : awaiter(nullptr), flags(m) {}
@@ -91,7 +91,7 @@ struct shared_core {
 
     bool is_done() const noexcept { return (flags & done) != 0; }
 
-    /// The outcome is there: wakes everyone who watches, in the order in which they came.
+    /// Sets `done` and wakes all watchers in FIFO order.
     void finish() noexcept {
         flags |= done;
         while (!watchers.empty()) {

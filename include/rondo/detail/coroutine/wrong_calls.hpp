@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Sentences of the compiler for calls that cannot be meant. Each verb has, beside its overloads, one that takes
-// everything else and says in one static_assert what is wrong: without it a compiler lists every overload with the
-// reason why it does not fit. tests/must_not_compile has the calls.
+// Compiler messages for wrong calls. Each function that starts or awaits tasks has, beside its
+// overloads, one that takes everything else; its static_assert says in one sentence what is wrong.
+// Without it, a compiler lists every overload with the reason why it does not match.
+// tests/must_not_compile has the calls.
 //
-// A named task is not among them: it fails at the deleted copy of task, whose line says what to write.
+// Passing a named task is not covered here: it fails at the deleted copy constructor of task, and
+// the comment on that line says what to write.
 #pragma once
 
 #include <chrono>
@@ -28,23 +30,23 @@ concept iterable = requires(R& range) {
 template <class R>
 using element = std::remove_cvref_t<decltype(*std::declval<R&>().begin())>;
 
-/// Something that is awaited: a task, a future, an operation.
+/// An awaitable of rondo: a task, a future, an operation.
 template <class A>
 concept awaitable = is_task<std::remove_cvref_t<A>>::value || native_awaitable<A>;
 
-/// The same, or something of other people's that can be awaited.
+/// An awaitable of rondo or of another library.
 template <class A>
 concept any_awaitable = awaitable<A> || requires(A a) { a.await_ready(); } ||
                         requires(A a) { std::move(a).operator co_await(); } ||
                         requires(A a) { operator co_await(std::move(a)); };
 
-/// `fn(args...)` gives a task.
+/// `fn(args...)` returns a task.
 template <class F, class... Args>
 concept gives_task = std::is_invocable_v<F, Args...> && requires {
     requires is_task<std::invoke_result_t<F, Args...>>::value;
 };
 
-/// ... or something else that is awaited.
+/// `fn(args...)` returns a task or another awaitable of rondo.
 template <class F, class... Args>
 concept gives_awaitable = std::is_invocable_v<F, Args...> && requires {
     requires awaitable<std::invoke_result_t<F, Args...>>;
@@ -55,7 +57,8 @@ template <class F>
 concept callable = std::is_function_v<std::remove_pointer_t<F>> || std::is_member_pointer_v<F> ||
                    requires { &F::operator(); } || std::is_invocable_v<F&>;
 
-/// What a call that cannot be meant gives, so that the compiler complains of that call and of nothing that follows.
+/// Result of a wrong call: converts to everything and can be awaited, so that the compiler reports
+/// the call only and nothing that follows from it.
 struct refused_call {
     template <class T>
     operator T() const;
@@ -70,57 +73,72 @@ struct refused_call {
 template <class>
 inline constexpr bool is_meant = false;
 
-/// Of what cannot be awaited: A is its type as it was passed.
+/// Fails for an argument that cannot be awaited. A is its type as it was passed.
 template <class A>
 constexpr refused_call refuse_awaitable() {
     using given = std::decay_t<A>;
     if constexpr (iterable<given>)
         static_assert(is_meant<A>,
-                      "a range is not awaited: pass its elements one by one, or a range of awaitables to gather");
+                      "a range cannot be awaited: pass its elements one by one, or a range of "
+                      "awaitables to gather");
     else if constexpr (callable<given>)
-        static_assert(is_meant<A>, "a function is not awaited: call it, and pass what it gives");
+        static_assert(is_meant<A>, "a function cannot be awaited: call it and pass its result");
     else if constexpr (requires { given::period::den; })
-        static_assert(is_meant<A>, "a span of time is not awaited: a time limit is the first argument");
+        static_assert(is_meant<A>,
+                      "a duration cannot be awaited: a time limit is the first argument");
     else
         static_assert(is_meant<A>,
-                      "this cannot be awaited: pass a task, a future or another awaitable of rondo");
+                      "this cannot be awaited: pass a task, a future or another awaitable of "
+                      "rondo");
+
     return {};
 }
 
-/// Of a function that cannot be called with Args, or gives no task. A verb that asks for more says so itself.
+/// Fails for a function that cannot be called with Args, or that does not return a task. Functions
+/// with further requirements check those themselves.
 template <class F, class... Args>
 constexpr refused_call refuse_function() {
     using given = std::decay_t<F>;
     if constexpr (awaitable<given>)
-        static_assert(is_meant<F>, "this is what a function gave: pass the function itself, and its arguments after it");
+        static_assert(is_meant<F>,
+                      "this is the result of a call: pass the function itself, followed by its "
+                      "arguments");
     else if constexpr (!callable<given>)
-        static_assert(is_meant<F>, "this is no function: pass a function that gives a task, and its arguments after it");
+        static_assert(is_meant<F>,
+                      "this is not a function: pass a function that returns a task, followed by "
+                      "its arguments");
     else if constexpr (std::is_invocable_v<given&, Args...>)
         static_assert(is_meant<F>,
-                      "the function gives no task: make it a coroutine, whose result type is rondo::task<...>");
+                      "the function does not return a task: make it a coroutine that returns "
+                      "rondo::task<...>");
     else if constexpr (std::is_invocable_v<given&, std::remove_reference_t<Args>&...>)
         static_assert(is_meant<F>,
-                      "the function takes a reference, but its arguments are kept as copies: pass std::ref(argument)");
+                      "the function takes a reference, but its arguments are kept as copies: pass "
+                      "std::ref(argument)");
     else
         static_assert(is_meant<F>, "the function cannot be called with these arguments");
     return {};
 }
 
-/// The same of a verb that keeps copies of the arguments.
+/// refuse_function for calls that keep copies of the arguments.
 template <class F, class... Args>
 constexpr refused_call refuse_kept_function() {
     return refuse_function<F, std::decay_t<Args>...>();
 }
 
-/// Of a time limit.
 template <class D>
 inline constexpr bool is_duration = requires { typename std::remove_cvref_t<D>::period; };
+
+/// Fails for an argument that is not a duration, where a time limit is expected.
 template <class D>
 constexpr refused_call refuse_duration() {
     if constexpr (std::is_arithmetic_v<std::remove_cvref_t<D>>)
-        static_assert(is_meant<D>, "a span of time has a unit: write 5s or 100ms, with std::chrono_literals");
+        static_assert(is_meant<D>,
+                      "a duration needs a unit: write 5s or 100ms, with std::chrono_literals");
     else
-        static_assert(is_meant<D>, "a span of time is expected here, as 5s or 100ms: is the order of the arguments right?");
+        static_assert(is_meant<D>,
+                      "a duration is expected here, such as 5s or 100ms: is the order of the "
+                      "arguments right?");
     return {};
 }
 

@@ -52,7 +52,7 @@ struct parked_at_queue : leaf_wait, wait_node {
     /// Refused: it goes on after everybody who is ready.
     void go_last() noexcept {
         state = static_cast<std::uint32_t>(at_queue::refused);
-        step_back(*this);
+        requeue(*this);
     }
     at_queue why() const noexcept { return static_cast<at_queue>(state); }
 
