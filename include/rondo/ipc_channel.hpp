@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Messages between two processes of one program: values (serialize.hpp) and, beside them, open descriptors.
+// Messages between two processes of one program: values (serialize.hpp) and open descriptors.
 //
 //     auto [ours, theirs] = rondo::ipc_channel<job>::pair();
 //     auto worker = rondo::command("/proc/self/exe", "--worker", std::to_string(theirs.number()))
 //                       .keep(theirs.number()).spawn();
 //     co_await ours.send(job{...});
 //
-// Over a SOCK_SEQPACKET socket: one message is one packet, whole or not at all, and several processes may send and receive
-// at the same end. It has no name that somebody else could find.
+// The channel is a pair of SOCK_SEQPACKET sockets. One message is one packet: it arrives whole or
+// not at all, so several processes may send and receive at the same end. The sockets have no name,
+// so no other process can connect.
 #pragma once
 
 #include <concepts>
@@ -25,22 +26,22 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How large a message may be, in bytes: a sender is refused, a receiver throws, where it is larger.
+/// Options of an ipc_channel.
 struct ipc_channel_options {
-    std::size_t message_max = 64 * 1024;
+    std::size_t message_max = 64 * 1024;  ///< bytes; send and receive throw limit_error above that
 };
 static_assert(std::is_trivially_destructible_v<ipc_channel_options>);
 
 namespace detail {
 
-/// A packet that came.
+/// A received packet.
 struct ipc_packet {
-    std::string bytes;  // empty: the end
+    std::string bytes;  // empty: end of the channel
     std::vector<descriptor> descriptors;
     ipc_packet() = default;
 };
 
-/// The channel, but for its type.
+/// The untyped part of a channel.
 class RONDO_API ipc_socket {
 public:
     ipc_socket() noexcept = default;
@@ -60,7 +61,7 @@ private:
 
 }  // namespace detail
 
-/// What came with its descriptors, which are close-on-exec.
+/// A received value with its descriptors, which are close-on-exec.
 template <class T>
 class ipc_message {
 public:
@@ -69,31 +70,37 @@ public:
     std::vector<descriptor> descriptors;
 };
 
-/// One end. Move-only; its destructor closes it, and the other end, if nobody else has this one, hears of it.
-/// Thread: its loop's; the blocking forms any. See: multiprocessing.Pipe, unix(7).
+/// One end of a channel. Move-only. The destructor closes the end; when its last copy is closed,
+/// the other end receives the end of the channel.
+/// Thread: its loop's; the blocking functions: any.
+/// See:    multiprocessing.Pipe, unix(7).
 template <serializable T>
 class ipc_channel {
 public:
     /// Not open.
     ipc_channel() noexcept = default;
-    /// Takes over the number of an end that was inherited, close-on-exec from now on.
-    /// Throws: std::system_error; error where it is no such socket. It is closed then.
+    /// Takes over an inherited descriptor number, and makes it close-on-exec.
+    /// Throws: std::system_error; error if it is not a Unix SOCK_SEQPACKET socket. The descriptor
+    ///         is closed then.
     explicit ipc_channel(int number, ipc_channel_options options = {})
         : socket_(descriptor::adopt(number, "ipc channel"), options) {}
-    /// Of an end that came as a descriptor.
+    /// Takes over an end that was received as a descriptor.
+    /// Throws: as above.
     explicit ipc_channel(descriptor end, ipc_channel_options options = {})
         : socket_(std::move(end), options) {}
-    /// Two ends.
+    /// Makes a channel and returns its two ends.
     /// Throws: std::system_error.
+    /// See:    socketpair(2).
     static std::pair<ipc_channel, ipc_channel> pair(ipc_channel_options options = {}) {
         auto both = detail::ipc_socket::pair(options);
         return {ipc_channel(std::move(both.first)), ipc_channel(std::move(both.second))};
     }
 
-    /// Sends a value, and open descriptors beside it, at most 253, which stay open here too. Waits while the socket's
-    /// buffer is full.
-    /// Throws: limit_error; std::system_error, EPIPE where nobody can receive any more.
-    /// Cancel: nothing has gone, or all of it: then it returns, and the next wait throws.
+    /// Sends a value and at most 253 open descriptors, which stay open in this process too. Waits
+    /// while the socket's buffer is full.
+    /// Throws: limit_error; std::system_error, with EPIPE if every copy of the other end is closed.
+    /// Cancel: either nothing was sent and it throws, or the whole message was: then it returns,
+    ///         and the next wait throws.
     template <std::same_as<int>... Numbers>
     task<> send(const T& value, Numbers... numbers) {
         return socket_.send(serialize(value), std::vector<int>{numbers...});
@@ -101,23 +108,25 @@ public:
     task<> send(const T& value, std::vector<int> numbers) {
         return socket_.send(serialize(value), std::move(numbers));
     }
-    /// The next value; empty once nobody can send any more: every copy of the other end must be closed for that, also the
-    /// one that a child was started with. Descriptors that came with the value are closed.
-    /// Throws: format_error where it is no T; limit_error where it is too large; std::system_error.
-    /// Cancel: takes nothing.
+    /// Receives the next value, and closes descriptors that came with it. Empty at the end of the
+    /// channel: when every copy of the other end is closed, also the one that a child was started
+    /// with.
+    /// Throws: format_error if the message is not a T; limit_error if it is larger than message_max
+    ///         or has more than 253 descriptors; std::system_error.
+    /// Cancel: takes no message.
     task<std::optional<T>> receive() {
         auto packet = co_await socket_.receive();
         if (packet.bytes.empty()) co_return std::nullopt;
         co_return deserialize<T>(packet.bytes);
     }
-    /// The same with the descriptors.
+    /// Like receive, but gives the descriptors too.
     task<std::optional<ipc_message<T>>> receive_message() {
         auto packet = co_await socket_.receive();
         if (packet.bytes.empty()) co_return std::nullopt;
         co_return ipc_message<T>(deserialize<T>(packet.bytes), std::move(packet.descriptors));
     }
 
-    // -- plain threads: never from a task ---------------------------------------------------------------------------------
+    // -- for plain threads, never in a task: these block the thread -------------------------------
     void blocking_send(const T& value, std::span<const int> numbers = {}) {
         socket_.blocking_send(serialize(value), numbers);
     }
@@ -134,7 +143,7 @@ public:
 
     bool is_open() const noexcept { return socket_.socket.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
-    /// For `command::keep`, or to be sent through another channel.
+    /// The descriptor's number, for `command::keep` or to be sent through another channel.
     int number() const noexcept { return socket_.socket.number(); }
     detail::closing close() noexcept { return socket_.socket.close(); }
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A queue between processes that one can wait for to be worked off: any number of producers and consumers, in any of the
-// processes that have it. It is one piece of shared memory, and so one descriptor to hand on:
+// A queue between processes, with a join that waits until all items are done. Any number of
+// producers and consumers, in any process that has the queue. It is one shared_memory, so one
+// descriptor hands it on:
 //
 //     rondo::ipc_queue<std::string> jobs(1 << 20);                                  // bytes
 //     rondo::command("/proc/self/exe", std::to_string(jobs.number())).keep(jobs.number()).spawn();
-//     rondo::ipc_queue<std::string> jobs(std::atoi(argv[1]));                       // over there
+//     auto jobs = rondo::ipc_queue<std::string>::adopt(std::atoi(argv[1]));         // in the child
 //
-// A ring of bytes under a robust_mutex; each step is committed by one store, so a process that is killed in the middle of
-// one leaves the queue as it was before or after it. And it knows who has which number of items that are not done: when a
-// consumer dies with some, they are lost, and `join` says so instead of waiting for ever. Items that nobody has taken stay,
-// and are waited for as long as that takes.
+// It is a circular buffer of bytes under a robust_mutex. Each step is committed by one store, so a
+// process that is killed during a step leaves the queue as before or as after it. The queue counts
+// the items that each process has taken and not done. When a consumer dies with such items, they
+// are lost, and `join` throws lost_items_error instead of waiting forever. Items that no process
+// has taken stay in the queue, and `join` waits for them.
 #pragma once
 
 #include <cstddef>
@@ -26,12 +28,14 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Items that a process had taken, and not done when it died. The queue goes on without them.
+/// A process died with items that it had taken and not done. They are lost; the queue goes on.
 class RONDO_API lost_items_error : public error {
 public:
     lost_items_error(int pid, std::size_t items);
     ~lost_items_error() override;
+    /// The process that died.
     int pid() const noexcept { return pid_; }
+    /// The number of lost items.
     std::size_t items() const noexcept { return items_; }
 
 private:
@@ -41,15 +45,15 @@ private:
 
 namespace detail {
 
-struct ipc_ring;
+struct ipc_queue_header;
 
-/// The queue, of bytes.
+/// The untyped queue: items are bytes.
 class RONDO_API ipc_bytes_queue {
 public:
     explicit ipc_bytes_queue(std::size_t capacity);
     explicit ipc_bytes_queue(descriptor made_elsewhere);
 
-    // False where it is closed (put, next), or the time is over (join).
+    // False if the queue is closed (put, next), or the time is over (join).
     task<bool> put(std::string bytes) const;
     task<bool> next(std::string& into) const;
     task<> join() const;
@@ -64,46 +68,53 @@ public:
     int number() const noexcept { return memory_.number(); }
 
 private:
-    enum class answer { done, closed, wait };
-    answer try_put(std::string_view bytes) const;
-    answer try_next(std::string& into) const;
-    bool try_join(time_point& next_look) const;
+    enum class outcome { done, closed, wait };
+    outcome try_put(std::string_view bytes) const;
+    outcome try_next(std::string& into) const;
+    bool try_join(time_point& next_check) const;
 
     shared_memory memory_;
     std::uint64_t capacity_ = 0;
-    ipc_ring* ring_ = nullptr;
+    ipc_queue_header* header_ = nullptr;
 };
 
 [[noreturn]] RONDO_API void throw_queue_closed();
 
 }  // namespace detail
 
-/// Thread: any of any process, tasks of any loop. A process takes part with all its threads as one.
+/// A bounded queue of values in shared memory. Move-only. Items are counted per process, whichever
+/// thread of it takes them or calls task_done.
+/// Thread: any, of any process; tasks of any loop.
 /// See:    multiprocessing.JoinableQueue.
 template <serializable T>
 class ipc_queue {
 public:
-    /// A new one, for items of `capacity` bytes together, with 4 bytes each besides.
-    /// Throws: std::system_error.
+    /// Makes a queue whose items may have `capacity` bytes in total. Each item takes its serialized
+    /// size and 4 bytes.
+    /// Throws: std::system_error; limit_error if `capacity` is larger than the address space.
     explicit ipc_queue(std::size_t capacity) : queue_(capacity) {}
-    /// The one that another process has made: takes over the descriptor that was inherited or received.
-    /// Throws: as shared_memory::adopt; error where it is no such queue.
-    static ipc_queue adopt(descriptor made_elsewhere) { return ipc_queue(std::move(made_elsewhere)); }
+    /// Takes over a queue that another process made, as an inherited or received descriptor.
+    /// Throws: as shared_memory::adopt; error if the memory holds something else, or a queue of
+    ///         another version of rondo.
+    static ipc_queue adopt(descriptor made_elsewhere) {
+        return ipc_queue(std::move(made_elsewhere));
+    }
     static ipc_queue adopt(int number) { return ipc_queue(descriptor::adopt(number, "ipc queue")); }
 
-    // -- tasks ----------------------------------------------------------------------------------------------------------
+    // -- for tasks --------------------------------------------------------------------------------
     /// Stores the item; waits while there is no room.
-    /// Throws: queue_closed_error; limit_error for an item larger than the queue; error where somebody has written over
-    ///         the queue's memory.
+    /// Throws: queue_closed_error; limit_error for an item larger than the queue; error if another
+    ///         process has overwritten the queue's memory.
     /// Cancel: stores nothing.
     task<> put(T item) {
         const bool stored = co_await queue_.put(serialize(item));
         if (!stored) detail::throw_queue_closed();
     }
-    /// Takes the next item; waits while there is none. Empty once the queue is closed and drained. Say task_done when the
-    /// item is worked off.
-    /// Throws: format_error where it is no T: such an item counts as done.
-    /// Cancel: takes nothing.
+    /// Takes the next item; waits while the queue is empty. Call task_done when the item is done.
+    /// Returns: empty when the queue is closed and drained.
+    /// Throws:  format_error if the item is not a T (it counts as done); limit_error if 256 other
+    ///          processes hold items that are not done; error as for put.
+    /// Cancel:  takes nothing.
     task<std::optional<T>> next() {
         std::string bytes;
         const bool taken = co_await queue_.next(bytes);
@@ -111,11 +122,12 @@ public:
         co_return value_of(bytes);
     }
     /// Waits until every item that was put is done.
-    /// Throws: lost_items_error where a process has died with some: at one who waits, once for each such process.
-    /// Cancel: leaves.
+    /// Throws: lost_items_error if a process died with items that were not done. For each such
+    ///         process, one of the waiting joins throws, once.
+    /// Cancel: leaves at once.
     task<> join() { return queue_.join(); }
 
-    // -- plain threads: never from a task -------------------------------------------------------------------------------
+    // -- for plain threads, never in a task: these block the thread -------------------------------
     void blocking_put(const T& item) {
         if (!queue_.blocking_put(serialize(item))) detail::throw_queue_closed();
     }
@@ -125,21 +137,22 @@ public:
         return value_of(bytes);
     }
     void blocking_join() { queue_.blocking_join_for(duration::max()); }
-    /// False where `timeout` is over first.
+    /// Returns: false if `timeout` is over first.
     bool blocking_join_for(detail::time_limit timeout) { return queue_.blocking_join_for(timeout); }
 
-    // -- both -----------------------------------------------------------------------------------------------------------
-    /// An item that this process has taken is worked off.
-    /// Throws: invalid_state_error where it has taken none that is not.
+    // -- for both ---------------------------------------------------------------------------------
+    /// Marks one item that this process has taken as done.
+    /// Throws: invalid_state_error if this process has no item that is not done.
     void task_done() { queue_.task_done(); }
-    /// Nothing more is put, by nobody; whoever takes gets what is left, then an empty optional.
+    /// Closes the queue in all processes: put throws queue_closed_error, next gives the remaining
+    /// items and then an empty optional.
     void close() { queue_.close(); }
     bool closed() const { return queue_.closed(); }
-    /// Items that wait.
+    /// The number of items in the queue.
     std::size_t size() const { return queue_.size(); }
-    /// Items that wait, and those that were taken and are not done.
+    /// The number of items in the queue, plus those that were taken and are not done.
     std::size_t unfinished() const { return queue_.unfinished(); }
-    /// For `command::keep`, or to be sent.
+    /// The descriptor's number, for `command::keep` or to be sent through an ipc_channel.
     int number() const noexcept { return queue_.number(); }
 
 private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// All of rondo, for programs. Libraries include what they use: it compiles faster and says more.
+// All of rondo, for programs. A library should include only the headers that it uses: that compiles
+// faster and shows what it needs.
 #pragma once
 
 #include <rondo/as_completed.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory that several processes see. It has no name: a process gets it as a descriptor, inherited (command::keep) or
-// through a Unix socket (ipc_channel). What lies in it must mean the same everywhere: no pointers; locks of
-// shared_sync.hpp.
+// Memory that several processes share. It has no name: a process gets it as a descriptor, either
+// inherited (command::keep) or through a Unix socket (ipc_channel). Its contents must mean the same
+// in every process: no pointers, and only locks of shared_sync.hpp.
 #pragma once
 
 #include <cstddef>
@@ -16,19 +16,24 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Thread: any. See: memfd_create(2), multiprocessing.shared_memory.
+/// Shared memory, mapped while this object lives. Move-only.
+/// Thread: any.
+/// See:    memfd_create(2), multiprocessing.shared_memory.
 class RONDO_API shared_memory {
 public:
-    /// None.
+    /// An empty object, without memory.
     shared_memory() noexcept = default;
-    /// New memory, zeros. Its size is sealed: nobody can cut it off under somebody else's hands.
+    /// New memory of `bytes` zeros. Its size is sealed, so no process can truncate it while another
+    /// one uses it.
     /// Throws: std::system_error.
     explicit shared_memory(std::size_t bytes);
-    /// Takes the descriptor over, as another process made it; it is close-on-exec from now on.
-    /// Throws: std::system_error; error where that is no shared_memory: another file, or one whose size is not sealed. The
-    ///         descriptor is closed then.
+    /// Takes over the descriptor of memory that another process made, and makes it close-on-exec.
+    /// Throws: std::system_error; error if the descriptor is another kind of file, or its size is
+    ///         not sealed. The descriptor is closed then.
     static shared_memory adopt(descriptor made_elsewhere);
-    static shared_memory adopt(int number) { return adopt(descriptor::adopt(number, "shared memory")); }
+    static shared_memory adopt(int number) {
+        return adopt(descriptor::adopt(number, "shared memory"));
+    }
 
     shared_memory(shared_memory&& other) noexcept
         : memory_(std::move(other.memory_)),
@@ -43,21 +48,24 @@ public:
     ~shared_memory();
 
     explicit operator bool() const noexcept { return bytes_ != nullptr; }
-    /// What was asked for; the system gives whole pages.
+    /// The requested size in bytes; the kernel maps whole pages.
     std::size_t size() const noexcept { return size_; }
     std::span<std::byte> bytes() const noexcept { return {bytes_, size_}; }
-    /// For `command::keep`, or to be sent.
+    /// The descriptor's number, for `command::keep` or to be sent through an ipc_channel.
     int number() const noexcept { return memory_.number(); }
 
-    /// `count` objects from byte `offset` on, as they lie there.
-    /// Throws: std::out_of_range where they do not lie inside; std::invalid_argument where `offset` is not aligned for them.
+    /// A view of `count` objects from byte `offset` on.
+    /// Throws: std::out_of_range if they do not fit; std::invalid_argument if `offset` is not
+    ///         aligned for T.
     template <class T>
     std::span<T> span(std::size_t offset, std::size_t count) const {
         static_assert(std::is_trivially_copyable_v<T>,
-                      "only values without pointers or destructors can lie in shared memory; use make for locks");
+                      "span needs a trivially copyable type; use make and at for locks");
         return {static_cast<T*>(place(offset, sizeof(T), count, alignof(T))), count};
     }
-    /// Makes a T there, once, by the process that has made the memory; it is not destroyed.
+    /// Constructs a T at byte `offset`. Call it once, in the process that made the memory. The
+    /// object is never destroyed.
+    /// Throws: as span.
     template <class T, class... Args>
     T& make(std::size_t offset, Args&&... args) const {
         void* const at_offset = place(offset, sizeof(T), 1, alignof(T));
@@ -66,7 +74,8 @@ public:
         else  // an aggregate, which clang 14 makes by braces only
             return *::new (at_offset) T{std::forward<Args>(args)...};
     }
-    /// The one that another process has made there.
+    /// The T that another process has constructed at byte `offset` by make.
+    /// Throws: as span.
     template <class T>
     T& at(std::size_t offset) const {
         return *std::launder(static_cast<T*>(place(offset, sizeof(T), 1, alignof(T))));
@@ -74,7 +83,8 @@ public:
 
 private:
     void map();
-    void* place(std::size_t offset, std::size_t size, std::size_t count, std::size_t alignment) const;
+    void* place(std::size_t offset, std::size_t size, std::size_t count,
+                std::size_t alignment) const;
 
     descriptor memory_;
     std::byte* bytes_ = nullptr;

@@ -2,10 +2,12 @@
 // A lock and a semaphore that live in shared memory, for several processes:
 //
 //     rondo::shared_memory memory(4096);
-//     auto& lock = memory.make<rondo::robust_mutex>(0);       // the others: memory.at<rondo::robust_mutex>(0)
+//     auto& lock = memory.make<rondo::robust_mutex>(0);
+//     auto& same = memory.at<rondo::robust_mutex>(0);       // in the other processes
 //
-// A process may be killed at any moment, also while it holds the lock. The kernel knows who holds it and gives it to the
-// next one, who is told: what the lock protects may be half done. Whoever can repair it says `mark_consistent`.
+// A process may be killed at any moment, even while it holds the lock. The kernel then gives the
+// lock to the next waiter, whose guard says owner_died(): the protected data may be half written. A
+// holder that has repaired the data calls mark_consistent().
 #pragma once
 
 #include <pthread.h>
@@ -21,16 +23,19 @@
 namespace rondo {
 inline namespace v0 {
 
-/// One that was let go without being repaired after its owner had died: nobody can have it any more.
+/// The mutex cannot be locked any more: its owner died, and the next owner released it without
+/// mark_consistent.
+/// See: ENOTRECOVERABLE in pthread_mutex_lock(3).
 class RONDO_API not_recoverable_error : public error {
 public:
     not_recoverable_error();
     ~not_recoverable_error() override;
 };
 
-/// A mutex for threads of several processes. It belongs to the thread that has it: hold it for a few microseconds, and
-/// never across an await.
-/// Thread: any, also of other processes. See: pthread_mutexattr_setrobust(3), multiprocessing.Lock.
+/// A mutex for threads of several processes. The thread that locks it must release it: hold it for
+/// microseconds, and never across an await.
+/// Thread: any, also of other processes.
+/// See:    pthread_mutexattr_setrobust(3), multiprocessing.Lock.
 class RONDO_API robust_mutex {
 public:
     /// Holds the lock while it lives.
@@ -47,10 +52,13 @@ public:
         ~guard() { unlock(); }
 
         explicit operator bool() const noexcept { return mutex_ != nullptr; }
-        /// The one before died while he had it, and nobody has said mark_consistent since.
+        /// True if an earlier owner died while it held the mutex, and mark_consistent was not
+        /// called since.
         bool owner_died() const noexcept { return owner_died_; }
-        /// What it protects is in order again. Without it the mutex is lost when this guard goes.
+        /// Declares that the protected data is valid again. If owner_died() and this is not called,
+        /// releasing the guard makes the mutex unusable (not_recoverable_error).
         void mark_consistent() noexcept;
+        /// Releases the mutex early; the guard is empty afterwards.
         void unlock() noexcept;
 
     private:
@@ -65,41 +73,51 @@ public:
     robust_mutex(const robust_mutex&) = delete;
     robust_mutex& operator=(const robust_mutex&) = delete;
 
-    /// Blocks until it has it.
-    /// Throws: not_recoverable_error; invalid_state_error where this thread has it already.
+    /// Blocks the thread until it has the mutex.
+    /// Throws: not_recoverable_error; invalid_state_error if this thread holds the mutex already.
     [[nodiscard]] guard lock();
-    /// An empty guard where somebody has it.
+    /// Returns: an empty guard if another thread holds the mutex.
+    /// Throws:  as lock.
     [[nodiscard]] guard try_lock();
-    /// An empty guard where `timeout` is over first.
+    /// Blocks the thread for at most `timeout`.
+    /// Returns: an empty guard if `timeout` is over first.
+    /// Throws:  as lock.
     [[nodiscard]] guard lock_for(detail::time_limit timeout);
 
 private:
-    guard judge(int result, const char* verb);
+    guard make_guard(int result, const char* verb);
     pthread_mutex_t mutex_;
 };
 
-/// A number of permits for several processes. One that a process had when it died is lost: where that must not be, use
-/// the lock, or an ipc_queue.
-/// Thread: any, also of other processes. See: sem_init(3), multiprocessing.BoundedSemaphore.
+/// A bounded semaphore for several processes. If a process dies, its permits are lost. Use a
+/// robust_mutex or an ipc_queue if that is not acceptable.
+/// Thread: any, also of other processes.
+/// See:    sem_init(3), multiprocessing.BoundedSemaphore.
 class RONDO_API shared_semaphore {
 public:
     explicit shared_semaphore(std::uint32_t permits) noexcept : bound_(permits), free_(permits) {
-        RONDO_ASSERT(detail::is_count(permits), "a semaphore was given a negative number of permits");
+        RONDO_ASSERT(detail::is_count(permits),
+                     "a semaphore was given a negative number of permits");
     }
     shared_semaphore(const shared_semaphore&) = delete;
     shared_semaphore& operator=(const shared_semaphore&) = delete;
 
-    /// Blocks the thread until there is a permit.
+    /// Blocks the thread until it has a permit.
     void blocking_acquire() noexcept { acquire_until(time_point::max()); }
-    /// False where `timeout` is over first.
+    /// Blocks the thread for at most `timeout`.
+    /// Returns: false if `timeout` is over first.
     bool blocking_acquire_for(detail::time_limit timeout) noexcept;
+    /// Returns: false if no permit is free.
     bool try_acquire() noexcept;
-    /// The task waits until there is one.
-    /// Cancel: takes none.
+    /// The task waits until it has a permit.
+    /// Cancel: takes no permit.
     task<> acquire();
-    /// Throws: invalid_state_error where more would be free than there were at first; nothing is given back then.
+    /// Gives permits back.
+    /// Throws: invalid_state_error if more permits would be free than the semaphore was made with;
+    ///         none is given back then.
     void release(std::uint32_t permits = 1);
 
+    /// The number of free permits.
     std::uint32_t available() const noexcept { return free_.load(); }
 
 private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Packets with rights, by entries of the ring and by system calls.
+// ipc_channel: packets with descriptors (SCM_RIGHTS), sent by operations of the loop or by blocking
+// system calls.
 #include <rondo/ipc_channel.hpp>
 
 #include <fcntl.h>
@@ -23,7 +24,7 @@ constexpr auto receive_kind = operation_kind("ipc receive");
 
 int result_of(operation_state& done) { return done.result; }
 
-/// A message of one piece, with room for rights.
+/// A msghdr for one buffer, with room for descriptors.
 struct one_message {
     iovec part;
     control_space control;
@@ -45,14 +46,14 @@ ipc_packet packet_of(one_message& message, std::string bytes, std::size_t size) 
     ipc_packet packet;
     packet.descriptors = adopt_all(message.header);
     if ((message.header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
-        throw limit_error("ipc receive: a message larger than " + std::to_string(bytes.size()) +
-                          " bytes, or with more than 253 descriptors");
+        throw limit_error("ipc receive: a message has more than " + std::to_string(bytes.size()) +
+                          " bytes, or more than 253 descriptors");
     bytes.resize(size);
     packet.bytes = std::move(bytes);
     return packet;
 }
 
-/// Until `events` or an end; blocks the thread.
+/// Blocks the thread until the socket has one of `events`, or an end or error.
 void block_on_socket(int number, short events) {
     pollfd wait{number, events, 0};
     while (::poll(&wait, 1, -1) < 0)
@@ -69,24 +70,30 @@ ipc_socket::ipc_socket(descriptor s, ipc_channel_options options)
     size = sizeof family;
     check(get_option(socket, SOL_SOCKET, SO_DOMAIN, &family, &size), "adopt", "ipc channel");
     if (type != SOCK_SEQPACKET || family != AF_UNIX)
-        throw error("adopt ipc channel: this descriptor is no end of one");
-    ::fcntl(socket.number(), F_SETFD, FD_CLOEXEC);  // one that was inherited goes no further by itself
+        throw error("adopt ipc channel: the descriptor is not a Unix SOCK_SEQPACKET socket");
+    ::fcntl(socket.number(), F_SETFD, FD_CLOEXEC);  // our children do not inherit it again
 }
 
 std::pair<ipc_socket, ipc_socket> ipc_socket::pair(ipc_channel_options options) {
     int ends[2];
     check(new_socket_pair(AF_UNIX, SOCK_SEQPACKET, 0, ends), "socketpair", "ipc channel");
     auto both = adopt_both(ends, "ipc channel");
-    return {ipc_socket(std::move(both.first), options), ipc_socket(std::move(both.second), options)};
+    return {ipc_socket(std::move(both.first), options),
+            ipc_socket(std::move(both.second), options)};
 }
 
 void ipc_socket::check_size(std::size_t bytes, std::size_t numbers) const {
-    if (bytes == 0) throw error("ipc send: a serializer wrote nothing, which would be the end of the channel");
+    if (bytes == 0)
+        throw error(
+            "ipc send: the serializer wrote no bytes, and an empty message would mean the end "
+            "of the channel");
     if (bytes > options_.message_max)
-        throw limit_error("ipc send: a message of " + std::to_string(bytes) + " bytes, where " +
-                          std::to_string(options_.message_max) + " are allowed");
+        throw limit_error("ipc send: the message has " + std::to_string(bytes) +
+                          " bytes, and at most " + std::to_string(options_.message_max) +
+                          " are allowed");
     if (numbers > descriptors_most)
-        throw limit_error("ipc send: " + std::to_string(numbers) + " descriptors, where 253 are allowed");
+        throw limit_error("ipc send: the message has " + std::to_string(numbers) +
+                          " descriptors, and at most 253 are allowed");
 }
 
 task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
@@ -94,7 +101,8 @@ task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
     one_message message(bytes.data(), bytes.size());
     if (!numbers.empty()) put_numbers(message.header, message.control, numbers);
     operation<int> sending(send_kind, socket.record(),
-                           message_request(opcode::sendmsg, message.header, MSG_NOSIGNAL), result_of);
+                           message_request(opcode::sendmsg, message.header, MSG_NOSIGNAL),
+                           result_of);
     co_await std::move(sending);
 }
 

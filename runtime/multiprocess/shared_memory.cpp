@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A memfd, mapped.
+// shared_memory: a sealed memfd, mapped shared.
 #include <rondo/shared_memory.hpp>
 
 #include <fcntl.h>
@@ -24,8 +24,10 @@ shared_memory::shared_memory(std::size_t bytes) {
     const int number = ::memfd_create("rondo", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (number < 0) detail::throw_system_error(errno, "memfd_create", "");
     memory_ = detail::adopt_or_close(number, "shared memory");
-    if (::ftruncate(number, static_cast<off_t>(bytes)) != 0 || ::fcntl(number, F_ADD_SEALS, seals) != 0)
-        detail::throw_system_error(errno, "make", "shared memory of " + std::to_string(bytes) + " bytes");
+    if (::ftruncate(number, static_cast<off_t>(bytes)) != 0 ||
+        ::fcntl(number, F_ADD_SEALS, seals) != 0)
+        detail::throw_system_error(errno, "make",
+                                   "shared memory of " + std::to_string(bytes) + " bytes");
     map();
 }
 
@@ -35,8 +37,9 @@ shared_memory shared_memory::adopt(descriptor made_elsewhere) {
     const int has = ::fcntl(adopted.number(), F_GET_SEALS);
     if (has < 0 && errno == EBADF) detail::throw_system_error(EBADF, "adopt", "shared memory");
     if (has < 0 || (has & F_SEAL_SHRINK) == 0)
-        throw error("adopt shared memory: this descriptor is of something else, or its size is not sealed");
-    ::fcntl(adopted.number(), F_SETFD, FD_CLOEXEC);  // one that was inherited goes no further by itself
+        throw error(
+            "adopt shared memory: the descriptor is not a memfd, or its size is not sealed");
+    ::fcntl(adopted.number(), F_SETFD, FD_CLOEXEC);  // our children do not inherit it again
     adopted.map();
     return adopted;
 }
@@ -55,12 +58,16 @@ shared_memory::~shared_memory() {
     if (bytes_ != nullptr) ::munmap(bytes_, size_);
 }
 
-void* shared_memory::place(std::size_t offset, std::size_t size, std::size_t count, std::size_t alignment) const {
+void* shared_memory::place(std::size_t offset, std::size_t size, std::size_t count,
+                           std::size_t alignment) const {
     if (offset > size_ || count > (size_ - offset) / size)
-        throw std::out_of_range(std::to_string(count) + " objects of " + std::to_string(size) + " bytes at " +
-                                std::to_string(offset) + " do not lie in shared memory of " + std::to_string(size_));
+        throw std::out_of_range(std::to_string(count) + " objects of " + std::to_string(size) +
+                                " bytes at " + std::to_string(offset) +
+                                " do not fit into shared memory of " + std::to_string(size_) +
+                                " bytes");
     if (offset % alignment != 0)
-        throw std::invalid_argument("offset " + std::to_string(offset) + " in shared memory is not aligned to " +
+        throw std::invalid_argument("offset " + std::to_string(offset) +
+                                    " in shared memory is not aligned to " +
                                     std::to_string(alignment));
     return bytes_ + offset;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Futexes, and the thread that waits for those of a loop's tasks.
+// shared_signal: waits in futexes, and the watcher thread that waits for a loop's tasks.
 //
-// The watcher's list is its only state. It goes through the list under its mutex, sends those home whose word has changed,
-// and waits for the words of all others together with a bell of its own, which is rung when one comes in. A task that
-// leaves does not ring: its word is watched once in vain. The word may lie in memory that is gone by then, which the kernel
-// says (EFAULT), or in which another one lies now, which is waited for in vain as well.
+// The watcher's list of waiters is its only state. It goes through the list under its mutex, posts
+// the waiters whose word has changed to their loop, and waits for the words of the others. It also
+// waits for a word of its own, the bell, which `add` bumps for each new waiter.
+//
+// A waiter that is removed does not bump the bell: its word is watched once more, without effect.
+// That word's memory may be unmapped by then (the kernel says EFAULT), or hold another word (an
+// early wake-up). Both are harmless.
 #include <rondo/detail/multiprocess/shared_signal.hpp>
 
 #include <linux/futex.h>
@@ -30,16 +33,18 @@ namespace detail {
 
 namespace {
 
-constexpr duration between_looks = std::chrono::milliseconds(10);  // where nobody can watch
+constexpr duration polling_interval =
+    std::chrono::milliseconds(10);  // for words that are not watched
 
-/// Words for futex_waitv.
+/// The words of one futex_waitv call.
 class watched_words {
 public:
-    /// False where there is no room; a word that is there already is not taken twice.
+    /// Adds a word, unless it is there already. False if there is no room.
     bool add(const std::atomic<std::uint32_t>& word, std::uint32_t seen) noexcept {
         const auto address = reinterpret_cast<std::uint64_t>(&word);
         const auto end = words_.begin() + static_cast<std::ptrdiff_t>(count_);
-        if (std::any_of(words_.begin(), end, [&](const auto& each) { return each.uaddr == address; }))
+        if (std::any_of(words_.begin(), end,
+                        [&](const auto& each) { return each.uaddr == address; }))
             return true;
         if (count_ == words_.size()) return false;
         words_[count_] = {};
@@ -49,11 +54,12 @@ public:
         ++count_;
         return true;
     }
-    /// Until one of them changes, at most until `limit`.
+    /// Blocks until one of the words changes, at most until `limit`.
     void wait(time_point limit) noexcept {
         timespec until = as_timespec(limit.time_since_epoch());
         const bool for_ever = limit == time_point::max();
-        ::syscall(SYS_futex_waitv, words_.data(), count_, 0, for_ever ? nullptr : &until, CLOCK_MONOTONIC);
+        ::syscall(SYS_futex_waitv, words_.data(), count_, 0, for_ever ? nullptr : &until,
+                  CLOCK_MONOTONIC);
     }
 
 private:
@@ -61,9 +67,10 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Does this kernel know futex_waitv, and may we call it?
+/// True if the kernel has futex_waitv (Linux 5.16) and allows it.
 bool has_waitv() noexcept {
-    static const bool has = ::syscall(SYS_futex_waitv, nullptr, 0, 0, nullptr, 0) < 0 && errno == EINVAL;
+    static const bool has =
+        ::syscall(SYS_futex_waitv, nullptr, 0, 0, nullptr, 0) < 0 && errno == EINVAL;
     return has;
 }
 
@@ -74,7 +81,7 @@ timespec as_timespec(duration span) noexcept {
     return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
 }
 
-// -- the signal -------------------------------------------------------------------------------------------------------
+// -- the signal -----------------------------------------------------------------------------------
 
 void shared_signal::bump() noexcept {
     changes_.fetch_add(1);
@@ -86,7 +93,7 @@ bool shared_signal::wait(std::uint32_t seen, time_point deadline) noexcept {
     const timespec until = as_timespec(deadline.time_since_epoch());
     const bool for_ever = deadline == time_point::max();
     waiting_.fetch_add(1);
-    // FUTEX_WAIT_BITSET takes a point of the monotonic clock, FUTEX_WAIT a span.
+    // FUTEX_WAIT_BITSET takes an absolute time of the monotonic clock; FUTEX_WAIT takes a duration.
     const long done = ::syscall(SYS_futex, &changes_, FUTEX_WAIT_BITSET, seen,
                                 for_ever ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
     const bool late = done != 0 && errno == ETIMEDOUT;
@@ -94,24 +101,24 @@ bool shared_signal::wait(std::uint32_t seen, time_point deadline) noexcept {
     return !late;
 }
 
-// -- the watcher ------------------------------------------------------------------------------------------------------
+// -- the watcher ----------------------------------------------------------------------------------
 
-/// A loop's.
+/// The watcher thread of a loop; it starts with the first waiter.
 class shared_watcher {
 public:
     static shared_watcher& of(loop& loop);
 
-    /// False where there is no thread and can be none.
+    /// False if the thread cannot be started, or the loop is ending.
     bool add(shared_waiter& waiter) noexcept;
-    /// False where it has been sent home already.
+    /// False if the waiter has been posted to its loop already.
     bool remove(shared_waiter& waiter) noexcept;
     void join() noexcept;
 
 private:
     void work() noexcept;
-    /// Sends home whose word has changed, and gives the others' words. With the mutex held. False where there was not room
-    /// for all.
-    bool go_through(watched_words& words) noexcept;
+    /// Posts each waiter whose word has changed to its loop, and adds the words of the others to
+    /// `words`. The mutex must be held. False if there was not room for all words.
+    bool check_waiters(watched_words& words) noexcept;
 
     std::mutex mutex_;
     wait_list waiters_;
@@ -158,7 +165,7 @@ bool shared_watcher::remove(shared_waiter& waiter) noexcept {
     return true;
 }
 
-bool shared_watcher::go_through(watched_words& words) noexcept {
+bool shared_watcher::check_waiters(watched_words& words) noexcept {
     bool room = words.add(bell_.changes_, bell_.now());
     wait_list unchanged;
     while (!waiters_.empty()) {
@@ -168,7 +175,7 @@ bool shared_watcher::go_through(watched_words& words) noexcept {
             room = words.add(waiter.signal_->changes_, waiter.seen_) && room;
         } else {
             waiter.signal_->waiting_.fetch_sub(1);
-            waiter.come_home();
+            waiter.post_home();
         }
     }
     waiters_ = unchanged;
@@ -184,10 +191,10 @@ void shared_watcher::work() noexcept {
         {
             const std::lock_guard lock(mutex_);
             if (ending_) return;
-            room = go_through(words);
+            room = check_waiters(words);
         }
         time_point limit = time_point::max();
-        if (!room) limit = std::chrono::steady_clock::now() + between_looks;
+        if (!room) limit = std::chrono::steady_clock::now() + polling_interval;
         words.wait(limit);
     }
 }
@@ -202,18 +209,20 @@ void shared_watcher::join() noexcept {
     ::pthread_join(thread_, nullptr);
 }
 
-// -- the task's side --------------------------------------------------------------------------------------------------
+// -- the task's side ------------------------------------------------------------------------------
 
-constinit const wait_kind shared_waiter::kind_of{"something that processes share", leave, nullptr};
+constinit const wait_kind shared_waiter::kind_of{"a change in shared memory", leave, nullptr};
 
 shared_waiter::shared_waiter(shared_signal* signal, std::uint32_t seen) noexcept
     : leaf_wait(kind_of),
       signal_(signal),
       seen_(seen),
-      post_{[](void* word) noexcept { detail::wake(static_cast<leaf_wait&>(*static_cast<shared_waiter*>(word))); },
+      post_{[](void* word) noexcept {
+                detail::wake(static_cast<leaf_wait&>(*static_cast<shared_waiter*>(word)));
+            },
             this} {}
 
-// Only a frame that is destroyed while it waits is still watched.
+// The waiter is still watched only if its frame is destroyed while it waits.
 shared_waiter::~shared_waiter() {
     if (watcher_ != nullptr) watcher_->remove(*this);
 }
@@ -231,30 +240,31 @@ void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
         park(*this, frame, at);
         return requeue(*this);
     }
-    if (signal_ == nullptr || signal_->now() != seen_) {  // it is ready, but others are to run first
+    if (signal_ == nullptr || signal_->now() != seen_) {  // ready, but other tasks run first
         park(*this, frame, at);
         return detail::wake(static_cast<leaf_wait&>(*this));
     }
     shared_watcher& watcher = shared_watcher::of(running_loop());
     home_.emplace(remote_of(*here.current->home));
     park(*this, frame, at);
-    // On the simulator nobody watches: it comes back at a moment of the kernel's choice, and looks again.
-    if (run_elsewhere(*here.current->home, [](void* self) { static_cast<shared_waiter*>(self)->come_home(); }, this))
-        return;
+    // The simulator needs no watcher thread: it calls this function at a moment of its choice, and
+    // the task then checks again.
+    const auto wake_later = [](void* self) { static_cast<shared_waiter*>(self)->post_home(); };
+    if (run_elsewhere(*here.current->home, wake_later, this)) return;
     watcher_ = &watcher;
     if (watcher.add(*this)) return;
     state |= unwatched;
     detail::wake(static_cast<leaf_wait&>(*this));
 }
 
-// One whose post is under way goes on with that: the post is in his frame.
+// If the waiter's post is in flight already, the task waits for it: the post lies in its frame.
 void shared_waiter::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<shared_waiter&>(wait);
     if (self.watcher_ != nullptr && self.watcher_->remove(self)) detail::wake(wait);
 }
 
-// A loop that has ended takes no post; but then the frame is about to be destroyed, and nobody waits there.
-void shared_waiter::come_home() noexcept { home_->try_post(post_); }
+// A loop that has ended refuses the post. That is harmless: the frame is about to be destroyed.
+void shared_waiter::post_home() noexcept { home_->try_post(post_); }
 
 bool shared_waiter::await_resume() const {
     if ((state & refused) != 0 || is_cancelled()) throw cancelled();
@@ -263,7 +273,7 @@ bool shared_waiter::await_resume() const {
 
 task<> changed(shared_signal& signal, std::uint32_t seen) {
     const bool watched = co_await shared_change(&signal, seen);
-    if (!watched) co_await sleep(between_looks);
+    if (!watched) co_await sleep(polling_interval);
 }
 
 }  // namespace detail

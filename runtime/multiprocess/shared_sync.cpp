@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The lock on pthreads' robust mutex, the semaphore on a shared_signal.
+// robust_mutex, on a robust pthread mutex, and shared_semaphore, on a shared_signal.
 #include <rondo/shared_sync.hpp>
 
 #include <cerrno>
@@ -16,7 +16,7 @@ inline namespace v0 {
 
 namespace {
 
-/// pthread_mutex_clocklock, of which the thread sanitizer of clang 14 hears nothing by itself.
+/// pthread_mutex_clocklock. The thread sanitizer of clang 14 does not intercept it, so it is told.
 int lock_until(pthread_mutex_t& mutex, const timespec& until) noexcept {
     constexpr unsigned try_lock = 1u << 4, try_lock_failed = 1u << 5;
     if (__tsan_mutex_pre_lock != nullptr) __tsan_mutex_pre_lock(&mutex, try_lock);
@@ -30,10 +30,11 @@ int lock_until(pthread_mutex_t& mutex, const timespec& until) noexcept {
 
 }  // namespace
 
-// -- robust_mutex -----------------------------------------------------------------------------------------------------
+// -- robust_mutex ---------------------------------------------------------------------------------
 
 not_recoverable_error::not_recoverable_error()
-    : error("the lock is lost: its owner died, and the next one let it go without mark_consistent") {}
+    : error("a robust_mutex is lost: its owner died, and the next owner released it without "
+            "mark_consistent") {}
 not_recoverable_error::~not_recoverable_error() = default;
 
 robust_mutex::robust_mutex() {
@@ -47,7 +48,7 @@ robust_mutex::robust_mutex() {
     if (error != 0) detail::throw_system_error(error, "make", "a robust_mutex");
 }
 
-robust_mutex::guard robust_mutex::judge(int result, const char* verb) {
+robust_mutex::guard robust_mutex::make_guard(int result, const char* verb) {
     switch (result) {
         case 0: return guard(*this, false);
         case EOWNERDEAD: return guard(*this, true);
@@ -55,19 +56,22 @@ robust_mutex::guard robust_mutex::judge(int result, const char* verb) {
         case ETIMEDOUT: return guard();
         case ENOTRECOVERABLE: throw not_recoverable_error();
         case EDEADLK:
-            throw invalid_state_error("this thread locks a robust_mutex that it has already");
+            throw invalid_state_error("this thread locks a robust_mutex that it already holds");
         default: detail::throw_system_error(result, verb, "a robust_mutex");
     }
 }
 
-robust_mutex::guard robust_mutex::lock() { return judge(::pthread_mutex_lock(&mutex_), "lock"); }
+robust_mutex::guard robust_mutex::lock() {
+    return make_guard(::pthread_mutex_lock(&mutex_), "lock");
+}
 
-// Not by pthread_mutex_trylock: glibc's keeps one that is not recoverable for the thread that has tried.
+// Not with pthread_mutex_trylock: if the mutex is not recoverable, glibc leaves it locked by the
+// thread that tried.
 robust_mutex::guard robust_mutex::try_lock() { return lock_for(duration::min()); }
 
 robust_mutex::guard robust_mutex::lock_for(detail::time_limit timeout) {
     const timespec until = detail::as_timespec(detail::thread_deadline(timeout).time_since_epoch());
-    return judge(lock_until(mutex_, until), "lock");
+    return make_guard(lock_until(mutex_, until), "lock");
 }
 
 void robust_mutex::guard::mark_consistent() noexcept {
@@ -78,10 +82,10 @@ void robust_mutex::guard::mark_consistent() noexcept {
 void robust_mutex::guard::unlock() noexcept {
     if (mutex_ == nullptr) return;
     const int error = ::pthread_mutex_unlock(&std::exchange(mutex_, nullptr)->mutex_);
-    RONDO_ASSERT(error == 0, "a robust_mutex is let go by another thread than the one that has it");
+    RONDO_ASSERT(error == 0, "a robust_mutex is released by a thread that does not hold it");
 }
 
-// -- shared_semaphore -------------------------------------------------------------------------------------------------
+// -- shared_semaphore -----------------------------------------------------------------------------
 
 bool shared_semaphore::try_acquire() noexcept {
     std::uint32_t free = free_.load();
@@ -104,7 +108,7 @@ bool shared_semaphore::blocking_acquire_for(detail::time_limit timeout) noexcept
 }
 
 task<> shared_semaphore::acquire() {
-    co_await detail::nothing_to_wait_for();
+    co_await detail::checkpoint();
     for (;;) {
         const std::uint32_t seen = changed_.now();
         if (try_acquire()) co_return;
@@ -116,7 +120,8 @@ void shared_semaphore::release(std::uint32_t permits) {
     std::uint32_t free = free_.load();
     do {
         if (permits > bound_ - free)
-            throw invalid_state_error("more permits were given back to a shared_semaphore than it has");
+            throw invalid_state_error(
+                "a shared_semaphore was given back more permits than it was made with");
     } while (!free_.compare_exchange_weak(free, free + permits));
     changed_.bump();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// testing::sweep: a program with every fault at every operation, one at a time.
+// testing::sweep: runs a program with every fault at every operation, one fault a run.
 #include <array>
 #include <cerrno>
 #include <exception>
@@ -19,7 +19,7 @@ namespace {
 
 struct injection {
     const char* name;
-    fault what;  // none: `error` befalls a call that is no operation
+    fault what;  // none: a call that is not an operation fails with `error`
     int error = 0;
 };
 
@@ -35,10 +35,10 @@ constexpr std::array injections{
     injection{"EMFILE", fault::none, EMFILE},
     injection{"ENOMEM", fault::none, ENOMEM},
 };
-constexpr std::size_t defects_max = 10;  // told; then it stops
+constexpr std::size_t defects_max = 10;  // to report before the sweep stops
 
 struct one_run {
-    std::string defect;  // empty if all is well
+    std::string defect;  // empty: none
     std::uint64_t operations = 0;
     std::uint64_t calls = 0;
     bool failed = false;
@@ -51,7 +51,7 @@ public:
 
     sweep_count all() {
         for (std::uint64_t seed = 1; seed <= options_.seeds; ++seed) with_seed(seed);
-        if (told_ != 0) throw sweep_error(text_.substr(0, text_.size() - 1));
+        if (defects_ != 0) throw sweep_error(text_.substr(0, text_.size() - 1));
         return count_;
     }
 
@@ -68,7 +68,7 @@ private:
         for (const injection& each : injections) {
             const bool on_call = each.what == fault::none;
             const std::uint64_t places = on_call ? good.calls : good.operations;
-            for (std::uint64_t at = 0; at < places && told_ < defects_max; ++at) {
+            for (std::uint64_t at = 0; at < places && defects_ < defects_max; ++at) {
                 sim_options faulty = plain;
                 faulty.what = each.what;
                 faulty.error_number = each.error;
@@ -85,7 +85,7 @@ private:
         ++count_.runs;
         count_.failed += made.failed ? 1 : 0;
         if (!made.defect.empty()) {
-            ++told_;
+            ++defects_;
             text_ += "seed " + std::to_string(how.seed) + ", " + what + ": " + made.defect + '\n';
         }
         return made;
@@ -102,37 +102,37 @@ private:
         world w(how);
         w.loop().set_exception_handler([](const exception_context&) {});
         run_main(w, in_time, how.what == fault::cancel_main, made);
-        if (plain && made.failed) made.defect = "it fails: " + made.defect;
-        if (!in_time) made.defect = "it takes longer than the patience";
+        if (plain && made.failed) made.defect = "the program failed: " + made.defect;
+        if (!in_time) made.defect = "the program took longer than sweep_options::patience";
         made.operations = w.operations();
         made.calls = w.calls();
         try {
             w.end();
         } catch (const leak_error& left) {
             if (made.defect.empty() || made.failed)
-                made.defect = std::string("it leaves behind: ") + left.what();
+                made.defect = std::string("the program left behind: ") + left.what();
             made.failed = false;
         }
         if (made.failed && !plain) made.defect.clear();
         return made;
     }
 
-    /// Errors that a fault may cause set `failed`, with their text in `defect`.
+    /// An error that a fault may cause sets `failed`, with its text in `defect`.
     void run_main(world& w, bool& in_time, bool cancels, one_run& made) {
         try {
             w.run(limited(in_time));
         } catch (const deadlock_error& error) {
-            made.defect = std::string("it hangs: ") + error.what();
+            made.defect = std::string("the program hung: ") + error.what();
         } catch (const future_cancelled&) {
             made.failed = cancels;
-            made.defect = "it was cancelled, and nobody had asked";
+            made.defect = "the program ended as cancelled, but the sweep did not cancel it";
         } catch (const std::logic_error& error) {
-            made.defect = std::string("it is wrong: ") + error.what();
+            made.defect = std::string("wrong result: ") + error.what();
         } catch (const std::exception& error) {
             made.failed = true;
             made.defect = error.what();
         } catch (...) {
-            made.defect = "it threw what is no std::exception";
+            made.defect = "the program threw something that is not a std::exception";
         }
     }
 
@@ -141,7 +141,7 @@ private:
     const sweep_options& options_;
     sweep_count count_;
     std::string text_;
-    std::size_t told_ = 0;
+    std::size_t defects_ = 0;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The world of a test: a kernel, a loop on it, a probe for what is left, and a watchdog. The
-// watchdog is one thread for the whole process, since a thread for each seed would cost more than
-// most seeds; where it barks it lets the loop's own thread print the tasks, if that still listens,
-// and prints them itself if not.
+// testing::world: a kernel, a loop on it, a leak probe, and a watchdog for the time limit.
+//
+// The watchdog is one thread for the whole process, since starting a thread for each seed would
+// cost more than most seeds take. On a time-out it posts to the loop, whose thread prints its
+// tasks. If that thread does not react within 1 s, the watchdog prints them itself.
 #include <rondo/testing.hpp>
 
 #include <dirent.h>
@@ -34,8 +35,7 @@ leak_error::~leak_error() = default;
 
 namespace {
 
-/// The numbers that are the names in a folder of /proc. The folder's own descriptor is not among
-/// them.
+/// The names in a folder of /proc as numbers, sorted, without the descriptor that lists the folder.
 std::vector<int> numbers_in(const char* folder) {
     std::vector<int> numbers;
     DIR* listing = ::opendir(folder);
@@ -48,8 +48,8 @@ std::vector<int> numbers_in(const char* folder) {
     return numbers;
 }
 
-/// The kernel's own io_uring workers are listed as threads of the process; they come and go as they
-/// like.
+/// True for an io_uring worker of the kernel. They are listed as threads of the process, and start
+/// and end at any time.
 bool is_kernel_worker(int thread) {
     const std::string path = "/proc/self/task/" + std::to_string(thread) + "/comm";
     std::FILE* file = std::fopen(path.c_str(), "re");
@@ -73,9 +73,9 @@ std::string target_of(int descriptor) {
     return size < 0 ? "?" : std::string(target, static_cast<std::size_t>(size));
 }
 
-/// The descriptors that are open and not among `before`, which is sorted. A sanitizer opens a pipe
-/// for an instant, on any thread, where it asks whether memory can be read: what is left open is
-/// there at a second look and a third.
+/// The open descriptors that are not in `before`, which is sorted. Only those that are still open
+/// at a second and a third look count: to test whether memory is readable, a sanitizer opens a pipe
+/// for an instant on any thread.
 std::vector<int> opened_since(const std::vector<int>& before) {
     std::vector<int> found = numbers_in("/proc/self/fd");
     const auto is_old = [&](int number) {
@@ -91,7 +91,7 @@ std::vector<int> opened_since(const std::vector<int>& before) {
     return found;
 }
 
-/// A child that has ended and that nobody has waited for; 0 where there is none.
+/// A child that has ended and was not waited for; 0 if there is none.
 pid_t zombie() {
     siginfo_t info{};
     return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid : 0;
@@ -122,7 +122,7 @@ rondo::detail::sim_fault_kind kind_of(fault what) {
     return kind::none;
 }
 
-/// `on_fault` is called with `argument` where `what` is cancel_main.
+/// `on_fault` is called with `argument` if options.what is cancel_main.
 std::shared_ptr<rondo::detail::simulator> make_simulator(const sim_options& options,
                                                          void (*on_fault)(void*), void* argument) {
     rondo::detail::simulator_options how;
@@ -141,7 +141,7 @@ std::shared_ptr<rondo::detail::simulator> make_simulator(const sim_options& opti
 
 using real_clock = std::chrono::steady_clock;
 
-/// What the watchdog watches.
+/// A loop with a time limit.
 struct watched_loop {
     rondo::loop* loop;
     rondo::remote remote;
@@ -152,11 +152,11 @@ struct watched_loop {
 class watchdog {
 public:
     explicit watchdog(bool in_forked_child)
-        // where the thread sanitizer does not bear a new thread
+        // the thread sanitizer does not support new threads in a forked child
         : started_(in_forked_child && __tsan_init != nullptr) {}
 
-    /// Never destroyed: its thread may outlive main. A forked child gets one of its own, without a
-    /// thread at first.
+    /// Never destroyed: its thread may outlive main. A forked child gets a new watchdog, whose
+    /// thread is not started yet.
     static watchdog& instance() {
         static std::mutex making;
         static watchdog* one = nullptr;
@@ -196,14 +196,14 @@ private:
                 const auto until = first->deadline;
                 changed_.wait_until(lock, until);
             } else {
-                bark(*first);
+                time_out(*first);
             }
         }
     }
 
-    [[noreturn]] static void bark(const watched_loop& what) {
+    [[noreturn]] static void time_out(const watched_loop& what) {
         static std::string headline;
-        headline = "a test ran too long (" + what.where + "); its tasks";
+        headline = "a test ran longer than its limit (" + what.where + "); its tasks";
         what.remote.try_post(
             [](void* word) {
                 static_cast<rondo::loop*>(word)->core().print_tasks(headline.c_str());
@@ -212,7 +212,7 @@ private:
             what.loop);
         std::this_thread::sleep_for(std::chrono::seconds(1));
         what.loop->core().print_tasks(
-            (headline + ", while something does not let go of the thread").c_str());
+            (headline + "; something blocks the loop's thread").c_str());
         std::abort();
     }
 
@@ -243,7 +243,7 @@ void pretend_kernel(std::string_view version) {
         rondo::detail::limit_ring(ring_limits::linux_5_19());
     else
         throw std::invalid_argument("rondo cannot pretend to run on Linux " + std::string(version) +
-                                    ": it knows 6.1 and 5.19");
+                                    ", only on 6.1 and 5.19");
 }
 
 void pretend_kernel_from_environment() {
@@ -252,7 +252,7 @@ void pretend_kernel_from_environment() {
 
 namespace {
 
-/// That of the running loop, or null.
+/// The running loop's simulator, or null.
 rondo::detail::simulator* current_simulator() noexcept {
     rondo::detail::resumer* turn = rondo::detail::here.turn;
     if (turn == nullptr) return nullptr;
@@ -261,10 +261,11 @@ rondo::detail::simulator* current_simulator() noexcept {
 
 rondo::detail::simulator& network_of_turn() {
     if (auto* const simulator = current_simulator()) return *simulator;
-    throw invalid_state_error("only the network of a simulated loop that runs can be changed");
+    throw invalid_state_error(
+        "the network can be changed only inside a loop on a simulated kernel");
 }
 
-const sockaddr* name_of(const endpoint& part) noexcept {
+const sockaddr* address_of(const endpoint& part) noexcept {
     return static_cast<const sockaddr*>(part.data());
 }
 
@@ -277,31 +278,31 @@ void set_network(const network_conditions& conditions) {
         {conditions.latency_least, conditions.latency_most},
         {conditions.lost_percent, conditions.duplicated_percent, conditions.reordered_percent});
 }
-void cut_off(const endpoint& part) { network_of_turn().cut_off(name_of(part), part.size()); }
-void restore(const endpoint& part) { network_of_turn().restore(name_of(part), part.size()); }
+void cut_off(const endpoint& part) { network_of_turn().cut_off(address_of(part), part.size()); }
+void restore(const endpoint& part) { network_of_turn().restore(address_of(part), part.size()); }
 void reset_connections() { network_of_turn().reset_connections(); }
 
 // -- leak_probe -----------------------------------------------------------------------------------
 
-/// The thread sanitizer starts a thread of its own with the program's first, which stays: it is to be there before anybody
-/// counts.
-void meet_the_sanitizer() {
-    static const bool met = [] {
+/// Starts a thread under the thread sanitizer, before the first count. With the program's first
+/// thread that sanitizer starts one of its own, which stays.
+void start_sanitizer_thread() {
+    static const bool started = [] {
         if (__tsan_init != nullptr) std::thread([] {}).join();
         return true;
     }();
-    static_cast<void>(met);
+    static_cast<void>(started);
 }
 
 leak_probe::leak_probe()
-    : frames_((meet_the_sanitizer(), rondo::detail::live_frames())),
+    : frames_((start_sanitizer_thread(), rondo::detail::live_frames())),
       descriptors_(numbers_in("/proc/self/fd")),
       threads_(count_threads()) {}
 
 std::string leak_probe::leaks() const {
     std::string text;
-    // Under a sanitizer frames are malloc's, and those that another thread frees stay counted here;
-    // but there the sanitizer itself looks for leaks.
+    // Under a sanitizer frames come from malloc, and a frame that another thread frees stays
+    // counted here. The sanitizer itself looks for leaks there.
     const bool sanitized = __asan_init != nullptr || __tsan_init != nullptr;
     const std::size_t frames = rondo::detail::live_frames();
     if (frames > frames_ && !sanitized)
@@ -340,8 +341,8 @@ struct world::watched {
     }
     ~watched() { end_loop(); }
 
-    /// As an operation begins, inside the kernel: the request comes with the loop's next posts,
-    /// which is in the same turn.
+    /// Called inside the kernel, as an operation begins. The cancellation comes with the loop's
+    /// next posts, in the same turn.
     static void cancel_main_soon(void* word) {
         auto& self = *static_cast<watched*>(word);
         self.loop->remote().try_post(
@@ -375,7 +376,7 @@ struct world::watched {
     }
 
     void note(const exception_context& context) {
-        problems += "an error that nobody saw: " + context.message;
+        problems += "an exception was not retrieved: " + context.message;
         try {
             if (context.error) std::rethrow_exception(context.error);
         } catch (const std::exception& e) {
@@ -388,7 +389,7 @@ struct world::watched {
 };
 
 namespace {
-// The watchdog's thread is no thread of the test.
+// Starts the watchdog's thread before leak_probe counts: that thread is not the test's.
 template <class Options>
 const Options& with_watchdog(const Options& options) {
     watchdog::instance().start();

@@ -93,7 +93,7 @@ RONDO_TEST("ipc_channel: what is too large is refused by the sender, and by the 
            "[ipc_channel][kernel]") {
     auto [ours, theirs] = ipc_channel<std::string>::pair({.message_max = 100});
     CHECK_THROWS_WITH(co_await ours.send(std::string(100, 'x')),
-                      "ipc send: a message of 108 bytes, where 100 are allowed");
+                      "ipc send: the message has 108 bytes, and at most 100 are allowed");
     CHECK_THROWS_AS(ours.blocking_send(std::string(93, 'x')), limit_error);
     CHECK_THROWS_AS(co_await ours.send("x", std::vector<int>(254, 0)), limit_error);
     auto [large, small] = ipc_channel<std::string>::pair({.message_max = 1000});
@@ -186,7 +186,8 @@ RONDO_TEST("ipc_channel: a value of no bytes is not taken for the end", "[ipc_ch
     auto [ours, theirs] = ipc_channel<nothing>::pair();
     const nothing value;
     CHECK_THROWS_WITH(ours.blocking_send(value),
-                      "ipc send: a serializer wrote nothing, which would be the end of the channel");
+                      "ipc send: the serializer wrote no bytes, and an empty message would mean the "
+                      "end of the channel");
     CHECK_THROWS_AS(co_await ours.send(value), error);
 }
 

@@ -51,7 +51,8 @@ TEST_CASE("shared_memory: objects that do not lie inside, or not aligned, are re
     CHECK_THROWS_AS(memory.span<long>(8, 512), std::out_of_range);
     CHECK_THROWS_AS(memory.span<long>(4097, 0), std::out_of_range);
     CHECK_THROWS_AS(memory.span<long>(0, std::size_t(-1) / 4), std::out_of_range);
-    CHECK_THROWS_WITH(memory.span<char>(4000, 97), "97 objects of 1 bytes at 4000 do not lie in shared memory of 4096");
+    CHECK_THROWS_WITH(memory.span<char>(4000, 97),
+                      "97 objects of 1 bytes at 4000 do not fit into shared memory of 4096 bytes");
     CHECK_THROWS_AS(memory.span<long>(4, 1), std::invalid_argument);
     CHECK_THROWS_AS(memory.at<long>(4092), std::out_of_range);
     struct pair_of {

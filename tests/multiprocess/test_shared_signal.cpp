@@ -115,7 +115,7 @@ RONDO_TEST("shared_signal: what is ready at once lets others run now and then", 
         co_return;
     }(&ran));
     int turns = 0;
-    for (; !ran && turns < 100'000; ++turns) co_await rondo::detail::nothing_to_wait_for();
+    for (; !ran && turns < 100'000; ++turns) co_await rondo::detail::checkpoint();
     CHECK(ran);
     CHECK(turns < 1'000);
     co_await other;

@@ -114,7 +114,7 @@ TEST_CASE("robust_mutex: let go by another thread, it says so", "[shared_sync]")
         return 0;
     });
     CHECK(end.aborted());
-    CHECK(end.says("a robust_mutex is let go by another thread than the one that has it"));
+    CHECK(end.says("a robust_mutex is released by a thread that does not hold it"));
 }
 
 // -- shared_semaphore -------------------------------------------------------------------------------------------------

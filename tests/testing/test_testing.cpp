@@ -159,11 +159,11 @@ TEST_CASE("testing: sweep runs a server with every fault at every operation", "[
 TEST_CASE("testing: sweep finds hangs, leaks, wrong results and cancellations that are kept",
           "[testing]") {
     CHECK(swept([]() -> task<> { throw std::runtime_error("no"); co_return; }) ==
-          "seed 1, without a fault: it fails: no");
+          "seed 1, without a fault: the program failed: no");
     CHECK(swept([]() -> task<> {
               event never;
               co_await never.wait();
-          }) == "seed 1, without a fault: it takes longer than the patience");
+          }) == "seed 1, without a fault: the program took longer than sweep_options::patience");
     const std::string wrong = swept([]() -> task<> {
         try {
             co_await write_file("f", "x");
@@ -172,7 +172,7 @@ TEST_CASE("testing: sweep finds hangs, leaks, wrong results and cancellations th
         }
     });
     CHECK(wrong.starts_with(
-        "seed 1, ECANCELED at operation 0: it is wrong: a write cannot fail\n"));
+        "seed 1, ECANCELED at operation 0: wrong result: a write cannot fail\n"));
     CHECK(wrong.find("EIO at operation 1") != wrong.npos);
     const std::string left = swept([]() -> task<> {
         const int number = rondo::detail::new_socket(AF_UNIX, SOCK_STREAM, 0);
@@ -212,7 +212,7 @@ TEST_CASE("testing: a run that takes too long says which tasks wait, and aborts"
         });
         INFO(end.text);
         CHECK(end.aborted());
-        CHECK(end.says("a test ran too long (on the ring)"));
+        CHECK(end.says("a test ran longer than its limit (on the ring)"));
         CHECK(end.says("\"patient\""));
     }
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// One worker process: starting it, talking with it, and telling how it ended.
+// process_child: starts a worker process, talks with it, and reports how it ended.
 //
-// How it ends is told by its end of the socket and by its pidfd, and the two may disagree: a job may have left a
-// process of its own that has the socket still, or may have closed the socket and stayed. So whoever comes first helps
-// the other one along: the end of the process ends the reading (of what is there first), the end of the socket has it
-// killed soon.
+// Two events show the end: the end of the socket and the pidfd. They may disagree: a job may leave
+// a child of its own that still has the socket, or close the socket and run on. So the first event
+// brings about the second. The end of the process ends reading, after the bytes that are already
+// there. The end of the socket kills the process 1 s later.
 //
-// A job whose frame was not read to its end has not begun, so it may go to another worker. The kernel tells: it answers
-// ECONNRESET, instead of an end of the stream, where the peer has left something unread.
+// A job has not begun if the worker did not read its whole frame; then another worker may run it.
+// The kernel shows that case: if the peer closes with unread bytes, reading gives ECONNRESET
+// instead of the end of the stream.
 #include "multiprocess/pool/child.hpp"
 
 #include <signal.h>
@@ -30,13 +31,13 @@ namespace detail {
 
 namespace {
 
-constexpr duration grace_to_leave = std::chrono::seconds(5);      // of one that may go
-constexpr duration grace_after_signal = std::chrono::seconds(2);  // of one that was told to
-constexpr duration grace_after_line = std::chrono::seconds(1);    // of one that does not talk any more
-constexpr std::size_t largest_step = 1024 * 1024;                 // of memory, for what a worker has announced
+constexpr duration grace_to_leave = std::chrono::seconds(5);      // after retire
+constexpr duration grace_after_signal = std::chrono::seconds(2);  // after SIGTERM
+constexpr duration grace_after_line = std::chrono::seconds(1);    // after the end of the socket
+constexpr std::size_t largest_step = 1024 * 1024;  // bytes to allocate before they have come
 constexpr std::uint64_t room_for_errors = 256 * 1024;
 
-/// This program once more, with one end of `line`'s pair as its standard input.
+/// Starts this program again, with the other end of `line` as its standard input.
 process start_worker(fd_stream& line, std::size_t frame_max) {
     int ends[2] = {-1, -1};
     if (const int result = new_socket_pair(AF_UNIX, SOCK_STREAM, 0, ends); result < 0)
@@ -76,7 +77,7 @@ void process_child::end_by(int signal) noexcept {
     try {
         program_.send_signal(signal);
         if (signal != SIGKILL) kill_after(grace_after_signal);
-    } catch (const std::exception&) {  // it runs as somebody else: the end of the socket tells it
+    } catch (const std::exception&) {  // it runs as another user: end the socket instead
         ::shutdown(line_.number(), SHUT_RDWR);
     }
 }
@@ -91,13 +92,13 @@ void process_child::kill_after(duration grace) {
     killing_ = manager_.loop().call_later(grace, [this] { end_by(SIGKILL); });
 }
 
-// -- talking ----------------------------------------------------------------------------------------------------------
+// -- talking --------------------------------------------------------------------------------------
 
 task<> process_child::send(frame_kind kind, std::uint64_t number, const std::string& body) {
     const head_bytes head = pack_head(kind, number, body);
     try {
         co_await line_.write_all(head, body);
-    } catch (const std::system_error&) {  // it has not read all of it, and never will
+    } catch (const std::system_error&) {  // the worker has not read the whole frame, and never will
         if (job_ != nullptr && verdict_ == verdict::none) verdict_ = verdict::not_begun;
     }
 }
@@ -120,7 +121,8 @@ task<std::optional<process_child::frame>> process_child::receive() {
 }
 
 task<> process_child::converse() {
-    sending_ = create_task(send(frame_kind::start, 0, manager_.initializer().bytes), {.eager = true});
+    sending_ =
+        create_task(send(frame_kind::start, 0, manager_.initializer().bytes), {.eager = true});
     for (;;) {
         const auto came = co_await receive();
         if (!came) co_return;
@@ -134,19 +136,21 @@ task<> process_child::converse() {
 
 void process_child::take_greeting(const frame& greeting) {
     if (greeting.head.kind == frame_kind::failed) {
-        complaint_ = "its initializer failed: " + text_of(unpack_exception(greeting.body));
+        initializer_error_ = "its initializer failed: " + text_of(unpack_exception(greeting.body));
         retire();
         return;
     }
     if (greeting.head.kind == frame_kind::trouble) throw frame_error(greeting.body);
-    if (greeting.head.kind != frame_kind::ready) throw frame_error("a worker that does not say that it is ready");
+    if (greeting.head.kind != frame_kind::ready)
+        throw frame_error("the worker's first frame is not `ready`");
     ready_ = true;
-    manager_.is_ready();
+    manager_.child_ready();
 }
 
 void process_child::take_answer(const frame& answer) {
     if (answer.head.kind == frame_kind::trouble) throw frame_error(answer.body);
-    if (job_ == nullptr || answer.head.job != job_->number) throw frame_error("an answer that nobody has asked for");
+    if (job_ == nullptr || answer.head.job != job_->number)
+        throw frame_error("the worker answered a job that it was not given");
     std::exception_ptr error;
     switch (answer.head.kind) {
         case frame_kind::value:
@@ -155,39 +159,41 @@ void process_child::take_answer(const frame& answer) {
             error = unpack_exception(answer.body);
             break;
         case frame_kind::missing:
-            error = std::make_exception_ptr(rondo::error(
-                "process_pool: the workers lack " + path_of_module(missing_function(answer.body)) +
-                ", which the function is in: they have what the program is linked with, not what it loaded later"));
+            error = std::make_exception_ptr(
+                rondo::error("process_pool: the function's module " +
+                             path_of_module(missing_function(answer.body)) +
+                             " is not loaded in the workers, which load only the modules that the "
+                             "program is linked with"));
             break;
         default:
-            throw frame_error("a frame that is no answer");
+            throw frame_error("the worker's answer is of another kind");
     }
     process_job& job = *take_job();
     ++jobs_done_;
     const std::size_t most = manager_.options().max_tasks_per_child;
     if (most != 0 && jobs_done_ >= most) retire();
-    manager_.has_answered(job, answer.body, std::move(error));
+    manager_.job_answered(job, answer.body, std::move(error));
 }
 
 any_function process_child::missing_function(std::string_view body) const {
     return word_reader(body).number() == 0 ? job_->call.invoker : job_->call.fn;
 }
 
-/// Gives what went wrong; nothing where it was an end.
+/// Returns: the error's text; empty if the worker has ended.
 task<std::string> process_child::converse_to_end() {
     try {
         co_await converse();
     } catch (const std::system_error& error) {
         if (error.code() != std::errc::connection_reset) co_return error.what();
         if (job_ != nullptr && verdict_ == verdict::none) verdict_ = verdict::not_begun;
-    } catch (const incomplete_read_error&) {  // it has ended in the middle of an answer
+    } catch (const incomplete_read_error&) {  // the worker ended in the middle of an answer
     } catch (const std::exception& error) {
         co_return error.what();
     }
     co_return std::string();
 }
 
-// -- its end ----------------------------------------------------------------------------------------------------------
+// -- its end --------------------------------------------------------------------------------------
 
 task<int> process_child::watch() {
     const int code = co_await program_.wait();
@@ -195,15 +201,16 @@ task<int> process_child::watch() {
     co_return code;
 }
 
-std::string process_child::words_for(int code) const {
-    if (!complaint_.empty()) return complaint_;
+std::string process_child::describe_end(int code) const {
+    if (!initializer_error_.empty()) return initializer_error_;
     if (code == unknown_exit_code) return "it has " + text_of_end(code);
-    if (code >= 0) return "it has ended, with exit status " + std::to_string(code);
-    const char* const words = ::sigdescr_np(-code);
-    return "it was ended by signal " + std::to_string(-code) + " (" + (words != nullptr ? words : "?") + ')';
+    if (code >= 0) return "it ended with exit status " + std::to_string(code);
+    const char* const name = ::sigdescr_np(-code);
+    return "it was ended by signal " + std::to_string(-code) + " (" +
+           (name != nullptr ? name : "?") + ')';
 }
 
-task<> process_child::live() {
+task<> process_child::run() {
     ending_ = create_task(watch());
     std::string how = co_await converse_to_end();
     const bool in_trouble = !how.empty();
@@ -216,8 +223,8 @@ task<> process_child::live() {
     killing_.cancel();
     line_.close();
     co_await sending_;
-    if (!in_trouble) how = words_for(code);
-    manager_.has_ended(*this, how, code == -SIGKILL || code == -SIGTERM);
+    if (!in_trouble) how = describe_end(code);
+    manager_.child_ended(*this, how, code == -SIGKILL || code == -SIGTERM);
 }
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One worker process, as its pool sees it: from its start to the moment when it has been reaped.
+// process_child: one worker process in the pool's process, from its start until it is reaped.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,16 @@ class process_manager;
 /// Thread: the manager's.
 class process_child {
 public:
-    /// Why its process was killed, or what befell the job otherwise.
+    /// The reason for which its process was killed, or the job did not begin.
     enum class verdict { none, cancelled, late, not_begun };
 
-    /// Throws: std::system_error where it cannot be started.
+    /// Starts the process.
+    /// Throws: std::system_error.
     explicit process_child(process_manager& manager);
 
-    /// Until its process has been reaped; then the manager is told, and the child gone.
-    task<> live();
+    /// Talks with the process until it has been reaped. Then calls the manager's child_ended, which
+    /// destroys this object.
+    task<> run();
 
     bool is_starting() const noexcept { return !ready_ && !leaving_; }
     bool is_leaving() const noexcept { return leaving_; }
@@ -38,15 +40,15 @@ public:
     int pid() const noexcept { return program_.pid(); }
     process_job* job() const noexcept { return job_; }
     process_job* take_job() noexcept { return std::exchange(job_, nullptr); }
-    verdict what_became() const noexcept { return verdict_; }
+    verdict job_verdict() const noexcept { return verdict_; }
 
-    /// It is free.
+    /// Sends it a job; it must be free.
     void give(process_job& job);
-    /// Lets it end by itself: no more jobs; it is killed where it takes too long.
+    /// Gives it no more jobs and lets it exit; kills it after 5 s.
     void retire();
-    /// Ends it by a signal, and by SIGKILL where that does not help in time.
+    /// Sends a signal, and SIGKILL 2 s later if it still runs.
     void end_by(int signal) noexcept;
-    /// Kills it, because of its job.
+    /// Sends SIGKILL, because of its job.
     void kill(verdict why) noexcept;
 
 private:
@@ -64,7 +66,7 @@ private:
     void take_answer(const frame& answer);
     any_function missing_function(std::string_view body) const;
     void kill_after(duration grace);
-    std::string words_for(int code) const;
+    std::string describe_end(int code) const;
 
     process_manager& manager_;
     fd_stream line_;
@@ -77,7 +79,7 @@ private:
     bool ready_ = false;
     bool leaving_ = false;
     verdict verdict_ = verdict::none;
-    std::string complaint_;  // what the initializer threw
+    std::string initializer_error_;  // empty: none
 };
 
 }  // namespace detail

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The queue of a process_pool, and who gets what. It all comes down to one function,
-// `dispatch`, called whenever something has changed: while there are jobs and somebody is free, they are brought
-// together; where nobody is, a worker is started, as long as there may be more of them.
+// The queue of a process_pool, and how jobs go to workers. `dispatch` is called after each change:
+// it gives queued jobs to free workers, and starts a worker if none is free and there may be more.
 #include <algorithm>
 
 #include "multiprocess/pool/child.hpp"
@@ -11,18 +10,18 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-// -- jobs -------------------------------------------------------------------------------------------------------------
+// -- jobs -----------------------------------------------------------------------------------------
 
 process_job::process_job() noexcept
-    : arrival_{[](void* word) noexcept {
+    : enqueue_{[](void* word) noexcept {
                    auto& job = *static_cast<process_job*>(word);
-                   job.home_->job_arrived(job);
+                   job.home_->enqueue(job);
                },
                this},
       stop_{[](void* word) noexcept {
                 auto& job = *static_cast<process_job*>(word);
-                job.home_->job_stopped(job);
-                job.let_go();
+                job.home_->stop(job);
+                job.drop_owner();
             },
             this} {}
 
@@ -30,9 +29,9 @@ process_job::~process_job() = default;
 
 bool process_job::post_stop() noexcept {
     if (stop_posted_.exchange(true)) return true;
-    hold();
+    add_owner();
     if (home_->remote_->try_post(stop_)) return true;
-    let_go();
+    drop_owner();
     return false;
 }
 
@@ -40,7 +39,7 @@ const void* process_job::loop_identity() const noexcept {
     return home_ != nullptr ? home_->remote_->identity() : nullptr;
 }
 
-// A ring that begins with the first.
+// A circular list; first_ is its head.
 void process_job_queue::append(process_job& job) noexcept {
     if (first_ == nullptr) {
         first_ = job.next = job.previous = &job;
@@ -77,24 +76,24 @@ std::exception_ptr late(const process_job& job) {
 
 }  // namespace
 
-// -- jobs come and go -------------------------------------------------------------------------------------------------
+// -- jobs come and go -----------------------------------------------------------------------------
 
-void process_manager::job_arrived(process_job& job) {
+void process_manager::enqueue(process_job& job) {
     job.number = ++last_number_;
     if (cancels_queued_ || ends_by_signal_ || is_broken_) {
         finish_unwanted(job);
     } else {
         queue_.append(job);
         if (job.timeout != duration::max())
-            job.timer = loop_->call_later(job.timeout, [this, &job] { job_late(job); });
+            job.timer = loop_->call_later(job.timeout, [this, &job] { expire(job); });
     }
     dispatch();
 }
 
-/// Before it is settled: whoever hears of its end finds it in no number any more.
+/// Called before the job is finished, so that stats() does not count it when its waiter wakes.
 void process_manager::uncount(process_job& job) noexcept {
     job.timer.cancel();
-    job.timer = call_handle();  // here: it is counted without atomics
+    job.timer = call_handle();  // on this thread: its owners are counted without atomics
     job.call.bytes = std::string();
     const std::lock_guard lock(mutex_);
     --jobs_;
@@ -103,22 +102,22 @@ void process_manager::uncount(process_job& job) noexcept {
 void process_manager::finish(process_job& job, std::string_view result) noexcept {
     uncount(job);
     job.succeed(result);
-    job.let_go();
+    job.drop_owner();
 }
 
 void process_manager::finish(process_job& job, std::exception_ptr error) noexcept {
     uncount(job);
-    if (job.begun || job.state().begin()) {  // or else somebody has cancelled it
+    if (job.begun || job.state().begin()) {  // otherwise it was cancelled
         job.state().set_error(std::move(error));
         job.state().finish(thread_core::phase::failed);
     }
-    job.let_go();
+    job.drop_owner();
 }
 
 void process_manager::finish_cancelled(process_job& job) noexcept {
     uncount(job);
     if (job.begun || job.state().begin()) job.state().finish(thread_core::phase::cancelled);
-    job.let_go();
+    job.drop_owner();
 }
 
 void process_manager::finish_unwanted(process_job& job) noexcept {
@@ -134,7 +133,7 @@ process_child* process_manager::child_of(const process_job& job) noexcept {
     return nullptr;
 }
 
-void process_manager::job_stopped(process_job& job) {
+void process_manager::stop(process_job& job) {
     if (job.previous != nullptr) {
         queue_.remove(job);
         finish_cancelled(job);
@@ -144,8 +143,9 @@ void process_manager::job_stopped(process_job& job) {
     }
 }
 
-void process_manager::job_late(process_job& job) {
-    if (process_child* const child = child_of(job)) return child->kill(process_child::verdict::late);
+void process_manager::expire(process_job& job) {
+    if (process_child* const child = child_of(job))
+        return child->kill(process_child::verdict::late);
     queue_.remove(job);
     finish(job, late(job));
     dispatch();
@@ -160,7 +160,7 @@ void process_manager::cancel_queued() {
     }
 }
 
-// -- workers ----------------------------------------------------------------------------------------------------------
+// -- workers --------------------------------------------------------------------------------------
 
 process_child* process_manager::free_child() noexcept {
     for (const auto& child : children_)
@@ -173,7 +173,7 @@ void process_manager::dispatch() {
         if (process_child* const child = free_child()) {
             process_job& job = queue_.front();
             queue_.remove(job);
-            if (!job.begun && !job.state().begin()) {  // cancelled, and its post is under way
+            if (!job.begun && !job.state().begin()) {  // cancelled, and its post is in flight
                 finish_cancelled(job);
                 continue;
             }
@@ -186,7 +186,7 @@ void process_manager::dispatch() {
     if (closing_ && queue_.empty())
         for (const auto& child : children_)
             if (child->job() == nullptr) child->retire();
-    count();
+    update_stats();
     check_end();
 }
 
@@ -200,31 +200,32 @@ bool process_manager::wants_child() const noexcept {
     return !pausing_ && staying < options_.workers && starting < queue_.size();
 }
 
-/// False where nothing more is to be tried.
+/// False if another attempt is useless.
 bool process_manager::start_child() {
     try {
         auto child = std::make_unique<process_child>(*this);
         children_.push_back(std::move(child));
-        loop_->create_task(children_.back()->live(), {.name = "a worker process"});
+        loop_->create_task(children_.back()->run(), {.name = "process_pool worker"});
         return true;
     } catch (const std::exception& error) {
-        if (!children_.empty()) return false;  // those who are there will do it
+        if (!children_.empty()) return false;  // the present workers will run the jobs
         fail_start(error.what(), false);
         return true;
     }
 }
 
-void process_manager::is_ready() {
+void process_manager::child_ready() {
     failed_starts_ = killed_starts_ = 0;
     dispatch();
 }
 
-void process_manager::has_answered(process_job& job, std::string_view result, std::exception_ptr error) {
+void process_manager::job_answered(process_job& job, std::string_view result,
+                                   std::exception_ptr error) {
     {
         const std::lock_guard lock(mutex_);
-        ++numbers_.completed;
+        ++stats_.completed;
     }
-    count();
+    update_stats();
     if (error)
         finish(job, std::move(error));
     else
@@ -232,19 +233,20 @@ void process_manager::has_answered(process_job& job, std::string_view result, st
     dispatch();
 }
 
-void process_manager::has_ended(process_child& child, const std::string& how, bool killed) {
+void process_manager::child_ended(process_child& child, const std::string& how, bool killed) {
     if (!closing_) ++restarted_;
     const bool was_ready = child.was_ready();
     process_job* const job = child.take_job();
-    const auto verdict = child.what_became();
+    const auto verdict = child.job_verdict();
     children_.remove_if([&](const auto& each) { return each.get() == &child; });
-    count();
+    update_stats();
     if (job != nullptr) end_lost(*job, verdict, how);
     if (!was_ready) fail_start(how, killed);
     dispatch();
 }
 
-void process_manager::end_lost(process_job& job, process_child::verdict verdict, const std::string& how) {
+void process_manager::end_lost(process_job& job, process_child::verdict verdict,
+                               const std::string& how) {
     using v = process_child::verdict;
     const bool again = (verdict == v::not_begun && job.unread++ < options_.starts_max) ||
                        (verdict == v::none && job.lost++ < options_.rerun);
@@ -257,28 +259,30 @@ void process_manager::end_lost(process_job& job, process_child::verdict verdict,
     else if (verdict == v::late)
         finish(job, late(job));
     else
-        finish(job, broken("the worker that ran the job is gone: " + how));
+        finish(job, broken("the worker that ran the job died: " + how));
 }
 
 void process_manager::fail_start(const std::string& how, bool killed) {
-    constexpr unsigned kills_for_a_failure = 10;
+    constexpr unsigned kills_per_failure = 10;
     unsigned& in_a_row = killed ? killed_starts_ : failed_starts_;
-    const unsigned most = killed ? options_.starts_max * kills_for_a_failure : options_.starts_max;
+    const unsigned most = killed ? options_.starts_max * kills_per_failure : options_.starts_max;
     if (++in_a_row >= most && !is_broken_)
-        break_pool(std::to_string(in_a_row) + " workers in a row were lost before their first job; the last one: " + how);
+        break_pool(std::to_string(in_a_row) +
+                   " workers in a row died before their first job; of the last one: " + how);
     else if (killed)
         pause_starts();
 }
 
-/// So that whoever kills one worker after the other does not keep a processor busy.
+/// Limits the rate of starts if each new worker is killed, to save CPU time.
 void process_manager::pause_starts() {
     constexpr unsigned doublings_max = 10;
     pausing_ = true;
     pause_.cancel();
-    pause_ = loop_->call_later(std::chrono::milliseconds(1u << std::min(killed_starts_, doublings_max)), [this] {
-        pausing_ = false;
-        dispatch();
-    });
+    pause_ = loop_->call_later(
+        std::chrono::milliseconds(1u << std::min(killed_starts_, doublings_max)), [this] {
+            pausing_ = false;
+            dispatch();
+        });
 }
 
 void process_manager::break_pool(const std::string& why) {
@@ -294,15 +298,15 @@ void process_manager::break_pool(const std::string& why) {
     }
 }
 
-void process_manager::count() {
+void process_manager::update_stats() {
     const std::lock_guard lock(mutex_);
-    numbers_.workers = children_.size();
-    numbers_.restarted = restarted_;
-    numbers_.busy = 0;
+    stats_.workers = children_.size();
+    stats_.restarted = restarted_;
+    stats_.busy = 0;
     pids_.clear();
     for (const auto& child : children_) {
         pids_.push_back(child->pid());
-        if (child->job() != nullptr) ++numbers_.busy;
+        if (child->job() != nullptr) ++stats_.busy;
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which exceptions are known by name, and how a text of theirs becomes one again.
+// The table of known exception types, and how an exception is made again from its text.
 #include "multiprocess/pool/errors.hpp"
 
 #include <cxxabi.h>
@@ -32,10 +32,10 @@ std::exception_ptr without_text(const std::string&) {
     return std::make_exception_ptr(E());
 }
 
-/// A timeout_error makes its text itself; this one has it from elsewhere.
-class timeout_elsewhere : public timeout_error {
+/// A timeout_error with the text of the original; timeout_error itself makes its own text.
+class remote_timeout_error : public timeout_error {
 public:
-    explicit timeout_elsewhere(const std::string& text) : text_(text) {}
+    explicit remote_timeout_error(const std::string& text) : text_(text) {}
     const char* what() const noexcept override { return text_.what(); }
 
 private:
@@ -47,7 +47,7 @@ struct known_exception {
     std::exception_ptr (*make)(const std::string& text);
 };
 
-/// By their place in here. Only exact types: a child of one of them knows more than its text.
+/// A frame has the index in this table. Only exact types match: a derived class has more than text.
 const known_exception known[] = {
     {typeid(std::runtime_error), with_text<std::runtime_error>},
     {typeid(std::logic_error), with_text<std::logic_error>},
@@ -70,16 +70,16 @@ const known_exception known[] = {
     {typeid(invalid_state_error), with_text<invalid_state_error>},
     {typeid(closed_error), with_text<closed_error>},
     {typeid(format_error), with_text<format_error>},
-    {typeid(timeout_error), with_text<timeout_elsewhere>},
+    {typeid(timeout_error), with_text<remote_timeout_error>},
     {typeid(future_cancelled), with_text<future_cancelled>},
     {typeid(broken_pool_error), with_text<broken_pool_error>},
     {typeid(broken_process_pool_error), with_text<broken_process_pool_error>},
 };
 
-// Those that are no exact type of the table.
+// Kinds of packed exceptions: an index of the table, a std::system_error, any other type.
 enum : std::uint64_t { by_table = 1, with_code, other };
 
-constexpr std::size_t text_max = 64 * 1024;  // of an exception; what is longer is cut
+constexpr std::size_t text_max = 64 * 1024;  // bytes; a longer text of an exception is cut
 
 std::string name_of(const std::type_info& type) {
     int status = 0;
@@ -96,7 +96,7 @@ const std::error_category* category_named(std::string_view name) noexcept {
     return nullptr;
 }
 
-/// A system_error appends what its code means; so that is taken off what goes into a new one.
+/// Removes the meaning of `code` from the end of `text`: the new system_error appends it again.
 std::string_view without_meaning(std::string_view text, const std::error_code& code) {
     const std::string meaning = code.message();
     if (text == meaning) return {};
@@ -131,10 +131,11 @@ void pack_standard(word_writer& to, const std::exception& error) {
 std::exception_ptr unpack_coded(word_reader& from) {
     const auto value = static_cast<int>(from.number());
     const auto* category = category_named(from.text());
-    if (category == nullptr) throw frame_error("an error of an unknown category");
+    if (category == nullptr) throw frame_error("a packed error has an unknown category");
     const std::string text(from.text());
     const std::error_code code(value, *category);
-    return std::make_exception_ptr(text.empty() ? std::system_error(code) : std::system_error(code, text));
+    return std::make_exception_ptr(text.empty() ? std::system_error(code)
+                                                : std::system_error(code, text));
 }
 
 }  // namespace
@@ -148,8 +149,9 @@ std::string pack_current_exception() {
         pack_standard(to, error);
     } catch (...) {
         const std::type_info* const type = abi::__cxa_current_exception_type();
-        const std::string name = type != nullptr ? name_of(*type) : "an exception of another language";
-        pack_other(to, name, "it is no std::exception");
+        const std::string name =
+            type != nullptr ? name_of(*type) : "an exception of another language";
+        pack_other(to, name, "not a std::exception");
     }
     return bytes;
 }
@@ -166,7 +168,8 @@ std::exception_ptr unpack_exception(std::string_view bytes) {
     switch (from.number()) {
         case by_table: {
             const std::uint64_t place = from.number();
-            if (place >= std::size(known)) throw frame_error("an exception of an unknown type");
+            if (place >= std::size(known))
+                throw frame_error("a packed exception has an unknown type");
             return known[place].make(std::string(from.text()));
         }
         case with_code:
@@ -176,7 +179,7 @@ std::exception_ptr unpack_exception(std::string_view bytes) {
             return std::make_exception_ptr(remote_error(type, std::string(from.text())));
         }
         default:
-            throw frame_error("an exception of no kind that there is");
+            throw frame_error("a packed exception has an unknown kind");
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Exceptions as bytes: what a job throws in a worker is thrown in the parent. The standard ones and those of rondo that
-// say nothing but their text come out as the type they were; everything else as a remote_error, which names it.
+// Exceptions as bytes, to throw a job's exception in the parent. The types of the standard library
+// and of rondo that consist of their text keep their type. Any other becomes a remote_error, which
+// has the type's name.
 #pragma once
 
 #include <exception>
@@ -13,7 +14,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Of the exception that is being handled.
+/// Packs the exception that is being handled.
 std::string pack_current_exception();
 std::string pack_exception(const std::exception& error);
 /// Throws: frame_error.

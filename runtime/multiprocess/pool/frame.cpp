@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Frames between a process_pool and its workers: making and checking them.
+// Packs and checks frames between a process_pool and its workers.
 #include "multiprocess/pool/frame.hpp"
 
 #include <bit>
@@ -25,7 +25,7 @@ std::uint64_t mixed(std::uint64_t a, std::uint64_t b) noexcept {
 
 std::uint64_t word_at(const char* bytes, std::size_t size) noexcept {
     std::uint64_t word = 0;
-    if (size != 0) std::memcpy(&word, bytes, size);  // of nothing there is no address
+    if (size != 0) std::memcpy(&word, bytes, size);  // an empty view may have a null address
     return word;
 }
 
@@ -59,18 +59,19 @@ head_bytes pack_head(frame_kind kind, std::uint64_t job, std::string_view body) 
 
 frame_head parse_head(const head_bytes& bytes, std::uint64_t size_max) {
     const auto head = std::bit_cast<frame_head>(bytes);
-    if (head.magic != frame_magic || head.zero != 0) throw frame_error("what came is no frame");
+    if (head.magic != frame_magic || head.zero != 0)
+        throw frame_error("the received bytes are not a frame");
     if (head.kind < frame_kind::start || head.kind > frame_kind::trouble)
-        throw frame_error("a frame of no kind that there is");
+        throw frame_error("a frame has an unknown kind");
     if (head.size > size_max)
-        throw frame_error("a frame of " + std::to_string(head.size) + " bytes, where " + std::to_string(size_max) +
-                          " are allowed");
+        throw frame_error("a frame has " + std::to_string(head.size) + " bytes, and at most " +
+                          std::to_string(size_max) + " are allowed");
     return head;
 }
 
 void check_seal(const frame_head& head, std::string_view body) {
     if (body.size() != head.size || head.seal != seal_of(head, body))
-        throw frame_error("a frame whose seal is broken");
+        throw frame_error("a frame has a wrong seal");
 }
 
 void word_writer::number(std::uint64_t value) {
@@ -83,7 +84,7 @@ void word_writer::text(std::string_view value) {
 }
 
 std::uint64_t word_reader::number() {
-    if (left_.size() < sizeof(std::uint64_t)) throw frame_error("a frame that ends within a number");
+    if (left_.size() < sizeof(std::uint64_t)) throw frame_error("a frame ends within a number");
     const std::uint64_t value = word_at(left_.data(), sizeof value);
     left_.remove_prefix(sizeof value);
     return value;
@@ -91,7 +92,7 @@ std::uint64_t word_reader::number() {
 
 std::string_view word_reader::text() {
     const std::uint64_t size = number();
-    if (size > left_.size()) throw frame_error("a frame that ends within a text");
+    if (size > left_.size()) throw frame_error("a frame ends within a text");
     const std::string_view value = left_.substr(0, static_cast<std::size_t>(size));
     left_.remove_prefix(value.size());
     return value;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What a process_pool and its workers say to each other: a head of 32 bytes, then as many bytes as it says.
+// Frames between a process_pool and its workers: a head of 32 bytes, then a body of `size` bytes.
 //
 //     magic  kind  0  job  size  seal
 //       4     2    2   8    8     8
 //
-// The seal is a hash of everything else. Whatever comes in between (a job that writes to numbers that are not its own,
-// a program that is no worker) is an error and nothing worse: no size is believed, no function is looked up, no
-// argument read before the seal was found right. It is no signature: who can write to the socket on purpose is this
-// very user.
+// The seal is a hash of everything else. Foreign bytes in between (from a job that writes to
+// descriptors that are not its own, or a program that is not a worker) therefore only cause an
+// error. No function is looked up and no argument is read before the seal is checked, and no size
+// is trusted: memory is allocated as bytes come in. The seal is not a signature: any process that
+// can write to the socket runs as this user.
 //
-// The parent begins with `start`; the worker calls the initializer and says `ready` or `failed`. Then each `call` has
-// one answer: `value`, `failed`, or `missing` where the worker lacks the function's module. `trouble` is the last word
-// of a worker that was sent what it cannot understand.
+// The parent sends `start` first; the worker calls the initializer and answers `ready` or `failed`.
+// Then each `call` has one answer: `value`, `failed`, or `missing` if the worker lacks the
+// function's module. A worker that receives something it cannot understand sends `trouble` and
+// exits.
 #pragma once
 
 #include <array>
@@ -32,14 +34,14 @@ struct frame_head {
     frame_kind kind;
     std::uint16_t zero;
     std::uint64_t job;   // the answer to a call has its number
-    std::uint64_t size;  // of what follows
+    std::uint64_t size;  // of the body
     std::uint64_t seal;
 };
 static_assert(sizeof(frame_head) == 32);
 
 using head_bytes = std::array<char, sizeof(frame_head)>;
 
-/// What came is no frame.
+/// The received bytes are not a valid frame.
 class frame_error : public error {
 public:
     using error::error;
@@ -49,13 +51,13 @@ public:
 head_bytes pack_head(frame_kind kind, std::uint64_t job, std::string_view body) noexcept;
 /// Throws: frame_error, also for a body of more than `size_max` bytes.
 frame_head parse_head(const head_bytes& bytes, std::uint64_t size_max);
-/// Throws: frame_error where the body is not what was sent with this head.
+/// Throws: frame_error if the body was not sent with this head.
 void check_seal(const frame_head& head, std::string_view body);
 
-/// Eight bytes at a time; fast, and equal in every process of this machine.
+/// Hashes eight bytes at a time. Fast, and equal in every process of this machine.
 std::uint64_t hash_of(std::string_view bytes, std::uint64_t seed) noexcept;
 
-/// Numbers and texts, one after the other.
+/// Appends numbers and texts to a string.
 class word_writer {
 public:
     explicit word_writer(std::string& into) noexcept : into_(into) {}
@@ -66,12 +68,13 @@ private:
     std::string& into_;
 };
 
-/// Throws: frame_error where there is less than is asked for.
+/// Reads numbers and texts back.
+/// Throws: frame_error if too few bytes are left.
 class word_reader {
 public:
     explicit word_reader(std::string_view from) noexcept : left_(from) {}
     std::uint64_t number();
-    std::string_view text();  // a part of what is read from
+    std::string_view text();  // refers to the bytes that are read
     std::string_view rest() const noexcept { return left_; }
 
 private:

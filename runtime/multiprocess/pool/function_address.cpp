@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The modules of this process, as the loader tells them. The list is made once and kept until the loader says that
-// something was loaded or unloaded, so that a look-up costs the loader's lock and a few comparisons.
+// The modules of this process, listed by the loader (dl_iterate_phdr(3)). The list is kept until
+// the loader's counters show that a module was loaded or unloaded. So a look-up costs only the
+// loader's lock and a few comparisons.
 #include "multiprocess/pool/function_address.hpp"
 
 #include <elf.h>
@@ -30,7 +31,7 @@ struct code_range {
 struct module {
     std::uint64_t base = 0;
     std::string path;  // empty: the program
-    std::string id;    // made when it is asked for, where it is a hash
+    std::string id;    // empty: a hash that was not needed yet
     std::vector<code_range> code;
 
     bool has_code_at(std::uint64_t offset) const noexcept {
@@ -44,7 +45,7 @@ const char* at(std::uint64_t address) noexcept {
     return reinterpret_cast<const char*>(static_cast<std::uintptr_t>(address));
 }
 
-/// The build-id in one segment of notes; empty where there is none.
+/// The build-id in a segment of notes; empty if there is none. See: elf(5).
 std::string build_id_in(std::string_view notes, std::uint64_t alignment) {
     const std::size_t step = alignment == 8 ? 8 : 4;
     const auto padded = [step](std::size_t size) { return (size + step - 1) / step * step; };
@@ -71,7 +72,8 @@ module module_of(const dl_phdr_info& info) {
     for (int i = 0; i < info.dlpi_phnum; ++i) {
         const ElfW(Phdr)& part = info.dlpi_phdr[i];
         if (part.p_type == PT_LOAD && (part.p_flags & PF_X) != 0)
-            m.code.push_back({part.p_vaddr, part.p_vaddr + part.p_memsz, (part.p_flags & PF_R) != 0});
+            m.code.push_back(
+                {part.p_vaddr, part.p_vaddr + part.p_memsz, (part.p_flags & PF_R) != 0});
         if (part.p_type == PT_NOTE && m.id.empty())
             m.id = build_id_in({at(m.base + part.p_vaddr), part.p_memsz}, part.p_align);
     }
@@ -88,7 +90,7 @@ std::string hash_of_code(const module& m) {
     return 'h' + std::string(reinterpret_cast<const char*>(&hash), sizeof hash);
 }
 
-/// What the loader has loaded and unloaded so far.
+/// The loader's counters of loaded and unloaded modules.
 struct loader_count {
     unsigned long long loaded = 0;
     unsigned long long unloaded = 0;
@@ -121,7 +123,7 @@ module_list list_modules() {
                 all.when = {info->dlpi_adds, info->dlpi_subs};
                 all.modules.push_back(module_of(*info));
                 return 0;
-            } catch (...) {  // no exception passes through the loader
+            } catch (...) {  // an exception must not pass through the loader
                 all.failed = std::current_exception();
                 return 1;
             }
@@ -133,9 +135,9 @@ module_list list_modules() {
 
 std::mutex list_mutex;
 
-/// The modules as they are now. Under the lock.
+/// The modules that are loaded now. list_mutex must be held.
 std::vector<module>& current_modules() {
-    static auto& kept = *new module_list;  // never destroyed: jobs may run until the very end
+    static auto& kept = *new module_list;  // never destroyed: jobs may run until the process ends
     if (kept.modules.empty() || count_now() != kept.when) kept = list_modules();
     return kept.modules;
 }
@@ -147,12 +149,13 @@ const std::string& id_of(module& m) {
 
 std::uint64_t number_of(any_function fn) noexcept { return reinterpret_cast<std::uintptr_t>(fn); }
 
-/// Under the lock.
+/// list_mutex must be held.
 /// Throws: error.
 module& module_with(any_function fn) {
     for (module& m : current_modules())
         if (m.has_code_at(number_of(fn) - m.base)) return m;
-    throw error("process_pool: the function is in no module of this program, so no other process can find it");
+    throw error(
+        "process_pool: the function is in no module of the program, so a worker cannot find it");
 }
 
 }  // namespace
@@ -175,7 +178,8 @@ any_function function_at(std::string_view id, std::uint64_t offset) {
     for (module& m : current_modules()) {
         if (m.code.empty() || (!hashed && m.id.empty())) continue;
         if (id_of(m) != id) continue;
-        if (!m.has_code_at(offset)) throw error("the offset of a function is outside of its module's code");
+        if (!m.has_code_at(offset))
+            throw error("a function's offset is outside of its module's code");
         return reinterpret_cast<any_function>(static_cast<std::uintptr_t>(m.base + offset));
     }
     throw missing_module_error("a function's module is not loaded here");

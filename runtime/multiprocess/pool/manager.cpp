@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The thread of a process_pool, and what others ask of it. What it does with jobs is in dispatch.cpp.
+// The manager's thread and the functions that other threads call. dispatch.cpp handles the jobs.
 #include "multiprocess/pool/manager.hpp"
 
 #include <signal.h>
@@ -15,18 +15,19 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-// -- the thread -------------------------------------------------------------------------------------------------------
+// -- the thread -----------------------------------------------------------------------------------
 
 namespace {
 
 process_pool_options with_defaults(process_pool_options options) noexcept {
-    RONDO_ASSERT(is_count(options.workers), "a process_pool was given a negative number of workers");
+    RONDO_ASSERT(is_count(options.workers),
+                 "a process_pool was given a negative number of workers");
     if (options.workers == 0) options.workers = std::max(1u, std::thread::hardware_concurrency());
     options.starts_max = std::max(1u, options.starts_max);
     return options;
 }
 
-thread_local process_manager* managing = nullptr;  // whose thread this is
+thread_local process_manager* current_manager = nullptr;  // null: not a manager's thread
 
 }  // namespace
 
@@ -43,18 +44,19 @@ void process_manager::start_thread() {
     self.release();
     joinable_ = true;
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return remote_ || no_loop_; });
-    if (!no_loop_) return;
+    changed_.wait(lock, [this] { return remote_ || loop_error_; });
+    if (!loop_error_) return;
     lock.unlock();
     join();
-    std::rethrow_exception(no_loop_);
+    std::rethrow_exception(loop_error_);
 }
 
 void* process_manager::thread_main(void* word) {
-    const std::unique_ptr<std::shared_ptr<process_manager>> self(static_cast<std::shared_ptr<process_manager>*>(word));
+    const std::unique_ptr<std::shared_ptr<process_manager>> self(
+        static_cast<std::shared_ptr<process_manager>*>(word));
     ::pthread_setname_np(::pthread_self(), "rondo-processes");
-    managing = self->get();
-    managing->run_loop();
+    current_manager = self->get();
+    current_manager->run_loop();
     return nullptr;
 }
 
@@ -72,8 +74,8 @@ void process_manager::run_loop() {
         over_.reset();
     } catch (...) {
         const std::lock_guard lock(mutex_);
-        RONDO_ASSERT(!remote_, "the loop of a process_pool has thrown");
-        no_loop_ = std::current_exception();
+        RONDO_ASSERT(!remote_, "the loop of a process_pool threw an exception");
+        loop_error_ = std::current_exception();
     }
     changed_.notify_all();
     ended_.set_value();
@@ -84,23 +86,24 @@ void process_manager::join() noexcept {
     if (std::exchange(joinable_, false)) ::pthread_join(thread_, nullptr);
 }
 
-bool process_manager::is_this_thread() const noexcept { return managing == this; }
+bool process_manager::is_this_thread() const noexcept { return current_manager == this; }
 
-// -- from any thread --------------------------------------------------------------------------------------------------
+// -- from any thread ------------------------------------------------------------------------------
 
 void process_manager::submit(process_job& job) {
     try {
         if (job.call.bytes.size() > options_.frame_max)
-            throw limit_error("process_pool: arguments of " + std::to_string(job.call.bytes.size()) + " bytes, where " +
+            throw limit_error("process_pool: the arguments have " +
+                              std::to_string(job.call.bytes.size()) + " bytes, and at most " +
                               std::to_string(options_.frame_max) + " are allowed");
         const std::lock_guard lock(mutex_);
         if (!broken_.empty()) throw broken_process_pool_error("process_pool: " + broken_);
         job.home_ = shared_from_this();
-        if (closed_ || !remote_->try_post(job.arrival_))
+        if (closed_ || !remote_->try_post(job.enqueue_))
             throw closed_error("process_pool: a job was submitted after shutdown");
         ++jobs_;
     } catch (...) {
-        job.let_go();
+        job.drop_owner();
         throw;
     }
 }
@@ -110,7 +113,7 @@ void process_manager::post(function<void(process_manager&)> what) {
         remote_->call_soon_threadsafe([this, what = std::move(what)]() mutable {
             if (!is_over_) what(*this);
         });
-    } catch (const closed_error&) {  // so is its loop
+    } catch (const closed_error&) {  // the manager's loop has ended
     }
 }
 
@@ -129,7 +132,8 @@ void process_manager::close(bool cancel_queued) {
 void process_manager::end_workers(int signal) {
     post([signal](process_manager& self) {
         self.ends_by_signal_ = true;
-        self.break_pool(signal == SIGKILL ? "its workers were killed" : "its workers were terminated");
+        self.break_pool(signal == SIGKILL ? "its workers were killed"
+                                          : "its workers were terminated");
         for (const auto& child : self.children_) child->end_by(signal);
         self.dispatch();
     });
@@ -137,7 +141,7 @@ void process_manager::end_workers(int signal) {
 
 process_pool_stats process_manager::stats() const {
     const std::lock_guard lock(mutex_);
-    process_pool_stats now = numbers_;
+    process_pool_stats now = stats_;
     now.queued = jobs_ - now.busy;
     return now;
 }

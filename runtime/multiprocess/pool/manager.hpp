@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What stands behind a process_pool: a thread with a loop of its own. Whoever submits
-// posts the job there; everything else (the queue, who is free, whose worker has died) is that thread's alone, so it
-// needs no lock. Under the lock is only what others ask: is it closed, what are the numbers.
+// process_manager: the implementation of a process_pool, a thread with a loop of its own. The
+// submitting thread posts its job to that loop. The queue and the workers belong to the manager's
+// thread alone and need no lock. A lock protects only the data that other threads read: whether the
+// pool is closed, and its counters.
 //
-// One thread for all workers, as Python's pool has one, and not the loop of whoever submits: that one may end earlier,
-// stand still in a computation, or not exist.
+// There is one thread for all workers, like that of Python's pool. The submitter's loop would not
+// do: it may end earlier, be blocked by a computation, or not exist.
 #pragma once
 
 #include <pthread.h>
@@ -26,7 +27,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// FIFO of jobs, linked in a ring, so that one in the middle can leave.
+/// FIFO of jobs: a circular list, so that any job can be removed.
 class process_job_queue {
 public:
     process_job_queue() noexcept = default;
@@ -47,13 +48,14 @@ public:
     process_manager(const process_pool_options& options, packed_call initializer);
     ~process_manager();
 
-    // -- any thread ---------------------------------------------------------------------------------------------------
+    // -- any thread -------------------------------------------------------------------------------
     /// Throws: uring_unavailable.
     void start_thread();
-    /// Takes the job over. Throws: closed_error, broken_process_pool_error, limit_error.
+    /// Takes the job over.
+    /// Throws: closed_error, broken_process_pool_error, limit_error.
     void submit(process_job& job);
     void close(bool cancel_queued);
-    /// By this signal.
+    /// Sends the signal to all workers, and breaks the pool.
     void end_workers(int signal);
     thread_future<> ended() const { return ended_.get_future(); }
     void join() noexcept;
@@ -61,25 +63,26 @@ public:
     process_pool_stats stats() const;
     std::vector<int> pids() const;
 
-    // -- its thread: what workers tell --------------------------------------------------------------------------------
+    // -- the manager's thread: called by children -------------------------------------------------
     const process_pool_options& options() const noexcept { return options_; }
     const packed_call& initializer() const noexcept { return initializer_; }
     rondo::loop& loop() const noexcept { return *loop_; }
     /// A worker is ready for its first job.
-    void is_ready();
+    void child_ready();
     /// The answer to a job has come, and its worker is free.
-    void has_answered(process_job& job, std::string_view result, std::exception_ptr error);
-    /// Its process has been reaped; the child goes. `how` it ended, in words; `killed` by a signal that others send.
-    void has_ended(process_child& child, const std::string& how, bool killed);
+    void job_answered(process_job& job, std::string_view result, std::exception_ptr error);
+    /// The child's process has been reaped; destroys the child. `how` describes the end; `killed`:
+    /// by SIGKILL or SIGTERM.
+    void child_ended(process_child& child, const std::string& how, bool killed);
 
 private:
     friend class process_job;
     static void* thread_main(void* self);
     void run_loop();
     void post(function<void(process_manager&)> what);
-    void job_arrived(process_job& job);
-    void job_stopped(process_job& job);
-    void job_late(process_job& job);
+    void enqueue(process_job& job);
+    void stop(process_job& job);
+    void expire(process_job& job);
     void uncount(process_job& job) noexcept;
     void finish(process_job& job, std::string_view result) noexcept;
     void finish(process_job& job, std::exception_ptr error) noexcept;
@@ -95,13 +98,13 @@ private:
     void fail_start(const std::string& how, bool killed);
     void pause_starts();
     void break_pool(const std::string& why);
-    void count();
+    void update_stats();
     void check_end();
 
     const process_pool_options options_;
     const packed_call initializer_;
 
-    // the thread's own
+    // only for the manager's thread
     rondo::loop* loop_ = nullptr;
     std::optional<promise<>> over_;
     process_job_queue queue_;
@@ -115,18 +118,18 @@ private:
     bool cancels_queued_ = false;
     bool ends_by_signal_ = false;
     bool is_broken_ = false;
-    bool is_over_ = false;  // nothing is left, and nothing may come
+    bool is_over_ = false;  // no job or worker is left, and none may come
     std::uint64_t restarted_ = 0;
 
-    // everybody's
+    // for all threads, under mutex_
     mutable std::mutex mutex_;
     std::optional<remote> remote_;
     bool closed_ = false;
-    std::string broken_;              // why; empty where it is not
-    std::size_t jobs_ = 0;            // submitted, and not settled
-    process_pool_stats numbers_;
+    std::string broken_;    // the reason; empty: not broken
+    std::size_t jobs_ = 0;  // submitted and not finished
+    process_pool_stats stats_;
     std::vector<int> pids_;
-    std::exception_ptr no_loop_;
+    std::exception_ptr loop_error_;
     std::condition_variable changed_;
     thread_promise<> ended_;
     std::mutex joining_;

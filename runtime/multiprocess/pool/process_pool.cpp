@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The face of process_pool: what it passes on to its manager.
+// process_pool: its public functions, which call the manager.
 #include <rondo/process_pool.hpp>
 
 #include <signal.h>
@@ -16,7 +16,8 @@ broken_process_pool_error::~broken_process_pool_error() = default;
 
 remote_error::remote_error(std::string type, std::string message)
     : error(type + ": " + message),
-      texts_(std::make_shared<const std::pair<std::string, std::string>>(std::move(type), std::move(message))) {}
+      texts_(std::make_shared<const std::pair<std::string, std::string>>(std::move(type),
+                                                                         std::move(message))) {}
 remote_error::~remote_error() = default;
 
 namespace detail {
@@ -44,7 +45,7 @@ namespace {
 
 task<> close_pool(std::shared_ptr<process_manager> manager, bool cancel_queued) {
     if (manager->is_this_thread())
-        throw deadlock_error("a task on the loop of a process_pool waits for the end of that pool");
+        throw deadlock_error("a task on a process_pool's own thread awaits the end of that pool");
     manager->close(cancel_queued);
     co_await manager->ended();
     manager->join();
@@ -53,14 +54,16 @@ task<> close_pool(std::shared_ptr<process_manager> manager, bool cancel_queued) 
 }  // namespace
 }  // namespace detail
 
-process_pool::process_pool(process_pool_options options) : process_pool(options, detail::packed_call()) {}
+process_pool::process_pool(process_pool_options options)
+    : process_pool(options, detail::packed_call()) {}
 
 process_pool::process_pool(process_pool_options options, detail::packed_call initializer)
     : manager_(std::make_shared<detail::process_manager>(options, std::move(initializer))) {
     if (!detail::process_worker_was_called())
         throw invalid_state_error(
-            "process_pool: main does not begin with `if (rondo::process_worker(argc, argv)) return 0;`, so that no "
-            "worker could be told from this process");
+            "process_pool: main must begin with `if (rondo::process_worker(argc, argv)) return "
+            "0;`; without it each "
+            "worker would run main");
     manager_->start_thread();
 }
 
@@ -77,11 +80,14 @@ process_pool::~process_pool() {
 void process_pool::shutdown(bool wait, bool cancel_queued) {
     manager_->close(cancel_queued);
     if (!wait) return;
-    RONDO_ASSERT(!manager_->is_this_thread(), "a process_pool is waited for in a callback of one of its futures");
+    RONDO_ASSERT(!manager_->is_this_thread(),
+                 "a done callback of a process_pool's future waits for the end of that pool");
     manager_->join();
 }
 
-task<> process_pool::close(bool cancel_queued) { return detail::close_pool(manager_, cancel_queued); }
+task<> process_pool::close(bool cancel_queued) {
+    return detail::close_pool(manager_, cancel_queued);
+}
 
 void process_pool::terminate_workers() { manager_->end_workers(SIGTERM); }
 void process_pool::kill_workers() { manager_->end_workers(SIGKILL); }

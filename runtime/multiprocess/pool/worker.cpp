@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The worker's side: no loop and no thread, one call after the other, read and written by plain system calls. What runs
-// here is the user's function and nothing that could get into its way.
+// The worker process: one call after the other, read and written by plain system calls. It has no
+// loop and no thread, so nothing interferes with the user's function.
 #include "multiprocess/pool/worker.hpp"
 
 #include <fcntl.h>
@@ -31,7 +31,7 @@ namespace {
 std::atomic<bool> was_called = false;
 
 constexpr std::string_view worker_option = "--rondo-worker=";
-constexpr std::size_t largest_step = 1024 * 1024;  // of memory, for what the parent has announced
+constexpr std::size_t largest_step = 1024 * 1024;  // bytes to allocate before they have come
 
 struct frame {
     frame_head head;
@@ -43,9 +43,10 @@ class parent_line {
 public:
     explicit parent_line(int number) noexcept : number_(number) {}
 
-    /// Empty where the parent has closed it, or is gone. Throws: frame_error.
+    /// Empty if the parent has closed the socket or has died.
+    /// Throws: frame_error.
     std::optional<frame> read(std::size_t size_max) const;
-    /// False where the parent is gone.
+    /// False if the parent has died.
     bool write(frame_kind kind, std::uint64_t job, std::string_view body) const noexcept;
 
 private:
@@ -108,7 +109,7 @@ any_function read_function(word_reader& from) {
     return module.empty() ? nullptr : function_at(module, offset);
 }
 
-/// The number of the function that is missing, 0 or 1.
+/// Answers that function number 0 (the invoker) or 1 (the user's) is missing.
 worker_answer missing(std::uint64_t which) {
     worker_answer answer{frame_kind::missing, {}};
     word_writer(answer.body).number(which);
@@ -125,40 +126,46 @@ worker_answer make_call_or_throw(std::string_view body, std::size_t result_max) 
             return missing(i);
         }
     }
-    if (functions[0] == nullptr) throw frame_error("a call of no function");
+    if (functions[0] == nullptr) throw frame_error("a call names no function");
     worker_answer answer{frame_kind::value, {}};
     reinterpret_cast<process_invoker>(functions[0])(functions[1], from.rest(), answer.body);
     if (answer.body.size() > result_max)
-        throw limit_error("process_pool: a result of " + std::to_string(answer.body.size()) + " bytes, where " +
-                          std::to_string(result_max) + " are allowed");
+        throw limit_error("process_pool: the result has " + std::to_string(answer.body.size()) +
+                          " bytes, and at most " + std::to_string(result_max) + " are allowed");
     return answer;
 }
 
-/// Initializes, then one call after the other, until the parent closes the line. False where it makes no sense.
-bool serve(const parent_line& line, std::size_t size_max) {
+/// Calls the initializer, then serves one call after the other until the parent closes the line.
+void serve(const parent_line& line, std::size_t size_max) {
     const auto start = line.read(size_max);
-    if (!start) return true;
-    if (start->head.kind != frame_kind::start) throw frame_error("a pool that does not begin with a start");
+    if (!start) return;
+    if (start->head.kind != frame_kind::start)
+        throw frame_error("the pool's first frame is not `start`");
     worker_answer ready{frame_kind::value, {}};
     if (!start->body.empty()) ready = make_call(start->body, size_max);
     if (ready.kind == frame_kind::missing)
-        ready.body = pack_exception(error("the workers lack the initializer's module"));
-    if (ready.kind != frame_kind::value) return line.write(frame_kind::failed, 0, ready.body);
+        ready.body = pack_exception(error("the initializer's module is not loaded in the worker"));
+    if (ready.kind != frame_kind::value) {
+        line.write(frame_kind::failed, 0, ready.body);
+        return;
+    }
     for (bool going = line.write(frame_kind::ready, 0, {}); going;) {
         const auto call = line.read(size_max);
-        if (!call) return true;
-        if (call->head.kind != frame_kind::call) throw frame_error("a frame that is no call");
+        if (!call) return;
+        if (call->head.kind != frame_kind::call)
+            throw frame_error("the pool sent a frame that is not a call");
         const worker_answer answer = make_call(call->body, size_max);
         going = line.write(answer.kind, call->head.job, answer.body);
     }
-    return true;
 }
 
-/// The socket that came as standard input gets a number that nobody else knows; -1 where there is none.
+/// Moves the socket from standard input to another descriptor, so that the job does not read it.
+/// Returns: its number; -1 if standard input is not a socket.
 int take_line() noexcept {
     int type = 0;
     socklen_t size = sizeof type;
-    if (::getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) return -1;
+    if (::getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
+        return -1;
     const int line = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (line < 0 || nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0) return -1;
@@ -176,10 +183,12 @@ std::size_t size_in(std::string_view option) noexcept {
 void run_worker(std::size_t size_max) {
     const int number = take_line();
     if (number < 0) {
-        std::fputs("this program was started as a worker, which only a process_pool of its own can do\n", stderr);
+        std::fputs(
+            "rondo: --rondo-worker is only for worker processes that a process_pool starts\n",
+            stderr);
         std::exit(2);
     }
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the pool's thread, that is
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // when the pool's thread in the parent ends
     ::signal(SIGINT, SIG_IGN);
     const parent_line line(number);
     try {

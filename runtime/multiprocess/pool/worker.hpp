@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The worker's side of a process_pool.
+// The functions of a process_pool that run in a worker process.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// In this process: only then may it have a pool.
+/// True if this process has called process_worker; only then may it make a process_pool.
 bool process_worker_was_called() noexcept;
 
 struct worker_answer {
@@ -20,8 +20,7 @@ struct worker_answer {
     std::string body;
 };
 
-/// Makes the call that is in the body of a frame, and says what is to be answered. What is wrong with it is the answer
-/// too.
+/// Makes the call in the body of a frame and returns the answer. An error is an answer too.
 worker_answer make_call(std::string_view body, std::size_t result_max) noexcept;
 
 }  // namespace detail

@@ -128,7 +128,7 @@ TEST_CASE("process_pool: exceptions arrive as what they are, with their text", "
             CHECK(error.type().find("config_error") != std::string::npos);
             CHECK(error.message() == "no such section");
         }
-        CHECK(failure_of(thrown(5)) == "int: it is no std::exception");
+        CHECK(failure_of(thrown(5)) == "int: not a std::exception");
         CHECK(pool.stats().restarted == 0);
     }
     CHECK(left.text() == "");

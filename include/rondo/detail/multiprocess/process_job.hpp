@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A call that is made in another process: what it needs to get there, and what it is here meanwhile.
+// A call that runs in another process: how it is packed, and its job object in this process.
 //
-// Two functions travel: the user's, and one of ours that knows its types, `invoke` below: it reads the arguments out of
-// bytes, makes the call, and writes the result. Each goes as the build-id of its module and its offset in there. So a
-// worker needs no list of what may be called, and nobody has to register a thing.
+// Two functions are sent: the user's, and `invoke` below, which knows the types. It deserializes
+// the arguments, makes the call, and serializes the result. Each function is sent as the build-id
+// of its module and its offset in that module. So a worker needs no list of functions, and the user
+// registers none.
 #pragma once
 
 #include <atomic>
@@ -29,23 +30,23 @@ using process_invoker = void (*)(any_function fn, std::string_view arguments, st
 
 class process_manager;
 
-/// A call on its way.
+/// A call, ready to be sent.
 struct packed_call {
     any_function invoker = nullptr;
-    any_function fn = nullptr;  // null where `invoker` makes it itself
+    any_function fn = nullptr;  // null if `invoker` makes the function object itself
     std::string bytes;          // the frame's body
 };
 
-/// A call in another process, but for its types. It is made by whoever submits, belongs to the pool until it is
-/// settled, and to those who hold its future.
+/// The untyped part of a job. The submitting thread makes it. The pool owns it until it is
+/// finished, and so does each holder of its future.
 class RONDO_API process_job {
 public:
     process_job(const process_job&) = delete;
     process_job& operator=(const process_job&) = delete;
 
-    // -- what the pool does with it; each on its manager's thread -----------------------------------------------------
+    // -- for the pool; only on its manager's thread -----------------------------------------------
     virtual thread_core& state() noexcept = 0;
-    /// Settles it with what came back.
+    /// Finishes the job with the worker's answer.
     virtual void succeed(std::string_view result) noexcept = 0;
 
     packed_call call;
@@ -53,7 +54,7 @@ public:
 
     process_job* next = nullptr;
     process_job* previous = nullptr;  // null: not in the queue
-    std::uint64_t number = 0;         // 0: it has not come to the manager yet
+    std::uint64_t number = 0;         // 0: the manager has not seen it yet
     unsigned lost = 0;                // workers that died while they ran it
     unsigned unread = 0;              // workers that died before they had read it
     bool begun = false;
@@ -62,24 +63,25 @@ public:
 protected:
     process_job() noexcept;
     virtual ~process_job();
-    /// Another owner, for a post that is under way.
-    virtual void hold() noexcept = 0;
-    virtual void let_go() noexcept = 0;
-    /// Tells the manager that somebody has cancelled it. False where there is no manager any more.
+    /// Adds an owner: a post that is in flight.
+    virtual void add_owner() noexcept = 0;
+    virtual void drop_owner() noexcept = 0;
+    /// Tells the manager that the job was cancelled. False if the manager's loop has ended.
     bool post_stop() noexcept;
-    /// Names the loop of the manager, on whose thread done callbacks run.
+    /// The identity of the manager's loop, on whose thread done callbacks run.
     const void* loop_identity() const noexcept;
 
 private:
     friend class process_manager;
-    preallocated_post arrival_;
+    preallocated_post enqueue_;
     preallocated_post stop_;
     std::atomic<bool> stop_posted_{false};
     std::shared_ptr<process_manager> home_;
 };
 
-/// Hands the job over, or throws and has given it up.
-RONDO_API void submit_job(process_manager& pool, process_job& job, packed_call call, duration timeout);
+/// Hands the job to the pool. If it throws, the job has been released.
+RONDO_API void submit_job(process_manager& pool, process_job& job, packed_call call,
+                          duration timeout);
 RONDO_API std::size_t workers_max_of(const process_manager& pool) noexcept;
 
 /// The call of a function that returns R.
@@ -101,20 +103,24 @@ private:
         return true;
     }
     bool ask_to_stop() noexcept override { return post_stop(); }
-    void hold() noexcept override { this->add_giver(); }
-    void let_go() noexcept override { this->drop_giver(); }
+    void add_owner() noexcept override { this->add_giver(); }
+    void drop_owner() noexcept override { this->drop_giver(); }
 };
 
-// -- types ------------------------------------------------------------------------------------------------------------
+// -- types ----------------------------------------------------------------------------------------
 
-/// What of a parameter travels: a value. A view of text owns none, so its text does.
+/// The type that is sent for a parameter: its value. For a string_view, a std::string is sent.
 template <class P>
 struct sent {
     using type = std::decay_t<P>;
-    static_assert(!std::is_pointer_v<type>,
-                  "a process pool cannot send a pointer: it means nothing in another process; send what it points to");
-    static_assert(!std::is_lvalue_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>,
-                  "a process pool cannot run a function that takes T&: it would change a copy in another process");
+    static_assert(
+        !std::is_pointer_v<type>,
+        "a process pool cannot send a pointer, which is invalid in another process; send the "
+        "value that it points to");
+    static_assert(
+        !std::is_lvalue_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>,
+        "a process pool cannot run a function that takes T&: it would change a copy in another "
+        "process");
 };
 template <>
 struct sent<std::string_view> {
@@ -127,7 +133,7 @@ struct sent<const std::string_view&> {
 template <class P>
 using sent_t = typename sent<P>::type;
 
-/// The types of a function: of a pointer as it is, of a class without members by its call operator.
+/// The types of a function pointer, or of the call operator of a class without members.
 template <class R, class... P>
 struct signature_of_call {
     using result = std::decay_t<R>;
@@ -148,16 +154,20 @@ template <class C, class R, class... P>
 struct signature_of<R (C::*)(P...) const noexcept> : signature_of_call<R, P...> {};
 
 template <class F>
-inline constexpr bool is_function_pointer = std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
+inline constexpr bool is_function_pointer =
+    std::is_pointer_v<F>&& std::is_function_v<std::remove_pointer_t<F>>;
 
-/// What F is, called with arguments of the types Args.
+/// The signature of F when it is called with arguments of the types Args.
 template <class F, class... Args>
 auto signature_for() {
-    static_assert(is_function_pointer<F> || std::is_class_v<F>,
-                  "a process pool runs functions, and lambdas without a capture around everything else");
-    static_assert(is_function_pointer<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
-                  "a process pool cannot send a lambda with captures: C++ has no way to take it apart. Give what it "
-                  "captures as arguments");
+    static_assert(
+        is_function_pointer<F> || std::is_class_v<F>,
+        "a process pool runs functions, and lambdas without captures; wrap anything else in "
+        "such a lambda");
+    static_assert(
+        is_function_pointer<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
+        "a process pool cannot send a lambda with captures; pass the captured values as "
+        "arguments");
     if constexpr (is_function_pointer<F>)
         return signature_of<F>();
     else if constexpr (requires { &F::operator(); })
@@ -168,9 +178,9 @@ auto signature_for() {
 template <class F, class... Args>
 using signature = decltype(signature_for<std::decay_t<F>, std::decay_t<Args>...>());
 
-// -- in the worker ----------------------------------------------------------------------------------------------------
+// -- in the worker --------------------------------------------------------------------------------
 
-/// Calls F: a pointer that came as `fn`, or an object without members, which is made on the spot.
+/// Calls F: the received pointer `fn`, or a new object of a class without members.
 template <class F, class... P>
 decltype(auto) call_sent([[maybe_unused]] any_function fn, std::tuple<sent_t<P>...>& values) {
     if constexpr (is_function_pointer<F>) {
@@ -179,7 +189,9 @@ decltype(auto) call_sent([[maybe_unused]] any_function fn, std::tuple<sent_t<P>.
         };
         return std::apply(call, values);
     } else {
-        return std::apply([](auto&... value) -> decltype(auto) { return F()(static_cast<P&&>(value)...); }, values);
+        return std::apply(
+            [](auto&... value) -> decltype(auto) { return F()(static_cast<P&&>(value)...); },
+            values);
     }
 }
 
@@ -194,7 +206,7 @@ void invoke(any_function fn, std::string_view arguments, std::string& result) {
     }
 }
 
-/// The same for each tuple of a chunk.
+/// Like invoke, for each tuple of a chunk.
 template <class F, class R, class... P>
 void invoke_chunk(any_function fn, std::string_view arguments, std::string& result) {
     auto chunk = deserialize<std::vector<std::tuple<sent_t<P>...>>>(arguments);
@@ -211,10 +223,10 @@ void invoke_chunk(any_function fn, std::string_view arguments, std::string& resu
     serialize(results, result);
 }
 
-// -- in the parent ----------------------------------------------------------------------------------------------------
+// -- in the parent --------------------------------------------------------------------------------
 
-/// The beginning of a call's body.
-/// Throws: error where a function is in no module.
+/// Returns: the beginning of a call's body, which names both functions.
+/// Throws:  error if a function is in no module.
 RONDO_API std::string address_call(any_function invoker, any_function fn);
 
 template <class F>
@@ -251,7 +263,7 @@ packed_call pack_call(F&& fn, Args&&... args) {
 
 template <class F, class Signature>
 class process_launch;
-/// What `map` launches: one job for a chunk of arguments.
+/// Launches one job for each chunk of arguments of a `map`.
 template <class F, class R, class... P>
 class process_launch<F, signature_of_call<R, P...>> {
 public:
@@ -265,7 +277,8 @@ public:
         sent.reserve(chunk.size());
         for (Arguments& each : chunk) sent.emplace_back(std::move(each));
         serialize(sent, call.bytes);
-        return submit_call<std::vector<value_or_monostate<R>>>(*pool_, std::move(call), duration::max());
+        return submit_call<std::vector<value_or_monostate<R>>>(*pool_, std::move(call),
+                                                               duration::max());
     }
     std::size_t workers() const noexcept { return workers_max_of(*pool_); }
 
@@ -276,7 +289,7 @@ private:
 
 template <class R, class... P>
 signature_of_call<R, P...> base_of(signature_of_call<R, P...>);
-/// The signature itself, where `signature` may be a child of it.
+/// The signature_of_call itself; `signature` may be a class derived from it.
 template <class F, class... Args>
 using plain_signature = decltype(base_of(signature<F, Args...>()));
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A word in shared memory that processes wait for: threads in a futex, tasks by one thread of their loop's that waits for
-// all of them (futex_waitv(2), Linux 5.16).
+// A word in shared memory that processes wait for. Threads wait in a futex. Tasks wait through one
+// watcher thread of their loop, which waits for all their words (futex_waitv(2), Linux 5.16).
 //
-// It carries nothing but that something has changed. Whoever waits looks himself, again and again, on his own thread: so
-// nothing is handed over that a cancellation, or a process that is killed, could lose. The choice not taken is a thread of
-// the pool for each task that waits: a handful of tasks at an empty queue would stop every to_thread of the program.
+// The word only says that something has changed. Each waiter then checks its condition again, on
+// its own thread. So nothing is handed over that a cancellation or a killed process could lose.
+//
+// The choice not taken is one thread of the pool per waiting task: a few tasks that wait for an
+// empty queue would block every to_thread of the program.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -23,27 +25,29 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Whoever changes what others wait for bumps it.
+/// A change counter in shared memory. A process bumps it after each change that others wait for.
 class RONDO_API shared_signal {
 public:
     std::uint32_t now() const noexcept { return changes_.load(); }
-    /// Wakes everybody: one alone might be killed before he acts on it.
+    /// Wakes all waiters: a single one might be killed before it acts.
     void bump() noexcept;
-    /// Blocks until it is not `seen` any more; false where the deadline has come. May come back early.
+    /// Blocks the thread while the counter is `seen`. May return early.
+    /// Returns: false if the deadline has passed.
     bool wait(std::uint32_t seen, time_point deadline) noexcept;
 
 private:
     friend class shared_watcher;
 
     std::atomic<std::uint32_t> changes_{0};
-    // Those who wait, or more: one who is killed is never taken off. It spares a system call where it is 0.
+    // At least the number of waiters: a killed one is never subtracted. If 0, bump makes no system
+    // call.
     std::atomic<std::uint32_t> waiting_{0};
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
 class shared_watcher;
 
-/// A task's wait at one. False where nobody could be found to watch it.
+/// A task's wait for a shared_signal. Its await gives false if no watcher thread could be started.
 class RONDO_API shared_waiter : public leaf_wait, public wait_node {
 public:
     shared_waiter(shared_signal* signal, std::uint32_t seen) noexcept;
@@ -57,9 +61,9 @@ private:
     enum : std::uint32_t { refused = 1, unwatched = 2 };
     static const wait_kind kind_of;
     static void leave(leaf_wait& wait) noexcept;
-    void come_home() noexcept;
+    void post_home() noexcept;
 
-    shared_signal* signal_;  // null: there is nothing to wait for
+    shared_signal* signal_;  // null: nothing to wait for
     std::uint32_t seen_;
     shared_watcher* watcher_ = nullptr;
     std::optional<remote> home_;
@@ -68,7 +72,8 @@ private:
 
 class shared_change : only_in_tasks {
 public:
-    shared_change(shared_signal* signal, std::uint32_t seen) noexcept : signal_(signal), seen_(seen) {}
+    shared_change(shared_signal* signal, std::uint32_t seen) noexcept
+        : signal_(signal), seen_(seen) {}
     shared_waiter rondo_awaiter() const noexcept { return shared_waiter(signal_, seen_); }
 
 private:
@@ -76,15 +81,15 @@ private:
     std::uint32_t seen_;
 };
 
-/// Waits until it is not `seen` any more. May come back early.
+/// Waits until the signal's counter is not `seen`. May return early.
 /// Cancel: leaves at once.
 RONDO_API task<> changed(shared_signal& signal, std::uint32_t seen);
 
-/// What a wait that is ready at once has instead of a wait: it throws where its task was asked to stop, and lets others
-/// run now and then.
-inline shared_change nothing_to_wait_for() noexcept { return {nullptr, 0}; }
+/// An await point without a wait, for a call that may succeed at once. It throws `cancelled` if the
+/// task is cancelled, and yields to other tasks from time to time.
+inline shared_change checkpoint() noexcept { return {nullptr, 0}; }
 
-/// For calls that want a point of the monotonic clock, or a span; what is below zero is zero.
+/// Converts a duration, or a point of the monotonic clock since its epoch; negative values give 0.
 RONDO_API timespec as_timespec(duration span) noexcept;
 
 }  // namespace detail
