@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An event: a flag that any number of tasks wait for. Setting it lets everybody go who waits, and
-// whoever comes while it is set; clearing it makes those wait who come afterwards.
+// Shows rondo::event, a flag that any number of tasks wait for. Setting it wakes all waiters, and
+// later tasks pass at once until it is cleared.
 // Run: boss_and_workers
 //
 //     ann waits at the gate
@@ -38,7 +38,7 @@ rondo::task<> worker(std::string name, works& at) {
 
 rondo::task<> late_worker(std::string name, works& at) {
     co_await rondo::sleep(200ms);
-    co_await at.gate.wait();  // set: goes through
+    co_await at.gate.wait();  // it is set, so this does not wait
     fmt::print("{} was late, the gate is open, and works\n", name);
     co_await at.evening.wait();
     fmt::print("{} goes home\n", name);

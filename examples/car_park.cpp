@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A semaphore: a car park with three places. Whoever finds none waits in line; a coach takes two
-// places at once, and nobody overtakes it while it waits for them.
+// Shows rondo::semaphore as a car park with three places. Cars wait in line for a place. A coach
+// takes two places at once, and no car overtakes it while it waits for them.
 // Run: car_park
 //
 //     car 1 parks, 2 free
@@ -21,7 +21,7 @@
 using namespace std::chrono_literals;
 
 rondo::task<> car(int number, rondo::semaphore& places) {
-    auto place = co_await places.acquire();  // given back at the end of this function
+    auto place = co_await places.acquire();  // released at the end of this function
     fmt::print("car {} parks, {} free\n", number, places.available());
     co_await rondo::sleep(100ms + number * 10ms);
     fmt::print("car {} leaves\n", number);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A chat room: whoever connects gives a name, and what somebody says everybody else hears. Each
-// guest has a queue of lines with a task that sends them; one who reads too slowly to keep up loses
-// lines, and the others do not wait.
-// Run: chat_room [PORT], then for each guest: nc 127.0.0.1 7050
+// Shows a chat room: each line of a guest is sent to all other guests. Each guest has a bounded
+// queue of lines and a task that sends them. If a guest reads too slowly, lines for that guest are
+// dropped, and the others do not wait. Run: chat_room [PORT], then for each guest: nc 127.0.0.1
+// 7050
 #include <cstdint>
 #include <cstdlib>
 #include <list>
@@ -22,7 +22,7 @@ std::list<std::shared_ptr<guest>> room;
 
 void tell(const guest* speaker, const std::string& line) {
     for (const auto& each : room)
-        if (each.get() != speaker) static_cast<void>(each->lines.try_put(line));  // full: missed
+        if (each.get() != speaker) static_cast<void>(each->lines.try_put(line));  // full: dropped
 }
 
 rondo::task<> listen(rondo::tcp_stream& peer, guest& who) {
@@ -30,11 +30,12 @@ rondo::task<> listen(rondo::tcp_stream& peer, guest& who) {
 }
 
 rondo::task<> speak(rondo::tcp_stream& peer, guest& who) {
-    while (auto line = co_await peer.read_line()) tell(&who, fmt::format("{}: {}\n", who.name, *line));
+    while (auto line = co_await peer.read_line())
+        tell(&who, fmt::format("{}: {}\n", who.name, *line));
     who.lines.close();
 }
 
-// Takes a guest out of the room, in whatever way the connection has ended.
+// Keeps a guest in the room, and removes it however the connection ends.
 class stay {
 public:
     explicit stay(std::shared_ptr<guest> who) : place_(room.insert(room.end(), std::move(who))) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results in the order in which they come, in two ways: by callbacks, and by as_completed, which
-// gives back the very futures that it was given; so one can ask them who they are. A task that
-// failed is one more that has ended.
+// Shows how to handle results in the order in which tasks end: by callbacks, and by as_completed.
+// as_completed gives the original futures, so their names are known. A failed task has ended too.
 // Run: completion_order
 //
 //     callback: the hare has ended

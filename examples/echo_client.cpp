@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A TCP client: connects by name, sends each word as a line, prints the lines that come back.
+// Shows a TCP client: it connects by host name, sends each word as a line, and prints the answers.
 // Run: echo_client HOST PORT WORD...
 #include <charconv>
 #include <chrono>
@@ -20,7 +20,7 @@ rondo::task<> chat(std::string host, std::uint16_t port, std::vector<std::string
     for (const auto& word : words) {
         co_await server.write_all(word, "\n");  // several parts, one system call
         const auto line = co_await rondo::wait_for(5s, server.read_line());
-        if (!line) break;  // the server has hung up
+        if (!line) break;  // the server has closed the connection
         fmt::print("<- {}\n", *line);
     }
     co_await server.close();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A TCP server: one task for each connection, as many as come. Ctrl-C ends all of it in order.
+// Shows a TCP server with one task for each connection. Ctrl-C cancels all of them, and the program
+// ends normally.
 // Run: echo_server [PORT]        (7007; 0 takes a free one), then: echo_client 127.0.0.1 PORT hello
 #include <array>
 #include <charconv>

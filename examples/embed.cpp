@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rondo inside somebody else's loop: poll(2) over a timer, a socket of the host's, and loop.fd().
+// Shows rondo inside another event loop: poll(2) over a timer, the host's socket, and loop.fd().
 // Run: embed
 //
 //     answer 1: 1 ticks
@@ -19,7 +19,7 @@
 
 using namespace std::chrono_literals;
 
-// The task asks the host's own socket, on the same thread: both loops must turn for an answer.
+// The task connects to the host's socket, on the same thread: both loops must run for an answer.
 rondo::task<> ask(rondo::endpoint host) {
     for (int question = 1; question <= 3; ++question) {
         co_await rondo::sleep(30ms);
@@ -47,7 +47,7 @@ int main() {
     std::uint64_t ticks = 0;
     while (!asking.done() || ticks < 5) {
         pollfd ready[] = {{timer, POLLIN, 0}, {listener, POLLIN, 0}, {loop.fd(), POLLIN, 0}};
-        ::poll(ready, 3, -1);  // no timeout: loop.fd() also turns readable for rondo's timers
+        ::poll(ready, 3, -1);  // no timeout: loop.fd() becomes readable for rondo's timers too
 
         std::uint64_t expired = 0;
         if (ready[0].revents && ::read(timer, &expired, sizeof expired) > 0) ticks += expired;
@@ -57,7 +57,7 @@ int main() {
             if (::write(peer, text.data(), text.size()) < 0) fmt::print("the task has gone\n");
             ::close(peer);
         }
-        if (ready[2].revents) loop.poll();  // runs what is ready, never blocks
+        if (ready[2].revents) loop.poll();  // runs the ready tasks, never blocks
     }
     fmt::print("{}\n", asking.describe());
     ::close(listener);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tasks that run by themselves: futures to look at, to await together, to call back, to cancel.
+// Shows tasks that run in the background, and their futures: await them together, add a callback,
+// cancel them.
 // Run: ensure_future
 //
 //     first started
@@ -26,7 +27,7 @@ rondo::task<std::string> part(std::string name, rondo::duration delay) {
 }
 
 rondo::task<> story() {
-    auto first = rondo::ensure_future(part("first", 200ms));  // both run from here on
+    auto first = rondo::ensure_future(part("first", 200ms));  // runs from the next turn on
     auto second = rondo::ensure_future(part("second", 100ms));
     auto third = rondo::create_task(part("third", 1h), {.name = "the third"});
     first.add_done_callback(
@@ -35,7 +36,7 @@ rondo::task<> story() {
     auto [a, b] = co_await rondo::gather(first, second);  // futures are awaited, not restarted
     fmt::print("{} / {}\n", a, b);
 
-    third.cancel();  // asks; it ends at its next wait, or at the present one
+    third.cancel();  // its present wait throws rondo::cancelled
     try {
         fmt::print("{}\n", co_await third);
     } catch (const rondo::future_cancelled&) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Answers each line in capitals, on every core: one loop for each, and the kernel spreads the connections over them.
-// Ctrl-C stops accepting, gives those who are connected a second to finish, and prints how many came to which loop.
+// Shows a server with one loop per core: SO_REUSEPORT makes the kernel spread the connections.
+// It answers each line in capitals. Ctrl-C stops accepting, gives open connections a second to
+// finish, and prints how many connections each loop had.
 // Run: every_core [PORT], then: nc 127.0.0.1 7052
 #include <cctype>
 #include <cstdint>
@@ -15,9 +16,10 @@ using namespace std::chrono_literals;
 rondo::task<> one_core(std::uint16_t port, std::vector<int>* connections) {
     int& mine = connections->at(rondo::loop_pool::current_index());
     const auto in_capitals = [&mine](rondo::tcp_stream peer) -> rondo::task<> {
-        ++mine;  // of this loop alone: no lock, no atomic
+        ++mine;  // only this loop uses it: no lock, no atomic
         while (auto line = co_await peer.read_line()) {
-            for (char& c : *line) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+            for (char& c : *line)
+                c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
             co_await peer.write_all(*line, "\n");
         }
     };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Two endless sequences. A generator is run by the loop that goes over it, only as far as that
-// asks. An async_generator may also wait between its items; what is made of it by filter, map and
-// take stays as lazy.
-// Run: fibonacci
+// Shows two endless sequences: a generator, and an async_generator, which may also await between
+// its items. Both compute an item only when it is asked for; so do filter, map and take. Run:
+// fibonacci
 //
 //     0 1 1 2 3 5 8 13 21 34 55
 //     even ones, while another task counts: 0 2 8 34 144
@@ -22,7 +21,7 @@ rondo::generator<std::uint64_t> fibonacci() {
 
 rondo::async_generator<std::uint64_t> slow_fibonacci() {
     for (const std::uint64_t number : fibonacci()) {
-        co_await rondo::sleep(20ms);  // as if each came from far away
+        co_await rondo::sleep(20ms);  // stands for a slow source
         co_yield number;
     }
 }
@@ -34,7 +33,7 @@ rondo::task<> count(int& ticks) {
 rondo::task<> numbers() {
     for (const std::uint64_t number : fibonacci()) {
         fmt::print("{}", number);
-        if (number > 50) break;  // the generator is destroyed where it stands
+        if (number > 50) break;  // destroys the generator at its last co_yield
         fmt::print(" ");
     }
     fmt::print("\n");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Many at once, with all their results; on the first error the others have ended before you see it.
+// Shows gather: runs many tasks at once and returns all results. If one throws, the others are
+// cancelled and have ended before gather throws.
 // Run: gather
 //
 //     9 rondo

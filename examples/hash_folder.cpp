@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A parallel map over a folder: hashes every file in it, on all cores, a bounded number of files ahead, with a bar
-// that shows how far it is where somebody looks. The walk through the folder is lazy: its files are never all in memory.
+// Shows thread_pool::map: hashes every file of a folder on all cores, a bounded number at a time.
+// The walk through the folder is lazy, so the list of files is never in memory as a whole. On a
+// terminal a bar shows the progress.
 // Run: hash_folder [FOLDER]
 //
 //     ...
@@ -22,13 +23,15 @@ struct hashed {
     std::uint64_t bytes;
 };
 
-hashed hash_file(const std::string& path) {  // FNV-1a: plain, blocking, and it computes
+hashed hash_file(const std::string& path) {  // FNV-1a: plain code that blocks and computes
     hashed result{path, 14695981039346656037u, 0};
     std::ifstream file(path, std::ios::binary);
     std::array<char, 64 * 1024> piece;
     while (file.read(piece.data(), piece.size()), file.gcount() > 0) {
         for (std::streamsize i = 0; i < file.gcount(); ++i)
-            result.hash = (result.hash ^ static_cast<unsigned char>(piece[static_cast<std::size_t>(i)])) * 1099511628211u;
+            result.hash =
+                (result.hash ^ static_cast<unsigned char>(piece[static_cast<std::size_t>(i)])) *
+                1099511628211u;
         result.bytes += static_cast<std::uint64_t>(file.gcount());
     }
     return result;
@@ -41,15 +44,17 @@ rondo::generator<std::string> files_below(std::string folder) {
 
 std::uint64_t bytes_below(std::string folder) {
     std::uint64_t bytes = 0;
-    for (const std::string& path : files_below(std::move(folder))) bytes += std::filesystem::file_size(path);
+    for (const std::string& path : files_below(std::move(folder)))
+        bytes += std::filesystem::file_size(path);
     return bytes;
 }
 
 void draw_bar(std::uint64_t files, std::uint64_t bytes, std::uint64_t all) {
-    const double part = all == 0 ? 1.0 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(all));
+    const double part =
+        all == 0 ? 1.0 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(all));
     const auto full = static_cast<std::size_t>(part * 40);
-    fmt::print("\r[{:#<{}}{: <{}}] {:3.0f} %  {} files, {:.1f} MiB", "", full, "", 40 - full, part * 100, files,
-               static_cast<double>(bytes) / (1 << 20));
+    fmt::print("\r[{:#<{}}{: <{}}] {:3.0f} %  {} files, {:.1f} MiB", "", full, "", 40 - full,
+               part * 100, files, static_cast<double>(bytes) / (1 << 20));
     std::fflush(stdout);
 }
 
@@ -72,7 +77,7 @@ rondo::task<> hash_all(std::string folder) {
     co_await pool.close();
 }
 
-/// Something to hash where no folder is named.
+/// Makes a sample folder, if no folder was named.
 std::string make_sample() {
     const std::string folder = fmt::format("/tmp/rondo-sample-{}", ::getpid());
     std::filesystem::create_directories(folder + "/inner");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a task is: a function that can wait without holding a thread. `run` gives it a loop.
+// Shows a task: a function that can wait without blocking its thread. `run` runs it on a new loop.
 // Run: hello
 //
 //     Hello ...
@@ -13,13 +13,13 @@
 using namespace std::chrono_literals;
 
 rondo::task<std::string> world() {
-    co_await rondo::sleep(500ms);  // the loop is free meanwhile
+    co_await rondo::sleep(500ms);  // other tasks can run meanwhile
     co_return "world";
 }
 
 rondo::task<> hello() {
     fmt::print("Hello ...\n");
-    fmt::print("... {}!\n", co_await world());  // awaiting a task runs it, here and now
+    fmt::print("... {}!\n", co_await world());  // awaiting a task starts it
 }
 
 int main() { rondo::run(hello()); }

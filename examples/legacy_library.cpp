@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A library from before you had coroutines, driven from them: it blocks, its handle must stay on one thread, and it calls
-// you back. A pool of one thread is its home; each query is awaited, and the callback leads back into the loop by
-// block_on, where it may await itself.
-// Run: legacy_library
+// Shows how tasks use an old library that blocks, must stay on one thread, and calls you back. A
+// pool of one thread runs the library, and tasks await each query. The callback uses block_on to
+// run a task on the loop and wait for it. Run: legacy_library
 //
 //     alice asks about tea: 3 cups
 //     bob asks about milk: 4 cups
@@ -41,12 +40,15 @@ class database {
 public:
     static rondo::task<database> open() {
         database opened;
-        opened.old_ = co_await rondo::run_in_executor(opened.thread_, [] { return std::make_unique<old_database>(); });
+        opened.old_ = co_await rondo::run_in_executor(
+            opened.thread_, [] { return std::make_unique<old_database>(); });
         co_return opened;
     }
     rondo::task<int> query(std::string what) {
-        co_return co_await rondo::run_in_executor(
-            thread_, [&] { return old_->query(what, [](const std::string& row) { return rondo::block_on(look_up(row)); }); });
+        co_return co_await rondo::run_in_executor(thread_, [&] {
+            return old_->query(
+                what, [](const std::string& row) { return rondo::block_on(look_up(row)); });
+        });
     }
     rondo::task<bool> close() {
         const bool stayed = co_await rondo::run_in_executor(thread_, [&] {
@@ -59,7 +61,7 @@ public:
     }
 
 private:
-    static rondo::task<int> look_up(std::string row) {  // runs in the loop, and may await whatever it likes
+    static rondo::task<int> look_up(std::string row) {  // runs on the loop, and may await
         co_await rondo::sleep(5ms);
         co_return static_cast<int>(row.size());
     }
@@ -82,7 +84,8 @@ rondo::task<> drive() {
     int beats = 0;
     co_await rondo::with_task_group([&](rondo::task_group& group) -> rondo::task<> {
         group.start(heartbeat(beats));
-        co_await rondo::gather(ask(db, "alice", "tea"), ask(db, "bob", "milk"), ask(db, "carol", "sugar"));
+        co_await rondo::gather(ask(db, "alice", "tea"), ask(db, "bob", "milk"),
+                               ask(db, "carol", "sugar"));
         group.cancel();
     });
     const bool one_thread = co_await db.close();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Three mirrors of one file. The next one is asked when the one before has not answered for a
-// while, or has failed; the first answer wins, and whoever is still at it is cancelled and has
-// ended before the race is over. (The mirrors are simulated: an answer is a sleep.)
-// Run: mirrors
+// Shows staggered_race with three mirrors of one file. The next mirror is asked if the previous one
+// fails or does not answer in time. The first answer wins; the other requests are cancelled and
+// have ended before the race returns. (The mirrors are simulated: an answer is a sleep.) Run:
+// mirrors
 //
 //     asking far.example
 //     asking broken.example
@@ -32,7 +32,7 @@ rondo::task<std::string> fetch(const mirror& from) {
         co_await rondo::sleep(from.answers_after);
     } catch (const rondo::cancelled&) {
         fmt::print("{}: given up\n", from.name);
-        throw;  // it was asked to end, and it ends
+        throw;  // a cancelled task rethrows
     }
     if (!from.works) {
         fmt::print("{}: connection refused\n", from.name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Connects standard input and output with a TCP connection or a Unix socket, both ways; the end of the
-// input closes half of it, and the end of the connection ends the program.
+// Shows copy in both directions: standard input to a TCP or Unix connection, and back to standard
+// output. The end of the input shuts down writing; the end of the connection ends the program.
 // Run: echo hello | netcat HOST PORT, or netcat unix:PATH
 #include <cstdint>
 #include <cstdlib>
@@ -28,7 +28,7 @@ rondo::task<> connect(rondo::task<Stream> connecting) {
     co_await rondo::with_task_group([&](rondo::task_group& group) -> rondo::task<> {
         group.start(send_input(peer));
         co_await show_output(peer);
-        group.cancel();  // nobody is there any more for what is still typed
+        group.cancel();  // the peer has closed: stop reading the input
     });
 }
 

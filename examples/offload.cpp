@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What blocks or computes goes to a thread and is awaited; the loop goes on. It can be stopped.
-// Run: offload
+// Shows to_thread: code that blocks or computes runs on a thread and is awaited, and can be
+// stopped. Run: offload
 //
 //     9592 and 78498 primes
 //     the loop went on meanwhile
@@ -19,7 +19,7 @@ bool is_prime(long n) {
     return n > 1;
 }
 
-long count_primes(long below) {  // plain code, which knows nothing of tasks
+long count_primes(long below) {  // plain code, without tasks
     long count = 0;
     for (long n = 2; n < below; ++n) count += is_prime(n);
     return count;
@@ -47,7 +47,8 @@ rondo::task<> offload() {
     });
     fmt::print("the loop {} meanwhile\n", beats > 10 ? "went on" : "stood still");
 
-    // The time is up: its stop_token says so, and what it returns then is the answer.
+    // When the time is over, the stop_token is set. The value that the function then returns
+    // counts.
     const auto largest = co_await rondo::move_on_after(100ms, rondo::to_thread(largest_prime));
     fmt::print("found a prime: {}\n", largest && is_prime(*largest) ? "yes" : "no");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Which ports of this machine are open? Hundreds of connections are tried at the same time, each
-// with a limit; refused and silent ports are closed. Whoever scans machines of others asks them
-// first, so this scans loopback alone.
-// Run: port_scanner [FIRST LAST [ADDRESS]]        (1 1024 127.0.0.1)
+// Shows map_concurrent: scans the ports of this machine, hundreds of connects at a time, each with
+// a time limit. Refused and silent ports count as closed. Scanning other people's machines needs
+// their permission, so this scans only loopback addresses. Run: port_scanner [FIRST LAST [ADDRESS]]
+// (1 1024 127.0.0.1)
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -24,7 +24,7 @@ rondo::task<bool> is_open(rondo::endpoint where) {
     try {
         co_await rondo::connect_tcp(where, {.timeout = 1s});
         co_return true;
-    } catch (const std::system_error&) {  // refused; timeout_error is one too
+    } catch (const std::system_error&) {  // refused, or timeout_error, which derives from it
         co_return false;
     }
 }

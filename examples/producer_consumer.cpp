@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A bakery with a shelf for three loaves. The baker waits while the shelf is full, the customers
-// wait while it is empty, and when the bell rings at closing time the queue is closed: no loaf is
-// put on the shelf any more, but whatever lies there is still sold.
-// Run: producer_consumer
+// Shows a bounded queue as a bakery shelf for three loaves. The baker waits while the shelf is
+// full; the customers wait while it is empty. At closing time the queue is closed: no loaf can be
+// put any more, but the remaining loaves are sold. Run: producer_consumer
 //
 //     loaf 1 is on the shelf
 //     ann buys loaf 1
@@ -24,7 +23,7 @@ rondo::task<int> baker(rondo::queue<int>& shelf) {
     try {
         for (;;) {
             co_await rondo::sleep(20ms);
-            co_await shelf.put(loaf + 1);  // waits while three are there
+            co_await shelf.put(loaf + 1);  // waits while the shelf has three
             fmt::print("loaf {} is on the shelf\n", ++loaf);
         }
     } catch (const rondo::queue_closed_error&) {
@@ -35,7 +34,7 @@ rondo::task<int> baker(rondo::queue<int>& shelf) {
 
 rondo::task<int> customer(std::string name, rondo::queue<int>& shelf) {
     int bought = 0;
-    while (auto loaf = co_await shelf.next()) {  // empty once it is closed and sold out
+    while (auto loaf = co_await shelf.next()) {  // empty when the queue is closed and drained
         fmt::print("{} buys loaf {}\n", name, *loaf);
         ++bought;
         co_await rondo::sleep(130ms);  // eats
@@ -52,7 +51,7 @@ rondo::task<> bell(rondo::queue<int>& shelf) {
 
 rondo::task<> bakery() {
     rondo::queue<int> shelf(3);
-    // All four may borrow the shelf: gather does not return before they have ended.
+    // All four may borrow the shelf: gather returns only when they have ended.
     auto [baked, ann, bob, rung] = co_await rondo::gather(baker(shelf), customer("ann", shelf),
                                                           customer("bob", shelf), bell(shelf));
     fmt::print("{} on the shelf in all, {} sold\n", baked, ann + bob);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Passes connections on to another server, both ways, inside the kernel; the half close of one side
-// is passed on to the other.
-// Run: proxy OWN-PORT HOST PORT
+// Shows splice: a proxy that moves the bytes of both directions inside the kernel. If one side
+// shuts down writing, the proxy does the same on the other side. Run: proxy OWN-PORT HOST PORT
 #include <cstdint>
 #include <cstdlib>
 #include <string>

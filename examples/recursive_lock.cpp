@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A function that locks calls another one that locks the same. With a mutex the task waits for
-// itself, which never ends; here a time limit saves it, and the mutex can say who holds it. A
-// recursive_mutex knows its holder and lets it in again; it is free when every guard has gone.
+// Shows why a function that holds a lock needs a recursive_mutex to call one that takes the same
+// lock. With a plain mutex the task waits for itself forever; here a time limit ends that, and
+// describe() names the holder. A recursive_mutex lets its holder in again, and is free when every
+// guard has been destroyed.
 // Run: recursive_lock
 //
 //     a mutex held by task "main" and 1 waits
@@ -21,12 +22,12 @@ class account {
 public:
     rondo::task<> withdraw(int amount) {
         auto lock = co_await mutex_.lock();
-        co_await rondo::sleep(100ms);  // the bank writes it down; nobody may come in between
+        co_await rondo::sleep(100ms);  // the bank writes it down: no other withdrawal meanwhile
         balance_ -= amount;
     }
 
     rondo::task<> pay_rent() {
-        auto lock = co_await mutex_.lock();  // the same for all that is done here
+        auto lock = co_await mutex_.lock();  // held until withdraw has returned
         co_await withdraw(30);
     }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A barrier: three hikers, each at a pace of their own, who leave every hut together. The same
-// barrier serves for all huts. At the second one cleo has had enough, and says so with `abort`:
-// otherwise the others would wait for her at the third.
-// Run: rendezvous
+// Shows rondo::barrier: three hikers of different pace leave every hut together. One barrier serves
+// all huts. After the second hut cleo turns back and calls `abort`; without it the others would
+// wait for her at the third. Run: rendezvous
 //
 //     ada is at hut 1
 //     ben is at hut 1
@@ -30,7 +29,7 @@ rondo::task<> hiker(std::string name, rondo::duration pace, int huts, rondo::bar
         for (int hut = 1; hut <= huts; ++hut) {
             co_await rondo::sleep(pace);
             fmt::print("{} is at hut {}\n", name, hut);
-            const auto arrival = co_await hikers.wait();  // 0, 1, 2: who came when
+            const auto arrival = co_await hikers.wait();  // 0, 1, 2 in the order of arrival
             if (arrival + 1 == hikers.parties())
                 fmt::print("all are here, {} was the last\n", name);
         }
@@ -39,7 +38,7 @@ rondo::task<> hiker(std::string name, rondo::duration pace, int huts, rondo::bar
         co_return;
     }
     fmt::print("{} turns back\n", name);
-    hikers.abort();  // who waits, and whoever comes, gets a broken_barrier_error
+    hikers.abort();  // present and later waits throw broken_barrier_error
 }
 
 rondo::task<> hike() {

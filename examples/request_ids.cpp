@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A task_local: a value that is there for everything a task does, without being handed through
-// every call. The number of a request in each line of a log is the classic use: awaited tasks,
-// children and detached tasks see it, and each request has its own.
-// Run: request_ids
+// Shows task_local: a value that a task and everything it starts can read, without passing it
+// through every call. A typical use is a request's number in each log line. Awaited tasks, children
+// and detached tasks see it, and each request has its own value. Run: request_ids
 //
 //     [-] the server is up
 //     [1] GET /slow
@@ -22,7 +21,7 @@
 
 using namespace std::chrono_literals;
 
-rondo::task_local<std::string> request_id("-");  // what it is where no request is
+rondo::task_local<std::string> request_id("-");  // the value outside of requests
 
 void log(const std::string& text) { fmt::print("[{}] {}\n", request_id.get(), text); }
 
@@ -40,7 +39,7 @@ rondo::task<> answer(std::string path, rondo::duration delay) {
     log("GET " + path);
     co_await rondo::sleep(delay);
     co_await look_up();
-    rondo::create_task(archive());  // outlives the request, and takes its number along
+    rondo::create_task(archive());  // outlives the request, and still sees its number
     log("answered");
 }
 

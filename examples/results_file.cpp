@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A pool of threads in a program without a loop: callbacks write each result to a file as it comes, and the last one is
-// waited for. A callback runs on the thread that has made the result; so the file has a lock.
-// Run: results_file [FILE]
+// Shows a thread_pool in a program without a loop: callbacks write each result to a file as it
+// comes. A callback runs on the thread that made the result, so the file needs a lock. Run:
+// results_file [FILE]
 //
 //     12 results in the file
 //     the largest prime below 12000 is 11987
@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
                 file << below << ' ' << done.get() << '\n';
             });
         }
-        pool.shutdown();  // every job has ended then, and every callback
+        pool.shutdown();  // returns when every job and every callback has ended
     }
     file.close();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Trying again after a failure: with delays that grow, so that a server in trouble is left alone,
-// and with a random part taken off each, so that all those who lost it at the same moment do not
-// come back at the same moment. What cannot get better by trying is not tried again.
+// Shows retry with growing, randomized delays. Growing delays give a server in trouble time to
+// recover. The random part (jitter) spreads clients that lost the server at the same moment. Errors
+// that another attempt cannot fix are not retried.
 // Run: retry_with_jitter
 //
 //     attempt 1: no answer
@@ -33,9 +33,9 @@ rondo::task<> log_in() {
     throw std::invalid_argument("no such user");
 }
 
-// A hundred clients lose their server together. How many come back in the same 10 ms?
+// A hundred clients lose their server at once. Returns the most that come back within 10 ms.
 rondo::task<int> fullest_moment(double jitter) {
-    std::map<long, int> came_back;  // how many in which 10 ms
+    std::map<long, int> came_back;  // clients in each 10 ms
     const auto client = [&](int attempts) -> rondo::task<> {
         const auto attempt = [&]() -> rondo::task<> {
             co_await rondo::yield_now();
@@ -63,7 +63,7 @@ rondo::task<> story() {
 
     try {
         co_await rondo::retry({}, log_in);
-    } catch (const std::invalid_argument& error) {  // a logic_error: it would only come again
+    } catch (const std::invalid_argument& error) {  // a logic_error is not retried
         fmt::print("not worth another attempt: {}\n", error.what());
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `tail -F`: prints what is added to a file, also when it is rotated away and another one takes its
-// place. It sleeps until its directory changes.
+// Shows `tail -F`: prints text that is appended to a file, also after the file was rotated and
+// replaced. The task waits for changes of the directory (inotify).
 // Run: tail_follow /var/log/syslog
 #include <array>
 #include <filesystem>
@@ -10,11 +10,11 @@
 #include <fmt/core.h>
 #include <rondo/rondo.hpp>
 
-// What is there from `at` on; that moves along.
+// Prints the file from `at` to its end, and advances `at`.
 rondo::task<> show_rest(rondo::file& from, std::uint64_t& at) {
     std::array<char, 16 * 1024> buffer;
     const std::uint64_t size = co_await from.size();
-    if (size < at) at = 0;  // it was cut
+    if (size < at) at = 0;  // it was truncated
     while (const auto some = co_await from.read_at(buffer, at)) {
         fmt::print("{}", static_cast<std::string_view>(some.text()));
         at += some.size();
@@ -25,12 +25,12 @@ rondo::task<> show_rest(rondo::file& from, std::uint64_t& at) {
 rondo::task<> follow(std::filesystem::path path) {
     const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
     const std::string name = path.filename().string();
-    auto changes = rondo::watch_directory(folder);  // before the file is opened: nothing is missed
+    auto changes = rondo::watch_directory(folder);  // before the file is opened, to miss no change
     auto file = co_await rondo::file::open(path.string());
     std::uint64_t at = co_await file.size();
     while (const auto change = co_await changes.next()) {
         using kind = rondo::directory_event::kind;
-        const bool lost = change->what == kind::overflow;  // it may have been about our file
+        const bool lost = change->what == kind::overflow;  // a lost event may be about our file
         if (change->name != name && !lost) continue;
         const bool another =
             lost || change->what == kind::created || change->what == kind::moved_to;

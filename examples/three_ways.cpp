@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The same work three ways: on one thread, on a pool of threads, and in worker processes. Threads are the cheapest way
-// to use all cores; processes cost some 100 µs a job, and a crash in one of them is an error and not the end.
+// Shows the same work on one thread, on a pool of threads, and in worker processes. Threads are the
+// cheapest way to use all cores. Processes cost about 100 µs a job, but a crash in one of them is
+// only an error.
 // Run: three_ways
 //
-//     one thread:    148933 primes in 700 ms
-//     2 threads:     148933 primes in 350 ms
-//     2 processes:   148933 primes in 350 ms
-//     a crash:       process_pool: the worker that ran the job is gone: it was ended by signal 6 (Aborted)
-//     and after it:  148933 primes in 350 ms
+//     one thread:    148933 primes in 700 ms 2 threads:     148933 primes in 350 ms 2 processes:
+//     148933 primes in 350 ms a crash:       process_pool: the worker that ran the job died: it was
+//     ended by signal 6 (Aborted) and after it:  148933 primes in 350 ms
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -61,12 +60,14 @@ rondo::task<> three_ways() {
     rondo::thread_pool threads(cores);
     stopwatch several;
     const auto by_threads = co_await threads.map(count_primes, from, to);
-    fmt::print("{} threads:     {} primes in {} ms\n", cores, sum(by_threads), several.milliseconds());
+    fmt::print("{} threads:     {} primes in {} ms\n", cores, sum(by_threads),
+               several.milliseconds());
 
     rondo::process_pool processes(cores);
     stopwatch elsewhere;
     const auto by_processes = co_await processes.map(count_primes, from, to);
-    fmt::print("{} processes:   {} primes in {} ms\n", cores, sum(by_processes), elsewhere.milliseconds());
+    fmt::print("{} processes:   {} primes in {} ms\n", cores, sum(by_processes),
+               elsewhere.milliseconds());
 
     try {
         co_await processes.submit(misbehave, 0L);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Four processes sell 1,000 tickets from one counter in shared memory: first each on its own, so that some are sold twice,
-// then with a lock. The lock is a robust one: a seller that is killed while he has it stops nobody.
-// Run: ticket_office
+// Shows robust_mutex: four processes sell 1,000 tickets from a counter in shared memory. Without a
+// lock some tickets are sold twice. With the robust lock, a seller that is killed while it holds
+// the lock does not block the others. Run: ticket_office
 //
 //     without the lock more were sold than there are: yes
 //     with the lock sold: 1000
@@ -20,13 +20,13 @@
 
 struct office {
     rondo::robust_mutex counter;
-    std::atomic<int> left = 0;  // written by one at a time, with the lock
+    std::atomic<int> left = 0;  // protected by the lock
     std::atomic<int> sold = 0;
-    std::atomic<int> sellers = 0;  // who have come to work
+    std::atomic<int> sellers = 0;  // that are ready to begin
 };
 constexpr int four = 4;
 
-/// Looks, takes its time, and takes one: what must not be disturbed in between.
+/// Reads the number of tickets, waits, and writes it back: needs a lock.
 bool sell_one(office& at) {
     const int seen = at.left;
     if (seen == 0) return false;
@@ -36,19 +36,19 @@ bool sell_one(office& at) {
     return true;
 }
 
-/// A seller's whole life, in a process of its own: `ticket_office --sell DESCRIPTOR HOW`.
+/// The main function of a seller process: `ticket_office --sell DESCRIPTOR HOW`.
 void sell(int descriptor, std::string_view how) {
     const auto memory = rondo::shared_memory::adopt(descriptor);
     auto& at = memory.at<office>(0);
     ++at.sellers;
-    while (at.sellers < four) std::this_thread::yield();  // all begin together
+    while (at.sellers < four) std::this_thread::yield();  // all begin at the same time
     for (bool more = true; more;) {
         if (how == "unlocked") {
             more = sell_one(at);
             continue;
         }
         auto held = at.counter.lock();
-        if (held.owner_died()) held.mark_consistent();  // one ticket is one store: nothing to repair
+        if (held.owner_died()) held.mark_consistent();  // each sale is one store: nothing to repair
         if (how == "dies" && at.sold > 100) std::raise(SIGKILL);
         more = sell_one(at);
     }
@@ -70,11 +70,13 @@ rondo::task<int> sell_with(std::vector<std::string> sellers) {
 rondo::task<> open_the_office() {
     const std::vector<std::string> careless(four, "unlocked"), careful(four, "locked");
     const int without = co_await sell_with(careless);
-    fmt::print("without the lock more were sold than there are: {}\n", without > 1'000 ? "yes" : "no");
+    fmt::print("without the lock more were sold than there are: {}\n",
+               without > 1'000 ? "yes" : "no");
     fmt::print("with the lock sold: {}\n", co_await sell_with(careful));
     auto with_one_who_dies = careful;
     with_one_who_dies[2] = "dies";
-    fmt::print("one seller was killed with the lock; the others sold all: {}\n", co_await sell_with(with_one_who_dies));
+    fmt::print("one seller was killed with the lock; the others sold all: {}\n",
+               co_await sell_with(with_one_who_dies));
 }
 
 int main(int argc, char** argv) {

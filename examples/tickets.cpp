@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A hundred buyers and five tickets. Between two awaits a task is alone, so a counter needs no
-// lock; but what was looked at before an await may have changed after it. Looking and taking with
-// an await in between is what a mutex is for.
-// Run: tickets
+// Shows when tasks need a mutex: a hundred buyers and five tickets. Between two awaits no other
+// task runs, so a counter needs no lock. But a value that was read before an await may have changed
+// after it. Reading and writing with an await in between needs a mutex. Run: tickets
 //
 //     without a mutex 100 tickets were sold, of 5
 //     with a mutex 5 tickets were sold, of 5
@@ -23,13 +22,13 @@ struct box_office {
 
 rondo::task<bool> buy(box_office& office) {
     if (office.left == 0) co_return false;
-    co_await rondo::sleep(10ms);  // paying; meanwhile the others look, and see five tickets too
+    co_await rondo::sleep(10ms);  // paying; meanwhile the other buyers see five tickets too
     --office.left;
     co_return true;
 }
 
 rondo::task<bool> buy_in_line(box_office& office) {
-    auto turn = co_await office.counter.lock();  // until the end of this function
+    auto turn = co_await office.counter.lock();  // held until the end of this function
     co_return co_await buy(office);
 }
 

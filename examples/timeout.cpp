@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Limits on time, around anything that can be awaited. What they limit has ended when they return.
-// Run: timeout
+// Shows time limits around anything that can be awaited. The limited task has ended when they
+// return. Run: timeout
 //
 //     timed out after 200ms
 //     moved on
@@ -31,27 +31,27 @@ rondo::task<> save() {
 rondo::task<> steps(rondo::timeout_scope& limit) {
     for (int step = 1; step <= 4; ++step) {
         co_await rondo::sleep(80ms);
-        limit.reschedule(rondo::running_loop().time() + 250ms);  // there is progress: go on
+        limit.reschedule(rondo::running_loop().time() + 250ms);  // progress: extend the limit
         fmt::print("step {}\n", step);
     }
 }
 
 rondo::task<> patience() {
-    try {  // late is an error
+    try {  // wait_for: too late is an error
         fmt::print("{}\n", co_await rondo::wait_for(200ms, slow_answer()));
     } catch (const rondo::timeout_error& error) {
         fmt::print("{}\n", error.what());
     }
 
-    // Late is an answer.
+    // move_on_after: too late gives an empty optional.
     auto answer = co_await rondo::move_on_after(200ms, slow_answer());
     fmt::print("{}\n", answer.value_or("moved on"));
 
-    // What must be done all the same is shielded: the limit waits for it.
+    // A shielded task is not cancelled: the limit waits for it.
     const bool saved = co_await rondo::move_on_after(10ms, rondo::shield(save()));
     if (saved) fmt::print("what has come counts, late or not\n");
 
-    // 250 ms for each step, not for all of them.
+    // with_timeout: a limit that the task can move, here 250 ms for each step.
     co_await rondo::with_timeout(250ms, steps);
 }
 

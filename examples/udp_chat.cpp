@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two terminals talk, by datagrams: what is typed in the one is shown in the other.
+// Shows UDP: two terminals send each other every typed line as a datagram.
 // Run: udp_chat 7052 7053   and in another terminal: udp_chat 7053 7052   (Ctrl-D ends it)
 #include <array>
 #include <cstdint>

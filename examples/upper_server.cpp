@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Answers each line in capitals, one task for each connection. Ctrl-C stops accepting, gives those
-// who are connected two seconds to finish, and then ends them.
+// Shows a server with a graceful end: it answers each line in capitals. Ctrl-C stops accepting,
+// gives open connections two seconds to finish, and then cancels them.
 // Run: upper_server [PORT | unix:PATH], then: nc 127.0.0.1 7051
 #include <cctype>
 #include <cstdint>

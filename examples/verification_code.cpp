@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A code that renews itself every few seconds while somebody types: two things at once on one
-// thread, an interval and a read of the standard input. The first to end wins the race: that is
-// the typist, by the right code or at the end of the input, and the renewal is cancelled.
-// Run: verification_code [SECONDS]
+// Shows race with an interval and a read of standard input, on one thread: a code that changes
+// every few seconds while the user types. The reading task ends first, by the right code or the end
+// of the input; then race cancels the renewal. Run: verification_code [SECONDS]
 //
 //     the code is 4711; type it:
 //     0815
@@ -25,7 +24,7 @@ using namespace std::chrono_literals;
 
 void say(const std::string& text) {
     fmt::print("{}\n", text);
-    std::fflush(stdout);  // also where it goes to a pipe
+    std::fflush(stdout);  // at once, also if stdout is a pipe
 }
 
 rondo::task<> renew(std::string& code, rondo::duration period) {
@@ -37,7 +36,7 @@ rondo::task<> renew(std::string& code, rondo::duration period) {
     }
 }
 
-// The lines of a file, as they come. A terminal or a pipe keeps it waiting, and nobody else.
+// Yields the lines of a file as they come. While a terminal or pipe has none, only this task waits.
 rondo::async_generator<std::string> lines_of(rondo::file input) {
     std::array<char, 256> buffer;
     std::string text;

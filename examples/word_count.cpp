@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counts words over processes: pieces of text go into a joinable queue, three workers take them out and put what they have
-// counted into another one. `join` says when every piece is done. The workers are this program, started again.
+// Shows ipc_queue: three worker processes count the words of a text. Pieces of text go into one
+// queue, and the workers put their counts into another. `join` waits until every piece is done. The
+// workers are this program, started again.
 // Run: word_count [FILE]
 //
 //     4000 pieces, 3 workers
@@ -33,7 +34,7 @@ counts count_words(const std::string& text) {
     return {found.begin(), found.end()};
 }
 
-/// A worker's whole life: `word_count --work PIECES COUNTED`.
+/// The main function of a worker process: `word_count --work PIECES COUNTED`.
 void work(int pieces_descriptor, int counted_descriptor) {
     auto pieces = rondo::ipc_queue<std::string>::adopt(pieces_descriptor);
     auto counted = rondo::ipc_queue<counts>::adopt(counted_descriptor);
@@ -50,11 +51,12 @@ rondo::task<> collect(rondo::ipc_queue<counts>& counted, std::map<std::string, i
     }
 }
 
-rondo::task<int> feed(rondo::ipc_queue<std::string>& pieces, rondo::ipc_queue<counts>& counted, std::string text) {
+rondo::task<int> feed(rondo::ipc_queue<std::string>& pieces, rondo::ipc_queue<counts>& counted,
+                      std::string text) {
     std::istringstream lines(text);
     int fed = 0;
     for (std::string line; std::getline(lines, line); ++fed) co_await pieces.put(line);
-    co_await pieces.join();  // every piece is counted, and every count is in the other queue
+    co_await pieces.join();  // all pieces are counted, and all counts are in the other queue
     pieces.close();
     co_await counted.join();
     counted.close();
@@ -71,7 +73,8 @@ rondo::task<> count_all(std::string text) {
         workers.push_back(worker.keep(pieces.number()).keep(counted.number()).spawn());
     }
     std::map<std::string, int> all;
-    const auto [fed, none] = co_await rondo::gather(feed(pieces, counted, text), collect(counted, all));
+    const auto [fed, none] =
+        co_await rondo::gather(feed(pieces, counted, text), collect(counted, all));
     for (auto& one : workers) co_await one.wait();
 
     std::vector<std::pair<int, std::string>> most;
@@ -84,7 +87,8 @@ rondo::task<> count_all(std::string text) {
 
 std::string sample() {
     std::string text;
-    for (int i = 0; i < 4'000; ++i) text += "The rondo is a piece whose theme keeps coming round, the\n";
+    for (int i = 0; i < 4'000; ++i)
+        text += "The rondo is a piece whose theme keeps coming round, the\n";
     return text;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a command once for each line of its input, several at a time, and prints what each said as a
-// whole, so that nothing is mixed: `xargs -P`.
-// Run: ls | xargs 4 wc -c
+// Shows `xargs -P`: runs a command once for each line of its input, several at a time. The output
+// of each command is printed as a whole, so outputs are not mixed. Run: ls | xargs 4 wc -c
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -27,7 +26,7 @@ rondo::task<int> run_all(std::size_t limit, rondo::command what) {
         failed += result.ok() ? 0 : 1;
     };
     co_await rondo::map_concurrent(limit, lines, run_one);
-    co_return failed == 0 ? 0 : 123;  // as xargs has it
+    co_return failed == 0 ? 0 : 123;  // the exit status of xargs(1)
 }
 
 int main(int argc, char** argv) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Fetches several pages at once through libcurl.
+// Shows libcurl inside rondo: fetches several pages at once.
 // Run: curl_get URL...
 //
 //     200  11321 bytes  http://127.0.0.1:8080/
@@ -18,7 +18,7 @@ std::size_t append(char* bytes, std::size_t, std::size_t count, void* text) noex
         static_cast<std::string*>(text)->append(bytes, count);
         return count;
     } catch (...) {
-        return 0;  // libcurl ends the transfer
+        return 0;  // makes libcurl end the transfer
     }
 }
 

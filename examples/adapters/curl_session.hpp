@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// libcurl inside rondo: its "multi socket" interface. libcurl says which descriptors it waits for
-// and when it wants to be called next; the loop does the waiting, for any number of transfers.
+// libcurl inside rondo, by its "multi socket" interface. libcurl says which descriptors it waits
+// for and when it must be called next; the loop waits, for any number of transfers.
 //
-// Callbacks run inside curl_multi_socket_action, where libcurl forbids most calls into it. Ours
-// fulfil promises there and no more: a task that waits goes on in a later turn.
+// Callbacks run inside curl_multi_socket_action, where libcurl forbids most calls into it. So they
+// only set promises, and the waiting task resumes in a later turn.
 #pragma once
 
 #include <curl/curl.h>
@@ -15,15 +15,15 @@
 
 #include <rondo/rondo.hpp>
 
-/// What libcurl says of a transfer that failed.
+/// A transfer failed, with libcurl's code and text.
 struct curl_error : std::runtime_error {
     curl_error(CURLcode why, const std::string& url)
         : std::runtime_error("perform " + url + ": " + curl_easy_strerror(why)), code(why) {}
     CURLcode code;
 };
 
-/// Transfers that share connections. Made and destroyed on the thread of its loop, in a turn; it
-/// outlives its transfers.
+/// Transfers that share connections. Make and destroy it on its loop's thread, while the loop runs.
+/// It must outlive its transfers.
 class curl_session {
 public:
     curl_session() : multi_(curl_multi_init()) {
@@ -36,16 +36,16 @@ public:
     curl_session(const curl_session&) = delete;
     curl_session& operator=(const curl_session&) = delete;
     ~curl_session() {
-        curl_multi_cleanup(multi_);  // closes its connections, and says so by on_socket
+        curl_multi_cleanup(multi_);  // closes the connections, and calls on_socket for each
         timer_.cancel();
     }
 
-    /// Runs the transfer that `easy` describes. The handle is its caller's before and after.
-    /// Throws: curl_error; std::logic_error for a handle that is in use.
-    /// Cancel: the transfer is taken out at once and its connection closed; what came before went
-    ///         to the handle's write function. One that has ended by then counts as done. While
-    ///         libcurl looks up a name on a thread of its own it waits for that thread, unless
-    ///         CURLOPT_QUICK_EXIT is set.
+    /// Runs the transfer that `easy` describes. The caller keeps the handle.
+    /// Throws: curl_error; std::logic_error if the handle is in use.
+    /// Cancel: removes the transfer at once and closes its connection. Bytes that came before went
+    ///         to the handle's write function. A transfer that has ended by then is returned as
+    ///         done. If libcurl is looking up a name on its own thread, this waits for that thread,
+    ///         unless CURLOPT_QUICK_EXIT is set.
     rondo::task<> perform(CURL* easy) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
         rondo::promise<CURLcode> ended = loop_.create_promise<CURLcode>();
@@ -64,11 +64,11 @@ public:
             throw curl_error(code, url_of(easy));
     }
 
-    /// How many are under way.
+    /// The number of transfers that run.
     std::size_t transfers() const noexcept { return transfers_.size(); }
 
 private:
-    /// Takes the transfer out again, however its perform ends.
+    /// Removes the transfer, however perform ends.
     struct running {
         curl_session* session;
         CURL* easy;
@@ -87,7 +87,7 @@ private:
         return url != nullptr ? url : "";
     }
 
-    /// libcurl wants to know of this socket what `what` says, from now on.
+    /// libcurl's callback: watch the socket for the events in `what` from now on.
     static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) noexcept {
         auto& session = *static_cast<curl_session*>(self);
         try {
@@ -103,11 +103,11 @@ private:
             return 0;
         } catch (...) {
             session.report("watching a socket for libcurl");
-            return -1;  // it gives all transfers up
+            return -1;  // makes libcurl abort all transfers
         }
     }
 
-    /// ... and wants to be called when so much time has passed; -1: not at all.
+    /// libcurl's callback: call it after this time; -1: not at all.
     static int on_timer(CURLM*, long milliseconds, void* self) noexcept {
         auto& session = *static_cast<curl_session*>(self);
         try {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// PostgreSQL inside rondo: libpq's nonblocking calls, with the waits between them made by the loop.
+// PostgreSQL inside rondo: libpq's nonblocking calls, and the loop waits between them.
 //
-// libpq may use another socket after each step of connecting: every wait asks it anew, and none is there while it runs.
+// libpq may use another socket after each step of connecting. So every wait asks for the socket
+// again, and no wait is in flight while libpq runs.
 #pragma once
 
 #include <libpq-fe.h>
@@ -15,10 +16,11 @@
 
 #include <rondo/rondo.hpp>
 
-/// What the server or libpq says; `sqlstate` is empty where it was libpq.
+/// An error of the server or of libpq; `sqlstate` is empty if it is libpq's.
 struct pg_error : std::runtime_error {
     pg_error(std::string doing, std::string_view said, const char* state)
-        : std::runtime_error((doing += ": ").append(said.substr(0, said.find_last_not_of('\n') + 1))),
+        : std::runtime_error(
+              (doing += ": ").append(said.substr(0, said.find_last_not_of('\n') + 1))),
           sqlstate(state ? state : "") {}
     std::string sqlstate;
 };
@@ -29,21 +31,25 @@ struct pg_free {
 };
 using pg_rows = std::unique_ptr<PGresult, pg_free>;
 
-/// One connection; its queries run one after the other, in the order of the calls. It outlives them.
+/// One connection. Its queries run one after the other, in the order of the calls. It must outlive
+/// them.
 class pg_connection {
 public:
     pg_connection() = default;
     pg_connection(pg_connection&&) = delete;
 
-    /// Connects. A name of a host is looked up by libpq, which blocks: give it hostaddr=.
-    /// Throws: pg_error. Cancel: leaves and closes.
+    /// Connects. libpq blocks while it looks up a host name, so use hostaddr=.
+    /// Throws: pg_error.
+    /// Cancel: closes the connection.
     rondo::task<> open(std::string conninfo) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
         std::unique_ptr<PGconn, pg_free> fresh(PQconnectStart(conninfo.c_str()));
         if (!fresh) throw std::bad_alloc();
-        auto next = PQstatus(fresh.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+        auto next =
+            PQstatus(fresh.get()) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
         while (next != PGRES_POLLING_OK) {
-            if (next == PGRES_POLLING_FAILED) throw pg_error("connect", PQerrorMessage(fresh.get()), nullptr);
+            if (next == PGRES_POLLING_FAILED)
+                throw pg_error("connect", PQerrorMessage(fresh.get()), nullptr);
             if (next == PGRES_POLLING_READING)
                 co_await rondo::wait_readable(PQsocket(fresh.get()));
             else
@@ -54,14 +60,14 @@ public:
         connection_ = std::move(fresh);
     }
 
-    /// False before open, and after an error that left the connection in no known state.
+    /// False before open, and after an error that left the connection unusable.
     bool is_open() const noexcept { return connection_ != nullptr; }
 
-    /// Runs one or more statements and gives the result of the last one.
-    /// Throws: pg_error, of the first that failed.
-    /// Cancel: the server is asked to stop (PQcancel, on a thread), and its answer is awaited, at most `grace`; the
-    ///         connection can be used afterwards, or is closed where the time was over. A statement that was done by
-    ///         then is done, and its result is returned.
+    /// Runs one or more statements and returns the result of the last one.
+    /// Throws: pg_error of the first statement that failed.
+    /// Cancel: asks the server to stop (PQcancel, on a thread) and waits for its answer for at most
+    ///         `grace`. The connection can be used afterwards, or is closed if the time is over. If
+    ///         the statement was done by then, its result is returned.
     rondo::task<pg_rows> query(std::string text) {
         auto turn = co_await line_.lock();
         if (!connection_) throw pg_error("query", "the connection is closed", nullptr);
@@ -69,7 +75,7 @@ public:
         try {
             co_await flush();
             co_return co_await answer();
-        } catch (const rondo::cancelled&) {  // goes on below: nothing can be awaited here
+        } catch (const rondo::cancelled&) {  // continues below: a handler cannot await
         }
         pg_rows late;
         co_await rondo::shield(stop(&late));
@@ -86,7 +92,8 @@ private:
         return error;
     }
 
-    /// The server may have to be read before it reads on: wait for both.
+    /// Sends the query. Waits for both directions: the server may not read until its output is
+    /// read.
     rondo::task<> flush() {
         for (;;) {
             const int left = PQflush(connection_.get());
@@ -124,20 +131,22 @@ private:
         co_return last;
     }
 
-    /// Asks the server to stop, and reads what it says to the query; into `late` what it had done.
+    /// Asks the server to stop and reads its answer. If the query was done, `late` gets its result.
     rondo::task<> stop(pg_rows* late) {
         const std::unique_ptr<PGcancel, pg_free> handle(PQgetCancel(connection_.get()));
-        if (!co_await rondo::move_on_after(grace, rondo::race(finish(late), ask_to_stop(handle.get()))))
+        if (!co_await rondo::move_on_after(grace,
+                                           rondo::race(finish(late), ask_to_stop(handle.get()))))
             connection_.reset();
     }
     rondo::task<> finish(pg_rows* late) {
         try {
             co_await flush();
             *late = co_await answer();
-        } catch (const pg_error&) {  // above all 57014, query_canceled
+        } catch (const pg_error&) {  // usually 57014, query_canceled
         }
     }
-    /// Again and again: the server forgets it where it comes before the statement has begun. On a thread: it blocks.
+    /// Repeats PQcancel, since the server ignores it before the statement has begun. PQcancel
+    /// blocks, so it runs on a thread.
     static rondo::task<> ask_to_stop(PGcancel* handle) {
         for (char why[256];; co_await rondo::sleep(std::chrono::milliseconds(100)))
             co_await rondo::to_thread(&PQcancel, handle, &why[0], int{sizeof why});

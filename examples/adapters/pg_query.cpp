@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One query, with a time limit: PostgreSQL is told where it was not enough.
+// Shows one PostgreSQL query with a time limit; a late query is cancelled on the server too.
 // Run: pg_query CONNINFO SQL [SECONDS]
 //
 //     1 | one

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Redis inside rondo: hiredis' asynchronous context, attached to the loop by its six hooks.
+// Redis inside rondo: hiredis' asynchronous context, attached to the loop by its hooks.
 //
-// Commands of several tasks go out as they come, one behind the other, and the replies come back in that order: that is
-// pipelining, and needs nothing but a `gather`.
+// Commands of several tasks are sent in the order of the calls, and the replies come in that order.
+// So a `gather` of commands is pipelined.
 #pragma once
 
 #include <hiredis/async.h>
@@ -18,19 +18,21 @@
 
 #include "redis_value.hpp"
 
-/// One connection. Made and destroyed on its loop's thread; it outlives its commands.
+/// One connection. Make and destroy it on its loop's thread. It must outlive its commands.
 class redis_client {
 public:
     redis_client() = default;
     redis_client(redis_client&&) = delete;
     ~redis_client() { close(); }
 
-    /// Connects to an address and port, or to a Unix socket's path (port 0). A host's name is looked up by hiredis,
-    /// which blocks: give it a number.
-    /// Throws: redis_error. Cancel: leaves and closes.
+    /// Connects to an address and port, or to the path of a Unix socket (port 0). hiredis blocks
+    /// while it looks up a host name, so use a numeric address.
+    /// Throws: redis_error.
+    /// Cancel: closes the connection.
     rondo::task<> connect(std::string where, int port = 0) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
-        attach(port != 0 ? redisAsyncConnect(where.c_str(), port) : redisAsyncConnectUnix(where.c_str()));
+        attach(port != 0 ? redisAsyncConnect(where.c_str(), port)
+                         : redisAsyncConnectUnix(where.c_str()));
         auto result = connecting_->get_future();
         try {
             co_await result;
@@ -41,37 +43,40 @@ public:
         }
     }
 
-    /// Sends a command and gives its reply: `co_await redis.command("SET", "key", value)`.
-    /// Throws: redis_error: an error reply, a connection that is lost or was closed;
-    ///         std::invalid_argument for commands that have more than one reply (SUBSCRIBE ...).
-    /// Cancel: leaves at once. A command that went out is executed nevertheless; its reply is dropped when it comes,
-    ///         and the replies of the others stay theirs. One that has come is returned.
+    /// Sends a command and returns its reply: `co_await redis.command("SET", "key", value)`.
+    /// Throws: redis_error for an error reply, or if the connection is lost or closed;
+    ///         std::invalid_argument for commands with more than one reply (SUBSCRIBE ...).
+    /// Cancel: leaves at once. The server executes a command that was sent; its reply is dropped
+    ///         when it comes, without mixing up other replies. A reply that has come is returned.
     template <class... Words>
     rondo::task<redis_value> command(const Words&... words) {
         return run(std::vector<std::string>{std::string(words)...});
     }
     rondo::task<redis_value> run(std::vector<std::string> words) {
         if (rondo::cancel_requested()) throw rondo::cancelled();
-        if (!has_one_reply(words)) throw std::invalid_argument("command: it has not one reply");
+        if (!has_one_reply(words))
+            throw std::invalid_argument("command: only commands with one reply can be sent");
         if (context_ == nullptr) throw redis_error("command: the connection is closed");
         std::vector<const char*> starts;
         std::vector<std::size_t> sizes;
-        for (const std::string& word : words) starts.push_back(word.data()), sizes.push_back(word.size());
+        for (const std::string& word : words)
+            starts.push_back(word.data()), sizes.push_back(word.size());
         auto answer = std::make_unique<rondo::promise<redis_value>>();
         auto reply = answer->get_future();
         const int count = static_cast<int>(words.size());
-        if (redisAsyncCommandArgv(context_, &on_reply, answer.get(), count, starts.data(), sizes.data()) != REDIS_OK)
+        if (redisAsyncCommandArgv(context_, &on_reply, answer.get(), count, starts.data(),
+                                  sizes.data()) != REDIS_OK)
             throw redis_error("command: the connection is closed");
-        static_cast<void>(answer.release());  // on_reply's; hiredis calls it in any case
+        static_cast<void>(answer.release());  // now owned by on_reply, which hiredis always calls
         try {
             co_await reply;
         } catch (const rondo::cancelled&) {
-            if (!reply.done() || reply.cancelled()) throw;  // otherwise it had come
+            if (!reply.done() || reply.cancelled()) throw;  // otherwise the reply has come
         }
         co_return reply.result();
     }
 
-    /// Commands that wait for their replies throw redis_error.
+    /// Closes the connection. Commands that wait for a reply throw redis_error.
     void close() noexcept {
         if (context_ != nullptr) redisAsyncFree(std::exchange(context_, nullptr));
     }
@@ -97,25 +102,30 @@ private:
             of(self).watch(false, false);
             of(self).context_ = nullptr;
         };
-        redisAsyncSetConnectCallback(fresh, [](const redisAsyncContext* context, int status) noexcept {
-            auto& result = *of(context->data).connecting_;
-            if (result.done()) return;  // nobody waits any more
-            if (status == REDIS_OK)
-                result.set_value();
-            else
-                result.set_exception(std::make_exception_ptr(redis_error(std::string("connect: ") + context->errstr)));
-        });
+        redisAsyncSetConnectCallback(
+            fresh, [](const redisAsyncContext* context, int status) noexcept {
+                auto& result = *of(context->data).connecting_;
+                if (result.done()) return;  // connect was cancelled
+                if (status == REDIS_OK)
+                    result.set_value();
+                else
+                    result.set_exception(std::make_exception_ptr(
+                        redis_error(std::string("connect: ") + context->errstr)));
+            });
     }
 
     static redis_client& of(void* self) noexcept { return *static_cast<redis_client*>(self); }
 
-    /// hiredis asks for the same again and again.
+    /// Watches the socket for these directions. hiredis often repeats the same request.
     void watch(bool reads, bool writes) noexcept {
         try {
-            if (reads && !reads_) loop_.add_reader(number_, [this] { redisAsyncHandleRead(context_); });
-            if (writes && !writes_) loop_.add_writer(number_, [this] { redisAsyncHandleWrite(context_); });
+            if (reads && !reads_)
+                loop_.add_reader(number_, [this] { redisAsyncHandleRead(context_); });
+            if (writes && !writes_)
+                loop_.add_writer(number_, [this] { redisAsyncHandleWrite(context_); });
         } catch (...) {
-            loop_.call_exception_handler({"watching a socket for hiredis", std::current_exception()});
+            loop_.call_exception_handler(
+                {"watching a socket for hiredis", std::current_exception()});
         }
         if (!reads && reads_) loop_.remove_reader(number_);
         if (!writes && writes_) loop_.remove_writer(number_);
@@ -123,13 +133,15 @@ private:
         writes_ = writes;
     }
 
-    /// `reply` is null where the connection ended.
+    /// `reply` is null if the connection has ended.
     static void on_reply(redisAsyncContext* context, void* reply, void* promise) noexcept {
-        const std::unique_ptr<rondo::promise<redis_value>> answer(static_cast<rondo::promise<redis_value>*>(promise));
+        const std::unique_ptr<rondo::promise<redis_value>> answer(
+            static_cast<rondo::promise<redis_value>*>(promise));
         if (answer->done()) return;  // its waiter was cancelled
         try {
             if (reply == nullptr)
-                throw redis_error(std::string("command: ") + (context->err != 0 ? context->errstr : "closed"));
+                throw redis_error(std::string("command: ") +
+                                  (context->err != 0 ? context->errstr : "closed"));
             redis_value value(*static_cast<redisReply*>(reply));
             if (value.kind == REDIS_REPLY_ERROR) throw redis_error(value.text);
             answer->set_value(std::move(value));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Some commands at once over one connection to Redis.
+// Shows Redis inside rondo: several commands at once over one connection.
 // Run: redis_ping /path/of/socket | ADDRESS PORT
 //
 //     PONG
@@ -21,7 +21,7 @@ rondo::task<> ping(std::string where, int port) {
     fmt::print("{}\n", pong.text);
 
     co_await redis.command("DEL", "rondo:count");
-    // Pipelined: three commands go out before the first reply has come.
+    // Pipelined: three commands are sent before the first reply comes.
     const auto [one, two, three] = co_await rondo::gather(redis.command("INCR", "rondo:count"),
                                                           redis.command("INCR", "rondo:count"),
                                                           redis.command("INCR", "rondo:count"));

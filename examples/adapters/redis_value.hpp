@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a Redis server answers, as values that outlive hiredis' own.
+// Replies of a Redis server, as values that outlive hiredis' own objects.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-/// The server's error reply, or what hiredis says of the connection.
+/// An error reply of the server, or an error of the connection from hiredis.
 struct redis_error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A reply that is the caller's own: nil, text (strings and states), a number, or a list of replies.
+/// A copy of a reply: nil, a text (strings and states), a number, or a list of replies.
 class redis_value {
 public:
     explicit redis_value(const redisReply& reply) : kind(reply.type), number(reply.integer) {
@@ -30,7 +30,7 @@ public:
     std::vector<redis_value> list;
 };
 
-/// Whether a command is answered once; those that subscribe to something are answered for ever.
+/// True if a command has one reply; commands that subscribe have any number.
 inline bool has_one_reply(const std::vector<std::string>& words) {
     for (const char* name : {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "monitor"})
         if (words.empty() || ::strcasecmp(words[0].c_str(), name) == 0) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rondo inside an epoll loop: one descriptor more in the set.
+// Shows rondo inside an epoll loop: loop.fd() is one more descriptor in the set.
 // Run: host_epoll
 //
 //     rondo: 1
@@ -33,7 +33,7 @@ int main() {
 
     while (!counting.done()) {
         epoll_event ready[16];
-        const int count = ::epoll_wait(epoll, ready, 16, -1);  // no timeout: timers come by fd()
+        const int count = ::epoll_wait(epoll, ready, 16, -1);  // no timeout: fd() shows timers too
         for (int i = 0; i < count; ++i)
             if (ready[i].data.fd == loop.fd()) loop.poll();
     }

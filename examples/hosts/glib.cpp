@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// rondo inside a GLib main loop, and so inside GTK: one source that watches loop.fd(). Each side
-// has a timer of its own, and both go.
-// Run: host_glib
+// Shows rondo inside a GLib main loop, and so inside GTK: one source watches loop.fd(). Each side
+// has a timer of its own, and both run. Run: host_glib
 //
 //     rondo: 1
 //     rondo: 2
@@ -43,6 +42,6 @@ int main() {
     g_source_remove(timer);
     g_source_remove(watch);
     g_main_loop_unref(host);
-    loop.run();  // until the task has really ended
+    loop.run();  // until the task has ended
     fmt::print("{}\n", ticks > 0 ? "GLib ticked as well" : "GLib was starved");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rondo inside a libuv loop: one uv_poll_t on loop.fd().
+// Shows rondo inside a libuv loop: one uv_poll_t watches loop.fd().
 // Run: host_libuv
 //
 //     rondo: 1
