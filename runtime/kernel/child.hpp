@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: MIT
-// The child's side of starting a program: what runs between clone(2) and execve(2), in the memory of
-// this process and on the stack of the thread that waits. It makes system calls and nothing else: no
-// allocation, no lock, no function that a sanitizer has instrumented or intercepts (its books are the
-// parent's). Signals are blocked until the dispositions are the default ones.
+// SPDX-License-Identifier: MIT The child's side of starting a program: code that runs between
+// clone(2) and execve(2), in the memory of this process and on the stack of the waiting thread. It
+// only makes system calls. It does not allocate, takes no lock, and calls no function that a
+// sanitizer instruments or intercepts (the sanitizer's state belongs to the parent). Signals are
+// blocked until all dispositions are the default ones.
 #pragma once
 
 #include <fcntl.h>
@@ -25,15 +25,15 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What the child is to do, made by the parent; and what has failed, told by the child.
+/// The steps for the child, filled in by the parent; and the error, filled in by the child.
 struct spawn_plan {
-    const spawn_request* what;
-    const char* const* files;  // to be tried in this order; null at the end
+    const spawn_request* request;
+    const char* const* files;  // tried in this order; null at the end
     const int* kept;           // ascending
     std::size_t kept_count;
-    long descriptors_max;      // where the kernel has no close_range
-    int streams[3];            // a copy, to work on
-    volatile int error;        // an errno; 0: the program runs
+    long descriptors_max;  // used if the kernel has no close_range(2)
+    int streams[3];        // a copy that the child changes
+    volatile int error;    // an errno; 0: the program runs
     volatile bool bad_directory;
 };
 
@@ -45,9 +45,10 @@ RONDO_BARE inline void reset_signals() noexcept {
     ::syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, nullptr, sizeof none);
 }
 
-/// 0 or an errno.
-RONDO_BARE inline int lead_streams(spawn_plan& plan) noexcept {
-    // Numbers below 3 might be overwritten before they are copied.
+/// Makes descriptors 0, 1 and 2 the requested ones, and the kept ones inheritable. Returns 0 or an
+/// errno.
+RONDO_BARE inline int redirect_streams(spawn_plan& plan) noexcept {
+    // Sources below 3 are moved first: a later copy might overwrite them.
     for (int target = 0; target < 3; ++target) {
         int& from = plan.streams[target];
         if (from < 0 || from >= 3 || from == target) continue;
@@ -66,13 +67,14 @@ RONDO_BARE inline int lead_streams(spawn_plan& plan) noexcept {
     return 0;
 }
 
-RONDO_BARE inline void close_range_of(unsigned first, unsigned last, long descriptors_max) noexcept {
+/// close_range(2). If the kernel has none, closes one by one the numbers below `end`.
+RONDO_BARE inline void close_range_of(unsigned first, unsigned last, long end) noexcept {
     if (first > last || ::syscall(SYS_close_range, first, last, 0) == 0) return;
-    for (long number = first; number <= static_cast<long>(last) && number < descriptors_max; ++number)
+    for (long number = first; number <= static_cast<long>(last) && number < end; ++number)
         ::syscall(SYS_close, number);
 }
 
-/// Everything but the standard streams and what is kept, whoever has opened it.
+/// Closes all descriptors except the standard streams and the kept ones.
 RONDO_BARE inline void close_others(const spawn_plan& plan) noexcept {
     unsigned first = 3;
     for (std::size_t i = 0; i < plan.kept_count; ++i) {
@@ -84,36 +86,38 @@ RONDO_BARE inline void close_others(const spawn_plan& plan) noexcept {
     close_range_of(first, ~0u, plan.descriptors_max);
 }
 
-/// Returns an errno: of the first file that exists and cannot be run, as execvp(3) does.
+/// Runs the first file that can be run. Returns an errno, like execvp(3): EACCES if a file was not
+/// executable, else ENOENT; any other error ends the search.
 RONDO_BARE inline int execute(const spawn_plan& plan) noexcept {
     int error = ENOENT;
     for (const char* const* file = plan.files; *file != nullptr; ++file) {
-        ::syscall(SYS_execve, *file, plan.what->arguments, plan.what->environment);
+        ::syscall(SYS_execve, *file, plan.request->arguments, plan.request->environment);
         const int now = errno;
         if (now == EACCES)
             error = now;
-        else if (now != ENOENT && now != ENOTDIR && now != ESTALE && now != ENODEV && now != ETIMEDOUT)
+        else if (now != ENOENT && now != ENOTDIR && now != ESTALE && now != ENODEV &&
+                 now != ETIMEDOUT)
             return now;
     }
     return error;
 }
 
-/// Returns an errno.
+/// Runs the program. Returns only on failure, with an errno.
 RONDO_BARE inline int become_program(spawn_plan& plan) noexcept {
-    const spawn_request& what = *plan.what;
-    if (what.new_session && ::syscall(SYS_setsid) < 0) return errno;
-    if (what.new_group && !what.new_session && ::syscall(SYS_setpgid, 0, 0) < 0) return errno;
-    if (what.directory != nullptr && ::syscall(SYS_chdir, what.directory) < 0) {
+    const spawn_request& request = *plan.request;
+    if (request.new_session && ::syscall(SYS_setsid) < 0) return errno;
+    if (request.new_group && !request.new_session && ::syscall(SYS_setpgid, 0, 0) < 0) return errno;
+    if (request.directory != nullptr && ::syscall(SYS_chdir, request.directory) < 0) {
         plan.bad_directory = true;
         return errno;
     }
-    if (const int error = lead_streams(plan)) return error;
+    if (const int error = redirect_streams(plan)) return error;
     close_others(plan);
     reset_signals();
     return execute(plan);
 }
 
-/// For clone(2).
+/// The child's function for clone(2). `argument` is the spawn_plan.
 RONDO_BARE inline int spawn_child(void* argument) noexcept {
     auto& plan = *static_cast<spawn_plan*>(argument);
     plan.error = become_program(plan);

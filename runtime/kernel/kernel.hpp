@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The seam. Everything that rondo asks of an operating system goes through one `kernel`, in four parts:
-//   (a) entries go down, completions come up; submit and wait until a deadline; wake from anywhere;
-//   (b) descriptor calls that are no entries (class `system`);
+// The seam between rondo and an operating system: class `kernel`. It has four parts:
+//   (a) entries go down and completions come up: submit, wait until a deadline, wake from anywhere;
+//   (b) descriptor calls that are not entries (class `system`);
 //   (c) clock and randomness;
 //   (d) running a job elsewhere (threads).
-// There are two: `ring` (kernel/ring/ring.cpp) hands the entries to io_uring, `simulator` (kernel/simulator/simulator.cpp) interprets the very same
-// 64 bytes on virtual time. A third, on readiness, would be one more interpreter of the same entries. Nothing above
-// this line knows which one it runs on, so all of rondo runs unmodified on each.
+// There are two kernels. `ring` (kernel/ring/ring.cpp) passes the entries to io_uring. `simulator`
+// (kernel/simulator/simulator.cpp) interprets the same 64 bytes on virtual time. A third one, on
+// readiness, would be one more interpreter. The layers above do not know which kernel they run on,
+// so all of rondo runs unmodified on each.
 //
-// Errors: calls give a negative errno, as the kernel does; words and exceptions are the business of the layers above.
+// Errors: calls return a negative errno, like the kernel. Texts and exceptions are made by the
+// layers above.
 #pragma once
 
 #include <signal.h>
@@ -27,130 +29,157 @@ inline namespace v0 {
 namespace detail {
 
 struct spawn_request;    // <rondo/detail/kernel/spawn.hpp>
-struct started_program;  // there too
+struct started_program;  // <rondo/detail/kernel/spawn.hpp>
 
-/// (b) Descriptor calls that are no entries. Each returns what the system call returns, or -errno. Any thread.
+/// (b) Descriptor calls that are not entries. Each returns the result of the system call, or
+/// -errno.
+/// Thread: any.
 class system {
 public:
     virtual ~system() = default;
-    virtual int socket(int family, int type, int protocol) = 0;  // SOCK_CLOEXEC is added
+    virtual int socket(int family, int type, int protocol) = 0;  // adds SOCK_CLOEXEC
     virtual int bind(int fd, const sockaddr* address, socklen_t size) = 0;
     virtual int listen(int fd, int backlog) = 0;
-    virtual int local_name(int fd, sockaddr* address, socklen_t* size) = 0;   // getsockname
-    virtual int remote_name(int fd, sockaddr* address, socklen_t* size) = 0;  // getpeername
+    virtual int local_name(int fd, sockaddr* address, socklen_t* size) = 0;   // getsockname(2)
+    virtual int remote_name(int fd, sockaddr* address, socklen_t* size) = 0;  // getpeername(2)
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t size) = 0;
     virtual int get_option(int fd, int level, int name, void* value, socklen_t* size) = 0;
-    virtual int socket_pair(int family, int type, int protocol, int* ends) = 0;  // SOCK_CLOEXEC is added
-    virtual int pipe(int* ends) = 0;                                             // O_CLOEXEC; reads first
-    virtual int pipe_size(int, std::uint32_t) { return -ENOSYS; }                // asks for so much room in it
-    virtual int duplicate(int fd) = 0;                                           // close-on-exec
-    virtual int truncate(int fd, std::uint64_t size) = 0;                        // may block
-    virtual int file_status(int fd, unsigned* mode) = 0;                         // st_mode
-    virtual int settle_open(int fd, int flags, unsigned* mode) = 0;  // clears O_NONBLOCK of a file opened with `flags`; st_mode
-    virtual std::int64_t position(int) { return -ESPIPE; }           // lseek
+    /// socketpair(2). Adds SOCK_CLOEXEC.
+    virtual int socket_pair(int family, int type, int protocol, int* ends) = 0;
+    virtual int pipe(int* ends) = 0;  // adds O_CLOEXEC; ends[0] is the reading end
+    virtual int pipe_size(int, std::uint32_t) { return -ENOSYS; }  // F_SETPIPE_SZ: bytes of room
+    virtual int duplicate(int fd) = 0;                             // F_DUPFD_CLOEXEC
+    virtual int truncate(int fd, std::uint64_t size) = 0;          // may block
+    virtual int file_status(int fd, unsigned* mode) = 0;           // stores st_mode
+    /// Clears O_NONBLOCK of a file that was opened with `flags`. Stores its st_mode.
+    virtual int settle_open(int fd, int flags, unsigned* mode) = 0;
+    virtual std::int64_t position(int) { return -ESPIPE; }  // lseek(2)
     virtual void set_position(int, std::int64_t) {}
-    virtual int peer_of_fifo(int) { return -ENOSYS; }  // 1: a writer has the FIFO open, or had; 0: none has
+    /// Returns: 1 if a writer has the FIFO open, or had; 0 if none has.
+    virtual int peer_of_fifo(int) { return -ENOSYS; }
+
     virtual int spawn(const spawn_request&, started_program&) { return -ENOSYS; }
-    /// 1 and the exit code, or minus the signal; 0: it has not ended; -ECHILD: another waiter has the status.
+    /// Returns: 1 if the program has ended, and stores its exit code or minus its signal; 0 if it
+    /// has not ended; -ECHILD if another waiter has taken the status.
     virtual int reap_program(int, int*) { return -ENOSYS; }
-    virtual int signal_program(int, int) { return -ENOSYS; }  // by the descriptor of its pid
-    virtual int watch_descriptor() { return -ENOSYS; }                                   // inotify; close-on-exec
-    virtual int add_watch(int, const char*, std::uint32_t) { return -ENOSYS; }           // inotify_add_watch
-    // Paths, by calls that may block: on a thread.
-    virtual int list_directory(const char*, void (*)(void*, const char*, unsigned), void*) { return -ENOSYS; }  // name, st_mode
+    virtual int signal_program(int, int) { return -ENOSYS; }  // pidfd_send_signal(2)
+
+    virtual int watch_descriptor() { return -ENOSYS; }  // inotify_init1(2), close-on-exec
+    virtual int add_watch(int, const char*, std::uint32_t) { return -ENOSYS; }
+
+    // Calls on paths. They may block, so they run on a thread.
+    /// Calls the function with the last argument, the name and the st_mode of each entry.
+    virtual int list_directory(const char*, void (*)(void*, const char*, unsigned), void*) {
+        return -ENOSYS;
+    }
     virtual int read_link(const char*, std::string*) { return -ENOSYS; }
     virtual int make_directories(const char*) { return -ENOSYS; }
-    virtual int remove_tree(const char*, std::uint64_t*) { return -ENOSYS; }  // and how many there were
-    virtual bool is_simulated() const noexcept { return false; }
-    virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }  // signalfd; close-on-exec, O_NONBLOCK
-    virtual int close(int fd) = 0;  // never while an entry on fd has not completed: descriptors count (law 4)
+    /// Stores how many names were removed.
+    virtual int remove_tree(const char*, std::uint64_t*) { return -ENOSYS; }
 
-    /// The operating system itself: what objects made outside any loop use.
+    virtual bool is_simulated() const noexcept { return false; }
+    /// signalfd(2), close-on-exec and O_NONBLOCK.
+    virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }
+    /// Never called while an entry on `fd` is in flight: descriptors count their entries (law 4).
+    virtual int close(int fd) = 0;
+
+    /// Returns: the operating system itself, for objects that are made outside any loop.
     static std::shared_ptr<system> real();
 };
 
-/// What one `enter` brought.
+/// Result of `enter`.
 struct entered {
-    std::size_t completions = 0;  // filled into `out`
-    bool stuck = false;           // simulator only: it was asked to wait, and nothing can ever happen again
+    std::size_t completions = 0;  // number stored in `out`
+    bool stuck = false;           // simulator only: it should wait, and no event can ever occur
 };
 
-// Whose an entry is, by its user_data: below first_tag the kernel implementation's own; from there below first_address
-// a number of the layer above's choice, for entries that nobody waits on (a cancellation); else the address of an
-// operation. Only those with an address count as in flight (see `attach`), and an entry with entry_skip_success, whose
-// end may go unseen, must carry a tag.
+// user_data tells who made an entry. Values below first_tag belong to the kernel implementation.
+// Values from there to first_address are tags, which the layer above chooses for entries that have
+// no waiter (a cancellation). Larger values are the address of an operation. Only entries with an
+// address count as in flight (see `attach`). An entry with entry_skip_success must carry a tag,
+// since its end may not be reported.
 inline constexpr std::uint64_t first_tag = 16;
 inline constexpr std::uint64_t first_address = 4096;
 
-/// One operating system as a loop sees it. All calls on the attached thread, but for `wake` and part (b).
+/// One operating system as a loop sees it. All calls are made on the attached thread, except
+/// `wake`, `signal_event` and part (b).
 class kernel : public system {
 public:
-    /// Binds to the calling thread; completions are delivered here from now on. Again on another thread: only while
-    /// nothing is in flight. Throws std::system_error, uring_unavailable.
+    /// Binds the kernel to the calling thread; completions are delivered there from now on. It can
+    /// be called again on another thread only while nothing is in flight.
+    /// Throws: std::system_error, uring_unavailable.
     virtual void attach() = 0;
 
-    // -- (a) entries ------------------------------------------------------------------------------------------------
-    /// A slot for one more entry, in submission order, all 64 bytes to be written by the caller before any other call
-    /// here. Null when the queue is full and cannot be emptied now: ask again after the next `enter`.
+    // -- (a) entries ------------------------------------------------------------------------------
+    /// Returns: the slot for the next entry, in submission order. The caller writes all 64 bytes of
+    /// it before any other call here. Null if the queue is full and cannot be emptied now: retry
+    /// after the next `enter`.
     virtual entry* next_entry() noexcept = 0;
 
-    /// Submits every entry made so far and waits until a completion, a `wake`, a signal or `deadline`, whichever is
-    /// first; `time_point::min()` does not wait, `time_point::max()` waits without end. Fills at most `room`
-    /// completions into `out`, in their order; where it fills all the room there may be more, so ask again without
-    /// waiting. An entry whose completion carries no completion_more has ended. Never fails: what cannot be mended
-    /// aborts with a sentence.
+    /// Submits all entries made so far. Then waits for a completion, a `wake`, a signal or
+    /// `deadline`; `time_point::min()` does not wait, `time_point::max()` waits without limit.
+    ///
+    /// Stores at most `room` completions in `out`, in order. If it stores `room` of them there may
+    /// be more: call again without waiting. An entry has ended when its completion carries no
+    /// completion_more. The call never fails; an error that cannot be handled aborts with a
+    /// sentence.
     virtual entered enter(time_point deadline, completion* out, std::size_t room) noexcept = 0;
 
-    /// Submits every entry made so far, and looks at nothing.
+    /// Submits all entries made so far, without reading completions.
     virtual void submit() noexcept = 0;
 
-    /// Ends the present `enter`, or the next one that would wait. Any thread, also from a signal handler.
+    /// Ends the present `enter`, or the next one that would wait.
+    /// Thread: any, also from a signal handler.
     virtual void wake() noexcept = 0;
 
-    /// Gives `fd` a place in a table of the kernel's own, where operations find it without a look-up: the place, for
-    /// `entry::fd` with entry_fixed_file, or -1. For descriptors that many operations are on. `forget` before the close.
-    virtual int keep(int) noexcept { return -1; }
-    virtual void forget(int) noexcept {}
-    /// The loop has ended: no descriptor has a place any more, so that one closed later, on whatever thread, is closed.
-    virtual void forget_all() noexcept {}
+    /// Registers `fd` in a table of the kernel, so that operations on it need no look-up. For
+    /// descriptors with many operations. Call unregister_file before closing it.
+    /// Returns: its index, for `entry::fd` with entry_fixed_file; -1 if it was not registered.
+    virtual int register_file(int) noexcept { return -1; }
+    virtual void unregister_file(int) noexcept {}
+    /// Unregisters all when the loop has ended. So a descriptor closed later, on any thread, really
+    /// closes.
+    virtual void unregister_all_files() noexcept {}
 
-    /// What this kernel cannot do is decided here, not by version numbers.
+    /// Features are decided by these calls, not by version numbers.
     virtual bool supports(opcode code) const noexcept = 0;
     virtual bool multishot_accept() const noexcept = 0;
     virtual bool multishot_receive() const noexcept = 0;
 
-    // -- lent buffers -----------------------------------------------------------------------------------------------
-    // Receives with entry_pick_buffer take one of them as bytes come, and their completion says which. -ENOBUFS ends
-    // them where all are out.
-    /// Lends `count` buffers (a power of two) of `size` bytes each, one every `stride` bytes from `memory` on, for
-    /// good. Once. 0 or -errno.
-    virtual int lend_buffers(char* memory, unsigned count, unsigned size, unsigned stride) noexcept = 0;
-    /// This one, which a completion has named, may be filled again.
+    // -- lent buffers -----------------------------------------------------------------------------
+    // A receive with entry_pick_buffer takes a lent buffer when bytes arrive; its completion names
+    // the buffer. If all buffers are in use, such receives end with -ENOBUFS.
+    /// Lends `count` buffers (a power of two) of `size` bytes each, one every `stride` bytes from
+    /// `memory` on, for the life of the kernel. It can be called once. Returns: 0 or -errno.
+    virtual int lend_buffers(char* memory, unsigned count, unsigned size,
+                             unsigned stride) noexcept = 0;
+    /// Returns a buffer that a completion has named: it may be filled again.
     virtual void return_buffer(std::uint16_t number) noexcept = 0;
 
-    // -- embedding --------------------------------------------------------------------------------------------------
-    /// A descriptor that is readable whenever `enter` without waiting would bring something or `signal_event` was
-    /// called; made by the first call. -errno where there is none.
+    // -- embedding --------------------------------------------------------------------------------
+    /// Returns: a descriptor that is readable when `enter` without waiting would give something, or
+    /// when `signal_event` was called. The first call makes it. -errno if there is none.
     virtual int event_fd() noexcept = 0;
-    /// Stops, and starts again, making it readable by completions. After starting again look once more for completions.
+    /// Switches on or off whether completions make it readable. After switching on, check once more
+    /// for completions.
     virtual void watch_event(bool on) noexcept = 0;
     virtual void signal_event() noexcept = 0;  // any thread
     virtual void drain_event() noexcept = 0;
 
-    // -- (c) clock and randomness -----------------------------------------------------------------------------------
+    // -- (c) clock and randomness -----------------------------------------------------------------
     virtual time_point now() noexcept = 0;
     virtual std::uint64_t random() noexcept = 0;
 
-    // -- (d) elsewhere ----------------------------------------------------------------------------------------------
-    /// Takes `run(argument)` to be run elsewhere and returns true, or leaves it to the caller's threads (false). The
-    /// simulator takes it and runs it on the loop's thread at a seeded virtual moment.
+    // -- (d) elsewhere ----------------------------------------------------------------------------
+    /// Returns: true if the kernel runs `run(argument)` itself; false if the caller must run it on
+    /// a thread. The simulator runs it on the loop's thread at a seeded virtual time.
     virtual bool run_elsewhere(void (*run)(void*), void* argument) noexcept = 0;
 
     struct counters {
         std::uint64_t entries = 0;      // handed out by next_entry and submitted
         std::uint64_t completions = 0;  // given to the loop
         std::uint64_t enters = 0;       // system calls
-        std::uint64_t overflows = 0;    // times the completion queue had overflowed into kernel memory
+        std::uint64_t overflows = 0;    // how often the completion queue overflowed into the kernel
     };
     virtual counters count() const noexcept = 0;
 };

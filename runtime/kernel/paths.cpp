@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See paths.hpp.
+// Calls on paths, by <filesystem> and readdir(3). See paths.hpp.
 #include "kernel/paths.hpp"
 
 #include <dirent.h>
@@ -32,13 +32,14 @@ int errno_of(F call) noexcept {
     }
 }
 
-/// The path without "/" at its end. A system call that gets "link/" follows the link.
+/// Stores the path without "/" at its end: a system call that gets "link/" follows the link.
+/// Returns: 0, or -errno if the path must not be removed.
 int without_end(std::string_view path, std::string& shorter) {
     const std::size_t end = path.find_last_not_of('/');
     if (end == path.npos) return path.empty() ? 0 : -EBUSY;  // the root
     shorter = path.substr(0, end + 1);
     const std::string_view name = std::string_view(shorter).substr(shorter.rfind('/') + 1);
-    if (name == "." || name == "..") return -EINVAL;  // as rmdir(2) and rm(1) have it
+    if (name == "." || name == "..") return -EINVAL;  // like rmdir(2) and rm(1)
     struct stat status {};
     const bool as_directory = shorter.size() != path.size();
     if (as_directory && ::lstat(shorter.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
@@ -80,8 +81,8 @@ int remove_path(const char* path, std::uint64_t* count) {
     return refused != 0 ? refused : result;
 }
 
-/// tee(2) takes nothing out of the FIFO. It gives 0 if there is no writer, and EAGAIN if there is
-/// one that has written nothing. A writer that has come and gone shows in poll(2).
+/// tee(2) removes nothing from the FIFO. It returns 0 if there is no writer, and fails with EAGAIN
+/// if there is one that has written nothing. After a writer has come and gone, poll(2) reports it.
 int writer_of_fifo(int fd) {
     pollfd state{fd, POLLIN, 0};
     if (::poll(&state, 1, 0) > 0) return 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the kernel's answers mean to people. EPERM alone has four causes; which one it is decides
-// who can help, so the places that tell them apart are read: the sysctl and this process's seccomp
-// mode.
+// Translates the kernel's answers into sentences. EPERM alone has four causes with different
+// remedies. To tell them apart, the sysctl and this process's seccomp mode are read.
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -44,7 +43,8 @@ bool seccomp_filtered() {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);)
         if (line.starts_with("Seccomp:")) return line.back() == '2';
-    return true;  // where /proc is hidden, that is what is likely
+    return true;  // /proc is hidden, so this is probably a container
+
 }
 
 std::string kernel_release() {
@@ -209,7 +209,8 @@ std::string probe_report::text() const {
     text.append("completions only when asked for (6.1): ")
         .append(detail::yes_or_no(defer_taskrun_));
     text.append("\nmultishot accept (5.19): ").append(detail::yes_or_no(multishot_accept_));
-    text.append("\nwaiting is no iowait (6.15): ").append(detail::yes_or_no(no_iowait_));
+    text.append("\nwaiting is not counted as iowait (6.15): ")
+        .append(detail::yes_or_no(no_iowait_));
     text.append("\nfeatures: ").append(features.data());
     text.append("\nopcodes missing:").append(missing.empty() ? " none" : missing).append("\n");
     return text;

@@ -2,14 +2,15 @@
 // Starting programs on the real system: clone(2) with CLONE_VM, CLONE_VFORK and CLONE_PIDFD, which
 // shares this process's memory until the new program runs.
 //
-// Not posix_spawn: its child is a number until pidfd_open(2), and by then somebody else's waitpid(-1),
-// or SIGCHLD being ignored, may have given that number to another process. CLONE_PIDFD makes the
-// descriptor together with the child, so it is of this child whatever others reap. Not clone3(2)
-// either: it has no wrapper, and the seccomp profiles of containers refuse it.
+// posix_spawn(3) is not used: it gives only a process id, for pidfd_open(2). Before that call,
+// waitpid(-1) in other code, or SIGCHLD being ignored, may free the id for another process.
+// CLONE_PIDFD makes the descriptor together with the child, so it always refers to this child.
+// clone3(2) is not used either: it has no wrapper, and the seccomp profiles of containers refuse
+// it.
 //
-// Until its execve the child has no exit signal, so a program that cannot be run is no other waiter's
-// business. From then on it is a child like any other, and its status may be taken by another waiter;
-// since Linux 6.15 its pidfd tells the status all the same.
+// Until its execve the child has no exit signal, so other waiters never see a program that cannot
+// be run. From then on it is a child like any other, and another waiter may take its status. Since
+// Linux 6.15 its pidfd gives the status even then.
 #include "kernel/spawn.hpp"
 
 #include <sched.h>
@@ -30,12 +31,12 @@
 
 #include "kernel/child.hpp"
 
-extern "C" {  // glibc 2.36 forgets to say so
+extern "C" {  // missing in the header of glibc 2.36
 #include <sys/pidfd.h>
 }
 
-// The thread sanitizer has a clone of its own, which aborts in a child that shares our memory. This is
-// the C library's.
+// ThreadSanitizer intercepts clone and aborts in a child that shares its parent's memory. __clone
+// is the C library's.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 extern "C" int __clone(int (*run)(void*), void* stack, int flags, void* argument, ...);
@@ -52,7 +53,7 @@ namespace detail {
 
 namespace {
 
-/// Where `file` may be, by our PATH.
+/// Returns: the paths at which `file` may be, by the PATH of this process.
 std::vector<std::string> places_of(std::string_view file) {
     if (file.empty() || file.find('/') != file.npos) return {std::string(file)};
     const char* const path = std::getenv("PATH");
@@ -66,7 +67,7 @@ std::vector<std::string> places_of(std::string_view file) {
     }
 }
 
-/// Blocks every signal of this thread: no handler may run in a child that shares our memory.
+/// Blocks all signals of this thread: no handler may run in a child that shares our memory.
 class signals_blocked {
 public:
     signals_blocked() noexcept {
@@ -99,26 +100,26 @@ int run_plan(spawn_plan& plan, started_program& started) noexcept {
     return -plan.error;
 }
 
-int spawn_or_throw(const spawn_request& what, started_program& started) {
-    const std::vector<std::string> places = places_of(what.file);
+int spawn_or_throw(const spawn_request& request, started_program& started) {
+    const std::vector<std::string> places = places_of(request.file);
     std::vector<const char*> files;
     for (const std::string& place : places) files.push_back(place.c_str());
     files.push_back(nullptr);
-    std::vector<int> kept(what.kept, what.kept + what.kept_count);
+    std::vector<int> kept(request.kept, request.kept + request.kept_count);
     std::sort(kept.begin(), kept.end());
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     spawn_plan plan{};
-    plan.what = &what;
+    plan.request = &request;
     plan.files = files.data();
     plan.kept = kept.data();
     plan.kept_count = kept.size();
     plan.descriptors_max = static_cast<long>(limit.rlim_cur);
-    std::copy(what.streams, what.streams + 3, plan.streams);
+    std::copy(request.streams, request.streams + 3, plan.streams);
     return run_plan(plan, started);
 }
 
-/// <linux/pidfd.h>, which is newer than the headers that rondo is built with.
+/// struct pidfd_info of <linux/pidfd.h>, which is newer than the headers that rondo is built with.
 struct pidfd_info {
     std::uint64_t mask;
     std::uint64_t cgroup;
@@ -129,27 +130,28 @@ static_assert(sizeof(pidfd_info) == 64);
 constexpr std::uint64_t pidfd_info_exit = 1 << 3;
 constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, pidfd_info);
 
-/// The status of a program that another waiter has reaped, or is reaping: as reap_by.
+/// reap_by_pidfd for a program that another waiter has reaped, or is reaping.
 int status_of_reaped(int pid_descriptor, int* code) noexcept {
     pidfd_info info{};
     info.mask = pidfd_info_exit;
     if (::ioctl(pid_descriptor, pidfd_get_info, &info) != 0) return -ECHILD;
     if ((info.mask & pidfd_info_exit) == 0) return 0;
-    *code = WIFEXITED(info.exit_status) ? WEXITSTATUS(info.exit_status) : -WTERMSIG(info.exit_status);
+    const int status = info.exit_status;
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     return 1;
 }
 
 }  // namespace
 
-int spawn_program(const spawn_request& what, started_program& started) noexcept {
+int spawn_program(const spawn_request& request, started_program& started) noexcept {
     try {
-        return spawn_or_throw(what, started);
+        return spawn_or_throw(request, started);
     } catch (const std::bad_alloc&) {
         return -ENOMEM;
     }
 }
 
-int reap_by(int pid_descriptor, int* code) noexcept {
+int reap_by_pidfd(int pid_descriptor, int* code) noexcept {
     siginfo_t info{};
     const auto id = static_cast<id_t>(pid_descriptor);
     if (::waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | __WALL) != 0)
@@ -160,7 +162,7 @@ int reap_by(int pid_descriptor, int* code) noexcept {
 }
 
 void end_program(int pid_descriptor) noexcept {
-    signal_by(pid_descriptor, SIGKILL);
+    signal_by_pidfd(pid_descriptor, SIGKILL);
     siginfo_t info{};
     const auto id = static_cast<id_t>(pid_descriptor);
     while (::waitid(P_PIDFD, id, &info, WEXITED | __WALL) != 0 && errno == EINTR) {
@@ -170,35 +172,35 @@ void end_program(int pid_descriptor) noexcept {
 
 namespace {
 
-std::mutex left_mutex;
-std::vector<int> left;  // pidfds
+std::mutex abandoned_mutex;
+std::vector<int> abandoned;  // pidfds
 
 bool reap_and_close(int program) noexcept {
     int code = 0;
-    if (reap_by(program, &code) == 0) return false;
+    if (reap_by_pidfd(program, &code) == 0) return false;
     ::close(program);
     return true;
 }
 
 }  // namespace
 
-void leave_program(int pid_descriptor) noexcept {
+void abandon_program(int pid_descriptor) noexcept {
     const int own = ::fcntl(pid_descriptor, F_DUPFD_CLOEXEC, 3);
-    if (own < 0) return;  // no descriptor is free, or no memory: a zombie until this process ends
+    if (own < 0) return;  // no free descriptor, or no memory: a zombie until this process ends
     try {
-        const std::lock_guard lock(left_mutex);
-        left.push_back(own);
+        const std::lock_guard lock(abandoned_mutex);
+        abandoned.push_back(own);
     } catch (...) {
         ::close(own);
     }
 }
 
-void reap_programs_left() noexcept {
-    const std::lock_guard lock(left_mutex);
-    std::erase_if(left, reap_and_close);
+void reap_abandoned_programs() noexcept {
+    const std::lock_guard lock(abandoned_mutex);
+    std::erase_if(abandoned, reap_and_close);
 }
 
-int signal_by(int pid_descriptor, int number) noexcept {
+int signal_by_pidfd(int pid_descriptor, int number) noexcept {
     return ::pidfd_send_signal(pid_descriptor, number, nullptr, 0) == 0 ? 0 : -errno;
 }
 

@@ -8,12 +8,12 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What `system::spawn` gives, on the real one.
-int spawn_program(const spawn_request& what, started_program& started) noexcept;
-/// What `system::reap_program` gives.
-int reap_by(int pid_descriptor, int* code) noexcept;
-/// What `system::signal_program` gives.
-int signal_by(int pid_descriptor, int number) noexcept;
+/// Implements `system::spawn` of the real system.
+int spawn_program(const spawn_request& request, started_program& started) noexcept;
+/// Implements `system::reap_program` of the real system.
+int reap_by_pidfd(int pid_descriptor, int* code) noexcept;
+/// Implements `system::signal_program` of the real system.
+int signal_by_pidfd(int pid_descriptor, int number) noexcept;
 
 }  // namespace detail
 }  // namespace v0

@@ -1,9 +1,8 @@
-// SPDX-License-Identifier: MIT
-// A program may be started with descriptor 0, 1 or 2 closed. The next descriptors that are opened
-// would get those numbers, and a message for standard error would go into a socket or a file. So the
-// numbers are taken, before main and before each ring, by descriptors that nothing can be read from or
-// written to: an attempt fails with EBADF, as on a closed one, and a program that is started finds
-// them closed, too.
+// SPDX-License-Identifier: MIT A program may be started with descriptor 0, 1 or 2 closed. Then the
+// next opened descriptors would get those numbers, and a message for standard error would go to a
+// socket or a file. So placeholders take the numbers, before main and before each ring is made.
+// Reading or writing a placeholder fails with EBADF, as on a closed descriptor. A program started
+// by this one finds them closed too.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -25,7 +24,8 @@ void reserve_standard_numbers() noexcept {
     const int before = errno;
     for (int number = 0; number < 3; ++number) {
         if (::fcntl(number, F_GETFD) >= 0) continue;
-        const int placeholder = ::open("/dev/null", O_PATH | O_CLOEXEC);  // gets the lowest free number
+        // It gets the lowest free number.
+        const int placeholder = ::open("/dev/null", O_PATH | O_CLOEXEC);
         if (placeholder > 2) ::close(placeholder);
     }
     errno = before;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The real system: what objects made outside any loop use.
+// The real system, used by objects that are made outside any loop.
 #include "kernel/system.hpp"
 
 #include <pthread.h>
@@ -13,7 +13,7 @@ inline namespace v0 {
 namespace detail {
 namespace {
 
-/// close(2) waits until the peer has acknowledged everything, or for the time of the option.
+/// Whether close(2) blocks: until the peer has acknowledged all data, or for the time of SO_LINGER.
 bool lingers(int fd) noexcept {
     linger how{};
     socklen_t size = sizeof how;
@@ -26,8 +26,8 @@ void* close_and_end(void* number) {
     return nullptr;
 }
 
-/// A detached thread that takes no signals. Nobody waits for it: if the process ends meanwhile, the
-/// kernel does the rest.
+/// Closes `fd` on a detached thread with all signals blocked. The thread is not joined: if the
+/// process ends first, the kernel closes the descriptor.
 bool close_on_thread(int fd) noexcept {
     sigset_t all, before;
     ::sigfillset(&all);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The operating system's own descriptor calls, as a base for every class that passes part (b) of
-// the seam on to it: the real `system`, and each kernel that runs on the real one.
+// The descriptor calls of the real operating system (part (b) of kernel.hpp), as a base class
+// template: for the real `system` and for each kernel that runs on the real system.
 #pragma once
 
 #include <fcntl.h>
@@ -20,21 +20,22 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Sees to it that no descriptor gets one of the numbers 0 to 2 by chance.
+/// Opens placeholders on the closed ones of the numbers 0 to 2, so that no other descriptor gets
+/// these numbers (standard_streams.cpp).
 void reserve_standard_numbers() noexcept;
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
-/// One of the numbers that reserve_standard_numbers has taken: it counts as closed.
+/// Whether `fd` is a placeholder of reserve_standard_numbers: it counts as closed.
 inline bool is_placeholder(int fd) noexcept {
     if (fd > STDERR_FILENO) return false;
     const int flags = ::fcntl(fd, F_GETFL);
     return flags >= 0 && (flags & O_PATH) != 0;
 }
 
-/// Numbers 0 to 2 are not for us, even where a program was started without them or has closed them:
-/// what takes them for its standard streams would reach a descriptor of ours. Moves a fresh one
-/// above. Returns: its number, or -1 and errno.
+/// Moves a fresh descriptor above 2. Code that uses 0 to 2 as standard streams would otherwise
+/// reach a descriptor of rondo's, in a program that was started without them or has closed them.
+/// Returns: its number, or -1 and errno.
 inline int above_standard(int fd) noexcept {
     if (fd < 0 || fd > STDERR_FILENO) return fd;
     const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -44,7 +45,7 @@ inline int above_standard(int fd) noexcept {
     return moved;
 }
 
-/// The same for the two ends of a fresh pipe or pair. Returns: 0, or -1 and errno, when both are
+/// above_standard for both ends of a fresh pipe or pair. Returns: 0, or -1 and errno; then both are
 /// closed.
 inline int both_above_standard(int result, int* ends) noexcept {
     if (result < 0) return result;
@@ -59,7 +60,7 @@ inline int both_above_standard(int result, int* ends) noexcept {
     return 0;
 }
 
-/// close(2), on a thread of its own where it would wait: of a socket with SO_LINGER and a time
+/// close(2). If it would block (a socket with SO_LINGER and a time), it runs on a thread of its own
 /// (system.cpp).
 int close_number(int fd) noexcept;
 
@@ -131,12 +132,14 @@ public:
     int remove_tree(const char* path, std::uint64_t* count) override {
         return remove_path(path, count);
     }
-    int spawn(const spawn_request& what, started_program& started) override {
-        return spawn_program(what, started);
+    int spawn(const spawn_request& request, started_program& started) override {
+        return spawn_program(request, started);
     }
-    int reap_program(int pid_descriptor, int* code) override { return reap_by(pid_descriptor, code); }
+    int reap_program(int pid_descriptor, int* code) override {
+        return reap_by_pidfd(pid_descriptor, code);
+    }
     int signal_program(int pid_descriptor, int number) override {
-        return signal_by(pid_descriptor, number);
+        return signal_by_pidfd(pid_descriptor, number);
     }
     int watch_descriptor() override {
         return or_errno(above_standard(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)));
@@ -148,8 +151,8 @@ public:
         return or_errno(above_standard(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)));
     }
     int close(int fd) override {
-        // Linux lets go of the number before anything can interrupt it; a second try would close
-        // somebody else's.
+        // Linux frees the number before a signal can interrupt the call. A second close could hit a
+        // descriptor that another thread has opened meanwhile.
         const int result = close_number(fd);
         return result == -EINTR ? 0 : result;
     }

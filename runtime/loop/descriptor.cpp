@@ -33,7 +33,7 @@ bool descriptor_record::add(operation_state& operation, loop_core& home) noexcep
     operations = &operation;
     ++count;
     if (uses < worth_a_place && ++uses == worth_a_place && !closed && os == home.kernel)
-        place = home.kernel->keep(number);  // it was made here, so its close comes by there too
+        place = home.kernel->register_file(number);  // it was made here, so its close comes by there too
     return !closed;
 }
 
@@ -78,7 +78,7 @@ void descriptor_record::close() noexcept {
 void descriptor_record::give_back() noexcept {
     if (gone) return;
     gone = true;
-    if (place >= 0) static_cast<kernel&>(*os).forget(place);
+    if (place >= 0) static_cast<kernel&>(*os).unregister_file(place);
     close_error = -os->close(number);
     while (!closers.empty()) {
         wait_node& node = closers.pop();

@@ -41,7 +41,7 @@ loop_core::~loop_core() {
         *link = next_loop_;
     }
     inbox->close();
-    kernel->forget_all();
+    kernel->unregister_all_files();
     constexpr std::size_t slabs_for_the_next_loop = 16;
     release_unused_frames(slabs_for_the_next_loop);
 }

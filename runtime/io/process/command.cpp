@@ -136,7 +136,7 @@ descriptor started_or_throw(const command_spec& spec, const spawn_request& what,
 }
 
 std::shared_ptr<process_state> start(const command_spec& spec) {
-    reap_programs_left();
+    reap_abandoned_programs();
     const std::string& program = spec.arguments.front();
     auto state = std::make_shared<process_state>();
     state->name = program;

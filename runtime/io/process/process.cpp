@@ -43,7 +43,7 @@ struct reaper final : background_operation {
     static void ended(operation_state& operation) noexcept {
         auto* self = static_cast<reaper*>(&operation);
         int code = 0;
-        if (detail::reap(self->program, code) == 0) leave_program(self->program.number());
+        if (detail::reap(self->program, code) == 0) abandon_program(self->program.number());
         delete self;
     }
 };
@@ -56,9 +56,9 @@ process_state::~process_state() {
         if (here.turn != nullptr)
             begin_background(*new reaper(std::move(program)));
         else
-            leave_program(program.number());
+            abandon_program(program.number());
     } catch (...) {
-        leave_program(program.number());
+        abandon_program(program.number());
     }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The kernel's numbers for what rondo uses of io_uring, beyond those of the entries themselves
-// (entry.hpp). Named here so that <liburing.h>, which declares half the kernel's headers and is
-// missing the newer of these, stays in setup.cpp; setup.cpp asserts that they agree. See:
-// io_uring_setup(2), io_uring_enter(2).
+// The kernel's numbers for the parts of io_uring that rondo uses, in addition to those of entries
+// (entry.hpp). So <liburing.h> stays in setup.cpp: it includes many kernel headers and lacks the
+// newer ones of these. setup.cpp asserts that the numbers agree.
+// See: io_uring_setup(2), io_uring_enter(2).
 #pragma once
 
 #include <cstdint>
@@ -42,13 +42,13 @@ enum enter_flags : unsigned {
     enter_no_iowait = 1u << 7,        // 6.15
 };
 
-/// IORING_SQ_*: what the submission queue's flags word says of the kernel.
+/// IORING_SQ_*: flags that the kernel sets in the submission queue's flags word.
 enum queue_flags : std::uint32_t {
     queue_overflow = 1u << 1,
     queue_taskrun = 1u << 2,
 };
 
-/// IORING_OP_* that only the limits name.
+/// IORING_OP_* that only ring_limits uses.
 inline constexpr unsigned opcode_send_zc = 47;     // 6.0
 inline constexpr unsigned opcode_sendmsg_zc = 48;  // 6.1, its last
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Buffers that a ring may fill by itself: a receive names none, and takes one when bytes have come.
+// Provided buffers: a receive names no buffer and takes one of these when bytes arrive.
 //
-// They are offered through a small ring of their own in shared memory (IORING_REGISTER_PBUF_RING,
-// Linux 5.19): giving one back is a slot written and a tail stored, and no system call. The kernel
-// does not show which it has taken, so the ring notes those that its completions named: when a loop
-// moves to another thread, and with it to another ring, only those that are not out are offered anew.
+// They are offered in a small ring in shared memory (IORING_REGISTER_PBUF_RING, Linux 5.19).
+// Returning one writes a slot and stores a tail, without a system call. The kernel does not show
+// which buffers it has taken, so the ring records those that its completions name. When a loop
+// moves to another thread, and so to another ring, only the buffers not in use are offered again.
 //
-// The kernel takes them in their order, so all that are offered are used in turn, and a thousand
-// would fall out of every cache between two uses. So only some are offered at a time; the others
-// stand in a stack, and the one that was given back last, which is warm, is offered first.
+// The kernel takes them in order, so all offered buffers are used in turn. A thousand would drop
+// out of the caches between two uses. So at most 256 are offered at a time. The others are in a
+// stack: the buffer returned last, which is still cached, is offered first.
 #pragma once
 
 #include <sys/mman.h>
@@ -28,7 +28,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// struct io_uring_buf; the first one's `tail` is the ring's.
+/// struct io_uring_buf; the first one's `tail` is that of the whole ring.
 struct buffer_slot {
     std::uint64_t address;
     std::uint32_t length;
@@ -46,26 +46,27 @@ public:
         if (slots_ != nullptr) ::munmap(slots_, slots_size());
     }
 
-    /// 0 or -errno.
+    /// Returns: 0 or -errno.
     int lend(mapped_ring& ring, char* memory, unsigned count, unsigned size, unsigned stride) {
         if (slots_ != nullptr || count == 0 || count > 32768 || (count & (count - 1)) != 0)
             return -EINVAL;
-        out_.assign(count, false);
+        in_use_.assign(count, false);
         spare_.reserve(count);
         slot_count_ = std::min(count, offered_max);
         memory_ = memory;
         size_ = size;
         stride_ = stride;
         const int result = offer_to(ring);
-        if (result < 0) out_.clear();
+        if (result < 0) in_use_.clear();
         return result;
     }
 
-    /// To another ring, all but those that are out. 0 or -errno.
-    int copy_to(mapped_ring& fresh) noexcept { return out_.empty() ? 0 : offer_to(fresh); }
+    /// Offers all buffers that are not in use to another ring. Returns: 0 or -errno.
+    int copy_to(mapped_ring& fresh) noexcept { return in_use_.empty() ? 0 : offer_to(fresh); }
 
-    void took(std::uint16_t number) noexcept {
-        out_[number] = true;
+    /// Records that a completion has named this buffer.
+    void take(std::uint16_t number) noexcept {
+        in_use_[number] = true;
         --offered_;
         if (!spare_.empty()) {
             put(spare_.back());
@@ -73,7 +74,7 @@ public:
         }
     }
     void give_back(std::uint16_t number) noexcept {
-        out_[number] = false;
+        in_use_[number] = false;
         if (offered_ == slot_count_)
             spare_.push_back(number);
         else
@@ -84,11 +85,11 @@ private:
     static constexpr unsigned offered_max = 256;
 
     std::size_t slots_size() const noexcept {
-        const std::size_t page = 4096;  // as the kernel wants them
+        const std::size_t page = 4096;  // the kernel requires whole pages
         return (slot_count_ * sizeof(buffer_slot) + page - 1) / page * page;
     }
 
-    /// In new memory: the kernel of the ring before may still look at the old.
+    /// Offers them in new memory, since the previous ring may still read the old memory.
     int offer_to(mapped_ring& ring) noexcept {
         void* fresh = ::mmap(nullptr, slots_size(), PROT_READ | PROT_WRITE,
                              MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0);
@@ -104,8 +105,8 @@ private:
         tail_ = 0;
         offered_ = 0;
         spare_.clear();
-        for (std::size_t i = out_.size(); i-- > 0;)
-            if (!out_[i]) give_back(static_cast<std::uint16_t>(i));
+        for (std::size_t i = in_use_.size(); i-- > 0;)
+            if (!in_use_[i]) give_back(static_cast<std::uint16_t>(i));
         return 0;
     }
     void put(std::uint16_t number) noexcept {
@@ -118,10 +119,10 @@ private:
     }
 
     buffer_slot* slots_ = nullptr;
-    std::vector<bool> out_;
-    std::vector<std::uint16_t> spare_;  // with room for all
+    std::vector<bool> in_use_;
+    std::vector<std::uint16_t> spare_;  // with capacity for all
     unsigned slot_count_ = 0;
-    unsigned offered_ = 0;  // in the ring, as far as completions have told
+    unsigned offered_ = 0;  // in the ring, as far as completions have shown
     char* memory_ = nullptr;
     unsigned size_ = 0;
     unsigned stride_ = 0;

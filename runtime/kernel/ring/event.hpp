@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An eventfd: what wakes a ring that sleeps, and what tells a host loop that there is something to do.
+// An eventfd. One wakes a sleeping ring, another one tells a host loop that there is work.
 #pragma once
 
 #include <sys/eventfd.h>
@@ -41,14 +41,14 @@ public:
         [[maybe_unused]] const auto written = ::write(number(), &one, sizeof one);
         errno = saved;
     }
-    /// Returns: whether it had been written since it was last read.
+    /// Returns: whether it was written since the last read.
     bool read() noexcept {
         std::uint64_t count = 0;
         return ::read(number(), &count, sizeof count) == static_cast<ssize_t>(sizeof count);
     }
 
 private:
-    std::atomic<int> fd_ = -1;  // the second one is made when others may already call `wake`
+    std::atomic<int> fd_ = -1;  // the host's eventfd is opened while other threads may call `wake`
 };
 
 }  // namespace detail

@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: MIT
-// One io_uring as the kernel gave it: set up by what the kernel offers, queues mapped, nothing
-// running. The library is used for set-up, mapping and the raw system calls; ring.cpp works
-// the queues itself. liburing's own submit and wait are not used: what they return, and whether
-// they wait for the deadline, varies with what was submitted.
+// SPDX-License-Identifier: MIT One io_uring: set up with the features that the kernel offers, its
+// queues mapped. liburing is used for set-up, mapping and the raw system calls (setup.cpp);
+// ring.cpp uses the queues directly. liburing's own submit and wait are not used: their result, and
+// whether they wait until the deadline, depends on the entries submitted.
 #pragma once
 
 #include <sys/types.h>
@@ -24,19 +23,19 @@ namespace detail {
 /// A word in memory shared with the kernel.
 using shared_word = std::atomic_ref<std::uint32_t>;
 
-/// The mapped queues. Positions run on and wrap; position & mask is the place.
+/// The mapped queues. Positions increase and wrap around; position & mask is the index.
 struct ring_queues {
     entry* slots = nullptr;
     std::uint32_t slot_mask = 0;
     std::uint32_t slot_count = 0;
-    std::uint32_t* submit_head = nullptr;   // the kernel's: what it has taken, only inside an enter
-    std::uint32_t* submit_tail = nullptr;   // ours
-    std::uint32_t* submit_state = nullptr;  // the kernel's: queue_flags
+    std::uint32_t* submit_head = nullptr;   // written by the kernel, only inside an enter
+    std::uint32_t* submit_tail = nullptr;   // written by us
+    std::uint32_t* submit_flags = nullptr;  // written by the kernel: queue_flags
 
     const completion* completions = nullptr;
     std::uint32_t completion_mask = 0;
-    std::uint32_t* completion_head = nullptr;  // ours
-    std::uint32_t* completion_tail = nullptr;  // the kernel's
+    std::uint32_t* completion_head = nullptr;  // written by us
+    std::uint32_t* completion_tail = nullptr;  // written by the kernel
 };
 
 class mapped_ring {
@@ -46,8 +45,8 @@ public:
     mapped_ring& operator=(const mapped_ring&) = delete;
     ~mapped_ring();
 
-    /// Ends the object in a forked child, where the queues are not mapped, and their addresses may
-    /// be something else's.
+    /// Releases the object in a forked child. The queues are not mapped there, and other memory may
+    /// have their addresses.
     void close_in_child() noexcept;
 
     const ring_facts& facts() const noexcept { return facts_; }
@@ -55,19 +54,22 @@ public:
     bool limited() const noexcept;
     int descriptor() const noexcept;
 
-    // Each returns -errno where it fails.
-    int enable() noexcept;  // binds to this thread
+    // Each returns -errno if it fails.
+    int enable() noexcept;  // binds the ring to this thread
     int register_eventfd(int fd) noexcept;
     void unregister_eventfd() noexcept;
     void watch_eventfd(bool on) noexcept;
-    /// A number for `enter` that spares it the look-up of the descriptor, on this thread only.
+    /// Returns: a number for enter_ring, valid on this thread only, that saves the descriptor
+    /// look-up.
     int register_descriptor() noexcept;
     void unregister_descriptor(int number) noexcept;
-    /// A table of `count` empty places for descriptors, and what is in one; -1 empties it.
+    /// Makes a table of `count` empty places for descriptors.
     int make_files(unsigned count) noexcept;
     int drop_files() noexcept;
+    /// Puts a descriptor into a place; -1 clears it.
     int set_file(unsigned place, int fd) noexcept;
-    /// `slots`, in whole pages, are the ring of `count` buffers that receives of group 0 pick from.
+    /// Registers the ring of `count` buffers that receives of group 0 pick from. `slots` is in
+    /// whole pages.
     int register_buffers(void* slots, unsigned count) noexcept;
 
 private:
@@ -83,11 +85,11 @@ private:
     ring_queues queues_;
 };
 
-/// io_uring_enter(2); `left`, if any, is how long to wait at most.
+/// io_uring_enter(2). `left` is the longest time to wait; null waits without limit.
 int enter_ring(int fd, unsigned submit, unsigned completions_min, unsigned flags,
                const timespec* left) noexcept;
 
-/// Fills `slot` with a poll on `fd` that completes whenever it becomes readable.
+/// Fills `slot` with a multishot poll on `fd`, which completes each time it becomes readable.
 void prepare_poll(entry& slot, int fd, std::uint64_t user_data) noexcept;
 
 }  // namespace detail

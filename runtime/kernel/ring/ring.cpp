@@ -1,11 +1,10 @@
-// SPDX-License-Identifier: MIT
-// The kernel that is io_uring: entries into the submission queue, completions out of the other, one
-// system call to submit and wait, none where the shared queues show that the kernel has nothing to
-// do.
+// SPDX-License-Identifier: MIT The io_uring kernel: writes entries to the submission queue, reads
+// completions from the completion queue. One system call submits and waits. There is none if the
+// shared queues show that the kernel has nothing to do.
 //
-// A loop sleeps in io_uring_enter with its next deadline as the argument. Waking it is a write to
-// an eventfd on which a multishot poll lies; being edge-triggered, that poll completes for each
-// write and nobody needs to read.
+// A loop sleeps in io_uring_enter with its next deadline as argument. To wake it, a thread writes
+// to an eventfd that a multishot poll watches. The poll is edge-triggered: it completes for each
+// write, so the eventfd need not be read.
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -67,9 +66,9 @@ constexpr const char* forked_sentence =
     throw std::system_error(error, std::system_category(), sentence);
 }
 
-/// Errors of io_uring_enter after which the next one may succeed: a signal, the deadline, no memory
-/// just now, too many completions not seen yet.
-constexpr bool passes(int result) noexcept {
+/// Whether the next io_uring_enter may succeed after this result: a signal, the deadline, no memory
+/// at present, or too many unread completions.
+constexpr bool is_temporary(int result) noexcept {
     return result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN ||
            result == -EBUSY || result == -ENOMEM;
 }
@@ -89,7 +88,7 @@ public:
         if (!process_.is_current()) {
             mapped_->close_in_child();
         } else if (registered_ >= 0 && owner_ == this_thread_number()) {
-            mapped_->unregister_descriptor(registered_);  // elsewhere, its thread's end does it
+            mapped_->unregister_descriptor(registered_);  // otherwise the end of its thread does it
         }
     }
 
@@ -110,15 +109,15 @@ public:
         return buffers_.lend(*mapped_, memory, count, size, stride);
     }
     void return_buffer(std::uint16_t number) noexcept override { buffers_.give_back(number); }
-    int keep(int fd) noexcept override {
+    int register_file(int fd) noexcept override {
         const bool offered = (mapped_->facts().features & feature_no_iowait) != 0;
-        return offered && owner_ == this_thread_number() ? files_.put(*mapped_, fd) : -1;
+        return offered && owner_ == this_thread_number() ? files_.add(*mapped_, fd) : -1;
     }
-    void forget(int place) noexcept override {
-        if (process_.is_current()) files_.take_out(*mapped_, place);
+    void unregister_file(int place) noexcept override {
+        if (process_.is_current()) files_.remove(*mapped_, place);
     }
-    void forget_all() noexcept override {
-        if (process_.is_current()) files_.take_all_out(*mapped_);
+    void unregister_all_files() noexcept override {
+        if (process_.is_current()) files_.remove_all(*mapped_);
     }
 
     int event_fd() noexcept override;
@@ -135,10 +134,11 @@ public:
 
 private:
     void check_process() const noexcept { RONDO_ASSERT(process_.is_current(), forked_sentence); }
-    std::uint32_t queue_state() const noexcept {
-        return shared_word(*queues_.submit_state).load(std::memory_order_relaxed);
+    std::uint32_t flags_of_queue() const noexcept {
+        return shared_word(*queues_.submit_flags).load(std::memory_order_relaxed);
     }
-    /// The kernel takes entries only inside an enter, so its head is looked at only behind one.
+    /// Position up to which the kernel has taken entries. It changes only inside an enter, so it is
+    /// read only after one.
     std::uint32_t taken() const noexcept {
         return shared_word(*queues_.submit_head).load(std::memory_order_acquire);
     }
@@ -153,7 +153,7 @@ private:
 
     std::uint32_t publish() noexcept;
     void hide(entry& made) const noexcept;
-    void hush(entry& made) noexcept;
+    void suppress_sigpipe(entry& made) noexcept;
     int call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept;
     void submit_and_wait(time_point deadline) noexcept;
     void get_events(time_point deadline) noexcept;
@@ -163,8 +163,8 @@ private:
     void see_wake(const completion& seen) noexcept;
     void arm_wake() noexcept;
 
-    // For the thread sanitizer, which sees neither the kernel nor the order it keeps: what was
-    // written before a submission or a wake is seen after the next reap.
+    // For ThreadSanitizer, which does not see the order that the kernel guarantees: writes before a
+    // submission or a wake are visible after the next reap.
     void note_release() noexcept {
 #ifdef RONDO_THREAD_SANITIZER
         __tsan_release(&order_);
@@ -177,21 +177,21 @@ private:
     }
 
     ring_queues queues_;
-    // Positions in the submission queue: [published_, tail_) is not shown to the kernel yet, the
-    // queue is full when tail_ reaches full_at_.
+    // Positions in the submission queue. Entries in [published_, tail_) are not shown to the kernel
+    // yet. The queue is full when tail_ reaches full_at_.
     std::uint32_t tail_ = 0;
     std::uint32_t published_ = 0;
     std::uint32_t full_at_ = 0;
-    std::uint64_t in_flight_ = 0;  // published and not ended, but for those with a tag
+    std::uint64_t in_flight_ = 0;  // published and not ended, without those with a tag
 
-    bool seen_wake_ = false;    // and no enter that wanted to wait has answered it
-    bool unarmed_ = true;       // the poll on wake_ must be made (again)
+    bool seen_wake_ = false;    // set until an enter that may wait has returned
+    bool unarmed_ = true;       // the poll on wake_ must be submitted (again)
     bool limited_ = false;      // the test hook hides opcodes
-    bool no_signal_ = false;    // writes are told not to raise SIGPIPE
-    bool may_sigpipe_ = false;         // something in flight may raise it
+    bool no_signal_ = false;    // writes carry RWF_NOSIGNAL
+    bool may_sigpipe_ = false;  // an entry in flight may raise SIGPIPE
     int enter_fd_ = -1;         // the ring's descriptor, or registered_
-    unsigned enter_flags_ = 0;  // for each enter
-    unsigned wait_flags_ = 0;   // for each that waits
+    unsigned enter_flags_ = 0;  // of each enter
+    unsigned wait_flags_ = 0;   // of each enter that waits
     counters counters_;
     birth_process process_;
 
@@ -199,7 +199,7 @@ private:
     std::unique_ptr<mapped_ring> mapped_;
     fixed_files files_;
     ring_options options_;
-    std::uint64_t owner_ = 0;  // this_thread_number() of the attached one
+    std::uint64_t owner_ = 0;  // this_thread_number() of the attached thread
     int registered_ = -1;      // the ring's number in the owner's table
     event_descriptor wake_;
     event_descriptor event_;
@@ -243,19 +243,20 @@ void ring::bind_to_this_thread() {
         raise(-result, "binding an io_uring to its thread");
     owner_ = this_thread_number();
     registered_ = mapped_->register_descriptor();
-    if (registered_ >= 0) {  // else the thread's table is full, and each enter is a little slower
+    if (registered_ >= 0) {  // otherwise the thread's table is full, and enters are slightly slower
         enter_fd_ = registered_;
         enter_flags_ = enter_registered_ring;
     }
     arm_wake();
 }
 
-/// An io_uring keeps its thread, so a new one takes its place; made first, so that a failure leaves
-/// the old one.
+/// Replaces the io_uring by a new one, since an io_uring cannot change its thread. The new one is
+/// made first, so that the old one stays if making it fails.
 void ring::move_to_this_thread() {
     if (const std::uint64_t left = in_flight_ + (tail_ - published_); left != 0)
-        raise(EBUSY, "a loop moves to another thread only while nothing is in flight, and " +
-                         std::to_string(left) + (left == 1 ? " entry is" : " entries are"));
+        raise(EBUSY, "a loop can move to another thread only while nothing is in flight; " +
+                         std::to_string(left) + (left == 1 ? " entry is" : " entries are") +
+                         " in flight");
     auto fresh = std::make_unique<mapped_ring>(options_);
     if (event_registered_) {
         const int result = fresh->register_eventfd(event_.number());
@@ -280,14 +281,15 @@ entry* ring::next_entry() noexcept {
     return &queues_.slots[tail_++ & queues_.slot_mask];
 }
 
-/// Submits the queue, neither waiting nor looking for completions.
+/// Submits the queue, without waiting and without reading completions. Returns: whether a slot is
+/// free.
 bool ring::make_room() noexcept {
     const int result = call(publish(), 0, time_point::min());
-    if (!passes(result)) fail_with("io_uring_enter failed while submitting", -result);
+    if (!is_temporary(result)) fail_with("io_uring_enter failed while submitting", -result);
     return tail_ != full_at_;
 }
 
-/// Shows the kernel the entries made since. Returns: how many it has not taken.
+/// Shows the new entries to the kernel. Returns: how many entries the kernel has not taken.
 std::uint32_t ring::publish() noexcept {
     for (; published_ != tail_; ++published_) {
         entry& made = queues_.slots[published_ & queues_.slot_mask];
@@ -296,17 +298,17 @@ std::uint32_t ring::publish() noexcept {
         if (limited_) [[unlikely]]
             hide(made);
         if (is_write(made.code)) [[unlikely]]
-            hush(made);
+            suppress_sigpipe(made);
         in_flight_ += made.user_data >= first_address ? 1 : 0;
         counters_.entries += made.user_data >= first_tag ? 1 : 0;
     }
     note_release();
-    // The slots are written before the kernel can see the tail; it looks inside enter.
+    // Release: the slots are written before the kernel, inside enter, sees the tail.
     shared_word(*queues_.submit_tail).store(tail_, std::memory_order_release);
     return tail_ - (full_at_ - queues_.slot_count);
 }
 
-/// An entry that the test hook hides ends with -EINVAL, as from a kernel without it.
+/// Makes an entry that the test hook hides end with -EINVAL, as on a kernel without the feature.
 void ring::hide(entry& made) const noexcept {
     const bool hidden_accept =
         made.code == opcode::accept && (made.ioprio & accept_multishot) != 0 && !multishot_accept();
@@ -314,13 +316,16 @@ void ring::hide(entry& made) const noexcept {
     if (hidden_accept || hidden_receive || !supports(made.code)) made.code = hidden_opcode;
 }
 
-void ring::hush(entry& made) noexcept {
-    if (no_signal_)
+void ring::suppress_sigpipe(entry& made) noexcept {
+    if (no_signal_) {
         made.op_flags |= write_no_signal;
-    else if (!may_sigpipe_)
-        may_sigpipe_ = may_raise_sigpipe((made.flags & entry_fixed_file) != 0 ? files_.number(made.fd)
-                                                                       : made.fd);
+    } else if (!may_sigpipe_) {
+        const bool fixed = (made.flags & entry_fixed_file) != 0;
+        may_sigpipe_ = may_raise_sigpipe(fixed ? files_.number(made.fd) : made.fd);
+    }
 }
+
+/// io_uring_enter: submits `submit` entries and, if `deadline` is not over, waits for a completion.
 
 int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexcept {
     timespec left{};
@@ -328,20 +333,20 @@ int ring::call(std::uint32_t submit, unsigned flags, time_point deadline) noexce
     bool wait = deadline == time_point::max();
     if (!wait && deadline != time_point::min()) {
         const time_point started = now();
-        if (deadline > started) {  // else it has passed
+        if (deadline > started) {  // otherwise it has passed
             wait = timed = true;
-            // The kernel counts nanoseconds from a moment after `started`, so never early; near the
-            // end of time its sum could overflow, and 146 years will do.
+            // The kernel counts from a moment after `started`, so it is never early. The limit of
+            // 146 years keeps its sum from overflowing.
             const auto ticks = std::min(deadline - started, duration::max() / 2).count();
             left.tv_sec = ticks / std::nano::den;
             left.tv_nsec = ticks % std::nano::den;
         }
     }
     ++counters_.enters;
-    std::optional<sigpipe_held_back> quiet;
+    std::optional<sigpipe_blocked> blocked;
     if (may_sigpipe_) [[unlikely]] {
         may_sigpipe_ = in_flight_ != 0;
-        if (may_sigpipe_) quiet.emplace();
+        if (may_sigpipe_) blocked.emplace();
     }
     const int result =
         enter_ring(enter_fd_, submit, wait ? 1 : 0, flags | enter_flags_ | (wait ? wait_flags_ : 0),
@@ -356,38 +361,38 @@ void ring::submit_and_wait(time_point deadline) noexcept {
         const int result = call(queued, enter_getevents, deadline);
         if (result >= 0 && static_cast<std::uint32_t>(result) == queued) return;
         if (result == -EINTR || result == -ETIME) return;
-        // What was not taken stays queued, and is offered again by the next enter, when the caller
-        // has seen the completions that there are.
-        if (result == 0 || (result < 0 && passes(result))) return get_events(deadline);
+        // Entries that were not taken stay queued. The next enter submits them again, after the
+        // caller has read the completions.
+        if (result == 0 || (result < 0 && is_temporary(result))) return get_events(deadline);
         if (result < 0) fail_with(why_not_entered(result), -result);
-        // It stopped behind an entry that it refused, as kernels without SUBMIT_ALL do: on with the
-        // rest.
+        // The kernel stopped after an entry that it refused, as it does without SUBMIT_ALL: submit
+        // the rest.
     }
 }
 
-/// Lets the kernel finish what is pending and move overflowed completions into the queue; waits a
-/// millisecond at most.
+/// Lets the kernel run pending work and move overflowed completions into the queue. It waits for at
+/// most a millisecond.
 void ring::get_events(time_point deadline) noexcept {
     if (deadline != time_point::min())
         deadline = std::min(deadline, now() + std::chrono::milliseconds(1));
     const int result = call(0, enter_getevents, deadline);
-    if (!passes(result)) fail_with(why_not_entered(result), -result);
+    if (!is_temporary(result)) fail_with(why_not_entered(result), -result);
 }
 
 // -- completions up -------------------------------------------------------------------------------
 
 entered ring::enter(time_point deadline, completion* out, std::size_t room) noexcept {
     check_process();
-    const bool wanted = deadline != time_point::min();
-    const bool wait = wanted && !seen_wake_ && !unarmed_ && no_completions();
-    if (publish() != 0 || wait || (queue_state() & (queue_taskrun | queue_overflow)) != 0)
+    const bool may_wait = deadline != time_point::min();
+    const bool wait = may_wait && !seen_wake_ && !unarmed_ && no_completions();
+    if (publish() != 0 || wait || (flags_of_queue() & (queue_taskrun | queue_overflow)) != 0)
         submit_and_wait(wait ? deadline : time_point::min());
     std::size_t filled = reap(out, room);
-    if ((queue_state() & queue_overflow) != 0) [[unlikely]]
+    if ((flags_of_queue() & queue_overflow) != 0) [[unlikely]]
         filled += reap_overflow(out + filled, room - filled);
     if (unarmed_) [[unlikely]]
         arm_wake();
-    if (wanted) seen_wake_ = false;
+    if (may_wait) seen_wake_ = false;
     counters_.completions += filled;
     return {.completions = filled, .stuck = false};
 }
@@ -406,7 +411,7 @@ std::size_t ring::reap(completion* out, std::size_t room) noexcept {
             continue;
         }
         out[filled++] = from;
-        if ((from.flags & completion_buffer) != 0) buffers_.took(buffer_of(from.flags));
+        if ((from.flags & completion_buffer) != 0) buffers_.take(buffer_of(from.flags));
         ended += from.user_data >= first_address && (from.flags & completion_more) == 0 ? 1 : 0;
     }
     shared_word(*queues_.completion_head).store(head, std::memory_order_release);
@@ -415,12 +420,12 @@ std::size_t ring::reap(completion* out, std::size_t room) noexcept {
     return filled;
 }
 
-/// What found no place in the queue waits in kernel memory, behind it, and comes when the kernel is
-/// entered.
+/// Reads completions that did not fit into the queue. They wait in kernel memory, and an enter
+/// moves them into the queue, in order.
 std::size_t ring::reap_overflow(completion* out, std::size_t room) noexcept {
     ++counters_.overflows;
     std::size_t filled = 0;
-    while (filled < room && (queue_state() & queue_overflow) != 0) {
+    while (filled < room && (flags_of_queue() & queue_overflow) != 0) {
         get_events(time_point::min());
         filled += reap(out + filled, room - filled);
     }
@@ -429,8 +434,8 @@ std::size_t ring::reap_overflow(completion* out, std::size_t room) noexcept {
 
 // -- wake -----------------------------------------------------------------------------------------
 
-/// The event descriptor is written too, and last: signalling one eventfd out of another's write is
-/// put off by the kernel, for milliseconds, and since about Linux 6.11 done once per registration.
+/// Writes the host's eventfd too, and last. The kernel would signal it because of the first write,
+/// but milliseconds late and, since about Linux 6.11, only once per registration.
 void ring::wake() noexcept {
     note_release();
     wake_.write();
@@ -445,13 +450,13 @@ void ring::see_wake(const completion& seen) noexcept {
     unarmed_ = true;
 }
 
-/// The descriptor is emptied here, where a poll made anew would complete at once; what that
-/// swallows counts as a wake. Done before `enter` returns and not by the next, because event_fd()
-/// must show wakes meanwhile.
+/// Submits the poll on wake_. The eventfd is read first, since otherwise the new poll would
+/// complete at once; if it was written, that counts as a wake. This is done before `enter` returns,
+/// not by the next one, because event_fd() must show wakes in between.
 void ring::arm_wake() noexcept {
     if (wake_.read()) seen_wake_ = true;
     entry* slot = next_entry();
-    if (slot == nullptr) return;  // enter does not wait while unarmed, and tries again
+    if (slot == nullptr) return;  // enter does not wait while unarmed, and retries
     prepare_poll(*slot, wake_.number(), wake_tag);
     unarmed_ = false;
     make_room();
@@ -471,8 +476,9 @@ int ring::event_fd() noexcept {
     return event_.number();
 }
 
-/// Registered anew each time, because of what `wake` says: an entry that polls a program's own
-/// eventfd is signalled late by a ring that defers, but not only once.
+/// Registers the eventfd again each time, since it may be signalled only once per registration (see
+/// `wake`). An entry that polls an eventfd of the program is also signalled late by a ring that
+/// defers, but not only once.
 void ring::watch_event(bool on) noexcept {
     check_process();
     watching_ = on;
@@ -480,7 +486,7 @@ void ring::watch_event(bool on) noexcept {
     const bool defers = (mapped_->facts().setup_flags & setup_defer_taskrun) != 0;
     if (!on || !event_registered_ || !defers) return;
     mapped_->unregister_eventfd();
-    // Out of memory: readable by hand, so that the host comes back and this is tried again.
+    // If there is no memory, make it readable, so that the host calls again and this is retried.
     if (mapped_->register_eventfd(event_.number()) < 0) event_.write();
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The kernel that is io_uring: how to make one, what it found, and how tests make it forget what it
-// found.
+// The io_uring kernel: making one, its facts, and the limits that tests impose on it.
 //
-// What a ring may use is decided by asking the kernel (set-up's errno, the feature word, the opcode
-// probe), never by a version number: distributions carry features backwards and seccomp filters
-// take them away. So that the older answers can be tested on a newer kernel, `limit_ring` hides
-// flags, features and opcodes from every ring made afterwards: a hidden flag makes our set-up fail
-// with EINVAL as a kernel without it would, a hidden opcode's entries complete with -EINVAL.
-// <liburing.h> stays in setup.cpp.
+// Features are found by asking the kernel (the errno of set-up, the feature word, the opcode
+// probe), never by a version number: distributions backport features, and seccomp filters remove
+// them. To test the answers of older kernels on a newer one, `limit_ring` hides flags, features and
+// opcodes from every ring made afterwards. A hidden flag makes set-up fail with EINVAL; entries
+// with a hidden opcode complete with -EINVAL. <liburing.h> is included in setup.cpp only.
 #pragma once
 
 #include <bitset>
@@ -22,14 +20,14 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// How large a ring to ask for. Both are halved, down to 32 and 64, while the kernel answers
-/// ENOMEM: rings count against RLIMIT_MEMLOCK.
+/// Size of a ring. While the kernel answers ENOMEM both are halved, down to 32 and 64: rings count
+/// against RLIMIT_MEMLOCK.
 struct ring_options {
     std::uint32_t entries = 256;       // submission queue; a longer batch is submitted in pieces
-    std::uint32_t completions = 4096;  // completion queue; what does not fit waits in kernel memory
+    std::uint32_t completions = 4096;  // completion queue; further ones wait in kernel memory
 };
 
-/// What a set-up ring can do.
+/// Properties of a ring that was set up.
 struct ring_facts {
     std::uint32_t setup_flags = 0;  // IORING_SETUP_* in use
     std::uint32_t features = 0;     // IORING_FEAT_*
@@ -40,35 +38,37 @@ struct ring_facts {
     std::bitset<256> opcodes;
 };
 
-/// What to hide from rings made from now on. The default hides nothing.
+/// Features to hide from rings made from now on. The default hides nothing.
 struct ring_limits {
     std::uint32_t setup_flags = 0;
     std::uint32_t features = 0;
     bool multishot_accept = false;
-    bool multishot_receive = false;  // and buffers to pick from
+    bool multishot_receive = false;  // with provided buffers
     std::bitset<256> opcodes;
 
-    static ring_limits linux_6_1() noexcept;   // Debian 12's kernel, the floor
+    static ring_limits linux_6_1() noexcept;   // Debian 12's kernel, the oldest supported one
     static ring_limits linux_5_19() noexcept;  // best effort: no SINGLE_ISSUER, no DEFER_TASKRUN
 };
 
-/// Test hook, for the whole process.
+/// Test hook: sets the limits of the whole process.
 void limit_ring(const ring_limits& limits) noexcept;
 
-/// Throws uring_unavailable.
+/// Makes a ring. Throws: uring_unavailable.
 std::shared_ptr<kernel> make_ring(const ring_options& options = {});
 
-/// Sets a ring up, looks at it and closes it. Throws uring_unavailable.
+/// Sets a ring up, reads its facts and closes it. Throws: uring_unavailable.
 ring_facts examine_ring(const ring_options& options = {});
 
-/// Why `io_uring_setup` answered `error` (a positive errno), and what to do about it (probe.cpp).
+/// Returns: the exception for `error` (a positive errno) of io_uring_setup, with cause and remedy
+/// (probe.cpp).
 uring_unavailable why_unavailable(int error);
 
-/// The same for EPERM: `sysctl` is kernel.io_uring_disabled or -1, `filtered` whether the process
-/// has a seccomp filter.
+/// Returns: the exception for EPERM. `sysctl` is kernel.io_uring_disabled or -1; `filtered` is
+/// whether the process has a seccomp filter (probe.cpp).
 uring_unavailable why_forbidden(int sysctl, bool filtered);
 
-/// The kernel has io_uring, but without `feature`, which Linux `since` brought.
+/// Returns: the exception for a kernel that has io_uring but lacks `feature`, which came with Linux
+/// `since` (probe.cpp).
 uring_unavailable feature_missing(const char* feature, const char* since);
 
 }  // namespace detail

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Setting an io_uring up. The one file that knows <liburing.h>.
+// Setting an io_uring up. The only file that includes <liburing.h>.
 //
-// DEFER_TASKRUN (Linux 6.1) is chosen for its meaning, not for speed: completions then appear only
-// when the loop asks, and never interrupt another system call of its thread. The price is that such
-// a ring belongs to one thread: it is made disabled, so that errors surface where the loop is made,
-// and enabled on the thread that attaches. Older kernels refuse the flags with EINVAL and get
-// fewer.
+// DEFER_TASKRUN (Linux 6.1) is chosen for its semantics, not for speed: completions appear only
+// when the loop asks for them, and never interrupt another system call of its thread. Such a ring
+// belongs to one thread. It is made disabled, so that errors are reported where the loop is made,
+// and enabled on the thread that attaches. Older kernels refuse the flags with EINVAL; then fewer
+// are tried.
 //
-// Not used, for cause: SQPOLL (burns a core, kept privileges after setuid),
+// Deliberately not used: SQPOLL (burns a core, kept privileges after setuid),
 // IORING_REGISTER_EVENTFD_ASYNC (loses wake-ups on such rings), NO_SQARRAY (liburing 2.3 then
-// writes over the queue heads), MSG_RING (wakes no faster than an eventfd, which threads without a
-// ring and signal handlers can write).
+// overwrites the queue heads), MSG_RING (wakes no faster than an eventfd, which threads without a
+// ring and signal handlers can write too).
 #include "kernel/ring/ring.hpp"
 
 #include <fcntl.h>
@@ -79,7 +79,8 @@ static_assert(same(opcode::statx, IORING_OP_STATX) && same(opcode::write, IORING
 static_assert(same(opcode::recv, IORING_OP_RECV) && same(opcode::shutdown, IORING_OP_SHUTDOWN));
 static_assert(same(opcode::socket, IORING_OP_SOCKET) && opcode_send_zc == IORING_OP_SEND_ZC);
 static_assert(opcode_sendmsg_zc == IORING_OP_SENDMSG_ZC);
-static_assert(same(opcode::fallocate, IORING_OP_FALLOCATE) && same(opcode::linkat, IORING_OP_LINKAT));
+static_assert(same(opcode::fallocate, IORING_OP_FALLOCATE));
+static_assert(same(opcode::linkat, IORING_OP_LINKAT));
 static_assert(same(opcode::splice, IORING_OP_SPLICE) && same(opcode::renameat, IORING_OP_RENAMEAT));
 static_assert(same(opcode::unlinkat, IORING_OP_UNLINKAT));
 static_assert(same(opcode::mkdirat, IORING_OP_MKDIRAT));
@@ -108,14 +109,14 @@ static_assert(enter_getevents == IORING_ENTER_GETEVENTS && enter_ext_arg == IORI
 static_assert(enter_registered_ring == IORING_ENTER_REGISTERED_RING);
 static_assert(queue_overflow == IORING_SQ_CQ_OVERFLOW && queue_taskrun == IORING_SQ_TASKRUN);
 
-// -- what to ask for ------------------------------------------------------------------------------
+// -- modes and required features ------------------------------------------------------------------
 
-/// Best first. A kernel that lacks one of the flags answers EINVAL, and the next is tried.
+/// Best first. If a kernel lacks one of the flags it answers EINVAL, and the next mode is tried.
 constexpr std::array<std::uint32_t, 3> setup_modes{
-    // 6.1: completions only when asked for.
+    // 6.1: completions appear only when asked for.
     setup_clamp | setup_cqsize | setup_submit_all | setup_single_issuer | setup_defer_taskrun |
         setup_taskrun_flag | setup_disabled,
-    // 5.19: completions interrupt no computation; taskrun_flag tells when to enter for them.
+    // 5.19: completions do not interrupt computation; taskrun_flag tells when to enter for them.
     setup_clamp | setup_cqsize | setup_submit_all | setup_coop_taskrun | setup_taskrun_flag,
     setup_clamp | setup_cqsize,
 };
@@ -131,7 +132,7 @@ constexpr std::array<required_feature, 5> required_features{{
     {feature_submit_stable, "IORING_FEAT_SUBMIT_STABLE", "5.5"},
     {feature_fast_poll, "IORING_FEAT_FAST_POLL", "5.7"},
     {feature_ext_arg, "IORING_FEAT_EXT_ARG", "5.11"},
-    // Cancellations complete silently; and multishot poll, which `wake` stands on, is older still.
+    // Cancellations complete without a completion. Multishot poll, which `wake` needs, is older.
     {feature_cqe_skip, "IORING_FEAT_CQE_SKIP", "5.17"},
 }};
 
@@ -147,8 +148,8 @@ void throw_if_failed(int result, const char* what) {
     if (result < 0) throw std::system_error(-result, std::system_category(), what);
 }
 
-// The thread sanitizer does not see liburing map and unmap queues: one ring's may stand where
-// another's were. So whoever maps comes after all who have unmapped.
+// ThreadSanitizer does not see liburing map and unmap queues: one ring's queues may get the address
+// of another's. So each mapping is ordered after all unmappings.
 char mappings = 0;
 
 void note_mapping() noexcept {
@@ -228,7 +229,7 @@ int mapped_ring::set_up(std::uint32_t entries, std::uint32_t completions) noexce
     return result;
 }
 
-/// Away from 0, 1 and 2, which are not for us; see system.hpp. If no number is free it stays.
+/// Moves the descriptor above 0, 1 and 2 (see above_standard). If no number is free it stays.
 void mapped_ring::move_descriptor() noexcept {
     if (raw_->ring_fd > STDERR_FILENO) return;
     const int moved = ::fcntl(raw_->ring_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -245,12 +246,12 @@ void mapped_ring::find_queues() noexcept {
                .slot_count = submission.ring_entries,
                .submit_head = submission.khead,
                .submit_tail = submission.ktail,
-               .submit_state = submission.kflags,
+               .submit_flags = submission.kflags,
                .completions = reinterpret_cast<const completion*>(completion_queue.cqes),
                .completion_mask = completion_queue.ring_mask,
                .completion_head = completion_queue.khead,
                .completion_tail = completion_queue.ktail};
-    // The kernel finds slots through an array of their numbers. With slot i in place i for good,
+    // The kernel finds slots through an array of their numbers. Slot i is always at index i, so
     // publishing entries is one store of the tail.
     for (std::uint32_t i = 0; i < submission.ring_entries; ++i) submission.array[i] = i;
 }
@@ -269,7 +270,7 @@ void mapped_ring::examine() {
     for (unsigned code = 0; code < opcodes_max; ++code)
         facts_.opcodes[code] = (answer.ops[code].flags & IO_URING_OP_SUPPORTED) != 0;
     facts_.opcodes &= ~limits_.opcodes;
-    // No bits tell of these; the opcodes came with the same releases, 5.19 and 6.0.
+    // No feature bits show these; the opcodes tested came with the same releases, 5.19 and 6.0.
     facts_.multishot_accept = facts_.opcodes[IORING_OP_SOCKET] && !limits_.multishot_accept;
     facts_.multishot_receive = facts_.opcodes[IORING_OP_SEND_ZC] && !limits_.multishot_receive;
 }
@@ -289,8 +290,9 @@ void mapped_ring::unregister_eventfd() noexcept { io_uring_unregister_eventfd(ra
 
 void mapped_ring::watch_eventfd(bool on) noexcept { io_uring_cq_eventfd_toggle(raw_.get(), on); }
 
-// By hand, since with liburing's bookkeeping io_uring_queue_exit on another thread would clear the
-// same number in that thread's table, where it may name another ring.
+// Done without liburing, which records the number: io_uring_queue_exit on another thread would then
+// clear that number in that thread's table, where it may belong to another ring.
+
 int mapped_ring::register_descriptor() noexcept {
     io_uring_rsrc_update update{};
     update.offset = ~0u;  // any free number

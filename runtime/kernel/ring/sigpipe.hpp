@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: MIT
-// A write to a pipe that nobody reads raises SIGPIPE, which kills. For sockets there is
-// MSG_NOSIGNAL, for everything else RWF_NOSIGNAL since Linux 6.18. On older kernels the signal,
-// which comes to the thread that is inside io_uring_enter, is blocked around it and consumed: three
-// more system calls for each enter, from the first write to something other than a regular file
-// until nothing is in flight. The kernel's own workers block it anyway. Setting the disposition to
-// SIG_IGN would do as well and be cheaper, but it belongs to the program, and children inherit it.
-// (A ring without DEFER_TASKRUN, before 6.1, may retry a write at the end of any system call of the
-// thread; there this is best effort.)
+// SPDX-License-Identifier: MIT Suppressing SIGPIPE. A write to a pipe without readers raises it,
+// and it kills the process. Sockets have MSG_NOSIGNAL; everything else has RWF_NOSIGNAL since Linux
+// 6.18. On older kernels the signal is sent to the thread inside io_uring_enter. So it is blocked
+// around the call and consumed: three more system calls per enter, from the first write to
+// something other than a regular file until nothing is in flight. The kernel's own workers block it
+// anyway.
+//
+// Setting the disposition to SIG_IGN would be cheaper, but it belongs to the program, and children
+// inherit it. A ring without DEFER_TASKRUN (before Linux 6.1) may retry a write at the end of any
+// system call of the thread; there this is best effort.
 #pragma once
 
 #include <fcntl.h>
@@ -32,7 +33,7 @@ constexpr bool is_write(opcode code) noexcept {
     return code == opcode::write || code == opcode::writev;
 }
 
-/// Asks this kernel, once: a write of one byte into a pipe of our own.
+/// Whether this kernel has RWF_NOSIGNAL. Tested once, by writing one byte into a pipe.
 inline bool has_write_no_signal() noexcept {
     static const bool has = [] {
         int ends[2];
@@ -46,16 +47,17 @@ inline bool has_write_no_signal() noexcept {
     return has;
 }
 
-/// Writing to it may raise SIGPIPE, as far as one can see.
+/// Whether writing to `fd` may raise SIGPIPE: it is not a regular file.
 inline bool may_raise_sigpipe(int fd) noexcept {
     struct stat status {};
     return ::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-/// While it lives, a SIGPIPE for this thread goes nowhere; one that was pending stays pending.
-class sigpipe_held_back {
+/// While it lives, a new SIGPIPE for this thread is discarded. A SIGPIPE pending before it stays
+/// pending.
+class sigpipe_blocked {
 public:
-    sigpipe_held_back() noexcept {
+    sigpipe_blocked() noexcept {
         ::sigemptyset(&sigpipe_);
         ::sigaddset(&sigpipe_, SIGPIPE);
         ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
@@ -64,15 +66,15 @@ public:
         ::sigpending(&pending);
         was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
     }
-    ~sigpipe_held_back() {
+    ~sigpipe_blocked() {
         const timespec at_once{};
         if (!was_pending_)
             while (::sigtimedwait(&sigpipe_, nullptr, &at_once) < 0 && errno == EINTR) {
             }
         ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
-    sigpipe_held_back(const sigpipe_held_back&) = delete;
-    sigpipe_held_back& operator=(const sigpipe_held_back&) = delete;
+    sigpipe_blocked(const sigpipe_blocked&) = delete;
+    sigpipe_blocked& operator=(const sigpipe_blocked&) = delete;
 
 private:
     sigset_t sigpipe_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Socket names as the model of the network sees them: who is meant, and whether two are in each
-// other's way.
+// Socket addresses in the simulated network: comparing them, and checking whether two conflict.
 #pragma once
 
 #include <netinet/in.h>
@@ -20,7 +19,7 @@ namespace detail {
 /// A socket address of any supported family, by value.
 class sim_name {
 public:
-    /// The unnamed address of that family: any host, port 0.
+    /// Returns: the unnamed address of the family: any host, port 0.
     static sim_name any(int family) noexcept {
         sim_name name;
         name.bytes_.storage.ss_family = static_cast<sa_family_t>(family);
@@ -30,7 +29,8 @@ public:
         return name;
     }
 
-    /// 0, or -errno as bind(2) and connect(2) give it for a socket of `family`.
+    /// Stores the address. Returns: 0, or the -errno of bind(2) and connect(2) for a socket of
+    /// `family`.
     static int read(int family, const sockaddr* address, socklen_t size, sim_name& name) noexcept {
         if (size < sizeof(sa_family_t) || size > sizeof(sockaddr_storage)) return -EINVAL;
         name = any(family);
@@ -41,8 +41,8 @@ public:
             name.size_ = size;
         }
         std::memcpy(&name.bytes_, address, name.size_);
-        // Callers differ in whether they count the path's last byte, 0; an abstract name begins
-        // with one.
+        // Some callers count the final 0 of the path, others do not. An abstract name begins with
+        // 0.
         const char* path = name.bytes_.un.sun_path;
         if (family == AF_UNIX && path[0] != 0)
             name.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) +
@@ -50,7 +50,7 @@ public:
         return 0;
     }
 
-    /// As getsockname(2) does: what fits is copied, `size` becomes the whole size.
+    /// Like getsockname(2): copies as much as fits, and sets `size` to the full size.
     void copy_to(sockaddr* address, socklen_t* size) const noexcept {
         if (address == nullptr || size == nullptr) return;
         std::memcpy(address, &bytes_, std::min(*size, size_));
@@ -72,7 +72,8 @@ public:
         if (family() == AF_INET) return bytes_.in4.sin_addr.s_addr == INADDR_ANY;
         return family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&bytes_.in6.sin6_addr);
     }
-    /// "To any host" means "to this host", as on Linux.
+    /// Replaces "any host" by the loopback address: as a destination it means this host, as on
+    /// Linux.
     void any_to_loopback() noexcept {
         if (!any_host()) return;
         if (family() == AF_INET)
@@ -81,7 +82,7 @@ public:
             bytes_.in6.sin6_addr = in6addr_loopback;
     }
 
-    /// Whether a connection to the one could reach a socket bound to the other.
+    /// Whether a connection to one of the addresses could reach a socket bound to the other.
     bool meets(const sim_name& other) const noexcept {
         if (family() != other.family()) return false;
         if (family() == AF_UNIX)
@@ -93,7 +94,7 @@ public:
         return IN6_ARE_ADDR_EQUAL(&bytes_.in6.sin6_addr, &other.bytes_.in6.sin6_addr);
     }
 
-    /// Whether `other` is this one; with port 0, any of this host.
+    /// Whether `other` is this address; or any port of this host, if the port is 0.
     bool covers(const sim_name& other) const noexcept {
         if (family() != other.family()) return false;
         sim_name name = other;
@@ -112,8 +113,8 @@ public:
     }
 
 private:
-    // A union, since compilers allow that as a view of the same bytes; a cast from sockaddr_storage
-    // they do not.
+    // A union, since compilers allow it as a view of the same bytes. They do not allow a cast from
+    // sockaddr_storage.
     union {
         sockaddr_storage storage;
         sockaddr_in in4;

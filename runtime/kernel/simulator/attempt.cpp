@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an operation gives when its moment has come: a result, or sim_wait. See simulator.hpp.
+// The result of an operation at its event: a number, -errno, or sim_wait. See simulator.hpp.
 #include <fcntl.h>
 
 #include <cerrno>
@@ -52,7 +52,7 @@ std::int32_t simulator::attempt(sim_operation& operation) {
 
 // -- descriptors --
 
-/// A connection that finds no descriptor free is not lost: it waits on.
+/// If no descriptor is free, accept fails and the connection stays in the queue.
 std::int32_t simulator::attempt_accept(sim_operation& operation) {
     if (operation.socket->waiting > 0 && descriptors_full()) return -EMFILE;
     std::int32_t result = 0;
@@ -65,7 +65,7 @@ std::int32_t simulator::attempt_accept(sim_operation& operation) {
     return open_descriptor(accepted, nullptr);
 }
 
-/// A buffer is taken only where there is something to put into it.
+/// Receives into a lent buffer. A buffer is used up only if bytes were received.
 std::int32_t simulator::attempt_picking(sim_operation& operation) {
     const entry asked = operation.what;
     std::byte one{};
@@ -75,8 +75,8 @@ std::int32_t simulator::attempt_picking(sim_operation& operation) {
         operation.what.address = reinterpret_cast<std::uintptr_t>(&one);
         operation.what.length = 1;
     } else {
-        operation.what.address =
-            reinterpret_cast<std::uintptr_t>(lent_ + std::size_t{lent_free_.front()} * lent_stride_);
+        char* const buffer = lent_ + std::size_t{lent_free_.front()} * lent_stride_;
+        operation.what.address = reinterpret_cast<std::uintptr_t>(buffer);
         operation.what.length = lent_size_;
         allow(sim_pointer<char>(operation.what.address), lent_size_);
     }
@@ -107,7 +107,7 @@ std::int32_t simulator::attempt_status(sim_operation& operation) {
                          static_cast<int>(what.op_flags), sim_pointer<struct statx>(what.offset));
 }
 
-/// symlink(2) says EPERM on a file system without symbolic links.
+/// symlinkat(2) fails with EPERM on a file system without symbolic links.
 std::int32_t simulator::attempt_name(const entry& what) {
     const char* const path = sim_pointer<const char>(what.address);
     const char* const other = sim_pointer<const char>(what.offset);
@@ -131,7 +131,7 @@ std::int32_t simulator::attempt_socket(const entry& what) {
 
 std::int32_t simulator::attempt_close(sim_operation& operation) {
     free_descriptor(operation.what.fd);
-    return operation.verdict;  // 0, or what a fault says of a descriptor that is gone all the same
+    return operation.verdict;  // 0, or the error of a fault, although the descriptor is closed
 }
 
 // -- cancelling --
@@ -147,7 +147,7 @@ sim_operation* target_of(const sim_operation& operation) noexcept {
     return target;
 }
 
-/// Its outcome is decided, or about to be: a cancel may come too late.
+/// Whether its result is decided, or about to be: then a cancel may come too late.
 bool is_completing(const sim_operation& operation, time_point now) noexcept {
     if (!operation.scheduled || operation.delayed) return false;
     return operation.what.code != opcode::timeout || operation.due <= now;
@@ -162,10 +162,10 @@ std::int32_t simulator::cancel(sim_operation& operation) {
     if (target == nullptr) return -ENOENT;
     if (target->cancel_asked || target->what.code == opcode::close) return -EALREADY;
     target->cancel_asked = true;
-    if (target->failed) return -EALREADY;  // else the fault that was ordered would befall nobody
+    if (target->failed) return -EALREADY;  // otherwise the requested fault would not occur
     if (is_completing(*target, core_.now) && core_.dice.percent(core_.options.late_percent))
         return core_.dice.percent(50) ? 0 : -EALREADY;
-    core_.settle_cancelled(*target);
+    core_.decide_cancelled(*target);
     if (target->socket != nullptr) network_.advance(*target->socket);
     return 0;
 }
@@ -173,7 +173,7 @@ std::int32_t simulator::cancel(sim_operation& operation) {
 std::int32_t simulator::update_timeout(sim_operation& operation) {
     sim_operation* const target = target_of(operation);
     if (target == nullptr) return -ENOENT;
-    if (target->cancel_asked || target->settled) return -EALREADY;
+    if (target->cancel_asked || target->decided) return -EALREADY;
     core_.schedule_at(*target, operation.new_time);
     return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How a submission entry becomes an operation in flight. What the real kernel reads when it takes
-// an entry is read here (times, the target of a cancel); buffers, names and paths are read where
-// the operation completes, which is stricter than the kernel and what law 1 promises.
+// Submission entries become operations in flight. Data that the real kernel reads when it takes an
+// entry (times, the target of a cancel) is read here. Buffers, names and paths are read when the
+// operation completes: that is stricter than the kernel, and allowed by law 1.
 #include <fcntl.h>
 #include <linux/time_types.h>
 
@@ -52,7 +52,7 @@ bool simulator::supports(opcode code) const noexcept {
 
 namespace {
 
-bool removes(opcode code) noexcept {
+bool is_removal(opcode code) noexcept {
     return code == opcode::async_cancel || code == opcode::poll_remove ||
            code == opcode::timeout_remove;
 }
@@ -72,11 +72,11 @@ bool needs_socket(opcode code) noexcept {
     }
 }
 
-/// False where the time makes no sense.
+/// Returns: false if the time is invalid.
 bool read_time(std::uint64_t address, bool absolute, time_point now, time_point& due) noexcept {
     const __kernel_timespec time = *sim_pointer<const __kernel_timespec>(address);
     if (time.tv_sec < 0 || time.tv_nsec < 0)
-        return false;  // more than a second of nanoseconds may be
+        return false;  // a tv_nsec of more than a second is valid
     duration::rep span = 0;
     if (__builtin_mul_overflow(time.tv_sec, 1'000'000'000, &span)) span = duration::max().count();
     due = saturating_add(absolute ? time_point() : now, duration(span));
@@ -104,24 +104,25 @@ void simulator::begin_entry(const entry& what) {
                std::uint64_t(what.ioprio) << 16U | std::uint64_t(what.op_flags) << 32U);
     core_.note(static_cast<std::uint32_t>(what.fd) | std::uint64_t(what.length) << 32U);
 
-    if (removes(what.code)) {
+    if (is_removal(what.code)) {
         operation.target = by_user_data_.find(what.address);
         if (operation.target != nullptr) operation.target_sequence = operation.target->sequence;
     } else {
         by_user_data_.insert(operation);
     }
-    if (!bind_descriptor(operation)) return core_.settle(operation, -EBADF);
+    if (!bind_descriptor(operation)) return core_.decide(operation, -EBADF);
     if (!apply_fault(operation)) begin(operation);
 }
 
-/// True where the operation does not begin, or not now.
+/// Applies the fault if it is for this operation. Returns: true if the operation must not begin
+/// now.
 bool simulator::apply_fault(sim_operation& operation) {
     const opcode code = operation.what.code;
-    if (removes(code) || code == opcode::timeout) return false;
+    if (is_removal(code) || code == opcode::timeout) return false;
     const sim_fault& fault = core_.options.fault;
     if (operations_++ != fault.operation || fault.kind == sim_fault_kind::none) return false;
     if (fault.kind == sim_fault_kind::cut) {
-        operation.most = fault.length;
+        operation.max_bytes = fault.length;
         return false;
     }
     if (fault.kind == sim_fault_kind::delay) {
@@ -135,12 +136,12 @@ bool simulator::apply_fault(sim_operation& operation) {
     }
     const std::int32_t error = fault.kind == sim_fault_kind::cancel ? -ECANCELED : -fault.error;
     if (code == opcode::close) {
-        operation.verdict = error;  // and it closes, unless it was cancelled before it began
+        operation.verdict = error;  // it closes all the same, unless the fault is a cancellation
         if (fault.kind != sim_fault_kind::cancel) return false;
         descriptor_of(operation.what.fd).closing = false;
     }
     operation.failed = fault.kind == sim_fault_kind::error;
-    core_.settle(operation, error);
+    core_.decide(operation, error);
     return true;
 }
 
@@ -168,8 +169,8 @@ void simulator::begin(sim_operation& operation) {
     }
 }
 
-/// Finds the descriptor and counts on it; false where there is none. Closing ends the number for
-/// later entries at once.
+/// Finds the descriptor and counts the operation on it. A close makes the number invalid for later
+/// entries at once. Returns: false if there is no such descriptor.
 bool simulator::bind_descriptor(sim_operation& operation) {
     const entry& what = operation.what;
     switch (what.code) {
@@ -202,7 +203,7 @@ bool simulator::bind_descriptor(sim_operation& operation) {
     }
     operation.socket = found->socket;
     operation.file = found->file;
-    operation.counts = true;
+    operation.is_counted = true;
     ++found->in_flight;
     return true;
 }
@@ -211,7 +212,7 @@ void simulator::begin_timeout(sim_operation& operation) {
     const entry& what = operation.what;
     const bool update = what.code == opcode::timeout_remove;
     if (update && (what.op_flags & timeout_update) == 0) {
-        if (what.op_flags != 0) return core_.settle(operation, -EINVAL);
+        if (what.op_flags != 0) return core_.decide(operation, -EINVAL);
         return core_.schedule(operation, core_.options.local);
     }
     const std::uint32_t known = timeout_absolute | (update ? timeout_update : 0U);
@@ -221,7 +222,7 @@ void simulator::begin_timeout(sim_operation& operation) {
     const bool absolute = (what.op_flags & timeout_absolute) != 0;
     if ((what.op_flags & ~known) != 0 ||
         !read_time(update ? what.offset : what.address, absolute, core_.now, due))
-        return core_.settle(operation, -EINVAL);
+        return core_.decide(operation, -EINVAL);
     if (!update) return core_.schedule_at(operation, due);
     core_.schedule(operation, core_.options.local);
     operation.new_time = due;
@@ -230,14 +231,14 @@ void simulator::begin_timeout(sim_operation& operation) {
 void simulator::begin_on_descriptor(sim_operation& operation) {
     const opcode code = operation.what.code;
     if (operation.socket == nullptr) {
-        if (needs_socket(code)) return core_.settle(operation, -ENOTSOCK);
+        if (needs_socket(code)) return core_.decide(operation, -ENOTSOCK);
         return core_.schedule(operation, core_.options.file);
     }
-    if (is_pipe(*operation.socket) && needs_socket(code)) return core_.settle(operation, -ENOTSOCK);
+    if (is_pipe(*operation.socket) && needs_socket(code)) return core_.decide(operation, -ENOTSOCK);
     if (code == opcode::fallocate)
-        return core_.settle(operation, is_pipe(*operation.socket) ? -ESPIPE : -ENODEV);
+        return core_.decide(operation, is_pipe(*operation.socket) ? -ESPIPE : -ENODEV);
     if (code == opcode::fsync || code == opcode::ftruncate)
-        return core_.settle(operation, -EINVAL);
+        return core_.decide(operation, -EINVAL);
     if (code == opcode::shutdown) return core_.schedule(operation, core_.options.local);
     network_.begin(operation);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How the simulator touches the caller's memory: in user space, with memcpy, at the moment of
-// completion. The address sanitizer does not see the real kernel write into a freed buffer; it does
-// see this.
+// Access to the caller's memory: in user space, by memcpy, at the time of completion.
+// AddressSanitizer does not see the real kernel write into a freed buffer, but it sees this.
 #pragma once
 
 #include <sys/socket.h>
@@ -19,14 +18,14 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// As a pointer again what an entry carries as a number.
+/// Converts an address in an entry back to a pointer.
 template <class T>
 T* sim_pointer(std::uint64_t address) noexcept {
     return reinterpret_cast<T*>(static_cast<std::uintptr_t>(address));
 }
 
-/// The caller's memory named by a transfer entry, from `skipped` bytes on: one buffer, an iovec
-/// list or a msghdr.
+/// A position in the caller's memory that a transfer entry names: one buffer, an iovec list or a
+/// msghdr. It starts after `skipped` bytes.
 class sim_cursor {
 public:
     sim_cursor(const entry& what, std::size_t skipped) noexcept {
@@ -49,7 +48,7 @@ public:
                 single_ = {sim_pointer<void>(what.address), what.length};
         }
         for (std::size_t at = 0; at < count_; ++at) left_ += piece(at).iov_len;
-        left_ = std::min<std::size_t>(left_, most);
+        left_ = std::min<std::size_t>(left_, transfer_max);
         walk(skipped, [](std::byte*, std::size_t) {});
     }
 
@@ -70,7 +69,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t most = 0x7ffff000;  // what one system call moves at most (read(2))
+    static constexpr std::size_t transfer_max = 0x7ffff000;  // bytes of one system call: read(2)
 
     const iovec& piece(std::size_t at) const noexcept {
         return list_ != nullptr ? list_[at] : single_;
@@ -95,13 +94,13 @@ private:
     const iovec* list_;  // null: `single_`
     std::size_t count_;
     iovec single_{};
-    std::size_t at_ = 0;      // the piece
-    std::size_t within_ = 0;  // bytes of it
+    std::size_t at_ = 0;      // index of the piece
+    std::size_t within_ = 0;  // offset in the piece
     std::size_t left_ = 0;
 };
 
-/// The bytes of one direction of a connection, on their way and arrived: a bounded ring, owned by
-/// who receives them.
+/// The bytes of one direction of a connection, in transit and arrived: a bounded ring, owned by the
+/// receiving socket.
 class sim_pipe {
 public:
     void limit(std::uint32_t capacity) noexcept { capacity_ = capacity; }
@@ -109,11 +108,11 @@ public:
     std::uint32_t arrived() const noexcept { return arrived_; }
     std::uint32_t on_the_way() const noexcept { return size_ - arrived_; }
     void arrive(std::uint32_t bytes) noexcept { arrived_ += bytes; }
-    /// Bytes that were ever put in: the position of the next one.
+    /// Returns: the number of bytes ever written, which is the position of the next one.
     std::uint64_t written() const noexcept { return written_; }
     std::uint64_t taken() const noexcept { return written_ - size_; }
 
-    /// At most room() bytes.
+    /// `bytes` is at most room().
     void write(sim_cursor& from, std::uint32_t bytes) {
         if (memory_ == nullptr) memory_ = std::make_unique_for_overwrite<std::byte[]>(capacity_);
         const std::uint32_t start = (first_ + size_) % capacity_;
@@ -123,7 +122,7 @@ public:
         size_ += bytes;
         written_ += bytes;
     }
-    /// At most arrived() bytes.
+    /// `bytes` is at most arrived(). With `keep` they stay in the ring (MSG_PEEK).
     void read(sim_cursor& into, std::uint32_t bytes, bool keep) noexcept {
         const std::uint32_t straight = std::min(bytes, capacity_ - first_);
         into.put(memory_.get() + first_, straight);
@@ -140,8 +139,8 @@ private:
     std::uint64_t written_ = 0;
     std::uint32_t capacity_ = 0;
     std::uint32_t first_ = 0;
-    std::uint32_t size_ = 0;     // bytes held,
-    std::uint32_t arrived_ = 0;  // of which so many can be read
+    std::uint32_t size_ = 0;     // bytes in the ring, in transit and arrived
+    std::uint32_t arrived_ = 0;  // bytes that can be read
 };
 
 }  // namespace detail

@@ -34,8 +34,8 @@ void sim_queue::remove(sim_operation& operation) noexcept {
 
 namespace {
 
-/// The heap's order: its front is the event that nothing precedes.
-bool later(const sim_event& a, const sim_event& b) noexcept {
+/// The order of the heap: its front is the earliest event.
+bool is_later(const sim_event& a, const sim_event& b) noexcept {
     if (a.time != b.time) return a.time > b.time;
     if (a.tie != b.tie) return a.tie > b.tie;
     return a.sequence > b.sequence;
@@ -52,7 +52,7 @@ void sim_core::post(sim_event event) {
     event.sequence = ++made_;
     event.tie = options.shuffle ? static_cast<std::uint32_t>(dice.draw()) : 0;
     agenda_.push_back(event);
-    std::push_heap(agenda_.begin(), agenda_.end(), later);
+    std::push_heap(agenda_.begin(), agenda_.end(), is_later);
 }
 
 bool sim_core::is_void(const sim_event& event) noexcept {
@@ -62,7 +62,7 @@ bool sim_core::is_void(const sim_event& event) noexcept {
 
 const sim_event* sim_core::upcoming() noexcept {
     while (!agenda_.empty() && is_void(agenda_.front())) {
-        std::pop_heap(agenda_.begin(), agenda_.end(), later);
+        std::pop_heap(agenda_.begin(), agenda_.end(), is_later);
         agenda_.pop_back();
         if (voided_ > 0) --voided_;
     }
@@ -70,19 +70,19 @@ const sim_event* sim_core::upcoming() noexcept {
 }
 
 sim_event sim_core::take_upcoming() noexcept {
-    std::pop_heap(agenda_.begin(), agenda_.end(), later);
+    std::pop_heap(agenda_.begin(), agenda_.end(), is_later);
     const sim_event event = agenda_.back();
     agenda_.pop_back();
     return event;
 }
 
-/// Timers that are set and cancelled for ever must not pile up in the heap until their time has
-/// come.
+/// Removes void events. Otherwise timers that are set and cancelled in a loop would fill the heap
+/// until their time comes.
 void sim_core::sweep() {
     agenda_.erase(std::remove_if(agenda_.begin(), agenda_.end(),
                                  [this](const sim_event& event) { return is_void(event); }),
                   agenda_.end());
-    std::make_heap(agenda_.begin(), agenda_.end(), later);
+    std::make_heap(agenda_.begin(), agenda_.end(), is_later);
     voided_ = 0;
 }
 
@@ -109,22 +109,22 @@ void sim_core::unschedule(sim_operation& operation) noexcept {
     if (++voided_ > 64 && voided_ > agenda_.size() / 2) sweep();
 }
 
-void sim_core::settle(sim_operation& operation, std::int32_t verdict) {
+void sim_core::decide(sim_operation& operation, std::int32_t verdict) {
     if (operation.queue != nullptr) operation.queue->remove(operation);
-    operation.settled = true;
+    operation.decided = true;
     operation.delayed = false;
     operation.verdict = verdict;
     schedule(operation, options.local);
 }
 
-void sim_core::settle_cancelled(sim_operation& operation) {
-    settle(operation,
+void sim_core::decide_cancelled(sim_operation& operation) {
+    decide(operation,
            operation.moved > 0 ? static_cast<std::int32_t>(operation.moved) : -ECANCELED);
 }
 
 std::uint32_t sim_core::shorten(const sim_operation& operation, std::uint32_t wanted) noexcept {
     if (wanted <= 1) return wanted;
-    if (operation.most != 0) return std::min(wanted, operation.most);
+    if (operation.max_bytes != 0) return std::min(wanted, operation.max_bytes);
     return dice.percent(options.short_percent) ? 1 + dice.below(wanted - 1) : wanted;
 }
 
@@ -140,7 +140,7 @@ void sim_index::insert(sim_operation& operation) {
 void sim_index::remove(sim_operation& operation) noexcept {
     sim_operation** link = &bucket(operation.what.user_data);
     while (*link != nullptr && *link != &operation) link = &(*link)->bucket_next;
-    if (*link == nullptr) return;  // cancels and removals are never entered
+    if (*link == nullptr) return;  // cancels and removals are never inserted
     *link = operation.bucket_next;
     operation.bucket_next = nullptr;
     --size_;
@@ -167,7 +167,7 @@ void sim_index::grow() {
         }
 }
 
-// -- words --
+// -- texts --
 
 const char* sim_opcode_name(opcode code) noexcept {
     // clang-format off

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The heart of the simulator: operations in flight, and the agenda of what will happen when on
-// virtual time.
+// The core of the simulator: operations in flight, and the agenda of events on virtual time.
 //
-// Everything that happens is an event in one binary heap, ordered by (time, seeded tie-break, order
-// of making), and one event gives at most one completion: so nothing is ever buffered between the
-// model and the loop, and data is copied at the very moment at which its completion is handed out.
-// An event that was taken back is not searched for in the heap: it carries the ticket of its
-// operation, and each scheduling issues a new one.
+// Events are in one binary heap, ordered by time, seeded tie-break and order of posting. One event
+// gives at most one completion. So nothing is buffered between the simulator and the loop, and data
+// is copied at the moment at which its completion is returned.
+//
+// A cancelled event is not searched for in the heap. It carries the ticket of its operation, and
+// each scheduling issues a new ticket: an event with an old ticket is void.
 #pragma once
 
 #include <sys/socket.h>
@@ -28,10 +28,10 @@ struct sim_file;
 struct sim_operation;
 struct sim_socket;
 
-/// "Not yet": an attempt that has to wait. No errno and no count has this value.
+/// Result of an attempt that has to wait. No errno and no count has this value.
 inline constexpr std::int32_t sim_wait = std::numeric_limits<std::int32_t>::min();
 
-/// FIFO of operations that wait for one thing; an operation is in at most one.
+/// FIFO of waiting operations. An operation is in at most one queue.
 struct sim_queue {
     sim_operation* first = nullptr;
     sim_operation* last = nullptr;
@@ -43,33 +43,33 @@ struct sim_queue {
 /// One entry in flight, from submission to its last completion.
 struct sim_operation {
     std::uint32_t index = 0;
-    std::uint32_t ticket = 0;    // of the event that is scheduled; outlives the record's users
+    std::uint32_t ticket = 0;    // of its scheduled event; kept when the record is reused
     std::uint64_t sequence = 0;  // unique, in order of submission; 0 while the record is free
     entry what{};
 
-    sim_operation* next = nullptr;  // in `queue`
+    sim_operation* next = nullptr;  // links of `queue`
     sim_operation* previous = nullptr;
     sim_queue* queue = nullptr;
     sim_operation* bucket_next = nullptr;  // in the index by user_data
 
     sim_socket* socket = nullptr;
     sim_file* file = nullptr;
-    // Of a cancel or removal: found when it was submitted, valid while the sequence is this one.
+    // Of a cancel or removal: found at submission, valid while it still has that sequence.
     sim_operation* target = nullptr;
     std::uint64_t target_sequence = 0;
 
-    time_point due{};          // of the event
-    time_point new_time{};     // of the target, from a timeout update
+    time_point due{};          // of its event
+    time_point new_time{};     // for the target, from a timeout update
     std::uint32_t moved = 0;   // bytes so far (MSG_WAITALL)
-    std::int32_t verdict = 0;  // the result, where it is `settled` beforehand
-    bool counts = false;       // it counts on its descriptor
-    bool connects = false;     // it is the connect that its socket is busy with
-    bool settled = false;
+    std::int32_t verdict = 0;  // the result, if `decided`
+    bool is_counted = false;       // it is counted in its descriptor's in_flight
+    bool is_connecting = false;     // it is the connect that its socket is in
+    bool decided = false;      // the result is decided before the event
     bool scheduled = false;
     bool delayed = false;  // by a fault: the event begins it
     bool cancel_asked = false;
-    std::uint32_t most = 0;    // bytes that it moves, by a fault; 0: any number
-    bool failed = false;    // by a fault: a cancel comes too late
+    std::uint32_t max_bytes = 0;  // bytes that it may move, by a fault; 0: no limit
+    bool failed = false;       // by a fault: a cancel comes too late
     std::int32_t picked = -1;  // the lent buffer that this completion has filled
 };
 
@@ -80,7 +80,7 @@ struct sim_event {
     std::uint64_t sequence = 0;
     std::uint32_t tie = 0;
     std::uint32_t index = 0;   // of the operation, socket, datagram or job
-    std::uint32_t ticket = 0;  // of the operation or socket: when that has moved on, it is void
+    std::uint32_t ticket = 0;  // of the operation or socket; if that has a new one, this is void
     std::uint32_t amount = 0;  // bytes that arrive
     sim_event_kind kind = sim_event_kind::operation;
 };
@@ -95,29 +95,29 @@ public:
     std::uint64_t trace;
     sim_slab<sim_operation> operations;
 
-    /// Mixes `value` into the hash of the run. Never an address: those differ from process to
-    /// process.
+    /// Mixes `value` into the hash of the run. Never pass an address: it differs in each process.
     void note(std::uint64_t value) noexcept {
         trace = (trace ^ value) * 0x9e3779b97f4a7c15U;
         trace ^= trace >> 32;
     }
 
-    /// The operation's event, instead of the one it may have had.
+    /// Posts the event of the operation, which replaces an earlier one.
     void schedule(sim_operation& operation, sim_latency after);
     void schedule_at(sim_operation& operation, time_point due);  // time_point::max(): never
     void unschedule(sim_operation& operation) noexcept;
-    /// Fixes the result and has it delivered soon, wherever the operation stood.
-    void settle(sim_operation& operation, std::int32_t verdict);
-    /// With -ECANCELED, or with the bytes that MSG_WAITALL has moved: those are never lost.
-    void settle_cancelled(sim_operation& operation);
+    /// Decides the result, removes the operation from its queue and schedules its completion.
+    void decide(sim_operation& operation, std::int32_t verdict);
+    /// Decides the result: the bytes that MSG_WAITALL has moved, which are never lost, or
+    /// -ECANCELED.
+    void decide_cancelled(sim_operation& operation);
 
     void post(sim_event event);
-    /// The next event that is not void, or null.
+    /// Returns: the next event that is not void, or null.
     const sim_event* upcoming() noexcept;
     sim_event take_upcoming() noexcept;
-    std::size_t events() const noexcept { return agenda_.size(); }  // void ones too
+    std::size_t events() const noexcept { return agenda_.size(); }  // including void ones
 
-    /// How many of `wanted` bytes a transfer moves this time: at least one of them, often not all.
+    /// Returns: how many of `wanted` bytes a transfer moves this time: at least one, often not all.
     std::uint32_t shorten(const sim_operation& operation, std::uint32_t wanted) noexcept;
 
 private:
@@ -126,16 +126,17 @@ private:
 
     std::vector<sim_event> agenda_;  // a heap
     std::uint64_t made_ = 0;
-    std::size_t voided_ = 0;  // at most so many of the agenda are void
+    std::size_t voided_ = 0;  // at most this many events of the agenda are void
 };
 
-/// Finds operations by user_data. Chained, and asked by key alone: its order shows nowhere.
+/// A chained hash table of operations by user_data. Only look-ups by key are possible, so its order
+/// has no effect on a run.
 class sim_index {
 public:
     sim_index() : buckets_(64) {}
     void insert(sim_operation& operation);
     void remove(sim_operation& operation) noexcept;
-    /// The oldest operation with that user_data, or null.
+    /// Returns: the oldest operation with that user_data, or null.
     sim_operation* find(std::uint64_t user_data) noexcept;
 
 private:
@@ -148,10 +149,10 @@ private:
     std::size_t size_ = 0;
 };
 
-/// The kernel's name of an opcode, known to the simulator or not.
+/// Returns: the kernel's name of an opcode, even if the simulator does not interpret it.
 const char* sim_opcode_name(opcode code) noexcept;
 
-/// Says what the layers above did wrong, and aborts.
+/// Writes "simulator: MESSAGE" and aborts: the layers above have made an error.
 [[noreturn]] [[gnu::format(printf, 1, 2)]] void sim_fatal(const char* format, ...) noexcept;
 
 }  // namespace detail

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: whole or not at all, and nobody promises that they come, once, or in order. What is
-// certain is only what Linux does at the two ends: who has no room loses them, who is not there
-// answers, and a connected sender is told so at its next call (udp_sendmsg, udp_recvmsg).
+// Datagrams. They arrive whole or not at all, perhaps twice, and in any order. Only Linux's
+// behaviour at the two ends is certain (udp_sendmsg, udp_recvmsg): a receiver without room drops
+// them, a host without a receiver answers, and a connected sender gets that error at its next call.
 //
-// Not modelled: groups and broadcast (nobody gets those), merged datagrams (UDP_GRO).
+// Not simulated: multicast and broadcast (they reach no socket), merged datagrams (UDP_GRO).
 #include <netinet/udp.h>
 #include <poll.h>
 
@@ -20,13 +20,13 @@ namespace detail {
 namespace {
 
 constexpr std::size_t receive_queue_bytes = 212'992;  // net.core.rmem_default
-constexpr std::size_t datagram_costs = 768;           // beside its bytes, as skb->truesize counts
+constexpr std::size_t datagram_costs = 768;           // overhead of each, as in skb->truesize
 
 std::uint32_t largest(int family) noexcept {
     return family == AF_INET ? 65'507 : 65'527;
 }
 
-/// Where it goes, as the entry has it; a size of 0 is the connected peer.
+/// Returns: the destination that the entry names. Size 0 means the connected peer.
 std::pair<const sockaddr*, socklen_t> destination_of(const entry& what) noexcept {
     if (what.code == opcode::sendmsg) {
         const auto* message = sim_pointer<const msghdr>(what.address);
@@ -38,7 +38,7 @@ std::pair<const sockaddr*, socklen_t> destination_of(const entry& what) noexcept
     return {nullptr, 0};
 }
 
-/// UDP_SEGMENT of the control message, or 0.
+/// Returns: the UDP_SEGMENT of the control message, or 0.
 std::uint32_t segment_of(const entry& what) noexcept {
     if (what.code != opcode::sendmsg) return 0;
     auto* message = sim_pointer<msghdr>(what.address);
@@ -114,7 +114,7 @@ std::int32_t sim_network::send_datagrams(sim_operation& operation) {
     return static_cast<std::int32_t>(all);
 }
 
-/// On its way, if it is not lost at once; perhaps twice, perhaps slowly.
+/// Posts the arrival of a datagram; by seed not at all, twice or late.
 void sim_network::launch(sim_socket& sender, const sim_name& to, sim_cursor& from,
                          std::uint32_t size) {
     std::vector<std::byte> bytes(size);
@@ -130,7 +130,7 @@ void sim_network::launch(sim_socket& sender, const sim_name& to, sim_cursor& fro
     };
     if (happens(fate.lost_percent)) return;
     for (int copies = happens(fate.duplicated_percent) ? 2 : 1; copies > 0; --copies) {
-        sim_datagram& flying = flying_.take();
+        sim_datagram& flying = in_transit_.take();
         flying.from = source;
         flying.to = to;
         flying.bytes = bytes;
@@ -142,7 +142,7 @@ void sim_network::launch(sim_socket& sender, const sim_name& to, sim_cursor& fro
         event.time = core_.now + core_.dice.between(core_.options.network);
         if (happens(fate.reordered_percent)) {
             event.time += 3 * (event.time - core_.now);
-        } else {  // those that are not reordered keep their order
+        } else {  // the others keep their order
             event.time = std::max(event.time, sender.last_arrival + std::chrono::nanoseconds(1));
             sender.last_arrival = event.time;
         }
@@ -150,7 +150,8 @@ void sim_network::launch(sim_socket& sender, const sim_name& to, sim_cursor& fro
     }
 }
 
-/// Who is connected to its sender has it before who is not; among equals the seed decides.
+/// Returns: the socket that receives the datagram. A socket that is connected to the sender is
+/// preferred; among equal ones the seed decides.
 sim_socket* sim_network::find_receiver(const sim_datagram& datagram) noexcept {
     for (const bool connected : {true, false}) {
         const auto takes = [&](const sim_socket* socket) {
@@ -169,18 +170,18 @@ sim_socket* sim_network::find_receiver(const sim_datagram& datagram) noexcept {
 }
 
 void sim_network::arrive_datagram(const sim_event& event) {
-    sim_datagram& flying = flying_[event.index];
+    sim_datagram& flying = in_transit_[event.index];
     sim_datagram datagram = std::exchange(flying, {});
     datagram.index = flying.index = event.index;
-    flying_.give(flying);
+    in_transit_.give(flying);
     if (!cut_.empty() && (is_cut(datagram.from) || is_cut(datagram.to))) return;
     sim_socket* const receiver = find_receiver(datagram);
-    if (receiver == nullptr) {  // ICMP says so, and only who is connected to there listens
+    if (receiver == nullptr) {  // an ICMP error is sent; only a connected sender receives it
         sim_socket& sender = *datagram.sender;
         if (sender.ticket == datagram.sender_ticket &&
             sender.state == sim_socket::phase::connected && sender.remote == datagram.to) {
             sender.error = ECONNREFUSED;
-            stir(sender, POLLIN | POLLOUT | POLLERR);
+            wake_waiters(sender, POLLIN | POLLOUT | POLLERR);
         }
         return;
     }
@@ -188,7 +189,7 @@ void sim_network::arrive_datagram(const sim_event& event) {
     if (receiver->shut_read || receiver->datagram_bytes + costs > receive_queue_bytes) return;
     receiver->datagram_bytes += costs;
     receiver->datagrams.push_back(std::move(datagram));
-    stir(*receiver, POLLIN | POLLRDNORM);
+    wake_waiters(*receiver, POLLIN | POLLRDNORM);
 }
 
 std::int32_t sim_network::receive_datagram(sim_operation& operation) {

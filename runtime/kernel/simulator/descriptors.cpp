@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// The simulator's descriptors, and the calls on them that are no entries (class `system`). The
-// lowest free number is given out first, as POSIX asks: that is what makes a late operation on a
-// closed number dangerous, and found here.
+// SPDX-License-Identifier: MIT The simulator's descriptors, and the calls on them that are not
+// entries (class `system`). The lowest free number is used first, as POSIX requires. That makes a
+// late operation on a closed number dangerous, and so the simulator finds such bugs.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -55,12 +54,12 @@ void simulator::free_descriptor(int fd) {
     gone = descriptor();
     free_.push_back(fd);
     std::push_heap(free_.begin(), free_.end(), std::greater<>());
-    let_go({});
+    drop_opened({});
 }
 
 namespace {
 
-/// Whether that entry, not submitted yet, would run on `fd`.
+/// Whether the entry, which is not submitted yet, would run on `fd`.
 bool names_descriptor(const entry& what, int fd) noexcept {
     switch (what.code) {
         case opcode::nop:
@@ -77,21 +76,22 @@ bool names_descriptor(const entry& what, int fd) noexcept {
 
 }  // namespace
 
-/// Law 4: a descriptor counts its operations, and the last completion closes the number.
+/// Aborts if operations on `fd` are in flight. Law 4: a descriptor counts its operations, and the
+/// last completion closes the number.
 void simulator::check_idle(int fd) {
     if (descriptor_of(fd).in_flight == 0) return;
     for (std::uint32_t at = 0; at < core_.operations.capacity(); ++at) {
         const sim_operation& operation = core_.operations[at];
-        if (operation.sequence != 0 && operation.counts && operation.what.fd == fd)
+        if (operation.sequence != 0 && operation.is_counted && operation.what.fd == fd)
             sim_fatal("close(%d) while its %s is in flight: the last completion closes (law 4)", fd,
                       sim_opcode_name(operation.what.code));
     }
-    sim_fatal("close(%d): the model has lost count of its operations", fd);
+    sim_fatal("close(%d): the count of its operations is wrong, a bug of the simulator", fd);
 }
 
 // -- class system --
 
-int simulator::fails() noexcept {
+int simulator::next_fault() noexcept {
     const sim_call_fault& fault = core_.options.call_fault;
     return calls_++ == fault.call ? -fault.error : 0;
 }
@@ -111,15 +111,15 @@ int simulator::open_socket(int family, int type, int protocol) {
 
 int simulator::socket(int family, int type, int protocol) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return open_socket(family, type, protocol);
 }
 
-/// `call(socket)` of a descriptor that is one.
+/// Returns: `call(socket)` if the descriptor is a socket, else -errno.
 template <class Call>
 int simulator::on_socket(int fd, Call call) {
     const std::lock_guard lock(mutex_);
-    int error = fails();
+    int error = next_fault();
     if (error < 0) return error;
     sim_socket* const found = find_socket(fd, error);
     return found != nullptr ? call(*found) : error;
@@ -142,7 +142,7 @@ int simulator::local_name(int fd, sockaddr* address, socklen_t* size) {
 
 int simulator::remote_name(int fd, sockaddr* address, socklen_t* size) {
     return on_socket(fd, [&](sim_socket& s) {
-        if (!sim_network::joined(s)) return -ENOTCONN;
+        if (!sim_network::is_connected(s)) return -ENOTCONN;
         s.remote.copy_to(address, size);
         return 0;
     });
@@ -167,7 +167,7 @@ int simulator::open_pair(sim_socket& one, sim_socket& other, int* ends) {
 
 int simulator::socket_pair(int family, int type, int protocol, int* ends) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     if (family != AF_UNIX) return -EOPNOTSUPP;
     if ((type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM) return -ESOCKTNOSUPPORT;
     if (protocol != 0) return -EPROTONOSUPPORT;
@@ -178,7 +178,7 @@ int simulator::socket_pair(int family, int type, int protocol, int* ends) {
 
 int simulator::pipe(int* ends) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     if (descriptors_full()) return -EMFILE;
     sim_socket& source = *network_.create(AF_UNIX, sim_socket_kind::pipe_source);
     return open_pair(source, *network_.create(AF_UNIX, sim_socket_kind::pipe_sink), ends);
@@ -186,7 +186,7 @@ int simulator::pipe(int* ends) {
 
 int simulator::duplicate(int fd) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     const descriptor* const found = find(fd);
     if (found == nullptr) return -EBADF;
     if (descriptors_full()) return -EMFILE;
@@ -196,7 +196,7 @@ int simulator::duplicate(int fd) {
 
 int simulator::truncate(int fd, std::uint64_t size) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     const descriptor* const found = find(fd);
     if (found == nullptr) return -EBADF;
     return found->file != nullptr ? files_.truncate(*found->file, size) : -EINVAL;
@@ -204,7 +204,7 @@ int simulator::truncate(int fd, std::uint64_t size) {
 
 int simulator::file_status(int fd, unsigned* mode) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return mode_of(fd, *mode);
 }
 
@@ -242,25 +242,25 @@ void simulator::set_position(int fd, std::int64_t to) {
 int simulator::list_directory(const char* path, void (*each)(void*, const char*, unsigned),
                               void* word) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return files_.list(path, each, word);
 }
 
 int simulator::read_link(const char* path, std::string*) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return files_.read_link(path);
 }
 
 int simulator::make_directories(const char* path) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return files_.make_directories(path);
 }
 
 int simulator::remove_tree(const char* path, std::uint64_t* count) {
     const std::lock_guard lock(mutex_);
-    if (const int error = fails(); error < 0) return error;
+    if (const int error = next_fault(); error < 0) return error;
     return files_.remove_tree(path, *count);
 }
 
@@ -268,8 +268,8 @@ int simulator::close(int fd) {
     const std::lock_guard lock(mutex_);
     if (find(fd) == nullptr) return -EBADF;
     check_idle(fd);
-    // Queued entries are the attached thread's; from another thread only what is in flight can be
-    // asked.
+    // The queue of entries belongs to the attached thread. A close on another thread can check only
+    // the operations in flight.
     for (std::size_t at = 0; thread_ == std::this_thread::get_id() && at < queued_; ++at)
         if (names_descriptor(queue_[at], fd))
             sim_fatal(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files in memory. See file.hpp.
+// Opening, reading and writing files in memory. See file.hpp.
 #include "kernel/simulator/file.hpp"
 
 #include <fcntl.h>
@@ -18,12 +18,13 @@ namespace detail {
 namespace {
 
 constexpr std::uint64_t here = ~std::uint64_t(0);           // offset -1: the current position
-constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a file in memory beyond this is a bug
+constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a larger file in memory is a bug
 
 }  // namespace
 
-/// Without ".", "//" and "/" at the end; a path from the root keeps its first "/".
-std::string sim_file_system::clean(const sim_file* base, std::string_view path) {
+/// Returns: the path, below `base` if it is relative, without ".", "//" and "/" at the end. An
+/// absolute path keeps its first "/".
+std::string sim_file_system::normalize(const sim_file* base, std::string_view path) {
     const bool rooted = !path.empty() && path.front() == '/';
     std::string result = rooted || base == nullptr ? std::string() : base->path;
     while (!path.empty()) {
@@ -48,16 +49,16 @@ std::shared_ptr<sim_node>& sim_file_system::make(const std::string& path) {
 }
 
 void sim_file_system::put(std::string_view path, std::string_view bytes) {
-    make(clean(nullptr, path))->bytes = bytes;
+    make(normalize(nullptr, path))->bytes = bytes;
 }
 
 std::optional<std::string> sim_file_system::get(std::string_view path) const {
-    const auto found = nodes_.find(clean(nullptr, path));
+    const auto found = nodes_.find(normalize(nullptr, path));
     if (found == nodes_.end()) return std::nullopt;
     return found->second->bytes;
 }
 
-/// How many bytes files may grow by.
+/// Returns: by how many bytes files may grow.
 std::uint64_t sim_file_system::room() const {
     if (core_.options.disk == ~std::uint64_t(0)) return core_.options.disk;
     std::uint64_t used = 0;
@@ -68,7 +69,7 @@ std::uint64_t sim_file_system::room() const {
 int sim_file_system::open(const sim_file* base, const char* path, int flags, sim_file*& file) {
     if (*path == '\0') return -ENOENT;
     if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
-    const std::string name = clean(base, path);
+    const std::string name = normalize(base, path);
     const bool writes = (flags & O_ACCMODE) != O_RDONLY;
     const auto found = nodes_.find(name);
     std::shared_ptr<sim_node> node;
@@ -83,7 +84,7 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, sim
         if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
         if (writes || (flags & O_CREAT) != 0) return -EISDIR;
     } else {
-        if (const int why = missing(name); why != -ENOENT || (flags & O_CREAT) == 0) return why;
+        if (const int why = why_missing(name); why != -ENOENT || (flags & O_CREAT) == 0) return why;
         if ((flags & O_DIRECTORY) != 0) return -EINVAL;
         if (as_folder) return -EISDIR;
         node = make(name);
@@ -170,7 +171,8 @@ int sim_file_system::truncate(sim_file& file, std::uint64_t size) {
     return 0;
 }
 
-/// Room is always there, so what is left of fallocate(2) is the size, and the holes.
+/// Space need not be reserved in memory, so only the size and the holes of fallocate(2) are
+/// simulated.
 std::int32_t sim_file_system::allocate(sim_operation& operation) {
     const sim_file& file = *operation.file;
     const std::uint64_t from = operation.what.offset;
@@ -202,12 +204,12 @@ int sim_file_system::status(const sim_file* base, const char* path, int flags,
         if (base != nullptr) node = base->node.get();
     } else {
         if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
-        const std::string name = clean(base, path);
+        const std::string name = normalize(base, path);
         const auto found = nodes_.find(name);
         if (found != nodes_.end())
             node = found->second.get();
         else if (!is_directory(name))
-            return missing(name);
+            return why_missing(name);
     }
     *result = {};
     result->stx_mask =

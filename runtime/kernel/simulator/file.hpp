@@ -1,10 +1,9 @@
-// SPDX-License-Identifier: MIT
-// The simulated file system: regular files by path, in memory. Creating a file makes the
-// directories above it, so a test puts "in/a.txt" and a program may create "out/a.txt" without
-// either making a folder. What is not there: permissions, symbolic links, times.
+// SPDX-License-Identifier: MIT The simulated file system: regular files by path, in memory.
+// Creating a file also makes its parent directories, so tests and programs need not make them.
+// There are no permissions, symbolic links or times.
 //
-// A transfer at the current position that moves fewer bytes than it was asked to advances the
-// position or does not, by seed: io_uring does not if an error ended the transfer.
+// If a transfer at the current position moves fewer bytes than requested, the seed decides whether
+// it advances the position: io_uring does not if an error ended the transfer.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +46,10 @@ public:
     void put(std::string_view path, std::string_view bytes);
     std::optional<std::string> get(std::string_view path) const;
 
-    /// Opens `path`, from `base` on where it is relative and base is not null. `file` is set where
-    /// the result is 0.
+    /// Opens `path`; if it is relative, below `base` unless that is null. Sets `file` and returns
+    /// 0, or returns -errno.
     int open(const sim_file* base, const char* path, int flags, sim_file*& file);
-    /// One descriptor less; the last one closes it.
+    /// Drops one reference; the last one closes the file.
     void close(sim_file& file) noexcept;
     int truncate(sim_file& file, std::uint64_t size);
 
@@ -61,22 +60,22 @@ public:
     int remove_tree(std::string_view path, std::uint64_t& count);
     int rename(const char* from, const char* to, unsigned flags);
     int link(const char* from, const char* to);
-    /// Calls `each` with `word`, the name and the st_mode of everything in a directory.
+    /// Calls `each` with `word`, the name and the st_mode of each entry of a directory.
     int list(std::string_view path, void (*each)(void*, const char*, unsigned), void* word) const;
-    /// No name is a symbolic link.
+    /// Always fails, since no name is a symbolic link.
     int read_link(std::string_view path) const;
 
-    /// read, readv, write, writev, fsync, fallocate, ftruncate, poll_add on an open file.
+    /// Runs read, readv, write, writev, fsync, fallocate, ftruncate or poll_add on an open file.
     std::int32_t attempt(sim_operation& operation);
-    /// statx(2) on a path, or on `base` itself where the path is empty.
+    /// statx(2) on a path, or on `base` itself if the path is empty.
     int status(const sim_file* base, const char* path, int flags, struct statx* result);
 
 private:
-    static std::string clean(const sim_file* base, std::string_view path);
+    static std::string normalize(const sim_file* base, std::string_view path);
     bool exists(const std::string& path) const;
     bool is_directory(const std::string& path) const;
     bool is_empty(const std::string& path) const;
-    int missing(const std::string& path) const;
+    int why_missing(const std::string& path) const;
     int check_parent(const std::string& path) const;
     std::shared_ptr<sim_node>& make(const std::string& path);
     void make_parents(const std::string& path);

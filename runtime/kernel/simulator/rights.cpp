@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Descriptors that are sent through Unix sockets (SCM_RIGHTS). While one is on its way it has no
-// number, and what is behind it stays open; if nobody can receive it any more it is closed.
+// Descriptors that are sent through Unix sockets (SCM_RIGHTS). While one is in transit it has no
+// number, but its file or socket stays open. If it can no longer be received it is closed.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -11,7 +11,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Every transfer on a socket comes by here.
+/// Attempts a transfer on a socket, with its control messages.
 std::int32_t simulator::attempt_message(sim_operation& operation) {
     const entry& what = operation.what;
     auto* const message = what.code == opcode::sendmsg || what.code == opcode::recvmsg
@@ -22,23 +22,24 @@ std::int32_t simulator::attempt_message(sim_operation& operation) {
     if (what.code == opcode::sendmsg && may_carry && operation.moved == 0 &&
         message->msg_controllen > 0) {
         std::vector<sim_opened> opened;
-        if (const int error = gather_rights(*message, opened); error < 0) return error;
+        if (const int error = collect_rights(*message, opened); error < 0) return error;
         const std::int32_t result = network_.attempt(operation);
         if (opened.empty()) return result;
         network_.attach(socket, operation.moved, std::move(opened));
-        let_go({});
+        drop_opened({});
         return result;
     }
     const std::size_t room = message != nullptr ? message->msg_controllen : 0;
     const std::int32_t result = network_.attempt(operation);
     if (what.code == opcode::recvmsg && result == sim_wait) message->msg_controllen = room;
     if (may_carry)
-        hand_out(what.code == opcode::recvmsg ? message : nullptr, room, network_.take_handed());
+        deliver_rights(what.code == opcode::recvmsg ? message : nullptr, room,
+                       network_.take_received());
     return result;
 }
 
-/// Takes hold of what is behind the numbers in the message.
-int simulator::gather_rights(msghdr& message, std::vector<sim_opened>& opened) {
+/// References the files and sockets of the descriptors in the message.
+int simulator::collect_rights(msghdr& message, std::vector<sim_opened>& opened) {
     for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
         if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -47,7 +48,7 @@ int simulator::gather_rights(msghdr& message, std::vector<sim_opened>& opened) {
             std::memcpy(&number, CMSG_DATA(at) + i * sizeof number, sizeof number);
             const descriptor* const found = find(number);
             if (found == nullptr) {
-                let_go(std::move(opened));
+                drop_opened(std::move(opened));
                 return -EBADF;
             }
             ++(found->socket != nullptr ? found->socket->references : found->file->references);
@@ -57,8 +58,9 @@ int simulator::gather_rights(msghdr& message, std::vector<sim_opened>& opened) {
     return 0;
 }
 
-/// Numbers for as many as the message has room for; the others are closed, and it says so.
-void simulator::hand_out(msghdr* message, std::size_t room, std::vector<sim_opened> opened) {
+/// Gives numbers to as many descriptors as fit into the message. The others are closed, and
+/// MSG_CTRUNC is set.
+void simulator::deliver_rights(msghdr* message, std::size_t room, std::vector<sim_opened> opened) {
     if (opened.empty()) return;
     std::size_t count = 0;
     if (message != nullptr && message->msg_control != nullptr && room >= CMSG_LEN(sizeof(int))) {
@@ -77,18 +79,19 @@ void simulator::hand_out(msghdr* message, std::size_t room, std::vector<sim_open
     }
     if (message != nullptr && count < opened.size()) message->msg_flags |= MSG_CTRUNC;
     opened.erase(opened.begin(), opened.begin() + static_cast<std::ptrdiff_t>(count));
-    let_go(std::move(opened));
+    drop_opened(std::move(opened));
 }
 
-/// And what was on its way in a socket that is closed with them, and so on.
-void simulator::let_go(std::vector<sim_opened> opened) {
+/// Drops the references. Descriptors in transit in a socket that closes thereby are dropped too,
+/// and so on.
+void simulator::drop_opened(std::vector<sim_opened> opened) {
     for (;;) {
         for (const sim_opened& each : opened)
             if (each.socket != nullptr)
                 network_.close(*each.socket);
             else
                 files_.close(*each.file);
-        opened = network_.take_orphans();
+        opened = network_.take_unreachable();
         if (opened.empty()) return;
     }
 }

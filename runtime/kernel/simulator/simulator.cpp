@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One turn of the model kernel: submit, let happen what is due, complete. See simulator.hpp.
+// One turn of the simulated kernel: submit entries, run due events, complete operations. See
+// simulator.hpp.
 #include "kernel/simulator/simulator.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace detail {
 
 simulator::simulator(const simulator_options& options)
     : core_(options),
-      for_callers_(sim_dice::mix(~options.seed)),
+      user_dice_(sim_dice::mix(~options.seed)),
       queue_(std::max(options.queue_entries, 1U)) {}
 
 simulator::~simulator() = default;
@@ -57,7 +58,8 @@ void simulator::begin_queued() {
     queued_ = 0;
 }
 
-/// True where there is nothing to wait for.
+/// Waits for a completion or a wake until the deadline. Returns: true if no event is left to wait
+/// for.
 bool simulator::wait(time_point deadline) {
     while (filled_ == 0) {
         const sim_event* const next = core_.upcoming();
@@ -66,7 +68,7 @@ bool simulator::wait(time_point deadline) {
             core_.now = deadline;
             return false;
         }
-        happen(core_.take_upcoming());
+        run_event(core_.take_upcoming());
         if (woken_.exchange(false)) return false;
     }
     run_due(std::min(deadline, core_.now + core_.dice.between(core_.options.batch)));
@@ -77,11 +79,11 @@ void simulator::run_due(time_point until) {
     while (filled_ < room_) {
         const sim_event* const next = core_.upcoming();
         if (next == nullptr || next->time > until) return;
-        happen(core_.take_upcoming());
+        run_event(core_.take_upcoming());
     }
 }
 
-void simulator::happen(const sim_event& event) {
+void simulator::run_event(const sim_event& event) {
     core_.now = std::max(core_.now, event.time);
     core_.note(static_cast<std::uint64_t>(event.kind));
     core_.note(static_cast<std::uint64_t>(event.time.time_since_epoch().count()));
@@ -111,13 +113,13 @@ void simulator::run_operation(sim_operation& operation) {
         operation.delayed = false;
         return begin(operation);
     }
-    const std::int32_t result = operation.settled ? operation.verdict : attempt(operation);
+    const std::int32_t result = operation.decided ? operation.verdict : attempt(operation);
     const bool ended = result < 0 || (result == 0 && operation.what.code == opcode::recv);
-    const bool more = !operation.settled && !ended && is_multishot(operation.what);
+    const bool more = !operation.decided && !ended && is_multishot(operation.what);
     if (result != sim_wait) complete(operation, result, more);
     if (result != sim_wait && !more) return;
-    if (operation.cancel_asked)  // the cancel came too late for this time, not for what follows
-        core_.settle_cancelled(operation);
+    if (operation.cancel_asked)  // the cancel came too late for this completion, not for the next
+        core_.decide_cancelled(operation);
     else if (operation.socket != nullptr)
         network_.advance(*operation.socket);
 }
@@ -136,7 +138,7 @@ void simulator::complete(sim_operation& operation, std::int32_t result, bool mor
     if (more) return;
     sim_socket* const socket = operation.socket;
     if (socket != nullptr) network_.finish(operation, result);
-    if (operation.counts) --descriptor_of(operation.what.fd).in_flight;
+    if (operation.is_counted) --descriptor_of(operation.what.fd).in_flight;
     if (operation.queue != nullptr) operation.queue->remove(operation);
     by_user_data_.remove(operation);
     operation.sequence = 0;
@@ -176,7 +178,7 @@ bool simulator::run_elsewhere(void (*run)(void*), void* argument) noexcept {
     return true;
 }
 
-/// A job does what it likes from any thread, descriptor calls among it: the lock is open meanwhile.
+/// Runs a job without the lock, since it may make descriptor calls.
 void simulator::run_job(job& due) {
     const job copy = due;
     jobs_.give(due);
@@ -187,7 +189,7 @@ void simulator::run_job(job& due) {
 
 int simulator::event_fd() noexcept { return -ENOSYS; }
 
-// -- what tests do to the network --
+// -- network faults for tests --
 
 void simulator::set_network(sim_latency one_way, sim_datagram_fate datagrams) {
     const std::lock_guard lock(mutex_);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-// The seam on a model kernel: it interprets the same 64-byte entries on virtual time, out of a
-// seed, so that all of rondo runs on it unmodified: whole networks in microseconds, ten hours of
-// timers in none, and every bug with a seed.
+// A simulated kernel. It interprets the same 64-byte entries on virtual time, from a seed, so that
+// all of rondo runs on it unmodified. It simulates networks in microseconds and ten hours of timers
+// in no time, and every bug can be replayed by its seed.
 //
-// Time moves only inside `enter`. Waiting, it jumps to the next event, but never past the deadline;
-// once there is a completion it takes along what else is due within a seeded moment (`batch`), as a
-// kernel would have by the time that the thread runs. Not waiting, it moves by a seeded step of at
-// most a microsecond, so that a busy loop sees the world go on. `enter` reports `stuck` when it
-// should wait without end and nothing is left that could ever happen.
+// Time moves only inside `enter`. If `enter` waits, time jumps to the next event, but never past
+// the deadline. After the first completion it also runs the events due within a seeded time
+// (`batch`): on a real kernel they would occur before the thread runs. If `enter` does not wait,
+// time moves by a seeded step of at most a microsecond, so that a busy loop makes progress. `enter`
+// reports `stuck` if it should wait without limit and no event is left.
 //
-// Cancelling is as treacherous as on the real kernel. What has not begun to complete ends with
-// -ECANCELED, or with the bytes that MSG_WAITALL had; what has, ends by seed one way or the other,
-// and the cancel says 0 or -EALREADY. A cancel names its target when it is submitted, never a later
-// operation that has the same address.
+// Cancelling is as difficult as on the real kernel. An operation that has not begun to complete
+// ends with -ECANCELED, or with the bytes that MSG_WAITALL has moved. For one that is about to
+// complete, the seed decides the outcome, and the cancel returns 0 or -EALREADY. The target of a
+// cancel is found at submission; it is never a later operation with the same address.
 //
-// What the layers above must never do aborts with a sentence: an unknown opcode or entry flag, and
-// closing a descriptor that has operations in flight or queued (law 4).
+// Errors of the layers above abort with a sentence: an unknown opcode or entry flag, and closing a
+// descriptor that has operations in flight or queued (law 4).
 //
-// The choice not taken: mock sockets. They would test other code than the one that runs.
+// Mock sockets are not used: they would test other code than the code that runs.
 #pragma once
 
 #include <atomic>
@@ -87,13 +87,12 @@ public:
                      unsigned stride) noexcept override;
     void return_buffer(std::uint16_t number) noexcept override;
     time_point now() noexcept override { return core_.now; }
-    std::uint64_t random() noexcept override { return for_callers_.draw(); }
+    std::uint64_t random() noexcept override { return user_dice_.draw(); }
     bool run_elsewhere(void (*run)(void*), void* argument) noexcept override;
     counters count() const noexcept override { return counters_; }
 
-    // Embedding has no honest meaning here: poll(2) waits on real time and cannot move the virtual
-    // one, so a host that waits for a descriptor of the simulator would wait for ever. There is
-    // none.
+    // There is no event descriptor. poll(2) waits on real time and cannot move virtual time, so a
+    // host that waits for a descriptor of the simulator would wait forever.
     int event_fd() noexcept override;
     void watch_event(bool) noexcept override {}
     void signal_event() noexcept override {}
@@ -107,19 +106,19 @@ public:
     void restore(const sockaddr* part, socklen_t size);
     void reset_connections();
 
-    /// A hash of everything that has happened: equal for equal seeds and equal calls.
+    /// Returns: a hash of all events: equal for equal seeds and equal calls.
     std::uint64_t trace_hash() const noexcept { return core_.trace; }
-    /// Operations begun, as `sim_fault::operation` counts them: every entry but timeouts, cancels
-    /// and removals.
+    /// Returns: the number of operations begun, for `sim_fault::operation`: all entries except
+    /// timeouts, cancels and removals.
     std::uint64_t operations() const noexcept { return operations_; }
-    /// Calls of class `system`, as `sim_call_fault::call` counts them: all but close, settle_open
-    /// and those on positions, which do not fail.
+    /// Returns: the number of calls of class `system`, for `sim_call_fault::call`. Not counted are
+    /// close, settle_open and those on positions, which do not fail.
     std::uint64_t calls() const noexcept { return calls_; }
     std::size_t in_flight() const noexcept { return core_.operations.live(); }
     std::size_t descriptors_open() const noexcept { return descriptors_.size() - free_.size(); }
     std::size_t events_pending() const noexcept { return core_.events(); }
     std::size_t jobs_pending() const noexcept { return jobs_.live(); }
-    /// How often the real kernel would have raised SIGPIPE.
+    /// Returns: how often the real kernel would have raised SIGPIPE.
     std::uint64_t sigpipes() const noexcept { return network_.sigpipes(); }
 
 private:
@@ -137,10 +136,10 @@ private:
         void* argument = nullptr;
     };
 
-    // simulator.cpp: one turn of the model
+    // simulator.cpp: one turn
     bool wait(time_point deadline);
     void run_due(time_point until);
-    void happen(const sim_event& event);
+    void run_event(const sim_event& event);
     void run_job(job& due);
     void begin_queued();
     void run_operation(sim_operation& operation);
@@ -166,15 +165,15 @@ private:
     std::int32_t cancel(sim_operation& operation);
     std::int32_t update_timeout(sim_operation& operation);
 
-    // rights.cpp: descriptors that travel
+    // rights.cpp: descriptors in messages
     std::int32_t attempt_message(sim_operation& operation);
-    int gather_rights(msghdr& message, std::vector<sim_opened>& opened);
-    void hand_out(msghdr* message, std::size_t room, std::vector<sim_opened> opened);
-    void let_go(std::vector<sim_opened> opened);
+    int collect_rights(msghdr& message, std::vector<sim_opened>& opened);
+    void deliver_rights(msghdr* message, std::size_t room, std::vector<sim_opened> opened);
+    void drop_opened(std::vector<sim_opened> opened);
 
     // descriptors.cpp
     descriptor* find(int fd) noexcept;            // null unless open
-    descriptor& descriptor_of(int fd) noexcept {  // of a number given out
+    descriptor& descriptor_of(int fd) noexcept {  // `fd` was returned by open_descriptor
         return descriptors_[static_cast<std::size_t>(fd - first_descriptor)];
     }
     sim_socket* find_socket(int fd, int& error) noexcept;
@@ -187,29 +186,29 @@ private:
     bool descriptors_full() const noexcept;
     void check_idle(int fd);
     void free_descriptor(int fd);
-    int fails() noexcept;  // -errno where a fault befalls this call
+    int next_fault() noexcept;  // counts this call; -errno if it is the one with the fault
 
     mutable std::mutex mutex_;  // part (b) comes from any thread; released while a job runs
     std::atomic<bool> woken_{false};
     std::thread::id thread_;
 
     sim_core core_;
-    sim_dice for_callers_;  // what the layers above draw leaves the model's own choices as they are
+    sim_dice user_dice_;  // separate, so that draws of the layers above do not change our choices
     sim_network network_{core_};
     sim_file_system files_{core_};
     sim_index by_user_data_;
     sim_slab<job> jobs_;
     std::vector<descriptor> descriptors_;
-    std::vector<int> free_;  // a heap, the lowest number first: re-used at once, as Linux does it
+    std::vector<int> free_;  // a heap, the lowest number first: reused at once, as on Linux
 
-    char* lent_ = nullptr;  // buffers that receives pick from, and which of them are here
+    char* lent_ = nullptr;  // buffers that receives pick from
     unsigned lent_size_ = 0;
     unsigned lent_stride_ = 0;
-    std::deque<std::uint16_t> lent_free_;
+    std::deque<std::uint16_t> lent_free_;  // those not in use
 
     std::vector<entry> queue_;
     std::size_t queued_ = 0;
-    completion* out_ = nullptr;  // of the present enter
+    completion* out_ = nullptr;  // arguments of the present enter
     std::size_t room_ = 0;
     std::size_t filled_ = 0;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Objects in pages that never move and are never given back before the end: a simulated run takes
-// and gives records by the thousand, and none of that may reach the allocator. Free ones are reused
-// last in, first out, so that a stale reference meets another user's record soon and not by luck.
+// A pool of objects in pages. Objects never move, and pages are freed only at the end: a simulated
+// run takes and returns thousands of records, without using the allocator each time. Free objects
+// are reused last in, first out, so that a stale reference soon meets the record of another user.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// `T` has a member `std::uint32_t index`, which the slab sets once.
+/// T must have a member `std::uint32_t index`, which the slab sets once.
 template <class T>
 class sim_slab {
 public:
@@ -23,7 +23,7 @@ public:
         free_.pop_back();
         return object;
     }
-    void give(T& object) noexcept { free_.push_back(object.index); }  // grow() reserved the place
+    void give(T& object) noexcept { free_.push_back(object.index); }  // grow() has reserved room
 
     T& operator[](std::uint32_t index) noexcept {
         return pages_[index / page_size][index % page_size];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The life of a simulated socket: names, options, connecting, closing. What moves bytes is in
-// stream.cpp.
+// Simulated sockets: names, options, connecting, closing. Transfers are in stream.cpp and
+// datagram.cpp.
 #include "kernel/simulator/socket.hpp"
 
 #include <poll.h>
@@ -32,14 +32,14 @@ const sim_option* find_option(const sim_socket& socket, int level, int name) noe
     return nullptr;
 }
 
-bool shares_port(const sim_socket& socket) noexcept {
+bool has_reuse_port(const sim_socket& socket) noexcept {
     const sim_option* option = find_option(socket, SOL_SOCKET, SO_REUSEPORT);
     return option != nullptr && std::any_of(option->value.begin(), option->value.end(),
                                             [](std::byte byte) { return byte != std::byte(0); });
 }
 
-/// SO_LINGER with no time: closing is a reset (tcp_close).
-bool aborts(const sim_socket& socket) noexcept {
+/// Whether SO_LINGER is set with time 0: then closing sends a reset (tcp_close).
+bool resets_on_close(const sim_socket& socket) noexcept {
     const sim_option* option = find_option(socket, SOL_SOCKET, SO_LINGER);
     if (option == nullptr || option->value.size() < sizeof(linger) || is_unix(socket)) return false;
     linger how{};
@@ -49,15 +49,15 @@ bool aborts(const sim_socket& socket) noexcept {
 
 }  // namespace
 
-bool sim_network::taken(const sim_socket& asking, const sim_name& name) const noexcept {
+bool sim_network::is_name_taken(const sim_socket& asking, const sim_name& name) const noexcept {
     return std::any_of(bound_.begin(), bound_.end(), [&](const sim_socket* other) {
         return other != &asking && other->kind == asking.kind && other->local.meets(name) &&
-               !(shares_port(asking) && shares_port(*other));
+               !(has_reuse_port(asking) && has_reuse_port(*other));
     });
 }
 
-/// Linux's range of ephemeral ports, in turn; 0 when all are taken. Streams and datagrams keep out
-/// of each other's way more than they would have to.
+/// Returns: the next free port of Linux's ephemeral range, or 0 if none is free. Streams and
+/// datagrams do not share ports here, although they could.
 std::uint16_t sim_network::free_port(const sim_name& name) noexcept {
     sim_name wanted = name;
     for (int tries = 32768; tries < 61000; ++tries) {
@@ -79,7 +79,7 @@ int sim_network::bind(sim_socket& socket, const sockaddr* address, socklen_t siz
         const std::uint16_t port = free_port(name);
         if (port == 0) return -EADDRINUSE;
         name.set_port(port);
-    } else if (taken(socket, name)) {
+    } else if (is_name_taken(socket, name)) {
         return -EADDRINUSE;
     }
     socket.local = name;
@@ -123,9 +123,9 @@ int sim_network::get_option(sim_socket& socket, int level, int name, void* value
         number = socket.kind == sim_socket_kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
     if (level == SOL_SOCKET && name == SO_DOMAIN) number = socket.local.family();
     if (level == SOL_SOCKET && name == SO_PEERCRED) {
-        const ucred we{::getpid(), ::getuid(), ::getgid()};  // nobody else is there
-        *size = std::min<socklen_t>(*size, sizeof we);
-        std::memcpy(value, &we, *size);
+        const ucred self{::getpid(), ::getuid(), ::getgid()};  // the only simulated process
+        *size = std::min<socklen_t>(*size, sizeof self);
+        std::memcpy(value, &self, *size);
         return 0;
     }
     if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
@@ -140,13 +140,14 @@ int sim_network::get_option(sim_socket& socket, int level, int name, void* value
 
 // -- connecting --
 
-/// While the connection stands: TCP's is gone when both ends have been shut, a Unix one never goes.
-bool sim_network::joined(const sim_socket& socket) noexcept {
+/// Whether the connection exists. A TCP connection is gone when both directions were shut down; a
+/// Unix one never goes.
+bool sim_network::is_connected(const sim_socket& socket) noexcept {
     if (socket.state != sim_socket::phase::connected) return false;
     return is_unix(socket) || !(socket.reset || (socket.ended && socket.shut_write));
 }
 
-sim_latency sim_network::distance(const sim_socket& socket) const noexcept {
+sim_latency sim_network::latency_of(const sim_socket& socket) const noexcept {
     return is_unix(socket) ? core_.options.local : core_.options.network;
 }
 
@@ -155,7 +156,8 @@ sim_socket* sim_network::peer_of(const sim_socket& socket) const noexcept {
                                                                                : nullptr;
 }
 
-/// Where several share a port (SO_REUSEPORT), the seed says which of them.
+/// Returns: the listener at the destination. If several share the port (SO_REUSEPORT), the seed
+/// decides.
 sim_socket* sim_network::find_listener(const sim_name& destination) noexcept {
     const auto listens = [&](const sim_socket* socket) {
         return socket->state == sim_socket::phase::listening && socket->local.meets(destination);
@@ -192,8 +194,8 @@ std::int32_t sim_network::connect(sim_operation& operation) {
     return 0;
 }
 
-/// Both ends are connected at one moment, that of the client's completion; the listener hears of it
-/// a little later.
+/// Connects both ends at the time of the client's completion. The listener's accept completes a
+/// little later.
 void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name& destination) {
     if (!is_unix(client)) {
         const std::uint16_t port = client.bound ? client.local.port() : free_port(destination);
@@ -208,14 +210,14 @@ void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name&
                                       : listener.first_waiting) = &server;
     listener.last_waiting = &server;
     ++listener.waiting;
-    stir(listener, POLLIN | POLLRDNORM);
-    stir(client, POLLOUT | POLLWRNORM);
+    wake_waiters(listener, POLLIN | POLLRDNORM);
+    wake_waiters(client, POLLOUT | POLLWRNORM);
 }
 
 void sim_network::couple(sim_socket& one, sim_socket& other) {
     const std::uint32_t least =
-        std::max(core_.options.buffer_least, is_pipe(one) ? pipe_atomic : 1U);
-    const std::uint32_t most = std::max(core_.options.buffer_most, least);
+        std::max(core_.options.buffer_min, is_pipe(one) ? pipe_atomic : 1U);
+    const std::uint32_t most = std::max(core_.options.buffer_max, least);
     for (sim_socket* end : {&one, &other}) {
         sim_socket* const far = end == &one ? &other : &one;
         end->state = sim_socket::phase::connected;
@@ -240,26 +242,26 @@ sim_socket* sim_network::accept(sim_socket& listener, std::int32_t& result) noex
 void sim_network::retry_connects(sim_socket& listener) {
     while (sim_operation* const operation = listener.writers.first) {
         listener.writers.remove(*operation);
-        core_.schedule(*operation, distance(listener));
+        core_.schedule(*operation, latency_of(listener));
     }
 }
 
 void sim_network::finish(sim_operation& operation, std::int32_t result) noexcept {
-    if (std::exchange(operation.connects, false) && result < 0 &&
+    if (std::exchange(operation.is_connecting, false) && result < 0 &&
         operation.socket->state == sim_socket::phase::connecting)
         operation.socket->state = sim_socket::phase::fresh;
 }
 
 // -- ending --
 
-/// What is at `to` later than now, and later than all that was sent to it before.
+/// Posts an arrival at `to`, later than now and later than everything sent to it before.
 void sim_network::deliver(sim_socket& to, sim_event_kind kind, std::uint32_t amount) {
     sim_event event;
     event.kind = kind;
     event.index = to.index;
     event.ticket = to.ticket;
     event.amount = amount;
-    event.time = std::max(core_.now + core_.dice.between(distance(to)),
+    event.time = std::max(core_.now + core_.dice.between(latency_of(to)),
                           to.last_arrival + std::chrono::nanoseconds(1));
     to.last_arrival = event.time;
     core_.post(event);
@@ -269,21 +271,21 @@ int sim_network::shutdown(sim_socket& socket, int how) {
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return -EINVAL;
     if (socket.state == sim_socket::phase::listening) {
         if (how == SHUT_WR) return 0;
-        disband(socket);
-        stir(socket, POLLIN | POLLHUP);
+        stop_listening(socket);
+        wake_waiters(socket, POLLIN | POLLHUP);
         return 0;
     }
-    if (!joined(socket)) return is_unix(socket) ? 0 : -ENOTCONN;
+    if (!is_connected(socket)) return is_unix(socket) ? 0 : -ENOTCONN;
     if (how != SHUT_WR) socket.shut_read = true;
     if (how != SHUT_RD && !std::exchange(socket.shut_write, true))
         if (sim_socket* const peer = peer_of(socket)) deliver(*peer, sim_event_kind::end, 0);
-    stir(socket, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
+    wake_waiters(socket, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
     return 0;
 }
 
-/// Nobody will accept those who wait: they are reset, and whoever still wanted to connect looks for
-/// another listener.
-void sim_network::disband(sim_socket& listener) {
+/// Ends listening. Connections that were not accepted are reset. Connects that waited for the
+/// backlog are tried again, with another listener.
+void sim_network::stop_listening(sim_socket& listener) {
     while (sim_socket* const server = listener.first_waiting) {
         listener.first_waiting = server->next_waiting;
         if (sim_socket* const client = peer_of(*server)) deliver(*client, sim_event_kind::reset, 0);
@@ -296,19 +298,20 @@ void sim_network::disband(sim_socket& listener) {
     retry_connects(listener);
 }
 
-/// Data that nobody read, or that is still to come, makes it a reset: the sender learns that it was
-/// not taken.
+/// If data is unread, or still in transit, the peer gets a reset: so it learns that its data was
+/// not read.
 void sim_network::close(sim_socket& socket) {
     if (--socket.references > 0) return;
-    if (socket.state == sim_socket::phase::listening) disband(socket);
+    if (socket.state == sim_socket::phase::listening) stop_listening(socket);
     if (sim_socket* const peer = peer_of(socket)) {
         const bool unread = socket.incoming.arrived() > 0;
-        const bool abort = aborts(socket);
+        const bool abort = resets_on_close(socket);
         if (!unread && !abort && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
-        if (unread || abort || socket.incoming.on_the_way() > 0) deliver(*peer, sim_event_kind::reset, 0);
+        if (unread || abort || socket.incoming.on_the_way() > 0)
+            deliver(*peer, sim_event_kind::reset, 0);
     }
     for (sim_rights& rights : socket.rights)
-        orphans_.insert(orphans_.end(), rights.opened.begin(), rights.opened.end());
+        unreachable_.insert(unreachable_.end(), rights.opened.begin(), rights.opened.end());
     if (socket.bound) bound_.erase(std::find(bound_.begin(), bound_.end(), &socket));
     const std::uint32_t index = socket.index;
     const std::uint32_t ticket = socket.ticket + 1;
@@ -321,7 +324,7 @@ void sim_network::close(sim_socket& socket) {
 void sim_network::attach(sim_socket& from, std::uint32_t moved, std::vector<sim_opened> opened) {
     sim_socket* const peer = peer_of(from);
     if (peer == nullptr || moved == 0) {
-        orphans_.insert(orphans_.end(), opened.begin(), opened.end());
+        unreachable_.insert(unreachable_.end(), opened.begin(), opened.end());
         return;
     }
     peer->rights.push_back({peer->incoming.written() - moved, std::move(opened)});
@@ -346,13 +349,13 @@ void sim_network::arrive(const sim_event& event) {
             socket.error = socket.ended ? EPIPE : ECONNRESET;
             socket.reset = true;
     }
-    stir(socket, event.kind == sim_event_kind::reset
+    wake_waiters(socket, event.kind == sim_event_kind::reset
                      ? short(POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP)
                  : is_pipe(socket) ? short(POLLIN | POLLHUP | POLLERR)
                                    : short(POLLIN | POLLRDHUP | POLLHUP));
 }
 
-// -- what tests do to it --
+// -- network faults for tests --
 
 bool sim_network::is_cut(const sim_name& name) const noexcept {
     return std::any_of(cut_.begin(), cut_.end(),
@@ -365,7 +368,7 @@ bool sim_network::is_cut(const sim_socket& socket) const noexcept {
 
 void sim_network::cut_off(const sim_name& part) { cut_.push_back(part); }
 
-/// What was on its way arrives at once, in its order, and whoever had no answer asks again.
+/// Data that was held back arrives at once, in order. Connects without an answer are tried again.
 void sim_network::restore(const sim_name& part) {
     std::erase_if(cut_, [&](const sim_name& other) { return other == part; });
     std::vector<sim_event> held;
@@ -374,22 +377,22 @@ void sim_network::restore(const sim_name& part) {
     sim_queue unanswered = std::exchange(unanswered_, {});
     for (sim_operation* at = unanswered.first; at != nullptr; at = unanswered.first) {
         unanswered.remove(*at);
-        core_.schedule(*at, distance(*at->socket));
+        core_.schedule(*at, latency_of(*at->socket));
     }
 }
 
-void sim_network::break_off(sim_socket& socket) {
+void sim_network::reset_connection(sim_socket& socket) {
     socket.error = ECONNRESET;
     socket.reset = true;
-    stir(socket, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
+    wake_waiters(socket, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
 }
 
-/// Those that nobody has accepted yet, too.
+/// Resets all TCP connections, including those not accepted yet.
 void sim_network::reset_connections() {
     for (std::uint32_t at = 0; at < sockets_.capacity(); ++at) {
         sim_socket& socket = sockets_[at];
-        if (socket.kind == sim_socket_kind::stream && !is_unix(socket) && joined(socket))
-            break_off(socket);
+        if (socket.kind == sim_socket_kind::stream && !is_unix(socket) && is_connected(socket))
+            reset_connection(socket);
     }
 }
 

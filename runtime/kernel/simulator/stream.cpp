@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bytes on simulated sockets: who may move some now, how many, and what the answer is if none. See
+// Transfers on simulated streams: when one can move bytes, how many, and its result otherwise. See
 // socket.hpp.
 #include <poll.h>
 
@@ -27,16 +27,16 @@ bool is_message(opcode code) noexcept {
            code == opcode::recvmsg;
 }
 
-/// MSG_* of a send or receive; read and write have none.
+/// Returns: the MSG_* flags of a send or receive; read and write have none.
 int message_flags(const entry& what) noexcept {
     return is_message(what.code) ? static_cast<int>(what.op_flags) : 0;
 }
 
 bool all_or_wait(const sim_operation& operation) noexcept {
-    return (message_flags(operation.what) & MSG_WAITALL) != 0 && operation.most == 0;
+    return (message_flags(operation.what) & MSG_WAITALL) != 0 && operation.max_bytes == 0;
 }
 
-/// What io_uring tells a poll though it was not asked for is IO_POLL_UNMASK.
+/// Returns: the events that complete the poll. io_uring adds those of IO_POLL_UNMASK.
 short wanted_events(const sim_operation& poll) noexcept {
     return static_cast<short>(poll.what.op_flags | POLLERR | POLLHUP | POLLRDHUP);
 }
@@ -49,7 +49,7 @@ bool sim_network::readable(const sim_socket& socket) const noexcept {
     if (socket.state == sim_socket::phase::listening) return socket.waiting > 0;
     if (socket.kind == sim_socket_kind::datagram)
         return !socket.datagrams.empty() || socket.shut_read || socket.error != 0;
-    return socket.state == sim_socket::phase::fresh ||  // a listener no more: accepts end
+    return socket.state == sim_socket::phase::fresh ||  // no longer a listener: accepts end
            socket.incoming.arrived() > 0 || socket.ended || socket.reset || socket.shut_read ||
            socket.error != 0;
 }
@@ -60,7 +60,7 @@ bool sim_network::writable(const sim_socket& socket) const noexcept {
     return peer == nullptr || peer->incoming.room() >= (is_pipe(socket) ? pipe_atomic : 1U);
 }
 
-/// As pipe_poll() has it.
+/// The poll events of a pipe, like Linux's pipe_poll().
 short sim_network::pipe_events(const sim_socket& socket) const noexcept {
     int events = 0;
     if (socket.kind == sim_socket_kind::pipe_source) {
@@ -73,7 +73,7 @@ short sim_network::pipe_events(const sim_socket& socket) const noexcept {
     return static_cast<short>(events);
 }
 
-/// As tcp_poll() has it; a fresh socket is writable and hung up.
+/// The poll events of a socket, like Linux's tcp_poll(). A fresh socket is writable and hung up.
 short sim_network::events_of(const sim_socket& socket) const noexcept {
     if (is_pipe(socket)) return pipe_events(socket);
     if (socket.kind == sim_socket_kind::datagram) return datagram_events(socket);
@@ -104,9 +104,9 @@ void sim_network::schedule_first(sim_queue& queue, bool ready) {
         core_.schedule(*queue.first, core_.options.local);
 }
 
-void sim_network::stir(sim_socket& socket, short events) {
+void sim_network::wake_waiters(sim_socket& socket, short events) {
     schedule_first(socket.readers, readable(socket));
-    if (socket.state != sim_socket::phase::listening)  // there, it is connects that wait for room
+    if (socket.state != sim_socket::phase::listening)  // a listener's writers are connects
         schedule_first(socket.writers, writable(socket));
     for (sim_operation* poll = socket.polls.first; poll != nullptr; poll = poll->next)
         if (!poll->scheduled && (wanted_events(*poll) & events & events_of(socket)) != 0)
@@ -119,22 +119,22 @@ void sim_network::begin(sim_operation& operation) {
     sim_socket& socket = *operation.socket;
     if (is_pipe(socket) && operation.what.code != opcode::poll_add &&
         writes(operation.what.code) != (socket.kind == sim_socket_kind::pipe_sink))
-        return core_.settle(operation, -EBADF);
+        return core_.decide(operation, -EBADF);
     if (socket.kind == sim_socket_kind::datagram && operation.what.code != opcode::poll_add) {
         if (operation.what.code == opcode::connect || writes(operation.what.code))
             return core_.schedule(operation, core_.options.local);
-        if (operation.what.code == opcode::accept) return core_.settle(operation, -EOPNOTSUPP);
+        if (operation.what.code == opcode::accept) return core_.decide(operation, -EOPNOTSUPP);
         return enqueue(socket.readers, operation);
     }
     switch (operation.what.code) {
         case opcode::connect:
             if (socket.state == sim_socket::phase::connecting)
-                return core_.settle(operation, -EALREADY);
+                return core_.decide(operation, -EALREADY);
             if (socket.state == sim_socket::phase::fresh) {
                 socket.state = sim_socket::phase::connecting;
-                operation.connects = true;
+                operation.is_connecting = true;
             }
-            return core_.schedule(operation, distance(socket));
+            return core_.schedule(operation, latency_of(socket));
         case opcode::poll_add:
             socket.polls.push(operation);
             if ((wanted_events(operation) & events_of(socket)) != 0)
@@ -142,24 +142,24 @@ void sim_network::begin(sim_operation& operation) {
             return;
         case opcode::accept:
             if (socket.state != sim_socket::phase::listening)
-                return core_.settle(operation, -EINVAL);
+                return core_.decide(operation, -EINVAL);
             return enqueue(socket.readers, operation);
         case opcode::send:
         case opcode::sendmsg:
         case opcode::write:
         case opcode::writev:
             if (socket.state != sim_socket::phase::connected)
-                return core_.settle(operation,
+                return core_.decide(operation,
                                     is_unix(socket) ? -ENOTCONN : broken_pipe(operation));
             return enqueue(socket.writers, operation);
         default:
             if (socket.state != sim_socket::phase::connected)
-                return core_.settle(operation, is_unix(socket) ? -EINVAL : -ENOTCONN);
+                return core_.decide(operation, is_unix(socket) ? -EINVAL : -ENOTCONN);
             enqueue(socket.readers, operation);
     }
 }
 
-/// In line, or past it: MSG_DONTWAIT asks once.
+/// Puts an operation into a queue. With MSG_DONTWAIT it does not wait there: it is attempted once.
 void sim_network::enqueue(sim_queue& queue, sim_operation& operation) {
     if ((message_flags(operation.what) & MSG_DONTWAIT) != 0)
         return core_.schedule(operation, core_.options.local);
@@ -186,9 +186,11 @@ std::int32_t sim_network::attempt(sim_operation& operation) {
     }
 }
 
-/// After a transfer: done, or the rest of MSG_WAITALL, which goes to the end of the queue. Two such
-/// transfers in flight on one socket interleave, as they do on the real kernel.
-std::int32_t sim_network::go_on(sim_operation& operation, std::uint32_t moved, std::uint32_t left) {
+/// Called after a transfer. Returns: the bytes moved, if it is done. The rest of a MSG_WAITALL goes
+/// to the end of the queue, so two such transfers on one socket interleave, as on the real kernel.
+std::int32_t sim_network::continue_transfer(sim_operation& operation, std::uint32_t moved,
+                                            std::uint32_t left) {
+
     operation.moved += moved;
     if (left > 0 && all_or_wait(operation) && operation.queue != nullptr) {
         sim_queue* const queue = operation.queue;
@@ -210,7 +212,7 @@ std::int32_t sim_network::broken_pipe(const sim_operation& operation) noexcept {
 std::int32_t sim_network::send(sim_operation& operation) {
     sim_socket& socket = *operation.socket;
     sim_socket* const peer = peer_of(socket);
-    const bool local = is_unix(socket);  // knows at once, and leaves the error to who reads
+    const bool local = is_unix(socket);  // sees the peer's end at once; only receives get `error`
     const bool gone = socket.reset || socket.shut_write || (local && peer == nullptr);
     if (operation.moved > 0 && (gone || socket.error != 0))
         return static_cast<std::int32_t>(operation.moved);
@@ -219,10 +221,9 @@ std::int32_t sim_network::send(sim_operation& operation) {
     if (gone) return broken_pipe(operation);
     sim_cursor from(operation.what, operation.moved);
     if (from.left() == 0) return static_cast<std::int32_t>(operation.moved);
-    if (peer ==
-        nullptr) {  // closed: the bytes are taken, and the news that nobody wants them comes
-        if (!std::exchange(socket.answered, true)) deliver(socket, sim_event_kind::reset, 0);
-        return go_on(operation, from.left(), 0);
+    if (peer == nullptr) {  // closed: the bytes are accepted, and a reset comes back
+        if (!std::exchange(socket.reset_sent, true)) deliver(socket, sim_event_kind::reset, 0);
+        return continue_transfer(operation, from.left(), 0);
     }
     std::uint32_t bytes = std::min(from.left(), peer->incoming.room());
     if (is_pipe(socket) && !writable(socket)) bytes = 0;
@@ -231,11 +232,11 @@ std::int32_t sim_network::send(sim_operation& operation) {
                : operation.moved > 0      ? static_cast<std::int32_t>(operation.moved)
                                           : -EAGAIN;
     const bool whole = all_or_wait(operation) || (is_pipe(socket) && from.left() <= pipe_atomic &&
-                                                  operation.most == 0);
+                                                  operation.max_bytes == 0);
     if (!whole) bytes = core_.shorten(operation, bytes);
     peer->incoming.write(from, bytes);
     deliver(*peer, sim_event_kind::bytes, bytes);
-    return go_on(operation, bytes, from.left());
+    return continue_transfer(operation, bytes, from.left());
 }
 
 std::int32_t sim_network::receive(sim_operation& operation) {
@@ -257,7 +258,9 @@ std::int32_t sim_network::receive(sim_operation& operation) {
         return socket.ended ? 0 : -std::exchange(socket.error, 0);
     }
     const bool keep = (message_flags(operation.what) & MSG_PEEK) != 0;
-    // One receive takes one message's descriptors at most, and no byte beyond the next ones'.
+    // One receive takes the descriptors of at most one message, and stops before the byte that
+    // carries the next ones.
+
     const std::uint64_t at = socket.incoming.taken();
     bool hands = false;
     for (const sim_rights& rights : socket.rights) {
@@ -273,11 +276,11 @@ std::int32_t sim_network::receive(sim_operation& operation) {
     socket.incoming.read(into, bytes, keep);
     if (keep) return static_cast<std::int32_t>(bytes);
     if (hands) {
-        handed_ = std::move(socket.rights.front().opened);
+        received_ = std::move(socket.rights.front().opened);
         socket.rights.pop_front();
     }
-    if (sim_socket* const peer = peer_of(socket)) stir(*peer, POLLOUT | POLLWRNORM);
-    return go_on(operation, bytes, hands ? 0 : into.left());
+    if (sim_socket* const peer = peer_of(socket)) wake_waiters(*peer, POLLOUT | POLLWRNORM);
+    return continue_transfer(operation, bytes, hands ? 0 : into.left());
 }
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The names of the simulated file system: making, moving and removing them. See file.hpp.
+// Names in the simulated file system: making, moving and removing them. See file.hpp.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ bool ends_with_slash(std::string_view path) noexcept {
     return path.size() > 1 && path.back() == '/';
 }
 
-/// Empty above a relative name.
+/// Returns: the parent directory; empty for a relative name without one.
 std::string parent_of(const std::string& path) {
     const std::size_t end = path.rfind('/');
     if (end == path.npos) return {};
@@ -32,7 +32,8 @@ bool lies_in(const std::string& path, const std::string& folder) noexcept {
            path.compare(0, folder.size(), folder) == 0;
 }
 
-/// Everything of a map or set that lies in `folder`, at any depth.
+/// Calls `each` for the elements of a map or set from the first name in `folder` on, until it
+/// returns false.
 template <class Names, class F>
 void for_all_in(Names& names, const std::string& folder, F each) {
     auto next = names.lower_bound(folder == "/" ? folder : folder + '/');
@@ -60,15 +61,15 @@ bool sim_file_system::is_empty(const std::string& path) const {
            (folder == folders_.end() || !inside(*folder));
 }
 
-/// Why `path` is not there: something on the way to it is a file, or nothing has that name.
-int sim_file_system::missing(const std::string& path) const {
+/// Returns: the errno for a missing `path`: -ENOTDIR if a parent is a file, else -ENOENT.
+int sim_file_system::why_missing(const std::string& path) const {
     for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
         if (nodes_.contains(std::string_view(path).substr(0, at))) return -ENOTDIR;
     return -ENOENT;
 }
 
 int sim_file_system::check_parent(const std::string& path) const {
-    return is_directory(parent_of(path)) ? 0 : missing(path);
+    return is_directory(parent_of(path)) ? 0 : why_missing(path);
 }
 
 void sim_file_system::make_parents(const std::string& path) {
@@ -78,7 +79,7 @@ void sim_file_system::make_parents(const std::string& path) {
 
 int sim_file_system::make_directory(const char* path) {
     if (*path == '\0') return -ENOENT;
-    const std::string name = clean(nullptr, path);
+    const std::string name = normalize(nullptr, path);
     if (exists(name)) return -EEXIST;
     if (const int error = check_parent(name); error < 0) return error;
     folders_.insert(name);
@@ -87,8 +88,8 @@ int sim_file_system::make_directory(const char* path) {
 
 int sim_file_system::make_directories(std::string_view path) {
     if (path.empty()) return -ENOENT;
-    const std::string name = clean(nullptr, path);
-    if (nodes_.contains(name) || missing(name) == -ENOTDIR) return -ENOTDIR;
+    const std::string name = normalize(nullptr, path);
+    if (nodes_.contains(name) || why_missing(name) == -ENOTDIR) return -ENOTDIR;
     make_parents(name);
     if (!is_directory(name)) folders_.insert(name);
     return 0;
@@ -96,7 +97,7 @@ int sim_file_system::make_directories(std::string_view path) {
 
 int sim_file_system::remove(const char* path, bool directory) {
     if (*path == '\0') return -ENOENT;
-    const std::string name = clean(nullptr, path);
+    const std::string name = normalize(nullptr, path);
     const auto found = nodes_.find(name);
     if (found != nodes_.end()) {
         if (directory || ends_with_slash(path)) return -ENOTDIR;
@@ -104,7 +105,7 @@ int sim_file_system::remove(const char* path, bool directory) {
         nodes_.erase(found);
         return 0;
     }
-    if (!is_directory(name)) return missing(name);
+    if (!is_directory(name)) return why_missing(name);
     if (!directory) return -EISDIR;
     if (name.empty() || name == "/") return -EBUSY;
     if (!is_empty(name)) return -ENOTEMPTY;
@@ -113,7 +114,7 @@ int sim_file_system::remove(const char* path, bool directory) {
 }
 
 int sim_file_system::remove_tree(std::string_view path, std::uint64_t& count) {
-    const std::string name = clean(nullptr, path);
+    const std::string name = normalize(nullptr, path);
     count = 0;
     if (path.empty()) return 0;
     if (name.empty()) return -EINVAL;
@@ -163,10 +164,10 @@ void sim_file_system::move_directory(const std::string& from, const std::string&
 int sim_file_system::rename(const char* from, const char* to, unsigned flags) {
     if ((flags & ~unsigned{RENAME_NOREPLACE}) != 0) return -EINVAL;
     if (*from == '\0' || *to == '\0') return -ENOENT;
-    const std::string source = clean(nullptr, from), target = clean(nullptr, to);
+    const std::string source = normalize(nullptr, from), target = normalize(nullptr, to);
     const auto found = nodes_.find(source);
     const bool is_file = found != nodes_.end();
-    if (!is_file && !is_directory(source)) return missing(source);
+    if (!is_file && !is_directory(source)) return why_missing(source);
     if (is_file && (ends_with_slash(from) || ends_with_slash(to))) return -ENOTDIR;
     if (const int error = check_parent(target); error < 0) return error;
     if ((flags & RENAME_NOREPLACE) != 0 && exists(target)) return -EEXIST;
@@ -190,9 +191,9 @@ int sim_file_system::rename(const char* from, const char* to, unsigned flags) {
 
 int sim_file_system::link(const char* from, const char* to) {
     if (*from == '\0' || *to == '\0') return -ENOENT;
-    const std::string source = clean(nullptr, from), target = clean(nullptr, to);
+    const std::string source = normalize(nullptr, from), target = normalize(nullptr, to);
     const auto found = nodes_.find(source);
-    if (found == nodes_.end()) return is_directory(source) ? -EPERM : missing(source);
+    if (found == nodes_.end()) return is_directory(source) ? -EPERM : why_missing(source);
     if (exists(target)) return -EEXIST;
     if (const int error = check_parent(target); error < 0) return error;
     const std::shared_ptr<sim_node> node = found->second;
@@ -204,9 +205,9 @@ int sim_file_system::link(const char* from, const char* to) {
 int sim_file_system::list(std::string_view path, void (*each)(void*, const char*, unsigned),
                           void* word) const {
     if (path.empty()) return -ENOENT;
-    const std::string name = clean(nullptr, path);
+    const std::string name = normalize(nullptr, path);
     if (nodes_.contains(name)) return -ENOTDIR;
-    if (!is_directory(name)) return missing(name);
+    if (!is_directory(name)) return why_missing(name);
     for (const auto& [file, node] : nodes_)
         if (parent_of(file) == name) each(word, file.c_str() + file.rfind('/') + 1, S_IFREG);
     for (const std::string& folder : folders_)
@@ -215,8 +216,8 @@ int sim_file_system::list(std::string_view path, void (*each)(void*, const char*
 }
 
 int sim_file_system::read_link(std::string_view path) const {
-    const std::string name = clean(nullptr, path);
-    return exists(name) ? -EINVAL : missing(name);
+    const std::string name = normalize(nullptr, path);
+    return exists(name) ? -EINVAL : why_missing(name);
 }
 
 }  // namespace detail

@@ -191,8 +191,8 @@ TEST_CASE("simulator replay: every entry ends once and nothing is left, over 300
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
         INFO("seed " << seed);
         simulator_options options = seeded(seed);
-        options.buffer_least = 1;
-        options.buffer_most = 700;
+        options.buffer_min = 1;
+        options.buffer_max = 700;
         rambler client(options);
         client.run(400);
         cancelled += client.cancelled;

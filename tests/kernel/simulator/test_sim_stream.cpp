@@ -51,8 +51,8 @@ TEST_CASE("simulator streams: short transfers reassemble, over a thousand seeds"
     int shorts = 0;
     for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
         simulator_options options = seeded(seed);
-        options.buffer_least = 1;
-        options.buffer_most = 600;
+        options.buffer_min = 1;
+        options.buffer_max = 600;
         pair p(options);
         std::string got;
         std::string buffer(256, '?');
@@ -86,7 +86,7 @@ TEST_CASE("simulator streams: short transfers reassemble, over a thousand seeds"
 
 TEST_CASE("simulator streams: a full buffer holds the sender up until it is read", "[simulator]") {
     simulator_options options = plain();
-    options.buffer_least = options.buffer_most = 10;
+    options.buffer_min = options.buffer_max = 10;
     pair p(options);
     const std::string text = letters(25);
     CHECK(p.m.call(send_of(p.client, text)) == 10);
@@ -100,7 +100,7 @@ TEST_CASE("simulator streams: a full buffer holds the sender up until it is read
 
 TEST_CASE("simulator streams: MSG_WAITALL moves everything, or what there was", "[simulator]") {
     simulator_options options = seeded(GENERATE(1U, 2U, 3U, 4U));
-    options.buffer_least = options.buffer_most = 7;
+    options.buffer_min = options.buffer_max = 7;
     pair p(options);
     const std::string text = letters(100);
     std::string buffer(100, '?');
@@ -221,7 +221,7 @@ TEST_CASE("simulator streams: shutting down reading ends one's own pending recei
 
 TEST_CASE("simulator streams: shutting down writing fails one's own pending send", "[simulator]") {
     simulator_options options = plain();
-    options.buffer_least = options.buffer_most = 4;
+    options.buffer_min = options.buffer_max = 4;
     pair p(options);
     p.m.send_all(p.client, "full");
     const std::uint64_t sending = p.m.add(send_of(p.client, "more"));
@@ -277,7 +277,7 @@ TEST_CASE("simulator streams: a close with unread bytes resets; what arrived is 
 
 TEST_CASE("simulator streams: a sender that waits learns of the reset", "[simulator]") {
     simulator_options options = plain();
-    options.buffer_least = options.buffer_most = 4;
+    options.buffer_min = options.buffer_max = 4;
     pair p(options);
     p.m.send_all(p.client, "full");
     const std::uint64_t sending = p.m.add(send_of(p.client, "more"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What goes down to a kernel and what comes up: a 64-byte submission entry and a 16-byte completion, laid out as the
-// kernel itself lays them out (struct io_uring_sqe and io_uring_cqe; runtime/kernel/ring/setup.cpp asserts it). The ring hands them to the
-// kernel as they are, the simulator interprets them; nothing above needs <liburing.h> or <linux/io_uring.h>.
+// Submission entries (64 bytes) and completions (16 bytes), laid out like the kernel's struct
+// io_uring_sqe and struct io_uring_cqe; runtime/kernel/ring/setup.cpp asserts it. The ring passes
+// them to the kernel unchanged, the simulator interprets them. The layers above need neither
+// <liburing.h> nor <linux/io_uring.h>.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// IORING_OP_*, by the kernel's own numbers.
+/// IORING_OP_*, with the kernel's numbers.
 enum class opcode : std::uint8_t {
     nop = 0,
     readv = 1,
@@ -48,43 +49,46 @@ enum class opcode : std::uint8_t {
 
 /// IOSQE_*: `entry::flags`.
 enum entry_flags : std::uint8_t {
-    entry_fixed_file = 1 << 0,    ///< fd is a place in the ring's own table
-    entry_async = 1 << 4,         ///< go to a kernel worker at once (large buffered file chunks)
-    entry_pick_buffer = 1 << 5,   ///< a receive takes one of the lent buffers (kernel::lend_buffers)
-    entry_skip_success = 1 << 6,  ///< no completion where it succeeds (since 5.17)
+    entry_fixed_file = 1 << 0,    ///< fd is an index into the ring's own table
+    entry_async = 1 << 4,         ///< run on a kernel worker at once (large buffered file chunks)
+    entry_pick_buffer = 1 << 5,   ///< a receive takes a lent buffer (kernel::lend_buffers)
+    entry_skip_success = 1 << 6,  ///< no completion if it succeeds (since 5.17)
 };
 
 /// IORING_CQE_F_*: `completion::flags`.
 enum completion_flags : std::uint32_t {
     completion_buffer = 1 << 0,  ///< a lent buffer was filled: see buffer_of
-    completion_more = 1 << 1,  ///< a multishot entry goes on; without it this completion is the last
+    completion_more = 1 << 1,    ///< further completions follow; otherwise this is the last one
 };
 
-/// The number of the lent buffer that a completion with completion_buffer has filled.
+/// Returns: the number of the lent buffer that was filled; only with completion_buffer.
 constexpr std::uint16_t buffer_of(std::uint32_t completion_flags) noexcept {
     return static_cast<std::uint16_t>(completion_flags >> 16);
 }
 
-inline constexpr std::uint16_t receive_multishot = 1 << 1;       ///< entry::ioprio of recv and recvmsg (since 6.0)
-inline constexpr std::uint16_t accept_multishot = 1 << 0;        ///< entry::ioprio of accept (since 5.19)
-inline constexpr std::uint32_t timeout_absolute = 1 << 0;        ///< entry::op_flags of timeout
-inline constexpr std::uint32_t timeout_update = 1 << 1;          ///< entry::op_flags of timeout_remove
-inline constexpr std::uint32_t poll_multishot = 1 << 0;          ///< entry::length of poll_add
+inline constexpr std::uint16_t receive_multishot = 1 << 1;  ///< ioprio of recv, recvmsg (since 6.0)
+inline constexpr std::uint16_t accept_multishot = 1 << 0;   ///< ioprio of accept (since 5.19)
+inline constexpr std::uint32_t timeout_absolute = 1 << 0;   ///< op_flags of timeout
+inline constexpr std::uint32_t timeout_update = 1 << 1;     ///< op_flags of timeout_remove
+inline constexpr std::uint32_t poll_multishot = 1 << 0;     ///< length of poll_add
 
-/// One submission entry: struct io_uring_sqe. Whoever asks for a slot writes the whole of it.
+/// One submission entry: struct io_uring_sqe. A caller of next_entry writes all 64 bytes of it.
 struct entry {
     opcode code = opcode::nop;
-    std::uint8_t flags = 0;         // entry_flags
+    std::uint8_t flags = 0;  // entry_flags
     std::uint16_t ioprio = 0;
     std::int32_t fd = -1;
-    std::uint64_t offset = 0;       // also addr2 (accept: socklen_t*; connect: socklen_t by value; timeout_remove: timespec*)
-    std::uint64_t address = 0;      // buffer, iovec*, msghdr*, sockaddr*, path, timespec*; async_cancel: user_data of the target
+    // Also addr2 (accept: socklen_t*; connect: socklen_t by value; timeout_remove: timespec*).
+    std::uint64_t offset = 0;
+    // Buffer, iovec*, msghdr*, sockaddr*, path, timespec*; async_cancel: user_data of the target.
+    std::uint64_t address = 0;
     std::uint32_t length = 0;
-    std::uint32_t op_flags = 0;     // rw_flags, msg_flags, open_flags, poll32_events, timeout_flags, cancel_flags ...
+    // rw_flags, msg_flags, open_flags, poll32_events, timeout_flags, cancel_flags, ...
+    std::uint32_t op_flags = 0;
     std::uint64_t user_data = 0;
-    std::uint16_t buffer_index = 0; // with entry_pick_buffer: of which group
+    std::uint16_t buffer_index = 0;  // with entry_pick_buffer: the group
     std::uint16_t personality = 0;
-    std::int32_t file_index = 0;    // also: where a splice takes from
+    std::int32_t file_index = 0;  // of splice: the descriptor that it reads from
     std::uint64_t address3 = 0;
     std::uint64_t reserved = 0;
 };
