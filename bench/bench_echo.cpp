@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An echo server on 127.0.0.1, as one would write it: `echo PORT`, until it is killed. `echo PORT LOOPS` has so many loops.
+// An echo server on 127.0.0.1, written as a user would: `echo PORT [LOOPS]`. It runs until it is
+// killed, on LOOPS loops.
 #include <array>
 #include <cstdint>
 #include <cstdio>

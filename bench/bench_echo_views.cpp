@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The echo server once more, reading by views: `echo_views PORT`, until it is killed.
+// An echo server that reads by views: `echo_views PORT`. It runs until it is killed.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

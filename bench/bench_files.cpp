@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files: 4 KiB at random places of one that is in the page cache, so that the way there is measured
-// and not the disk.
+// Files: reads 4 KiB at random places of a file in the page cache. So the path through rondo and
+// the kernel is measured, not the disk.
 #include <vector>
 
 #include <rondo/file.hpp>
@@ -21,7 +21,7 @@ rondo::task<> read_at_random(rondo::file& from, std::uint64_t count, std::uint64
     }
 }
 
-// They borrow the file, which the caller of this holds until all have ended.
+// The readers borrow the file; the caller keeps it until all have ended.
 rondo::task<> read_by(rondo::file& from, unsigned tasks) {
     std::vector<rondo::future<>> all;
     for (unsigned i = 0; i < tasks; ++i)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sockets, files and programs: what is moved, and what is made. The other side of a connection is a
-// plain thread with plain system calls; what is done "by hand" beside a case of ours is too.
+// Sockets, files and programs: moving bytes, and making connections and processes. The other side
+// of a connection is a plain thread with plain system calls. So are the cases "by_hand", which
+// compare.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ namespace {
 constexpr std::uint64_t moved_size = 100u << 20;
 constexpr std::uint64_t mebibytes = moved_size >> 20;
 
-/// A pair of connected TCP sockets' worth of bytes: a thread that swallows or pours.
+/// A TCP connection to a thread that reads or writes all bytes.
 class other_side {
 public:
     explicit other_side(bool pours) {
@@ -107,7 +108,7 @@ rondo::task<> connect_all() {
     for (std::uint64_t i = 0; i < connections; ++i) {
         auto client = co_await rondo::connect_tcp(where);
         auto server = co_await listener.accept();
-        client.abort();  // no TIME_WAIT, or ports run out
+        client.abort();  // avoids TIME_WAIT, which would use up the ports
     }
 }
 

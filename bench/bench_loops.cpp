@@ -90,12 +90,15 @@ measurement bridged(std::size_t room) {
 
 void add_loop_cases(suite& cases) {
     constexpr auto value = judged::by_value;
-    cases.push_back({"on_rtt", "plain call on another loop, one after the other", value, plain_calls});
-    cases.push_back({"on_task_rtt", "task on another loop, one after the other", value, calls_of_tasks});
+    cases.push_back(
+        {"on_rtt", "plain call on another loop, one after the other", value, plain_calls});
+    cases.push_back(
+        {"on_task_rtt", "task on another loop, one after the other", value, calls_of_tasks});
     cases.push_back({"on_many", "plain call on another loop, 1000 outstanding", value, many_calls});
     cases.push_back({"on_same_loop", "plain call by on() on its own loop", value, calls_to_itself});
     cases.push_back({"submit_rtt", "plain call by submit, one after the other", value, submitted});
-    cases.push_back({"post_between_loops", "callback posted by a task of another loop", value, posted});
+    cases.push_back(
+        {"post_between_loops", "callback posted by a task of another loop", value, posted});
     cases.push_back({"bridge_loops", "item from loop to loop, queue of 1024", value,
                      [] { return bridged(1024); }});
     cases.push_back({"bridge_loops_16", "item from loop to loop, queue of 16", value,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What rondo's own parts cost, one part a case. The names and what each counts are a protocol:
-// whoever has a program with the same cases can be put beside this one (see README.md).
+// The cost of rondo's parts, one part per case. The names, and what each counts, are a protocol: a
+// program with the same cases can be compared with this one (see README.md).
 #include <rondo/process_pool.hpp>
 
 #include "cases.hpp"

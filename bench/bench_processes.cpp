@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Other processes: calls made in one.
+// Calls in worker processes.
 #include <string>
 #include <vector>
 
@@ -13,7 +13,7 @@ namespace {
 std::uint64_t plus_one(std::uint64_t n) { return n + 1; }
 std::string echo(std::string text) { return text; }
 
-/// With as many workers, which run already.
+/// Makes a pool of that many workers, which run already.
 template <class F>
 measurement with_workers(std::size_t workers, std::uint64_t count, F make_calls) {
     rondo::process_pool pool(workers);
@@ -38,7 +38,8 @@ void call_at_once(rondo::process_pool& pool) {
 
 void send_mebibytes(rondo::process_pool& pool) {
     const std::string mebibyte(std::size_t{1} << 20, 'x');
-    for (std::uint64_t i = 0; i < mebibytes_sent; ++i) sink += pool.submit(echo, mebibyte).get().size();
+    for (std::uint64_t i = 0; i < mebibytes_sent; ++i)
+        sink += pool.submit(echo, mebibyte).get().size();
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What tasks do to each other: locks, queues, events, and verbs around them.
+// Tasks that interact: locks, queues, events, wait_for and gather.
 #include <optional>
 #include <vector>
 
@@ -57,7 +57,7 @@ task<> lock_in_turn(rondo::mutex& lock) {
     for (std::uint64_t i = 0; i < handovers / 2; ++i) {
         const auto held = co_await lock.lock();
         ++sink;
-        co_await rondo::yield_now();  // the other one comes and waits
+        co_await rondo::yield_now();  // the other task begins to wait for the lock
     }
 }
 
@@ -112,7 +112,7 @@ void add_sync_cases(suite& cases) {
                      [] { return measured(round_trips * 2, ping_pong); }});
     cases.push_back({"queue_put_next", "item put and taken by one task", cpu,
                      [] { return measured(lockings, put_and_take); }});
-    cases.push_back({"mutex_alone", "mutex locked and unlocked, nobody else there", cpu,
+    cases.push_back({"mutex_alone", "mutex locked and unlocked by one task", cpu,
                      [] { return measured(lockings, lock_alone); }});
     cases.push_back({"mutex_handover", "mutex handed over between two tasks", cpu,
                      [] { return measured(handovers, lock_handover); }});

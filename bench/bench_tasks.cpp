@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tasks: awaiting them, starting them, joining them.
+// Tasks: awaiting, starting and joining them.
 #include <vector>
 
 #include <rondo/future.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Other threads: calls made on one, and callbacks that come from one.
+// Other threads: calls on a thread, and callbacks posted by a thread.
 #include <unistd.h>
 
 #include <thread>
@@ -14,7 +14,7 @@
 namespace bench {
 namespace {
 
-std::uint64_t touched = 0;  // by the pool's only thread
+std::uint64_t touched = 0;  // used by the pool's only thread
 void touch() { ++touched; }
 
 rondo::task<> offload_in_turn() {
@@ -58,7 +58,7 @@ measurement pool_await_rtt() {
     return measured(pooled_in_turn, [&] { return await_in_turn(pool); });
 }
 
-/// From the first submit to the last result, of all submitters together.
+/// Measures from the first submit to the last result, of all submitters together.
 template <std::size_t Submitters>
 measurement pool_submit() {
     constexpr std::uint64_t each = pooled_at_once / Submitters;
@@ -78,7 +78,7 @@ measurement pool_submit() {
     return watch.per(pooled_at_once);
 }
 
-/// A loop that does nothing but count what another thread posts to it.
+/// A loop that counts the callbacks that another thread posts to it.
 class counting_loop {
 public:
     explicit counting_loop(std::uint64_t expected) : expected_(expected) {}
@@ -109,7 +109,7 @@ measurement post_throughput() {
     return watch.per(posts);
 }
 
-// A post carries one word at no cost, and that is the time; so the loop is found elsewhere.
+// A post carries one word without cost, which is the time. So the loop is in a global variable.
 counting_loop* timed_loop = nullptr;
 std::vector<double> waited;
 
@@ -140,8 +140,10 @@ void add_thread_cases(suite& cases) {
                      [] { return with_one_thread(offloaded_in_turn, offload_in_turn); }});
     cases.push_back({"offload_many", "call on a thread, 200,000 outstanding", value,
                      [] { return with_one_thread(offloaded_at_once, offload_at_once); }});
-    cases.push_back({"pool_rtt", "submit and get, one after the other, on plain threads", value, pool_rtt});
-    cases.push_back({"pool_await_rtt", "submit and await, one after the other", value, pool_await_rtt});
+    cases.push_back(
+        {"pool_rtt", "submit and get, one after the other, on plain threads", value, pool_rtt});
+    cases.push_back(
+        {"pool_await_rtt", "submit and await, one after the other", value, pool_await_rtt});
     cases.push_back({"pool_submit_1", "submit by one thread, 400,000 outstanding, 2 workers", value,
                      pool_submit<1>});
     cases.push_back({"pool_submit_2", "the same by 2 threads", value, pool_submit<2>});

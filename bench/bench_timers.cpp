@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Time: many that sleep, and timeouts that are set and cancelled.
+// Time: many sleeping tasks, and timeouts that are set and cancelled.
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -33,7 +33,7 @@ measurement sleepers() {
     return meter.done();
 }
 
-// What sleep and the timeouts stand on, without the scope that those open: setting and cancelling.
+// The timer beneath sleep and timeouts: sets and cancels it, without opening a scope.
 struct timeout : rondo::detail::timer_node {
     timeout() : timer_node([](timer_node&) noexcept {}) {}
 };

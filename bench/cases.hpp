@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the benchmark files of the program `micro` share: their cases, and how one is measured.
+// The cases of the program `micro`, file by file, and the functions that measure one.
 #pragma once
 
 #include <rondo/loop.hpp>
@@ -18,10 +18,10 @@ void add_process_cases(suite& cases);
 void add_file_cases(suite& cases);
 void add_io_cases(suite& cases);
 
-/// What the cases compute goes here, so that no compiler leaves it out.
+/// Results of the cases are added here, so that the compiler cannot remove their work.
 inline std::uint64_t sink = 0;
 
-/// Runs the task that `begin` makes; the loop is there before the watch starts.
+/// Runs the task that `begin` makes. The loop is made before the time measurement starts.
 template <class F>
 measurement measured(std::uint64_t count, F begin) {
     rondo::loop loop;

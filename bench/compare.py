@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs our micro and echo beside hand-written references, interleaved, and prints ratios.
+"""Runs our micro and echo and hand-written references, interleaved, and prints ratios.
 
 usage: bench/compare.py [BUILD] [--rounds N] [--only micro|echo] [--cases A,B] [--cells 64x64,...]
                      [--seconds S] [--json FILE]
 
 BUILD is a meson build folder (default: build) of a release build:
     meson setup build --buildtype=release && meson compile -C build
-The server, and every case that has one thread, runs on processor 0, the load on processor 1. The
-figures of one call compare with each other, and with nothing else: not with another machine, and
-not with this one tomorrow.
+The server, and every case that has one thread, runs on processor 0, the load on processor 1.
+Compare only figures of one call: another machine, or this one tomorrow, gives others.
 """
 
 import argparse
@@ -23,12 +22,13 @@ import sys
 import time
 
 OURS, FLOOR = "rondo", "raw"
-SEVERAL_THREADS = ("offload_", "post_", "pool_", "process_")  # may use both processors, and are judged by the clock
+# Cases that may use both processors, and are judged by the clock.
+SEVERAL_THREADS = ("offload_", "post_", "pool_", "process_")
 BY_VALUE = (*SEVERAL_THREADS, "sleepers_", "file_")
 
 
 def on(*processors):
-    """For preexec_fn: only there."""
+    """Limits a child to these processors; for preexec_fn."""
     allowed = os.sched_getaffinity(0)
     return lambda: os.sched_setaffinity(0, allowed & set(processors) or allowed)
 
@@ -44,7 +44,8 @@ def run_case(binary, case):
         [binary, case], stdout=subprocess.PIPE, text=True, check=True, preexec_fn=on(*processors)
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    found["score"] = found["value"] if case.startswith(BY_VALUE) else found.get("cpu", found["value"])
+    by_value = case.startswith(BY_VALUE)
+    found["score"] = found["value"] if by_value else found.get("cpu", found["value"])
     return found
 
 
@@ -136,7 +137,9 @@ def compare_echo(binaries, load_binary, args):
             for name, binary in binaries.items():
                 runs[name].append(run_echo(binary, load_binary, connections, size, args.seconds))
         row = {
-            name: {key: median_row(runs[name], key) for key in ("rps", "cpu_ns", "p50_us", "p999_us")}
+            name: {
+                key: median_row(runs[name], key) for key in ("rps", "cpu_ns", "p50_us", "p999_us")
+            }
             for name in binaries
         }
         ours, floor = row[OURS], row[FLOOR]

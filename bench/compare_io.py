@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Our sockets, files and programs beside liburing used by hand and libuv, interleaved.
+"""Compares our sockets, files and programs with plain liburing and libuv, interleaved.
 
 usage: bench/compare_io.py [BUILD] [--rounds N]
 
-BUILD is a meson build folder of a release build, as for compare.py. Medians in µs of an operation, on two
-processors; figures of one run compare with each other only.
+BUILD is a meson build folder of a release build, as for compare.py. Medians in µs of an operation,
+on two processors; compare only figures of one run.
 """
 
 import argparse
@@ -16,7 +16,8 @@ sys.dont_write_bytecode = True
 
 from compare_pools import print_table  # noqa: E402
 
-CASES = ("connect_accept", "udp_datagram", "spawn_wait", "file_read4k", "file_read4k_qd32", "file_read1m")
+CASES = ("connect_accept", "udp_datagram", "spawn_wait", "file_read4k", "file_read4k_qd32",
+         "file_read1m")
 
 
 def main():
@@ -25,8 +26,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     folder = args.build.resolve() / "bench"
-    sides = {"rondo": [folder / "micro"], "liburing": [folder / "raw_io"], "libuv": [folder / "uv_io"]}
-    print_table({name: command for name, command in sides.items() if command[0].exists()}, CASES, args.rounds)
+    programs = {"rondo": "micro", "liburing": "raw_io", "libuv": "uv_io"}
+    sides = {name: [folder / file] for name, file in programs.items() if (folder / file).exists()}
+    print_table(sides, CASES, args.rounds)
 
 
 if __name__ == "__main__":

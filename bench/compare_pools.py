@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Our pools of threads and processes beside Boost.Asio's, std::async, Python's and Go's, interleaved.
+"""Compares our pools of threads and processes with Boost.Asio, std::async, Python and Go,
+interleaved.
 
 usage: bench/compare_pools.py [BUILD] [--rounds N]
 
-BUILD is a meson build folder of a release build, as for compare.py. Who is not installed is left
-out. Medians in µs of a call, on two processors; figures of one run compare with each other only.
-"""
+BUILD is a meson build folder of a release build, as for compare.py. A peer that is not installed is
+left out. Medians in µs of a call, on two processors; figures of one run compare with each other
+only. """
 
 import argparse
 import json
@@ -47,7 +48,9 @@ def run_case(command, case):
 def print_table(sides, cases, rounds):
     """A row for each case, with the median of each side (its command) that has it, in µs."""
     listed = {
-        name: subprocess.run([*command, "list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        name: subprocess.run(
+            [*command, "list"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.split()
         for name, command in sides.items()
     }
     print(f"{'us a call':16}" + "".join(f"{name:>12}" for name in sides))
@@ -56,7 +59,10 @@ def print_table(sides, cases, rounds):
         for _ in range(rounds):
             for name, values in runs.items():
                 values.append(run_case(sides[name], case))
-        cells = (f"{statistics.median(runs[name]):12.2f}" if name in runs else f"{'-':>12}" for name in sides)
+        cells = (
+            f"{statistics.median(runs[name]):12.2f}" if name in runs else f"{'-':>12}"
+            for name in sides
+        )
         print(f"{case:16}" + "".join(cells), flush=True)
 
 

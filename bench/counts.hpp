@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How much work each case does, and what it works on: the same for every program that is compared.
+// The amount of work of each case and its input, the same for every program that is compared.
 #pragma once
 
 #include <fcntl.h>
@@ -52,12 +52,12 @@ inline constexpr std::uint64_t read_size = 4096;
 inline constexpr std::uint64_t file_size = std::uint64_t{64} << 20;
 inline constexpr std::uint64_t first_seed = 88172645463325252u;
 
-/// How long sleeper `i` of `count` sleeps: they end spread over a second.
+/// The time that sleeper `i` of `count` sleeps: the ends are spread over a second.
 constexpr std::uint64_t sleep_ms(std::uint64_t count, std::uint64_t i) {
     return (count >= 1'000'000 ? 3000 : 1000) + i % 1000;
 }
 
-/// Marsaglia's xorshift: good enough for offsets, and the same everywhere.
+/// Marsaglia's xorshift: good enough for offsets, and the same on every machine.
 class random_numbers {
 public:
     explicit random_numbers(std::uint64_t seed = first_seed) : state_(seed) {}
@@ -72,12 +72,12 @@ private:
     std::uint64_t state_;
 };
 
-/// Memory and time of many tasks that sleep.
+/// Measures memory and time of many sleeping tasks.
 class sleep_meter {
 public:
     explicit sleep_meter(std::uint64_t count) : count_(count) {}
     void all_asleep() { asleep_ = resident_bytes(); }
-    /// Judged by processor time alone.
+    /// The value is processor time.
     measurement done() const {
         measurement m;
         const double wall_ms = static_cast<double>(wall() - wall_) / 1e6;
@@ -97,8 +97,8 @@ private:
     std::uint64_t wall_ = wall();
 };
 
-/// The path of a file of `file_size` bytes, wholly in the page cache. It is made in $BENCH_TMP, or
-/// /tmp, where it is not there yet.
+/// The path of a file of `file_size` bytes that is wholly in the page cache. It is made in
+/// $BENCH_TMP or /tmp, unless it exists.
 inline std::string cached_file() {
     const char* folder = std::getenv("BENCH_TMP");
     const std::string path = std::string(folder != nullptr ? folder : "/tmp") + "/rondo-bench-64m";

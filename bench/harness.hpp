@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A small harness for benchmarks: the standard library and Linux, nothing else.
+// A small harness for benchmarks, with only the standard library and Linux.
 //
-// A case is a function that does its work once and says what one operation of it cost. Run by its
-// name it prints one JSON object, which is what a script that compares several programs wants. Run
-// without a name the program does every case in several rounds, each time in a process of its own:
-// a case that has touched a gigabyte leaves nothing to the next one, and cold memory is cold in
-// every round. The rounds are interleaved (a b c a b c), so that a machine that slows down for a
-// minute spoils one round of all cases and not all rounds of one; so the median is what counts, and
-// the spread says how far to trust it.
+// A case is a function that does its work once and returns the cost of one operation. If the
+// program is run with the name of a case, it prints one JSON object, for scripts that compare
+// programs. Without a name it runs every case in several rounds, each time in a new process. So a
+// case that has touched a gigabyte does not affect the next one, and cold memory is cold in every
+// round. The rounds are interleaved (a b c a b c): if the machine slows down for a minute, that
+// spoils one round of all cases, not all rounds of one. So the median counts, and the spread says
+// how far to trust it.
 //
-// The choice not taken: repeating inside the process until a confidence interval is narrow. It
-// answers how well warm code can run on a quiet machine, which is not what a program meets.
+// The choice not taken is to repeat inside the process until a confidence interval is narrow. That
+// measures warm code on a quiet machine, which is not how programs run.
 #pragma once
 
 #include <sys/wait.h>
@@ -36,10 +36,10 @@ inline std::uint64_t nanoseconds(clockid_t clock) noexcept {
            static_cast<std::uint64_t>(t.tv_nsec);
 }
 inline std::uint64_t wall() noexcept { return nanoseconds(CLOCK_MONOTONIC); }
-/// Of all threads of the process.
+/// Processor time of all threads of the process, in ns.
 inline std::uint64_t cpu() noexcept { return nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
 
-/// Memory that the process really has.
+/// Resident memory of the process.
 inline double resident_bytes() {
     long pages = 0;
     if (FILE* statm = std::fopen("/proc/self/statm", "r")) {
@@ -55,11 +55,11 @@ struct figure {
     double value;
 };
 
-/// What one run of a case has found.
+/// The result of one run of a case.
 struct measurement {
     double value = 0;  // ns an operation
     std::uint64_t count = 0;
-    std::array<figure, 4> further{};  // those after the first without a name are none
+    std::array<figure, 4> further{};  // ends with the first that has no name
 
     measurement& add(const char* name, double number) {
         for (figure& f : further)
@@ -76,20 +76,20 @@ struct measurement {
     }
 };
 
-/// By what a case is judged: work of one thread by the processor time of the process, which other
-/// programs disturb less; what waits or uses several processors by the clock on the wall.
+/// The measure of a case: processor time of the process for work of one thread, which other
+/// programs disturb less; wall-clock time for cases that wait or use several processors.
 enum class judged { by_cpu, by_value };
 
 struct test_case {
     const char* name;
-    const char* operation;  // what is counted, in words
+    const char* operation;  // describes one counted operation
     judged how;
     measurement (*run)();
 };
 
 using suite = std::vector<test_case>;
 
-/// From its making until `per`.
+/// Measures from its construction until `per`.
 class stopwatch {
 public:
     measurement per(std::uint64_t count) const {
@@ -105,7 +105,7 @@ private:
     std::uint64_t cpu_ = cpu();
 };
 
-/// The value below which a share `q` of the samples lies.
+/// The value that a share `q` of the samples lies below.
 inline double quantile(std::vector<double> samples, double q) {
     if (samples.empty()) return 0;
     const auto place = static_cast<std::ptrdiff_t>(q * static_cast<double>(samples.size() - 1));
@@ -113,7 +113,7 @@ inline double quantile(std::vector<double> samples, double q) {
     return samples[static_cast<std::size_t>(place)];
 }
 
-/// Median and 99 % of waiting times in ns.
+/// Median and 99th percentile of waiting times in ns.
 inline measurement latencies(const std::vector<double>& samples) {
     measurement m;
     m.value = quantile(samples, 0.5);
@@ -136,14 +136,14 @@ inline double score(const test_case& c, const measurement& m) {
     return c.how == judged::by_cpu && cpu_time != 0 ? cpu_time : m.value;
 }
 
-/// Runs a case in a process of its own. False where that did not end well.
+/// Runs a case in a new process. False if that process failed.
 inline bool run_apart(const test_case& c, measurement& result) {
     int ends[2];
     if (pipe(ends) != 0) return false;
     const pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
-        const measurement m = c.run();  // its names are constants, at the same place in both
+        const measurement m = c.run();  // its names are constants, at the same address in both
         _exit(write(ends[1], &m, sizeof m) == ssize_t{sizeof m} ? 0 : 1);
     }
     close(ends[1]);
@@ -153,14 +153,14 @@ inline bool run_apart(const test_case& c, measurement& result) {
     return child > 0 && waitpid(child, &status, 0) == child && whole && status == 0;
 }
 
-/// What the rounds of one case have given.
+/// The results of all rounds of one case.
 struct row {
     const test_case* of;
     std::vector<double> scores;
     std::vector<measurement> runs;
 
     double median() const { return quantile(scores, 0.5); }
-    /// The distance from the least to the largest, as a share of the median.
+    /// The difference of the largest and the least value, as a share of the median.
     double spread() const {
         const auto [least, most] = std::minmax_element(scores.begin(), scores.end());
         return (*most - *least) / median();
@@ -244,7 +244,7 @@ inline int usage(const char* program) {
     return 2;
 }
 
-/// False where it cannot be understood.
+/// False if the command line is wrong.
 inline bool parse(int argc, char** argv, const suite& cases, options& o) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];

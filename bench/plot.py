@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws what bench/compare.py has written as a bar chart: one SVG, by hand, nothing to install.
+"""Draws the JSON of bench/compare.py as a bar chart, one SVG, without other packages.
 
 usage: bench/plot.py compare.json > chart.svg
 
-One bar a row: how many times the floor's cost, which is the line at 1. Shorter is better.
+Each bar is a cost as a multiple of the floor's, which is the line at 1. Shorter is better.
 """
 
 import json

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Every ```cpp block of README.md and docs/*.md compiles.
 
-A block with an #include is a translation unit as it stands. Any other is put into a namespace
-behind the headers that a reader would expect; one that is marked ```cpp (fragment) into the body
-of a coroutine there. Nothing is run: what a page says about output is the business of whoever
-writes it.
+A block with an #include is compiled as it is. Any other block is put into a namespace after the
+headers that a reader would expect. A block that is marked ```cpp (fragment) is put into the body of
+a coroutine there. Nothing is run: the author of a page checks the output that it shows.
 
 usage: check_docs.py [--root FOLDER] [PAGE.md ...]
 Exit status 0 or 1; the last line is "N passed, N failed".

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Every public header compiles alone, and <rondo/rondo.hpp> is light.
 
-Alone: without a warning, with each compiler that is there. Light: parsing it takes at most 1.8
-times what the standard headers that rondo's headers name take by themselves, measured in the same
-run. Both are compiled in turn several times; what is compared is the compiler's processor time,
-medians, so other work on the machine disturbs little.
+Alone: without a warning, with each installed compiler. Light: parsing it takes at most 1.8 times as
+long as parsing only the standard headers that rondo's headers name, in the same run. Both are
+compiled in turn several times, and the medians of the compiler's processor time are compared. So
+other work on the machine disturbs little.
 
 usage: check_headers.py [--root FOLDER] [--rounds N]
 Exit status 0 or 1; the last line is "N passed, N failed".
@@ -32,14 +32,14 @@ STANDARD = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<((?!rondo/)[^>]+)>", re.MULT
 
 
 def compile_text(compiler, root, text):
-    """The compiler's messages; empty where it is content."""
+    """The compiler's messages; empty if there are none."""
     command = [compiler, *FLAGS, f"-I{root / 'include'}", "-x", "c++", "-"]
     done = subprocess.run(command, input=text, text=True, stderr=subprocess.PIPE)
     return "" if done.returncode == 0 else done.stderr or f"{compiler} ended with {done.returncode}"
 
 
 def compile_alone(compiler, root, header):
-    # Twice: a header without #pragma once does not survive it.
+    # Included twice, to find a header without #pragma once.
     return compile_text(compiler, root, f"#include <{header}>\n#include <{header}>\n")
 
 

@@ -6,11 +6,11 @@ A layer is a folder of runtime/, and the order is that of the subdir() lines in 
 include/rondo/detail/ and tests/ have the same folders. A public header, include/rondo/NAME.hpp,
 belongs to the folder of NAME.cpp in runtime/, else to that of test_NAME.cpp in tests/, else to the
 highest layer that it includes. Beside the layers, this checks what can be seen from the text alone:
-  - the kernel and the coroutines know nothing of each other, nor does one back end of the kernel of
+  - neither of kernel and coroutine includes the other, and no back end of the kernel includes
     another; only the loop (which makes one) and testing name them;
   - <liburing.h> and <linux/io_uring.h> occur in runtime/kernel/ring/setup.cpp only;
   - layers above the loop use its public face: no header of runtime/kernel/ or runtime/loop/;
-  - nothing closes a descriptor with close(2) but the kernels and the few named below (a descriptor
+  - only the kernels and the few files named below close a descriptor with close(2) (a descriptor
     counts its operations, and the last completion closes the number);
   - signal handlers are installed in one file;
   - no cycle of includes;
@@ -65,7 +65,7 @@ def strip(text):
 
 
 class layers:
-    """Which layer a file is in, and which layers are below which."""
+    """The layer of each file, and the order of the layers."""
 
     def __init__(self, order, files, tests):
         self.order, self.files = order, files
@@ -168,7 +168,7 @@ def check_file(path, text, table):
         their_end, own_end = back_end_of(target), back_end_of(path)
         if their_end is not None and own not in MAY_NAME_A_BACK_END and their_end != own_end:
             if not (own_end is None and path in NAMES_A_BACK_END):
-                yield line, f"includes {target}: back ends of the kernel are named by the loop alone"
+                yield line, f"includes {target}: only the loop includes back ends of the kernel"
     if not path.startswith(MAY_CLOSE):
         for match in CLOSE.finditer(text):
             yield line_of(
@@ -182,8 +182,8 @@ def check_file(path, text, table):
 
 
 def cycles(files):
-    """The cycles of includes, as lists of paths. An include behind a file's own code is none of its
-    needs but the other half of the same header, in a file of its own; it makes no cycle."""
+    """The cycles of includes, as lists of paths. An include after a file's own code makes no cycle:
+    it is the second half of the same header, in a file of its own."""
     edges = {}
     for path, text in files.items():
         needs = strip(text).split("\nnamespace ")[0]
@@ -216,14 +216,15 @@ def check_sources(table):
 
 # -- files that comments and pages name ------------------------------------------------------------
 WITH_FOLDER = re.compile(
-    r"(?<![\w/.<\"-])((?:runtime|include|tests|docs|scripts|bench|examples)/[\w/.-]*\w\.(?:[ch]pp|md|py|build))\b"
+    r"(?<![\w/.<\"-])((?:runtime|include|tests|docs|scripts|bench|examples)/"
+    r"[\w/.-]*\w\.(?:[ch]pp|md|py|build))\b"
 )
 ALONE = re.compile(r"(?<![\w/.<\"-])(\w+\.(?:[ch]pp))\b(?![\"\w])")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def unknown_names(path, text, paths):
-    """The files that a text names and that are not there, as (line, name). Of code its comments."""
+    """The missing files that a text names, as (line, name). In code, only comments are read."""
     names = {name.rsplit("/", 1)[-1] for name in paths}
     code = path.endswith((".cpp", ".hpp"))
     for piece in COMMENT.finditer(text) if code else [re.match(r".*", text, re.DOTALL)]:
@@ -283,7 +284,8 @@ def check_lists(root):
     def names(folder, pattern):
         return {path.name[: -len(".cpp")] for path in (root / folder).glob(pattern)}
 
-    yield "no source in runtime/ itself", [str(path) for path in (root / "runtime").glob("*.[ch]pp")]
+    misplaced = [str(path) for path in (root / "runtime").glob("*.[ch]pp")]
+    yield "no source in runtime/ itself", misplaced
     for top, pattern in (("runtime", "*.cpp"), ("tests", "test_*.cpp")):
         for folder in sorted({path.parent for path in (root / top).rglob(pattern)}):
             where = str(folder.relative_to(root))
@@ -344,7 +346,7 @@ def check_version(root):
     ]
 
 
-# -- is it able to find anything? ------------------------------------------------------------------
+# -- the self-test ---------------------------------------------------------------------------------
 GOOD, BAD = True, False
 SELF_TEST = [
     (GOOD, "include/rondo/task.hpp", "#include <rondo/error.hpp>\n#include <coroutine>\n"),
@@ -451,7 +453,7 @@ def self_test():
         {"include/rondo/task.hpp": "#include <rondo/cancel.hpp>\n", "include/rondo/cancel.hpp": ""}
     ):
         failed += 1
-        print("self-test: cycles are not told from their absence")
+        print("self-test: a cycle is not found, or one is found where there is none")
     print(f"{len(SELF_TEST) + len(SELF_TEST_NAMES) + 1 - failed} passed, {failed} failed")
     return failed
 
@@ -472,7 +474,8 @@ def main():
         for folder in ("include/rondo", "runtime")
         for path in sorted((root / folder).rglob("*.[hc]pp"))
     }
-    order = re.findall(r"^subdir\('(\w+)'\)", (root / "runtime/meson.build").read_text(), re.MULTILINE)
+    build = (root / "runtime/meson.build").read_text()
+    order = re.findall(r"^subdir\('(\w+)'\)", build, re.MULTILINE)
     tests = [str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.cpp")]
     table = layers(order, files, tests)
     passed = failed = 0

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """C++ text as a list of full expressions, for lint_gcc12.py.
 
-No compiler's front end: tokens, brackets, and a handful of rules that tell a function's body from
-an initialiser and a lambda from a subscript. A lambda is one token of the expression it stands in;
-its body is a list of statements of its own. Names are not looked up and types not known.
-"""
+It is not a compiler's front end: it knows tokens, brackets, and a few rules that tell a function's
+body from an initialiser, and a lambda from a subscript. A lambda is one token of the expression
+that it is part of; its body is a list of statements of its own. Names and types are not known. """
 
 import re
 from dataclasses import dataclass, field
@@ -33,8 +32,8 @@ class Token:
 
 
 def tokens_of(text):
-    """The tokens without comments and preprocessor lines, and the lines that say `lint: safe` and
-    why."""
+    """The tokens without comments and preprocessor lines, and the lines that say `lint: safe` with
+    a reason."""
     found, safe, line, last = [], set(), 1, 0
     for match in TOKEN.finditer(text):
         line += text.count("\n", last, match.start())
@@ -60,8 +59,8 @@ class Lambda:
 
 @dataclass
 class Brace:
-    """An initialiser's opening brace; `type` is what stands before it ("" for none), and `named`
-    says that this is the name of a declared variable."""
+    """An initialiser's opening brace. `type` is the text before it ("" for none); `named` says that
+    this text is the name of a declared variable."""
 
     line: int
     type: str
@@ -72,7 +71,7 @@ class Brace:
 
 @dataclass
 class Body:
-    """The body of a function: has it a variable of its own, and where do its conditions wait?"""
+    """The body of a function: whether it declares a variable, and its conditions with co_await."""
 
     declares: bool = False
     conditions: list = field(default_factory=list)
@@ -81,7 +80,7 @@ class Body:
 HEADS = {"if", "while", "for", "switch", "catch"}
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 BEFORE_BODY = {"const", "noexcept", "override", "final", "mutable", "try", "constexpr", "volatile"}
-# Words after which an operand begins: what follows is neither a subscript nor a declared name.
+# An operand begins after these words: neither a subscript nor a declared name.
 OPERAND_NEXT = {
     "return",
     "co_return",
@@ -114,7 +113,7 @@ class Reader:
         return 0 <= i < len(self.tokens) and self.tokens[i].kind == WORD
 
     def closing(self, i):
-        """The index of what closes the bracket at i."""
+        """The index of the partner of the bracket at i."""
         depth, pair = 0, (self.at(i), PAIRS[self.at(i)])
         while i < len(self.tokens):
             depth += (self.at(i) == pair[0]) - (self.at(i) == pair[1])
@@ -124,7 +123,7 @@ class Reader:
         return i
 
     def after_angles(self, i):
-        """The index behind template arguments that begin at i."""
+        """The index after template arguments that begin at i."""
         depth = 0
         while i < len(self.tokens):
             if self.at(i) == "(":
@@ -142,14 +141,14 @@ class Reader:
         return self.expressions
 
     def block(self, i):
-        """From an opening brace to behind its closing one."""
+        """Reads from an opening brace to its closing one; gives the index after that."""
         i += 1
         while i < len(self.tokens) and self.at(i) != "}":
             i = self.statement(i)
         return i + 1
 
     def body(self, i):
-        """The same for the body of a function or lambda."""
+        """Like block, for the body of a function or lambda."""
         self.bodies.append(Body())
         i = self.block(i)
         ended = self.bodies.pop()
@@ -194,7 +193,8 @@ class Reader:
         return self.expression(i, ";")
 
     def head(self, i):
-        """if (...), for (...): each part is a full expression; the statement behind comes next."""
+        """if (...), for (...): each part is a full expression; the statement after it comes
+        next."""
         i += 1
         while self.at(i) in ("constexpr", "co_await"):  # for co_await
             i += 1
@@ -211,8 +211,8 @@ class Reader:
         return end + 1
 
     def scope(self, i):
-        """namespace x {...}, struct x : y {...}, enum x {...}, extern "C" {...}: reads what is in
-        it, gives the index behind it; None where it is none of these."""
+        """namespace x {...}, struct x : y {...}, enum x {...}, extern "C" {...}: reads its
+        contents, gives the index after it; None if it is none of these."""
         words = []
         while i < len(self.tokens) and self.at(i) not in ("{", ";", "(", "=", ")"):
             if self.at(i) == "<":
@@ -237,7 +237,8 @@ class Reader:
         return self.block(i)
 
     def expression(self, i, stop, end=None):
-        """One full expression or declaration: to behind `stop`, a function's body, or `end`."""
+        """One full expression or declaration, up to and with `stop`, a function's body, or
+        `end`."""
         found, open_marks, arrow, initialisers = [], [], False, False
         begin, end = i, len(self.tokens) if end is None else end
         while i < end:
@@ -268,7 +269,7 @@ class Reader:
                 open_marks.append(PAIRS[text])
             elif open_marks and text == open_marks[-1]:
                 open_marks.pop()
-            elif text in ("}", ")", "]"):  # not ours: the block around ends
+            elif text in ("}", ")", "]"):  # not ours: the enclosing block ends
                 break
             elif (
                 text == "->"
@@ -295,7 +296,7 @@ class Reader:
         return self.tokens[i - 1].kind not in (TEXT, NUMBER) if i > 0 else True
 
     def closure(self, i, found):
-        """A lambda at its [: appends its one token to `found`, gives the index behind its body."""
+        """A lambda at its [: appends its one token to `found`, gives the index after its body."""
         end = self.closing(i)
         captures, current, depth = [], [], 0
         for k in range(i + 1, end):
@@ -338,7 +339,7 @@ class Reader:
         )
 
     def brace(self, i, begin, open_marks):
-        """What stands before the opening brace at i: a type, a declared name, or nothing."""
+        """The text before the opening brace at i: a type, a declared name, or nothing."""
         k = i - 1
         if self.at(k) == ">":
             depth = 0
@@ -372,7 +373,7 @@ NOT_A_TYPE = OPERAND_NEXT | set(
 
 
 def declares(expression):
-    """Does it begin with a type and a name? (A static or constexpr variable has no place in a
+    """True if it begins with a type and a name. (A static or constexpr variable is not in a
     coroutine's frame and does not count.)"""
     words = [token.text for token in expression]
     kinds = [token.kind for token in expression]

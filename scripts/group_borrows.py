@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the children of a task group borrow from the group's own body, for lint_gcc12.py.
+"""Finds locals of a task group's body that its children borrow, for lint_gcc12.py.
 
-The locals of the body are destroyed when it returns or throws, and only then the group waits for
-its children. So no child may be given a reference to one of them: std::ref, std::cref or &local as
-an argument of `start`, or a closure there that captures it by reference. Tokens only, as in
-cpp_expressions.py: a body is what follows a parameter `task_group& name`, a local is what looks
-like the declaration of an object there.
-"""
+The locals of the body are destroyed when it returns or throws; only then the group waits for its
+children. So no child may get a reference to such a local: std::ref, std::cref or &local as an
+argument of `start`, or a closure there that captures it by reference. This reads tokens only, like
+cpp_expressions.py: a body follows a parameter `task_group& name`, and a local is anything that
+looks like the declaration of an object there. """
 
 from cpp_expressions import PAIRS, WORD
 
@@ -16,7 +15,7 @@ ENDS = {";", "{", "}"}
 
 
 def partner(tokens, opening):
-    """The index of what closes the bracket at `opening`."""
+    """The index of the partner of the bracket at `opening`."""
     depth = 0
     for k in range(opening, len(tokens)):
         depth += (tokens[k].text in PAIRS) - (tokens[k].text in PAIRS.values())
@@ -26,7 +25,7 @@ def partner(tokens, opening):
 
 
 def bodies(tokens):
-    """(name of the group, index behind its body's opening brace, index of the closing one)"""
+    """(name of the group, index after its body's opening brace, index of the closing one)"""
     for k in range(len(tokens) - 3):
         if [token.text for token in tokens[k : k + 2]] != ["task_group", "&"]:
             continue
@@ -38,14 +37,15 @@ def bodies(tokens):
 
 
 def names_an_object(tokens, k):
-    """Is the word at k the name in a declaration `type name ...`, of an object, not a reference?"""
+    """True if the word at k is the name in a declaration `type name ...` of an object, no
+    reference."""
     before, after = tokens[k - 1], tokens[k + 1].text
     typed = (before.kind == WORD and before.text not in NO_TYPE) or before.text in (">", "*")
     return tokens[k].kind == WORD and typed and after in ("=", "{", "(", ";", "[", ",", ":")
 
 
 def locals_of(tokens, begin, end):
-    """The names that are declared in a body, outside of the lambdas and calls in it."""
+    """The names that are declared in a body, outside its lambdas and calls."""
     found, k = set(), begin
     while k < end:
         text = tokens[k].text
@@ -55,7 +55,11 @@ def locals_of(tokens, begin, end):
             last = partner(tokens, k)
             found.update(token.text for token in tokens[k:last] if token.kind == WORD)
             k = last
-        elif text == "[" and tokens[k - 1].kind != WORD and tokens[k - 1].text not in (")", "]", "&"):
+        elif (
+            text == "["
+            and tokens[k - 1].kind != WORD
+            and tokens[k - 1].text not in (")", "]", "&")
+        ):
             while k < end and tokens[k].text not in ("{", ";", ","):  # a lambda's head
                 k = partner(tokens, k) + 1 if tokens[k].text in ("(", "[") else k + 1
             k = partner(tokens, k) if tokens[k].text == "{" else k
@@ -84,7 +88,7 @@ def borrowed(tokens, begin, end, names):
 
 
 def captured(tokens, begin, last, end, names):
-    """The same for the captures of a lambda, which stand between begin and last."""
+    """Like passed, for the captures of a lambda, between begin and last."""
     words = [token.text for token in tokens[begin : last + 1]]
     for k in range(1, len(words) - 1):
         if words[k] != "&":
@@ -93,7 +97,7 @@ def captured(tokens, begin, last, end, names):
             yield tokens[begin].line, words[k + 1]
         elif words[k + 2 : k + 3] == ["="] and words[k + 3] in names:  # [&alias = local]
             yield tokens[begin].line, words[k + 3]
-        elif words[k + 1] in ("]", ","):  # [&]: what its body uses
+        elif words[k + 1] in ("]", ","):  # [&]: every local that its body uses
             used = [token.text for token in tokens[last:end] if token.text in names]
             if used:
                 yield tokens[begin].line, used[0]

@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What g++ 12 miscompiles, found in the source (docs/gcc12.md says why).
+"""Finds source that g++ 12 miscompiles (docs/gcc12.md says why).
 
 Inside a full expression that contains co_await or co_yield g++ 12.2 destroys some temporaries
 twice. This looks there for
   - closures with an owning capture: anything but [], [&], [&x], [this] and [&x = y];
-  - braced temporaries: type{...}, and {...} as an argument, but for types that are known to have a
-    constructor, and those asserted to be trivially destructible, by a public header or in the
-    same file, as all option structs are;
+  - braced temporaries: type{...}, and {...} as an argument, except for types that are known to have
+    a constructor, and types asserted to be trivially destructible, by a public header or in the
+    same file, like all option structs;
   - ?: whose result may be a class, or that has a co_await in an operand;
   - braced lists with a co_await inside (rejected by g++, or worse).
 It also looks for a condition with co_await (if, while, do, for, switch) in a coroutine that
 declares no variable anywhere: g++ 12.2 keeps the condition at the very beginning of the frame,
-where whoever resumes it looks for the function to call.
-Beside that it finds what ends too early with every compiler: locals of a task group's body that a
-child borrows (group_borrows.py).
-It reads tokens, it does not know types, and so refuses what it cannot tell: name the thing on a
-line of its own and move it, or end the line with `// lint: safe` and the reason. A wrong refusal
-costs a line, a wrong permission a double free.
+where the resume function's address must be.
+It also finds locals of a task group's body that a child borrows (group_borrows.py): they end too
+early with every compiler.
+It reads tokens and does not know types, so it refuses doubtful code: name the object on a line of
+its own and move it, or end the line with `// lint: safe` and the reason. A wrong refusal costs a
+line, a wrong permission a double free.
 
 usage: lint_gcc12.py [--root FOLDER] [FILE ...] | --self-test
 Exit status 0 or 1; the last line is "N passed, N failed".
@@ -65,9 +65,9 @@ def trivial_types(text):
     return set(types), set(fields)
 
 
-# -- what is wrong with one ------------------------------------------------------------------------
+# -- errors in one expression ----------------------------------------------------------------------
 def owns(capture):
-    """Does this capture hold something of its own?"""
+    """True if this capture owns an object."""
     words = [token.text for token in capture]
     if not words or words == ["this"]:
         return False
@@ -167,7 +167,7 @@ SIMPLE_MARKS = {
 
 
 def kind_of_operand(operand):
-    """number, text, path (an lvalue), or class, for all that cannot be told."""
+    """number, text, path (an lvalue), or class for everything else."""
     operand = (
         [token for token in operand if token.text not in ("(", ")")]
         if not calls(operand)
@@ -260,7 +260,7 @@ def judge(expression, own_types):
 
 
 def lint(text):
-    """Findings in C++ text, as (line, sentence), but for those on lines that say `lint: safe`."""
+    """Findings in C++ text, as (line, sentence), except on lines that say `lint: safe`."""
     tokens, safe = tokens_of(text)
     own_types, _ = trivial_types(text)
     reader = Reader(tokens)
@@ -284,7 +284,7 @@ def lint_file(path):
 
 
 def self_test(folder):
-    """In the files of lint_cases exactly the lines that end with `// bad` are found."""
+    """Checks that exactly the lines of lint_cases that end with `// bad` are found."""
     passed = failed = 0
     for path in sorted(folder.glob("*.cpp")):
         text = path.read_text()

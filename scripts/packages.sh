@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by scripts/test and scripts/demo: `need_packages NAME...` installs what is missing of
-# Debian's packages, or says in one sentence what somebody with the right to do so has to install.
-# What counts is the command or header that a package is wanted for, wherever it comes from: Boost's
-# headers may be those of libboost1.81-dev, meson may be somebody's own. Nothing is asked of apt if
-# all is there.
+# Sourced by scripts/test and scripts/demo: `need_packages NAME...` installs missing packages of
+# Debian, or prints which ones root must install. A package counts as present if its command or
+# header is found, wherever that comes from: Boost's headers may be those of libboost1.81-dev, meson
+# may be the user's own. If nothing is missing, apt is not called.
 
 declare -A wanted_for=(
     [g++]='command g++' [meson]='command meson' [ninja-build]='command ninja'
@@ -34,7 +33,7 @@ need_packages() {
     for name in "$@"; do is_there "$name" || is_installed "$name" || missing+=("$name"); done
     [ ${#missing[@]} -gt 0 ] || return 0
     if ! command -v dpkg-query >/dev/null; then
-        echo "This is no Debian: install the equivalents of ${missing[*]} by hand." >&2
+        echo "This is not Debian: install the equivalents of ${missing[*]} by hand." >&2
         return 1
     fi
     if [ "$(id -u)" != 0 ]; then
@@ -59,8 +58,8 @@ need_packages() {
     rm -f "$log"
 }
 
-# shellcheck disable=SC2034  # used by whoever sources this
-# Other people's loops and libraries, and real peers, for the whole of the tests.
+# shellcheck disable=SC2034  # used by the scripts that source this
+# Host loops, adapted libraries and real peers, for all tests.
 peer_packages=(libglib2.0-dev libuv1-dev libcurl4-openssl-dev libpq-dev libhiredis-dev postgresql
     redis-server libcereal-dev nginx-light curl socat netcat-openbsd)
 # shellcheck disable=SC2034

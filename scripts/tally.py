@@ -4,12 +4,12 @@
 
 tally.py FOLDER STATUS
     prints "PASSED FAILED" of a build folder, counted in test cases: the lines that the test
-    programs added to FOLDER/tally, and one failure for each program that ended badly without a
-    failed case in its line (a crash, a sanitizer's report at exit, a time limit)
+    programs added to FOLDER/tally, and one failure for each program that failed without a failed
+    case in its line (a crash, a sanitizer's report at exit, a time limit)
 tally.py --why FOLDER LOG
-    prints in a few words what failed: the tests by name, else the first error of the log
+    prints the names of the failed tests, or the first error of the log
 tally.py --said FOLDER
-    prints the end of what each test that ended badly said, for those who see no log file
+    prints the end of the output of each failed test, for readers without the log file
 """
 
 import json
@@ -21,7 +21,7 @@ GOOD = {"OK", "SKIP", "EXPECTEDFAIL"}
 
 
 def bad_results(folder):
-    """What meson wrote of the tests that ended badly; testlog.json has one JSON object a line."""
+    """Meson's results of the failed tests; testlog.json has one JSON object per line."""
     log = folder / "meson-logs/testlog.json"
     if not log.exists():
         return []
@@ -57,7 +57,7 @@ def count(folder, status):
             told.add(name.removeprefix("test_"))
     failed += sum(name not in told for name in bad_tests(folder))
     if status != 0 and failed == 0:
-        failed = 1  # it did not come to the tests
+        failed = 1  # the tests did not start
     return passed, failed
 
 
@@ -78,7 +78,7 @@ def why(folder, log):
         line for line in text.splitlines() if line.strip() and not re.match(r"\d+ passed, ", line)
     ]
     if not (folder / "meson-private").exists():
-        first = None  # a check: it says what it found first
+        first = None  # a check: its first finding is the reason
     words = first.group(0) if first else lines[0] if lines else "no output"
     return re.sub(r"\x1b\[[0-9;]*[mK]", "", words).strip()[:200]
 

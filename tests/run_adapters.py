@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs the tests of examples/adapters, and its programs, against real servers.
 
-Each server is started for it in a private temporary folder, on a Unix socket or a loopback of its
-own, and stopped by its process before this ends. Where a library or a server is not installed one
-line says so, and nothing is counted.
+Each server is started in a private temporary folder, on a Unix socket or a loopback of its own, and
+its process is ended before this script ends. If a library or a server is not installed, one line
+says so, and nothing is counted.
 
 usage: run_adapters.py --folder FOLDER --examples FOLDER [curl | pg | redis ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-sys.dont_write_bytecode = True  # nothing is left beside the sources
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
 from run_programs import (  # noqa: E402
     SLOWER,
@@ -51,7 +51,7 @@ http {{
 
 
 def find(name):
-    """A server's binary: Debian has some of them where PATH does not lead."""
+    """A server's binary: Debian installs some of them outside PATH."""
     places = [os.environ.get("PATH", ""), "/usr/sbin"]
     places += sorted(map(str, pathlib.Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
     return shutil.which(name, path=os.pathsep.join(places))
@@ -59,7 +59,7 @@ def find(name):
 
 @contextlib.contextmanager
 def served(command, is_ready, stop=signal.SIGTERM):
-    """A server while the block runs; it is ended by its process id in any case."""
+    """Runs a server during the block; it is always ended, by its process id."""
     server = Child(command)
     try:
         give_up = time.monotonic() + 30 * SLOWER
@@ -123,7 +123,7 @@ def postgres_server(folder):
     ]
     conninfo = f"host={folder} user=postgres dbname=postgres"
     ready = [find("pg_isready"), "-q", "-h", str(folder), "-U", "postgres"]
-    # SIGINT: it ends its sessions and does not wait for them.
+    # On SIGINT it ends its sessions without waiting for them.
     with served(command, lambda _: subprocess.run(ready).returncode == 0, signal.SIGINT):
         yield {"RONDO_PG": conninfo}
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The downloader and the file server from outside, on the loopback.
+"""Runs the downloader and the file server from outside, on loopback.
 
-First the two with each other: every byte, connections used again, what must be refused. Then the
-downloader against a server that is odd or hostile in every way that a few lines of Python can be:
-chunked, without a length, cut off, silent, endless headers, no HTTP at all, connections that are
-dead when they are used again. After each run: the exit status, what was said, that nothing of a
-sanitizer's is in it, and that no unfinished file is left. At the end real peers: nginx serves, curl
-asks; where one is not installed a line says so.
+First the two with each other: every byte, connections that are used again, requests that must be
+refused. Then the downloader against an odd or hostile server in Python: chunked bodies, no length,
+cut off, silent, endless headers, no HTTP at all, connections that are dead when they are used
+again. After each run this checks the exit status, the output, that no sanitizer has reported, and
+that no unfinished file is left. At the end nginx serves and curl requests; if one is not installed,
+a line says so.
 
 usage: run_downloader.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -47,7 +47,7 @@ def expect(condition, what):
         raise Failed(what)
 
 
-# -- a server with bad manners ---------------------------------------------------------------------
+# -- an odd and hostile server ---------------------------------------------------------------------
 def head(status="200 OK", **fields):
     lines = [f"HTTP/1.1 {status}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
@@ -55,7 +55,7 @@ def head(status="200 OK", **fields):
 
 
 class OddServer:
-    """Answers by the first segment of the path; counts connections and requests."""
+    """Chooses its answer by the first segment of the path; counts connections and requests."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -183,7 +183,7 @@ class Result:
 
 
 class Test:
-    """A folder, the programs, a server with bad manners: made anew for each test."""
+    """A folder, the programs and the odd server, made anew for each test."""
 
     def __init__(self, examples, scratch):
         self.examples, self.scratch = examples, scratch
@@ -216,7 +216,7 @@ class Test:
 
     def is_there(self, name, body=BODY):
         path = self.out / name
-        expect(path.is_file() and path.read_bytes() == body, f"{name} is not what was served")
+        expect(path.is_file() and path.read_bytes() == body, f"{name} differs from the served file")
 
     def is_not_there(self, *names):
         for name in names:
@@ -242,7 +242,7 @@ class Test:
 
 # -- the tests -------------------------------------------------------------------------------------
 def every_byte(test):
-    """Files of all sizes from our own server, then the same again with connections to spare."""
+    """Files of all sizes from our own server; then again, over idle connections."""
     there = test.scratch / "there"
     there.mkdir()
     for number, size in enumerate([0, 1, 1000, 4096, 65536, 131072, 131073, 300_000, 5_000_000]):
@@ -300,7 +300,7 @@ def file_server_answers(test):
         endless = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000
         expect(ask(port, endless).startswith(b"HTTP/1.1 431 "), "an endless head")
         idle = socket.create_connection(("127.0.0.1", port), timeout=10 * SLOWER)
-        idle.sendall(b"GET /a")  # is in the middle of it when SIGINT comes
+        idle.sendall(b"GET /a")  # SIGINT comes in the middle of this request
     idle.close()
 
 
@@ -327,7 +327,7 @@ WRONG = {
 
 
 def each_wrong_alone(test):
-    """Each has status 1 and a reason, and nothing of it is on the disk."""
+    """Each has status 1 and a reason, and leaves no file."""
     for manner, reason in WRONG.items():
         result = test.get(1, f"{manner}/{manner}")
         expect(f"{manner}  failed: " in result.said and reason in result.said, result.all)
@@ -335,7 +335,7 @@ def each_wrong_alone(test):
 
 
 def the_others_go_on(test):
-    """Everything that is wrong at once, and right ones between: those arrive."""
+    """All wrong answers at once, and right ones between them, which arrive."""
     paths = []
     for number, manner in enumerate(WRONG):
         paths += [f"{manner}/{manner}", f"plain/right_{number}"]
@@ -355,14 +355,14 @@ def connections_are_used_again(test):
 
 
 def dead_when_used_again(test):
-    """Each answer promises an open connection that is closed: every file is asked for once more."""
+    """Each answer promises an open connection but closes it: every file is requested once more."""
     test.run(0, "-j", "2", *(test.odd.url(f"fades/{number}") for number in range(20)))
     for number in range(20):
         test.is_there(str(number))
 
 
 def names(test):
-    """Equal names are told apart, hostile ones stay in the folder."""
+    """Equal names get different files, and hostile names stay in the folder."""
     paths = ["plain/a", "chunked/a", "plain/..%2f..%2fb", "plain/.hidden", "plain/", "plain/%0ac"]
     test.get(0, *paths)
     expected = {"a", "a.2", "_._.._b", "_hidden", "index.html", "_c"}
@@ -372,7 +372,7 @@ def names(test):
 
 
 def nothing_is_overwritten(test):
-    """A file that is there stays, as does what a .part leads to; -f replaces both."""
+    """An existing file stays, and so does the target of a .part link; -f replaces both."""
     elsewhere = test.scratch / "elsewhere"
     elsewhere.write_text("mine")
     (test.out / "a").write_text("old")
@@ -401,7 +401,7 @@ def names_of_parts(test):
 
 
 def killed(test):
-    """What a run that was killed has left is replaced by the next one, and by nobody meanwhile."""
+    """Files of a killed run are replaced by the next run, but not while a run still writes them."""
     for how in signal.SIGTERM, signal.SIGHUP, signal.SIGKILL:
         process = test.start(test.odd.url("begins/x"))
         give_up = time.monotonic() + 30 * SLOWER
@@ -418,7 +418,7 @@ def killed(test):
 
 
 def reader_goes_away(test):
-    """As in `downloader ... | head -1`: the next run makes up for what is missing."""
+    """As in `downloader ... | head -1`: the next run completes the files."""
     urls = [test.odd.url(f"plain/{number}") for number in range(40)]
     process = test.start("-j", "2", *urls)
     process.stdout.readline()
@@ -446,8 +446,8 @@ def quiet(test):
 
 
 def interrupted(test):
-    """SIGINT while some are done, some half way and some silent: status 130, and only whole files
-    are left."""
+    """SIGINT while some downloads are done, some unfinished and some silent: status 130, and only
+    whole files are left."""
     urls = [test.odd.url(f"plain/{number}") for number in range(4)]
     for manner in "begins", "hangs":
         urls += [test.odd.url(f"{manner}/{manner}_{number}") for number in range(3)]
@@ -464,7 +464,7 @@ def interrupted(test):
 
 
 def on_a_terminal(test):
-    """Bars that are redrawn while something is on its way; the summary at the end."""
+    """Bars are redrawn while a download runs; the summary comes at the end."""
     terminal, child_side = pty.openpty()
     termios.tcsetwinsize(child_side, (24, 80))
     command = [str(test.examples / "downloader"), "-o", str(test.out)]
@@ -508,14 +508,14 @@ http {{
 
 
 def nginx_serves(test):
-    """Every byte from nginx, which ends each connection after seven requests."""
+    """Compares every byte from nginx, which ends each connection after seven requests."""
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     if not nginx:
         return print("        no nginx here: not tried")
     files = random_files(test.scratch / "there")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    test.scratch.chmod(0o755)  # where root starts it, it serves as somebody else
+    test.scratch.chmod(0o755)  # nginx that root has started serves as another user
     (test.scratch / "conf").write_text(NGINX.format(folder=test.scratch, port=port))
     command = [nginx, "-p", str(test.scratch), "-c", str(test.scratch / "conf")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as server:
@@ -540,7 +540,7 @@ def nginx_serves(test):
 
 
 def curl_asks(test):
-    """curl has every byte of our own server, one after the other and four at a time."""
+    """curl gets every byte from our own server, one file at a time and four at a time."""
     if not shutil.which("curl"):
         return print("        no curl here: not tried")
     files = random_files(test.scratch / "there")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the examples as a newcomer would, from outside.
+"""Runs the examples from outside, as a newcomer would.
 
-What an example must print stands at the head of its source, indented, so that what is promised
-there is what is checked: these lines, in this order; "..." is any number of others. Beside that:
-exit status 0, and nothing on stderr. verification_code is typed at, the echo pair and the
-downloader with its file server are run against each other.
+The head of an example's source has its output, indented, and exactly that is checked: these lines
+in this order; "..." stands for any number of other lines. The exit status must be 0 and stderr
+empty. verification_code gets typed input; the echo pair, and the downloader and its file server,
+run against each other.
 
 usage: run_examples.py --folder FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 
-sys.dont_write_bytecode = True  # nothing is left beside the sources
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
 from run_programs import (  # noqa: E402
     SLOWER,
@@ -38,12 +38,12 @@ from run_programs import (  # noqa: E402
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples"
 SHOWN = re.compile(r"^//     (.*)$", re.MULTILINE)
-# Numbers in what these print depend on the moment, or on chance.
+# The numbers that these print depend on time or on chance.
 NUMBERS_VARY = {"embed", "producer_consumer", "retry_with_jitter", "three_ways"}
 
 
 def must_print(name):
-    """A pattern for each line, in order; None where others may come in between."""
+    """A pattern for each line, in order; None if other lines may come in between."""
     source = f"hosts/{name.removeprefix('host_')}" if name.startswith("host_") else name
     lines = SHOWN.findall((SOURCES / f"{source}.cpp").read_text())
     for line in lines:
@@ -62,11 +62,13 @@ def judge_output(child, patterns):
             continue
         found = any(map(pattern.fullmatch, said)) if gap else pattern.fullmatch(next(said, ""))
         if not found:
-            raise Failed(f"{child.name} did not print {pattern.pattern!r} in its place{child.said()}")
+            raise Failed(
+                f"{child.name} did not print {pattern.pattern!r} in its place{child.said()}"
+            )
         gap = False
     rest = list(said)
     if rest and not gap:
-        raise Failed(f"{child.name} printed more than it says at its head{child.said()}")
+        raise Failed(f"{child.name} printed more than the head of its source says{child.said()}")
 
 
 def check_example(folder, name):
@@ -79,7 +81,7 @@ def check_example(folder, name):
 
 
 def wait_for_text(child, pattern):
-    """The last match in what it has printed, once there is one."""
+    """Waits until its output matches; gives the last match."""
     give_up = time.monotonic() + 10 * SLOWER
     while time.monotonic() < give_up:
         found = re.findall(pattern, child.text(child.out))
@@ -90,7 +92,7 @@ def wait_for_text(child, pattern):
 
 
 def check_verification_code(folder, typed_at_the_end, answer):
-    """A wrong code; a second one without anything being typed; then the right one, or the end."""
+    """Types a wrong code, then nothing until the code changes, then the right one or the end."""
     child = Child([str(folder / "verification_code"), "1"], stdin=subprocess.PIPE)
     try:
         typist = child.process.stdin
@@ -101,14 +103,14 @@ def check_verification_code(folder, typed_at_the_end, answer):
         typist.flush()
         wait_for_text(child, r"wrong\n")
         wait_for_text(child, rf"the code is {first}[^$]*the code is (?!{first})\d{{4}}")
-        while typed_at_the_end and child.process.poll() is None:  # the code may change on the way
+        while typed_at_the_end and child.process.poll() is None:  # the code may change meanwhile
             code = wait_for_text(child, r"the code is (\d{4})")
             typist.write(f"{code}\n".encode())
             typist.flush()
             time.sleep(0.05 * SLOWER)
         typist.close()
     except BrokenPipeError:
-        pass  # it has ended: the right code was there
+        pass  # it has ended: the right code was typed
     finally:
         status = child.wait(10 * SLOWER, "the end of its input")
     if status != 0 or child.text(child.out).splitlines()[-1] != answer:
@@ -117,8 +119,8 @@ def check_verification_code(folder, typed_at_the_end, answer):
 
 
 def check_downloader(folder):
-    """The downloader against the file server: what arrives is what is there; a file that is not
-    there is status 1, and the others arrive all the same."""
+    """The downloader against the file server: the files are equal; a missing file gives status 1,
+    and the others arrive all the same."""
     port = 7080
     with tempfile.TemporaryDirectory() as scratch:
         there, here = pathlib.Path(scratch) / "there", pathlib.Path(scratch) / "here"
@@ -139,7 +141,7 @@ def check_downloader(folder):
                 child.judge_stderr(None)
                 for name in names:
                     if (here / name).read_bytes() != (there / name).read_bytes():
-                        raise Failed(f"{name} is not what was served{child.said()}")
+                        raise Failed(f"{name} differs from the served file{child.said()}")
                     (here / name).unlink()
             end_by_sigint(server, must_handle=True, stderr=None)
         finally:
@@ -163,7 +165,7 @@ def check_echo_pair(folder):
 
 
 def check_port_scanner(folder):
-    """It finds the one that listens, and scans nobody else's machine."""
+    """It finds the listening port, and refuses to scan other machines."""
     port = 7082
     server = Child([str(folder / "echo_server"), str(port)])
     try:
@@ -184,7 +186,7 @@ def check_port_scanner(folder):
 
 
 def talk(port, *lines, until=None):
-    """Sends lines to a server, ends its half, and gives all that comes back."""
+    """Sends lines to a server, shuts down writing, and gives the whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10 * SLOWER) as peer:
         for line in lines:
             peer.sendall(line)
@@ -201,7 +203,7 @@ def talk(port, *lines, until=None):
 
 def expect(condition, child):
     if not condition:
-        raise Failed(f"{child.name} did not do what it should{child.said()}")
+        raise Failed(f"{child.name} did not behave as expected{child.said()}")
 
 
 @contextlib.contextmanager
@@ -225,22 +227,27 @@ def check_upper_server(folder):
 
 
 def check_every_core(folder):
-    """100 clients at once; at the end each loop says how many it had."""
+    """100 clients at once; at the end each loop prints the number of its connections."""
     with serving(folder, "every_core", 7097, port=7097) as server:
-        peers = [socket.create_connection(("127.0.0.1", 7097), timeout=10 * SLOWER) for _ in range(100)]
+        peers = [
+            socket.create_connection(("127.0.0.1", 7097), timeout=10 * SLOWER) for _ in range(100)
+        ]
         for peer in peers:
             peer.sendall(b"many words\n")
         for peer in peers:
             with peer, peer.makefile("rb") as answers:
                 expect(answers.readline() == b"MANY WORDS\n", server)
-    served = [int(n) for n in re.findall(r"^loop \d+: (\d+) connections$", server.text(server.out), re.M)]
-    expect(sum(served) == 101, server)  # one more has asked whether it listens
+    printed = re.findall(r"^loop \d+: (\d+) connections$", server.text(server.out), re.M)
+    served = [int(n) for n in printed]
+    expect(sum(served) == 101, server)  # one more from wait_for_port
     expect(len(served) == len(os.sched_getaffinity(0)), server)
 
 
 def check_chat_room(folder):
     with serving(folder, "chat_room", 7084, port=7084) as server:
-        ann, bob = (socket.create_connection(("127.0.0.1", 7084), timeout=10 * SLOWER) for _ in "ab")
+        ann, bob = (
+            socket.create_connection(("127.0.0.1", 7084), timeout=10 * SLOWER) for _ in "ab"
+        )
         ann.sendall(b"ann\n")
         wait = b""
         while b"your name? " not in wait:
@@ -260,7 +267,7 @@ def check_chat_room(folder):
 
 
 def check_proxy_and_netcat(folder):
-    """netcat through proxy to upper_server, half closes and all."""
+    """netcat through proxy to upper_server, with shutdowns of one direction."""
     with serving(folder, "upper_server", 7085, port=7085):
         with serving(folder, "proxy", 7086, "127.0.0.1", 7085, port=7086):
             with tempfile.TemporaryFile() as text:
@@ -301,7 +308,7 @@ def check_udp_chat(folder):
         give_up = time.monotonic() + 10 * SLOWER
         while "7087 says: hello" not in bob.text(bob.out):
             expect(time.monotonic() < give_up, bob)
-            ann.process.stdin.write(b"hello\n")  # again, until he is there to hear it
+            ann.process.stdin.write(b"hello\n")  # again, until bob's socket exists
             ann.process.stdin.flush()
             time.sleep(0.02)
         for each in ann, bob:
@@ -320,7 +327,7 @@ def check_tail_follow(folder):
         try:
             give_up = time.monotonic() + 10 * SLOWER
             number = 0
-            while "line" not in tail.text(tail.out):  # it has begun to look
+            while "line" not in tail.text(tail.out):  # until it watches the file
                 expect(time.monotonic() < give_up, tail)
                 number += 1
                 with log.open("a") as to:
@@ -340,7 +347,7 @@ def check_tail_follow(folder):
 def checks(folder, names):
     """(title, function) for the examples that were built."""
     for name in names:
-        yield f"example {name}: prints what stands at its head", lambda name=name: check_example(
+        yield f"example {name}: prints the output of its head", lambda name=name: check_example(
             folder, name
         )
     yield "example verification_code: the right code", lambda: check_verification_code(
@@ -353,11 +360,11 @@ def checks(folder, names):
     yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
     yield "example upper_server: capitals, and a graceful end", lambda: check_upper_server(folder)
     yield "example every_core: the kernel spreads the connections", lambda: check_every_core(folder)
-    yield "example chat_room: who comes, speaks and goes", lambda: check_chat_room(folder)
+    yield "example chat_room: guests come, speak and leave", lambda: check_chat_room(folder)
     yield "examples netcat and proxy: through both", lambda: check_proxy_and_netcat(folder)
     yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
     yield "example udp_chat: two talk", lambda: check_udp_chat(folder)
-    yield "example tail_follow: what is added, and a rotation", lambda: check_tail_follow(folder)
+    yield "example tail_follow: appended lines, and a rotation", lambda: check_tail_follow(folder)
     if (folder / "downloader").is_file():  # it needs Boost
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 
@@ -365,16 +372,16 @@ def checks(folder, names):
 def main():
     arguments = argparse.ArgumentParser(description="runs the examples")
     arguments.add_argument(
-        "--folder", type=pathlib.Path, required=True, help="where the binaries are"
+        "--folder", type=pathlib.Path, required=True, help="the folder of the binaries"
     )
     not_alone = {
-        "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner", "proxy", "tail_follow",
-        "udp_chat", "upper_server", "verification_code", "xargs",
+        "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner", "proxy",
+        "tail_follow", "udp_chat", "upper_server", "verification_code", "xargs",
     }  # fmt: skip
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
     arguments.add_argument("names", nargs="*", default=alone)
     options = arguments.parse_args()
-    if options.names is alone:  # those inside somebody else's loop, where that is installed
+    if options.names is alone:  # also those inside another loop, if its library is installed
         alone += sorted(path.name for path in options.folder.glob("host_*") if path.is_file())
     enter_own_network()
     return run(checks(options.folder, options.names), "examples")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Real peers: nc, socat and Python's asyncio and socket, against our examples.
+"""Runs nc, socat and Python's asyncio and socket against our examples.
 
-As clients of upper_server (TCP and a Unix socket), as servers for netcat (the same), and by UDP
-against the time server of the programs. Where a tool is not installed a line says so.
+They are clients of upper_server (TCP and a Unix socket), servers for netcat (the same), and clients
+of the programs' time server (UDP). If a tool is not installed, a line says so.
 
 usage: run_peers.py --examples FOLDER --programs FOLDER
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-sys.dont_write_bytecode = True  # nothing is left beside the sources
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
 from run_programs import (  # noqa: E402
     SLOWER,
@@ -45,11 +45,13 @@ def expect(condition, what):
 
 
 def tool(*command):
-    """Its whole output for LINES as input; None where it is not installed."""
+    """Its whole output for LINES as input; None if it is not installed."""
     if not shutil.which(command[0]):
-        print(f"        no {command[0]} here: not tried")
+        print(f"        {command[0]} is not installed: not tried")
         return None
-    done = subprocess.run(command, input=LINES, capture_output=True, timeout=60 * SLOWER, check=False)
+    done = subprocess.run(
+        command, input=LINES, capture_output=True, timeout=60 * SLOWER, check=False
+    )
     expect(done.returncode == 0, f"{command}: {done}")
     return done.stdout
 
@@ -89,7 +91,9 @@ async def asyncio_client(reader, writer):
 
 def as_clients_tcp(examples, _programs):
     with upper_server(examples, str(PORT), lambda s: wait_for_port(s, PORT)):
-        for command in ["nc", "-N", "127.0.0.1", str(PORT)], ["socat", "-t10", "-", f"TCP:127.0.0.1:{PORT}"]:
+        nc = ["nc", "-N", "127.0.0.1", str(PORT)]
+        socat = ["socat", "-t10", "-", f"TCP:127.0.0.1:{PORT}"]
+        for command in nc, socat:
             said = tool(*command)
             expect(said in (None, LINES.upper()), f"{command[0]} got {said and len(said)} bytes")
 
@@ -162,7 +166,7 @@ def as_servers(examples, _programs):
 
 
 class Server:
-    """What wait_for_port wants of a child."""
+    """The part of a child that wait_for_port uses."""
 
     def __init__(self, process):
         self.process, self.name = process, "socat"

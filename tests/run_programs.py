@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the programs of tests/programs as a user would, from outside.
+"""Runs the programs of tests/programs from outside, as a user would.
 
-For each: exit status, the lines it must print, a bound in time, nothing on stderr that is not
-expected (a sanitizer's report above all). 06 is the server of 07, over the loopback; 08 and 16 are
-servers that are asked here. Then each
-again with SIGINT at a random moment: the first one ends it within five seconds, with status 0, 1
-or 130. A signal that comes before `run` has installed its handler, or after, does what it does by
-default: then being killed is right. To know that, the program is stopped while it is sent. A mask
-is no handler: whoever starts threads blocks all signals for a moment. The moments come from a seed
-that is printed; RONDO_SEED repeats them.
+Each is checked for its exit status, the lines it must print, a time limit, and nothing unexpected
+on stderr (above all a sanitizer's report). 06 is the server of 07, over loopback; 08 and 16 are
+servers, with clients in this script.
+
+Then each runs again with SIGINT at a random moment: it must end within five seconds, with status 0,
+1 or 130. Before `run` has installed its handler, and after run, a signal has its default effect:
+then it is right that the program is killed. To know which case it is, the program is stopped while
+the signal is sent. A blocked signal is not a handler: a program that starts threads blocks all
+signals for a moment. The moments come from a seed that is printed; RONDO_SEED repeats them.
 
 usage: run_programs.py --folder FOLDER [--rounds N] [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -32,15 +33,14 @@ import sys
 import tempfile
 import time
 
-ECHO_PORT = 7007  # it stands in the programs, as does this one
+ECHO_PORT = 7007  # the programs contain it; the next one too
 TIME_PORT = 3737
 CAPITALS_PORT = 8080
 SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SIGINT_SECONDS = 5 * SLOWER
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
-# seconds: how long it runs by its own account; lines: patterns of lines that must occur in this
-# order, one after the other.
+# seconds: the sum of its sleeps; lines: patterns of lines that must occur in this order.
 Program = collections.namedtuple(
     "Program", "seconds lines server stderr status", defaults=(False, "", 0)
 )
@@ -76,7 +76,7 @@ CAPITALS_SERVER = "16_every_core"
 durations = {
     SERVER: 0.2,
     CAPITALS_SERVER: 0.2,
-}  # how long each took when it ran undisturbed; for a server, how long to look
+}  # the time of each undisturbed run; for a server, how long it runs
 
 
 class Failed(Exception):
@@ -84,7 +84,7 @@ class Failed(Exception):
 
 
 class Child:
-    """A program with its output in files: it never waits for a reader, what it said stays."""
+    """A program with its output in files, so that it never waits for a reader."""
 
     def __init__(self, command, stdin=subprocess.DEVNULL):
         self.name = pathlib.Path(command[0]).name
@@ -94,7 +94,7 @@ class Child:
         )
 
     def wait(self, seconds, what):
-        """The exit status; a program that does not end is killed, and that is a failure."""
+        """The exit status; a program that does not end is killed, which is a failure."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -110,8 +110,9 @@ class Child:
 
     @staticmethod
     def text(stream):
-        """What is in the file. Its position is the child's too, who may be about to write: it stays where it is."""
-        return os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0).decode(errors="replace")
+        """The content of the file. Keeps its position, which the child shares and may write at."""
+        size = os.fstat(stream.fileno()).st_size
+        return os.pread(stream.fileno(), size, 0).decode(errors="replace")
 
     def said(self):
         return "".join(
@@ -120,13 +121,13 @@ class Child:
         )
 
     def judge_stderr(self, expected=""):
-        """Nothing but `expected`; where that is None, anything but a sanitizer's report."""
+        """Fails unless stderr is `expected`; if that is None, only if a sanitizer has reported."""
         said = self.text(self.err)
         if SANITIZER.search(said) or (expected is not None and said.strip() != expected):
-            raise Failed(f"{self.name} wrote to stderr what was not expected:{self.said()}")
+            raise Failed(f"{self.name} wrote something unexpected to stderr:{self.said()}")
 
     def interrupt(self):
-        """Sends SIGINT; tells whether it had a handler and whether it was blocked."""
+        """Sends SIGINT; gives whether it had a handler and whether it was blocked."""
         os.kill(self.process.pid, signal.SIGSTOP)
         give_up = time.monotonic() + SIGINT_SECONDS
         status = ""
@@ -147,9 +148,8 @@ class Child:
 
 
 def enter_own_network():
-    """Goes on in a network namespace with nothing but a loopback, where the ports that the programs
-    name are free whatever else runs here. Where that is not allowed one at a time of those who ask
-    goes on, until its end."""
+    """Restarts this script in a network namespace that has only a loopback, so that the programs'
+    ports are free. If that is not allowed, takes a lock, so that one such script runs at a time."""
     if os.environ.get("RONDO_OWN_NETWORK") == str(os.getpid()):
         with socket.socket() as any_socket:  # SIOCSIFFLAGS: lo up
             fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
@@ -158,14 +158,14 @@ def enter_own_network():
         if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode == 0:
             os.environ["RONDO_OWN_NETWORK"] = str(os.getpid())  # exec keeps it
             os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
-    global only_one  # closed, and free, when this process ends
+    global only_one  # the lock is released when this process ends
     only_one = open(pathlib.Path(tempfile.gettempdir()) / "rondo-network.lock", "w")
     fcntl.flock(only_one, fcntl.LOCK_EX)
 
 
 @contextlib.contextmanager
 def own_port(port):
-    """One at a time on this machine uses the port of the programs."""
+    """Makes test runs on this machine use the programs' port one at a time."""
     with open(pathlib.Path(tempfile.gettempdir()) / f"rondo-port-{port}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         give_up = time.monotonic() + 10 * SLOWER
@@ -173,7 +173,7 @@ def own_port(port):
             try:
                 socket.create_server(("127.0.0.1", port)).close()
                 break
-            except OSError as error:  # the kernel takes a ring apart some time after its process
+            except OSError as error:  # the kernel ends a ring some time after its process
                 if time.monotonic() > give_up:
                     raise Failed(f"another program has 127.0.0.1:{port} ({error})") from None
                 time.sleep(0.02)
@@ -194,7 +194,7 @@ def wait_for_port(server, port):
 
 @contextlib.contextmanager
 def running_server(folder, stderr="", name=SERVER, port=ECHO_PORT):
-    """06 while it accepts; at the end SIGINT must end it, as at any other moment."""
+    """06 while it accepts; at the end SIGINT must end it."""
     with own_port(port):
         server = Child([str(folder / name)])
         try:
@@ -236,7 +236,7 @@ def check_run(folder, name, program):
 
 
 def check_refused(folder):
-    """07 without its server: one line, with the name and the reason."""
+    """07 without its server: one line on stderr with the address and the reason."""
     with own_port(ECHO_PORT):
         child = Child([str(folder / "07_tcp_client")])
         status = child.wait(20 * SLOWER, "its start")
@@ -246,8 +246,8 @@ def check_refused(folder):
 
 
 def check_echo(folder):
-    """06 by itself: what goes in comes out, for several peers at once; one of them breaks off."""
-    with running_server(folder, stderr=None):  # the reset is reported there, by the peer's name
+    """06 with several clients at once: it echoes all bytes, though one client resets."""
+    with running_server(folder, stderr=None):  # stderr has the reset, with the peer's address
         peers = [
             socket.create_connection(("127.0.0.1", ECHO_PORT), timeout=10 * SLOWER)
             for _ in range(8)
@@ -269,7 +269,7 @@ def check_echo(folder):
                 raise Failed(f"{SERVER} changed what it echoed")
             peer.shutdown(socket.SHUT_WR)
             if peer.recv(1) != b"":
-                raise Failed(f"{SERVER} did not end a connection whose peer had ended")
+                raise Failed(f"{SERVER} did not end a connection after its peer's end")
             peer.close()
 
 
@@ -296,7 +296,7 @@ def check_time_server(folder):
 
 
 def check_every_core(folder):
-    """16: many clients at once, each with what it sent in capitals; as many loops as there are cores."""
+    """16: many clients at once get their text in capitals; there is one loop per core."""
     with running_server(folder, name=CAPITALS_SERVER, port=CAPITALS_PORT) as server:
         names = [
             thread.read_text().strip()
@@ -326,7 +326,7 @@ def check_every_core(folder):
 
 
 def check_sigint(folder, name, program, part):
-    """SIGINT when `part` of its time has gone. An early one must keep it from its last line."""
+    """SIGINT after `part` of its time. After an early one the last line must not be printed."""
     after = part * durations.get(name, program.seconds)
     with running_server(folder, stderr=None) if program.server else contextlib.nullcontext():
         child = Child([str(folder / name)])
@@ -364,7 +364,7 @@ def check_server_sigint(folder, name, port, part):
 
 
 def checks(folder, names, rounds, chance):
-    """(title, function) of all there is to do."""
+    """(title, function) for each check."""
     for name in names:
         if name == SERVER:
             yield f"{name}: echoes", lambda: check_echo(folder)
@@ -398,7 +398,7 @@ def checks(folder, names, rounds, chance):
 
 
 def run(todo, name):
-    """Does what (title, function) say; says how each went; gives the exit status."""
+    """Runs each (title, function) and prints its result; gives the exit status."""
     passed = failed = 0
     for title, function in todo:
         try:
@@ -418,16 +418,18 @@ def run(todo, name):
 def main():
     arguments = argparse.ArgumentParser(description="runs the programs of tests/programs")
     arguments.add_argument(
-        "--folder", type=pathlib.Path, required=True, help="where the binaries are"
+        "--folder", type=pathlib.Path, required=True, help="the folder of the binaries"
     )
     arguments.add_argument("--rounds", type=int, default=3, help="SIGINTs for each program")
-    arguments.add_argument("names", nargs="*", default=sorted([*PROGRAMS, SERVER, TIME_SERVER, CAPITALS_SERVER]))
+    all_names = sorted([*PROGRAMS, SERVER, TIME_SERVER, CAPITALS_SERVER])
+    arguments.add_argument("names", nargs="*", default=all_names)
     options = arguments.parse_args()
     enter_own_network()
 
     seed = int(os.environ.get("RONDO_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"moments of SIGINT from RONDO_SEED={seed}", flush=True)
-    return run(checks(options.folder, options.names, options.rounds, random.Random(seed)), "programs")
+    all_checks = checks(options.folder, options.names, options.rounds, random.Random(seed))
+    return run(all_checks, "programs")
 
 
 if __name__ == "__main__":

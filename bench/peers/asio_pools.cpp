@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The cases pool_rtt and pool_submit_N of `micro` on Boost.Asio's thread_pool with std::packaged_task's futures, and
-// pool_rtt on std::async, which starts a thread for each call.
+// The cases pool_rtt and pool_submit_N of `micro` on Boost.Asio's thread_pool with futures of
+// std::packaged_task, and pool_rtt on std::async, which starts a thread for each call.
 #include <future>
 #include <thread>
 #include <vector>
@@ -20,7 +20,8 @@ std::uint64_t plus_one(std::uint64_t n) { return n + 1; }
 
 auto submit(boost::asio::thread_pool& pool, std::uint64_t n) {
     // It gives the task's future.
-    return boost::asio::post(pool, std::packaged_task<std::uint64_t()>([n] { return plus_one(n); }));
+    return boost::asio::post(pool,
+                             std::packaged_task<std::uint64_t()>([n] { return plus_one(n); }));
 }
 
 measurement rtt() {

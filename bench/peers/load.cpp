@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Load for an echo server on 127.0.0.1: `load PORT CONNECTIONS BYTES SECONDS`. Each connection
 // sends a message, waits until all of it has come back, compares it, and sends the next one. Prints
-// one JSON object; exit status 0 only where every byte was right.
+// one JSON object; the exit status is 0 only if every byte was right.
 //
-// It is a closed loop: a server that is slow is asked less often. So judge requests per second and
-// waiting times together.
+// It is a closed loop: a slow server gets fewer requests. So judge requests per second and waiting
+// times together.
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -55,7 +55,7 @@ int connect_to(unsigned short port) {
     return fd;
 }
 
-// The send is not heard of: what fails in it the receive finds out.
+// A successful send gives no completion; the receive shows that it worked.
 void ask(load& l, std::size_t i) {
     connection& c = l.connections[i];
     io_uring_sqe* send = io_uring_get_sqe(&l.ring);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The floor for `echo`: the same server straight on liburing, without coroutines, without a way to
-// cancel anything, and with errors answered by closing. What rondo costs is what lies between.
+// The floor for `echo`: the same server on liburing, without coroutines and without cancellation;
+// an error closes the connection. The difference between the two is the cost of rondo.
 //
-// One accept and one receive for each connection that go on by themselves; what is received lands
-// in buffers that the kernel chooses, is sent back from there, and the buffer is handed back.
+// It uses one multishot accept, and one multishot receive for each connection. Bytes are received
+// into buffers that the kernel chooses, sent back from there, and the buffer is returned.
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

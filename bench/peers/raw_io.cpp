@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The floor for what `micro` does with sockets, files and programs: the same by liburing alone, one operation at a time
-// where the case has one at a time. No coroutines, no cancellation; an error ends the program.
+// The floor for the cases of `micro` with sockets, files and programs, by liburing alone and
+// without coroutines or cancellation. An error ends the program.
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
@@ -34,7 +34,10 @@ int must(int result) {
 
 class ring {
 public:
-    ring() { must(io_uring_queue_init(64, &ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)); }
+    ring() {
+        must(io_uring_queue_init(64, &ring_,
+                                 IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN));
+    }
     ~ring() { io_uring_queue_exit(&ring_); }
     ring(const ring&) = delete;
     ring& operator=(const ring&) = delete;
@@ -91,7 +94,8 @@ measurement connect_accept() {
         const int on = 1;
         must(::setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
         r.call([&](io_uring_sqe* s) {
-            io_uring_prep_connect(s, client, reinterpret_cast<const sockaddr*>(&where), sizeof where);
+            io_uring_prep_connect(s, client, reinterpret_cast<const sockaddr*>(&where),
+                                  sizeof where);
         });
         const int server = r.call([&](io_uring_sqe* s) {
             io_uring_prep_accept(s, listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -111,12 +115,14 @@ measurement udp_datagram() {
     sockaddr_in to = bound(there), from{};
     std::array<char, 64> out{}, in{};
     iovec out_span{out.data(), out.size()}, in_span{in.data(), in.size()};
-    msghdr sent{&to, sizeof to, &out_span, 1, nullptr, 0, 0}, got{&from, sizeof from, &in_span, 1, nullptr, 0, 0};
+    msghdr sent{&to, sizeof to, &out_span, 1, nullptr, 0, 0},
+        got{&from, sizeof from, &in_span, 1, nullptr, 0, 0};
     ring r;
     const stopwatch watch;
     for (std::uint64_t i = 0; i < datagrams; ++i) {
         r.call([&](io_uring_sqe* s) { io_uring_prep_sendmsg(s, here, &sent, 0); });
-        sink += static_cast<std::uint64_t>(r.call([&](io_uring_sqe* s) { io_uring_prep_recvmsg(s, there, &got, 0); }));
+        sink += static_cast<std::uint64_t>(
+            r.call([&](io_uring_sqe* s) { io_uring_prep_recvmsg(s, there, &got, 0); }));
     }
     return watch.per(datagrams);
 }
@@ -147,7 +153,9 @@ measurement file_reads() {
     ring r;
     const auto begin = [&](std::uint64_t reader) {
         const std::uint64_t offset = random[reader].next() % (file_size / read_size) * read_size;
-        r.begin(reader, [&](io_uring_sqe* s) { io_uring_prep_read(s, fd, buffers[reader].data(), read_size, offset); });
+        r.begin(reader, [&](io_uring_sqe* s) {
+            io_uring_prep_read(s, fd, buffers[reader].data(), read_size, offset);
+        });
     };
     const stopwatch watch;
     for (std::uint64_t i = 0; i < Flying; ++i) begin(i);
@@ -165,7 +173,8 @@ measurement file_read1m() {
     ring r;
     const stopwatch watch;
     for (std::uint64_t at = 0; at < file_size; at += block.size()) {
-        const int size = r.call([&](io_uring_sqe* s) { io_uring_prep_read(s, fd, block.data(), 1u << 20, at); });
+        const int size =
+            r.call([&](io_uring_sqe* s) { io_uring_prep_read(s, fd, block.data(), 1u << 20, at); });
         if (size != 1 << 20) std::abort();
     }
     return watch.per(file_size >> 20);
@@ -175,11 +184,12 @@ measurement file_read1m() {
 
 int main(int argc, char** argv) {
     const auto by = judged::by_value;
-    return bench::run(argc, argv,
-                      {{"connect_accept", "TCP connection, both sides of it", by, connect_accept},
-                       {"udp_datagram", "datagram of 64 bytes, sent and received", by, udp_datagram},
-                       {"spawn_wait", "program started and waited for", by, spawn_wait},
-                       {"file_read4k", "read of 4 KiB, one at a time", by, file_reads<1>},
-                       {"file_read4k_qd32", "read of 4 KiB, 32 at a time", by, file_reads<32>},
-                       {"file_read1m", "read of 1 MiB, one after the other", by, file_read1m}});
+    return bench::run(
+        argc, argv,
+        {{"connect_accept", "TCP connection, both sides of it", by, connect_accept},
+         {"udp_datagram", "datagram of 64 bytes, sent and received", by, udp_datagram},
+         {"spawn_wait", "program started and waited for", by, spawn_wait},
+         {"file_read4k", "read of 4 KiB, one at a time", by, file_reads<1>},
+         {"file_read4k_qd32", "read of 4 KiB, 32 at a time", by, file_reads<32>},
+         {"file_read1m", "read of 1 MiB, one after the other", by, file_read1m}});
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What `micro` does with sockets, files and programs, by libuv: callbacks that begin the next one.
+// The cases of `micro` with sockets, files and programs, by libuv: each callback begins the next
+// operation.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <uv.h>
@@ -48,7 +49,9 @@ sockaddr_in loopback(int port) {
     must(uv_ip4_addr("127.0.0.1", port, &address));
     return address;
 }
-const sockaddr* plain(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
+const sockaddr* plain(const sockaddr_in& address) {
+    return reinterpret_cast<const sockaddr*>(&address);
+}
 
 struct connecting final : world {
     uv_tcp_t listener{}, client{}, server{};
@@ -128,18 +131,21 @@ struct datagram_by_datagram final : world {
             static_cast<datagram_by_datagram&>(of(r)).one_is_there();
         }));
     }
-    static void on_datagram(uv_udp_t* handle, ssize_t size, const uv_buf_t*, const sockaddr* from, unsigned) {
+    static void on_datagram(uv_udp_t* handle, ssize_t size, const uv_buf_t*, const sockaddr* from,
+                            unsigned) {
         if (from == nullptr) return;  // nothing more for now
         auto& self = static_cast<datagram_by_datagram&>(of(handle));
         sink += static_cast<std::uint64_t>(size);
         self.one_is_there();
     }
-    /// The request may be used again when it has been called back, which may be after the datagram has come.
+    /// The request may be used again when it has been called back, which may be after the datagram
+    /// has come.
     void one_is_there() {
         if (++ends != 2) return;
         ends = 0;
         if (--left != 0) return begin();
-        for (uv_udp_t* one : {&here, &there}) uv_close(reinterpret_cast<uv_handle_t*>(one), nullptr);
+        for (uv_udp_t* one : {&here, &there})
+            uv_close(reinterpret_cast<uv_handle_t*>(one), nullptr);
     }
 };
 
@@ -216,9 +222,11 @@ int main(int argc, char** argv) {
     return bench::run(
         argc, argv,
         {{"connect_accept", "TCP connection, both sides of it", by, run_it<connecting>},
-         {"udp_datagram", "datagram of 64 bytes, sent and received", by, run_it<datagram_by_datagram>},
+         {"udp_datagram", "datagram of 64 bytes, sent and received", by,
+          run_it<datagram_by_datagram>},
          {"spawn_wait", "program started and waited for", by, run_it<program_by_program>},
-         {"file_read4k", "read of 4 KiB, one at a time", by, [] { return reading(1, reads, read_size, true).run(); }},
+         {"file_read4k", "read of 4 KiB, one at a time", by,
+          [] { return reading(1, reads, read_size, true).run(); }},
          {"file_read4k_qd32", "read of 4 KiB, 32 at a time", by,
           [] { return reading(32, reads, read_size, true).run(); }},
          {"file_read1m", "read of 1 MiB, one after the other", by,

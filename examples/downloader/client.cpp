@@ -72,7 +72,7 @@ rondo::task<std::string_view> response::read() {
     co_return std::string_view();
 }
 
-/// Nothing is unread after it at the end of the stream.
+/// Reads more bytes; unread_ is empty at the end of the stream.
 rondo::task<> response::receive() {
     connection& from = *connection_;
     const auto came =

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A small HTTP client: asks for a URL and gives the answer piece by piece, over connections that it
+// A small HTTP client: requests a URL and gives the answer piece by piece, over connections that it
 // uses again.
 //
-// This is all that the downloader knows of the network. What bytes mean is http1.hpp's; here they
-// are moved. A connection is used again only where nothing is doubtful: its answer ended exactly
-// where it should, and the server said that it will take another request. The server may still have
-// closed it meanwhile, which only the next request can tell; if not a byte has come by then, that
-// request is made once more on a fresh connection (RFC 9112, section 9.3.1: it is a GET).
+// All network code of the downloader is here; http1.hpp interprets the bytes. A connection is used
+// again only if its answer ended exactly at its stated length and the server accepts another
+// request. The server may close it all the same, which only the next request shows. If no byte of
+// the answer has come by then, that request is repeated on a new connection (RFC 9112, section
+// 9.3.1: it is a GET).
 #pragma once
 
 #include <chrono>
@@ -34,8 +34,8 @@ inline constexpr std::chrono::seconds idle_timeout{30};     // without a byte fr
 /// A connection with the buffer that its answers pass through; both are used again.
 class connection {
 public:
-    // What one receive can take. The socket holds more than a smaller one would empty, and from
-    // 256 KiB on io_uring would give each write to the file to a thread.
+    // The size of one receive. A smaller one would not empty the socket; from 256 KiB on io_uring
+    // would hand each write to the file to a thread.
     static constexpr std::size_t buffer_bytes = std::size_t{256} * 1024 - 4096;
 
     explicit connection(rondo::tcp_stream stream)
@@ -62,7 +62,7 @@ public:
     void raise_for_status() const { parser_.raise_for_status(); }
 
     /// The next piece of the body, good until the next call; empty at the end.
-    /// Throws: http_error where the answer is malformed or cut off, or nothing comes for 30 s;
+    /// Throws: http_error if the answer is malformed or cut off, or no byte comes for 30 s;
     ///         std::system_error.
     rondo::task<std::string_view> read();
 
@@ -85,7 +85,7 @@ private:
 /// Makes requests. Outlives its responses.
 class client {
 public:
-    /// Keeps at most `idle_max` connections that nobody uses.
+    /// Keeps at most `idle_max` idle connections.
     explicit client(std::size_t idle_max) : idle_max_(idle_max) {}
     client(const client&) = delete;
     client& operator=(const client&) = delete;

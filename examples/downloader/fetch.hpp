@@ -14,7 +14,7 @@
 
 namespace downloader {
 
-/// What is to be fetched, and what it is to be called.
+/// A URL to download, and the name of its file.
 class job {
 public:
     job(url from, std::string file) : where(std::move(from)), name(std::move(file)) {}
@@ -23,7 +23,7 @@ public:
     std::string name;
 };
 
-/// What all downloads of a run share. Outlives them.
+/// State that all downloads of a run share. Must outlive them.
 class downloads {
 public:
     downloads(std::size_t jobs_max, std::string output_folder, bool replace_files,
@@ -40,10 +40,10 @@ public:
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
-/// Downloads one file and reports it to the display. What goes wrong is reported there, too, and
-/// concerns no other download.
+/// Downloads one file and reports it to the display. Errors are reported there too, and do not
+/// affect other downloads.
 /// Throws: nothing.
-/// Cancel: nothing of the file is left.
+/// Cancel: removes the unfinished file.
 rondo::task<> fetch(downloads& all, const job& what);
 
 }  // namespace downloader

@@ -2,13 +2,14 @@
 // Requests; answers through Boost.Beast's parser without I/O.
 //
 // Beast wants each structured element (the head, a chunk's size line, the trailers) in one
-// contiguous buffer, and its own limit counts only what has not been consumed yet, so a head split
-// over reads escapes it. So lines are gathered here, checked and counted, and Beast is handed whole
-// elements; bodies pass through it in place. What it would accept and we refuse: folded fields,
-// several Content-Length fields or lists in one (even equal ones), every transfer coding but a
-// single "chunked" (with any other one, Beast lets a Content-Length pass that comes after it),
-// Transfer-Encoding in HTTP/1.0, status codes outside 100 to 599, a switch of protocols that nobody
-// asked for, control characters in chunk extensions.
+// contiguous buffer. Its own limit counts only bytes that are not consumed yet, so a head that is
+// split over reads escapes it. So lines are collected, checked and counted here, and Beast gets
+// whole elements; bodies pass through it in place.
+//
+// We refuse several things that Beast accepts: folded fields; several Content-Length fields or
+// lists in one (even equal ones); every transfer coding except a single "chunked" (with any other,
+// Beast accepts a Content-Length after it); Transfer-Encoding in HTTP/1.0; status codes outside 100
+// to 599; a switch of protocols without a request for it; control characters in chunk extensions.
 #include "http1.hpp"
 
 #include <algorithm>
@@ -50,8 +51,8 @@ namespace beast = boost::beast::http;
 using boost::beast::error_code;
 using beast_text = boost::beast::string_view;
 
-// What a file can hold. Not boost::none: Beast 1.74 compares a Content-Length with an absent limit
-// as "too large".
+// The largest size of a file. Not boost::none: without a limit, Beast 1.74 calls every
+// Content-Length too large.
 constexpr std::uint64_t body_bytes_max = std::numeric_limits<std::int64_t>::max();
 
 std::string_view view(beast_text text) { return {text.data(), text.size()}; }
@@ -80,7 +81,7 @@ struct field {
     std::string value;
 };
 
-// Beast's callbacks: they keep the head, refuse what Beast would accept, note where a chunk ends.
+// Beast's callbacks: they keep the head, refuse more than Beast does, and note the end of a chunk.
 class answer final : public beast::basic_parser<false> {
 public:
     explicit answer(bool without_body) {
@@ -104,7 +105,7 @@ public:
 private:
     void on_response_impl(int code, beast_text text, int http_version, error_code&) override {
         if (code < 100 || code > 599) refuse("its status code is not one of HTTP's");
-        if (code == 101) refuse("it switches the protocol, which nobody asked for");
+        if (code == 101) refuse("it switches the protocol without being asked to");
         status = code;
         version = http_version;
         reason = view(text);
@@ -112,7 +113,7 @@ private:
 
     void on_field_impl(beast::field known, beast_text name, beast_text value,
                        error_code&) override {
-        if (is_header_done()) {  // a trailer: nobody needs it, but it may not be endless
+        if (is_header_done()) {  // a trailer: it is not used, but it must not be endless
             if (++trailers_ > response_parser::fields_max) refuse("it has too many trailer fields");
             return;
         }
@@ -227,8 +228,7 @@ private:
         return body;
     }
 
-    // Gathers one line, or as much of it as is there. When it is complete, so may be the element it
-    // belongs to.
+    // Collects one line, or the part of it that has come. A complete line may complete its element.
     std::size_t take_line(std::string_view bytes) {
         const auto newline = bytes.find('\n');
         const std::size_t size = newline == std::string_view::npos ? bytes.size() : newline + 1;
@@ -260,7 +260,8 @@ private:
         }
     }
 
-    // As early as can be: a server of another protocol may say a few bytes and then wait.
+    // Checked as early as possible: a server of another protocol may send a few bytes and then
+    // wait.
     void check_protocol() const {
         constexpr std::string_view expected = "HTTP/1.";
         const auto size = std::min(lines_.size(), expected.size());
@@ -357,7 +358,7 @@ void response_parser::raise_for_status() const {
     if (has_whole_file) return;
     std::string text = fmt::format("{} {}", status(), printable(reason(), 80));
     if (status() == 206)
-        text += ": a part of the file, which nobody asked for";
+        text += ": only a part of the file, though all of it was requested";
     else if (const auto location = header("Location"); location && status() / 100 == 3)
         text += fmt::format(": redirects are not followed yet, the file is at {}",
                             printable(*location, 500));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Downloads many files at once over HTTP: `downloader --help` says how.
 //
-// One task for each download, so many at a time; they share a thread, a ring and the connections
-// that servers keep open. One more task draws the progress. Ctrl-C cancels them all: each takes its
-// unfinished file away on its way out.
+// Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
+// the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
+// all, and each removes its unfinished file.
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -43,7 +43,7 @@ screen screen_of(int terminal) {
     return result;
 }
 
-/// All of it, or as much as somebody wants to read.
+/// Writes the whole text, or the part that the reader accepts.
 void write_out(int to, std::string_view text) {
     while (!text.empty()) {
         const auto size = ::write(to, text.data(), text.size());
@@ -69,7 +69,7 @@ rondo::task<> download_all(downloads& all, std::vector<job> jobs, std::size_t jo
     });
 }
 
-/// Every URL there is a file to be made of; the others have failed already.
+/// A job for each valid URL; the others are reported as failed.
 std::vector<job> jobs_of(const std::vector<std::string>& urls, progress& show) {
     std::vector<job> jobs;
     file_names names;
@@ -85,7 +85,7 @@ std::vector<job> jobs_of(const std::vector<std::string>& urls, progress& show) {
     return jobs;
 }
 
-/// Two descriptors for each download; many systems grant 1024 to those who do not ask.
+/// Raises the limit on descriptors: a download needs two, and many systems allow 1024 by default.
 void allow_descriptors() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t list_bytes_max = 64 << 20;
 constexpr std::size_t extension_bytes_max = 20;
 
-// Control characters of ASCII and Latin-1, and what reverses the direction of text: "gpj.exe" shown
-// as "exe.jpg".
+// Control characters of ASCII and Latin-1, and those that reverse the direction of text, which
+// would show "gpj.exe" as "exe.jpg".
 bool is_unsafe(char32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f ||
            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
@@ -31,7 +31,7 @@ std::optional<unsigned> hex_digit(char c) {
     return std::nullopt;
 }
 
-// Once, never twice: "%252e" is the text "%2e". A '%' that starts no escape stands for itself.
+// Decodes once, never twice: "%252e" is the text "%2e". A '%' that starts no escape is kept.
 std::string percent_decoded(std::string_view text) {
     std::string result;
     for (std::size_t i = 0; i < text.size(); ++i) {

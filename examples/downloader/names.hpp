@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Names that strangers chose: what a URL's file is called on disk, what may go to a terminal.
+// Names from outside: the file name for a URL, and text that is safe for a terminal.
 //
-// A server or a list file decides the last segment of a URL, so it is hostile until it has been
-// through here: "%2e%2e", a slash in disguise, a newline, an escape sequence or a dot file must
-// become an ordinary name in the output folder. Names are repaired rather than refused, since the
-// user wants the file and can rename it; every repair is an underscore. The name is built from what
-// is allowed, never by deleting what is not: deleting can join the pieces of something bad. Opening
-// the file below the folder without following links is the caller's half of the work.
+// A server or a list file decides the last segment of a URL, so it may be hostile: "%2e%2e", an
+// encoded slash, a newline, an escape sequence or a dot file must become an ordinary name in the
+// output folder. Names are repaired rather than refused, since the user wants the file and can
+// rename it; every repair is an underscore. The name is built from allowed characters, never by
+// deleting others: deleting can join the pieces of something bad. The caller must open the file
+// below the folder without following links.
 #pragma once
 
 #include <cstddef>

@@ -48,8 +48,8 @@ bool is_known(int letter) {
                        [letter](const option& known) { return known.val == letter; });
 }
 
-// What getopt means by '?': a letter that it does not know is in optopt; of a long option only the
-// place is known, and if optopt names one that we have, it was given an argument ("--quiet=1").
+// Explains getopt's '?'. An unknown letter is in optopt. Of a long option only the place is known;
+// if optopt names one of ours, it was given an argument that it does not take ("--quiet=1").
 std::string refusal(char** argv) {
     if (optopt != 0 && !is_known(optopt))
         return "-" + printable(std::string(1, static_cast<char>(optopt))) + ": no such option";

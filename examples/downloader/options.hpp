@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The command line, by getopt_long: it is in libc, every user knows its manners, and it costs no
+// The command line, by getopt_long: it is in libc, users know how it behaves, and it costs no
 // compile time.
 #pragma once
 
@@ -10,14 +10,14 @@
 
 namespace downloader {
 
-/// A command line that cannot be understood; main prints it and returns 2.
+/// The command line is wrong; main prints the text and returns 2.
 class usage_error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// What the user asked for. A class with a constructor rather than an aggregate: g++ 12 destroys
-/// aggregates with strings twice when they are made inside a co_await expression (docs/gcc12.md).
+/// The options of a run. A class with a constructor rather than an aggregate: g++ 12 destroys
+/// aggregates with strings twice if they are made inside a co_await expression (docs/gcc12.md).
 struct options {
     options() = default;
 

@@ -36,7 +36,7 @@ int rename_file(const std::string& from, const std::string& to, bool replace) {
     if (!replace) {
         if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
             return 0;
-        if (errno != EINVAL && errno != ENOSYS) return errno;  // a file system that cannot do it
+        if (errno != EINVAL && errno != ENOSYS) return errno;  // else: no RENAME_NOREPLACE
         if (is_there(to)) return EEXIST;
     }
     return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
@@ -52,7 +52,7 @@ void part_file::check_name() const {
     if (!replace_ && is_there(path_)) refuse(EEXIST, "create", path_);
 }
 
-/// The lock belongs to this descriptor, and goes with it, also when the process is killed.
+/// The lock belongs to this descriptor and ends with it, also if the process is killed.
 rondo::descriptor part_file::lock_part() {
     for (;;) {
         const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;

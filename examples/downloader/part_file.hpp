@@ -17,20 +17,20 @@
 
 namespace downloader {
 
-/// A file on its way.
+/// A file that is being downloaded.
 class part_file {
 public:
-    /// `replace`: what is there under this name, or under that of the part, is replaced.
+    /// `replace`: an existing file or part of this name is replaced.
     part_file(const std::string& folder, const std::string& name, bool replace)
         : path_(folder + '/' + name),
           part_path_(folder + "/." + name + ".part"),
           replace_(replace) {}
-    /// Without commit() nothing is left of it.
+    /// Removes the part, unless commit() was called.
     ~part_file();
     part_file(const part_file&) = delete;
     part_file& operator=(const part_file&) = delete;
 
-    /// So as not to ask a server for what could not be kept.
+    /// Checks the name before the server is asked for the file.
     /// Throws: std::system_error if the name is taken.
     void check_name() const;
 

@@ -240,7 +240,8 @@ std::string progress::render(time now, screen size) {
     return out + total_line(now, size) + "\n";
 }
 
-// From left to right: name, bar, percent, bytes, rate. What does not fit goes, the name last.
+// From left to right: name, bar, percent, bytes, rate. Parts that do not fit are dropped, the name
+// last.
 std::string progress::transfer_line(const transfer& one, time now, screen size) const {
     const std::size_t columns = size.columns;
     if (columns < 16) return fitted(one.name, columns, size.unicode);
@@ -276,8 +277,8 @@ std::string progress::total_line(time now, screen size) const {
     return line;
 }
 
-// By bytes as soon as every file that is left has said its length; until then by files, part of one
-// counting as a part.
+// Counts bytes if the length of every remaining file is known; otherwise files, and parts of files
+// as fractions.
 std::optional<seconds> progress::remaining(time now) const {
     const std::size_t ended = files_done_ + files_failed_;
     bool all_known = ended + active_.size() >= files_total_;

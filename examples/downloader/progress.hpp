@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What the user sees of the downloads, as text: no clock, no terminal, no I/O in here.
+// The progress display as text, without a clock, a terminal or I/O.
 //
-// The downloader reports what happens (started, bytes, done, failed) and says what time it is;
-// render() answers with what is to be written now. So all of it is tested as strings, and the same
-// object serves a terminal (bars that are redrawn in place), a log file (one line per finished
-// file) and --quiet (failures only). Redrawing moves the cursor up over the lines of last time and
-// clears from there; the alternate screen would take away the user's scroll-back and with it the
-// failures, which stay above the bars for good.
+// The downloader reports events (started, bytes, done, failed) with the time; render() returns the
+// text to write now. So all of it is tested as strings. One object serves a terminal (bars that are
+// redrawn in place), a log file (one line per finished file) and --quiet (failures only). Redrawing
+// moves the cursor up over the previous lines and clears from there. The alternate screen would
+// hide the user's scroll-back, and the failures, which stay above the bars.
 #pragma once
 
 #include <chrono>
@@ -29,13 +28,13 @@ std::string rate_text(std::uint64_t bytes, std::chrono::nanoseconds in);
 std::string clock_text(std::chrono::seconds time);
 
 /// `text` in exactly `columns` columns: padded, or shortened in the middle so that an extension
-/// stays visible. Without `unicode` what is not ASCII becomes '?'.
+/// stays visible. Without `unicode`, characters outside ASCII become '?'.
 std::string fitted(std::string_view text, std::size_t columns, bool unicode);
 
 /// A bar of exactly `columns` columns that is full at 1.
 std::string bar_text(double fraction, std::size_t columns, bool unicode);
 
-/// A marker that wanders to and fro, for what has no known length.
+/// A marker that moves to and fro, for a download of unknown length.
 std::string marker_text(std::chrono::nanoseconds now, std::size_t columns, bool unicode);
 
 /// True if a terminal under these environment variables takes UTF-8; null for one that is not set.
@@ -50,7 +49,7 @@ struct screen {
 
 enum class progress_mode : unsigned char { bars, lines, quiet };
 
-/// Keeps account of all downloads and draws it. Every `now` counts from when the first one began.
+/// Counts all downloads and draws the display. Every `now` counts from the start of the first one.
 class progress {
 public:
     using time = std::chrono::nanoseconds;
@@ -66,13 +65,14 @@ public:
     void add(std::size_t id, std::uint64_t bytes);
     void done(std::size_t id, time now);
     void failed(std::size_t id, std::string_view reason);
-    /// One that could not even start: a URL that is none.
+    /// A download that could not start, because its URL is wrong.
     void failed(std::string_view name, std::string_view reason);
 
-    /// What to write now: lines about files that have ended, and on a terminal the bars, over those
-    /// of last time.
+    /// The text to write now: lines about files that have ended, and on a terminal the bars, over
+    /// the previous ones.
     std::string render(time now, screen size);
-    /// What to write at the end: no bars, the last lines, the summary. Also after an interruption.
+    /// The text to write at the end, also after Ctrl-C: the last lines and the summary, without
+    /// bars.
     std::string finish(time now);
 
     std::size_t files_done() const noexcept { return files_done_; }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The URLs that the downloader understands: plain http, strictly.
 //
-// What ends up in a request line or in a Host field must not be able to end its line, and what
-// looks like an address must mean the same to us as to the user. So a URL that is not clearly right
-// is refused, with the reason; nothing is guessed.
+// No part of a URL may end the request line or the Host field, and a host that looks like an
+// address must mean the same to us as to the user. So a URL that is not clearly right is refused,
+// with the reason; nothing is guessed.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace downloader {
 
-/// What is wrong with a URL or with a server's answer, in words for the user and safe to print.
+/// A URL or a server's answer is wrong. The text is for the user and safe to print.
 class http_error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -23,13 +23,13 @@ public:
 struct url {
     url() = default;
 
-    /// Takes a URL apart. The fragment is dropped; characters that a URI may not contain but people
-    /// write (umlauts, '|') are percent-encoded in the target.
-    /// Throws: http_error for everything that is not plain http with a well-formed host: https,
+    /// Parses a URL. The fragment is dropped; characters that people write but a URI may not
+    /// contain (umlauts, '|') are percent-encoded in the target.
+    /// Throws: http_error for everything except plain http with a well-formed host: https,
     ///         user names, spaces, control characters, port 0, IPv4 in octal and hexadecimal.
     explicit url(std::string_view text);
 
-    /// "host", "host:8080" or "[::1]:8080": what the Host field says.
+    /// The value of the Host field: "host", "host:8080" or "[::1]:8080".
     std::string authority() const;
 
     std::string scheme = "http";

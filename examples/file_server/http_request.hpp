@@ -5,8 +5,9 @@
 // The parser is written by hand: a server that only hands out files needs the request line and four
 // fields, and refuses everything else with a status code. Those codes are values, not exceptions,
 // since a bad request is nothing unusual for a server. One rule keeps requests apart on a
-// connection that stays open: whoever is refused, or sends a body with a GET, is answered and
-// disconnected, so bytes that we did not understand are never taken for the next request.
+// connection that stays open: a client that is refused, or that sends a body with a GET, is
+// answered and disconnected. So bytes that were not understood are never taken for the next
+// request.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +25,8 @@ public:
     static constexpr std::size_t head_bytes_max = std::size_t{16} * 1024;
     static constexpr std::size_t fields_max = 128;
 
-    /// Takes what belongs to this request.
-    /// Returns: how many bytes that was; the rest belongs to the next request.
+    /// Takes the bytes that belong to this request.
+    /// Returns: their number; the rest belongs to the next request.
     std::size_t feed(std::string_view bytes);
 
     /// True when the request is complete or has been refused.
@@ -33,10 +34,10 @@ public:
     /// True once a byte has come: a connection that ends before that has ended well.
     bool started() const noexcept { return bytes_ > 0; }
 
-    // From here on: once done().
+    // The functions below need done().
     /// 200, or the status to refuse the request with: 400, 405, 431, 505.
     int status() const noexcept { return status_; }
-    /// True for HEAD: the answer's head alone is wanted.
+    /// True for HEAD: the answer has a head only.
     bool is_head() const noexcept { return is_head_; }
     /// As the client sent it, query included.
     const std::string& target() const noexcept { return target_; }

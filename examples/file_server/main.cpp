@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A static file server: hands out the files of one folder over HTTP/1.1, GET and HEAD, connections
-// kept open, no range and no listing. What requests and answers look like is http_request.hpp's.
+// A static file server: serves the files of one folder over HTTP/1.1, with GET, HEAD and
+// connections that stay open, without ranges and listings. http_request.hpp parses requests and
+// makes heads.
 //
 // Run: file_server [-p PORT] [-b ADDRESS] FOLDER
 //
 // A file is read and sent through the ring in blocks of 128 KiB. The kernel copies a block of that
-// size at once; a larger one it would hand to a thread of its own, which costs more than it saves
-// while the file is in the page cache. Links in the folder are followed, as with other servers:
-// whoever put them there could have put the file there.
+// size at once; it would hand a larger one to a thread of its own, which costs more than it saves
+// while the file is in the page cache. Links in the folder are followed, as with other servers: a
+// user who can make a link there could put the file there.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -46,7 +47,7 @@ std::string now() { return http_date(std::time(nullptr)); }
 /// One request after the other from a connection.
 class requests {
 public:
-    /// Empty where the peer has closed the connection, between two requests or within one.
+    /// Empty if the peer has closed the connection, between two requests or within one.
     rondo::task<std::optional<request_parser>> next(rondo::tcp_stream& peer) {
         request_parser request;
         while (!request.done()) {
@@ -67,18 +68,18 @@ private:
 
 rondo::task<rondo::file> open_below(const std::string& root, const std::string& target) {
     const auto path = path_below_root(target);
-    // Asked first, for opening a pipe that nobody writes to would wait.
+    // Checked first: opening a pipe without a writer would wait.
     std::error_code ignored;
     if (!path || !std::filesystem::is_regular_file(root + '/' + *path, ignored))
         co_return rondo::file();
     try {
         co_return co_await rondo::file::open(root + '/' + *path);
     } catch (const std::system_error&) {
-        co_return rondo::file();  // not for us to read, or gone meanwhile
+        co_return rondo::file();  // not readable, or removed meanwhile
     }
 }
 
-/// Sends `head` and so many bytes of the file; the head goes with the first block.
+/// Sends `head` and that many bytes of the file; the head goes with the first block.
 rondo::task<> send_file(rondo::tcp_stream& peer, std::string head, rondo::file& file,
                         std::uint64_t left) {
     const auto room = static_cast<std::size_t>(std::min<std::uint64_t>(left, block_bytes));
@@ -87,8 +88,9 @@ rondo::task<> send_file(rondo::tcp_stream& peer, std::string head, rondo::file& 
     while (left > 0) {
         const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(left, room));
         const auto part = co_await file.read_some(rondo::buffer_view(block.get(), want));
-        // The length has been promised: only the end of the connection can say that it was wrong.
-        if (!part) throw std::runtime_error("read " + file.path() + ": it has become shorter");
+        // The length was sent already: only the end of the connection can show that it is wrong.
+        if (!part)
+            throw std::runtime_error("read " + file.path() + ": the file has become shorter");
         if (head.empty())
             co_await rondo::wait_for(write_max, peer.write_all(part));
         else
@@ -116,8 +118,8 @@ rondo::task<> answer(rondo::tcp_stream& peer, const request_parser& request,
     co_await send_file(peer, head_text(head), file, request.is_head() ? 0 : head.content_length);
 }
 
-/// Lets the peer read the last answer: closing a socket with unread bytes in it would take that
-/// away.
+/// Lets the peer read the last answer: closing a socket with unread bytes would reset the
+/// connection and discard it.
 rondo::task<> hang_up(rondo::tcp_stream& peer) {
     co_await peer.shutdown_write();
     std::array<char, 4096> rest;
@@ -144,7 +146,7 @@ public:
         try {
             co_await talk(peer, root_);
         } catch (const std::system_error& error) {
-            // That somebody breaks off is nothing to report, in the middle of a file either.
+            // A client may break off at any time, also inside a file; that is not reported.
             const bool is_gone = error.code() == std::errc::connection_reset ||
                                  error.code() == std::errc::broken_pipe ||
                                  error.code() == std::errc::timed_out;

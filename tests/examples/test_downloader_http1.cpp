@@ -312,7 +312,7 @@ TEST_CASE("response: doubtful framing is refused, however it is split", "[http1]
         {"HTTP/1.2 200 OK\r\n\r\n", "status line is malformed"},
         {"HTTP/1.1 099 OK\r\n\r\n", "not one of HTTP's"},
         {"HTTP/1.1 600 OK\r\n\r\n", "not one of HTTP's"},
-        {"HTTP/1.1 101 Switching\r\n\r\n", "nobody asked for"},
+        {"HTTP/1.1 101 Switching\r\n\r\n", "without being asked"},
         {"HTTP/2.0 200 OK\r\n\r\n", "does not speak HTTP/1: it says \"HTTP/2"},
         {"SSH-2.0-OpenSSH\r\n", "does not speak HTTP/1: it says \"S"},
         {"\x1b[31m", "it says \"?"},
@@ -429,7 +429,7 @@ TEST_CASE("response: a status that brings no file says so", "[http1]") {
     CHECK(problem("203 Changed") == "");
     CHECK(problem("404 Not Found") == "404 Not Found");
     CHECK(problem("404 \xff\x9b") == "404 ??");
-    CHECK_THAT(problem("206 Partial Content"), Catch::Contains("nobody asked for"));
+    CHECK_THAT(problem("206 Partial Content"), Catch::Contains("all of it was requested"));
     CHECK(problem("302 Found\r\nLocation: http://b/\xc2\x9b") ==
           "302 Found: redirects are not followed yet, the file is at http://b/?");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The file server's requests, paths and answers, without a socket. What matters is what it must not
-// do: leave its root, take one request's bytes for another's, or gather an endless head.
+// The file server's requests, paths and answers, without a socket. Above all it must not leave its
+// root, mix the bytes of two requests, or collect an endless head.
 #include "../../examples/file_server/http_request.hpp"
 
 #include <string>

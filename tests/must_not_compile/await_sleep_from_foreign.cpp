@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Only a task knows its loop; somebody else's coroutine does not, and is told so in words.
+// Only a task knows its loop: a coroutine of another library cannot await, and the error says so.
 // expect: this awaitable of rondo can only be awaited inside a rondo::task
 #include <coroutine>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A task is awaited once, and awaiting it uses it up: that has to be seen, as a std::move.
+// A task is awaited once, and awaiting consumes it: the std::move must be visible.
 #include <rondo/task.hpp>
 
 rondo::task<int> give() { co_return 1; }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A bare number is no duration: whether it meant seconds or nanoseconds is not for the library to
-// guess.
+// A bare number is not a duration: the library does not guess between seconds and nanoseconds.
 // expect(g++): conversion from .int. to non-scalar type
 // expect(clang++): no viable conversion from 'int'
 #include <rondo/config.hpp>

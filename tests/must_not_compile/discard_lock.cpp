@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A lock that nobody awaits locks nothing.
+// A lock that is not awaited locks nothing.
 // expect: nothing is waited for until this is awaited
 #include <rondo/sync.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The same for what only describes a wait.
+// A sleep that is not awaited waits for nothing.
 // expect: a sleep does nothing until it is awaited
 #include <rondo/sleep.hpp>
 

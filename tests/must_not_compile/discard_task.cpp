@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calling a coroutine runs nothing; a task that is dropped on the spot is a forgotten co_await.
+// Calling a coroutine runs nothing: a discarded task is a forgotten co_await.
 // expect: a task that is neither awaited nor handed to the loop never runs
 #include <rondo/task.hpp>
 

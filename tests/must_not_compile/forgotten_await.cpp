@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A name for the lock that nobody awaits is no guard.
+// A named lock without co_await is not a guard.
 // expect: unused variable .guard.
 #include <rondo/sync.hpp>
 

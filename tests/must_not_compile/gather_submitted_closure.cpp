@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// gather awaits the futures that it is given: see submit_owning_closure.cpp.
+// gather awaits its futures in the expression: see submit_owning_closure.cpp.
 // compiler: g++
 // expect: g\+\+ 12 destroys a closure or aggregate that owns something twice
 // expect: thread_future<T> f = submit

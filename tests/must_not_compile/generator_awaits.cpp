@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A synchronous generator is resumed by a for loop: there is nobody to wait.
+// A synchronous generator is resumed by a for loop, which cannot wait.
 // expect: a rondo::generator cannot co_await: make it a rondo::async_generator
 #include <rondo/generator.hpp>
 #include <rondo/sleep.hpp>

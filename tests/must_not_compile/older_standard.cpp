@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Without C++20 there is one sentence, not thousands of errors.
+// Without C++20 the compiler prints one sentence, not thousands of errors.
 // expect: rondo needs C\+\+20: compile with -std=c\+\+20
 // flags: -std=c++17
 #ifndef CONTROL

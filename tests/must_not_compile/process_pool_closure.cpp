@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a lambda has captured cannot be sent to another process; what it is given as arguments can.
+// Captures of a lambda cannot be sent to another process; arguments can.
 // expect: cannot send a lambda with captures
 #include <rondo/process_pool.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A pointer means nothing in another process.
+// A pointer is invalid in another process.
 // expect: cannot send a pointer
 #include <string>
 

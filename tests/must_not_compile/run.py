@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What must not compile, and why: each .cpp file of this folder is a case, or several.
+"""Checks that wrong code does not compile, and its diagnostics. Each .cpp file here has cases.
 
     // expect: REGULAR EXPRESSION       a diagnostic; several lines: each must occur
-    // expect(g++): ...                 the same for one compiler, where they say it differently
-    // compiler: g++                    only with this one
-    // flags: -std=c++17                with these as well
+    // expect(g++): ...                 for one compiler, if the diagnostics differ
+    // compiler: g++                    only with this compiler
+    // flags: -std=c++17                with these flags too
     #ifndef CONTROL
         the offending lines
-        a line;  // expect: ...         the compiler must say this, in one error, of this very line
+        a line;  // expect: ...         this line must give one error, with this text
     #endif
 
-Every file is compiled twice, only as far as the diagnostics: as it stands, which must fail with
-those texts; and with CONTROL defined, which must succeed, so that the case fails for the reason it
-names and not for a missing include. Where lines have their own sentence there is one error for
-each. Warnings are errors, so that a discarded task is one.
+Every file is compiled twice, without generating code. As it is, it must fail with those texts. With
+CONTROL defined it must succeed: so the case fails for its stated reason, not for a missing include.
+If lines have their own text, there must be one error for each. Warnings are errors, so a discarded
+task is an error.
 
-<rondo/rondo.hpp> is compiled once for each compiler; the cases that have no flags of their own
-begin with it. Not the time is saved in one case, but a minute in all of them.
+<rondo/rondo.hpp> is precompiled once for each compiler, for the cases without flags of their own.
+That saves a minute in total.
 
 usage: run.py [--root FOLDER] [CASE.cpp ...]
 Exit status 0 or 1; the last line is "N passed, N failed".
@@ -36,21 +36,22 @@ import tempfile
 COMPILERS = ("g++", "clang++")
 FLAGS = "-std=c++20 -Wall -Wextra -Werror -fno-diagnostics-color".split()
 NO_LIMIT = {"g++": "-fmax-errors=0", "clang++": "-ferror-limit=0"}
-# What begins a diagnostic of g++, before its error line: what it was doing there.
+# The context lines of a g++ diagnostic, before its error line.
 CONTEXT = re.compile(r"^(In file included|\S+: (In|At) |\S+:\d+:\d+:   )")
 ERROR = re.compile(r": (fatal )?error: ")
 
 
 def compile_text(compiler, root, *arguments):
     """(did it compile, the compiler's messages)"""
-    command = [compiler, *FLAGS, NO_LIMIT[compiler], f"-I{root / 'include'}", f"-I{root}", *arguments]
+    includes = [f"-I{root / 'include'}", f"-I{root}"]
+    command = [compiler, *FLAGS, NO_LIMIT[compiler], *includes, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.returncode == 0, done.stdout
 
 
 def precompile(compiler, root, folder):
-    """The arguments that begin a case with the library's headers; none where that fails, as it
-    will then in each case, with its messages."""
+    """The arguments that make a case begin with the library's headers. None if they do not compile:
+    then each case fails, with the messages."""
     header = folder / compiler / "begin.hpp"
     header.parent.mkdir()
     header.write_text("#include <rondo/rondo.hpp>\n")
@@ -125,8 +126,10 @@ def main():
         work += [(compiler, path) for compiler in compilers if compiler in (only or COMPILERS)]
     failed = 0
     jobs = int(os.environ.get("RONDO_JOBS", os.cpu_count()))
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        made = pool.map(lambda each: precompile(each, options.root, pathlib.Path(folder)), compilers)
+    pools = concurrent.futures.ThreadPoolExecutor
+    with tempfile.TemporaryDirectory() as folder, pools(jobs) as pool:
+        scratch = pathlib.Path(folder)
+        made = pool.map(lambda each: precompile(each, options.root, scratch), compilers)
         begin = dict(zip(compilers, made))
         ends = pool.map(lambda item: check(item[0], options.root, item[1], begin[item[0]]), work)
         for (compiler, path), what in zip(work, ends):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The future of a job is awaited by name if its closure owns something: as a temporary in the same expression g++ 12
-// would destroy the closure twice.
+// If a job's closure owns something, its future must have a name: in one expression with co_await,
+// g++ 12 would destroy the closure twice.
 // compiler: g++
 // expect: g\+\+ 12 destroys a closure or aggregate that owns something twice
 // expect: give the future a name on a line of its own

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// g++ 12 would destroy the closure's string twice: with_task_group, with_timeout and map_concurrent refuse it.
+// g++ 12 would destroy the closure's string twice: with_task_group, with_timeout and map_concurrent
+// refuse it.
 // compiler: g++
 // expect: name what the function returns on a line of its own
 #include <string>

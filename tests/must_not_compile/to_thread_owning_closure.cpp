@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// g++ 12 destroys a temporary closure that owns something twice when it stands in an expression
-// with co_await: awaited on the spot it is refused, with a name for the awaitable it is not.
+// g++ 12 destroys a temporary closure that owns something twice in an expression with co_await. So
+// the direct await is refused, and an awaitable with a name is not.
 // compiler: g++
 // expect: g\+\+ 12 destroys a closure or aggregate that owns something twice
 // expect: give the awaitable a name on a line of its own

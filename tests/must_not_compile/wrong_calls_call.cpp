@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb that calls a function somewhere, some time or again: to_thread, on, call_soon, retry.
+// Five wrong calls of each verb that calls a function elsewhere, later or again: to_thread, on,
+// call_soon, retry.
 #include <functional>
 #include <string>
 

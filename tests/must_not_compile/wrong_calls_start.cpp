@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb that starts a task: run, create_task, ensure_future, block_on, run_coroutine_threadsafe.
+// Five wrong calls of each verb that starts a task: run, create_task, ensure_future, block_on,
+// run_coroutine_threadsafe.
 #include <string>
 #include <vector>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb that bounds or protects a wait: wait_for, move_on_after, with_timeout, shield,
-// with_shield.
+// Five wrong calls of each verb that limits or protects a wait: wait_for, move_on_after, with_timeout,
+// shield, with_shield.
 #include <memory>
 #include <vector>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, wait, as_completed, map_concurrent,
-// staggered_race.
+// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, wait, as_completed,
+// map_concurrent, staggered_race.
 #include <vector>
 
 #include <rondo/rondo.hpp>

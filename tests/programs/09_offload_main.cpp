@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What program 09 leaves open: the plain, blocking function.
+// The plain, blocking function that program 09 declares.
 #include <vector>
 
 #include "09_offload.cpp"

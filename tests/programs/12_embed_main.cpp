@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What program 12 leaves open, around it as it stands: the other library's window, which ticks on a
-// timer of its own and closes after four ticks, and a task to embed, which would go on for ever.
+// The parts that program 12 does not have; it is included unchanged. They are the other library's
+// window, which ticks on its own timer and closes after four ticks, and an endless task to embed.
 #include "12_embed.cpp"
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What program 15 leaves open, beside it as it stands: what is to be counted.
+// The function that program 15 declares: it counts.
 #include "15_process_pool.cpp"
 
 long count_primes(long below) {
