@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What converts to a buffer, how much of it, and what does not.
+// Conversions to buffers: which types convert, to how many bytes, and which types do not.
 #include <rondo/buffer.hpp>
 
 #include <array>
@@ -15,7 +15,7 @@ using rondo::const_buffer;
 
 namespace {
 
-// As a function takes them: by implicit conversion.
+// Takes a buffer as a read or write does: by implicit conversion.
 buffer_view writable(buffer_view b) { return b; }
 const_buffer readable(const_buffer b) { return b; }
 std::string written(const_buffer b) { return std::string(b.text()); }
@@ -31,7 +31,7 @@ static_assert(is_writable<std::vector<unsigned char>&> && is_writable<std::span<
 static_assert(is_writable<std::span<std::byte, 4>> && is_writable<chunk>);
 static_assert(!is_writable<const std::string&> && !is_writable<const char (&)[4]>);
 static_assert(!is_writable<std::string_view> && !is_writable<std::span<const char>>);
-// Nobody would see what was read:
+// The bytes read into these would be lost:
 static_assert(!is_writable<std::string> && !is_writable<std::vector<char>>);
 static_assert(!is_writable<std::vector<int>&> && !is_writable<int (&)[4]>);
 static_assert(!is_writable<const_buffer> && !is_writable<char*>);
@@ -45,7 +45,7 @@ static_assert(!is_readable<std::nullptr_t>);
 
 }  // namespace
 
-TEST_CASE("buffer: a buffer_view is all of what it was made from", "[buffer]") {
+TEST_CASE("buffer: a buffer_view covers the whole object it was made from", "[buffer]") {
     std::array<char, 16> array{};
     char plain[7];
     std::string text(5, 'x');
@@ -65,7 +65,7 @@ TEST_CASE("buffer: a buffer_view is all of what it was made from", "[buffer]") {
     CHECK(buffer_view().empty());
 }
 
-TEST_CASE("buffer: a literal is written without its NUL, with those inside", "[buffer]") {
+TEST_CASE("buffer: a literal is written without its final NUL, with inner ones", "[buffer]") {
     CHECK(written("hello\nworld\n") == "hello\nworld\n");
     CHECK(written("") == "");
     CHECK(readable("a\0b").size() == 3);
@@ -75,7 +75,7 @@ TEST_CASE("buffer: a literal is written without its NUL, with those inside", "[b
     CHECK(written(pointer) == "c string");
 }
 
-TEST_CASE("buffer: a plain array that is no literal is written whole", "[buffer]") {
+TEST_CASE("buffer: a plain array that is not a literal is written whole", "[buffer]") {
     char array[4] = {'a', 'b', 0, 0};
     CHECK(readable(array).size() == 4);
     const unsigned char bytes[2] = {1, 0};
@@ -105,7 +105,7 @@ TEST_CASE("buffer: only the end of the stream is a false chunk", "[buffer]") {
     CHECK_FALSE(chunk());
     CHECK(chunk(text, 3));
     CHECK(chunk(text, 0));                 // an empty datagram
-    CHECK(chunk(buffer_view(nullptr, 0)));  // even into no buffer
+    CHECK(chunk(buffer_view(nullptr, 0)));  // even with a null buffer
     CHECK(chunk(buffer_view()).empty());
     CHECK(chunk().size() == 0);
     CHECK(chunk().text() == "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Errors, `result` and `outcome`: texts, what is caught by which handler, and every state an
-// outcome can be in.
+// Errors, `result` and `outcome`: texts, which handler catches which error, and every state of an
+// outcome.
 #include <rondo/error.hpp>
 
 #include <sys/wait.h>
@@ -34,7 +34,7 @@ static_assert(std::is_trivially_copyable_v<result<int>>);
 static_assert(!std::is_aggregate_v<outcome<int>> && !std::is_aggregate_v<outcome<void>>);
 static_assert(!std::is_aggregate_v<result<int>> && !std::is_aggregate_v<result<void>>);
 
-// Counts its living instances, so that a test sees what is destroyed twice or never.
+// Counts its live instances, so that a test sees an object destroyed twice or never.
 struct counted {
     static inline int alive = 0;
     int value;
@@ -102,7 +102,7 @@ TEST_CASE("error: a system error's text is verb, object and message", "[error]")
     }
 }
 
-TEST_CASE("error: timeout_error says how long, and is a system error timed_out", "[error]") {
+TEST_CASE("error: timeout_error names the duration, and is a system error timed_out", "[error]") {
     using namespace std::chrono_literals;
     CHECK(std::string(rondo::timeout_error().what()) == "timed out");
     CHECK(std::string(rondo::timeout_error(2s).what()) == "timed out after 2s");
@@ -122,7 +122,8 @@ TEST_CASE("error: timeout_error says how long, and is a system error timed_out",
     }
 }
 
-TEST_CASE("error: incomplete_read_error keeps what had come, zero bytes included", "[error]") {
+TEST_CASE("error: incomplete_read_error keeps the bytes that arrived, including zero bytes",
+          "[error]") {
     const rondo::incomplete_read_error e(std::string("ab\0c", 4), 10);
     const rondo::incomplete_read_error copy = e;
     CHECK(copy.expected() == 10);
@@ -134,7 +135,8 @@ TEST_CASE("error: incomplete_read_error keeps what had come, zero bytes included
     static_assert(std::is_nothrow_copy_constructible_v<rondo::timeout_error>);
 }
 
-TEST_CASE("error: interrupted, as an expression, tells what the last run set", "[error]") {
+TEST_CASE("error: interrupted, as an expression, converts to the value that the last run set",
+          "[error]") {
     CHECK_FALSE(rondo::interrupted());
     rondo::detail::set_interrupted(SIGTERM);
     CHECK(rondo::interrupted() == 143);
@@ -235,7 +237,7 @@ TEST_CASE("outcome: throws the exception as the type it was thrown as", "[error]
     CHECK(code_of([] { outcome<void>(std::make_exception_ptr(mine{43})).value(); }) == 43);
 }
 
-TEST_CASE("outcome: take lets go of the exception, so it ends with its handler", "[error]") {
+TEST_CASE("outcome: take moves the exception out, so it is destroyed with its handler", "[error]") {
     struct carrier { std::shared_ptr<int> cargo; };
     auto cargo = std::make_shared<int>(1);
     outcome<void> nothing;
@@ -281,7 +283,7 @@ TEST_CASE("outcome: references, move-only types and types without default constr
     CHECK(constant.value() == 4);
 }
 
-TEST_CASE("outcome: every transition destroys what was there, once", "[error]") {
+TEST_CASE("outcome: every transition destroys the previous content once", "[error]") {
     counted::alive = 0;
     {
         outcome<counted> a(counted(1));

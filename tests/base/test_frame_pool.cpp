@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The frame pool: what it hands out is memory of one's own, comes back from wherever it was freed,
-// and goes back to the system. Under a sanitizer all frames come from malloc; the cases about slabs
-// are then skipped, the others are not.
+// The frame pool: frames do not overlap, are reused wherever they were freed, and are returned to
+// the system. Under a sanitizer all frames come from malloc, and the cases about slabs are skipped.
 #include <rondo/detail/base/frame_pool.hpp>
 
 #include <pthread.h>
@@ -41,7 +40,7 @@ memory memory_now() {
     memory pages;
     std::FILE* file = std::fopen("/proc/self/statm", "r");
     if (file == nullptr || std::fscanf(file, "%ld %ld", &pages.mapped, &pages.resident) != 2)
-        std::abort();  // and no REQUIRE, since this is called on other threads too
+        std::abort();  // not REQUIRE, since this is also called on other threads
     std::fclose(file);
     const long page_kib = ::sysconf(_SC_PAGESIZE) / 1024;
     return {pages.mapped * page_kib, pages.resident * page_kib};
@@ -53,7 +52,7 @@ void on_thread(Fn fn) {
     thread.join();
 }
 
-// A frame filled with a mark, which the whole of it must still bear when it is freed.
+// A frame filled with a mark. When it is freed, every byte must still have the mark.
 struct marked {
     unsigned char* frame;
     std::size_t size;
@@ -103,7 +102,7 @@ TEST_CASE("frame_pool: frames are aligned, do not overlap and keep what is writt
     CHECK(live_frames() == before);
 }
 
-TEST_CASE("frame_pool: the frame freed last is the next one handed out", "[frame_pool]") {
+TEST_CASE("frame_pool: the frame freed last is allocated next", "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     for (std::size_t size : std::vector<std::size_t>{1, 16, 240, 1024}) {
         void* const first = frame_allocate(size);
@@ -128,7 +127,7 @@ TEST_CASE("frame_pool: sizes that share a class share its frames, others do not"
     frame_free(next_class, 241);
 }
 
-TEST_CASE("frame_pool: many slabs of one size, freed in any order, hand out each frame once",
+TEST_CASE("frame_pool: many slabs of one size, freed in any order, allocate each frame once",
           "[frame_pool]") {
     const auto seed = std::random_device()();
     CAPTURE(seed);
@@ -153,7 +152,7 @@ TEST_CASE("frame_pool: many slabs of one size, freed in any order, hand out each
     CHECK(live_frames() == before);
 }
 
-TEST_CASE("frame_pool: a frame freed on another thread comes back to the one that made it",
+TEST_CASE("frame_pool: a frame freed on another thread returns to the thread that made it",
           "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     constexpr std::size_t size = 352;
@@ -174,10 +173,10 @@ TEST_CASE("frame_pool: a frame freed on another thread comes back to the one tha
         });
     }
     CHECK(live_frames() == before);
-    CHECK(memory_now().mapped - start.mapped < 40'000);  // 20 rounds of 7 MiB, were nothing re-used
+    CHECK(memory_now().mapped - start.mapped < 40'000);  // without reuse: 20 rounds of 7 MiB
 }
 
-TEST_CASE("frame_pool: what another thread freed of a full slab is handed out again",
+TEST_CASE("frame_pool: frames of a full slab that another thread freed are reused",
           "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     constexpr std::size_t size = 368;
@@ -193,7 +192,7 @@ TEST_CASE("frame_pool: what another thread freed of a full slab is handed out ag
     std::size_t reused = 0;
     for (std::size_t i = 0; i < frames.size(); i += 2)
         reused += freed.count(frames[i] = frame_allocate(size));
-    CHECK(reused > 4000);  // what is left of the current slab comes first
+    CHECK(reused > 4000);  // the free frames of the current slab come first
     for (void* each : frames) frame_free(each, size);
 }
 
@@ -201,7 +200,7 @@ TEST_CASE("frame_pool: frames outlive the thread that made them", "[frame_pool]"
     release_unused_frames();
     const bool slabs = pooled();
     std::vector<marked> frames;
-    // A thread before that one, so that what a thread costs for good is not counted.
+    // One thread before, so that the permanent cost of a first thread is not counted.
     on_thread([] { frame_free(frame_allocate(100), 100); });
     const memory before = memory_now();
     on_thread([&] {
@@ -234,7 +233,7 @@ namespace {
 
 pthread_key_t late_key;
 
-// Runs after the pool's own end of the thread, or before it; either way frames work.
+// Runs after the pool's destructor for the thread, or before it. Frames work in both cases.
 void late_frames(void* rounds_left) {
     std::vector<marked> frames;
     for (unsigned i = 0; i < 5000; ++i) frames.emplace_back(300, i);
@@ -254,7 +253,7 @@ struct late_local {
 
 }  // namespace
 
-TEST_CASE("frame_pool: destructors of thread locals, however late, make and free frames",
+TEST_CASE("frame_pool: destructors of thread locals make and free frames, even the last ones",
           "[frame_pool]") {
     REQUIRE(::pthread_key_create(&late_key, late_frames) == 0);
     int rounds_left = 3;
@@ -267,7 +266,7 @@ TEST_CASE("frame_pool: destructors of thread locals, however late, make and free
     ::pthread_key_delete(late_key);
 }
 
-TEST_CASE("frame_pool: a million frames go back to the system", "[frame_pool]") {
+TEST_CASE("frame_pool: a million frames are returned to the system", "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     std::vector<void*> frames(1'000'000, &late_key);  // resident before the count begins
     const memory before = memory_now();
@@ -279,13 +278,13 @@ TEST_CASE("frame_pool: a million frames go back to the system", "[frame_pool]") 
     CHECK(memory_now().resident - before.resident < 2 * 1024);
 }
 
-TEST_CASE("frame_pool: a current slab that held a lot and is empty gives its pages back",
+TEST_CASE("frame_pool: a current slab that becomes empty after heavy use returns its pages",
           "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     memory before;
     memory filled;
     memory after;
-    on_thread([&] {  // a pool of its own, which has not given back a moment ago
+    on_thread([&] {  // a pool of its own, which has not returned pages recently
         std::vector<void*> frames(1900, nullptr);
         before = memory_now();
         for (void*& each : frames) each = std::memset(frame_allocate(1000), 1, 1000);
@@ -297,11 +296,11 @@ TEST_CASE("frame_pool: a current slab that held a lot and is empty gives its pag
     CHECK(after.resident - before.resident < 300);
 }
 
-TEST_CASE("frame_pool: releasing keeps what is alive", "[frame_pool]") {
+TEST_CASE("frame_pool: releasing keeps slabs with live frames", "[frame_pool]") {
     bool intact = true;
     bool reused = true;
     const bool slabs = pooled();
-    on_thread([&] {  // a pool of its own: the first slab fills up before there is a second
+    on_thread([&] {  // a pool of its own: it fills one slab before it makes a second
         std::vector<marked> frames;
         for (unsigned i = 0; i < 20'000; ++i) frames.emplace_back(500, i);
         const auto slab_of = [](const marked& m) {
@@ -312,10 +311,10 @@ TEST_CASE("frame_pool: releasing keeps what is alive", "[frame_pool]") {
             intact &= frames.back().free();
             frames.pop_back();
         }
-        release_unused_frames();  // the current slab is empty and goes: there is a full one alone,
+        release_unused_frames();  // unmaps the empty current slab, so only a full one is left,
         unsigned char* const frame = frames.back().frame;
         intact &= frames.back().free();
-        frames.back() = marked(500, 0);  // which is the current one once it has a free frame
+        frames.back() = marked(500, 0);  // which becomes current when it has a free frame
         reused = frames.back().frame == frame;
         for (marked& each : frames) intact &= each.free();
         release_unused_frames();
@@ -326,7 +325,8 @@ TEST_CASE("frame_pool: releasing keeps what is alive", "[frame_pool]") {
     if (slabs) CHECK(reused);
 }
 
-TEST_CASE("frame_pool: a frame counts where it was made, wherever it is freed", "[frame_pool]") {
+TEST_CASE("frame_pool: a frame counts for the thread that made it, wherever it is freed",
+          "[frame_pool]") {
     for (const std::size_t size : {std::size_t{200}, std::size_t{5'000}}) {
         const std::size_t before = live_frames();
         void* const ours = frame_allocate(size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The move-only callable: in place and on the heap, and who destroys what when.
+// The move-only callable: stored in place and on the heap, and when it is destroyed.
 #include <rondo/detail/base/function.hpp>
 
 #include <array>
@@ -67,17 +67,17 @@ int twice(int x) { return 2 * x; }
 
 }  // namespace
 
-TEST_CASE("function: moves, replaces and destroys what is held in place", "[function]") {
+TEST_CASE("function: moves, replaces and destroys a callable stored in place", "[function]") {
     check_life<1>();
     check_life<24>();
 }
 
-TEST_CASE("function: moves, replaces and destroys what is held on the heap", "[function]") {
+TEST_CASE("function: moves, replaces and destroys a callable stored on the heap", "[function]") {
     check_life<25>();
     check_life<1000>();
 }
 
-TEST_CASE("function: what might throw while moving is held on the heap", "[function]") {
+TEST_CASE("function: a callable whose move may throw is stored on the heap", "[function]") {
     struct throws_on_move {
         int moves_left;
         explicit throws_on_move(int moves) : moves_left(moves) {}
@@ -117,7 +117,7 @@ TEST_CASE("function: takes move-only callables and passes arguments through", "[
     CHECK(pointer(21) == 42);
 }
 
-TEST_CASE("function: is empty until given something", "[function]") {
+TEST_CASE("function: is empty until a callable is assigned", "[function]") {
     function<void()> none;
     CHECK_FALSE(none);
     function<void()> null(nullptr);
@@ -128,7 +128,7 @@ TEST_CASE("function: is empty until given something", "[function]") {
     CHECK_FALSE(none);
 }
 
-TEST_CASE("function: an exception passes through and leaves it usable", "[function]") {
+TEST_CASE("function: an exception passes through and the function stays usable", "[function]") {
     function<int(bool)> f([calls = 0](bool fail) mutable {
         ++calls;
         if (fail) throw std::string("thrown");
@@ -138,8 +138,8 @@ TEST_CASE("function: an exception passes through and leaves it usable", "[functi
     CHECK(f(false) == 2);
 }
 
-TEST_CASE("function: is empty already when what it held is destroyed", "[function]") {
-    // Or a destructor that comes back to the function would call what is half gone.
+TEST_CASE("function: is already empty while its callable is destroyed", "[function]") {
+    // Otherwise a destructor that calls the function would call a half-destroyed callable.
     function<void()> f;
     bool seen_empty = false;
     struct looks {

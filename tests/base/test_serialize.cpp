@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Values as bytes and back, and what becomes of bytes that nobody made.
+// Values as bytes and back, and malformed bytes.
 #include <rondo/serialize.hpp>
 
 #include <functional>
@@ -65,7 +65,7 @@ bool survives(const T& value) {
     return there_and_back(value) == value;
 }
 
-TEST_CASE("serialize: what is known by hand comes back as it was", "[serialize]") {
+TEST_CASE("serialize: values of the built-in types come back unchanged", "[serialize]") {
     CHECK(survives(42));
     CHECK(survives(-1.5));
     CHECK(survives(true));
@@ -98,7 +98,7 @@ TEST_CASE("serialize: what is known by hand comes back as it was", "[serialize]"
     CHECK(survives(std::set<std::string>{"a", "b"}));
 }
 
-TEST_CASE("serialize: what points into this process cannot be sent", "[serialize]") {
+TEST_CASE("serialize: types that point into this process cannot be sent", "[serialize]") {
     STATIC_REQUIRE_FALSE(serializable<int*>);
     STATIC_REQUIRE_FALSE(serializable<std::string_view>);
     STATIC_REQUIRE_FALSE(serializable<std::span<int>>);
@@ -116,11 +116,12 @@ TEST_CASE("serialize: what points into this process cannot be sent", "[serialize
 #endif
 }
 
-TEST_CASE("deserialize: cut off, too long, and a length that is a lie", "[serialize]") {
+TEST_CASE("deserialize: cut off, too long, and a false length", "[serialize]") {
     const std::string bytes = serialize(std::vector<std::string>{"abc", "de"});
     for (std::size_t size = 0; size < bytes.size(); ++size)
         CHECK_THROWS_AS(deserialize<std::vector<std::string>>(bytes.substr(0, size)), format_error);
-    CHECK_THROWS_WITH(deserialize<std::vector<std::string>>(bytes + "x"), "1 bytes are left over after the value");
+    CHECK_THROWS_WITH(deserialize<std::vector<std::string>>(bytes + "x"),
+                      "1 bytes are left over after the value");
     CHECK_THROWS_WITH(deserialize<int>("abc"), "a value of 4 bytes is cut off after 3");
     const std::string lie = serialize(std::uint64_t{1} << 61) + "abc";
     CHECK_THROWS_WITH(deserialize<std::vector<point>>(lie),
@@ -130,22 +131,26 @@ TEST_CASE("deserialize: cut off, too long, and a length that is a lie", "[serial
     CHECK_THROWS_AS((deserialize<std::map<int, int>>(lie)), format_error);
     CHECK_THROWS_WITH(deserialize<bool>("\2"), "a bool that is neither 0 nor 1");
     using either = std::variant<int, double>;
-    CHECK_THROWS_WITH(deserialize<either>(serialize(std::uint64_t{2})), "the variant has no such alternative");
+    CHECK_THROWS_WITH(deserialize<either>(serialize(std::uint64_t{2})),
+                      "the variant has no such alternative");
 }
 
-TEST_CASE("deserialize: 200,000 times bytes that nobody made", "[serialize][fuzz]") {
-    using everything = std::tuple<std::vector<std::string>, std::optional<std::vector<point>>, std::vector<bool>,
-                                  std::pair<std::string, std::vector<std::vector<int>>>,
-                                  std::vector<std::optional<short>>, std::variant<int, std::string>,
-                                  std::map<std::string, bool>>;
+TEST_CASE("deserialize: 200,000 times randomly changed bytes", "[serialize][fuzz]") {
+    using everything =
+        std::tuple<std::vector<std::string>, std::optional<std::vector<point>>, std::vector<bool>,
+                   std::pair<std::string, std::vector<std::vector<int>>>,
+                   std::vector<std::optional<short>>, std::variant<int, std::string>,
+                   std::map<std::string, bool>>;
     std::mt19937 random(7);
-    const std::string good = serialize(everything({"ab", "c"}, std::vector<point>{{1, 2}}, {true}, {"d", {{1}, {2, 3}}},
-                                                  {1, std::nullopt}, "text", {{"yes", true}}));
+    const std::string good =
+        serialize(everything({"ab", "c"}, std::vector<point>{{1, 2}}, {true}, {"d", {{1}, {2, 3}}},
+                             {1, std::nullopt}, "text", {{"yes", true}}));
     int read = 0;
     for (int i = 0; i < 200'000; ++i) {
         std::string bytes = good;
         for (std::size_t flips = random() % 4 + 1; flips != 0; --flips)
-            bytes[random() % bytes.size()] = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+            bytes[random() % bytes.size()] =
+                static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
         if (random() % 4 == 0) bytes.resize(random() % bytes.size());
         try {
             const auto value = deserialize<everything>(bytes);
@@ -157,7 +162,7 @@ TEST_CASE("deserialize: 200,000 times bytes that nobody made", "[serialize][fuzz
 }
 
 #ifdef RONDO_WITH_CEREAL
-/// It has nothing in it, and is not sent as it lies.
+/// An empty type that is not trivially copied.
 struct empty {
     empty() {}
     ~empty() {}
@@ -176,7 +181,7 @@ struct tree {
     }
 };
 
-TEST_CASE("serialize: what cereal knows", "[serialize]") {
+TEST_CASE("serialize: types that cereal serialises", "[serialize]") {
     CHECK(survives(std::map<std::string, int>{{"a", 1}, {"b", 2}}));
     CHECK(survives(std::vector<std::map<int, std::string>>{{{1, "x"}}, {}}));
     tree root{"root", {{"leaf", std::make_shared<tree>(tree{"leaf", {}})}}};
@@ -186,7 +191,7 @@ TEST_CASE("serialize: what cereal knows", "[serialize]") {
         CHECK_THROWS_AS(deserialize<tree>(bytes.substr(0, size)), format_error);
 }
 
-/// A list, as deep as it is long.
+/// A linked list: each element is one level deeper.
 struct link_of_chain {
     int number = 0;
     std::unique_ptr<link_of_chain> next;
@@ -196,20 +201,22 @@ struct link_of_chain {
     }
 };
 
-TEST_CASE("serialize: what takes no bytes in cereal takes one all the same", "[serialize]") {
+TEST_CASE("serialize: a value that takes no bytes in cereal takes one here", "[serialize]") {
     CHECK(rondo::serialize(empty()).size() == 1);
     CHECK(there_and_back(std::vector<empty>(3)).size() == 3);
 }
 
-TEST_CASE("deserialize: cereal's sizes that cannot be, and chains without end", "[serialize]") {
+TEST_CASE("deserialize: impossible sizes for cereal, and endless chains", "[serialize]") {
     const std::string huge = '\0' + rondo::serialize(~std::uint64_t{0} / 2);
     CHECK_THROWS_AS(deserialize<std::list<std::string>>(huge), format_error);
     std::string deep = '\0' + rondo::serialize(1);
     for (int i = 0; i < 100'000; ++i) deep += '\1' + rondo::serialize(i);
-    CHECK_THROWS_WITH(deserialize<link_of_chain>(deep), "the value for cereal is nested too deeply");
+    CHECK_THROWS_WITH(deserialize<link_of_chain>(deep),
+                      "the value for cereal is nested too deeply");
 }
 
-TEST_CASE("deserialize: what a type of cereal's throws is a format_error", "[serialize]") {
+TEST_CASE("deserialize: an exception of a type that cereal reads becomes a format_error",
+          "[serialize]") {
     CHECK(there_and_back(std::bitset<8>(5)) == std::bitset<8>(5));
     const std::string as_text = std::string("\0\2", 2) + rondo::serialize(std::uint64_t{3}) + "0x1";
     CHECK_THROWS_AS(deserialize<std::bitset<8>>(as_text), format_error);
@@ -223,7 +230,8 @@ int read_flipped(const T& value, int cases) {
     for (int i = 0; i < cases; ++i) {
         std::string bytes = good;
         for (std::size_t flips = random() % 4 + 1; flips != 0; --flips)
-            bytes[random() % bytes.size()] = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+            bytes[random() % bytes.size()] =
+                static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
         if (random() % 4 == 0) bytes.resize(random() % bytes.size());
         try {
             deserialize<T>(bytes);
@@ -234,7 +242,7 @@ int read_flipped(const T& value, int cases) {
     return read;
 }
 
-TEST_CASE("deserialize: 60,000 times bytes that cereal did not write", "[serialize][fuzz]") {
+TEST_CASE("deserialize: 60,000 times randomly changed bytes for cereal", "[serialize][fuzz]") {
     tree root{"root", {{"leaf", std::make_shared<tree>(tree{"leaf", {}})}}};
     CHECK(read_flipped(root, 30'000) > 100);
     CHECK(read_flipped(std::list<std::string>{"ab", "", "c"}, 30'000) > 100);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cancellation: which waits it reaches, what holds it back, what wins against it.
+// Cancellation: which waits it reaches, what shields from it, and which results win against it.
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -19,7 +19,8 @@ constexpr long resumer_budget = rondo::detail::resumer::budget;
 
 task<> sleep_for_ever() { co_await sleep(duration::max()); }
 
-/// What a handler of `cancelled` that has something to await looks like: a handler itself may not.
+/// The pattern for a handler of `cancelled` that awaits: inside a catch block co_await is not
+/// allowed.
 task<> sleep_until_asked() {
     try {
         co_await sleep_for_ever();
@@ -36,17 +37,17 @@ task<bool> was_cancelled(future<T> f) {
     co_return f.cancelled();
 }
 
-RONDO_TEST("cancel: a task that is suspended leaves its wait", "[cancel][both]") {
+RONDO_TEST("cancel: a suspended task leaves its wait", "[cancel][both]") {
     auto t = create_task(sleep_for_ever());
     co_await finish();
     t.cancel();
-    t.cancel();  // any number of times
+    t.cancel();  // repeated requests have no effect
     CHECK(co_await was_cancelled(t));
-    t.cancel();  // also when it has ended
+    t.cancel();  // nor has one after the end
     CHECK(running_loop().stats().timers == 0);
 }
 
-RONDO_TEST("cancel: every wait begun later throws too, also one that would not suspend",
+RONDO_TEST("cancel: every later wait throws too, even one that would not suspend",
            "[cancel][both]") {
     int thrown = 0;
     const auto stubborn = [](int* count) -> task<> {
@@ -56,7 +57,7 @@ RONDO_TEST("cancel: every wait begun later throws too, also one that would not s
         wait_queue queue;
         try {
             co_await sleep_for_ever();
-        } catch (...) {  // swallows the request, or so it thinks
+        } catch (...) {  // tries to swallow the request
             ++*count;
         }
         for (int i = 0; i < 3; ++i) {
@@ -80,7 +81,7 @@ RONDO_TEST("cancel: every wait begun later throws too, also one that would not s
     CHECK_FALSE(cancel_requested());
 }
 
-RONDO_TEST("cancel: awaiting a task is no wait of its own", "[cancel][both]") {
+RONDO_TEST("cancel: awaiting a task is not a wait by itself", "[cancel][both]") {
     const auto compute = [](int n) -> task<int> { co_return n; };
     const auto body = [&]() -> task<int> {
         try {
@@ -92,11 +93,11 @@ RONDO_TEST("cancel: awaiting a task is no wait of its own", "[cancel][both]") {
     auto t = create_task(body());
     co_await finish();
     t.cancel();
-    CHECK(co_await t == 5);  // it returned a value, so it has it
+    CHECK(co_await t == 5);  // a value that was returned stays
     CHECK_FALSE(t.cancelled());
 }
 
-RONDO_TEST("cancel: its own error wins", "[cancel][both]") {
+RONDO_TEST("cancel: an error of the task itself wins", "[cancel][both]") {
     const auto body = []() -> task<> {
         try {
             co_await sleep_for_ever();
@@ -129,7 +130,8 @@ RONDO_TEST("cancel: before its first turn the body never runs and its arguments 
     CHECK(argument.use_count() == 1);
 }
 
-RONDO_TEST("cancel: a task that throws `cancelled` unasked counts as cancelled", "[cancel][both]") {
+RONDO_TEST("cancel: a task that throws `cancelled` without a request counts as cancelled",
+           "[cancel][both]") {
     const auto body = []() -> task<> {
         co_await yield_now();
         throw cancelled();
@@ -137,9 +139,10 @@ RONDO_TEST("cancel: a task that throws `cancelled` unasked counts as cancelled",
     CHECK(co_await was_cancelled(create_task(body())));
 }
 
-// -- holding back ---------------------------------------------------------------------------------
+// -- shields --------------------------------------------------------------------------------------
 
-RONDO_TEST("cancel: shield(task) holds it back until the inner work has ended", "[cancel][both]") {
+RONDO_TEST("cancel: shield(task) delays the request until the inner work has ended",
+           "[cancel][both]") {
     int steps = 0;
     const auto clean_up = [](int* done) -> task<int> {
         for (int i = 0; i < 3; ++i) {
@@ -163,7 +166,7 @@ RONDO_TEST("cancel: shield(task) holds it back until the inner work has ended", 
     CHECK(steps == 4);
 }
 
-RONDO_TEST("cancel: with_shield lets clean-up await after the request has come", "[cancel][both]") {
+RONDO_TEST("cancel: with_shield lets clean-up code await after a request", "[cancel][both]") {
     bool cleaned = false;
     const auto body = [](bool* done) -> task<> {
         co_await sleep_until_asked();
@@ -181,7 +184,7 @@ RONDO_TEST("cancel: with_shield lets clean-up await after the request has come",
     CHECK(cleaned);
 }
 
-RONDO_TEST("cancel: shield(future) leaves at once and the future goes on", "[cancel][both]") {
+RONDO_TEST("cancel: shield(future) leaves at once and the future continues", "[cancel][both]") {
     const auto work = []() -> task<int> {
         co_await finish(5);
         co_return 6;
@@ -212,7 +215,7 @@ RONDO_TEST("cancel: only the last waiter's cancellation cancels a shared future"
     CHECK(shared.cancelled());
 }
 
-RONDO_TEST("cancel: awaiting a future that somebody else cancelled is an error, not a request",
+RONDO_TEST("cancel: awaiting a future that another task cancelled is an error, not a request",
            "[cancel][both]") {
     const auto wait = [](future<> f) -> task<bool> {
         bool threw = false;
@@ -221,7 +224,7 @@ RONDO_TEST("cancel: awaiting a future that somebody else cancelled is an error, 
         } catch (const future_cancelled&) {
             threw = true;
         }
-        co_await yield_now();  // goes on: nobody asked this task
+        co_await yield_now();  // continues: this task was not cancelled
         co_return threw && !cancel_requested();
     };
     auto victim = create_task(sleep_for_ever());
@@ -246,13 +249,13 @@ RONDO_TEST("cancel: leaving a scope ends its request, and only its own", "[cance
         rondo::detail::cancel(outer);
         {
             rondo::detail::inner_scope inner;
-            CHECK(cancel_requested());  // opened below a cancelled one
+            CHECK(cancel_requested());  // opened below a cancelled scope
             rondo::detail::cancel(inner);
             CHECK_FALSE(inner.ends_here());
             rondo::detail::inner_scope shielded(rondo::detail::inner_scope::kind::shield);
             CHECK_FALSE(cancel_requested());
             rondo::detail::inner_scope again;
-            rondo::detail::cancel(again);  // a request of its own behind the shield
+            rondo::detail::cancel(again);  // a request of its own below the shield
             CHECK(cancel_requested());
             CHECK(again.ends_here());
         }
@@ -278,7 +281,7 @@ RONDO_TEST("cancel: an outer request is never turned into an inner timeout", "[c
     CHECK_FALSE(timed_out);
 }
 
-RONDO_TEST("cancel: where both were asked, the outer one wins", "[cancel]") {
+RONDO_TEST("cancel: if both scopes were cancelled, the outer one wins", "[cancel]") {
     const auto inner = []() -> task<> {
         co_await sleep_until_asked();
         const auto clean_up = []() -> task<> { co_await sleep(1h); };
@@ -287,7 +290,7 @@ RONDO_TEST("cancel: where both were asked, the outer one wins", "[cancel]") {
     };
     const auto body = [&]() -> task<> { co_await wait_for(1s, inner()); };
     auto t = create_task(body());
-    co_await sleep(10s);  // the timeout has expired, the clean-up goes on
+    co_await sleep(10s);  // the timeout has expired, the clean-up continues
     t.cancel();
     CHECK(co_await was_cancelled(t));
 }
@@ -338,7 +341,7 @@ TEST_CASE("cancel: a chain of tasks that await each other is cancelled with a fl
     CHECK(ended == length);
 }
 
-TEST_CASE("cancel: ten thousand scopes one inside the other are reached with a flat stack",
+TEST_CASE("cancel: ten thousand nested scopes are reached with a flat stack",
           "[cancel]") {
     bool reached = false;
     on_small_stack([&] {
@@ -363,8 +366,7 @@ TEST_CASE("cancel: ten thousand scopes one inside the other are reached with a f
     CHECK(reached);
 }
 
-// -- a task that waits again and again after it was cancelled
-// ---------------------------------------
+// -- a task that waits again and again after it was cancelled -------------------------------------
 
 template <class Make>
 task<> wait_on(Make make, const bool* stop, long* refused) {
@@ -379,7 +381,7 @@ task<> wait_on(Make make, const bool* stop, long* refused) {
     }
 }
 
-/// Such a task does not keep others from running: each wait that is refused counts as patience.
+/// Such a task does not keep others from running: each refused wait spends its budget.
 template <class Make>
 task<> check_others_go_on(Make make) {
     bool stop = false;
@@ -391,7 +393,7 @@ task<> check_others_go_on(Make make) {
     CHECK(refused > resumer_budget);
 }
 
-RONDO_TEST("cancel: one that waits for time or a task again and again lets others run",
+RONDO_TEST("cancel: a task that waits for time or a task again and again lets others run",
            "[cancel][both]") {
     co_await check_others_go_on([] { return sleep(1h); });
     co_await check_others_go_on([] { return sleep_until(running_loop().time() + 1h); });
@@ -409,7 +411,7 @@ RONDO_TEST("cancel: one that waits for time or a task again and again lets other
     co_await check_others_go_on([&] { return shield(f); });
 }
 
-RONDO_TEST("cancel: one that waits for a lock again and again lets others have it",
+RONDO_TEST("cancel: a task that waits for a lock again and again lets others lock it",
            "[cancel][both]") {
     mutex m;
     co_await check_others_go_on([&] { return m.lock(); });  // free
@@ -436,7 +438,7 @@ RONDO_TEST("cancel: one that waits for a lock again and again lets others have i
     co_await finish();
     waiting.cancel();
     co_await finish(5);
-    CHECK(m.locked());  // it is refused with the mutex locked
+    CHECK(m.locked());  // the wait is refused while the mutex is locked
     stop = true;
     co_await waiting;
     CHECK(refused > resumer_budget);
@@ -447,7 +449,7 @@ RONDO_TEST("cancel: one that waits for a lock again and again lets others have i
     co_await check_others_go_on([&] { return s.acquire(); });
 }
 
-RONDO_TEST("cancel: one that waits at a queue again and again leaves it as it is",
+RONDO_TEST("cancel: a task that waits at a queue again and again leaves the queue unchanged",
            "[cancel][both]") {
     queue<int> q(1);
     co_await check_others_go_on([&] { return q.next(); });
@@ -461,13 +463,13 @@ RONDO_TEST("cancel: one that waits at a queue again and again leaves it as it is
     CHECK(co_await q.next() == 7);
 }
 
-RONDO_TEST("cancel: one that reads and writes again and again lets others do it",
+RONDO_TEST("cancel: a task that reads and writes again and again lets others do it",
            "[cancel][both]") {
     two_ends c = co_await connected();
     char byte = 0;
     co_await check_others_go_on([&] { return receive(c.here, &byte, 1); });
     auto ends = socket_pair();
-    auto& a = ends.first;  // clang 14 captures no structured binding
+    auto& a = ends.first;  // clang 14 cannot capture structured bindings
     auto& b = ends.second;
     buffer_view into(&byte, 1);
     co_await check_others_go_on([&] { return a.read_some(into); });
@@ -479,7 +481,7 @@ RONDO_TEST("cancel: one that reads and writes again and again lets others do it"
     auto reads = create_task([](unix_stream* from) -> task<std::string> {
         co_return *co_await from->read_line();
     }(&a));
-    co_await b.write_all("others\n");  // while the other one is refused again and again
+    co_await b.write_all("others\n");  // while the other task is refused again and again
     CHECK(co_await reads == "others");
     stop = true;
     co_await waiting;
@@ -488,7 +490,8 @@ RONDO_TEST("cancel: one that reads and writes again and again lets others do it"
     co_await check_others_go_on([&] { return socket.send_to("x", socket.local()); });
 }
 
-RONDO_TEST("cancel: one that waits for threads again and again lets others run", "[cancel][both]") {
+RONDO_TEST("cancel: a task that waits for threads again and again lets others run",
+           "[cancel][both]") {
     co_await check_others_go_on([] { return to_thread([] {}); });
     bridge_queue<int> between(1);
     co_await check_others_go_on([&] { return between.next(); });
@@ -500,7 +503,7 @@ RONDO_TEST("cancel: one that waits for threads again and again lets others run",
     co_await check_others_go_on([&] { return on(there, [] { return 1; }); });
 }
 
-TEST_CASE("cancel: a loop that ends names the task that waits again and again, and its place",
+TEST_CASE("cancel: at its end a loop names the task that waits again and again, and its place",
           "[cancel]") {
     captured_stderr captured;
     bool cleaned_up = false;
@@ -508,7 +511,7 @@ TEST_CASE("cancel: a loop that ends names the task that waits again and again, a
     const auto stubborn = [&]() -> task<> {
         for (long n = 0; n < 100 * resumer_budget; ++n) {
             try {
-                // The place that is told.
+                // The place that the loop prints.
                 co_await sleep(1h);
             } catch (const cancelled&) {
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who runs when: order, turns, and that nothing which is always ready starves the rest.
+// The order of resumptions, turns, and fairness: a task that is always ready starves no other.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ RONDO_TEST("resumer: tasks first run in the order of their creation, in the next
     CHECK(log == "abcd");
 }
 
-RONDO_TEST("resumer: a turn runs what was ready when it began", "[resumer][both]") {
+RONDO_TEST("resumer: a turn runs the tasks that were ready when it began", "[resumer][both]") {
     std::string log;
     const auto body = [](std::string* l, char first) -> task<> {
         l->push_back(first);
@@ -45,7 +45,7 @@ RONDO_TEST("resumer: a turn runs what was ready when it began", "[resumer][both]
 
 task<int> ready_value() { co_return 1; }
 
-/// Awaits only what is ready, for ever, and says how often it did.
+/// Awaits a ready awaitable forever, and counts its rounds.
 enum class food { tasks, futures, own_errors, yields };
 task<> never_suspends(food what, const bool* stop, long* rounds) {
     promise<int> given;
@@ -77,7 +77,7 @@ task<> never_suspends(food what, const bool* stop, long* rounds) {
     }
 }
 
-RONDO_TEST("resumer: a task that never suspends goes to the end of the queue after 128 hand-overs",
+RONDO_TEST("resumer: a task that never suspends goes to the end of the queue after 128 transfers",
            "[resumer][both]") {
     for (const food what : {food::tasks, food::futures, food::own_errors, food::yields}) {
         bool stop = false;
@@ -87,16 +87,16 @@ RONDO_TEST("resumer: a task that never suspends goes to the end of the queue aft
         for (int i = 0; i < 10; ++i) {
             const long before = rounds;
             co_await yield_now();
-            CHECK(rounds > before);                                      // it goes on,
-            CHECK(rounds - before <= rondo::detail::resumer::budget);  // and others too
+            CHECK(rounds > before);                                    // it continues,
+            CHECK(rounds - before <= rondo::detail::resumer::budget);  // and so do others
         }
         stop = true;
         co_await busy;
     }
 }
 
-RONDO_TEST("resumer: what is always ready starves neither timers nor sockets", "[resumer][both]",
-           seeds(1).limit(20s)) {
+RONDO_TEST("resumer: a task that is always ready starves neither timers nor sockets",
+           "[resumer][both]", seeds(1).limit(20s)) {
     two_ends pair = co_await connected();
     bool stop = false;
     long rounds = 0;
@@ -110,7 +110,7 @@ RONDO_TEST("resumer: what is always ready starves neither timers nor sockets", "
         }
     };
     running_loop().call_soon(rearming{&running_loop(), &stop});
-    co_await sleep(20us);  // virtual time creeps while something is ready
+    co_await sleep(20us);  // virtual time moves slowly while a task is ready
     char byte = 0;
     CHECK(co_await transmit(pair.here, "x", 1) == 1);
     CHECK(co_await receive(pair.there, &byte, 1) == 1);
@@ -122,7 +122,7 @@ RONDO_TEST("resumer: what is always ready starves neither timers nor sockets", "
     co_await finish();
 }
 
-/// While it lives the process may have so many descriptors, as far as its hard limit goes.
+/// Raises the limit of descriptors while it lives, up to the hard limit.
 class more_descriptors {
 public:
     explicit more_descriptors(rlim_t count) {
@@ -139,7 +139,7 @@ private:
     rlimit before_{};
 };
 
-/// How many rounds everybody has done, and how far the first is ahead of the last.
+/// Counts the rounds of all tasks, and how far the first is ahead of the last.
 class race_of_equals {
 public:
     explicit race_of_equals(std::size_t count) : done_(count), at_(1, count) {}
@@ -157,14 +157,14 @@ public:
 
 private:
     std::vector<std::size_t> done_;
-    std::vector<std::size_t> at_;  // how many have done so many rounds
+    std::vector<std::size_t> at_;  // number of tasks that have done that many rounds
     std::size_t last_ = 0;
     std::size_t lead_ = 0;
 };
 
 constexpr std::size_t rounds_each = 20;
 
-/// Sends to itself, round after round.
+/// Sends to itself in every round.
 task<> goes_round(const two_ends* own, race_of_equals* race, std::size_t who) {
     while (race->rounds(who) < rounds_each) {
         char byte = 0;
@@ -176,7 +176,7 @@ task<> goes_round(const two_ends* own, race_of_equals* race, std::size_t who) {
     }
 }
 
-RONDO_TEST("resumer: a thousand connections all get their turns, nobody far ahead",
+RONDO_TEST("resumer: a thousand connections all get their turns, none far ahead",
            "[resumer][both]", seeds(1).limit(20s)) {
     const auto count = static_cast<std::size_t>(many(1000, 200));
     const more_descriptors enough(4096);
@@ -195,17 +195,17 @@ RONDO_TEST("resumer: a thousand connections all get their turns, nobody far ahea
     CHECK(race.last() == rounds_each);
     INFO("the greatest lead was " << race.greatest_lead());
     if (!testing::simulated()) {
-        CHECK(race.greatest_lead() <= 5);  // the ring's loopback has no latency: all go in step
+        CHECK(race.greatest_lead() <= 5);  // loopback has no latency, so all advance together
         co_return;
     }
-    // On the simulator each has latencies of its own, at most 2 ms a round, and nothing else to
-    // wait for: nobody takes longer than that, whatever the others do.
+    // On the simulator each connection has its own latency, at most 2 ms a round, and waits for
+    // nothing else. So no round takes longer, whatever the others do.
     const duration took = running_loop().time() - begun;
     INFO("took " << took.count() << " ns of virtual time");
     CHECK(took <= rounds_each * 2100us);
 }
 
-/// Gives way for ever, and notes how much of something happened between two of its turns.
+/// Yields forever, and records how often an event occurred between two of its turns.
 task<> notes_the_gaps(const bool* stop, const int* happened, int* greatest, long* turns) {
     for (int before = *happened; !*stop; ++*turns) {
         co_await yield_now();
@@ -223,13 +223,13 @@ task<> connect_and_wait(sockaddr_in to) {
     REQUIRE((!end.has_value() || end.value() == 0));
 }
 
-RONDO_TEST("resumer: a thousand who arrive starve nobody, and nobody starves them",
+RONDO_TEST("resumer: a thousand arriving connections starve no task and are not starved",
            "[resumer][both]", seeds(1).limit(20s)) {
     const int count = many(1000, 200);
     const more_descriptors enough(4096);
     two_ends pair = co_await connected();
     listening at;
-    REQUIRE(rondo::detail::listen_on(at.socket, 4096) == 0);  // all may come at once
+    REQUIRE(rondo::detail::listen_on(at.socket, 4096) == 0);  // all may connect at once
     bool stop = false;
     int accepted = 0, greatest = 0;
     long turns = 0, rounds = 0;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// task<T>: what it can return and throw, that its stack stays flat, and what is known about it
-// while it is suspended.
+// task<T>: results and exceptions, a flat stack, and the information about a suspended task.
 #include <coroutine>
 #include <memory>
 #include <stdexcept>
@@ -48,7 +47,7 @@ RONDO_TEST("task: returns values, references, move-only values, values without d
     CHECK(count == 1);
 }
 
-RONDO_TEST("task: run as a task of its own it returns the same", "[task][both]") {
+RONDO_TEST("task: results are the same if it runs as a task of its own", "[task][both]") {
     int object = 1;
     auto number = create_task(give(7));
     auto reference = create_task(refer(object));
@@ -86,10 +85,10 @@ RONDO_TEST("task: an exception keeps its dynamic type through awaits and futures
     CHECK(co_await number_of(pass_on(0)) == -17);
     auto running = create_task(pass_on(4));
     CHECK_THROWS_AS(co_await running, own_error);
-    CHECK_THROWS_AS(running.result(), own_error);  // as often as one asks
+    CHECK_THROWS_AS(running.result(), own_error);  // each time result() is called
 }
 
-RONDO_TEST("task: is lazy, and one that never runs destroys its arguments", "[task]") {
+RONDO_TEST("task: is lazy; a task that never runs destroys its arguments", "[task]") {
     auto argument = std::make_shared<int>(0);
     const auto body = [](std::shared_ptr<int> counter) -> task<> {
         ++*counter;
@@ -188,7 +187,7 @@ task<> wait_for_ever(wait_queue* queue, int depth, int* unwound) {
 
 TEST_CASE("task: a cancellation unwinds a hundred thousand frames on a stack of 256 KiB",
           "[task]") {
-    // each level catches and throws again, which an exception does by itself: in a loop
+    // Each level catches and rethrows, as an exception does by itself, in a loop.
     int unwound = 0;
     const int depth = many(deep, 20'000);
     on_small_stack([&] {
@@ -216,10 +215,10 @@ TEST_CASE("task: a frame may be freed on another thread", "[task]") {
     for (int i = 0; i < 1000; ++i) tasks.push_back(give(i));
     std::thread([moved = std::move(tasks)]() mutable { moved.clear(); }).join();
     if (!with_asan() && !with_tsan()) CHECK(rondo::detail::live_frames() == before);
-    CHECK(testing::simulate(add_up(1000)) == 1000);  // and the memory is of use again
+    CHECK(testing::simulate(add_up(1000)) == 1000);  // and the memory can be reused
 }
 
-// -- what is known about it -----------------------------------------------------------------------
+// -- information about tasks ----------------------------------------------------------------------
 
 RONDO_TEST("task: the place of every kind of await is known", "[task][both]") {
     wait_queue queue;
@@ -287,7 +286,7 @@ RONDO_TEST("task: names and states are in the list of all tasks", "[task][both]"
     CHECK(running_loop().all_tasks().size() == 1);
 }
 
-TEST_CASE("task: awaiting one that was moved from ends the program with a sentence", "[task]") {
+TEST_CASE("task: awaiting a moved-from task ends the program with a sentence", "[task]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
             auto original = give(1);
@@ -301,10 +300,9 @@ TEST_CASE("task: awaiting one that was moved from ends the program with a senten
     CHECK(end.says("awaiting a task that was moved from or awaited before"));
 }
 
-// -- mistakes
-// ---------------------------------------------------------------------------------------
+// -- mistakes -------------------------------------------------------------------------------------
 
-TEST_CASE("task: awaiting one twice ends the program with the place of the await", "[task]") {
+TEST_CASE("task: awaiting a task twice ends the program with the place of the await", "[task]") {
     constexpr int line = __LINE__ + 5;
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
@@ -338,7 +336,7 @@ task<> end_and_throw() {
     co_return;
 }
 
-RONDO_TEST("task: an error of a destructor after co_return wins over the value", "[task][both]") {
+RONDO_TEST("task: an error of a destructor after co_return replaces the value", "[task][both]") {
     CHECK_THROWS_AS(co_await give_and_throw(), own_error);
     CHECK_THROWS_AS(co_await end_and_throw(), own_error);
     std::weak_ptr<int> value;
@@ -350,7 +348,7 @@ RONDO_TEST("task: an error of a destructor after co_return wins over the value",
     CHECK_THROWS_AS(alone.result(), own_error);
 }
 
-#if !defined(__clang__)  // where the end of such a function is undefined
+#if !defined(__clang__)  // with clang the end of such a function is undefined
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wreturn-type"
 task<int> forgets_a_case(bool given) {
@@ -359,7 +357,7 @@ task<int> forgets_a_case(bool given) {
 }
 #pragma GCC diagnostic pop
 
-RONDO_TEST("task: one that ends without co_return says so, with a place", "[task][both]") {
+RONDO_TEST("task: a missing co_return is an error that names the place", "[task][both]") {
     CHECK(co_await forgets_a_case(true) == 1);
     const int line = __LINE__ + 2;
     try {
@@ -378,8 +376,7 @@ RONDO_TEST("task: one that ends without co_return says so, with a place", "[task
 }
 #endif
 
-// -- what goes unused
-// -------------------------------------------------------------------------------
+// -- unused tasks ---------------------------------------------------------------------------------
 
 struct counted_argument {
     int* count = nullptr;
@@ -392,7 +389,7 @@ struct counted_argument {
 };
 task<> wrap_unbegun(task<> inner, counted_argument) { co_await std::move(inner); }
 
-TEST_CASE("task: a chain of tasks that hold each other is dropped unbegun with a flat stack",
+TEST_CASE("task: a chain of unstarted tasks that own each other is destroyed with a flat stack",
           "[task]") {
     const int depth = many(200'000, 20'000);
     int destroyed = 0;
@@ -405,7 +402,7 @@ TEST_CASE("task: a chain of tasks that hold each other is dropped unbegun with a
     CHECK(destroyed == depth);
 }
 
-TEST_CASE("task: moving onto a task drops the one that was there at once", "[task]") {
+TEST_CASE("task: move assignment destroys the previous task at once", "[task]") {
     int destroyed = 0;
     const auto nothing_to_do = []() -> task<> { co_return; };
     task<> one = wrap_unbegun(nothing_to_do(), counted_argument(&destroyed));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Law 9: a task that has ended holds nothing. Its parameters go before its waiters, its group or its callbacks hear of
-// the end, whatever started it, and their destructors may do what code in a task may.
+// Law 9: a task that has ended holds nothing. Its parameters are destroyed before its waiters, its
+// group or its callbacks are notified, however it was started. Their destructors may do everything
+// that code in a task may do.
 #include <array>
 #include <any>
 #include <functional>
@@ -35,7 +36,7 @@ namespace {
 
 using namespace rondo_tests;
 
-/// A parameter that counts how many of its kind own something.
+/// A parameter. It counts its instances that were not moved from.
 struct held {
     static inline int alive = 0;
     std::shared_ptr<int> owned = std::make_shared<int>(1);
@@ -48,7 +49,7 @@ struct held {
     }
 };
 
-/// A parameter whose destructor does something, once.
+/// A parameter whose destructor runs an action once.
 class at_end {
 public:
     explicit at_end(std::function<void()> f) : fn_(std::move(f)) {}
@@ -81,9 +82,9 @@ task<held> hold_and_make(P) {
     co_return held();
 }
 
-// -- every verb -------------------------------------------------------------------------------------------------------
+// -- every way to start a task --------------------------------------------------------------------
 
-RONDO_TEST("task end: a future that is kept keeps no parameter", "[task_end][both]") {
+RONDO_TEST("task end: a kept future keeps no parameter", "[task_end][both]") {
     auto f = create_task(hold_and_give(held(), 5));
     CHECK(held::alive == 1);
     int at_callback = -1;
@@ -117,7 +118,7 @@ RONDO_TEST("task end: a future that is kept keeps no parameter", "[task_end][bot
     CHECK(held::alive == 0);
 }
 
-RONDO_TEST("task end: a result stays, with what it owns", "[task_end][both]") {
+RONDO_TEST("task end: a result stays, with everything it owns", "[task_end][both]") {
     auto f = create_task(hold_and_make(held()));
     co_await f;
     CHECK(held::alive == 1);
@@ -131,9 +132,9 @@ RONDO_TEST("task end: a result stays, with what it owns", "[task_end][both]") {
     CHECK(held::alive == 1);
 }
 
-RONDO_TEST("task end: gather, race, wait, as_completed, map_concurrent and groups hear of it afterwards",
+RONDO_TEST("task end: gather, race, wait, as_completed, map_concurrent and groups notice it after",
            "[task_end][both]") {
-    // In each the second task goes on once the first one's parameter has gone.
+    // In each the second task continues when the first task's parameter was destroyed.
     event gone;
     const auto say_so = [&] { return at_end([&] { gone.set(); }); };
     const auto hears = [&]() -> task<> {
@@ -177,7 +178,7 @@ RONDO_TEST("task end: gather, race, wait, as_completed, map_concurrent and group
     CHECK(held::alive == 0);
 }
 
-RONDO_TEST("task end: on another loop too, before the caller goes on", "[task_end][kernel]") {
+RONDO_TEST("task end: on another loop too, before the caller continues", "[task_end][kernel]") {
     other_loop there;
     auto call = on(there.home(), hold_and_give<held>, held(), 4);
     const int got = co_await call;
@@ -233,7 +234,7 @@ RONDO_TEST("task end: a generator that has ended holds nothing", "[task_end][bot
     CHECK(mapped == std::vector{1, 2, 3});
 }
 
-// -- ends of streams: the natural program ------------------------------------------------------------------------------
+// -- ends of streams: the natural program ---------------------------------------------------------
 
 template <class Out>
 task<> produce(Out out) {
@@ -251,7 +252,8 @@ RONDO_TEST("task end: a producer's end closes its sockets and pipes", "[task_end
     auto [sent, got] = co_await gather(produce(std::move(a)), consume(std::move(b)));
     CHECK(got == "hello");
     auto through = make_pipe();
-    auto [written, read] = co_await gather(produce(std::move(through.writer)), consume(std::move(through.reader)));
+    auto [written, read] = co_await gather(produce(std::move(through.writer)),
+                                              consume(std::move(through.reader)));
     CHECK(read == "hello");
     auto kept = socket_pair();
     auto f = create_task(produce(std::move(kept.first)));
@@ -260,7 +262,8 @@ RONDO_TEST("task end: a producer's end closes its sockets and pipes", "[task_end
     CHECK(f.done());
 }
 
-RONDO_TEST("task end: a producer's end ends a broadcast, a broken promise tells its waiter", "[task_end][both]") {
+RONDO_TEST("task end: a producer's end ends a broadcast, a broken promise wakes its waiter",
+           "[task_end][both]") {
     auto sender = std::make_unique<broadcast<int>>(4);
     auto receiver = sender->subscribe();
     const auto send = [](std::unique_ptr<broadcast<int>> out) -> task<> {
@@ -282,7 +285,7 @@ RONDO_TEST("task end: a producer's end ends a broadcast, a broken promise tells 
     CHECK(holds.done());
 }
 
-RONDO_TEST("task end: a file and a lock are given back", "[task_end][both]") {
+RONDO_TEST("task end: a file is closed and a lock is released", "[task_end][both]") {
     const folder in;
     const std::string path = in / "text";
     const auto write = [](file out) -> task<> { co_await out.write_all("text"); };
@@ -297,7 +300,7 @@ RONDO_TEST("task end: a file and a lock are given back", "[task_end][both]") {
     CHECK(locked.done());
 }
 
-RONDO_TEST("task end: what is written to a program ends with the writer", "[task_end][kernel]") {
+RONDO_TEST("task end: the input of a program ends with its writer", "[task_end][kernel]") {
     auto cat = command("cat").in(rondo::pipe).out(rondo::pipe).spawn();
     auto [sent, got] = co_await gather(produce(std::move(cat.in())), consume(std::move(cat.out())));
     CHECK(got == "hello");
@@ -305,9 +308,9 @@ RONDO_TEST("task end: what is written to a program ends with the writer", "[task
     CHECK(end == 0);
 }
 
-// -- destructors that do things ----------------------------------------------------------------------------------------
+// -- destructors with side effects ----------------------------------------------------------------
 
-/// Each starts `t` as a task of its own, and hears of its end.
+/// Each starts `t` as a task of its own, and waits for its end.
 task<> create_and_await(task<> t) {
     const auto f = create_task(std::move(t));
     co_await f;
@@ -352,7 +355,7 @@ task<> count_up(int* n) {
     co_return;
 }
 
-/// What the destructors do, each to the world around the task.
+/// Actions of the destructors: each affects something outside of the task.
 struct surroundings {
     int started = 0;
     future<> other;
@@ -371,10 +374,10 @@ void drop_all_handles(surroundings& s) {
 }
 void drop_a_queue(surroundings& s) { s.items.reset(); }
 
-RONDO_TEST("task end: whatever a parameter's destructor does, in a task that whatever verb has started",
+RONDO_TEST("task end: every action of a parameter's destructor, with every way to start its task",
            "[task_end][both]") {
-    for (const auto verb : {create_and_await, create_and_drop, create_eagerly, gather_it, settle_it, race_it,
-                            wait_for_it, complete_it, map_to_it, start_in_group}) {
+    for (const auto verb : {create_and_await, create_and_drop, create_eagerly, gather_it, settle_it,
+                            race_it, wait_for_it, complete_it, map_to_it, start_in_group}) {
         for (const auto action :
              {start_others, cancel_another, cancel_itself, drop_all_handles, drop_a_queue}) {
             surroundings s;
@@ -407,7 +410,8 @@ RONDO_TEST("task end: a parameter's destructor runs inside the task, and may dro
     CHECK(was_running);
 }
 
-RONDO_TEST("task end: a parameter's destructor may cancel its own task, its group and others", "[task_end][both]") {
+RONDO_TEST("task end: a parameter's destructor may cancel its own task, its group and others",
+           "[task_end][both]") {
     future<> own;
     own = create_task(hold(at_end([&] { own.cancel(); })));
     co_await own;
@@ -427,7 +431,8 @@ RONDO_TEST("task end: a parameter's destructor may cancel its own task, its grou
     CHECK(cancels.done());
 }
 
-RONDO_TEST("task end: a parameter may be the queue itself, or give others what they wait for", "[task_end][both]") {
+RONDO_TEST("task end: a parameter may be the queue itself, or wake other tasks",
+           "[task_end][both]") {
     auto items = std::make_shared<queue<int>>(2);
     CHECK(items->try_put(1));
     auto f = create_task(hold(std::move(items)));
@@ -440,7 +445,7 @@ RONDO_TEST("task end: a parameter may be the queue itself, or give others what t
     CHECK(gives.done());
 }
 
-// -- frames of every shape ----------------------------------------------------------------------------------------------
+// -- frames of every shape ------------------------------------------------------------------------
 
 struct alignas(16) wide {
     std::array<double, 2> numbers{1, 2};
@@ -470,22 +475,22 @@ RONDO_TEST("task end: wide results, references, frames from malloc", "[task_end]
     CHECK(held::alive == 0);
 }
 
-/// Throws when it is copied.
+/// Its copy constructor throws.
 struct cannot_be_copied {
     cannot_be_copied() = default;
     cannot_be_copied(const cannot_be_copied&) { throw std::runtime_error("copied"); }
 };
 task<held> takes_both(held h, cannot_be_copied) { co_return h; }
 
-RONDO_TEST("task end: a parameter that cannot be copied leaves nothing behind", "[task_end][both]") {
+RONDO_TEST("task end: a parameter whose copy throws leaks nothing", "[task_end][both]") {
     const cannot_be_copied c;
     CHECK_THROWS_AS(static_cast<void>(takes_both(held(), c)), std::runtime_error);
     CHECK(held::alive == 0);
     co_return;
 }
 
-RONDO_TEST("task end: a long chain of results that hold futures is let go of flatly", "[task_end][both]",
-           seeds(1).limit(20s)) {
+RONDO_TEST("task end: a long chain of results that hold futures is destroyed with a flat stack",
+           "[task_end][both]", seeds(1).limit(20s)) {
     const auto keep = [](std::any before) -> task<std::any> { co_return before; };
     auto last = create_task(keep({}));
     for (int i = 0; i < many(100'000, 10'000); ++i) {

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Where io_uring is denied, one sentence says by what and what to do about it. Each denial is the
-// real one, made in a forked child: a seccomp filter, a resource limit. The sysctl alone cannot be
-// set for one process, so its sentences are asked for directly.
+// SPDX-License-Identifier: MIT If io_uring is denied, one sentence names the cause and a remedy.
+// Each denial is real, made in a forked child: a seccomp filter, a resource limit. The sysctl
+// cannot be set for one process, so its sentences are tested directly.
 #include <rondo/probe.hpp>
 
 #include <fcntl.h>
@@ -33,7 +32,7 @@ struct limited {
     ~limited() { limit_ring({}); }
 };
 
-/// In a child: what a loop would throw, then what probe says.
+/// Runs in a child: prints the exception of a loop, then the report of probe.
 int show_denial() {
     try {
         make_ring();
@@ -48,7 +47,7 @@ int show_denial() {
     return 0;
 }
 
-/// Without privileges, so that the limit counts.
+/// Drops privileges, so that the limit applies.
 void limit_locked_memory(rlim_t bytes) {
     const rlimit limit{bytes, bytes};
     ::setrlimit(RLIMIT_MEMLOCK, &limit);
@@ -59,7 +58,7 @@ std::string code_line(int error) { return "code " + std::to_string(error) + "\n"
 
 }  // namespace
 
-TEST_CASE("probe: the report says what a loop would use", "[probe]") {
+TEST_CASE("probe: the report names the set-up of a loop", "[probe]") {
     const rondo::probe_report report = rondo::probe();
     INFO(report.text());
     REQUIRE(report.available());
@@ -73,7 +72,7 @@ TEST_CASE("probe: the report says what a loop would use", "[probe]") {
     CHECK(report.setup_mode().find("CLAMP") != std::string::npos);
 }
 
-TEST_CASE("probe: it sees what the test hook hides", "[probe]") {
+TEST_CASE("probe: features that the test hook hides are missing", "[probe]") {
     {
         const limited as_if(ring_limits::linux_6_1());
         const rondo::probe_report report = rondo::probe();
@@ -205,7 +204,7 @@ TEST_CASE("probe: a missing feature is named, with the kernel that has it", "[pr
 
 TEST_CASE("probe: a kernel that refuses every set-up is too old", "[probe]") {
     ring_limits limits;
-    limits.setup_flags = 1u << 4;  // CLAMP, which even the last resort has
+    limits.setup_flags = 1u << 4;  // CLAMP, which even the last mode needs
     const limited as_if(limits);
     CHECK(rondo::probe().error().find("use Linux 6.1 or newer") != std::string::npos);
 }

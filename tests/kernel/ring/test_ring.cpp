@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// The ring on the running kernel: entries, completions, deadlines and errors, as the seam promises
-// them, on each set-up that a kernel may leave us with. The older ones are had by hiding what they
-// lack; the last, with next to no flags, is what is left below 5.19.
+// SPDX-License-Identifier: MIT The ring on the running kernel: entries, completions, deadlines and
+// errors, as kernel.hpp specifies them, in each set-up mode. Older modes are tested by hiding
+// features. The last mode, with almost no flags, is the one below Linux 5.19.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -54,7 +53,7 @@ TEST_CASE("ring: a batch longer than the queue completes, in the order made", "[
     }
 }
 
-TEST_CASE("ring: completions that find the queue full are kept, in order", "[ring]") {
+TEST_CASE("ring: completions that do not fit into the queue are kept, in order", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -79,7 +78,7 @@ TEST_CASE("ring: a full room leaves the rest for the next enter", "[ring]") {
     CHECK(kernel->enter(time_point::min(), out.data(), out.size()).completions == 0);
 }
 
-TEST_CASE("ring: an entry that is refused does not stall those behind it", "[ring]") {
+TEST_CASE("ring: a refused entry does not stall those after it", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -97,7 +96,7 @@ TEST_CASE("ring: an entry that is refused does not stall those behind it", "[rin
     }
 }
 
-TEST_CASE("ring: no system call where nothing is to be done", "[ring]") {
+TEST_CASE("ring: no system call if there is nothing to do", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -111,7 +110,7 @@ TEST_CASE("ring: no system call where nothing is to be done", "[ring]") {
         push_nops(*kernel, 2);
         kernel->enter(time_point::max(), &out, 1);
         const auto submitted = kernel->count().enters;
-        CHECK(kernel->enter(time_point::max(), &out, 1).completions == 1);  // was there already
+        CHECK(kernel->enter(time_point::max(), &out, 1).completions == 1);  // already in the queue
         CHECK(kernel->count().enters == submitted);
     }
 }
@@ -177,7 +176,7 @@ TEST_CASE("ring: a storm of signals loses nothing and ends nothing early", "[rin
 
 // -- limits ---------------------------------------------------------------------------------------
 
-TEST_CASE("ring: limits choose the set-up that such a kernel would leave", "[ring]") {
+TEST_CASE("ring: limits choose the set-up mode of such a kernel", "[ring]") {
     const auto kind = kinds();
     const auto flags_as_if = [](const kernel_kind& which) {
         const limited as_if(which.limits);
@@ -206,11 +205,11 @@ TEST_CASE("ring: a hidden opcode fails as on a kernel without it", "[ring]") {
 
 // -- enter's errors -------------------------------------------------------------------------------
 
-TEST_CASE("ring: entries that enter would not take now are offered again", "[ring]") {
+TEST_CASE("ring: entries that an enter did not take are submitted again", "[ring]") {
     const int error = GENERATE(EAGAIN, EBUSY, ENOMEM);
     const child_end end = run_child([error] {
         const auto kernel = attached();
-        rondo_tests::forbid(SYS_io_uring_enter, error, 7);  // submissions of just seven
+        rondo_tests::forbid(SYS_io_uring_enter, error, 7);  // only submissions of exactly seven
         const auto nop = [&](std::uint64_t data) { *kernel->next_entry() = {.user_data = data}; };
         std::array<completion, 16> out;
         for (std::uint64_t i = 0; i < 7; ++i) nop(base + i);
@@ -235,7 +234,7 @@ TEST_CASE("ring: next_entry is null while a full queue cannot be emptied", "[rin
     CHECK(end.exited());
 }
 
-TEST_CASE("ring: what cannot be mended aborts with errno's name", "[ring]") {
+TEST_CASE("ring: an error that cannot be handled aborts with errno's name", "[ring]") {
     const child_end end = run_child([] {
         const auto kernel = attached();
         rondo_tests::forbid(SYS_io_uring_enter, EBADR, 1);
@@ -246,7 +245,7 @@ TEST_CASE("ring: what cannot be mended aborts with errno's name", "[ring]") {
     CHECK(end.says("EBADR"));
 }
 
-TEST_CASE("ring: an entry that may end unseen must not carry an address", "[ring]") {
+TEST_CASE("ring: an entry with entry_skip_success must not carry an address", "[ring]") {
     const child_end end = run_child([] {
         const auto kernel = attached();
         *kernel->next_entry() = {.flags = entry_skip_success, .user_data = base};
@@ -281,7 +280,7 @@ TEST_CASE("ring: a cancelled recv ends with ECANCELED", "[ring]") {
         CHECK(ends[0].user_data == base);
         CHECK(ends[0].result == -ECANCELED);
 
-        push(*kernel, silent);  // nothing to cancel is no success
+        push(*kernel, silent);  // nothing to cancel is an error
         ends = collect(*kernel, 1);
         CHECK(ends[0].user_data == first_tag);
         CHECK(ends[0].result == -ENOENT);
@@ -349,7 +348,7 @@ TEST_CASE("ring: errors of descriptor calls are negative errnos", "[ring]") {
     CHECK(system::real() == real);
 }
 
-TEST_CASE("ring: random numbers differ, jobs are left to the caller's threads", "[ring]") {
+TEST_CASE("ring: random numbers differ, jobs must run on the caller's threads", "[ring]") {
     const auto kernel = make_ring();
     std::vector<std::uint64_t> drawn;
     for (int i = 0; i < 100; ++i) drawn.push_back(kernel->random());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ring and the world around it: wakes from threads and signal handlers, moving between threads,
+// The ring and its environment: wakes from threads and signal handlers, moving between threads,
 // fork(), and hosts that watch its event descriptor.
 #include <poll.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ using namespace rondo_tests;
 
 // -- wake -----------------------------------------------------------------------------------------
 
-TEST_CASE("ring: a wake ends one enter, also one that begins later", "[ring]") {
+TEST_CASE("ring: a wake ends one enter, even one that begins later", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -35,13 +35,13 @@ TEST_CASE("ring: a wake ends one enter, also one that begins later", "[ring]") {
         kernel->wake();
         kernel->attach();
         completion out;
-        CHECK(kernel->enter(time_point::max(), &out, 1).completions == 0);  // else it hangs
+        CHECK(kernel->enter(time_point::max(), &out, 1).completions == 0);  // otherwise it hangs
 
         kernel->wake();
-        kernel->enter(time_point::min(), &out, 1);  // may see it, but did not want to wait
+        kernel->enter(time_point::min(), &out, 1);  // may see it, but does not wait
         CHECK(kernel->enter(time_point::max(), &out, 1).completions == 0);
 
-        const time_point deadline = kernel->now() + 1ms;  // answered once, not for ever
+        const time_point deadline = kernel->now() + 1ms;  // a wake counts once only
         kernel->enter(deadline, &out, 1);
         CHECK(kernel->now() >= deadline);
         CHECK(kernel->count().completions == 0);
@@ -87,9 +87,9 @@ TEST_CASE("ring: a deadline at the end of time does not overflow", "[ring]") {
     other.join();
 }
 
-TEST_CASE("ring: what was written before a wake is seen after it", "[ring]") {
+TEST_CASE("ring: memory written before a wake is visible after it", "[ring]") {
     const auto kernel = attached();
-    int plain = 0;  // no atomic: the thread sanitizer must know that wake orders it
+    int plain = 0;  // not atomic: ThreadSanitizer must see that wake orders it
     std::thread other([&] {
         plain = 42;
         kernel->wake();
@@ -119,7 +119,7 @@ TEST_CASE("ring: a signal handler may wake, and errno stays", "[ring]") {
     ::sigaction(SIGUSR1, &before, nullptr);
 }
 
-TEST_CASE("ring: wakes survive the loss of the poll they stand on", "[ring]") {
+TEST_CASE("ring: wakes still work after their poll was cancelled", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -168,7 +168,7 @@ TEST_CASE("ring: it moves to another thread while idle", "[ring]") {
     }
 }
 
-TEST_CASE("ring: with an entry in flight it refuses to move", "[ring]") {
+TEST_CASE("ring: with an entry in flight it refuses to move to another thread", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -196,7 +196,7 @@ TEST_CASE("ring: with an entry in flight it refuses to move", "[ring]") {
     }
 }
 
-TEST_CASE("ring: a forked child is told, and may make its own", "[ring]") {
+TEST_CASE("ring: a forked child gets an error, and may make its own ring", "[ring]") {
     const auto kernel = attached();
     kernel->event_fd();
     completion out;
@@ -242,8 +242,8 @@ TEST_CASE("ring: dropping the parent's ring in a child leaves the parent's alone
     CHECK(round_trip(*kernel));
 }
 
-TEST_CASE("ring: descriptors are as before when it is gone", "[ring]") {
-    { const auto first = attached(); }  // whatever is opened once and for all
+TEST_CASE("ring: after its end the same descriptors are open as before", "[ring]") {
+    { const auto first = attached(); }  // opens descriptors that stay open for good
     const std::size_t before = open_descriptors();
     for (int i = 0; i < 3; ++i) {
         const auto kernel = attached();
@@ -301,7 +301,7 @@ TEST_CASE("ring: a host blocked in poll(2) sees each completion", "[ring]") {
     }
 }
 
-TEST_CASE("ring: the event descriptor is switched off, on and by hand", "[ring]") {
+TEST_CASE("ring: the event descriptor is switched off and on, and signalled by hand", "[ring]") {
     for (const kernel_kind& kind : kinds()) {
         INFO(kind.name);
         const limited as_if(kind.limits);
@@ -338,7 +338,7 @@ TEST_CASE("ring: a host sees each write to an eventfd that an entry polls", "[ri
         const int event = kernel->event_fd();
         const int polled = ::eventfd(0, EFD_CLOEXEC);
         REQUIRE(polled >= 0);
-        for (int i = 0; i < 5; ++i) {  // newer kernels signal the first and forget the rest
+        for (int i = 0; i < 5; ++i) {  // newer kernels signal only the first one
             kernel->watch_event(false);
             push(*kernel,
                  {.code = opcode::poll_add, .fd = polled, .op_flags = POLLIN, .user_data = base});

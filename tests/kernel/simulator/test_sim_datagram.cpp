@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Datagrams on the simulated kernel: what is certain of them, and what the network may do.
+// Datagrams on the simulated kernel: their guarantees, and the faults of the network.
 #include <poll.h>
 
 #include <cerrno>
@@ -25,7 +25,7 @@ int udp_at(machine& m, std::uint16_t port) {
     return fd;
 }
 
-/// A message with all that it points to.
+/// A msghdr with the objects that it points to.
 struct message {
     std::string bytes;
     sockaddr_in name{};
@@ -86,7 +86,8 @@ TEST_CASE("simulator datagram: whole, in order, with its sender; an empty one to
     }
 }
 
-TEST_CASE("simulator datagram: what does not fit is cut, and said to be", "[simulator]") {
+TEST_CASE("simulator datagram: a datagram that does not fit is cut, with MSG_TRUNC",
+          "[simulator]") {
     machine m;
     const int server = udp_at(m, 53);
     const int client = open_udp(m);
@@ -105,7 +106,7 @@ TEST_CASE("simulator datagram: what does not fit is cut, and said to be", "[simu
     CHECK(m.call(nowhere.sends(client)) == -EDESTADDRREQ);
 }
 
-TEST_CASE("simulator datagram: connected, it hears its peer alone, and that nobody is there",
+TEST_CASE("simulator datagram: a connected one receives only from its peer, and ECONNREFUSED",
           "[simulator]") {
     machine m;
     const int server = udp_at(m, 53);
@@ -124,7 +125,7 @@ TEST_CASE("simulator datagram: connected, it hears its peer alone, and that nobo
     CHECK(m.call(lost.sends(client)) == 1);
     message in(std::string(10, '?'));
     CHECK(m.call(in.receives(client)) == -ECONNREFUSED);
-    // who is not connected is not told
+    // a socket that is not connected gets no error
     message stray("x", 53);
     CHECK(m.call(stray.sends(other)) == 1);
     const std::uint64_t waits = m.add(in.receives(other));
@@ -133,7 +134,7 @@ TEST_CASE("simulator datagram: connected, it hears its peer alone, and that nobo
     CHECK(m.call(cancel_of(waits)) == 0);
 }
 
-TEST_CASE("simulator datagram: a queue that nobody empties loses what comes then", "[simulator]") {
+TEST_CASE("simulator datagram: a full receive queue drops further datagrams", "[simulator]") {
     machine m;
     const int server = udp_at(m, 53);
     const int client = open_udp(m);
@@ -147,7 +148,7 @@ TEST_CASE("simulator datagram: a queue that nobody empties loses what comes then
     CHECK(got < 20);
 }
 
-TEST_CASE("simulator datagram: lost, doubled and overtaken as the network is told to",
+TEST_CASE("simulator datagram: lost, duplicated and reordered as the options say",
           "[simulator]") {
     simulator_options options = plain();
     options.datagrams = {20, 20, 20};
@@ -167,11 +168,11 @@ TEST_CASE("simulator datagram: lost, doubled and overtaken as the network is tol
     const std::set<int> once(arrived.begin(), arrived.end());
     CHECK(once.size() < 190);             // lost
     CHECK(once.size() > 100);
-    CHECK(arrived.size() > once.size());  // doubled
+    CHECK(arrived.size() > once.size());  // duplicated
     CHECK(!std::is_sorted(arrived.begin(), arrived.end()));
 }
 
-TEST_CASE("simulator datagram: who is cut off gets none, and polls see those that come",
+TEST_CASE("simulator datagram: a socket that is cut off gets none, and polls see arrivals",
           "[simulator]") {
     machine m;
     const int server = udp_at(m, 53);

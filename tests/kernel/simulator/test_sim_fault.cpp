@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What goes wrong on the simulated kernel: by order of a fault, and by fault of the caller, which
-// ends the process.
+// SPDX-License-Identifier: MIT Errors on the simulated kernel: requested faults, and errors of the
+// caller, which end the process.
 #include <linux/time_types.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,7 +15,7 @@ using namespace sim_driver;
 
 namespace {
 
-/// Runs `body` in a child and gives what it wrote to stderr, if it died of an abort; else "".
+/// Runs `body` in a child. Returns its output on stderr if it aborted; otherwise "".
 template <class Body>
 std::string abort_text(Body body) {
     std::array<int, 2> ends{};
@@ -66,7 +65,7 @@ machine with_fault(std::uint64_t operation, sim_fault_kind kind, int error = EIO
 
 }  // namespace
 
-TEST_CASE("simulator: a fault befalls the operation that it names, and no other", "[simulator]") {
+TEST_CASE("simulator: a fault affects the operation that it names, and no other", "[simulator]") {
     const auto fault = GENERATE(
         faulty{sim_fault_kind::cancel, ECANCELED}, faulty{sim_fault_kind::error, EIO},
         faulty{sim_fault_kind::error, ECONNRESET}, faulty{sim_fault_kind::error, EPERM});
@@ -78,11 +77,11 @@ TEST_CASE("simulator: a fault befalls the operation that it names, and no other"
     std::string buffer(5, '?');
     CHECK(m.call(receive_into(server, buffer)) == -fault.error);
     CHECK(buffer == "?????");
-    CHECK(m.receive(server, 5) == "hello");  // nothing was done, nothing is lost
+    CHECK(m.receive(server, 5) == "hello");  // the faulty operation did nothing, so nothing is lost
     CHECK(m.sim->operations() == 5);
 }
 
-TEST_CASE("simulator: a fault ends a multishot accept, and nobody is lost", "[simulator]") {
+TEST_CASE("simulator: a fault ends a multishot accept, and no connection is lost", "[simulator]") {
     machine m = with_fault(0, sim_fault_kind::error, ENOBUFS);
     const int listener = m.listen();
     entry accept = make(opcode::accept, listener);
@@ -105,7 +104,7 @@ TEST_CASE("simulator: a close that fails has closed, one that was cancelled has 
     CHECK(m.sim->close(fd) == (cancelled ? 0 : -EBADF));
 }
 
-TEST_CASE("simulator: a short fault moves one byte, also where all are asked for", "[simulator]") {
+TEST_CASE("simulator: a short fault moves one byte, even if all are requested", "[simulator]") {
     machine m = with_fault(3, sim_fault_kind::cut);
     int client = -1;
     int server = -1;
@@ -117,7 +116,7 @@ TEST_CASE("simulator: a short fault moves one byte, also where all are asked for
     CHECK(m.receive(server, 4) == "ello");
 }
 
-TEST_CASE("simulator: a delay fault puts the operation after everything else, still cancellable",
+TEST_CASE("simulator: a delay fault moves the operation after everything else, still cancellable",
           "[simulator]") {
     const bool cancelled = GENERATE(false, true);
     machine m = with_fault(0, sim_fault_kind::delay);
@@ -131,7 +130,7 @@ TEST_CASE("simulator: a delay fault puts the operation after everything else, st
     CHECK((m.sim->now() >= start + 1h) == !cancelled);
 }
 
-TEST_CASE("simulator: a cancel does not avert the error that was ordered", "[simulator]") {
+TEST_CASE("simulator: a cancel does not prevent a requested error", "[simulator]") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         simulator_options options;
         options.seed = seed;
@@ -144,7 +143,7 @@ TEST_CASE("simulator: a cancel does not avert the error that was ordered", "[sim
     }
 }
 
-// -- what it aborts on --
+// -- errors of the caller --
 
 TEST_CASE("simulator: an entry it cannot interpret aborts with its name", "[simulator]") {
     CHECK(contains(abort_text([] {
@@ -168,7 +167,7 @@ TEST_CASE("simulator: an entry it cannot interpret aborts with its name", "[simu
                    "async_cancel with flags 0x1"));
 }
 
-TEST_CASE("simulator: closing under an operation aborts with its name", "[simulator]") {
+TEST_CASE("simulator: closing during an operation aborts with its name", "[simulator]") {
     std::string buffer(1, '?');
     CHECK(contains(abort_text([&] {
                        machine m;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The simulated file system, through entries.
+// The simulated file system, by entries.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -34,7 +34,7 @@ std::string read(machine& m, int fd, std::size_t most, std::uint64_t offset = he
 
 }  // namespace
 
-TEST_CASE("simulator files: open answers as open(2) does", "[simulator]") {
+TEST_CASE("simulator files: open fails and succeeds like open(2)", "[simulator]") {
     machine m(plain());
     m.sim->put_file("in/a.txt", "hello");
     CHECK(open(m, "in/b.txt", O_RDONLY) == -ENOENT);
@@ -57,7 +57,7 @@ TEST_CASE("simulator files: open answers as open(2) does", "[simulator]") {
     CHECK_FALSE(m.sim->get_file("out/none"));
 }
 
-TEST_CASE("simulator files: a folder opens, and others open from it", "[simulator]") {
+TEST_CASE("simulator files: a directory opens, and paths relative to it", "[simulator]") {
     machine m(plain());
     m.sim->put_file("/srv/www/index", "<p>");
     const int folder = open(m, "/srv", O_RDONLY | O_DIRECTORY);
@@ -66,7 +66,7 @@ TEST_CASE("simulator files: a folder opens, and others open from it", "[simulato
     REQUIRE(file >= 0);
     CHECK(read(m, file, 9) == "<p>");
     CHECK(open(m, "x", O_RDONLY, file) == -ENOTDIR);
-    CHECK(open(m, "/srv/www/index", O_RDONLY, 12345) >= 0);  // from the root: the folder is nothing
+    CHECK(open(m, "/srv/www/index", O_RDONLY, 12345) >= 0);  // absolute: 12345 is unused
     std::array<char, 4> buffer{};
     CHECK(m.call(make(opcode::read, folder, buffer.data(), 4)) == -EISDIR);
     CHECK(m.call(make(opcode::write, folder, buffer.data(), 4)) == -EBADF);
@@ -79,7 +79,7 @@ TEST_CASE("simulator files: offsets, the current position, appending and gaps", 
     CHECK(write(m, file, "def") == 3);
     CHECK(write(m, file, "XY", 1) == 2);
     CHECK(m.sim->get_file("f") == "aXYdef");
-    CHECK(read(m, file, 10) == "");  // the position stands at the end
+    CHECK(read(m, file, 10) == "");  // the position is at the end
     CHECK(read(m, file, 3, 2) == "Yde");
     const int steps = open(m, "f", O_RDONLY);
     CHECK(read(m, steps, 2) == "aX");
@@ -110,7 +110,7 @@ TEST_CASE("simulator files: lists of buffers", "[simulator]") {
     CHECK(c == "three");
 }
 
-TEST_CASE("simulator files: transfers come short by seed, and go on", "[simulator]") {
+TEST_CASE("simulator files: transfers are short by seed, and can be continued", "[simulator]") {
     const std::string text = letters(3000);
     int shorts = 0;
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
@@ -133,7 +133,7 @@ TEST_CASE("simulator files: transfers come short by seed, and go on", "[simulato
     CHECK(shorts < 100);
 }
 
-TEST_CASE("simulator files: a short transfer moves the position or leaves it, by seed",
+TEST_CASE("simulator files: a short transfer moves the position or not, by seed",
           "[simulator]") {
     bool moved[2] = {}, left[2] = {};
     for (std::uint64_t seed = 1; seed <= 100; ++seed) {
@@ -155,7 +155,7 @@ TEST_CASE("simulator files: a short transfer moves the position or leaves it, by
     }
 }
 
-TEST_CASE("simulator files: fsync, poll, and what only sockets can", "[simulator]") {
+TEST_CASE("simulator files: fsync, poll, and operations for sockets only", "[simulator]") {
     machine m(plain());
     const int file = open(m, "f", O_RDWR | O_CREAT);
     CHECK(m.call(make(opcode::fsync, file)) == 0);
@@ -169,7 +169,7 @@ TEST_CASE("simulator files: fsync, poll, and what only sockets can", "[simulator
     CHECK(m.sim->descriptors_open() == 0);
 }
 
-TEST_CASE("simulator files: statx of a path, of a folder and of a descriptor", "[simulator]") {
+TEST_CASE("simulator files: statx of a path, of a directory and of a descriptor", "[simulator]") {
     machine m(plain());
     m.sim->put_file("d/f", "12345");
     const auto status = [&](int fd, const char* path, int flags, struct statx& result) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a test does to the simulated network while its program runs: parts cut off and restored,
-// connections reset, latencies.
+// Network faults that a test makes while its program runs: parts cut off and restored, connections
+// reset, latencies.
 #include <rondo/dns.hpp>
 #include <rondo/net.hpp>
 #include <rondo/task_group.hpp>
@@ -26,7 +26,7 @@ task<pair_of_streams> connect_both(tcp_listener& listener) {
 
 }  // namespace
 
-RONDO_TEST("set_network: how long a byte takes", "[simulator]") {
+RONDO_TEST("set_network: the latency of a byte", "[simulator]") {
     testing::set_network({.latency_least = 3s, .latency_most = 3s});
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto both = co_await connect_both(listener);
@@ -38,13 +38,13 @@ RONDO_TEST("set_network: how long a byte takes", "[simulator]") {
     CHECK(running_loop().time() - start < 4s);
 }
 
-RONDO_TEST("cut_off: a connect to there has no answer until restore", "[simulator]") {
+RONDO_TEST("cut_off: a connect gets no answer until restore", "[simulator]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     testing::cut_off(listener.local());
     auto connecting = create_task(connect_tcp(listener.local()));
     co_await sleep(1h);
     CHECK(connecting.state() == task_state::waiting);
-    // one that gives up leaves nothing
+    // a connect that is cancelled leaves nothing
     bool gave_up = false;
     try {
         co_await wait_for(1s, connect_tcp(listener.local()));
@@ -58,7 +58,7 @@ RONDO_TEST("cut_off: a connect to there has no answer until restore", "[simulato
     CHECK(server.remote() == client.local());
 }
 
-RONDO_TEST("cut_off: others are reached meanwhile, and port 0 is the whole host", "[simulator]") {
+RONDO_TEST("cut_off: other addresses stay reachable, and port 0 is the whole host", "[simulator]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto other = tcp_listener::bind({"127.0.0.2", 0});
     testing::cut_off(endpoint("127.0.0.2", 0));
@@ -74,7 +74,7 @@ RONDO_TEST("cut_off: others are reached meanwhile, and port 0 is the whole host"
     CHECK(lost.cancelled());
 }
 
-RONDO_TEST("cut_off: the bytes of a stream wait, in order, and its end behind them",
+RONDO_TEST("cut_off: the bytes of a stream wait, in order, and its end after them",
            "[simulator]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto both = co_await connect_both(listener);
@@ -101,14 +101,14 @@ RONDO_TEST("reset_connections: both ends read ECONNRESET", "[simulator]") {
     }
 }
 
-RONDO_TEST("set_network: on the real kernel it is refused", "[simulator][kernel]") {
+RONDO_TEST("set_network: it fails on the real kernel", "[simulator][kernel]") {
     CHECK_THROWS_AS(testing::set_network({}), invalid_state_error);
     CHECK_THROWS_AS(testing::cut_off(endpoint("127.0.0.1", 1)), invalid_state_error);
     CHECK_THROWS_AS(testing::reset_connections(), invalid_state_error);
     co_return;
 }
 
-TEST_CASE("testing: cancel_main asks the main task, as that operation begins", "[testing]") {
+TEST_CASE("testing: cancel_main cancels the main task when that operation begins", "[testing]") {
     const auto body = []() -> task<int> {
         int done = 0;
         try {
@@ -126,7 +126,7 @@ TEST_CASE("testing: cancel_main asks the main task, as that operation begins", "
     }
 }
 
-TEST_CASE("testing: at_call fails a call that is no operation", "[testing]") {
+TEST_CASE("testing: at_call fails a call that is not an operation", "[testing]") {
     const auto body = []() -> task<> {
         auto listener = tcp_listener::bind({"127.0.0.1", 0});
         co_return;

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Pipes, pairs and second numbers on the simulated kernel, and what files do without reading or
-// writing.
+// SPDX-License-Identifier: MIT Pipes, socket pairs and duplicated descriptors on the simulated
+// kernel, and file calls that neither read nor write.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -34,7 +33,7 @@ entry read_into(int fd, std::string& buffer) {
 }
 entry poll_of(int fd, unsigned events) { return make(opcode::poll_add, fd, nullptr, 0, 0, events); }
 
-/// What can be read until the end.
+/// Returns all bytes until the end.
 std::string read_all(machine& m, int fd) {
     std::string all;
     for (;;) {
@@ -76,7 +75,7 @@ TEST_CASE("simulator pipe: bytes come out in order, then the end", "[simulator]"
     CHECK(m.sim->descriptors_open() == 0);
 }
 
-TEST_CASE("simulator pipe: up to PIPE_BUF a write is whole", "[simulator]") {
+TEST_CASE("simulator pipe: a write of at most PIPE_BUF is whole", "[simulator]") {
     const auto seed = static_cast<std::uint64_t>(GENERATE(range(1, 20)));
     machine m(seeded(seed));
     const ends p = pipe_of(m);
@@ -90,7 +89,7 @@ TEST_CASE("simulator pipe: without a reader a write fails, with a signal", "[sim
     REQUIRE(m.sim->close(p.source()) == 0);
     CHECK(m.call(write_of(p.sink(), "x")) == -EPIPE);
     CHECK(m.sim->sigpipes() == 1);
-    // one that waits for room hears of it too
+    // a write that waits for room fails too
     const ends q = pipe_of(m);
     const std::string much = letters(200'000);
     std::uint64_t writing = 0;
@@ -104,7 +103,7 @@ TEST_CASE("simulator pipe: without a reader a write fails, with a signal", "[sim
     CHECK(m.next(writing).result == -EPIPE);
 }
 
-TEST_CASE("simulator pipe: polls say what pipe_poll() says", "[simulator]") {
+TEST_CASE("simulator pipe: polls give the events of pipe_poll()", "[simulator]") {
     machine m(plain());
     const ends p = pipe_of(m);
     CHECK((m.call(poll_of(p.sink(), POLLOUT)) & (POLLOUT | POLLERR)) == POLLOUT);
@@ -126,7 +125,7 @@ TEST_CASE("simulator pipe: polls say what pipe_poll() says", "[simulator]") {
     CHECK((m.next(broken).result & POLLERR) != 0);
 }
 
-TEST_CASE("simulator pipe: it is no socket, and each end goes one way", "[simulator]") {
+TEST_CASE("simulator pipe: it is not a socket, and each end has one direction", "[simulator]") {
     machine m;
     const ends p = pipe_of(m);
     std::string buffer(4, '?');
@@ -140,7 +139,7 @@ TEST_CASE("simulator pipe: it is no socket, and each end goes one way", "[simula
     CHECK(S_ISFIFO(mode));
 }
 
-TEST_CASE("simulator: what two numbers share is closed with the second", "[simulator]") {
+TEST_CASE("simulator: a file that two descriptors share is closed with the second", "[simulator]") {
     machine m;
     const ends p = pipe_of(m);
     const int again = m.sim->duplicate(p.sink());
@@ -154,7 +153,7 @@ TEST_CASE("simulator: what two numbers share is closed with the second", "[simul
     const int file = m.call(make(opcode::openat, AT_FDCWD, "f", 0, 0, O_RDWR));
     const int other = m.sim->duplicate(file);
     std::string two(2, '?');
-    // they share a position
+    // both share a position
     int first = m.call(read_into(file, two));
     REQUIRE(first > 0);
     REQUIRE(m.sim->close(file) == 0);
@@ -163,7 +162,7 @@ TEST_CASE("simulator: what two numbers share is closed with the second", "[simul
     CHECK(m.sim->duplicate(file) == -EBADF);
 }
 
-TEST_CASE("simulator: a pair of sockets is connected, and has no names", "[simulator]") {
+TEST_CASE("simulator: a socket pair is connected and unnamed", "[simulator]") {
     machine m(plain());
     std::array<int, 2> pair{};
     REQUIRE(m.sim->socket_pair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
@@ -198,7 +197,7 @@ TEST_CASE("simulator file: truncated, grown and with holes", "[simulator]") {
     CHECK(m.call(grow) == -EBADF);
 }
 
-TEST_CASE("simulator: the call that a fault names fails, and no other", "[simulator]") {
+TEST_CASE("simulator: only the call that a fault names fails", "[simulator]") {
     simulator_options options;
     options.call_fault = {1, ENOMEM};
     machine m(options);

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// What holds for every run of the simulated kernel, whatever is asked of it: a random client of the
-// seam does what comes to its mind for a few thousand steps, and the books must balance at the end.
-// The same client shows that a seed replays.
+// SPDX-License-Identifier: MIT Properties of every run of the simulated kernel. A random client
+// makes a few thousand calls; at the end every entry must have ended and nothing may be left. The
+// same client shows that a seed replays.
 #include <fcntl.h>
 #include <linux/time_types.h>
 #include <poll.h>
@@ -37,14 +36,14 @@ public:
 
     machine m;
     std::size_t cancelled = 0;
-    std::size_t late = 0;  // asked to cancel, and completed all the same
+    std::size_t late = 0;  // cancelled, but completed with a result
     std::size_t succeeded = 0;
 
 private:
     struct flight {
         opcode code;
         int fd;
-        bool asked;  // to cancel
+        bool asked;  // a cancel was submitted
     };
 
     std::uint32_t below(std::uint32_t bound) {
@@ -87,7 +86,7 @@ private:
             case 9:
                 return start(make(opcode::read, fd, buffer, size, below(3000)));
             case 10: {
-                const std::uint32_t multishot = below(2);  // in this order with every compiler
+                const std::uint32_t multishot = below(2);  // own statement: fixed order of draws
                 const std::uint32_t events = below(2) == 0 ? POLLIN : POLLOUT;
                 return start(make(opcode::poll_add, fd, nullptr, multishot, 0, events));
             }
@@ -158,7 +157,7 @@ private:
                 reap(time_point::min());
             }
             for (int turn = 0; turn < 100; ++turn) reap(m.sim->now() + 100us);
-            if (round > 2) reap(m.sim->now() + 1h);  // a close that a fault delays
+            if (round > 2) reap(m.sim->now() + 1h);  // completes a close that a fault delays
         }
         while (!idle_.empty()) {
             const int fd = idle_.begin()->first;
@@ -219,8 +218,8 @@ TEST_CASE("simulator replay: the same seed gives the same run, another seed anot
     CHECK(hashes.size() == 50);
 }
 
-TEST_CASE("simulator replay: no memory of the process shows in a run", "[simulator]") {
-    // Were anything ordered or hashed by address, a run among other allocations would differ.
+TEST_CASE("simulator replay: a run does not depend on memory addresses", "[simulator]") {
+    // If anything were ordered or hashed by address, a run with other allocations would differ.
     rambler first(seeded(7));
     first.run(300);
     std::vector<std::string> clutter;
@@ -246,7 +245,8 @@ TEST_CASE("simulator replay: a fault at every operation leaves nothing behind", 
     }
 }
 
-TEST_CASE("simulator replay: what callers draw leaves the model's choices alone", "[simulator]") {
+TEST_CASE("simulator replay: draws of callers do not change the simulator's choices",
+          "[simulator]") {
     std::array<std::uint64_t, 2> hashes{};
     for (std::size_t run = 0; run < 2; ++run) {
         machine m(seeded(3));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Unix sockets on the simulated kernel: descriptors that travel, who is at the other end; and the
-// close of TCP that is a reset.
+// Unix sockets on the simulated kernel: descriptors in messages, and credentials of the peer. Also
+// the close of a TCP socket that sends a reset.
 #include <unistd.h>
 
 #include <array>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t rights_max = 4;
 
-/// A message with room for descriptors.
+/// A msghdr with room for descriptors.
 struct carrier {
     std::string bytes;
     iovec part{};
@@ -72,11 +72,11 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE("simulator rights: what was sent works under its new number", "[simulator]") {
+TEST_CASE("simulator rights: a received descriptor works under its new number", "[simulator]") {
     fixture f(static_cast<std::uint64_t>(GENERATE(range(1, 10))));
     carrier in("??");
     const std::uint64_t receiving = f.m.add(in.receives(f.pair[1]));
-    f.m.drain();  // it waits before there is anything
+    f.m.drain();  // it waits before anything was sent
     carrier out("ab");
     REQUIRE(f.m.call(out.sends(f.pair[0], {f.pipe[1]})) == 2);
     REQUIRE(f.m.sim->close(f.pipe[1]) == 0);
@@ -93,16 +93,16 @@ TEST_CASE("simulator rights: what was sent works under its new number", "[simula
     CHECK(f.m.sim->descriptors_open() == 0);
 }
 
-TEST_CASE("simulator rights: those that nobody takes are closed", "[simulator]") {
+TEST_CASE("simulator rights: descriptors that are not received are closed", "[simulator]") {
     fixture f;
     const auto how = GENERATE(0, 1, 2);
     carrier out("ab");
     REQUIRE(f.m.call(out.sends(f.pair[0], {f.pipe[1]})) == 2);
     REQUIRE(f.m.sim->close(f.pipe[1]) == 0);
     f.m.drain();
-    if (how == 0) {  // the receiver goes
+    if (how == 0) {  // the receiver closes
         f.m.sim->close(f.pair[1]);
-    } else if (how == 1) {  // it asks for bytes alone
+    } else if (how == 1) {  // it receives bytes only
         CHECK(f.m.receive(f.pair[1], 2) == "ab");
     } else {  // it has no room
         carrier in("??");
@@ -114,7 +114,8 @@ TEST_CASE("simulator rights: those that nobody takes are closed", "[simulator]")
     CHECK(f.m.call(make(opcode::read, f.pipe[0], text.data(), 5, ~std::uint64_t(0))) == 0);
 }
 
-TEST_CASE("simulator rights: a message with too little room is cut and says so", "[simulator]") {
+TEST_CASE("simulator rights: a message with too little room is cut, with MSG_CTRUNC",
+          "[simulator]") {
     fixture f;
     carrier out("ab");
     REQUIRE(f.m.call(out.sends(f.pair[0], {f.pipe[0], f.pipe[1]})) == 2);
@@ -127,7 +128,7 @@ TEST_CASE("simulator rights: a message with too little room is cut and says so",
     CHECK(f.m.sim->descriptors_open() == 0);
 }
 
-TEST_CASE("simulator rights: one receive takes those of one message", "[simulator]") {
+TEST_CASE("simulator rights: one receive takes the descriptors of one message", "[simulator]") {
     fixture f;
     carrier one("aa");
     carrier two("bb");
@@ -158,7 +159,7 @@ TEST_CASE("simulator: the other end of a Unix socket is this process", "[simulat
     CHECK(who.uid == ::getuid());
 }
 
-TEST_CASE("simulator: a close that does not linger resets", "[simulator]") {
+TEST_CASE("simulator: a close with a linger time of 0 resets", "[simulator]") {
     machine m(plain());
     int client = -1;
     int server = -1;

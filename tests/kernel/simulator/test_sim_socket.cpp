@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The simulated network, through entries: names, connecting, streams and the ways in which they
-// end.
+// The simulated network, by entries: names, connecting, and the ends of connections.
 #include <sys/un.h>
 
 #include <array>
@@ -71,7 +70,7 @@ TEST_CASE("simulator sockets: the lowest free number comes first", "[simulator]"
     CHECK(m.socket() == first + 3);
 }
 
-TEST_CASE("simulator sockets: what is submitted after a close meets no descriptor", "[simulator]") {
+TEST_CASE("simulator sockets: an entry submitted after a close fails with EBADF", "[simulator]") {
     machine m;
     const int fd = m.socket();
     const std::uint64_t closing = m.add(make(opcode::close, fd));
@@ -95,17 +94,17 @@ TEST_CASE("simulator sockets: bind finds ports and refuses taken ones", "[simula
     CHECK(bind_to(m, b, any) == -EADDRINUSE);
     CHECK(bind_to(m, b, loopback(0)) == 0);
     CHECK(local_name(m, b).sin_port != name.sin_port);
-    CHECK(bind_to(m, b, loopback(0)) == -EINVAL);  // has a name already
+    CHECK(bind_to(m, b, loopback(0)) == -EINVAL);  // already has a name
     CHECK(m.sim->bind(m.socket(), reinterpret_cast<const sockaddr*>(&name), 3) == -EINVAL);
     const int six = m.sim->socket(AF_INET6, SOCK_STREAM, 0);
-    CHECK(bind_to(m, six, loopback(1)) == -EINVAL);  // too small for it
+    CHECK(bind_to(m, six, loopback(1)) == -EINVAL);  // too small for an IPv6 address
     const sockaddr_un path{AF_UNIX, "p"};
     CHECK(m.sim->bind(b, reinterpret_cast<const sockaddr*>(&path), sizeof(path)) == -EAFNOSUPPORT);
     CHECK(m.sim->close(a) == 0);
     CHECK(bind_to(m, m.socket(), name) == 0);
 }
 
-TEST_CASE("simulator sockets: SO_REUSEPORT shares a port, and the seed shares out", "[simulator]") {
+TEST_CASE("simulator sockets: SO_REUSEPORT shares a port, and the seed chooses", "[simulator]") {
     machine m;
     const int on = 1;
     std::array<int, 2> listeners{};
@@ -204,7 +203,7 @@ TEST_CASE("simulator sockets: connecting takes time, and both ends know each oth
     CHECK(m.call(m.connect_of(listener, name)) == -EISCONN);
 }
 
-TEST_CASE("simulator sockets: connect is refused where nobody listens, and may try again",
+TEST_CASE("simulator sockets: connect fails without a listener, and can be repeated",
           "[simulator]") {
     machine m;
     const sockaddr_in name = loopback(7000);
@@ -235,11 +234,11 @@ TEST_CASE("simulator sockets: connects wait for a full backlog", "[simulator]") 
     REQUIRE(m.seen.size() == 1);
     const std::uint64_t lucky = m.seen[0].user_data;
     CHECK(m.next(lucky).result == 0);
-    CHECK(m.sim->close(listener) == 0);  // the last one finds nobody any more
+    CHECK(m.sim->close(listener) == 0);  // the last connect finds no listener
     CHECK(m.next(lucky == second ? fourth : second).result == -ECONNREFUSED);
 }
 
-TEST_CASE("simulator sockets: a multishot accept goes on until it is cancelled", "[simulator]") {
+TEST_CASE("simulator sockets: a multishot accept continues until it is cancelled", "[simulator]") {
     machine m(plain());
     const int listener = m.listen(7000);
     const sockaddr_in name = loopback(7000);
@@ -260,7 +259,8 @@ TEST_CASE("simulator sockets: a multishot accept goes on until it is cancelled",
     CHECK(m.sim->in_flight() == 0);
 }
 
-TEST_CASE("simulator sockets: accept without a free descriptor loses nobody", "[simulator]") {
+TEST_CASE("simulator sockets: accept without a free descriptor loses no connection",
+          "[simulator]") {
     simulator_options options = plain();
     options.descriptors_max = 2;
     machine m(options);
@@ -277,7 +277,7 @@ TEST_CASE("simulator sockets: accept without a free descriptor loses nobody", "[
     CHECK(m.call(make(opcode::accept, listener)) == client);
 }
 
-TEST_CASE("simulator sockets: shutting a listener down ends its accepts and resets who waited",
+TEST_CASE("simulator sockets: shutting a listener down ends its accepts and resets its queue",
           "[simulator]") {
     machine m(plain());
     const int listener = m.listen(7000);
@@ -313,14 +313,14 @@ TEST_CASE("simulator sockets: Unix and IPv6 names", "[simulator]") {
         CHECK(m.receive(client, 2) == "hi");
         m.drain();
         CHECK(m.sim->close(client) == 0);
-        // A Unix socket knows at once that nobody is there, TCP when the answer to its bytes comes.
+        // A Unix socket sees at once that the peer is closed, TCP when its bytes are answered.
         CHECK(m.call(send_of(server, "x")) == (address->sa_family == AF_UNIX ? -EPIPE : 1));
         sockaddr_storage local{};
         socklen_t size = sizeof(local);
         CHECK(m.sim->local_name(server, reinterpret_cast<sockaddr*>(&local), &size) == 0);
         if (address->sa_family == AF_INET6) {
             const auto& bound = reinterpret_cast<const sockaddr_in6&>(local);
-            CHECK(IN6_IS_ADDR_LOOPBACK(&bound.sin6_addr));  // to any host is to this one
+            CHECK(IN6_IS_ADDR_LOOPBACK(&bound.sin6_addr));  // connecting to any host is to this one
         } else {
             CHECK(size == offsetof(sockaddr_un, sun_path) + sizeof("/run/x"));
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bytes on simulated streams: short and whole transfers, full buffers, polls, and every end that a
-// stream can have.
+// Bytes on simulated streams: short and whole transfers, full buffers, polls, and every kind of end
+// of a stream.
 #include <poll.h>
 #include <sys/uio.h>
 
@@ -84,7 +84,7 @@ TEST_CASE("simulator streams: short transfers reassemble, over a thousand seeds"
     CHECK(shorts > 1000);
 }
 
-TEST_CASE("simulator streams: a full buffer holds the sender up until it is read", "[simulator]") {
+TEST_CASE("simulator streams: a full buffer blocks the sender until it is read", "[simulator]") {
     simulator_options options = plain();
     options.buffer_min = options.buffer_max = 10;
     pair p(options);
@@ -98,7 +98,8 @@ TEST_CASE("simulator streams: a full buffer holds the sender up until it is read
     CHECK(p.m.next(sending).result == 4);
 }
 
-TEST_CASE("simulator streams: MSG_WAITALL moves everything, or what there was", "[simulator]") {
+TEST_CASE("simulator streams: MSG_WAITALL moves everything, or the bytes before the end",
+          "[simulator]") {
     simulator_options options = seeded(GENERATE(1U, 2U, 3U, 4U));
     options.buffer_min = options.buffer_max = 7;
     pair p(options);
@@ -132,7 +133,7 @@ TEST_CASE("simulator streams: peeking and not waiting", "[simulator]") {
     CHECK(p.m.call(receive_into(p.server, buffer, MSG_DONTWAIT)) == -EAGAIN);
 }
 
-TEST_CASE("simulator streams: lists, messages and read and write", "[simulator]") {
+TEST_CASE("simulator streams: buffer lists, messages, read and write", "[simulator]") {
     pair p;
     std::string a = "one ", b = "two";
     std::array<iovec, 2> list{{{a.data(), 4}, {b.data(), 3}}};
@@ -155,7 +156,7 @@ TEST_CASE("simulator streams: lists, messages and read and write", "[simulator]"
     CHECK(x.substr(0, 4) == "one ");
 }
 
-TEST_CASE("simulator streams: what is not connected carries nothing", "[simulator]") {
+TEST_CASE("simulator streams: an unconnected socket transfers nothing", "[simulator]") {
     machine m;
     const int fd = m.socket();
     std::string buffer(1, '?');
@@ -204,7 +205,7 @@ TEST_CASE("simulator streams: shutting down writing ends the other's reading", "
     CHECK(shutdown(p.m, p.client, SHUT_WR) == 0);
     CHECK(p.m.call(send_of(p.client, "x")) == -EPIPE);
     CHECK(p.m.receive(p.server, 100) == "bye");
-    p.m.send_all(p.server, "answer");  // the other way still goes
+    p.m.send_all(p.server, "answer");  // the other direction still works
     CHECK(p.m.receive(p.client, 6) == "answer");
     CHECK(shutdown(p.m, p.client, 9) == -EINVAL);
 }
@@ -233,13 +234,13 @@ TEST_CASE("simulator streams: shutting down writing fails one's own pending send
     CHECK(p.m.sim->sigpipes() == 1);
 }
 
-TEST_CASE("simulator streams: a close is an end to who reads and a reset to who writes",
+TEST_CASE("simulator streams: a close is an end for a reader and a reset for a writer",
           "[simulator]") {
     pair p;
     p.m.send_all(p.client, "last words");
     CHECK(p.m.call(make(opcode::close, p.client)) == 0);
     CHECK(p.m.receive(p.server, 100) == "last words");
-    CHECK(p.m.call(send_of(p.server, "anyone?")) == 7);  // taken; that nobody wants it comes later
+    CHECK(p.m.call(send_of(p.server, "anyone?")) == 7);  // accepted; the reset comes later
     p.m.drain();
     CHECK(p.m.call(send_of(p.server, "anyone?")) == -EPIPE);
     CHECK(p.m.call(send_of(p.server, "anyone?")) == -EPIPE);
@@ -247,7 +248,7 @@ TEST_CASE("simulator streams: a close is an end to who reads and a reset to who 
     CHECK(p.m.call(receive_into(p.server, buffer)) == 0);
 }
 
-TEST_CASE("simulator streams: a close with unread bytes resets; what arrived is readable first",
+TEST_CASE("simulator streams: a close with unread bytes resets; arrived bytes are readable first",
           "[simulator]") {
     pair p;
     p.m.send_all(p.server, "answer");
@@ -270,12 +271,12 @@ TEST_CASE("simulator streams: a close with unread bytes resets; what arrived is 
             CHECK(p.m.sim->get_option(p.client, SOL_SOCKET, SO_ERROR, &error, &size) == 0);
             CHECK(error == ECONNRESET);
     }
-    CHECK(p.m.call(receive_into(p.client, buffer)) == 0);  // the error is given once
+    CHECK(p.m.call(receive_into(p.client, buffer)) == 0);  // the error is reported once
     CHECK(p.m.call(send_of(p.client, "x")) == -EPIPE);
     CHECK(shutdown(p.m, p.client, SHUT_WR) == -ENOTCONN);
 }
 
-TEST_CASE("simulator streams: a sender that waits learns of the reset", "[simulator]") {
+TEST_CASE("simulator streams: a waiting sender fails at a reset", "[simulator]") {
     simulator_options options = plain();
     options.buffer_min = options.buffer_max = 4;
     pair p(options);
@@ -288,7 +289,7 @@ TEST_CASE("simulator streams: a sender that waits learns of the reset", "[simula
 
 // -- polls --
 
-TEST_CASE("simulator streams: poll tells what can be done", "[simulator]") {
+TEST_CASE("simulator streams: poll reports readiness", "[simulator]") {
     pair p;
     CHECK(p.m.call(poll_of(p.client, POLLOUT)) == POLLOUT);
     const std::uint64_t reading = p.m.add(poll_of(p.server, POLLIN));
@@ -297,16 +298,16 @@ TEST_CASE("simulator streams: poll tells what can be done", "[simulator]") {
     p.m.send_all(p.client, "x");
     CHECK(p.m.next(reading).result == POLLIN);
     CHECK(p.m.receive(p.server, 1) == "x");
-    const std::uint64_t hanging = p.m.add(poll_of(p.server, 0));  // is told of the end all the same
+    const std::uint64_t hanging = p.m.add(poll_of(p.server, 0));  // reports the end all the same
     CHECK(p.m.call(make(opcode::close, p.client)) == 0);
     CHECK(p.m.next(hanging).result == POLLRDHUP);
     CHECK(shutdown(p.m, p.server, SHUT_WR) == 0);
     CHECK(p.m.call(poll_of(p.server, POLLIN)) == (POLLIN | POLLHUP | POLLRDHUP));
-    CHECK(shutdown(p.m, p.server, SHUT_RD) == -ENOTCONN);  // nothing is left of it
+    CHECK(shutdown(p.m, p.server, SHUT_RD) == -ENOTCONN);  // the connection is gone
     CHECK(p.m.call(poll_of(p.m.socket(), POLLIN)) == POLLHUP);
 }
 
-TEST_CASE("simulator streams: a multishot poll tells of each change until it is removed",
+TEST_CASE("simulator streams: a multishot poll reports each change until it is removed",
           "[simulator]") {
     pair p;
     const std::uint64_t polling = p.m.add(poll_of(p.server, POLLIN, true));
@@ -316,7 +317,7 @@ TEST_CASE("simulator streams: a multishot poll tells of each change until it is 
         CHECK(one.result == POLLIN);
         CHECK(one.flags == completion_more);
         p.m.drain();
-        CHECK(p.m.seen.empty());  // of each change, not of each moment
+        CHECK(p.m.seen.empty());  // edges are reported, not levels
     }
     entry remove = make(opcode::poll_remove);
     remove.address = polling;
@@ -327,7 +328,7 @@ TEST_CASE("simulator streams: a multishot poll tells of each change until it is 
     CHECK(p.m.call(remove) == -ENOENT);
 }
 
-TEST_CASE("simulator streams: a listener polls readable while somebody waits", "[simulator]") {
+TEST_CASE("simulator streams: a listener polls readable while a connection waits", "[simulator]") {
     machine m(plain());
     const int listener = m.listen(7000);
     const std::uint64_t polling = m.add(poll_of(listener, POLLIN));

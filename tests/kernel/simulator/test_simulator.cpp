@@ -58,7 +58,7 @@ TEST_CASE("simulator: a busy loop sees operations complete", "[simulator]") {
     CHECK(m.seen.size() == 1);
 }
 
-TEST_CASE("simulator: it is stuck when nothing can happen, and only when asked to wait for ever",
+TEST_CASE("simulator: it is stuck if no event is left, and only if asked to wait forever",
           "[simulator]") {
     machine m;
     CHECK(m.turn(time_point::max()).stuck);
@@ -76,10 +76,10 @@ TEST_CASE("simulator: it is stuck when nothing can happen, and only when asked t
     CHECK(m.sim->in_flight() == 0);
 }
 
-TEST_CASE("simulator: a wake ends the wait that comes next, and only one", "[simulator]") {
+TEST_CASE("simulator: a wake ends the next wait, and only one", "[simulator]") {
     machine m;
     m.sim->wake();
-    CHECK_FALSE(m.turn(time_point::min()).stuck);  // does not wait: leaves it
+    CHECK_FALSE(m.turn(time_point::min()).stuck);  // does not wait, so the wake stays
     const time_point before = m.sim->now();
     CHECK_FALSE(m.turn(time_point::max()).stuck);
     CHECK(m.sim->now() <= before + 1us);
@@ -98,13 +98,13 @@ TEST_CASE("simulator: another thread attaches only while nothing is in flight", 
     std::thread([&] { CHECK_NOTHROW(m.sim->attach()); }).join();
 }
 
-TEST_CASE("simulator: it has no descriptor to embed", "[simulator]") {
+TEST_CASE("simulator: it has no event descriptor", "[simulator]") {
     CHECK(machine().sim->event_fd() == -ENOSYS);
 }
 
 // -- entries --
 
-TEST_CASE("simulator: every entry completes exactly once, in as many enters as room asks for",
+TEST_CASE("simulator: every entry completes exactly once, in as many enters as needed",
           "[simulator]") {
     machine m;
     for (int at = 0; at < 200; ++at) m.add(make(opcode::nop));
@@ -125,7 +125,7 @@ TEST_CASE("simulator: every entry completes exactly once, in as many enters as r
     CHECK(m.sim->in_flight() == 0);
 }
 
-TEST_CASE("simulator: the queue holds so many entries and no more", "[simulator]") {
+TEST_CASE("simulator: the queue holds queue_entries entries and no more", "[simulator]") {
     simulator_options options;
     options.queue_entries = 4;
     machine m(options);
@@ -169,7 +169,7 @@ TEST_CASE("simulator: completions come in the order of their virtual time", "[si
         CHECK(spans[m.seen[at - 1].user_data] < spans[m.seen[at].user_data]);
 }
 
-TEST_CASE("simulator: it supports what it interprets and names the rest", "[simulator]") {
+TEST_CASE("simulator: it supports the opcodes it interprets and names the others", "[simulator]") {
     machine m;
     CHECK(m.sim->supports(opcode::statx));
     CHECK_FALSE(m.sim->supports(static_cast<opcode>(47)));
@@ -191,7 +191,7 @@ TEST_CASE("simulator: timeouts are exact, relative and absolute", "[simulator]")
     const __kernel_timespec absolute = time_of(start.time_since_epoch() + 7ms);
     CHECK(m.call(timeout_of(absolute, timeout_absolute)) == -ETIME);
     CHECK(m.sim->now() == start + 7ms);
-    CHECK(m.call(timeout_of(absolute, timeout_absolute)) == -ETIME);  // past: at once
+    CHECK(m.call(timeout_of(absolute, timeout_absolute)) == -ETIME);  // has passed already
     CHECK(m.sim->now() <= start + 8ms);
     const __kernel_timespec wrong{0, -1};
     CHECK(m.call(timeout_of(wrong)) == -EINVAL);
@@ -222,7 +222,7 @@ TEST_CASE("simulator: timeouts are removed and updated", "[simulator]") {
     CHECK(m.next(moved).result == -ETIME);
     CHECK(m.sim->now() == start + 1s);
     CHECK(m.call(update) == -ENOENT);
-    remove.address = m.add(make(opcode::nop));  // no timeout: not found
+    remove.address = m.add(make(opcode::nop));  // not a timeout, so not found
     CHECK(m.call(remove) == -ENOENT);
 }
 
@@ -230,7 +230,8 @@ TEST_CASE("simulator: 200,000 timers set and removed leave nothing behind", "[si
     machine m(plain());
     const __kernel_timespec hour = time_of(1h);
     const __kernel_timespec minute = time_of(1min);
-    const std::uint64_t in_front = m.add(timeout_of(minute));  // or the others would leave by age
+    // Keeps the void events of the others from being dropped at the front of the heap.
+    const std::uint64_t in_front = m.add(timeout_of(minute));
     for (int round = 0; round < 2000; ++round) {
         m.seen.clear();
         for (int at = 0; at < 100; ++at) {
@@ -253,7 +254,7 @@ TEST_CASE("simulator: 200,000 timers set and removed leave nothing behind", "[si
 
 // -- cancelling --
 
-TEST_CASE("simulator: a cancel ends what waits, its own completion first", "[simulator]") {
+TEST_CASE("simulator: a cancel ends a waiting operation, its own completion first", "[simulator]") {
     machine m;
     const int listener = m.listen();
     const std::uint64_t accepting = m.add(make(opcode::accept, listener));
@@ -291,8 +292,8 @@ TEST_CASE("simulator: the second cancel comes too late", "[simulator]") {
 }
 
 TEST_CASE("simulator: a cancel never hits a later operation of the same user_data", "[simulator]") {
-    // Entries are taken in order, so a cancel means what was in flight when it was submitted, even
-    // if it is carried out when an address has been used again.
+    // Entries are taken in order. So a cancel affects an operation that was in flight at its
+    // submission, even if it runs when the address is used again.
     for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         machine m(seeded(seed));
         const int listener = m.listen();
@@ -351,7 +352,7 @@ struct job {
         auto* self = static_cast<job*>(argument);
         self->ran = self->m->sim->now();
         self->thread = std::this_thread::get_id();
-        self->made = self->m->socket();  // a job may use part (b)
+        self->made = self->m->socket();  // a job may use part (b) of kernel.hpp
         self->m->sim->wake();
     }
 };
