@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Lines, separators and exact amounts for any stream: `rondo::buffered lines(std::move(stream));`
 //
-// The streams of rondo have all this inside; this is for yours, and for those that are made of
-// another stream. Both are the same engine (detail/io/reading_ahead.hpp).
+// rondo's own streams have these reads built in. `buffered` adds them to streams of your own, and
+// to streams that wrap another stream. Both use one engine (detail/io/reading_ahead.hpp).
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,10 @@
 namespace rondo {
 inline namespace v0 {
 
-/// A stream with a buffer for what was received and not yet asked for. It stays where it is while
-/// somebody waits on it. Whatever is said of these reads in byte_stream holds here as well.
-/// Thread: its loop's. See: asyncio.StreamReader, Python's io.BufferedReader.
+/// A stream with a buffer for bytes that were received and not yet read. It must not be moved while
+/// a task waits on it. The reads behave as those of byte_stream.
+/// Thread: its loop's thread.
+/// See:    asyncio.StreamReader, Python's io.BufferedReader.
 template <input_stream S>
 class buffered {
 public:
@@ -28,7 +29,7 @@ public:
 
     explicit buffered(S stream) : inner_(std::move(stream)) {}
 
-    /// What has come, at least one byte; what was received ahead comes first.
+    /// Reads at least one byte; bytes that were received ahead come first.
     task<chunk> read_some(buffer_view into) {
         const source reading(*this, "read_some");
         if (!ahead_.empty()) co_return chunk(into.first(ahead_.take(into)));
@@ -52,7 +53,7 @@ public:
     }
     void unread(const_buffer bytes) { ahead_.prepend(bytes); }
 
-    // -- passed on -----------------------------------------------------------------------------
+    // -- passed on to the inner stream ---------------------------------------------------------
     auto write_all(const_buffer data)
         requires output_stream<S>
     {
@@ -69,11 +70,11 @@ public:
         return inner_.close();
     }
 
-    /// The stream itself; what was received ahead is not in it any more.
+    /// The inner stream. Bytes that were received ahead are no longer in it.
     S& inner() noexcept { return inner_; }
 
 private:
-    /// The engine's view of it, and the note that somebody reads.
+    /// The engine's access to this object; marks it as being read.
     class source {
     public:
         explicit source(buffered& of) noexcept : of_(&of) {}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Bytes from one place to another until there are no more.
+// Copying bytes from one stream or file to another, up to the end.
 //
-// `copy` reads and writes, with a buffer in between, and works with every stream. `splice` moves the
-// bytes inside the kernel, through a pipe of its own, and this process never has them in its memory.
-// It is not the faster one: io_uring hands each splice to a worker of the kernel's. Of 100 MiB from
-// one Unix socket to another a MiB took 254 us copied and 413 us spliced (bench: proxy_copy and
-// proxy_splice, two cores). So files are sent and received by reading and writing, too.
+// `copy` reads into a buffer and writes from it; it works with every stream. `splice` moves the
+// bytes inside the kernel through a pipe of its own, so this process never has them in its memory.
+// `splice` is slower: io_uring hands each splice to a worker thread of the kernel. From one Unix
+// socket to another, 1 MiB (of 100 MiB) took 254 us copied and 413 us spliced (bench: proxy_copy
+// and proxy_splice, two cores). For this reason send_file and receive_file read and write, too.
 #pragma once
 
 #include <algorithm>
@@ -22,20 +22,20 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How bytes are copied.
+/// Options of copy.
 struct copy_options {
-    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< at most so many
+    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< bytes to copy at most
     std::size_t buffer_size = 128 * 1024;
 };
 static_assert(std::is_trivially_destructible_v<copy_options>);
 
-/// Reads from `from` and writes to `to` until the first has ended or the limit has been reached.
-/// Neither is closed.
-/// Returns: how many bytes.
-/// Throws:  what reading and writing throw.
-/// Cancel:  what had been read and not written goes back to `from`, where that has `unread`, as every stream here
-///          has; a file's position stays behind it. Where a part of it had gone `to` refuses further writes; see
-///          write_all.
+/// Reads from `from` and writes to `to` until `from` has ended or the limit is reached. Closes
+/// neither.
+/// Returns: the number of bytes copied.
+/// Throws:  the exceptions of reading and writing.
+/// Cancel:  bytes that were read and not written go back to `from` if it has `unread`, as all
+///          streams of rondo have; a file's position stays after them. If a part of them had been
+///          sent, `to` refuses further writes (see write_all).
 /// See:     Python's shutil.copyfileobj, tokio::io::copy.
 template <input_stream From, output_stream To>
 task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
@@ -58,26 +58,30 @@ task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
 }
 
 /// Sends a part of a file: from `offset` on, at most `count` bytes.
-/// Returns: how many bytes there were.
-/// Cancel:  as copy; and the next one.
+/// Returns: the number of bytes sent; fewer than `count` if the file ends before.
+/// Throws:  std::system_error; write_error.
+/// Cancel:  a part may have been sent; `to` then refuses further writes if a write ended in its
+///          middle.
 /// See:     sendfile(2), asyncio loop.sendfile.
 RONDO_API task<std::uint64_t> send_file(
     file& from, byte_stream& to, std::uint64_t offset = 0,
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max());
 /// Receives into a file, from `offset` on, until the stream ends or `count` bytes have come.
-/// Returns: how many bytes came.
-/// Cancel:  nothing lost: what has come is written first.
+/// Returns: the number of bytes received.
+/// Throws:  std::system_error; write_error.
+/// Cancel:  no byte is lost: bytes that have come are written first.
 RONDO_API task<std::uint64_t> receive_file(
     byte_stream& from, file& to, std::uint64_t offset = 0,
     std::uint64_t count = std::numeric_limits<std::uint64_t>::max());
 
-/// Moves bytes between two streams of the kernel's, without a copy in this process, until the first
-/// has ended or `limit` have been moved. What `from` has received ahead goes first, copied; and so
-/// does everything from a stream that has been read by views, which receives by itself.
-/// Returns: how many bytes.
-/// Throws:  std::system_error; write_error, which says how many bytes went, if `to` takes no more.
-/// Cancel:  what is on its way between the two is written first, so that nothing is lost; that takes
-///          as long as the receiver does.
+/// Moves bytes between two streams of the kernel, without a copy in this process, until `from` has
+/// ended or `limit` bytes have been moved. Bytes that `from` has received ahead go first, copied.
+/// If `from` has been read by views, all its bytes are copied, since it receives in the background.
+/// Returns: the number of bytes moved.
+/// Throws:  std::system_error; write_error, which says how many bytes were sent, if `to` takes no
+///          more.
+/// Cancel:  no byte is lost: bytes on their way between the two are written first, which takes as
+///          long as the receiver takes.
 /// See:     splice(2).
 RONDO_API task<std::uint64_t> splice(
     byte_stream& from, byte_stream& to,

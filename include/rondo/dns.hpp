@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Names to addresses, and connecting to either.
+// Looking up the addresses of a host name.
 //
-// The system's own resolver is asked (getaddrinfo, on a thread), since it alone knows /etc/hosts,
-// nsswitch and whatever else an administrator has set up; a resolver of our own on the ring would
-// be faster and often wrong. It cannot be interrupted: a lookup that is given up goes on by itself,
-// and its answer is dropped. So it has threads of its own, at most four for each loop, and neither
-// the loop's end nor the program's waits for one that hangs.
+// `resolve` asks the system's resolver (getaddrinfo, on a thread), which alone knows /etc/hosts,
+// nsswitch and the rest of the system's configuration. A resolver of our own on the ring would be
+// faster and often wrong. getaddrinfo cannot be interrupted: a lookup that was given up goes on,
+// and its answer is dropped. So lookups run on threads of their own, at most four per loop. Neither
+// the end of the loop nor the end of the program waits for a lookup that hangs.
 //
-// A host with several addresses is connected to as RFC 8305 ("happy eyeballs") says, but that the
-// system's resolver gives both families at once: the addresses are tried in its order, the families
-// taking turns, each 250 ms after the one before or as soon as one has failed; the first connection
-// wins.
+// To connect to a host with several addresses, connect_tcp follows RFC 8305 ("happy eyeballs"). One
+// thing differs: the system's resolver gives both families at once. The addresses are tried in its
+// order, the families taking turns. Each attempt begins 250 ms after the one before, or as soon as
+// one has failed. The first connection wins.
 #pragma once
 
 #include <chrono>
@@ -26,50 +26,51 @@
 namespace rondo {
 inline namespace v0 {
 
-/// The category of a failed lookup; its values are the resolver's EAI_*. EAI_SYSTEM does not occur:
-/// that is an errno.
+/// Category of a failed lookup; its values are the resolver's EAI_*. EAI_SYSTEM does not occur: the
+/// errno is thrown instead.
+/// See: getaddrinfo(3), gai_strerror(3).
 RONDO_API const std::error_category& resolver_category() noexcept;
 
-/// The addresses of `host`, in the order in which they should be tried; at least one. A literal
-/// address is itself, at once. Those of one family alone, if that is asked for. Tasks that ask for
-/// the same at the same time share one lookup; nothing is remembered afterwards.
-/// Throws: std::system_error: "resolve nowhere.example: Name or service not known". The same for
-///         the short and hexadecimal addresses of inet_aton(3), such as "127.1", which `endpoint`
-///         refuses too.
-/// Cancel: leaves at once; the lookup goes on by itself, even past the end of the loop.
-/// Thread: its loop's. See: getaddrinfo(3), asyncio loop.getaddrinfo.
+/// Looks up the addresses of `host`: at least one, in the order in which to try them; with `family`
+/// only those of that family. A literal address is returned at once. Tasks that look up one name at
+/// the same time share one lookup; answers are not cached.
+/// Throws: std::system_error: "resolve nowhere.example: Name or service not known". It is thrown
+///         too for the short and hexadecimal addresses of inet_aton(3), such as "127.1", which
+///         `endpoint` refuses as well.
+/// Cancel: ends the await at once; the lookup goes on, even past the end of the loop.
+/// Thread: its loop's thread.
+/// See:    getaddrinfo(3), asyncio loop.getaddrinfo.
 RONDO_API task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port,
                                               address_family family = address_family::none);
 
-/// How to connect.
+/// Options of connect_tcp.
 struct connect_options {
     detail::time_limit timeout = duration::max();  ///< for everything, the lookup included
-    /// Until the next address is tried beside the ones before.
+    /// Time from one attempt until the next address is tried beside it.
     detail::time_limit attempt_delay = std::chrono::milliseconds(250);
-    endpoint local{};      ///< the address to connect from; port 0 is the kernel's choice
+    endpoint local{};      ///< the address to connect from; port 0: the kernel chooses
     bool no_delay = true;  ///< TCP_NODELAY
-    /// Idle so long, the peer is asked whether it is still there, and again after each such time
+    /// A peer that has been silent for this time is probed, again after each such time
     /// (TCP_KEEPIDLE, TCP_KEEPINTVL; whole seconds, rounded up). Zero: never.
     detail::time_limit keep_alive{};
-    std::size_t send_buffer = 0;                   ///< SO_SNDBUF; 0: the system's choice
-    std::size_t receive_buffer = 0;                ///< SO_RCVBUF; likewise
-    address_family family = address_family::none;  ///< of this one alone; none: of both
+    std::size_t send_buffer = 0;                   ///< SO_SNDBUF in bytes; 0: the system's default
+    std::size_t receive_buffer = 0;                ///< SO_RCVBUF in bytes; 0: the system's default
+    address_family family = address_family::none;  ///< only this family; none: both
 };
 static_assert(std::is_trivially_destructible_v<connect_options>);
 
 /// Connects to one address.
-/// Throws: std::system_error: "connect 127.0.0.1:7007: Connection refused", or "bind 10.0.0.1:0:
-///         Cannot assign requested address" of the local one; timeout_error.
-/// Cancel: the attempt is given up; a connection that came about anyway is returned.
+/// Throws: std::system_error: "connect 127.0.0.1:7007: Connection refused"; if the local address
+///         cannot be bound, "bind 10.0.0.1:0: Cannot assign requested address"; timeout_error.
+/// Cancel: gives the attempt up; a connection that came about anyway is returned.
 /// See:    connect(2), asyncio.open_connection.
 RONDO_API task<tcp_stream> connect_tcp(endpoint where, connect_options options = {});
 
-/// Connects to a host: its addresses, up to 32 of them, are tried one beside the other until one
-/// answers.
+/// Connects to a host. Up to 32 of its addresses are tried, overlapping in time, until one answers.
 /// Throws: std::system_error: "connect localhost:7007: Connection refused", with the address of
-///         each attempt where they failed differently; timeout_error: "connect localhost:7007:
-///         timed out after 3s".
-/// Cancel: as above.
+///         each attempt if they failed differently; timeout_error: "connect localhost:7007: timed
+///         out after 3s".
+/// Cancel: gives the attempts up; a connection that came about anyway is returned.
 /// See:    RFC 8305, asyncio.create_connection(happy_eyeballs_delay).
 RONDO_API task<tcp_stream> connect_tcp(std::string host, std::uint16_t port,
                                        connect_options options = {});

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Files, through the ring: opening, reading and writing block nobody's loop.
+// Files, through io_uring: opening, reading and writing never block the loop.
 //
-// Reads and writes are either at an offset, of which any number may be in flight, or sequential, at
-// the position that the kernel keeps, of which only one should be. Large ones go to a worker of the
-// kernel's: what is in the page cache is copied at once otherwise, by the loop's own thread, 150 us
-// for each MiB.
+// Reads and writes are either at an offset, and any number may be in flight, or at the position
+// that the kernel keeps, and only one should be in flight. Large ones go to a worker thread of the
+// kernel. Otherwise the loop's own thread would copy data that is in the page cache: 150 us per
+// MiB.
 #pragma once
 
 #include <chrono>
@@ -23,33 +23,33 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What a file is opened for.
+/// Access that a file is opened for.
 enum class open_mode : std::uint8_t { read, write, read_write, append };
 
-/// What else is to be done when a file is opened.
+/// Further options of file::open.
 struct open_options {
-    bool create = false;          ///< if it is not there
-    bool exclusive = false;       ///< with create: it must not be there
-    bool truncate = false;        ///< what is in it goes
+    bool create = false;          ///< create the file if it does not exist (O_CREAT)
+    bool exclusive = false;       ///< with create: it must not exist (O_EXCL)
+    bool truncate = false;        ///< empty the file (O_TRUNC)
     bool no_follow = false;       ///< a symbolic link is an error (O_NOFOLLOW)
-    bool data_sync = false;       ///< each write has reached the disk when it returns (O_DSYNC)
-    /// Past the page cache (O_DIRECT): memory, offsets and sizes are multiples of the device's block,
-    /// or reads and writes are EINVAL. See aligned_buffer.
+    bool data_sync = false;       ///< each write returns when its data is on the disk (O_DSYNC)
+    /// Bypass the page cache (O_DIRECT). Memory, offsets and sizes must then be multiples of the
+    /// device's block size, or reads and writes fail with EINVAL. See aligned_buffer.
     bool direct = false;
-    unsigned permissions = 0666;  ///< of a file that is created; less the umask
+    unsigned permissions = 0666;  ///< of a file that is created; the umask is subtracted
 };
 static_assert(std::is_trivially_destructible_v<open_options>);
 
-/// What a path leads to.
+/// Kind of a file.
 enum class file_kind : std::uint8_t {
     none, regular, directory, symbolic_link, fifo, socket, block_device, character_device
 };
 
-/// What the system knows of a file.
+/// Status of a file. See: statx(2).
 struct file_status {
     using time = std::chrono::system_clock::time_point;
     file_kind kind = file_kind::none;
-    unsigned permissions = 0;  ///< 0644 and the like
+    unsigned permissions = 0;  ///< mode bits, such as 0644
     std::uint64_t size = 0;    ///< in bytes
     std::uint64_t links = 0;
     std::uint64_t inode = 0;
@@ -76,12 +76,14 @@ private:
     const_buffer copy_[Count];
 };
 
-/// What file::write_all gives.
+/// Result of file::write_all; it has to be awaited.
 template <std::size_t Count>
-class [[nodiscard("a write does nothing until it is awaited")]] file_writing : only_in_tasks {
+class [[nodiscard("a write does nothing until it is awaited")]] file_write_awaitable
+    : only_in_tasks {
 public:
     template <class... Parts>
-    file_writing(descriptor_record* file, std::uint64_t offset, const Parts&... parts) noexcept
+    file_write_awaitable(descriptor_record* file, std::uint64_t offset,
+                         const Parts&... parts) noexcept
         : file_(file), parts_{parts...}, offset_(offset) {}
     file_write_awaiter<Count> rondo_awaiter()&& noexcept { return {file_, parts_, offset_}; }
 
@@ -94,14 +96,15 @@ private:
 }  // namespace detail
 
 /// An open file. Move-only; the destructor closes it.
-/// Thread: its loop's.
+/// Thread: its loop's thread.
 class RONDO_API file {
 public:
-    /// Not open.
+    /// An empty file, which is not open.
     file() noexcept = default;
 
-    /// A path is whatever a std::string can be made of: text, std::filesystem::path.
-    /// A FIFO is open when its other end is, as open(2) has it: rondo looks every 1 to 32 ms.
+    /// Opens `path`, which is anything a std::string can be made from: text, std::filesystem::path.
+    /// As with open(2), opening a FIFO waits until its other end is open; rondo checks this every 1
+    /// to 32 ms.
     /// Throws: std::system_error: "open /x/y: No such file or directory".
     /// Cancel: a file that was opened anyway is returned, and the next wait throws.
     /// See:    open(2).
@@ -110,7 +113,10 @@ public:
                            open_options options = {}) {
         return open_path(std::string(path), mode, options);
     }
-    /// For writing, empty, whether it was there or not.
+    /// Opens `path` for writing, and creates or empties it.
+    /// Throws: as open.
+    /// Cancel: as open.
+    /// See:    creat(2).
     template <class Path>
     static task<file> create(const Path& path) {
         open_options options;
@@ -118,74 +124,89 @@ public:
         return open_path(std::string(path), open_mode::write, options);
     }
 
-    /// Reads on at the file's position, at least one byte.
-    /// Returns: the filled part; false at the end.
+    /// Reads at the file's position, at least one byte.
+    /// Returns: the filled part of `into`; false at the end of the file.
     /// Throws:  std::system_error.
+    /// Cancel:  bytes that were read anyway are returned, and the next wait throws.
     /// See:     read(2).
     operation<chunk> read_some(buffer_view into) { return read_at(into, position); }
-    /// The same at an offset; the position stays.
+    /// Reads at an offset; the position does not change. Otherwise as read_some.
     /// See: pread(2).
     operation<chunk> read_at(buffer_view into, std::uint64_t offset);
 
-    /// Fills all of `into` from `offset` on.
-    /// Throws: incomplete_read_error, with what there was, where the file is shorter.
+    /// Fills all of `into`, from `offset` on.
+    /// Throws: incomplete_read_error, with the bytes that were read, if the file is shorter;
+    ///         std::system_error.
     task<> read_exactly_at(buffer_view into, std::uint64_t offset);
-    /// Reads into several buffers, one after the other, in one go. They and the list are borrowed.
-    /// Returns: how many bytes; 0 at the end.
-    /// See: preadv(2).
+    /// Reads into several buffers, one after the other, in one call. The buffers and the span are
+    /// borrowed until the await has ended.
+    /// Returns: the number of bytes; 0 at the end of the file.
+    /// Throws:  std::system_error.
+    /// See:     preadv(2).
     operation<std::size_t> read_parts_at(std::span<const buffer_view> parts, std::uint64_t offset);
 
-    /// Writes all of it at the file's position.
-    /// Throws: write_error, which says how many bytes went; the position is behind them.
+    /// Writes all of `data` at the file's position.
+    /// Throws: write_error, which says how many bytes were written; the position is after them.
     /// Cancel: a part may have been written.
     /// See:    write(2).
-    detail::file_writing<1> write_all(const_buffer data) { return {record(), position, data}; }
-    /// The same at an offset; the position stays.
+    detail::file_write_awaitable<1> write_all(const_buffer data) {
+        return {record(), position, data};
+    }
+    /// Writes at an offset; the position does not change. Otherwise as write_all.
     /// See: pwrite(2).
-    detail::file_writing<1> write_all_at(const_buffer data, std::uint64_t offset) {
+    detail::file_write_awaitable<1> write_all_at(const_buffer data, std::uint64_t offset) {
         return {record(), offset, data};
     }
-    /// Several buffers, one after the other, in one go: `write_all(head, body)`.
+    /// Writes several buffers, one after the other, in one call: `write_all(head, body)`.
     /// See: writev(2).
     template <class... Parts>
         requires(sizeof...(Parts) > 1 && (std::is_constructible_v<const_buffer, Parts&> && ...))
-    detail::file_writing<sizeof...(Parts)> write_all(Parts&&... parts) {
+    detail::file_write_awaitable<sizeof...(Parts)> write_all(Parts&&... parts) {
         return {record(), position, const_buffer(parts)...};
     }
 
-    /// Returns when what was written is on the disk; sync_data without what nobody needs for
-    /// reading it back (times).
-    /// Throws: std::system_error. See: fsync(2), fdatasync(2).
+    /// Waits until written data is on the disk. sync_data leaves out metadata that is not needed to
+    /// read the data back, such as times.
+    /// Throws: std::system_error.
+    /// See:    fsync(2), fdatasync(2).
     operation<void> sync();
     operation<void> sync_data();
 
-    /// Cuts it, or adds zeros, to `size` bytes.
-    /// Throws: std::system_error. Cancel: done, or not. See: ftruncate(2).
+    /// Cuts the file, or extends it with zeros, to `size` bytes.
+    /// Throws: std::system_error.
+    /// Cancel: done, or not done.
+    /// See:    ftruncate(2).
     task<> truncate(std::uint64_t size);
-    /// Reserves room on the disk; `keep_size` leaves the file as long as it is.
-    /// Throws: std::system_error: ENOSPC, EOPNOTSUPP. See: fallocate(2).
+    /// Reserves `size` bytes on the disk from `offset` on. With `keep_size` the file's length does
+    /// not change.
+    /// Throws: std::system_error: ENOSPC, EOPNOTSUPP.
+    /// See:    fallocate(2).
     operation<void> allocate(std::uint64_t offset, std::uint64_t size, bool keep_size = false);
 
-    /// What it is.
-    /// Throws: std::system_error. See: statx(2).
+    /// The file's status.
+    /// Throws: std::system_error.
+    /// See:    statx(2).
     task<file_status> status();
-    /// A file without a name (temporary_file) gets one.
-    /// Throws: std::system_error, EEXIST where there is one already.
+    /// Gives a file without a name (temporary_file) a name.
+    /// Throws: std::system_error, EEXIST if the name exists.
+    /// See:    linkat(2).
     task<> link_to(std::string path);
 
-    /// In bytes.
-    /// Throws: std::system_error. See: statx(2).
+    /// The file's size in bytes.
+    /// Throws: std::system_error.
+    /// See:    statx(2).
     task<std::uint64_t> size();
 
     bool is_open() const noexcept { return fd_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
-    /// As it was given to open.
+    /// The path that was given to open.
     const std::string& path() const noexcept { return fd_.name(); }
 
-    /// Closes it; what is in flight on it ends with ECANCELED. May be ignored, or awaited until it
-    /// is really closed.
-    /// Throws: awaited: std::system_error; some file systems say only here that a write has failed.
-    /// Cancel: awaited: leaves; it is closed all the same.
+    /// Closes the file; operations in flight end with ECANCELED. The result may be ignored, or
+    /// awaited until the descriptor is closed.
+    /// Throws: if awaited: std::system_error. Some file systems report a failed write only here.
+    /// Cancel: ends the await; the file is closed all the same.
+    /// See:    close(2).
     detail::closing close() noexcept { return fd_.close(); }
 
 private:
@@ -203,12 +224,13 @@ private:
     descriptor fd_;
 };
 
-/// A file without a name, for reading and writing, in the file system of `directory`. It goes when it
-/// is closed, unless link_to gives it a name.
-/// Throws: std::system_error. See: O_TMPFILE in open(2).
+/// Opens a file without a name, for reading and writing, in the file system of `directory`. It is
+/// deleted when it is closed, unless link_to has given it a name.
+/// Throws: std::system_error.
+/// See:    O_TMPFILE in open(2).
 RONDO_API task<file> temporary_file(std::string directory = "/tmp");
 
-/// Memory for files that were opened with `direct`.
+/// Memory for files that were opened with `direct`, aligned to 4096 bytes.
 class RONDO_API aligned_buffer {
 public:
     static constexpr std::size_t alignment = 4096;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Paths: what is there, and making, moving and removing it; whole files in one call.
+// Operations on paths: status, making, moving and removing; and whole files in one call.
 //
-// The names say what they work on (`remove_file`, `rename_path`) and not only what they do: rename,
-// remove, link and unlink are functions of C, which `using namespace rondo` would make ambiguous.
+// The names say what they work on (`remove_file`, `rename_path`). The bare verbs rename, remove,
+// link and unlink are functions of C, and `using namespace rondo` would make them ambiguous.
 //
-// Renaming, linking, removing and making a directory are entries of the ring. What Linux has no
-// entry for (listing a directory, reading a link, whole trees) is done on a thread of the loop's.
+// Renaming, linking, removing and making a directory are io_uring operations. Operations that
+// io_uring does not have (listing a directory, reading a link, whole trees) run on a thread of the
+// loop's pool.
 //
-// A path is whatever a std::string can be made of. Errors name the verb and the path.
+// A path is anything a std::string can be made from. Errors name the verb and the path.
 #pragma once
 
 #include <cstddef>
@@ -22,58 +23,60 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What stands in a directory.
+/// An entry of a directory.
 class directory_entry {
 public:
     std::string name;
-    file_kind kind = file_kind::none;  ///< none where the file system does not say
+    file_kind kind = file_kind::none;  ///< none if the file system does not tell
     directory_entry() = default;
 };
 
-// All of these throw std::system_error, and a cancellation leaves it done or not done.
+// Each of these throws std::system_error. A cancelled one has been done, or not done.
 
-/// Of what the path leads to; without `follow_links` of a link itself. See: statx(2).
+/// Status of the file at `path`; without `follow_links`, of a symbolic link itself. See: statx(2).
 RONDO_API task<file_status> status_of(std::string path, bool follow_links = true);
-/// Is there something? See: access(2).
+/// True if something is at `path`; a symbolic link is not followed. See: statx(2).
 RONDO_API task<bool> path_exists(std::string path);
-/// Replaces what is at `to`, in one step; with `no_replace` that is an error. See: renameat2(2).
+/// Renames `from` to `to`, and replaces what is at `to` in one step; with `no_replace` EEXIST
+/// instead. See: renameat2(2).
 RONDO_API task<> rename_path(std::string from, std::string to, bool no_replace = false);
 RONDO_API task<> remove_file(std::string path);       ///< See: unlink(2).
-RONDO_API task<> remove_directory(std::string path);  ///< An empty one. See: rmdir(2).
-/// See: mkdir(2).
+RONDO_API task<> remove_directory(std::string path);  ///< An empty directory. See: rmdir(2).
+/// Makes a directory; the umask is subtracted from `permissions`. See: mkdir(2).
 RONDO_API task<> make_directory(std::string path, unsigned permissions = 0777);
-/// With those above it, where they are not there.
+/// Makes a directory and all missing directories above it.
 RONDO_API task<> make_directories(std::string path);
 RONDO_API task<> make_link(std::string to, std::string path);           ///< See: link(2).
 RONDO_API task<> make_symbolic_link(std::string to, std::string path);  ///< See: symlink(2).
 RONDO_API task<std::string> read_symbolic_link(std::string path);       ///< See: readlink(2).
-/// A file, or a directory with all that is in it; links are removed and not followed. "link/" is
-/// ENOTDIR, a path that ends in "." or ".." is EINVAL, "/" is EBUSY.
-/// Returns: how many there were; 0 where nothing was there.
+/// Removes a file, or a directory with its contents; symbolic links are removed, not followed.
+/// "link/" is ENOTDIR, a path that ends in "." or ".." is EINVAL, "/" is EBUSY.
+/// Returns: the number of files and directories removed; 0 if `path` did not exist.
 RONDO_API task<std::uintmax_t> remove_tree(std::string path);
-/// What stands in a directory, but for "." and "..", in the order of the file system.
+/// The entries of a directory except "." and "..", in the order of the file system.
 RONDO_API task<std::vector<directory_entry>> list_directory(std::string path);
 
 // -- whole files ----------------------------------------------------------------------------------
 
-/// Also of files that do not know their size (/proc).
-/// Throws: limit_error for more than `limit` bytes, before anything is read if the size says so.
+/// Reads a whole file. Works too for files that report no size (/proc).
+/// Throws: limit_error for more than `limit` bytes; if the size says so, before anything is read.
 RONDO_API task<std::string> read_file(std::string path, std::size_t limit = std::size_t{1} << 30);
-/// Made anew, or cut and written. `data` is borrowed.
+/// Writes a whole file, which is created or emptied first. `data` is borrowed.
 RONDO_API task<> write_file(std::string path, const_buffer data);
 RONDO_API task<> append_to_file(std::string path, const_buffer data);
 
-/// How a file is replaced.
+/// Options of replace_file.
 struct replace_options {
-    unsigned permissions = 0666;  ///< less the umask
-    bool sync = true;             ///< what was written is on the disk before the name changes
+    unsigned permissions = 0666;  ///< the umask is subtracted
+    bool sync = true;             ///< the data is on the disk before the name changes
 };
 static_assert(std::is_trivially_destructible_v<replace_options>);
 
-/// Whoever opens `path` at whatever moment, also after a crash, finds the old bytes or the new ones,
-/// never a mixture: they are written beside it, to the disk, and renamed. `data` is borrowed.
-/// Throws: std::system_error, write_error; nothing is left behind.
-/// Cancel: the old file stays, or the new one is there; nothing is left behind.
+/// Replaces a file atomically: a process that opens `path` at any moment, even after a crash, reads
+/// the old bytes or the new ones, never a mixture. The bytes are written to a file beside it,
+/// synced to the disk, and the file is renamed. `data` is borrowed.
+/// Throws: std::system_error, write_error; the file beside it is removed.
+/// Cancel: the old file stays, or the new one is there; the file beside it is removed.
 RONDO_API task<> replace_file(std::string path, const_buffer data, replace_options options = {});
 
 }  // namespace v0

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What accepts connections, of whatever family: the inside of tcp_listener and unix_listener.
+// Accepting connections of any family: the common part of tcp_listener and unix_listener.
 //
-// A listener keeps one accept in flight, one that goes on by itself where the kernel has that, and
-// hands connections to its waiters in order. What comes while nobody waits is kept, up to a bound,
-// behind which the backlog of the kernel does its work again.
+// A listener keeps one accept in flight, a multishot one if the kernel has it, and hands
+// connections to its waiters in order. Connections that come while no task waits are kept, up to a
+// bound. Beyond that bound they stay in the kernel's backlog.
 #pragma once
 
 #include <utility>
@@ -19,17 +19,19 @@ namespace detail {
 struct listener_state;
 class unix_file;
 
-/// A socket that listens. Move-only; the destructor closes it, and with it what nobody has accepted.
-class RONDO_API listening {
+/// A listening socket. Move-only; the destructor closes it, and with it the connections that were
+/// not accepted.
+class RONDO_API socket_listener {
 public:
-    listening(descriptor fd, const endpoint& where, unix_file file);
-    listening(listening&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    listening& operator=(listening&& other) noexcept {
-        listening old(std::move(other));
+    socket_listener(descriptor fd, const endpoint& where, unix_file file);
+    socket_listener(socket_listener&& other) noexcept
+        : state_(std::exchange(other.state_, nullptr)) {}
+    socket_listener& operator=(socket_listener&& other) noexcept {
+        socket_listener old(std::move(other));
         std::swap(state_, old.state_);
         return *this;
     }
-    ~listening();
+    ~socket_listener();
 
     task<descriptor> accept() const;
     void report_shortages() const noexcept;

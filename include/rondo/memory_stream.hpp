@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Two ends of a connection that lives in memory, for tests and for tasks that speak a protocol with
-// each other. It behaves as a connection of the kernel's does, on purpose: bounded, ends, breaks.
+// A connection in memory with two ends, for tests and for tasks that speak a protocol with each
+// other. As a connection of the kernel's, it is bounded, it ends, and it can break.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How a pair is made.
+/// Options of memory_stream::pair.
 struct memory_stream_options {
-    std::size_t capacity = 64 * 1024;  ///< bytes in one direction; a writer waits when they are full
+    std::size_t capacity = 64 * 1024;  ///< bytes per direction; when it is full, a writer waits
     std::size_t chunk_max =
-        std::numeric_limits<std::size_t>::max();  ///< a read gives no more at a time, whatever came
+        std::numeric_limits<std::size_t>::max();  ///< bytes that one read gives at most
 };
 static_assert(std::is_trivially_destructible_v<memory_stream_options>);
 
@@ -26,9 +26,9 @@ namespace detail {
 struct memory_link;
 }
 
-/// One end. Move-only; the destructor closes it. One reader and one writer at a time, as with
-/// byte_stream.
-/// Thread: its loop's.
+/// One end of a connection in memory. Move-only; the destructor closes it. One reader and one
+/// writer at a time, as with byte_stream.
+/// Thread: its loop's thread.
 /// See:    trio.testing.memory_stream_pair, asyncio's StreamReader.feed_data.
 class RONDO_API memory_stream {
 public:
@@ -43,17 +43,17 @@ public:
     }
     ~memory_stream();
 
-    /// As byte_stream::read_some. What the peer had written before it closed is still read.
+    /// As byte_stream::read_some. Bytes that the peer wrote before it closed are still read.
     task<chunk> read_some(buffer_view into);
     /// As byte_stream::unread: the next read begins with `bytes`.
     /// Throws: std::bad_alloc.
     void unread(const_buffer bytes);
     /// As byte_stream::write_all.
-    /// Throws: write_error, EPIPE, where the peer has closed.
+    /// Throws: write_error with EPIPE if the peer has closed.
     task<> write_all(const_buffer data);
-    /// The peer reads the end of the stream.
+    /// Ends the writing direction: the peer reads the end of the stream.
     task<> shutdown_write();
-    /// Waits on it end with ECANCELED.
+    /// Closes this end; waits on it end with ECANCELED.
     void close() noexcept;
     bool is_open() const noexcept;
 

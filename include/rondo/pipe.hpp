@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Streams on descriptors that are no sockets of ours: the ends of pipes, terminals, devices, and
-// whatever else a program has been given by number.
+// Streams on descriptors that rondo has not made as sockets: the ends of pipes, terminals, devices,
+// and any descriptor that a program was given by number.
 //
-// Nothing about the open file is changed. O_NONBLOCK above all belongs to everybody who shares it:
-// to the shell that started us, say. What would block goes to the kernel's own waiting, or to a
-// worker of its own.
+// rondo does not change the open file. Above all O_NONBLOCK belongs to every process that shares
+// the file, such as the shell that started this program. An operation that would block is left to
+// the kernel's own poll, or to a worker thread of the kernel.
 #pragma once
 
 #include <string_view>
@@ -15,23 +15,23 @@
 namespace rondo {
 inline namespace v0 {
 
-/// A stream on any descriptor: read(2) and write(2), or recv(2) and send(2) where it is a socket.
+/// A stream on any descriptor. It uses read(2) and write(2), or recv(2) and send(2) for a socket.
 /// Move-only; the destructor closes it. See byte_stream for reading and writing.
-/// Thread: its loop's.
+/// Thread: its loop's thread.
 /// See:    from_fd, make_pipe, standard_input; asyncio loop.connect_read_pipe.
 class RONDO_API fd_stream : public byte_stream {
 public:
-    /// Not open.
+    /// An empty stream, which is not open.
     fd_stream() noexcept = default;
     explicit fd_stream(descriptor fd);
 
-    /// Says that nothing more will be written: a socket is shut down in that direction, everything
-    /// else is closed.
+    /// Ends the writing direction: a socket is shut down in that direction, any other descriptor is
+    /// closed.
     /// Throws: std::system_error.
-    /// See:    asyncio StreamWriter.write_eof.
+    /// See:    shutdown(2), asyncio StreamWriter.write_eof.
     task<> shutdown_write();
 
-    /// The number, or -1: for calls that leave it open.
+    /// The descriptor's number, or -1. For system calls that leave it open.
     int number() const noexcept;
 };
 
@@ -44,18 +44,20 @@ public:
     pipe_ends(fd_stream r, fd_stream w) noexcept : reader(std::move(r)), writer(std::move(w)) {}
 };
 
-/// A pipe. Writing to one that nobody reads is EPIPE, never a signal.
+/// Makes a pipe. Writing to a pipe without a reader throws write_error with EPIPE; it never raises
+/// SIGPIPE.
 /// Throws: std::system_error.
 /// See:    pipe(2).
 RONDO_API pipe_ends make_pipe();
 
-/// Takes `number` over: it is closed with the stream. `name` is for errors.
-/// Throws: std::system_error where it is not open.
+/// Takes ownership of the descriptor `number`, which is closed with the stream. `name` is used in
+/// error messages.
+/// Throws: std::system_error if it is not open.
 RONDO_API fd_stream from_fd(int number, std::string_view name = {});
 
-/// The standard streams, each on a number of its own: closing one leaves 0, 1 and 2 open.
-/// Throws: std::system_error where it is not open.
-/// Cancel: of a read from a terminal: no line is lost, it stays for the next who reads.
+/// The standard streams, each on a duplicated descriptor: closing one leaves 0, 1 and 2 open.
+/// Throws: std::system_error if it is not open.
+/// Cancel: a read from a terminal loses no line: it stays for the next reader.
 RONDO_API fd_stream standard_input();
 RONDO_API fd_stream standard_output();
 RONDO_API fd_stream standard_error();

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Other programs:
+// Running other programs:
 //
 //     auto listing = co_await rondo::command("ls", "-1", "/").timeout(5s).run();
 //
 //     auto sort = rondo::command("sort").in(rondo::pipe).out(rondo::pipe).spawn();
 //     co_await sort.in().write_all("pear\napple\n");
 //
-// A command says what is to be run; `run` runs it to its end and captures what it says, `spawn`
-// gives a process to talk with. Programs are started as by posix_spawn (no copy of this process
-// exists at any time) and waited for by a pidfd: no signal handler, and no number that another
-// process could have meanwhile. A program gets its three streams, what `keep` names, and no other
-// descriptor, whoever has opened it.
+// A `command` describes a program. `run` runs it to its end and captures its output; `spawn` gives
+// a `process` to communicate with. Programs are started as by posix_spawn, so this process is never
+// copied. Their end is awaited through a pidfd: without a signal handler, and without a number that
+// another process could have meanwhile. A program gets its three streams and the descriptors named
+// by `keep`. All other descriptors are closed in it, whichever part of this process opened them.
 //
-// If SIGCHLD is ignored, or another part of this process calls waitpid(-1), a program's exit status is
-// taken from rondo. Linux 6.15 and newer tell it all the same; before that it is
-// `unknown_exit_code`, which is never success.
+// If SIGCHLD is ignored, or if another part of this process calls waitpid(-1), rondo cannot reap
+// the program. Linux 6.15 and newer still tell the exit status. Before that it is
+// `unknown_exit_code`, which never counts as success.
 //
-// `run` is structured: when its await has ended, in whatever way, the program has ended too. A
-// `process` that is dropped is let go, as with every other program that one starts: it goes on,
-// and the loop reaps it when it ends.
+// `run` is structured: when its await has ended, in any way, the program has ended too. A program
+// whose `process` is dropped goes on, and the loop reaps it when it ends.
 #pragma once
 
 #include <cstddef>
@@ -38,15 +37,16 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Where a standard stream of a program leads.
+/// Target of a program's standard stream.
 class redirect {
 public:
     enum class kind : std::uint8_t { inherit, pipe, devnull, same_as_out, number };
 
     constexpr explicit redirect(kind what) noexcept : what_(what) {}
-    /// To a descriptor of ours, which stays ours and open until the program was started.
+    /// A descriptor of this process. It stays open here, and must be open until the program was
+    /// started.
     constexpr redirect(int number) noexcept : what_(kind::number), number_(number) {}
-    /// By its name alone: `in(pipe)`.
+    /// By name, without a call: `in(pipe)`.
     constexpr redirect(redirect (*named)() noexcept) noexcept : redirect(named()) {}
 
     constexpr kind what() const noexcept { return what_; }
@@ -57,27 +57,28 @@ private:
     int number_ = -1;
 };
 
-inline constexpr redirect inherit{redirect::kind::inherit};  ///< where ours leads
-inline constexpr redirect devnull{redirect::kind::devnull};  ///< nowhere
-inline constexpr redirect same_as_out{redirect::kind::same_as_out};  ///< of err: where out leads
-/// To us: `in(pipe)`. A function, so that pipe(2) can be called beside `using namespace rondo`.
+inline constexpr redirect inherit{redirect::kind::inherit};  ///< this process's own stream
+inline constexpr redirect devnull{redirect::kind::devnull};  ///< /dev/null
+inline constexpr redirect same_as_out{redirect::kind::same_as_out};  ///< for err: the target of out
+/// A pipe to this process: `in(pipe)`. It is a function, so that pipe(2) can still be called after
+/// `using namespace rondo`.
 constexpr redirect pipe() noexcept { return redirect{redirect::kind::pipe}; }
 
-/// The exit code of a program whose status another waiter of this process took.
+/// Exit code of a program whose status another part of this process has taken.
 inline constexpr int unknown_exit_code = std::numeric_limits<int>::min();
 
-/// What a program that `run` ran has left.
+/// Result of command::run().
 class completed_process {
 public:
-    int exit_code = 0;         ///< minus the signal's number if one ended it; or unknown_exit_code
-    std::string output;        ///< what came out of `out`
-    std::string error_output;  ///< what came out of `err`
+    int exit_code = 0;  ///< if a signal ended it, minus the signal's number; or unknown_exit_code
+    std::string output;        ///< the program's standard output, if it was captured
+    std::string error_output;  ///< the program's standard error, if it was captured
 
     completed_process() = default;
     bool ok() const noexcept { return exit_code == 0; }
 };
 
-/// `command::check`: a program ended with something else than 0.
+/// Thrown by `run` after `command::check`: the program's exit code is not 0.
 /// See: subprocess.CalledProcessError.
 class RONDO_API process_error : public error {
 public:
@@ -89,12 +90,14 @@ private:
     std::shared_ptr<const completed_process> result_;
 };
 
-/// `command::timeout` passed; the program has been ended. See: subprocess.TimeoutExpired.
+/// Thrown by `run` when `command::timeout` has passed and the program has been ended.
+/// See: subprocess.TimeoutExpired.
 class RONDO_API process_timeout_error : public timeout_error {
 public:
-    process_timeout_error(std::string_view program, detail::time_limit after, completed_process so_far);
+    process_timeout_error(std::string_view program, detail::time_limit after,
+                          completed_process so_far);
     ~process_timeout_error() override;
-    /// What it had said by then.
+    /// The output up to that moment.
     const completed_process& result() const noexcept { return *result_; }
 
 private:
@@ -106,8 +109,8 @@ struct process_state;
 struct command_spec;
 }  // namespace detail
 
-/// A program that has been started. Move-only; dropping it lets it go on.
-/// Thread: its loop's.
+/// A program that has been started. Move-only; if it is dropped, the program goes on.
+/// Thread: its loop's thread.
 /// See:    asyncio.subprocess.Process.
 class RONDO_API process {
 public:
@@ -116,29 +119,34 @@ public:
     ~process();
 
     int pid() const noexcept;
-    /// The streams that were made by `in(pipe)`, `out(pipe)` and `err(pipe)`. What nobody reads
-    /// fills its pipe, and the program waits.
+    /// The streams made by `in(pipe)`, `out(pipe)` and `err(pipe)`. If its output is not read, the
+    /// pipe fills up and the program blocks.
     fd_stream& in() noexcept;
     fd_stream& out() noexcept;
     fd_stream& err() noexcept;
 
-    /// Waits for its end. Any number may.
-    /// Returns: its exit code; minus the signal's number if one ended it; or unknown_exit_code.
+    /// Waits for the program's end. Any number of tasks may wait.
+    /// Returns: the exit code; if a signal ended it, minus the signal's number; or
+    ///          unknown_exit_code.
     /// Throws:  std::system_error.
-    /// Cancel:  leaves; the program goes on.
+    /// Cancel:  ends the await; the program goes on.
+    /// See:     waitid(2), asyncio Process.wait.
     task<int> wait();
-    /// The same, where it is known already.
+    /// The exit code, as from wait, if the program has ended; otherwise empty. Does not wait.
     std::optional<int> exit_code();
 
-    /// Throws: std::system_error; nothing where it has ended.
+    /// Sends a signal. Does nothing if the program has ended.
+    /// Throws: std::system_error.
     /// See:    pidfd_send_signal(2).
     void send_signal(int number);
     void terminate();  ///< SIGTERM
     void kill();       ///< SIGKILL
 
-    /// Asks it to end (SIGTERM), kills it after `grace`, and waits for its end. Of a group all members
-    /// get that, as long as the program itself has not been waited for. Cannot be left.
+    /// Asks the program to end (SIGTERM), kills it after `grace`, and waits for its end. If it has
+    /// a process group of its own, all members get the signals, provided that the program itself
+    /// has not been waited for yet.
     /// Returns: as wait.
+    /// Cancel:  does not end the await; the cancellation is thrown at the next wait.
     task<int> stop(detail::time_limit grace = std::chrono::seconds(2));
 
 private:
@@ -147,19 +155,19 @@ private:
     detail::handle_pointer<std::shared_ptr<detail::process_state>> state_;
 };
 
-/// What is to be run. Each setter gives the command itself, so that they can be chained.
+/// Description of a program to run. Each setter returns the command itself, for chaining.
 class RONDO_API command {
 public:
     static constexpr std::size_t output_limit_default = 64 * 1024 * 1024;
 
-    /// `program` is searched for in our PATH, unless there is a '/' in it.
-    /// Throws: std::system_error, EINVAL, for texts with a NUL in them, here and in what follows.
+    /// `program` is searched for in this process's PATH, unless it contains a '/'.
+    /// Throws: std::system_error, EINVAL, if a text contains a NUL. The setters throw it too.
     template <class... Args>
         requires(std::is_convertible_v<const Args&, std::string_view> && ...)
     explicit command(std::string program, const Args&... args) : command(program, list{}) {
         (arg(std::string_view(args)), ...);
     }
-    /// `line` is for /bin/sh.
+    /// A command that /bin/sh runs.
     static command shell(std::string line);
 
     command(const command&);
@@ -170,54 +178,59 @@ public:
     command& arg(std::string_view value);
     command& env(std::string_view name, std::string_view value);
     command& unset_env(std::string_view name);
-    /// Without what we have; what was and is set here stays.
+    /// Starts from an empty environment; variables set with env() are kept.
     command& clear_env();
     command& directory(std::string_view path);
-    /// By default all are inherited; `run` captures out and err instead.
+    /// Targets of the standard streams. By default they are inherited; `run` captures out and err.
     command& in(redirect where);
     command& out(redirect where);
     command& err(redirect where);
-    /// Files: to be read; made anew; appended to.
+    /// Files: in_file is read; out_file and err_file are created or emptied; append_file is created
+    /// or appended to.
     command& in_file(std::string_view path);
     command& out_file(std::string_view path);
     command& append_file(std::string_view path);
     command& err_file(std::string_view path);
-    /// The program has this descriptor of ours too, under the same number, and no other but its streams. It is to be
-    /// open until the program was started.
+    /// Passes a descriptor of this process to the program, under the same number. Without `keep`
+    /// the program gets only its three streams. The descriptor must be open until the program was
+    /// started.
     /// See: subprocess.Popen's pass_fds.
     command& keep(int number);
-    /// A session, or a process group, of its own; `stop` and `timeout` then end all of it.
+    /// Starts the program in a new session or process group; `stop` and `timeout` then end all of
+    /// it.
+    /// See: setsid(2), setpgid(2).
     command& new_session();
     command& new_group();
 
-    // -- for `run` -----------------------------------------------------------------------------
-    /// What it reads on its standard input.
+    // -- for `run` only ------------------------------------------------------------------------
+    /// Bytes for the program's standard input.
     command& input(std::string bytes);
-    /// How long it may take; then it is told to end, and killed after `grace`.
+    /// Time that the program may take. Then it is asked to end (SIGTERM), and killed after `grace`.
     command& timeout(detail::time_limit limit);
     command& grace(detail::time_limit time);
-    /// Each of output and error output; a program that says more is ended: limit_error.
+    /// Limit for output and for error output, each. Beyond it the program is ended: limit_error.
     command& output_limit(std::size_t bytes);
-    /// An exit code that is not 0 is a process_error.
+    /// An exit code other than 0 throws process_error.
     command& check();
-    /// `run` returns when the program itself has ended, with what was in its pipes by then. Without this it waits until
-    /// the pipes end, too: children of the program that live on, such as a daemon, may hold them open.
+    /// `run` returns when the program itself has ended, with the output that was in its pipes by
+    /// then. Without this it waits for the end of the pipes, too, which children of the program
+    /// that live on, such as a daemon, may hold open.
     command& until_exit();
 
-    /// Starts it.
-    /// Throws: std::system_error: "spawn nosuchprogram: No such file or directory"; if `directory` is at fault, "spawn ls:
-    ///         directory /no/such: No such file or directory".
+    /// Starts the program.
+    /// Throws: std::system_error: "spawn nosuchprogram: No such file or directory"; if `directory`
+    ///         is the cause, "spawn ls: directory /no/such: No such file or directory".
     /// See:    posix_spawn(3), asyncio.create_subprocess_exec.
     process spawn() const;
 
-    /// Runs it to its end: feeds it, and captures what it says, all at the same time. The end is that of the program and of
-    /// its pipes: see until_exit.
+    /// Runs the program to its end: writes its input and captures its output, all at the same time.
+    /// The end is that of the program and of its pipes; see until_exit.
     /// Throws: as spawn; process_timeout_error, limit_error, process_error (see check).
-    /// Cancel: the program is told to end (SIGTERM), killed after the grace time, waited for.
+    /// Cancel: the program is asked to end (SIGTERM), killed after the grace time, and waited for.
     /// See:    subprocess.run, asyncio Process.communicate.
     task<completed_process> run() const;
 
-    /// As a shell would show it: for messages.
+    /// The command line as a shell would show it, for messages.
     std::string text() const;
 
 private:

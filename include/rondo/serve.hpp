@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A server is one function: it accepts, and runs a handler for each connection.
+// `serve` accepts connections and runs a handler for each.
 //
-// Each connection is a child task, so the server ends when its connections have ended, and its
-// cancellation reaches them. One that fails is that peer's trouble and nobody else's: it is
-// reported, by the peer's name, and the others go on. The choice not taken is asyncio's server
-// object with its own start, stop and wait: cancelling the task says it all.
+// Each connection is a child task. So the server ends when its connections have ended, and its
+// cancellation reaches them. A connection that fails is reported with the peer's name, and the
+// others go on. There is no server object with start, stop and wait as in asyncio: to stop a
+// server, cancel its task.
 //
-// With a grace time the request is held back from the connections: they stand behind a shield, the
-// task that accepts does not. When that has ended they are given the time to end by themselves, and
-// only then the request.
+// With a grace time, the connections are shielded from the cancellation and the accepting task is
+// not. When accepting has ended, the connections get the grace time to end by themselves; then they
+// are cancelled.
 #pragma once
 
 #include <cstddef>
@@ -25,18 +25,18 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How a server serves.
+/// Options of serve.
 struct serve_options {
-    /// So many at once; further ones wait in the kernel's backlog.
+    /// Number of connections at a time; further ones wait in the kernel's backlog.
     std::size_t connections_max = std::numeric_limits<std::size_t>::max();
-    /// When the server is cancelled connections have so long to end by themselves.
+    /// Time that connections have to end by themselves when the server is cancelled.
     detail::time_limit grace = duration::zero();
 };
 static_assert(std::is_trivially_destructible_v<serve_options>);
 
 namespace detail {
 
-/// Of the peer, for reports; empty where it is gone already.
+/// Name of the peer, for reports; empty if the connection is lost already.
 RONDO_API std::string name_of_peer(const byte_stream& stream) noexcept;
 RONDO_API void report_connection(const std::string& peer, std::exception_ptr error) noexcept;
 
@@ -49,13 +49,13 @@ task<> serve_one(Handler& handler, Stream stream) {
     try {
         co_await handler(std::move(stream));
     } catch (const cancelled&) {
-        if (cancel_requested()) throw;  // else it was the handler's own way to end
+        if (cancel_requested()) throw;  // otherwise the handler chose to end this way
     } catch (...) {
         report_connection(peer, std::current_exception());
     }
 }
 
-/// Without end; leaves when it is asked to, also while it waits for a connection to end.
+/// Accepts until it is cancelled, also while it waits for a connection to end.
 template <class Listener, class Handler>
 task<> accept_all(Listener& listener, Handler& handler, children& connections, std::size_t most) {
     if constexpr (requires { listener.report_shortages(); }) listener.report_shortages();
@@ -66,7 +66,7 @@ task<> accept_all(Listener& listener, Handler& handler, children& connections, s
     }
 }
 
-/// Until the kernel has let go of the listener: then another one can be bound to its address.
+/// Waits until the kernel has closed the listener, so that its address can be bound again.
 template <class Listener>
 task<> close_listener(Listener& listener) {
     if constexpr (requires { typename awaited<decltype(listener.close())>; }) {
@@ -79,7 +79,7 @@ task<> close_listener(Listener& listener) {
     }
 }
 
-/// The connections have ended, by themselves or because the time is over.
+/// Waits until the connections have ended; cancels them after `grace`.
 RONDO_API task<> end_within(children& connections, duration grace);
 
 template <class Listener, class Handler>
@@ -115,16 +115,16 @@ task<> serve_until_cancelled(Listener& listener, Handler& handler, serve_options
 
 }  // namespace detail
 
-/// Accepts on `listener` (tcp_listener, unix_listener, or whatever has `accept` and `close` as they do)
-/// and runs `handler(stream)`, which must give a task, for each connection; without end. Both live
-/// until every connection has ended. What a handler throws goes to the loop's exception handler
-/// with the peer's name, and the others go on; a reset by the peer is `routine` there. If
-/// descriptors or memory are short for more than a moment, the handler is told once, and
-/// connections wait.
-/// Throws: std::system_error where the listener itself fails; the connections are cancelled and
-///         awaited first.
+/// Accepts on `listener` (a tcp_listener, a unix_listener, or a type with such `accept` and
+/// `close`) and runs `handler(stream)`, which must return a task, for each connection. It never
+/// ends by itself. Listener and handler live until every connection has ended. An exception of a
+/// handler goes to the loop's exception handler with the peer's name, and the other connections go
+/// on; if the peer has reset the connection, the report is `routine`. A shortage of descriptors or
+/// memory that lasts is reported to the exception handler once, and connections wait.
+/// Throws: std::system_error if the listener itself fails, after the connections were cancelled and
+///         have ended.
 /// Cancel: closes the listener, gives the connections `options.grace`, cancels those that are left,
-///         and awaits their end. After that the listener's address is free.
+///         and waits for their end. After that the listener's address is free.
 /// See:    asyncio.start_server, trio.serve_tcp.
 template <class Listener, class Handler>
     requires(detail::is_task<

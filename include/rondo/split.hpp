@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The two directions of a stream as two objects, for two tasks:
+// Splits a stream into its two directions, for two tasks:
 //
 //     auto [reader, writer] = rondo::split(std::move(stream));
 //
-// They share the stream, which is closed when both are gone. A writer that is done says so by
-// `shutdown_write`: its destruction cannot, since the peer would take every error for a good end.
+// They share the stream, which is closed when both are destroyed. A writer calls `shutdown_write`
+// to end its direction. Its destructor does not: the peer would take every error for a normal end.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What is read from a shared stream. Move-only.
+/// The reading half of a shared stream. Move-only.
 template <input_stream S>
 class read_half {
 public:
@@ -25,7 +25,7 @@ public:
     read_half& operator=(read_half&&) noexcept = default;
 
     auto read_some(buffer_view into) { return stream_->read_some(into); }
-    /// Of a stream that has it: read_line, read_until, read_exactly, read_all, peek, unread.
+    // The functions below exist if the stream has them.
     template <class... Args>
     auto read_line(Args... args) requires requires(S& s) { s.read_line(args...); }
     {
@@ -63,7 +63,7 @@ private:
     std::shared_ptr<S> stream_;
 };
 
-/// What is written to a shared stream. Move-only.
+/// The writing half of a shared stream. Move-only.
 template <output_stream S>
 class write_half {
 public:
@@ -86,8 +86,8 @@ private:
     std::shared_ptr<S> stream_;
 };
 
-/// The two directions of `stream`, for a task each.
-/// See: tokio's into_split, trio.StapledStream the other way round.
+/// Splits `stream` into a half to read from and a half to write to.
+/// See: tokio's into_split; trio.StapledStream is the opposite, it joins two halves.
 template <duplex_stream S>
 std::pair<read_half<S>, write_half<S>> split(S stream) {
     auto shared = std::make_shared<S>(std::move(stream));

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Bytes in order, both ways: what sockets (net.hpp) and pipes have in common.
+// Byte streams in both directions: the common base of sockets (net.hpp, unix.hpp) and pipes.
 //
-// A read goes straight into the caller's buffer; nothing is allocated and nothing is copied. Only
-// reading by lines and the like needs a buffer of the stream's own, which is made on first use, and
-// which `read_some` drains first: they may be mixed. A write is one wait, however often the kernel
-// takes only a part: the awaiter itself goes on with the rest.
+// A read goes straight into the caller's buffer: no allocation, no copy. Only read_line and the
+// other buffered reads need a buffer in the stream. It is made on first use, and `read_some` drains
+// it first, so all reads may be mixed. A write is one wait: if the kernel takes only a part, the
+// awaiter itself continues with the rest.
 //
-// One reader and one writer at a time. Two sends in flight on one socket interleave in the kernel,
-// and two reads share out the bytes at random; serialising them in here would hide what is nearly
-// always a mistake, so the second one is refused with a sentence. Whoever wants a shared writer
-// takes a mutex, or a queue and a task.
+// A stream has one reader and one writer at a time. Two sends in flight on one socket interleave in
+// the kernel, and two reads share out the bytes at random. To serialise them here would hide what
+// is nearly always a mistake, so the second one throws invalid_state_error. To share a writer, use
+// a mutex, or a queue and one task that writes.
 //
-// Whatever reads and writes so is a stream: `input_stream`, `output_stream` and `duplex_stream` say
-// what that takes, and everything that works on streams (buffered, split, copy) works on yours.
+// The concepts `input_stream`, `output_stream` and `duplex_stream` say what a type needs to be a
+// stream. Everything that works on streams (buffered, split, copy) works on your own types too.
 #pragma once
 
 #include <concepts>
@@ -32,7 +32,7 @@
 namespace rondo {
 inline namespace v0 {
 
-/// A write that failed, perhaps after a part of it had gone:
+/// A write failed, perhaps after a part of the bytes had been sent:
 /// "send 127.0.0.1:7007: Broken pipe (after 4096 of 10000 bytes)".
 class RONDO_API write_error : public std::system_error {
 public:
@@ -41,7 +41,7 @@ public:
     ~write_error() override;
 
     const char* what() const noexcept override { return text_.what(); }
-    /// How many bytes had been given to the kernel; how many of them have arrived nobody knows.
+    /// Number of bytes given to the kernel. How many of them have arrived is unknown.
     std::size_t bytes_written() const noexcept { return written_; }
 
 private:
@@ -49,20 +49,20 @@ private:
     std::size_t written_;
 };
 
-/// Something to read from: `read_some` gives a `chunk`, false at the end, and loses no byte where it
-/// is cancelled.
+/// A type to read from: `read_some` gives a `chunk`, false at the end, and loses no byte when it is
+/// cancelled.
 template <class S>
 concept input_stream = requires(S& s, buffer_view into) {
     requires std::same_as<detail::awaited<decltype(s.read_some(into))>, chunk>;
 };
 
-/// Something to write to: `write_all` writes all or throws.
+/// A type to write to: `write_all` writes all bytes or throws.
 template <class S>
 concept output_stream = requires(S& s, const_buffer data) {
     typename detail::awaited<decltype(s.write_all(data))>;
 };
 
-/// Both ways: `shutdown_write` ends one of them, `close` the whole.
+/// Both directions: `shutdown_write` ends the writing direction, `close` ends both.
 template <class S>
 concept duplex_stream = input_stream<S> && output_stream<S> && requires(S& s) {
     typename detail::awaited<decltype(s.shutdown_write())>;
@@ -82,14 +82,14 @@ struct stream_access;
 
 }  // namespace detail
 
-/// The same read with its failure as a value: `co_await` gives result<chunk> and throws nothing but
+/// A read that returns its failure as a value: `co_await` gives result<chunk> and throws only
 /// `cancelled`.
-inline detail::reading_result as_result(detail::reading inner) noexcept {
-    return detail::reading_result(std::move(inner));
+inline detail::read_result_awaitable as_result(detail::read_awaitable inner) noexcept {
+    return detail::read_result_awaitable(std::move(inner));
 }
 
 /// A stream of bytes. Move-only; the destructor closes it.
-/// Thread: its loop's.
+/// Thread: its loop's thread.
 /// See:    asyncio.StreamReader, asyncio.StreamWriter.
 class RONDO_API byte_stream {
 public:
@@ -103,97 +103,103 @@ public:
         return *this;
     }
 
-    /// Reads what has arrived, at least one byte, into `into`; what read_line received too much
-    /// comes first.
-    /// Returns: the filled part; false at the end of the stream.
-    /// Throws:  std::system_error; that of a lost connection is thrown by each later read too;
-    ///          closed_error if the stream was closed before; invalid_state_error where another
-    ///          task waits to read.
-    /// Cancel:  nothing lost: bytes that came anyway are returned, and the next wait throws.
+    /// Reads the bytes that have arrived, at least one, into `into`. Bytes that read_line and the
+    /// like have read ahead come first.
+    /// Returns: the filled part of `into`; false at the end of the stream.
+    /// Throws:  std::system_error, and after a lost connection each later read throws it again;
+    ///          closed_error if the stream was closed before; invalid_state_error if another task
+    ///          waits to read.
+    /// Cancel:  no byte is lost: bytes that came anyway are returned, and the next wait throws.
     /// See:     recv(2), asyncio StreamReader.read.
-    detail::reading read_some(buffer_view into) { return {state(), into}; }
+    detail::read_awaitable read_some(buffer_view into) { return {state(), into}; }
 
-    /// What has arrived, at least one byte, where the kernel has put it: no copy, no buffer of one's
-    /// own. The two kinds of reading may be mixed.
+    /// Gives the bytes that have arrived, at least one, in the memory that the kernel has filled:
+    /// no copy and no buffer of the caller's. May be mixed with the other reads.
     /// Returns: a view, whose destructor gives the memory back; false at the end of the stream.
     /// Throws:  as read_some; std::bad_alloc.
-    /// Cancel:  nothing lost: what has come stays in the stream, for the next read.
-    /// Since:   Linux 6.0; before that each view is a read into memory of its own.
+    /// Cancel:  no byte is lost: the bytes stay in the stream for the next read.
+    /// Since:   Linux 6.0; on older kernels each view is a read into memory of its own.
     /// See:     io_uring_prep_recv_multishot(3), loop_options::receive_buffers.
-    detail::viewing read_view() { return detail::viewing(state()); }
+    detail::view_awaitable read_view() { return detail::view_awaitable(state()); }
 
-    /// Reads a line and strips its "\n" or "\r\n". The last one may lack it.
-    /// Returns: empty where the stream has ended and nothing is left.
+    /// Reads a line and strips its "\n" or "\r\n". The last line may lack it.
+    /// Returns: the line; empty if the stream has ended and no byte is left.
     /// Throws:  limit_error for a line of more than `limit` bytes, which stay readable;
-    ///          std::system_error; invalid_state_error where another task waits to read.
-    /// Cancel:  nothing lost: what has come of the line stays in the stream.
+    ///          std::system_error; invalid_state_error if another task waits to read.
+    /// Cancel:  no byte is lost: the part of the line that has come stays in the stream.
     /// See:     asyncio StreamReader.readline.
     task<std::optional<std::string>> read_line(std::size_t limit = line_limit) {
         return detail::read_line(state(), limit);
     }
 
-    /// Reads up to and with the first `separator`.
-    /// Throws:  limit_error where it is not within the first `limit` bytes, which stay readable;
-    ///          incomplete_read_error, with what had come, at the end of the stream;
+    /// Reads up to the first `separator`, which is part of the result.
+    /// Throws:  limit_error if it is not within the first `limit` bytes, which stay readable;
+    ///          incomplete_read_error, with the bytes that had come, at the end of the stream;
     ///          std::invalid_argument for an empty separator; otherwise as read_line.
-    /// Cancel:  nothing lost, as with read_line.
+    /// Cancel:  no byte is lost, as with read_line.
     /// See:     asyncio StreamReader.readuntil.
     task<std::string> read_until(std::string separator, std::size_t limit = line_limit) {
         return detail::read_until(state(), std::move(separator), limit);
     }
 
     /// Fills all of `into`.
-    /// Throws:  incomplete_read_error, with what had come, at the end of the stream; otherwise as
-    ///          read_line.
-    /// Cancel:  nothing lost: what has come is read again by the next read.
+    /// Throws:  incomplete_read_error, with the bytes that had come, at the end of the stream;
+    ///          otherwise as read_line.
+    /// Cancel:  no byte is lost: the next read reads them again.
     /// See:     asyncio StreamReader.readexactly.
     task<> read_exactly(buffer_view into) { return detail::read_exactly(state(), into); }
-    /// The same, into a string. Memory is taken as bytes come, so `size` may be what a peer says.
+    /// Reads exactly `size` bytes into a string. Memory grows with the bytes that arrive, so `size`
+    /// may be a number that the peer sent.
     task<std::string> read_exactly(std::size_t size) {
         return detail::read_exactly(state(), size);
     }
 
-    /// Everything up to the end of the stream.
+    /// Reads up to the end of the stream.
     /// Throws:  limit_error for more than `limit` bytes, which stay readable; otherwise as
     ///          read_line.
-    /// Cancel:  nothing lost, as with read_line.
+    /// Cancel:  no byte is lost, as with read_line.
+    /// See:     asyncio StreamReader.read(-1).
     task<std::string> read_all(std::size_t limit = all_limit) {
         return detail::read_all(state(), limit);
     }
 
-    /// Waits until at least `least` bytes are there, and leaves them.
-    /// Returns: all that is there; less than `least` only at the end of the stream. Good until the
-    ///          next read.
-    /// Throws, Cancel: as read_line.
+    /// Waits until at least `least` bytes are in the stream's buffer, and leaves them there.
+    /// Returns: all bytes in the buffer; fewer than `least` only at the end of the stream. Valid
+    ///          until the next read.
+    /// Throws:  as read_line.
+    /// Cancel:  as read_line.
     task<std::string_view> peek(std::size_t least = 1) { return detail::peek(state(), least); }
-    /// Puts bytes back: they are read first.
+    /// Puts bytes back: the next read gives them first.
     /// Throws: std::bad_alloc.
     void unread(const_buffer bytes) { state()->ahead.prepend(bytes); }
 
-    /// Writes all of it. Borrowed until the await has ended.
-    /// Throws:  write_error, which says how many bytes went; closed_error; invalid_state_error
-    /// where another task
-    ///          writes, or where an earlier write was cancelled in its middle.
-    /// Cancel:  a part may have gone; then the stream refuses further writes.
+    /// Writes all of `data`, which is borrowed until the await has ended.
+    /// Throws:  write_error, which says how many bytes were sent; closed_error;
+    ///          invalid_state_error if another task writes, or if an earlier write ended after a
+    ///          part of its bytes.
+    /// Cancel:  a part may have been sent; if so, the stream refuses further writes.
     /// See:     send(2), asyncio StreamWriter.write and drain.
-    detail::writing<1> write_all(const_buffer data) { return detail::writing<1>(state(), data); }
+    detail::write_awaitable<1> write_all(const_buffer data) {
+        return detail::write_awaitable<1>(state(), data);
+    }
 
-    /// The same with several buffers, one after the other, in one go: `write_all(head, "\r\n",
-    /// body)`.
-    /// See: sendmsg(2), asyncio StreamWriter.writelines.
+    /// Writes several buffers, one after the other, in one call: `write_all(head, "\r\n", body)`.
+    /// Throws:  as write_all of one buffer.
+    /// Cancel:  as write_all of one buffer.
+    /// See:     sendmsg(2), asyncio StreamWriter.writelines.
     template <class... Parts>
         requires(sizeof...(Parts) > 1 && (std::is_constructible_v<const_buffer, Parts&> && ...))
-    detail::writing<sizeof...(Parts)> write_all(Parts&&... parts) {
-        return detail::writing<sizeof...(Parts)>(state(), const_buffer(parts)...);
+    detail::write_awaitable<sizeof...(Parts)> write_all(Parts&&... parts) {
+        return detail::write_awaitable<sizeof...(Parts)>(state(), const_buffer(parts)...);
     }
 
     bool is_open() const noexcept { return state_ && state_->fd.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
 
-    /// Closes it; waits on it end with ECANCELED. May be ignored, or awaited until it is really
-    /// closed.
-    /// Throws: awaited: std::system_error.
-    /// Cancel: awaited: leaves; it is closed all the same.
+    /// Closes the stream; waits on it end with ECANCELED. The result may be ignored, or awaited
+    /// until the descriptor is closed.
+    /// Throws: if awaited: std::system_error.
+    /// Cancel: ends the await; the stream is closed all the same.
     /// See:    close(2), asyncio StreamWriter.close and wait_closed.
     detail::closing close() noexcept;
 
@@ -215,7 +221,7 @@ private:
 
 namespace detail {
 
-/// For those who work on what stands behind a stream.
+/// Gives code in detail access to the state behind a stream.
 struct stream_access {
     static const held<>& state(const byte_stream& stream) noexcept { return stream.state(); }
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: each is sent and received whole, or not at all; they may be lost, come twice or
-// overtake each other, and an empty one is one too.
+// UDP sockets. A datagram is sent and received as a whole, or not at all. It may be lost, arrive
+// twice, or overtake others. An empty datagram is a datagram, too.
 //
-// A datagram that is longer than the buffer loses its end, as the kernel has it; `truncated` says
-// so. Any number of tasks may send at the same time, since datagrams do not interleave; one at a
-// time receives.
+// If a datagram is longer than the buffer, the kernel cuts off its end, and `truncated` is set. Any
+// number of tasks may send at the same time, since datagrams do not interleave; one task at a time
+// may receive.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -22,35 +22,36 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What has been received.
+/// A received datagram.
 struct datagram {
     chunk data;     ///< in the caller's buffer; may be empty, and is true even then
-    endpoint from;  ///< who sent it
+    endpoint from;  ///< the sender's address
     bool truncated = false;          ///< it was longer than the buffer, and its end is lost
-    std::uint16_t segment_size = 0;  ///< with `udp_options::receive_merged`: `data` is several
-                                     ///< datagrams of this size, the last one perhaps shorter;
-                                     ///< 0 where it is one
+    std::uint16_t segment_size = 0;  ///< with `udp_options::receive_merged`: if not 0, `data` holds
+                                     ///< several datagrams of this size, the last one perhaps
+                                     ///< shorter; 0 if it is one
 
     std::size_t size() const noexcept { return data.size(); }
     std::string_view text() const noexcept { return data.text(); }
 };
 static_assert(std::is_trivially_destructible_v<datagram>);
 
-/// How a socket is made.
+/// Options of a UDP socket.
 struct udp_options {
-    bool reuse_address = false;   ///< SO_REUSEADDR: several may have the same multicast port
-    bool reuse_port = false;      ///< SO_REUSEPORT: the kernel spreads the senders over them
-    bool broadcast = false;       ///< SO_BROADCAST: sending to everybody is allowed
-    bool ipv6_only = false;       ///< IPV6_V6ONLY: an IPv6 socket gets nothing from IPv4
+    bool reuse_address = false;   ///< SO_REUSEADDR: several sockets may have one multicast port
+    bool reuse_port = false;      ///< SO_REUSEPORT: the kernel spreads the senders over the sockets
+    bool broadcast = false;       ///< SO_BROADCAST: sending to broadcast addresses is allowed
+    bool ipv6_only = false;       ///< IPV6_V6ONLY: an IPv6 socket receives nothing from IPv4
     bool receive_merged = false;  ///< UDP_GRO (Linux 5.0): datagrams of one size may come together
-    int receive_buffer = 0;       ///< SO_RCVBUF in bytes; 0 leaves the system's
-    int send_buffer = 0;          ///< SO_SNDBUF in bytes; 0 leaves the system's
+    int receive_buffer = 0;       ///< SO_RCVBUF in bytes; 0: the system's default
+    int send_buffer = 0;          ///< SO_SNDBUF in bytes; 0: the system's default
 };
 static_assert(std::is_trivially_destructible_v<udp_options>);
 
 namespace detail {
 
-/// A datagram on its way, with all that the kernel reads and writes of it: in the awaiting frame.
+/// Base of the awaiters. It holds, in the awaiting frame, all memory that the kernel reads or
+/// writes.
 class RONDO_API datagram_awaiter : public operation_state {
 protected:
     datagram_awaiter(const wait_kind& what_for, held<> socket, opcode code) noexcept
@@ -62,9 +63,9 @@ protected:
     void prepare(const void* data, std::size_t size) noexcept;
 
     held<> socket_;
-    std::uint64_t message_[7];  // a msghdr,
+    std::uint64_t message_[7];  // a msghdr
     std::uint64_t part_[2];     // its iovec
-    std::uint64_t control_[4];  // and a control message
+    std::uint64_t control_[4];  // its control message
     friend struct datagram_kind;
 };
 
@@ -77,7 +78,7 @@ public:
     void await_resume();
 
 private:
-    enum : std::uint32_t { too_large = 16 };  // beside operation_state's
+    enum : std::uint32_t { too_large = 16 };  // further bits of operation_state::state
     const_buffer data_;
     endpoint to_;
     std::size_t segment_;
@@ -92,16 +93,17 @@ public:
     datagram await_resume();
 
 private:
-    enum : std::uint32_t { busy = 16, ours = 32 };  // beside operation_state's
+    enum : std::uint32_t { busy = 16, ours = 32 };  // further bits of operation_state::state
     void let_go() noexcept;
     buffer_view into_;
     std::uint64_t from_[(endpoint::size_max + 7) / 8];  // a sockaddr
 };
 
-class [[nodiscard("nothing is sent until this is awaited")]] sending_datagram : only_in_tasks {
+class [[nodiscard("nothing is sent until this is awaited")]] send_datagram_awaitable
+    : only_in_tasks {
 public:
-    sending_datagram(held<> socket, const_buffer data, const endpoint& to,
-                     std::size_t segment = 0) noexcept
+    send_datagram_awaitable(held<> socket, const_buffer data, const endpoint& to,
+                            std::size_t segment = 0) noexcept
         : socket_(std::move(socket)), data_(data), to_(to), segment_(segment) {}
     send_datagram_awaiter rondo_awaiter()&& noexcept {
         return {std::move(socket_), data_, to_, segment_};
@@ -114,10 +116,10 @@ private:
     std::size_t segment_;
 };
 
-class [[nodiscard("nothing is received until this is awaited")]] receiving_datagram
+class [[nodiscard("nothing is received until this is awaited")]] receive_datagram_awaitable
     : only_in_tasks {
 public:
-    receiving_datagram(held<> socket, buffer_view into) noexcept
+    receive_datagram_awaitable(held<> socket, buffer_view into) noexcept
         : socket_(std::move(socket)), into_(into) {}
     receive_datagram_awaiter rondo_awaiter()&& noexcept { return {std::move(socket_), into_}; }
 
@@ -129,15 +131,18 @@ private:
 }  // namespace detail
 
 /// A UDP socket. Move-only; the destructor closes it.
-/// Thread: its loop's.
+/// Thread: its loop's thread.
 /// See:    udp(7), asyncio loop.create_datagram_endpoint.
 class RONDO_API udp_socket {
 public:
-    /// Receives what is sent to `where`; port 0 lets the kernel choose: see `local`.
+    /// A socket that receives datagrams sent to `where`. With port 0 the kernel chooses a port: see
+    /// `local`.
     /// Throws: std::system_error: "bind 127.0.0.1:3737: Address already in use".
+    /// See:    bind(2).
     static udp_socket bind(const endpoint& where, udp_options options = {});
-    /// On no port yet: the first thing that is sent gives it one.
+    /// A socket without a port; its first send gives it one.
     /// Throws: std::system_error.
+    /// See:    socket(2).
     static udp_socket open(address_family family = address_family::ipv4, udp_options options = {});
 
     udp_socket(udp_socket&& other) noexcept = default;
@@ -150,57 +155,66 @@ public:
         if (state_) state_->close();
     }
 
-    /// From now on `send` goes to `peer`, and nothing is received from anybody else. That nobody
-    /// listens there is ECONNREFUSED at a later wait, if the peer's system says so.
-    /// Throws: std::system_error. Cancel: not done, or done and the next wait throws.
+    /// From now on `send` goes to `peer`, and only datagrams from `peer` are received. If no socket
+    /// has that port and the peer's system says so, a later wait throws ECONNREFUSED.
+    /// Throws: std::system_error.
+    /// Cancel: not done; or done, and the next wait throws.
     /// See:    connect(2).
     task<> connect(endpoint peer);
 
     /// Sends one datagram.
-    /// Throws: std::system_error: "sendto 10.0.0.1:53: Network is unreachable"; EMSGSIZE where it
-    ///         is longer than a datagram may be.
-    /// Cancel: it has gone, and the next wait throws, or it has not.
+    /// Throws: std::system_error: "sendto 10.0.0.1:53: Network is unreachable"; EMSGSIZE if it is
+    ///         longer than a datagram may be.
+    /// Cancel: not sent; or sent, and the next wait throws.
     /// See:    sendto(2), asyncio DatagramTransport.sendto.
-    detail::sending_datagram send_to(const_buffer data, const endpoint& to) {
+    detail::send_datagram_awaitable send_to(const_buffer data, const endpoint& to) {
         return {state(), data, to};
     }
-    /// The same on a connected socket.
-    detail::sending_datagram send(const_buffer data) { return {state(), data, endpoint()}; }
-    /// Sends `data` as datagrams of `segment_size` bytes each, the last one perhaps shorter, at most
-    /// 64: one system call, one way through the network's code. To nowhere: where it is connected.
-    /// Throws: as send_to; EINVAL or EIO where kernel or device cannot.
-    /// Since:  Linux 4.18. See: UDP_SEGMENT in udp(7).
-    detail::sending_datagram send_segments(const_buffer data, std::size_t segment_size,
-                                           const endpoint& to = {}) {
+    /// Sends one datagram on a connected socket; as send_to.
+    detail::send_datagram_awaitable send(const_buffer data) { return {state(), data, endpoint()}; }
+    /// Sends `data` as up to 64 datagrams of `segment_size` bytes, the last one perhaps shorter:
+    /// one system call, and one pass through the network stack. Without `to` the socket has to be
+    /// connected.
+    /// Throws: as send_to; EINVAL or EIO if the kernel or the device does not support it.
+    /// Cancel: as send_to.
+    /// Since:  Linux 4.18.
+    /// See:    UDP_SEGMENT in udp(7).
+    detail::send_datagram_awaitable send_segments(const_buffer data, std::size_t segment_size,
+                                                  const endpoint& to = {}) {
         return {state(), data, to, segment_size};
     }
 
-    /// The next datagram, in `into`.
-    /// Throws: std::system_error; invalid_state_error where another task waits to receive.
-    /// Cancel: nothing lost: one that came anyway is returned, and the next wait throws.
+    /// Receives the next datagram into `into`.
+    /// Throws: std::system_error; invalid_state_error if another task waits to receive.
+    /// Cancel: no datagram is lost: one that came anyway is returned, and the next wait throws.
     /// See:    recvmsg(2), asyncio DatagramProtocol.datagram_received.
-    detail::receiving_datagram receive_from(buffer_view into) { return {state(), into}; }
+    detail::receive_datagram_awaitable receive_from(buffer_view into) { return {state(), into}; }
 
-    /// What is sent to that group is received from now on, or no longer. `interface` is a name
-    /// ("eth0") or a number; empty lets the system choose.
+    /// Joins or leaves a multicast group: datagrams sent to it are received from now on, or no
+    /// longer.
+    /// `interface` is a name ("eth0") or a number; if it is empty, the system chooses.
     /// Throws: std::system_error: "join 239.1.2.3: No such device".
     /// See:    IP_ADD_MEMBERSHIP in ip(7), IPV6_ADD_MEMBERSHIP in ipv6(7).
     void join(const endpoint& group, std::string_view interface = {});
     void leave(const endpoint& group, std::string_view interface = {});
-    /// Of what is sent to groups: how many networks it may cross (1), whether this machine gets it
-    /// too (true), and by which interface it goes.
+    /// How multicast datagrams are sent: how many networks they may cross (default 1), whether this
+    /// machine receives them too (default true), and through which interface they go.
     /// Throws: std::system_error.
+    /// See:    IP_MULTICAST_TTL in ip(7), IPV6_MULTICAST_HOPS in ipv6(7).
     void set_multicast_hops(int hops);
     void set_multicast_loop(bool on);
     void set_multicast_interface(std::string_view interface);
 
-    /// setsockopt(2), for whatever has no name here.
+    /// Sets or reads an option that has no function here.
     /// Throws: std::system_error.
+    /// See:    setsockopt(2), getsockopt(2).
     void set_option(int level, int name, int value);
     int get_option(int level, int name) const;
 
-    /// Where it receives, with the port that the kernel chose; and to whom it is connected.
+    /// This socket's address, with the port that the kernel chose; and the address it is connected
+    /// to.
     /// Throws: std::system_error.
+    /// See:    getsockname(2), getpeername(2).
     endpoint local() const;
     endpoint remote() const;
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Receiving without a buffer of one's own, and without a copy:
+// Receiving without a buffer of the caller's, and without a copy:
 //
 //     while (auto view = co_await peer.read_view()) co_await peer.write_all(view);
 //
-// A view is a piece of memory that the loop has lent to the kernel (detail/loop/buffer_pool.hpp), filled
-// with what has come; its destructor gives it back. One submission entry brings any number of them:
-// the kernel goes on receiving, so a busy server makes one system call less for each message, and
-// ten thousand connections that are silent need no memory to receive into.
+// A view is a piece of memory that the loop has lent to the kernel (detail/loop/buffer_pool.hpp)
+// and that the kernel has filled. Its destructor gives the memory back. One submission entry brings
+// any number of views, because the kernel continues to receive. So a busy server makes one system
+// call less for each message, and ten thousand silent connections need no memory to receive into.
 //
-// Back-pressure is not giving back. A stream has at most `view_source::ahead_max` views that nobody
-// has asked for; then the kernel is told to stop, until they are taken. Where all buffers of the loop are out
-// a stream receives into memory of its own, one read at a time, so that nobody waits for others to
-// give back.
+// Back-pressure: a caller that keeps its views slows the peer down. A stream holds at most
+// `view_source::ahead_max` views that were not read yet; then the kernel is told to stop, until
+// they are taken. If all buffers of the loop are lent, a stream receives into memory of its own,
+// one read at a time, so that no stream waits for other streams to give buffers back.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -29,9 +29,9 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Bytes that a stream has received, where the kernel has put them: read-only, move-only; the
-/// destructor gives the memory back. False at the end of the stream.
-/// Thread: the one of the loop that it came from, which it may outlive.
+/// Bytes that a stream has received, in the memory that the kernel has filled. Read-only,
+/// move-only; the destructor gives the memory back. False at the end of the stream.
+/// Thread: the thread of the loop that it came from. It may outlive that loop.
 class RONDO_API receive_view {
 public:
     /// The end of the stream.
@@ -54,9 +54,9 @@ public:
     const char* end() const noexcept { return data_ + size_; }
     std::string_view text() const noexcept { return {data_, size_}; }
 
-    /// Leaves the first `count` bytes out.
+    /// Removes the first `count` bytes from the view.
     void drop(std::size_t count) noexcept {
-        RONDO_ASSERT(count <= size_, "receive_view::drop was asked for too much");
+        RONDO_ASSERT(count <= size_, "receive_view::drop: the view has fewer bytes");
         data_ += count;
         size_ -= static_cast<std::uint32_t>(count);
     }
@@ -72,7 +72,7 @@ private:
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         std::swap(number_, other.number_);
-        std::swap(own_, other.own_);  // the other member lies in the same place
+        std::swap(own_, other.own_);  // `pool_` shares its memory, so it is swapped too
     }
     void give_back() noexcept {
         if (number_ != detail::buffer_pool::none)
@@ -83,7 +83,7 @@ private:
 
     const char* data_ = nullptr;
     std::uint32_t size_ = 0;
-    std::uint16_t number_ = detail::buffer_pool::none;  // in the pool; none: `own_`
+    std::uint16_t number_ = detail::buffer_pool::none;  // in the pool; none: `own_` is used
     union {
         char* own_ = nullptr;
         detail::buffer_pool* pool_;
@@ -93,30 +93,30 @@ static_assert(sizeof(receive_view) == 24);
 
 namespace detail {
 
-/// What a stream that is read by views has beside its state: the receive that goes on by itself,
-/// and the line of buffers that it has filled.
+/// Additional state of a stream that is read by views: a multishot receive, and the list of buffers
+/// that it has filled.
 struct view_source final : background_operation {
-    static constexpr unsigned ahead_max = 16;  // views that nobody has asked for yet
+    static constexpr unsigned ahead_max = 16;  // views that were not read yet
 
     explicit view_source(stream_state& of);
     ~view_source();
 
-    /// Is there something to be had without waiting: bytes, the end, an error?
+    /// True if `take` would not wait: bytes, the end or an error is there.
     bool available() const noexcept {
         return first_ != buffer_pool::none || own_size_ != 0 || ended_ || error_ != 0;
     }
     bool armed() const noexcept { return armed_; }
 
-    /// Whoever waits, at most one, is made ready once something is available.
+    /// Registers the only waiter. It is woken when something is available.
     void wait(leaf_wait& waiter) noexcept;
     void forget_waiter() noexcept { waiter_ = nullptr; }
 
-    /// The next view; false at the end.
+    /// The next view; false at the end of the stream.
     /// Throws: std::system_error.
     receive_view take();
-    /// Bytes that were received ahead, as a view.
+    /// Copies bytes that were received ahead into a view.
     static receive_view copy_of(read_buffer& ahead);
-    /// A part of the next one. Returns: how many bytes, 0 at the end, or -errno.
+    /// Copies a part of the next view. Returns: the number of bytes, 0 at the end, or -errno.
     std::int32_t copy_to(buffer_view into) noexcept;
 
 private:
@@ -128,18 +128,18 @@ private:
     std::uint16_t pop() noexcept;
 
     stream_state* stream_;
-    buffer_pool* pool_ = nullptr;  // of the loop that it was last armed on
+    buffer_pool* pool_ = nullptr;  // of the loop that the receive was last armed on
     leaf_wait* waiter_ = nullptr;
-    std::unique_ptr<char[]> own_;  // where no buffer of the pool is to be had
+    std::unique_ptr<char[]> own_;  // used if the pool has no free buffer
     std::uint32_t own_size_ = 0;   // bytes in it
-    std::uint32_t consumed_ = 0;   // of the first
+    std::uint32_t consumed_ = 0;   // bytes taken from the first buffer
     std::uint16_t first_ = buffer_pool::none;
     std::uint16_t last_ = buffer_pool::none;
     std::uint16_t count_ = 0;
     bool ended_ = false;
     bool armed_ = false;
     bool no_picking_ = false;
-    bool pausing_ = false;  // cancelled, because there is enough
+    bool pausing_ = false;  // the receive was cancelled because `ahead_max` is reached
     int error_ = 0;
 };
 
@@ -161,10 +161,10 @@ private:
     held<> stream_;
 };
 
-/// What read_view gives.
-class [[nodiscard("a read does nothing until it is awaited")]] viewing : only_in_tasks {
+/// Result of read_view; it has to be awaited.
+class [[nodiscard("a read does nothing until it is awaited")]] view_awaitable : only_in_tasks {
 public:
-    explicit viewing(held<> stream) noexcept : stream_(std::move(stream)) {}
+    explicit view_awaitable(held<> stream) noexcept : stream_(std::move(stream)) {}
     view_awaiter rondo_awaiter()&& { return view_awaiter(std::move(stream_)); }
 
 private:

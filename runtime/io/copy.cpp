@@ -19,10 +19,10 @@ inline namespace v0 {
 namespace {
 
 constexpr std::size_t file_buffer = 256 * 1024;
-constexpr std::uint32_t pipe_size = 1024 * 1024;  // asked for; what is granted is used
+constexpr std::uint32_t pipe_size = 1024 * 1024;  // asked for; the kernel may grant less
 constexpr auto splice_kind = detail::operation_kind("splice");
 
-/// The private pipe: it outlives every operation on it, since they end before their frame goes.
+/// The pipe that splice goes through. It outlives its operations, since they end before the frame.
 class private_pipe {
 public:
     private_pipe() {
@@ -35,15 +35,15 @@ public:
     descriptor reader, writer;
 };
 
-/// From the stream into the pipe, or out of the pipe into the stream: at most `count` bytes.
+/// Moves at most `count` bytes from the stream into the pipe, or from the pipe into the stream.
 operation<std::size_t> move_some(detail::stream_state& stream, const descriptor& pipe,
                                  bool out_of_stream, std::uint64_t count) {
     detail::request ask;
     ask.code = detail::opcode::splice;
     ask.number = pipe.number();
     ask.ioprio = out_of_stream ? detail::splice_takes : std::uint16_t{0};
-    ask.address = ~std::uint64_t{0};  // of the source: where it stands
-    ask.offset = ~std::uint64_t{0};   // of the destination
+    ask.address = ~std::uint64_t{0};  // the source has no offset
+    ask.offset = ~std::uint64_t{0};   // the destination has no offset
     ask.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, pipe_size));
     ask.op_flags = SPLICE_F_MOVE;
     stream.name();
@@ -63,7 +63,7 @@ task<std::size_t> take_some(detail::stream_state* from, const private_pipe* pipe
 
 task<> write_to(byte_stream* to, chunk some) { co_await to->write_all(some); }
 
-/// `moved` bytes have gone before these.
+/// Writes `count` bytes from the pipe; `moved` is the number of bytes that went before them.
 task<> drain(detail::stream_state* to, const private_pipe* pipe, std::size_t count,
              std::uint64_t moved) {
     const std::size_t wanted = static_cast<std::size_t>(moved) + count;
@@ -85,11 +85,11 @@ task<std::uint64_t> splice(byte_stream& from, byte_stream& to, std::uint64_t lim
     const detail::held<> target = detail::stream_access::state(to);
     if (!detail::knows(detail::opcode::splice))  // a simulated kernel
         detail::throw_system_error(ENOSYS, "splice", target->name());
-    {  // before anything is taken from the source
+    {  // fails before any byte is taken from the source
         const auto writing = detail::stream_turn::to_write(*target, "splice");
     }
     std::uint64_t moved = 0;
-    // What has come already, ahead or into lent buffers, is in this process: it is copied.
+    // Bytes that were received ahead, or into lent buffers, are in this process: they are copied.
     while (moved < limit && (!source->ahead.empty() || source->views != nullptr)) {
         std::array<char, 8192> buffer;
         const auto most = std::min<std::uint64_t>(buffer.size(), limit - moved);
@@ -137,7 +137,7 @@ task<std::uint64_t> receive_file(byte_stream& from, file& to, std::uint64_t offs
         const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
         const chunk some = co_await from.read_some(room);
         if (!some) break;
-        detail::inner_scope shield(detail::inner_scope::kind::shield);  // files keep nobody waiting
+        detail::inner_scope shield(detail::inner_scope::kind::shield);  // a file does not block
         co_await to.write_all_at(some, offset + received);
         received += some.size();
     }

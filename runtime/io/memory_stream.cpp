@@ -21,16 +21,16 @@ struct direction {
     bool reading = false;
     bool writing = false;
     bool torn = false;     // a write was cancelled in its middle
-    bool ended = false;    // nothing more will be written
-    bool dropped = false;  // nobody will read
+    bool ended = false;    // the writer has shut down or closed
+    bool dropped = false;  // the reader has closed
 };
 
 constexpr auto reading_kind = wait_queue::kind("read from memory");
 constexpr auto writing_kind = wait_queue::kind("write to memory");
 
-void nobody_else(void*) noexcept {}  // one reader, one writer: a wake-up has nobody to go on to
+void pass_on_nothing(void*) noexcept {}  // one reader, one writer: no other waiter to wake
 
-/// While it lives nobody else reads, or writes.
+/// Marks a direction as taken by one reader, or one writer.
 class turn {
 public:
     turn(bool& taken, const char* verb, const char* what) : taken_(taken) {
@@ -52,7 +52,7 @@ private:
 
 struct memory_link {
     memory_stream_options options;
-    direction to[2];  // the bytes that are on their way to that side
+    direction to[2];  // the bytes on their way to that side
     bool open[2] = {true, true};
 
     explicit memory_link(const memory_stream_options& o) noexcept : options(o) {}
@@ -87,11 +87,11 @@ task<chunk> read_memory(std::shared_ptr<memory_link> link, int side, buffer_view
             co_return got;
         }
         if (from.ended) co_return chunk();
-        co_await from.reader.park(reading_kind, nobody_else, nullptr);
+        co_await from.reader.park(reading_kind, pass_on_nothing, nullptr);
     }
 }
 
-/// How many bytes could go; none where it has to wait.
+/// Puts in as many bytes as fit. Returns: their number; 0 if the writer has to wait.
 std::size_t put(direction& to, const_buffer data, std::size_t capacity) {
     const std::size_t room = capacity - std::min(capacity, to.bytes.size());
     const std::size_t count = std::min(room, data.size());
@@ -117,7 +117,7 @@ task<> write_memory(std::shared_ptr<memory_link> link, int side, const_buffer da
                                   data.size());
             gone += put(to, data.without_first(gone), link->options.capacity);
             if (gone == data.size()) co_return;
-            co_await to.writer.park(writing_kind, nobody_else, nullptr);
+            co_await to.writer.park(writing_kind, pass_on_nothing, nullptr);
         }
     } catch (...) {
         to.torn = gone != 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Streams on descriptors.
+// Streams on any descriptor: pipes, terminals, and descriptors given by number.
 #include <rondo/pipe.hpp>
 
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading and writing streams. A read is one operation and no more. A write is as many as the
-// kernel makes of it: each completion that took only a part begins the next one from `arrived`,
-// without the coroutine hearing of it.
+// Reading and writing streams. A read is exactly one operation. A write is as many operations as
+// the kernel needs: if a completion took only a part, `arrived` begins the next operation, and the
+// coroutine stays suspended.
 #include <rondo/stream.hpp>
 
 #include <sys/socket.h>
@@ -42,15 +42,15 @@ namespace {
 constexpr std::size_t transfer_max = 1u << 30;  // a result is an int
 constexpr std::size_t parts_max = 1024;         // IOV_MAX
 constexpr std::size_t async_least =
-    256 * 1024;  // a buffered chunk of a file this large would block the loop
+    256 * 1024;  // bytes; a file's write of this size would block the loop for too long
 
-// A gather list is handed to the kernel as it is.
+// The list of buffers is passed to the kernel as an array of iovec.
 static_assert(sizeof(const_buffer) == sizeof(iovec) && std::is_standard_layout_v<const_buffer>);
 static_assert(offsetof(iovec, iov_base) == 0 && sizeof(msghdr) <= 7 * sizeof(std::uint64_t));
 
 }  // namespace
 
-// -- what stands behind a stream ------------------------------------------------------------------
+// -- stream_state ---------------------------------------------------------------------------------
 
 stream_state::~stream_state() { delete views; }
 
@@ -63,7 +63,7 @@ const char* stream_state::name() noexcept {
     return fd.name().c_str();
 }
 
-// Those who wait will ask for the name, and then the kernel has none any more.
+// The name is made before the close: waiters ask for it afterwards, when the kernel has it no more.
 void stream_state::close() noexcept {
     if (!fd.is_open()) return;
     if (reading || writing) name();
@@ -178,12 +178,12 @@ bool read_awaiter::await_ready() noexcept {
     return false;
 }
 
-/// Without asking the kernel.
+/// True if the read can be served without the kernel.
 bool read_awaiter::has_come() const noexcept {
     return ask.length == 0 || ((state & on_views) != 0 && stream_->views->available());
 }
 
-/// It is ready or refused, after many others that were.
+/// Suspends a wait that is ready or refused, since many in a row were, so that other tasks run.
 void read_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if ((state & refused) != 0) return requeue(*this);
@@ -217,7 +217,7 @@ chunk read_awaiter::filled() noexcept {
     return chunk(into_.first(stream_->ahead.take(into_)));
 }
 
-/// Without a length nothing was asked of the kernel.
+/// With a length of 0 the kernel was not asked.
 void read_awaiter::finish() noexcept {
     if (ask.length != 0) result = stream_->received(result);
 }
@@ -251,7 +251,7 @@ write_awaiter::write_awaiter(held<> stream, const_buffer* parts, std::size_t cou
       count_(count),
       message_(message) {
     ask.code = stream_->writes;
-    arrived = part_has_gone;
+    arrived = part_sent;
 }
 
 write_awaiter::write_awaiter(descriptor_record* file, const_buffer* parts, std::size_t count,
@@ -262,7 +262,7 @@ write_awaiter::write_awaiter(descriptor_record* file, const_buffer* parts, std::
       message_(nullptr) {
     ask.code = opcode::write;
     ask.offset = offset;
-    arrived = part_has_gone;
+    arrived = part_sent;
 }
 
 void write_awaiter::count_bytes() noexcept {
@@ -291,8 +291,8 @@ bool write_awaiter::await_ready() noexcept {
     return false;
 }
 
-/// There is nothing to write, or it is refused, after many others that were. Others may write
-/// meanwhile.
+/// Suspends a write of no bytes, or a refused one, since many in a row were ready. Other tasks may
+/// write meanwhile.
 void write_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if ((state & refused) != 0) return requeue(*this);
@@ -311,7 +311,7 @@ void write_awaiter::await_suspend(std::coroutine_handle<> frame, location at) no
     begin(*this);
 }
 
-// The next entry: what is left, in one part or in several.
+// Prepares the next operation for the bytes that are left, in one part or in several.
 void write_awaiter::prepare() noexcept {
     while (parts_->empty()) {
         ++parts_;
@@ -344,7 +344,7 @@ void write_awaiter::prepare() noexcept {
     ask.flags = large || slow ? std::uint8_t{entry_async} : std::uint8_t{0};
 }
 
-/// The transfer begins at the position that the kernel keeps.
+/// True if the transfer begins at the position that the kernel keeps.
 bool write_awaiter::at_position() const noexcept { return ask.offset == ~std::uint64_t{0}; }
 
 void write_awaiter::advance(std::size_t count) noexcept {
@@ -361,7 +361,7 @@ void write_awaiter::advance(std::size_t count) noexcept {
     }
 }
 
-void write_awaiter::part_has_gone(operation_state& operation) noexcept {
+void write_awaiter::part_sent(operation_state& operation) noexcept {
     auto& self = static_cast<write_awaiter&>(operation);
     if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
     if (self.left_ == 0 || self.result <= 0 || self.task->is_cancelled())
@@ -380,7 +380,7 @@ void write_awaiter::await_resume() {
     if ((result >= 0 || result == -ECANCELED) && is_cancelled()) throw cancelled();
     if (stream_) stream_->failed(-result);
     if (result == -EBADF && stream_ && !stream_->fd.is_open()) throw_closed(kind->what, *stream_);
-    fail_with(result < 0 ? -result : EIO);  // the kernel took nothing and said nothing
+    fail_with(result < 0 ? -result : EIO);  // the kernel took no byte and gave no error
 }
 
 void write_awaiter::fail_with(int error) {
@@ -393,10 +393,11 @@ void write_awaiter::fail_with(int error) {
 
 namespace {
 
-/// Receives past the read buffer, or into it.
-class receiving : only_in_tasks {
+/// A receive that goes past the read buffer into the caller's memory.
+class receive_awaitable : only_in_tasks {
 public:
-    receiving(const held<>& stream, buffer_view room) noexcept : stream_(&stream), room_(room) {}
+    receive_awaitable(const held<>& stream, buffer_view room) noexcept
+        : stream_(&stream), room_(room) {}
 
     class awaiter : public read_awaiter {
     public:
@@ -411,16 +412,16 @@ protected:
     buffer_view room_;
 };
 
-class receiving_ahead : public receiving {
+class receive_ahead_awaitable : public receive_awaitable {
 public:
-    using receiving::receiving;
+    using receive_awaitable::receive_awaitable;
 
-    class awaiter : public receiving::awaiter {
+    class awaiter : public receive_awaitable::awaiter {
     public:
         awaiter(const held<>& stream, buffer_view room) noexcept
-            : receiving::awaiter(stream, room), ahead_(&stream->ahead) {}
+            : receive_awaitable::awaiter(stream, room), ahead_(&stream->ahead) {}
         bool await_resume() {
-            const chunk came = receiving::awaiter::await_resume();
+            const chunk came = receive_awaitable::awaiter::await_resume();
             ahead_->filled(came.size());
             return static_cast<bool>(came);
         }
@@ -431,7 +432,7 @@ public:
     awaiter rondo_awaiter() && noexcept { return {*stream_, room_}; }
 };
 
-/// A stream as the engine of reading_ahead.hpp wants it.
+/// A stream as a source for the reads of reading_ahead.hpp.
 class stream_source {
 public:
     explicit stream_source(held<> stream) noexcept : stream_(std::move(stream)) {}
@@ -441,8 +442,8 @@ public:
         if (cancel_requested()) throw cancelled();
         if (stream_->reading) throw_second_reader(verb, *stream_);
     }
-    receiving receive(buffer_view into) const noexcept { return {stream_, into}; }
-    receiving_ahead receive_ahead() const { return {stream_, ahead().room(receive_room)}; }
+    receive_awaitable receive(buffer_view into) const noexcept { return {stream_, into}; }
+    receive_ahead_awaitable receive_ahead() const { return {stream_, ahead().room(receive_room)}; }
     std::string name() const { return stream_->name(); }
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For operations on a stream that are neither read_some nor write_all: they take their turn in one
-// of its directions all the same.
+// Exclusive use of one direction of a stream, for operations other than read_some and write_all
+// (splice, descriptors in messages).
 #pragma once
 
 #include <rondo/detail/io/stream_io.hpp>
@@ -11,16 +11,16 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Throws: closed_error.
+/// Throws: closed_error if the stream is closed.
 inline void check_open(stream_state& stream, const char* verb) {
     if (!stream.fd.is_open()) throw_closed(verb, stream);
 }
 
-/// A direction of a stream is taken while this lives.
+/// Marks one direction of a stream as taken while this object lives.
 class stream_turn {
 public:
-    /// Throws: cancelled, where that is wanted; closed_error; invalid_state_error where somebody
-    ///         reads, or writes, or where a write has ended in its middle.
+    /// Throws: cancelled if that was requested; closed_error; invalid_state_error if another task
+    ///         uses this direction, or if a write has ended in its middle.
     static stream_turn to_read(stream_state& stream, const char* verb) {
         if (cancel_requested()) throw cancelled();
         check_open(stream, verb);

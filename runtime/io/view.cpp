@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reading by views: a receive in the background fills buffers of the loop's pool, and a line of
-// them, linked through the pool's notes, waits for whoever reads. See view.hpp.
+// Reading by views. A background receive fills buffers of the loop's pool. They are linked through
+// the pool's notes into a list, which the reader takes from. See view.hpp.
 #include <rondo/view.hpp>
 
 #include <algorithm>
@@ -47,7 +47,7 @@ void view_source::wait(leaf_wait& waiter) noexcept {
 
 // -- the receive ----------------------------------------------------------------------------------
 
-/// One that goes on by itself where the kernel has that for this kind of descriptor.
+/// Begins a receive; a multishot one if the kernel has it for this kind of descriptor.
 void view_source::arm() noexcept {
     const bool socket = stream_->reads == opcode::recv;
     ask = {};
@@ -78,7 +78,7 @@ bool view_source::arm_own() noexcept {
 
 void view_source::completed(operation_state& operation) noexcept {
     auto& self = static_cast<view_source&>(operation);
-    const held<> hold(self.stream_);  // the stream may be gone, and we are a part of it
+    const held<> hold(self.stream_);  // `self` is a part of the stream, which may have been dropped
     if ((self.flags & completion_more) == 0) {
         self.armed_ = false;
         --self.stream_->holders;
@@ -114,11 +114,11 @@ void view_source::received(std::uint32_t size) noexcept {
 }
 
 void view_source::failed(int error) noexcept {
-    if (error == ENOBUFS) return;                // the next one looks whether a buffer is free
-    // A pause, or the end of the loop that it was armed on: the next read begins another one.
+    if (error == ENOBUFS) return;  // the next receive checks whether a buffer is free
+    // A pause, or the end of the loop that it was armed on. The next read begins a new receive.
     if (error == ECANCELED && stream_->fd.is_open()) return;
     if (error == EINVAL && (ask.flags & entry_pick_buffer) != 0)
-        no_picking_ = true;  // this kind of descriptor cannot; the next one is without
+        no_picking_ = true;  // not supported for this kind of descriptor: receive without
     else
         error_ = error;
 }
@@ -197,7 +197,7 @@ bool view_awaiter::await_ready() noexcept {
     return false;
 }
 
-/// It is ready or refused, after many others that were.
+/// Suspends a wait that is ready or refused, since many in a row were, so that other tasks run.
 void view_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if ((state & refused) != 0) return requeue(*this);

@@ -44,7 +44,7 @@ struct one_message {
 
 ipc_packet packet_of(one_message& message, std::string bytes, std::size_t size) {
     ipc_packet packet;
-    packet.descriptors = adopt_all(message.header);
+    packet.descriptors = adopt_descriptors(message.header);
     if ((message.header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
         throw limit_error("ipc receive: a message has more than " + std::to_string(bytes.size()) +
                           " bytes, or more than 253 descriptors");
@@ -99,7 +99,7 @@ void ipc_socket::check_size(std::size_t bytes, std::size_t numbers) const {
 task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
     check_size(bytes.size(), numbers.size());
     one_message message(bytes.data(), bytes.size());
-    if (!numbers.empty()) put_numbers(message.header, message.control, numbers);
+    if (!numbers.empty()) attach_descriptors(message.header, message.control, numbers);
     operation<int> sending(send_kind, socket.record(),
                            message_request(opcode::sendmsg, message.header, MSG_NOSIGNAL),
                            result_of);
@@ -120,7 +120,7 @@ task<ipc_packet> ipc_socket::receive() {
 void ipc_socket::blocking_send(const std::string& bytes, std::span<const int> numbers) {
     check_size(bytes.size(), numbers.size());
     one_message message(const_cast<char*>(bytes.data()), bytes.size());
-    if (!numbers.empty()) put_numbers(message.header, message.control, numbers);
+    if (!numbers.empty()) attach_descriptors(message.header, message.control, numbers);
     while (::sendmsg(socket.number(), &message.header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno == EAGAIN)
             block_on_socket(socket.number(), POLLOUT);

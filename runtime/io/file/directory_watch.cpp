@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// inotify. A user has 128 instances of it by default, so the watches of one loop share one: whoever
-// waits reads what the instance has, and hands each event to the watches that it is for. The wait for
-// the instance itself is a poll in the background, so that any watch may go while it is going on.
+// inotify. A user has 128 instances of it by default, so the watches of one loop share an instance.
+// A task that waits reads the events of all watches and hands them out. The wait for the instance
+// is a poll in the background, so that any watch may be destroyed while it is in flight.
 #include <rondo/directory_watch.hpp>
 
 #include <poll.h>
@@ -31,7 +31,7 @@ constexpr std::uint32_t events_of_interest = IN_CREATE | IN_MODIFY | IN_CLOSE_WR
                                              IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
                                              IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-/// False for what is of the directory itself.
+/// Returns false for an event that concerns the directory itself.
 bool kind_of(std::uint32_t mask, directory_event::kind& kind) noexcept {
     using of = directory_event::kind;
     constexpr std::pair<std::uint32_t, of> all[] = {
@@ -43,21 +43,21 @@ bool kind_of(std::uint32_t mask, directory_event::kind& kind) noexcept {
     return false;
 }
 
-enum class what_to_do { tell, skip, end };
+enum class event_action { tell, skip, end };
 
-what_to_do read_event(const inotify_event& raw, const char* name, directory_event& event) {
+event_action read_event(const inotify_event& raw, const char* name, directory_event& event) {
     if ((raw.mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0)
-        return what_to_do::end;
+        return event_action::end;
     if (raw.len != 0) event.name = name;
-    if (!kind_of(raw.mask, event.what)) return what_to_do::skip;
+    if (!kind_of(raw.mask, event.what)) return event_action::skip;
     const bool of_itself = event.name.empty() && event.what != directory_event::kind::overflow;
-    if (of_itself) return what_to_do::skip;
+    if (of_itself) return event_action::skip;
     event.is_directory = (raw.mask & IN_ISDIR) != 0;
     event.cookie = raw.cookie;
-    return what_to_do::tell;
+    return event_action::tell;
 }
 
-constexpr std::size_t kept_max = 16 * 1024;  // events for one watch: as many as the kernel keeps
+constexpr std::size_t kept_max = 16 * 1024;  // events kept for one watch: the kernel's default
 
 }  // namespace
 
@@ -70,8 +70,8 @@ struct watch_state {
     std::string path;
     int watch = -1;
     std::deque<directory_event> events;
-    bool over = false;    // the directory has gone
-    bool closed = false;  // the directory_watch has gone
+    bool over = false;    // the directory was removed, renamed or unmounted
+    bool closed = false;  // the directory_watch was destroyed
     bool awaited = false;
 
     void keep(const directory_event& event);
@@ -88,15 +88,15 @@ class inotify_instance : public std::enable_shared_from_this<inotify_instance> {
 public:
     explicit inotify_instance(descriptor source) : source_(std::move(source)), polling_(*this) {}
 
-    /// The running loop's; outside of any loop a new one.
+    /// The instance of the running loop; outside of any loop a new one.
     static std::shared_ptr<inotify_instance> current(const std::string& path);
 
     /// Throws: std::system_error.
     void add(watch_state& watch);
     void remove(watch_state& watch) noexcept;
-    /// Hands out what the kernel has now.
+    /// Reads all events that the kernel has, and hands them out.
     void take();
-    /// Until the kernel has something, or a watch goes.
+    /// Waits until the kernel has an event, or a watch is removed.
     task<> wait();
 
 private:
@@ -104,7 +104,7 @@ private:
         explicit poll_operation(inotify_instance& of) noexcept;
         static void ended(operation_state& operation) noexcept;
         inotify_instance& owner;
-        std::shared_ptr<inotify_instance> self;  // while it is going on
+        std::shared_ptr<inotify_instance> self;  // set while the poll is in flight
     };
     void hand_out(const inotify_event& raw, const char* name);
 
@@ -116,7 +116,7 @@ private:
 
 std::shared_ptr<inotify_instance> inotify_instance::current(const std::string& path) {
     static constexpr char key = 0;
-    using weak = std::weak_ptr<inotify_instance>;  // it goes with its last watch
+    using weak = std::weak_ptr<inotify_instance>;  // the last watch destroys the instance
     std::shared_ptr<void>* slot = nullptr;
     if (here.turn != nullptr) {
         slot = &running_loop().extension(&key);
@@ -132,7 +132,7 @@ std::shared_ptr<inotify_instance> inotify_instance::current(const std::string& p
 }
 
 void inotify_instance::add(watch_state& watch) {
-    take();  // came before this watch, which may share a number with others
+    take();  // events from before this watch, which may share its number with other watches
     const int result = add_watch(source_, watch.path.c_str(), events_of_interest);
     if (result < 0) throw_system_error(-result, "watch", watch.path);
     watches_[result].push_back(&watch);
@@ -154,12 +154,12 @@ void inotify_instance::remove(watch_state& watch) noexcept {
 
 void inotify_instance::hand_out(const inotify_event& raw, const char* name) {
     directory_event event;
-    const what_to_do next = read_event(raw, name, event);
+    const event_action next = read_event(raw, name, event);
     for (auto& [number, watches] : watches_) {
-        if (number != raw.wd && raw.wd >= 0) continue;  // -1: an overflow is everybody's
+        if (number != raw.wd && raw.wd >= 0) continue;  // -1: an overflow concerns all watches
         for (watch_state* each : watches) {
-            if (next == what_to_do::end) each->over = true;
-            if (next == what_to_do::tell && !each->over) each->keep(event);
+            if (next == event_action::end) each->over = true;
+            if (next == event_action::tell && !each->over) each->keep(event);
         }
     }
     if ((raw.mask & IN_IGNORED) != 0) watches_.erase(raw.wd);
@@ -170,7 +170,7 @@ void inotify_instance::take() {
     for (;;) {
         const ssize_t size = ::read(source_.number(), bytes.data(), bytes.size());
         if (size <= 0) return;
-        changed_.set();  // others wait for what is theirs of it
+        changed_.set();  // wakes the tasks that wait for other events of these
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
             inotify_event raw;
             std::memcpy(&raw, bytes.data() + at, sizeof raw);
@@ -198,13 +198,13 @@ inotify_instance::poll_operation::poll_operation(inotify_instance& of) noexcept
 
 void inotify_instance::poll_operation::ended(operation_state& operation) noexcept {
     auto& self = static_cast<poll_operation&>(operation);
-    const auto instance = std::move(self.self);  // may be the last to hold it
+    const auto instance = std::move(self.self);  // may be the last reference
     instance->changed_.set();
 }
 
 namespace {
 
-/// The only one that awaits a watch.
+/// Marks a watch as being awaited.
 class await_mark {
 public:
     explicit await_mark(watch_state& of) noexcept : of_(of) { of_.awaited = true; }
@@ -218,9 +218,8 @@ private:
 
 task<std::optional<directory_event>> next_of(std::shared_ptr<watch_state> of) {
     if (of->awaited)
-        throw invalid_state_error(
-            "next() of a directory_watch was awaited while another one was");
-    if (cancel_requested()) throw cancelled();  // also where there is an event already
+        throw invalid_state_error("directory_watch::next: another task awaits this watch");
+    if (cancel_requested()) throw cancelled();  // even if an event is there
     const await_mark mark(*of);
     for (bool left = false;;) {
         if (of->closed) throw_system_error(ECANCELED, "watch", of->path);
@@ -235,7 +234,7 @@ task<std::optional<directory_event>> next_of(std::shared_ptr<watch_state> of) {
         try {
             co_await of->source->wait();
         } catch (const cancelled&) {
-            left = true;  // what has come all the same is returned
+            left = true;  // an event that came anyway is returned
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files: entries of the ring, described.
+// Files: operations of io_uring on an open file.
 #include <rondo/file.hpp>
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::size_t transfer_max = 1u << 30;  // a result is an int
 constexpr std::size_t async_least =
-    256 * 1024;  // io_uring copies smaller ones faster than it hands them over
+    256 * 1024;  // bytes; io_uring copies fewer faster than it hands them to a worker
 
 constexpr auto read_kind = detail::operation_kind("read");
 constexpr auto sync_kind = detail::operation_kind("fsync");
@@ -99,12 +99,13 @@ task<> file::truncate(std::uint64_t size) {
         co_return co_await std::move(cutting);
     }
     if (cancel_requested()) throw cancelled();
-    // On a number of its own, so that a close meanwhile does no harm.
+    // Works on a duplicate, so that a close meanwhile does no harm.
     const int number = detail::duplicate(fd_);
     if (number < 0) detail::throw_system_error(-number, "ftruncate", path());
     const descriptor own = detail::adopt_or_close(number, path());
-    auto call = to_thread([](const descriptor* on, std::uint64_t to) { return detail::truncate(*on, to); },
-                          &own, size);
+    auto call = to_thread(
+        [](const descriptor* on, std::uint64_t to) { return detail::truncate(*on, to); }, &own,
+        size);
     const int result = co_await call;
     if (result < 0) detail::throw_system_error(-result, "ftruncate", path());
 }
@@ -138,8 +139,8 @@ task<std::uint64_t> file::size() {
 
 task<> file::link_to(std::string to) {
     if (to.find('\0') != to.npos) detail::throw_system_error(EINVAL, "link", to.c_str());
-    // A worker of the kernel's looks the number up by name, some time: so it is one that nobody can
-    // close meanwhile. AT_EMPTY_PATH, which would need no name, is for the privileged.
+    // A worker of the kernel looks the number up by name at some later time. So the number is one
+    // that no other task can close meanwhile. AT_EMPTY_PATH needs no name, but privileges.
     const int number = detail::duplicate(fd_);
     if (number < 0) detail::throw_system_error(-number, "link", to);
     const descriptor held = detail::adopt_or_close(number, path());

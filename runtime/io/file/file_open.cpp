@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Opening files. An open never waits inside the kernel: io_uring has few workers for opens, and
-// FIFOs that nobody opens at the other end would take them all. So a file is opened with O_NONBLOCK,
-// which is cleared at once, and a FIFO is asked again, ever less often, whether the other end is
-// there.
+// Opening files. An open must never wait inside the kernel: io_uring has few workers for opens, and
+// FIFOs without another end would occupy them all. So a file is opened with O_NONBLOCK, which is
+// cleared at once. A FIFO is polled, in growing intervals, until its other end is open.
 #include <rondo/file.hpp>
 
 #include <fcntl.h>
@@ -33,10 +32,10 @@ int flags_of(open_mode mode, const open_options& options) noexcept {
            (options.direct ? O_DIRECT : 0);
 }
 
-/// Pauses between two looks at a FIFO: 1 ms, 2 ms, up to 32 ms.
-class patience {
+/// Pauses between two polls of a FIFO: 1 ms, 2 ms, up to 32 ms.
+class backoff {
 public:
-    sleeping next() {
+    sleeping sleep_next() {
         const duration pause = pause_;
         pause_ = std::min<duration>(2 * pause_, 32ms);
         return sleep(pause);
@@ -46,7 +45,7 @@ private:
     duration pause_ = 1ms;
 };
 
-/// open(2), and the number or -errno.
+/// One open(2). Returns: the descriptor's number or -errno.
 task<int> try_open(const std::string* path, int flags, unsigned permissions, bool elsewhere) {
     detail::request ask;
     ask.code = detail::opcode::openat;
@@ -65,10 +64,10 @@ task<bool> is_fifo(const std::string* path) {
     co_return status.kind == file_kind::fifo;
 }
 
-/// ENXIO is a FIFO that nobody reads, which open(2) would wait for, or a socket; EAGAIN is a lease
-/// that somebody has to give up first.
+/// ENXIO means a FIFO without a reader, for which open(2) would wait, or a socket. EAGAIN means a
+/// lease that another process has to give up first.
 task<int> open_number(const std::string* path, int flags, unsigned permissions) {
-    patience waiting;
+    backoff waiting;
     for (bool known = false;;) {
         const int number = co_await try_open(path, flags | O_NONBLOCK, permissions, false);
         if (number == -EAGAIN) {
@@ -78,18 +77,18 @@ task<int> open_number(const std::string* path, int flags, unsigned permissions) 
         if (number != -ENXIO) co_return number;
         if (!known) known = co_await is_fifo(path);
         if (!known) co_return number;
-        co_await waiting.next();
+        co_await waiting.sleep_next();
     }
 }
 
-/// As open(2) does, which does not return before there is a writer.
+/// Waits until the FIFO has a writer, as open(2) does.
 task<> wait_for_writer(const descriptor* fifo) {
-    patience waiting;
+    backoff waiting;
     for (int there = 0;;) {
         there = detail::peer_of_fifo(*fifo);
         if (there < 0) detail::throw_system_error(-there, "open", fifo->name());
         if (there > 0) co_return;
-        co_await waiting.next();
+        co_await waiting.sleep_next();
     }
 }
 

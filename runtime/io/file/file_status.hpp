@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// statx(2) in rondo's words.
+// Conversion from statx(2) to file_status.
 #pragma once
 
 #include <sys/stat.h>

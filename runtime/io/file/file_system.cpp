@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Paths, as entries of the ring where Linux has them and on a thread where not.
+// Operations on paths: io_uring operations if it has them, otherwise calls on a thread.
 #include <rondo/file_system.hpp>
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ constexpr auto symlink_kind = detail::operation_kind("symlink");
 
 constexpr auto here = static_cast<std::uint32_t>(AT_FDCWD);
 
-/// A path goes down as it is, so it must be one.
+/// Throws if `path` contains a NUL, at which the kernel would cut it off.
 void check_path(const std::string& path, const char* verb) {
     if (path.find('\0') != path.npos) detail::throw_system_error(EINVAL, verb, path.c_str());
 }
@@ -46,14 +46,14 @@ detail::request on_path(detail::opcode code, const std::string& path) noexcept {
     return ask;
 }
 
-/// `shown` and the paths are there until the await has ended.
+/// Runs an operation on paths. The paths in `ask` must be valid until the await has ended.
 task<> change(const detail::wait_kind& kind, detail::request ask, std::string shown) {
     operation<void> changing(kind, nullptr, ask, [](detail::operation_state&) {});
     const result<void> done = co_await as_result(std::move(changing));
     if (!done) detail::throw_system_error(done.error().value(), kind.what, shown);
 }
 
-/// What a call on a thread gives: 0 or -errno, and its result.
+/// Result of a call on a thread: `error` is 0 or -errno.
 template <class T>
 class called {
 public:
@@ -62,7 +62,7 @@ public:
     called() = default;
 };
 
-/// `os` may be a simulated one, which has its own files.
+/// Calls `call` and turns an exception into -ENOMEM.
 template <class F>
 auto guarded_call(F call) noexcept {
     decltype(call()) result;
@@ -110,7 +110,8 @@ called<std::vector<directory_entry>> list_on_thread(detail::system& os, const st
     });
 }
 
-/// Calls it elsewhere, and throws what it says.
+/// Runs `fn` on a thread and throws its error. The system may be a simulated one with its own
+/// files.
 template <class T>
 task<T> on_thread(called<T> (*fn)(detail::system&, const std::string&), const char* verb,
                   std::string path) {
@@ -122,7 +123,7 @@ task<T> on_thread(called<T> (*fn)(detail::system&, const std::string&), const ch
     co_return std::move(result.value);
 }
 
-/// Where `path` is replaced: a name of its own beside it, short enough for every file system.
+/// Name of the new file that replaces `path`: beside it, and short enough for every file system.
 std::string name_beside(const std::string& path, std::uint64_t chance) {
     constexpr std::size_t name_max = 255;
     const std::string end = ".new-" + std::to_string(chance);
@@ -229,7 +230,7 @@ namespace {
     throw limit_error("read_file " + path + ": more than " + std::to_string(limit) + " bytes");
 }
 
-/// Before anything is read. The size alone does not say it: files in /sys claim too much.
+/// Checks before reading. The size alone is no proof: files in /sys report too much.
 task<> refuse_larger(file* from, std::uint64_t size, std::size_t limit) {
     if (size <= limit) co_return;
     std::array<char, 1> beyond;
@@ -274,7 +275,7 @@ task<> append_to_file(std::string path, const_buffer data) {
 
 namespace {
 
-/// `made` says whether there is something to remove: where it was not, the name is somebody else's.
+/// `made` is set if there is a file to remove; otherwise the name belongs to another file.
 task<> write_new(std::string path, const_buffer data, replace_options how, bool* made) {
     open_options options;
     options.create = options.exclusive = true;
@@ -308,7 +309,7 @@ task<> replace_file(std::string path, const_buffer data, replace_options options
         try {
             auto removing = shield(remove_file(beside));
             co_await std::move(removing);
-        } catch (const std::system_error&) {  // it was not there
+        } catch (const std::system_error&) {  // it did not exist
         }
         std::rethrow_exception(error);
     }

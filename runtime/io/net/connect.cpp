@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Connecting: one attempt, and happy eyeballs (RFC 8305) over several.
+// Connecting: one attempt, and happy eyeballs (RFC 8305) over several addresses.
 //
-// The attempts are children of the task that connects. staggered_race has the same rhythm; but
-// there a failure is an exception, and here it is the rule, and all of them are to be told.
+// The attempts are children of the task that connects. staggered_race starts its children in the
+// same rhythm. But there a failure is an exception, and here failures are the rule: all are kept,
+// for the message.
 #include <rondo/detail/io/net/connect.hpp>
 
 #include <netinet/in.h>
@@ -35,7 +36,7 @@ const sockaddr* name_of(const endpoint& where) noexcept {
     return static_cast<const sockaddr*>(where.data());
 }
 
-/// Sets options until one fails: 0 or -errno.
+/// Sets options until one fails. Result: 0 or -errno.
 class option_setter {
 public:
     explicit option_setter(const descriptor& socket) noexcept : socket_(socket) {}
@@ -58,7 +59,7 @@ int set_options(const descriptor& socket, const endpoint& where, const connect_o
     if (!where.is_ip()) return to.failed();
     if (options.no_delay) to.set(IPPROTO_TCP, TCP_NODELAY, 1);
     if (options.keep_alive > duration::zero()) {
-        constexpr std::chrono::seconds most(32767);  // the kernel's
+        constexpr std::chrono::seconds most(32767);  // the kernel's limit
         const duration idle = std::min<duration>(options.keep_alive, most);
         const auto seconds =
             static_cast<std::size_t>(std::chrono::ceil<std::chrono::seconds>(idle).count());
@@ -71,8 +72,8 @@ int set_options(const descriptor& socket, const endpoint& where, const connect_o
 
 void bind_local(const descriptor& socket, const endpoint& local) {
     if (local.family() == address_family::none) return;
-    // A port of its own is shared by the attempts to several addresses. One of the kernel's choice
-    // is chosen only when it connects, so that one port serves for several destinations.
+    // A fixed local port is shared by the attempts to several addresses. If the kernel chooses the
+    // port, it does so at connect, so that one port serves several destinations.
     int failed = local.port() != 0 ? set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1)
                                    : set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     if (failed >= 0) failed = bind_name(socket, name_of(local), local.size());
@@ -104,8 +105,8 @@ namespace {
 
 constexpr std::size_t attempts_max = 32;
 
-/// The families take turns, beginning with that of the first; inside a family the order stays
-/// (RFC 8305, section 4).
+/// Orders addresses so that the families take turns, beginning with the family of the first
+/// address. Within a family the order is kept (RFC 8305, section 4).
 std::vector<endpoint> take_turns(std::vector<endpoint> addresses) {
     const address_family first = addresses.front().family();
     const auto of_first = [&](const endpoint& e) { return e.family() == first; };
@@ -120,12 +121,12 @@ std::vector<endpoint> take_turns(std::vector<endpoint> addresses) {
     return turns;
 }
 
-/// What the attempts share, in the frame of the task that waits for them.
+/// State shared by the attempts, in the frame of the task that waits for them.
 struct attempts {
     const std::vector<endpoint>& where;
     const connect_options& options;
     children group{"connect"};
-    std::vector<std::error_code> failures;  // of each
+    std::vector<std::error_code> failures;  // one per attempt
     std::size_t failed = 0;
     std::optional<descriptor> winner;
     std::size_t winner_is = 0;
@@ -134,8 +135,8 @@ struct attempts {
         : where(w), options(o), failures(w.size()) {}
 };
 
-/// The first to have a connection keeps it and ends the others. One that has one at the same moment
-/// closes it with its frame.
+/// The first attempt that connects keeps its socket and cancels the others. If another connects at
+/// the same moment, its socket is closed with its frame.
 task<> attempt(attempts& all, std::size_t which) {
     result<descriptor> socket = co_await try_connect(all.where[which], all.options);
     if (!socket) {
@@ -148,7 +149,8 @@ task<> attempt(attempts& all, std::size_t which) {
     }
 }
 
-/// "connect localhost:7007: Connection refused", or the whole list where the reasons differ.
+/// "connect localhost:7007: Connection refused"; if the reasons differ, each address with its
+/// reason.
 [[noreturn]] void throw_failures(const std::string& target, const std::vector<endpoint>& where,
                                  const std::vector<std::error_code>& failures) {
     const std::error_code last = failures.back();
@@ -171,7 +173,7 @@ task<tcp_stream> connect_to_one(endpoint where, std::string target, connect_opti
 task<tcp_stream> connect_to_any(std::vector<endpoint> where, std::string target,
                                 connect_options options) {
     attempts all(where, options);
-    std::size_t replaced = 0;  // failures that had the next one started
+    std::size_t replaced = 0;  // failures after which the next attempt was started
     for (std::size_t next = 0; next < where.size() && !all.group.over();) {
         try {
             all.group.start(attempt(all, next));

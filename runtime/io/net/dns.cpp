@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Looking up names: the system's resolver, on a lane of its own.
+// Looking up names: the system's resolver, on threads of its own.
 #include <rondo/dns.hpp>
 
 #include <arpa/inet.h>
@@ -37,9 +37,9 @@ namespace detail {
 namespace {
 
 constexpr std::size_t name_max = 253;   // RFC 1035: 255 with the lengths of its labels
-constexpr std::size_t threads_max = 4;  // more only help where names hang, and cost where not
+constexpr std::size_t threads_max = 4;  // more help only against lookups that hang
 
-/// AF_* or, of what has no names, -1.
+/// AF_*; -1 for a family that has no host names.
 int system_family(address_family family) noexcept {
     switch (family) {
         case address_family::none:
@@ -54,7 +54,8 @@ int system_family(address_family family) noexcept {
     return -1;
 }
 
-/// On a thread that may have outlived everything else: it uses the C library and the heap.
+/// Runs on a thread that may have outlived the program's other threads, so it uses only the C
+/// library and the heap.
 answer ask_system(const std::string& host, address_family family) {
     addrinfo hints{};
     hints.ai_family = system_family(family);
@@ -94,7 +95,7 @@ public:
     void came_home() noexcept override { home_->ended(*of_, std::move(found_)); }
 
 private:
-    resolver* home_;  // this and the next one, for when it has come home
+    resolver* home_;  // this and the next member are used only when the job has ended
     lookup* of_;
     const lookup::question asked_;
     const std::shared_ptr<const name_source> source_;
@@ -148,8 +149,8 @@ asker::~asker() {
 
 namespace {
 
-/// Waits for the answer; unlike what tasks grant each other, it is taken also by one that has been
-/// cancelled since.
+/// Waits for the answer. A lock that was granted is given back if its waiter is cancelled; an
+/// answer is returned all the same.
 class answer_wait : public queue_wait {
 public:
     explicit answer_wait(lookup& of) noexcept : queue_wait(kind, of.waiters), of_(of) {}
@@ -169,15 +170,15 @@ private:
     lookup& of_;
 };
 
-struct answer_of : only_in_tasks {
-    explicit answer_of(lookup& l) noexcept : of(&l) {}
+struct answer_awaitable : only_in_tasks {
+    explicit answer_awaitable(lookup& l) noexcept : of(&l) {}
     answer_wait rondo_awaiter() const noexcept { return answer_wait(*of); }
     lookup* of;
 };
 
-/// Without asking the system: can `host` be a name? "127.1", "0x7f.1" and "2130706433", which
-/// getaddrinfo takes for addresses as old as inet_aton(3), are none: a list of allowed hosts would
-/// not know them.
+/// Checks, without asking the system, whether `host` can be a name. "127.1", "0x7f.1" and
+/// "2130706433", which getaddrinfo takes for addresses in the old form of inet_aton(3), are
+/// refused: a list of allowed hosts would not recognise them.
 bool is_nameable(const std::string& host) noexcept {
     in_addr old{};
     if (::inet_aton(host.c_str(), &old) != 0) return false;
@@ -206,7 +207,7 @@ task<addresses_found> find_addresses(std::string host, std::uint16_t port, addre
 
     const lookup::question question(std::move(host), family);
     const asker self(resolver::of(running_loop()), question);
-    co_await answer_of(self.shared());
+    co_await answer_awaitable(self.shared());
     const answer& found = self.shared().found;
     if (found.failed == EAI_SYSTEM)
         result.error = std::error_code(found.system_error, std::system_category());

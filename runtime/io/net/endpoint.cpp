@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Endpoints: literal addresses and names of Unix sockets to socket names and back.
+// Endpoints: parsing literal addresses and names of Unix sockets, and writing them as text.
 //
-// Reading answers with what is wrong, in words, or null: the constructors make an exception of it,
-// `parse` an empty optional. It allocates nothing: what is longer than any address is none.
+// The private parse functions return the reason of a failure in words, or null. The constructors
+// turn it into an exception, `parse` into an empty optional. Parsing allocates nothing: a text
+// longer than any address is refused.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -26,9 +27,9 @@ static_assert(sizeof(sockaddr_in6) == 28 && alignof(sockaddr_in6) == 4);
 static_assert(sizeof(sockaddr_un) == 110 && alignof(sockaddr_un) <= 4);
 
 constexpr std::size_t name_at = offsetof(sockaddr_un, sun_path);
-constexpr std::size_t name_max = sizeof(sockaddr_un::sun_path) - 1;  // a 0 ends it, or begins it
+constexpr std::size_t name_max = sizeof(sockaddr_un::sun_path) - 1;  // one byte is the NUL
 
-/// The bytes as that kind of name; copied, since they are no object of that type.
+/// The bytes as a sockaddr of type `Name`; copied, because no object of that type lives there.
 template <class Name>
 Name name_of(const void* bytes) noexcept {
     Name name;
@@ -42,7 +43,7 @@ sa_family_t family_of(const void* bytes) noexcept {
     return family;
 }
 
-/// The whole of `text` is a number in decimal, without a sign, spaces or leading zeros.
+/// Parses all of `text` as a decimal number without a sign, spaces or leading zeros.
 template <class Number>
 bool read_number(std::string_view text, Number& number) noexcept {
     const char* end = text.data() + text.size();
@@ -51,10 +52,10 @@ bool read_number(std::string_view text, Number& number) noexcept {
     return read.ec == std::errc() && read.ptr == end;
 }
 
-/// A text of bounded length, ended by 0 as the system wants it.
+/// A NUL-terminated copy of a text of bounded length, for system calls.
 class c_text {
 public:
-    /// Empty where it does not fit, or a 0 would end it too early.
+    /// Empty if the text does not fit, or if it contains a NUL.
     explicit c_text(std::string_view text) noexcept {
         if (text.size() < sizeof text_ && text.find('\0') == text.npos)
             text.copy(text_, text.size());
@@ -65,25 +66,26 @@ private:
     char text_[64] = {};
 };
 
-/// "eth0" or "2"; 0 where there is no such interface.
+/// Number of the interface "eth0" or "2"; 0 if it does not exist.
 unsigned scope_of(std::string_view name) noexcept {
     unsigned number = 0;
     if (read_number(name, number)) return number;
     return ::if_nametoindex(c_text(name).c_str());
 }
 
-/// "%eth0", or nothing.
+/// "%eth0", or an empty text for scope 0.
 std::string scope_text(unsigned scope) {
     char name[IF_NAMESIZE] = {};
     if (scope == 0) return {};
     const bool named = ::if_indextoname(scope, name) != nullptr;
-    if (named && scope_of(name) == scope) return std::string("%") + name;  // it may be called "7"
+    const bool is_unique = named && scope_of(name) == scope;  // false for an interface called "7"
+    if (is_unique) return std::string("%") + name;
     return '%' + std::to_string(scope);
 }
 
 constexpr char hex_digits[] = "0123456789abcdef";
 
-/// As it may stand in a line.
+/// Escapes control characters and backslashes as \xHH.
 std::string escaped(std::string_view name) {
     std::string text;
     for (const char c : name) {
@@ -96,8 +98,8 @@ std::string escaped(std::string_view name) {
     return text;
 }
 
-/// Back from that, into `name`, which has `room`; the size, or more than `room` where there is
-/// none, or npos where a backslash begins nothing.
+/// Reverts `escaped` into `name`, which has `room` bytes. Returns: the size; more than `room` if it
+/// does not fit; npos if a backslash begins no escape.
 std::size_t unescape(std::string_view text, char* name, std::size_t room) noexcept {
     std::size_t size = 0;
     while (!text.empty() && size < room) {
@@ -235,10 +237,10 @@ endpoint endpoint::from_system(const void* name, std::size_t size) noexcept {
         made.set(&in4, sizeof in4);
     } else if (family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
         auto in6 = name_of<sockaddr_in6>(name);
-        in6.sin6_flowinfo = 0;  // no part of the text either
+        in6.sin6_flowinfo = 0;  // not part of the text
         made.set(&in6, sizeof in6);
     } else if (family == AF_UNIX) {
-        // Callers differ in whether a path's last byte, 0, counts; of 108 bytes there is none.
+        // Callers may or may not count the NUL that ends a path. A path of 108 bytes has none.
         sockaddr_un un{};
         size = std::min(size, sizeof un);
         std::memcpy(&un, name, size);
@@ -249,7 +251,7 @@ endpoint endpoint::from_system(const void* name, std::size_t size) noexcept {
     return made;
 }
 
-// -- asking ---------------------------------------------------------------------------------------
+// -- accessors ------------------------------------------------------------------------------------
 
 address_family endpoint::family() const noexcept {
     switch (family_of(bytes_)) {
@@ -289,8 +291,8 @@ endpoint endpoint::with_port(std::uint16_t port) const noexcept {
     return moved;
 }
 
-/// What stands in sun_path, with the 0 that begins an abstract name, without the one that ends a
-/// path.
+/// The used part of sun_path: with the NUL that begins an abstract name, without the NUL that ends
+/// a path.
 std::string_view endpoint::unix_name() const noexcept {
     if (family() != address_family::unix_socket || size_ <= name_at) return {};
     const auto* name = reinterpret_cast<const char*>(bytes_) + name_at;

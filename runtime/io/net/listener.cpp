@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The listener.
+// Accepting connections.
 //
-// A listener has one accept in the background. What it brings is counted against what has been
-// granted: a waiter that is chosen has a claim on the front of the queue, and one that is cancelled
-// before it runs passes its claim on (law 3). The connection itself never leaves the queue before
-// somebody has resumed to take it.
+// A listener has one accept in the background. The connections that it brings are compared with the
+// waiters that were woken: a woken waiter has a claim on the front of the queue, and a waiter that
+// is cancelled before it runs passes its claim on (law 3). A connection leaves the queue only when
+// a task has resumed to take it.
 #include "io/net/listener.hpp"
 
 #include <sys/stat.h>
@@ -32,8 +32,8 @@ namespace detail {
 
 namespace {
 
-/// The working directory may be another one when the file is removed. If that has no name any more,
-/// a relative path stays relative.
+/// An absolute path, because the working directory may have changed when the file is removed. If
+/// the working directory has no name any more, a relative path stays relative.
 std::string absolute(const std::string& path) {
     std::error_code error;
     const std::filesystem::path whole = std::filesystem::absolute(path, error);
@@ -61,17 +61,16 @@ void unix_file::remove() noexcept {
 
 namespace {
 
-constexpr std::size_t untaken_max =
-    64;  // kept for waiters to come; what is more stays with the kernel
+constexpr std::size_t untaken_max = 64;  // kept for later waiters; further ones stay in the kernel
 constexpr duration pause_least = std::chrono::milliseconds(5);
 constexpr duration pause_most = std::chrono::seconds(1);
 
-/// For want of something that others may give back.
+/// True for a lack of a resource that may become free again.
 bool is_shortage(int error) noexcept {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/// The trouble of one connection, not of the listener: see accept(2), "Error handling".
+/// True for an error of one connection, not of the listener: see accept(2), "Error handling".
 bool is_passing(int error) noexcept {
     switch (error) {
         case ECANCELED:
@@ -98,18 +97,18 @@ struct listener_state : background_operation {
     endpoint where;
     unix_file file;
     wait_queue waiters;
-    std::vector<int> untaken;  // connections, from `first` on
+    std::vector<int> untaken;  // accepted connections, from `first` on
     std::size_t first = 0;
-    std::size_t granted = 0;  // waiters that were chosen and have not yet resumed
+    std::size_t granted = 0;  // waiters that were woken and have not yet resumed
     unsigned holders = 0;
     int error = 0;          // of the accept, for the next waiter
-    int shortage = 0;       // of the accept, while there is one
-    bool tells = false;     // the exception handler of a shortage ...
-    bool told = false;      // ... and has, of this one
-    duration pause{0};      // before the next try, for want of descriptors
+    int shortage = 0;       // errno of the present shortage
+    bool reports_shortages = false;  // to the exception handler
+    bool is_reported = false;        // the present shortage
+    duration pause{0};      // sleep before the next accept during a shortage
     bool armed = false;     // the accept is in flight
-    bool to_pause = false;  // it is not to be begun before somebody has slept
-    bool pausing = false;   // somebody does
+    bool to_pause = false;  // a waiter has to sleep before the next accept
+    bool pausing = false;   // a waiter sleeps
     bool closed = false;
 
     listener_state(descriptor d, const endpoint& w)
@@ -127,7 +126,7 @@ struct listener_state : background_operation {
     }
 
     void arm() noexcept;
-    void go_on() noexcept;
+    void wake_waiters() noexcept;
     descriptor take();
     void close() noexcept;
 
@@ -135,14 +134,14 @@ struct listener_state : background_operation {
 
 private:
     static void accepted(operation_state& operation) noexcept;
-    void arrived_with(int number) noexcept;
+    void connection_arrived(int number) noexcept;
     void failed(int e) noexcept;
     void drop_untaken() noexcept;
-    std::size_t to_grant() const noexcept;
+    std::size_t waiters_due() const noexcept;
 };
 
-// Whoever waits for nothing but one of these is to be chosen.
-std::size_t listener_state::to_grant() const noexcept {
+// Number of waiters to wake: one per connection, error or pause; all if the listener is closed.
+std::size_t listener_state::waiters_due() const noexcept {
     if (closed) return granted + waiters.size();
     return untaken.size() - first + (error != 0 ? 1 : 0) + (to_pause && !pausing ? 1 : 0);
 }
@@ -155,10 +154,10 @@ void listener_state::arm() noexcept {
     ++holders;
 }
 
-/// After each change: chooses waiters for what is here, and sees to it that more comes for the rest
-/// of them.
-void listener_state::go_on() noexcept {
-    while (!waiters.empty() && granted < to_grant()) {
+/// Called after each change: wakes waiters for the connections that are here, and begins an accept
+/// for the remaining waiters.
+void listener_state::wake_waiters() noexcept {
+    while (!waiters.empty() && granted < waiters_due()) {
         ++granted;
         waiters.unpark_one();
     }
@@ -168,10 +167,10 @@ void listener_state::go_on() noexcept {
 void listener_state::pass_on(void* self) noexcept {
     auto& listener = *static_cast<listener_state*>(self);
     --listener.granted;
-    listener.go_on();
+    listener.wake_waiters();
 }
 
-// The coroutine of whoever is woken here runs later: nothing below changes under our feet.
+// A task woken here runs later, so no state changes during this function.
 void listener_state::accepted(operation_state& operation) noexcept {
     auto& self = static_cast<listener_state&>(operation);
     const held<listener_state> hold(&self);
@@ -180,19 +179,19 @@ void listener_state::accepted(operation_state& operation) noexcept {
         --self.holders;
     }
     if (operation.result >= 0)
-        self.arrived_with(operation.result);
+        self.connection_arrived(operation.result);
     else
         self.failed(-operation.result);
-    self.go_on();
+    self.wake_waiters();
 }
 
-void listener_state::arrived_with(int number) noexcept {
+void listener_state::connection_arrived(int number) noexcept {
     pause = duration::zero();
-    told = false;
+    is_reported = false;
     try {
         if (closed) return close_beside(fd, number);
         untaken.push_back(number);
-    } catch (...) {  // a burst beyond the bound, and no memory: the peer sees that nobody took it
+    } catch (...) {  // a burst beyond the reserve, and no memory: the peer sees a closed connection
         return close_beside(fd, number);
     }
     if (armed && untaken.size() - first > untaken_max) cancel_operation(*this);
@@ -227,22 +226,22 @@ void listener_state::close() noexcept {
     drop_untaken();
     fd.close();
     file.remove();
-    go_on();
+    wake_waiters();
 }
 
 namespace {
 
 constexpr auto waiting_kind = wait_queue::kind("accept");
 
-/// Somebody sleeps for all who wait. If he is cancelled meanwhile, the next one does.
-class pause_duty {
+/// One waiter sleeps for all. If it is cancelled meanwhile, the next waiter takes over.
+class pause_guard {
 public:
-    explicit pause_duty(listener_state& listener) noexcept : listener_(listener) {
+    explicit pause_guard(listener_state& listener) noexcept : listener_(listener) {
         listener_.pausing = true;
     }
-    ~pause_duty() {
+    ~pause_guard() {
         listener_.pausing = false;
-        listener_.go_on();
+        listener_.wake_waiters();
     }
     void done() noexcept { listener_.to_pause = false; }
 
@@ -250,10 +249,11 @@ private:
     listener_state& listener_;
 };
 
-/// Once for each shortage that is not over after the first pause.
-void tell_shortage(listener_state& listener) {
-    if (!listener.tells || listener.told || listener.pause == pause_least) return;
-    listener.told = true;
+/// Reports each shortage that lasts longer than the first pause, once.
+void report_shortage(listener_state& listener) {
+    const bool is_first_pause = listener.pause == pause_least;
+    if (!listener.reports_shortages || listener.is_reported || is_first_pause) return;
+    listener.is_reported = true;
     exception_context context;
     context.message = "accept " + listener.where.text() + ": connections wait";
     context.error = std::make_exception_ptr(
@@ -262,17 +262,17 @@ void tell_shortage(listener_state& listener) {
 }
 
 task<> sleep_for_all(listener_state& listener) {
-    pause_duty duty(listener);
-    tell_shortage(listener);
+    pause_guard duty(listener);
+    report_shortage(listener);
     co_await sleep(listener.pause);
     duty.done();
 }
 
-/// After each step of a waiter the others are looked at.
-class step {
+/// Runs wake_waiters() after each step of a waiter.
+class wake_at_end {
 public:
-    explicit step(listener_state& listener) noexcept : listener_(listener) {}
-    ~step() { listener_.go_on(); }
+    explicit wake_at_end(listener_state& listener) noexcept : listener_(listener) {}
+    ~wake_at_end() { listener_.wake_waiters(); }
 
 private:
     listener_state& listener_;
@@ -286,7 +286,7 @@ task<descriptor> accept_from(held<listener_state> listener) {
     listener_state& l = *listener;
     for (bool waited = false;; waited = true) {
         {
-            const step at_end(l);
+            const wake_at_end guard(l);
             if (cancel_requested()) throw cancelled();
             if (l.closed) throw_failed_accept(l, waited ? ECANCELED : EBADF);
             if (l.available() != 0) co_return l.take();
@@ -304,47 +304,47 @@ task<descriptor> accept_from(held<listener_state> listener) {
 
 }  // namespace
 
-// -- the face -------------------------------------------------------------------------------------
+// -- socket_listener ------------------------------------------------------------------------------
 
-listening::listening(descriptor fd, const endpoint& where, unix_file file) {
+socket_listener::socket_listener(descriptor fd, const endpoint& where, unix_file file) {
     state_ = new listener_state(std::move(fd), where);
     state_->file = std::move(file);
     ++state_->holders;
 }
 
-listening::~listening() {
+socket_listener::~socket_listener() {
     if (state_ == nullptr) return;
     const held<listener_state> last(state_);
     --state_->holders;
     state_->close();
 }
 
-task<descriptor> listening::accept() const {
+task<descriptor> socket_listener::accept() const {
     RONDO_ASSERT(state_ != nullptr, "this listener was moved from");
     return accept_from(held<listener_state>(state_));
 }
 
-void listening::report_shortages() const noexcept {
-    if (state_ != nullptr) state_->tells = true;
+void socket_listener::report_shortages() const noexcept {
+    if (state_ != nullptr) state_->reports_shortages = true;
 }
-endpoint listening::local() const noexcept {
+endpoint socket_listener::local() const noexcept {
     return state_ != nullptr ? state_->where : endpoint();
 }
-bool listening::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
+bool socket_listener::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
 
-closing listening::close() const noexcept {
+closing socket_listener::close() const noexcept {
     if (state_ == nullptr) return closing(nullptr);
     state_->close();
     return state_->fd.close();
 }
 
-listening listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file) {
+socket_listener listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file) {
     const std::string name = where.text();
     check(listen_on(fd, backlog), "listen", name);
     endpoint local = where;
     check(ask_name(fd, local_name, local), "bind", name);
     if (local != where) fd.rename(local.text());
-    return listening(std::move(fd), local, std::move(file));
+    return socket_listener(std::move(fd), local, std::move(file));
 }
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the listeners of TCP and of Unix sockets have in common, for those who bind them.
+// Common part of TCP and Unix listeners, for the functions that bind them.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// The file that a Unix socket leaves, to be removed with its listener, if it is still that one.
+/// The file of a Unix socket. It is removed with its listener, unless another file has its name
+/// now.
 class unix_file {
 public:
     unix_file() noexcept = default;
@@ -28,7 +29,7 @@ private:
 
 /// Listens on a socket that has been bound to `where`.
 /// Throws: std::system_error.
-listening listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file = {});
+socket_listener listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file = {});
 
 }  // namespace detail
 }  // namespace v0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Open descriptors that travel beside the bytes of a message through a Unix socket (SCM_RIGHTS).
+// Passing open descriptors with the bytes of a message through a Unix socket (SCM_RIGHTS).
 #pragma once
 
 #include <sys/socket.h>
@@ -20,7 +20,7 @@ namespace detail {
 
 inline constexpr std::size_t descriptors_most = 253;  // SCM_MAX_FD
 
-/// Room for them.
+/// Memory for the control message of that many descriptors.
 struct alignas(cmsghdr) control_space {
     std::array<char, CMSG_SPACE(descriptors_most * sizeof(int))> bytes;
 };
@@ -34,8 +34,8 @@ inline request message_request(opcode code, const msghdr& message, int flags) no
     return ask;
 }
 
-/// The numbers in a message that came; each is adopted, or closed.
-inline std::vector<descriptor> adopt_all(msghdr& message) {
+/// Takes the descriptors out of a received message; each one is adopted, or closed.
+inline std::vector<descriptor> adopt_descriptors(msghdr& message) {
     std::array<int, descriptors_most> numbers;
     std::size_t count = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
@@ -58,8 +58,9 @@ inline std::vector<descriptor> adopt_all(msghdr& message) {
     return all;
 }
 
-/// Has the message take them along, at least one.
-inline void put_numbers(msghdr& message, control_space& control, std::span<const int> numbers) noexcept {
+/// Adds at least one descriptor to a message that will be sent.
+inline void attach_descriptors(msghdr& message, control_space& control,
+                               std::span<const int> numbers) noexcept {
     message.msg_control = control.bytes.data();
     message.msg_controllen = CMSG_SPACE(numbers.size() * sizeof(int));
     cmsghdr* rights = CMSG_FIRSTHDR(&message);

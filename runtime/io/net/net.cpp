@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TCP connections, and what listens for them.
+// TCP streams and listeners.
 #include <rondo/net.hpp>
 
 #include <netinet/in.h>
@@ -19,8 +19,8 @@ namespace detail {
 
 namespace {
 
-/// getpeername(2) has forgotten a peer that reset the connection; this has not. It wants the exact
-/// size.
+/// The peer's address. After a reset getpeername(2) does not know it any more; SO_PEERNAME does,
+/// but needs the exact size.
 int peer_name(const descriptor& socket, sockaddr* name, socklen_t* size) {
     const int error = remote_name(socket, name, size);
     if (error != -ENOTCONN) return error;
@@ -71,7 +71,9 @@ tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
 }
 
-task<tcp_stream> tcp_listener::accept() { return detail::accept_as<tcp_stream>(listening_.accept()); }
+task<tcp_stream> tcp_listener::accept() {
+    return detail::accept_as<tcp_stream>(listener_.accept());
+}
 
 // -- connections ----------------------------------------------------------------------------------
 
@@ -84,7 +86,7 @@ operation<void> tcp_stream::shutdown_write() {
     detail::request ask;
     ask.code = detail::opcode::shutdown;
     ask.length = SHUT_WR;
-    state()->name();  // for its error, which knows only the descriptor
+    state()->name();  // made now: after the close the error could not tell the peer
     return {kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Whom a loop asks for the addresses of names, and what it is asking now.
+// A loop's lookups of host names.
 //
-// Several tasks that ask for one name share one lookup. This is no cache: a lookup that has ended
-// is forgotten. One that hangs is not, though everybody may have left it, and is joined by whoever
-// asks next: so a program that tries again and again keeps one thread busy for each name, not all.
-// What nobody waits for and no thread has begun is taken back.
+// Tasks that ask for one name at the same time share one lookup. There is no cache: a lookup that
+// has ended is forgotten. A lookup that hangs stays, even if all its tasks have left, and the next
+// task that asks for the name joins it. So a program that retries occupies one thread per name, not
+// all threads. A lookup that no task waits for and no thread has begun is taken back.
 #pragma once
 
 #include <functional>
@@ -22,20 +22,21 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// The answer: addresses with port 0, or why there are none.
+/// Answer of a lookup: addresses with port 0, or an error.
 struct answer {
     std::vector<endpoint> addresses;
     int failed = 0;        // EAI_*
-    int system_error = 0;  // of EAI_SYSTEM
+    int system_error = 0;  // errno of EAI_SYSTEM
     answer() = default;    // no aggregate: see docs/gcc12.md
 };
 
-/// May hang. Called on a thread that may outlive the loop: it keeps what it needs.
+/// Looks up a name and may block forever. It runs on a thread that may outlive the loop, so it owns
+/// all that it needs.
 using name_source = std::function<answer(const std::string& host, address_family family)>;
 
 class resolver;
 
-/// One lookup and those who wait for it.
+/// One lookup and the tasks that wait for it.
 struct lookup {
     using question = std::pair<std::string, address_family>;
 
@@ -43,11 +44,11 @@ struct lookup {
     const question asked;
     wait_queue waiters;
     std::size_t askers = 0;
-    lane_job* job = nullptr;  // null once it has come home
+    lane_job* job = nullptr;  // null once it has ended
     answer found;
 };
 
-/// One who asks; leaving is its end.
+/// A task's share in a lookup; destroying it leaves the lookup.
 class asker {
 public:
     asker(resolver& of, const lookup::question& q);
@@ -67,7 +68,7 @@ public:
     explicit resolver(loop& home);
     static resolver& of(loop& loop);
 
-    /// For tests: asks this instead of the system, from now on.
+    /// For tests: from now on lookups call `source` instead of the system's resolver.
     void ask_instead(name_source source);
     /// Lookups that have not ended.
     std::size_t running() const noexcept { return lookups_.size(); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `serve` says about a connection that failed, and how long it waits for the others.
+// Reports of failed connections, and the grace time at the end of `serve`.
 #include <rondo/serve.hpp>
 
 #include <system_error>
@@ -20,7 +20,7 @@ std::string name_of_peer(const byte_stream& stream) noexcept {
 
 namespace {
 
-/// The peer has left, as peers do all day; the handler did nothing wrong.
+/// True if the peer has left, which is normal and no error of the handler.
 bool is_departure(const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
@@ -36,11 +36,11 @@ bool is_departure(const std::exception_ptr& error) noexcept {
 void report_connection(const std::string& peer, std::exception_ptr error) noexcept {
     try {
         exception_context context;
-        context.message = "connection from " + (peer.empty() ? "nowhere" : peer);
+        context.message = "connection from " + (peer.empty() ? "an unknown peer" : peer);
         context.routine = is_departure(error);
         context.error = std::move(error);
         running_loop().call_exception_handler(context);
-    } catch (...) {  // no memory for a sentence
+    } catch (...) {  // no memory for the report
     }
 }
 

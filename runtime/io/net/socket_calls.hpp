@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small things that everybody does who makes sockets.
+// Calls that all kinds of sockets need.
 #pragma once
 
 #include <sys/socket.h>
@@ -18,7 +18,8 @@ inline void check(int result, const char* verb, std::string_view object) {
     if (result < 0) throw_system_error(-result, verb, object);
 }
 
-/// local_name, remote_name and the like as an endpoint. Returns: 0, or -errno.
+/// Asks for a socket's address (`call` is local_name, remote_name or the like) as an endpoint.
+/// Returns: 0, or -errno.
 inline int ask_name(const descriptor& socket,
                     int (*call)(const descriptor&, sockaddr*, socklen_t*), endpoint& answer) {
     sockaddr_storage name{};

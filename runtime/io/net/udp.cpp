@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: one recvmsg or sendmsg each.
+// UDP sockets: each datagram is one recvmsg or sendmsg.
 #include <rondo/udp.hpp>
 
 #include <net/if.h>
@@ -120,7 +120,7 @@ bool receive_datagram_awaiter::await_ready() noexcept {
 }
 
 void receive_datagram_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
-    if (state != 0) {  // refused: others may receive meanwhile
+    if (state != 0) {  // refused; suspends without marking the socket, so others may receive
         park(*this, frame, at);
         return begin(*this);
     }
@@ -159,7 +159,7 @@ datagram receive_datagram_awaiter::await_resume() {
 
 namespace {
 
-/// A socket with its options, on no port yet.
+/// Makes a socket and sets its options; it has no port yet.
 descriptor make_socket(int family, const udp_options& options, const char* verb,
                        const std::string& name) {
     const int number = new_socket(family, SOCK_DGRAM, 0);
@@ -182,7 +182,7 @@ held<> hold(descriptor fd) { return held<>(new udp_state(std::move(fd))); }
 
 constexpr auto connect_kind = operation_kind("connect");
 
-/// "eth0", or "2"; 0 lets the system choose.
+/// Number of the interface "eth0" or "2"; 0 lets the system choose.
 unsigned interface_number(std::string_view interface) {
     if (interface.empty()) return 0;
     unsigned number = 0;
@@ -307,7 +307,8 @@ endpoint udp_socket::local() const {
 
 endpoint udp_socket::remote() const {
     endpoint answer;
-    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername", state()->name());
+    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername",
+          state()->name());
     return answer;
 }
 

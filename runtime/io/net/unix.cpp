@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Unix sockets.
+// Unix sockets: streams, descriptors in messages, and the files that listeners make.
 #include <rondo/unix.hpp>
 
 #include <sys/socket.h>
@@ -30,7 +30,7 @@ struct unix_state final : stream_state {
     using stream_state::stream_state;
 
 private:
-    /// Whoever connects has no name as a rule; then it is the one that was connected to.
+    /// A client's socket has no name as a rule; then the name that it connected to is used.
     std::string make_name() override {
         endpoint other;
         if (ask_name(fd, remote_name, other) >= 0 && endpoint::parse(other.text()))
@@ -48,13 +48,13 @@ int result_of(operation_state& done) { return done.result; }
 task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers) {
     if (data.empty() || numbers.empty() || numbers.size() > descriptors_most)
         throw std::invalid_argument(
-            "send_descriptors: at least one byte, and from 1 to 253 descriptors");
+            "send_descriptors needs at least one byte and 1 to 253 descriptors");
     control_space control{};
     iovec part{const_cast<char*>(data.data()), data.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    put_numbers(message, control, numbers);
+    attach_descriptors(message, control, numbers);
     std::size_t gone = 0;
     {
         const auto turn = stream_turn::to_write(*stream, "sendmsg");
@@ -66,7 +66,7 @@ task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers)
     }
     if (gone == data.size()) co_return;
     try {
-        co_await writing<1>(stream, data.without_first(gone));
+        co_await write_awaitable<1>(stream, data.without_first(gone));
     } catch (...) {
         stream->torn = true;
         throw;
@@ -76,13 +76,13 @@ task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers)
 task<received_descriptors> receive_with(held<> stream, buffer_view into, std::size_t most) {
     received_descriptors got;
     if (!stream->ahead.empty() || into.empty()) {
-        got.data = co_await reading(stream, into);  // what has come already came without any
+        got.data = co_await read_awaitable(stream, into);  // came without descriptors
         co_return got;
     }
     const auto turn = stream_turn::to_read(*stream, "recvmsg");
     if (stream->views != nullptr)
         throw invalid_state_error(std::string("recvmsg ") + stream->name() +
-                                  ": read_view has received ahead here, and drops descriptors");
+                                  ": impossible after read_view, which drops descriptors");
     control_space control{};
     iovec part{into.data(), into.size()};
     msghdr message{};
@@ -97,8 +97,8 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
     const result<int> came = co_await as_result(std::move(receiving));
     const int count = stream->received(came ? *came : -came.error().value());
     check(count, "recvmsg", stream->name());
-    got.descriptors = adopt_all(message);
-    // There is room for the most that a message can have, so one that was cut found no number free.
+    got.descriptors = adopt_descriptors(message);
+    // The buffer fits the most that a message can carry. So if it was cut, no number was free.
     const bool cut = (message.msg_flags & MSG_CTRUNC) != 0;
     if (cut || got.descriptors.size() > most) {
         const std::string name = stream->name();
@@ -113,7 +113,7 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
 
 // -- the file -------------------------------------------------------------------------------------
 
-/// Does nobody listen there any more?
+/// True if no process listens at that file any more.
 bool is_stale(const endpoint& where) {
     struct stat status {};
     if (::lstat(where.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
@@ -191,7 +191,7 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
     descriptor fd = detail::adopt_or_close(number, name);
     const auto* address = static_cast<const sockaddr*>(where.data());
     int result = detail::bind_name(fd, address, where.size());
-    const bool real = !detail::is_simulated_here();  // else there is no file
+    const bool real = !detail::is_simulated_here();  // a simulated socket has no file
     if (result == -EADDRINUSE && options.replace_stale && real && detail::is_stale(where)) {
         ::unlink(where.path().c_str());
         result = detail::bind_name(fd, address, where.size());
@@ -202,10 +202,11 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
     detail::unix_file file;
     if (!path.empty()) file = detail::unix_file(path);
     try {
-        if (!path.empty() && options.permissions != 0 && ::chmod(path.c_str(), options.permissions) != 0)
+        if (!path.empty() && options.permissions != 0 &&
+            ::chmod(path.c_str(), options.permissions) != 0)
             detail::throw_system_error(errno, "chmod", path);
-        return unix_listener(detail::listen_at(std::move(fd), where, options.backlog,
-                                               options.remove_at_close ? file : detail::unix_file()));
+        const detail::unix_file owned = options.remove_at_close ? file : detail::unix_file();
+        return unix_listener(detail::listen_at(std::move(fd), where, options.backlog, owned));
     } catch (...) {
         file.remove();
         throw;
@@ -213,7 +214,7 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
 }
 
 task<unix_stream> unix_listener::accept() {
-    return detail::accept_as<unix_stream>(listening_.accept());
+    return detail::accept_as<unix_stream>(listener_.accept());
 }
 
 task<unix_stream> connect_unix(endpoint where, unix_connect_options options) {

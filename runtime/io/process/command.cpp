@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is to be run, starting it, and running it to its end.
+// Describing a program, starting it, and running it to its end.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -34,14 +34,14 @@ namespace detail {
 
 struct stream_spec {
     redirect where = inherit;
-    std::string path;  // instead
+    std::string path;  // if not empty, used instead of `where`
     int flags = 0;
-    bool said = false;
+    bool is_set = false;
 };
 
 struct command_spec {
     std::vector<std::string> arguments;
-    std::vector<std::pair<std::string, std::optional<std::string>>> environment;  // changes
+    std::vector<std::pair<std::string, std::optional<std::string>>> environment;  // set or unset
     bool bare_environment = false;
     std::string directory;
     stream_spec streams[3];
@@ -88,7 +88,8 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     throw_system_error(error, "spawn", program);
 }
 
-/// One standard stream: the number for the program, what keeps it open until then, and our end.
+/// One standard stream: its number in this process, the descriptor to close after the start, and
+/// the end of a pipe that stays here.
 struct stream_ends {
     int number = -1;
     descriptor theirs;
@@ -100,7 +101,7 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
     if (!spec.path.empty() || spec.where.what() == redirect::kind::devnull) {
         const std::string path = spec.path.empty() ? "/dev/null" : spec.path;
         const int flags = spec.path.empty() ? O_RDWR : spec.flags;
-        if (is_simulated_here()) throw_spawn(ENOSYS, program);  // before a real file is cut
+        if (is_simulated_here()) throw_spawn(ENOSYS, program);  // before a real file is emptied
         const int number = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
         if (number < 0) throw_system_error(errno, "open", path);
         ends.theirs = adopt_or_close(number, path);
@@ -120,12 +121,13 @@ stream_ends open_stream(const stream_spec& spec, int target, const std::string& 
     return ends;
 }
 
-/// Its pidfd, and its number in `pid`.
-descriptor started_or_throw(const command_spec& spec, const spawn_request& what, int& pid) {
+/// Returns the pidfd; the process number goes into `pid`.
+descriptor start_program(const command_spec& spec, const spawn_request& what, int& pid) {
     const std::string& program = spec.arguments.front();
     started_program started;
     if (const int error = detail::spawn(what, started); error < 0)
-        throw_spawn(-error, started.bad_directory ? program + ": directory " + spec.directory : program);
+        throw_spawn(-error,
+                    started.bad_directory ? program + ": directory " + spec.directory : program);
     pid = started.pid;
     try {
         return descriptor::adopt(started.pid_descriptor, program);
@@ -164,7 +166,7 @@ std::shared_ptr<process_state> start(const command_spec& spec) {
         if (const int error = file_mode(kept, mode); error < 0)
             throw_system_error(-error, "spawn", program + ": descriptor " + std::to_string(kept));
     }
-    state->program = started_or_throw(spec, what, state->pid);
+    state->program = start_program(spec, what, state->pid);
     fd_stream* const ours[] = {&state->in, &state->out, &state->err};
     for (int i = 0; i < 3; ++i)
         if (ends[i].ours) *ours[i] = fd_stream(std::move(ends[i].ours)), state->piped[i] = true;
@@ -177,25 +179,28 @@ task<> feed(fd_stream* into, const std::string* bytes) {
     try {
         co_await into->write_all(*bytes);
     } catch (const write_error& error) {
-        if (error.code() != std::errc::broken_pipe) throw;  // it did not want more of it
+        if (error.code() != std::errc::broken_pipe) throw;  // the program has read enough
     }
     into->close();
 }
 
-void take_output(std::string_view some, std::string* all, std::size_t limit, const std::string* what) {
+void take_output(std::string_view some, std::string* all, std::size_t limit,
+                 const std::string* what) {
     if (all->size() + some.size() > limit)
-        throw limit_error("run " + *what + ": more than " + std::to_string(limit) + " bytes of output");
+        throw limit_error("run " + *what + ": more than " + std::to_string(limit) +
+                          " bytes of output");
     all->append(some);
 }
 
 task<> capture(fd_stream* from, std::string* all, std::size_t limit, const std::string* what) {
     std::array<char, 16 * 1024> buffer;
-    while (const auto some = co_await from->read_some(buffer)) take_output(some.text(), all, limit, what);
+    while (const auto some = co_await from->read_some(buffer))
+        take_output(some.text(), all, limit, what);
 }
 
 task<> nothing() { co_return; }
 
-task<> talk(process_state* state, const command_spec* spec, const std::string* what,
+task<> communicate(process_state* state, const command_spec* spec, const std::string* what,
             completed_process* into) {
     const std::size_t limit = spec->output_limit;
     auto feeding = state->piped[0] ? feed(&state->in, &spec->input) : nothing();
@@ -207,7 +212,7 @@ task<> talk(process_state* state, const command_spec* spec, const std::string* w
     co_await std::move(all);
 }
 
-/// What is in the pipe now, and not what comes later.
+/// Reads the bytes that are in the pipe now, and not those that come later.
 task<> capture_rest(fd_stream* from, std::string* all, std::size_t limit, const std::string* what) {
     int left = 0;
     if (::ioctl(from->number(), FIONREAD, &left) != 0) left = 0;
@@ -221,13 +226,13 @@ task<> capture_rest(fd_stream* from, std::string* all, std::size_t limit, const 
     }
 }
 
-/// The same until the program has ended, whoever still holds its pipes.
-task<> talk_until_exit(std::shared_ptr<process_state> state, const command_spec* spec, const std::string* what,
-                       completed_process* into) {
-    const auto until_end = [&](task_group& talking) -> task<> {
-        talking.start(talk(state.get(), spec, what, into));
+/// As communicate, but only until the program has ended. Other processes may still hold its pipes.
+task<> communicate_until_exit(std::shared_ptr<process_state> state, const command_spec* spec,
+                       const std::string* what, completed_process* into) {
+    const auto until_end = [&](task_group& group) -> task<> {
+        group.start(communicate(state.get(), spec, what, into));
         co_await wait_for_end(state);
-        talking.cancel();
+        group.cancel();
     };
     co_await with_task_group(until_end);
     const std::size_t limit = spec->output_limit;
@@ -245,9 +250,9 @@ task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::stri
         timeout_scope scope(deadline_after(spec->timeout));
         try {
             if (spec->until_exit)
-                co_await talk_until_exit(state, spec.get(), &what, &result);
+                co_await communicate_until_exit(state, spec.get(), &what, &result);
             else
-                co_await talk(state.get(), spec.get(), &what, &result);
+                co_await communicate(state.get(), spec.get(), &what, &result);
             result.exit_code = co_await wait_for_end(state);
         } catch (const cancelled&) {
             too_slow = scope.timed_out();
@@ -263,7 +268,8 @@ task<completed_process> run_to_end(std::shared_ptr<command_spec> spec, std::stri
         std::rethrow_exception(error);
     }
     if (spec->check && result.exit_code != 0)
-        throw process_error("run " + what + ": " + text_of_end(result.exit_code), std::move(result));
+        throw process_error("run " + what + ": " + text_of_end(result.exit_code),
+                            std::move(result));
     co_return result;
 }
 
@@ -324,7 +330,7 @@ void set_stream(detail::stream_spec& stream, redirect where, std::string_view pa
     stream.where = where;
     stream.path = without_nul(path, "command");
     stream.flags = flags;
-    stream.said = true;
+    stream.is_set = true;
 }
 }  // namespace
 
@@ -361,7 +367,7 @@ process command::spawn() const { return process(detail::start(*spec_)); }
 task<completed_process> command::run() const {
     auto spec = std::make_shared<detail::command_spec>(*spec_);
     for (int i = 1; i < 3; ++i)
-        if (!spec->streams[i].said) spec->streams[i].where = pipe;
+        if (!spec->streams[i].is_set) spec->streams[i].where = pipe;
     return detail::run_to_end(std::move(spec), text());
 }
 

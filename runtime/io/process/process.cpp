@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Programs that were started: waiting for them, ending them, and seeing to it that none stays a
-// zombie. Who waits polls the pidfd; the first to see it readable reaps. One that nobody waits for
-// any more is given to a poll in the background. If the loop ends before the program does, its pidfd
-// goes into a list of the process, which is looked through when the next one is started.
+// Programs that were started: waiting for them, ending them, and reaping them. A task that waits
+// polls the pidfd; the first to see it readable reaps the program. If no task waits any more, a
+// background poll reaps it. If the loop ends before the program does, the pidfd goes into a list of
+// this process, which is checked when the next program is started.
 #include <rondo/process.hpp>
 
 #include <poll.h>
@@ -31,7 +31,7 @@ request poll_of() noexcept {
     return ask;
 }
 
-/// Reaps one that nobody waits for.
+/// Reaps a program that no task waits for.
 struct reaper final : background_operation {
     descriptor program;
 
@@ -65,18 +65,19 @@ process_state::~process_state() {
 bool process_state::try_reap() noexcept {
     int ended = 0;
     const int result = detail::reap(program, ended);
-    if (result < 0) ended = unknown_exit_code;  // another waiter has it: SIGCHLD is ignored, or waitpid(-1)
+    if (result < 0) ended = unknown_exit_code;  // SIGCHLD is ignored, or waitpid(-1) has reaped it
     if (result != 0) code = ended;
     return result != 0;
 }
 
 std::string text_of_end(int code) {
     if (code == unknown_exit_code)
-        return "ended with an unknown exit status (SIGCHLD is ignored, or another part of this process waits for "
-               "every child)";
+        return "ended with an unknown exit status (SIGCHLD is ignored, or another part of this "
+               "process waits for every child)";
     if (code >= 0) return "exit code " + std::to_string(code);
     const char* const words = ::sigdescr_np(-code);
-    return std::string("ended by signal ") + (words != nullptr ? words : std::to_string(-code).c_str());
+    return std::string("ended by signal ") +
+           (words != nullptr ? words : std::to_string(-code).c_str());
 }
 
 task<int> wait_for_end(std::shared_ptr<process_state> state) {
@@ -91,8 +92,9 @@ task<int> wait_for_end(std::shared_ptr<process_state> state) {
 
 namespace {
 
-/// To the program, or to all of its group. Only while it has not been reaped: as long as it is at
-/// least a zombie its number, which is its group's too, is nobody else's. 0 or -errno.
+/// Signals the program, or all of its group, only while the program has not been reaped. As long as
+/// it is at least a zombie, no other process can have its number, which is its group's number too.
+/// Returns: 0 or -errno.
 int send_unless_reaped(process_state& state, int number) noexcept {
     if (state.code) return 0;
     if (state.own_group) return ::kill(-state.pid, number) == 0 ? 0 : -errno;
@@ -108,19 +110,19 @@ void send(process_state& state, int number) {
 
 namespace {
 
-/// Until it has ended, without reaping it.
+/// Waits until the program has ended, without reaping it.
 task<> wait_for_zombie(std::shared_ptr<process_state> state) {
     operation<void> ending(wait_kind_of_process, state->program.record(), poll_of(),
                            [](operation_state&) {});
     co_await std::move(ending);
 }
 
-/// Has the group members left, now that its first process has been reaped? While it has, its number
-/// is its own; asked again and again it has no time to become somebody else's.
+/// True if the group still has members after its first process was reaped. While it has members, no
+/// other group can have its number. It is asked every few milliseconds, too often for a reuse.
 bool has_members(const process_state& state) noexcept { return ::kill(-state.pid, 0) == 0; }
 
-/// What a signal says is not asked (a program that runs as somebody else): it is waited for all the
-/// same. Of a group the members that are left when the first has ended get their grace as well.
+/// The result of a signal is ignored, since the program may run as another user: its end is awaited
+/// all the same. Members of the group that outlive the program get the rest of the grace time.
 task<int> end_within(std::shared_ptr<process_state> state, duration grace) {
     constexpr duration step = std::chrono::milliseconds(5);
     if (state->code) co_return *state->code;

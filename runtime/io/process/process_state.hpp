@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What stands behind a process, and behind everybody who waits for it.
+// State behind a `process`, shared by the tasks that wait for it.
 #pragma once
 
 #include <memory>

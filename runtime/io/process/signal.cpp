@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Signals, read from signalfds. A signal is given to whoever reads it first, so the set that reads one
-// gives a copy to every other set of this process that has it. Each set therefore waits for two
-// things, through one epoll descriptor: its signalfd, and a bell that the others ring.
+// Signals, read from signalfds. The kernel gives a signal to the first reader only. So the set that
+// reads a signal gives a copy to all other sets of this process that have it. Each set waits for
+// two descriptors through one epoll descriptor: its signalfd, and an eventfd (`bell`) that other
+// sets write to.
 #include <rondo/signal.hpp>
 
 #include <poll.h>
@@ -30,7 +31,7 @@ namespace detail {
 namespace {
 
 constexpr auto wait_kind_of_signals = operation_kind("read signals");
-constexpr int first_real_time = 32;  // SIGRTMIN, and those that the C library keeps for itself
+constexpr int first_real_time = 32;  // SIGRTMIN, and the signals that the C library reserves
 
 constexpr std::uint64_t bit_of(int number) noexcept { return std::uint64_t{1} << (number - 1); }
 
@@ -54,9 +55,9 @@ struct signal_state {
 
     const std::uint64_t mask;  // bit n - 1 is signal n
     descriptor signals;
-    descriptor bell;  // rung while `kept` is not empty
+    descriptor bell;  // readable while `kept` is not empty
     descriptor both;
-    std::vector<signal_info> kept;  // read by other sets first; never grows beyond what was reserved
+    std::vector<signal_info> kept;  // read by other sets; never grows beyond its reserve
 };
 
 signal_state::signal_state(std::uint64_t signals_of) : mask(signals_of) {
@@ -83,7 +84,7 @@ struct all_sets {
     std::vector<signal_state*> sets;
 };
 
-/// Never destroyed: sets may be static.
+/// Never destroyed, since sets may be static objects.
 all_sets& all() {
     static all_sets& instance = *new all_sets;
     return instance;
@@ -99,7 +100,7 @@ void keep(signal_state& set, const signal_info& info) noexcept {
     [[maybe_unused]] const auto rung = ::write(set.bell.number(), &one, sizeof one);
 }
 
-/// To every set that has it, except the one that has read it.
+/// Gives a copy to each set that has the signal, except to `reader`.
 void tell_others(const signal_info& info, const signal_state* reader) noexcept {
     const std::lock_guard lock(all().mutex);
     for (signal_state* set : all().sets)
@@ -131,9 +132,9 @@ std::optional<signal_info> read_signal(signal_state& set) noexcept {
     return got;
 }
 
-// -- what a thread blocks ---------------------------------------------------------------------
+// -- the signal mask of a thread --------------------------------------------------------------
 
-/// How many sets of this thread have each signal, and which of those it did not block before.
+/// Number of this thread's sets per signal, and the signals that it did not block before.
 struct thread_blocks {
     std::array<unsigned, 65> sets{};
     std::uint64_t was_open = 0;
@@ -146,13 +147,13 @@ void block(std::uint64_t mask) noexcept {
     ::pthread_sigmask(SIG_BLOCK, &set, &before);
     for (int number = 1; number <= 64; ++number) {
         if ((mask & bit_of(number)) == 0) continue;
-        if (blocks.sets[static_cast<std::size_t>(number)]++ == 0 && ::sigismember(&before, number) == 0)
-            blocks.was_open |= bit_of(number);
+        const bool is_first = blocks.sets[static_cast<std::size_t>(number)]++ == 0;
+        if (is_first && ::sigismember(&before, number) == 0) blocks.was_open |= bit_of(number);
     }
 }
 
-/// One that came and was not read goes to the sets that are left, since the dispositions are
-/// somebody else's.
+/// A signal that has arrived and was not read goes to the remaining sets. It is not let through,
+/// because its disposition may belong to another part of the program.
 void unblock(std::uint64_t mask) noexcept {
     std::uint64_t opened = 0;
     for (int number = 1; number <= 64; ++number)
@@ -195,7 +196,8 @@ task<std::optional<signal_info>> next_of(std::shared_ptr<signal_state> set) {
         request ask;
         ask.code = opcode::poll_add;
         ask.op_flags = POLLIN;
-        operation<void> waiting(wait_kind_of_signals, set->both.record(), ask, [](operation_state&) {});
+        operation<void> waiting(wait_kind_of_signals, set->both.record(), ask,
+                                [](operation_state&) {});
         const result<void> done = co_await as_result(std::move(waiting));
         if (done) continue;
         const int error = done.error().value();
@@ -247,7 +249,7 @@ namespace detail {
 
 task<int> wait_signal(signal_set signals) {
     const std::optional<signal_info> got = co_await signals.next();
-    co_return got->number;  // nobody else can close it
+    co_return got->number;  // not empty: no other owner can close this set
 }
 
 }  // namespace detail

@@ -655,7 +655,7 @@ RONDO_TEST("watch_directory: one next at a time; the watch may go while it is aw
         co_await yield_now();
         const std::string text =
             co_await text_of_failure<invalid_state_error>(changes->next());
-        CHECK(text == "next() of a directory_watch was awaited while another one was");
+        CHECK(text == "directory_watch::next: another task awaits this watch");
         changes.reset();
         try {
             co_await waiting;

@@ -295,7 +295,7 @@ RONDO_TEST("unix: a descriptor that a view came with is nobody's", "[unix][both]
     CHECK(got.descriptors.empty());
     const std::string refused = co_await text_of_failure<invalid_state_error>(
         discard(from.receive_descriptors(room)));
-    CHECK(refused.find("read_view has received ahead here, and drops descriptors") !=
+    CHECK(refused.find("impossible after read_view, which drops descriptors") !=
           refused.npos);
 }
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The engine of everything that reads more than it may be asked for: lines, separators, exact
-// amounts. It is written once, over a *source*: something that has a read_buffer and can receive.
-// The streams of the kernel have one inside (stream.cpp); `buffered<S>` gives one to any other
-// stream.
+// The algorithms of all buffered reads: lines, separators, exact amounts. They may receive more
+// bytes than the caller asked for. Each is written once, over a *source*: an object that has a
+// read_buffer and can receive. The kernel's streams have a source (stream.cpp); `buffered<S>` makes
+// one for any other stream.
 //
-// What it promises everywhere: bytes that have come stay in the buffer until they are handed out
-// whole. So a read that is cancelled, or that meets a limit, loses nothing and can be repeated.
+// Promise of each read: bytes that have arrived stay in the buffer until they are returned whole.
+// So a read that is cancelled, or that reaches a limit, loses nothing and can be repeated.
 //
 // A source has:
-//     read_buffer& ahead()            what is there already
-//     void check(const char* verb)    throws where this read cannot begin: cancelled, another reader
-//     awaitable<chunk> receive(view)  some bytes, from behind the buffer
-//     awaitable<bool> receive_ahead() some bytes, into the buffer; false at the end
-//     std::string name()              for errors; perhaps empty
+//     read_buffer& ahead()            the bytes that were received ahead
+//     void check(const char* verb)    throws if this read cannot begin: cancelled, another reader
+//     awaitable<chunk> receive(view)  receives some bytes, past the buffer
+//     awaitable<bool> receive_ahead() receives some bytes into the buffer; false at the end
+//     std::string name()              for errors; may be empty
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-inline constexpr std::size_t receive_room = 4096;  // what receive_ahead asks for, at least
+inline constexpr std::size_t receive_room = 4096;  // least number of bytes receive_ahead asks for
 
 inline std::string take_text(read_buffer& ahead, std::size_t size) {
     std::string text(ahead.text().substr(0, size));
@@ -54,7 +54,8 @@ task<std::optional<std::string>> read_line(Source source, std::size_t limit) {
         const std::size_t size = whole ? end : text.size();
         const bool returns = size != 0 && text[size - 1] == '\r';
         const std::size_t content = size - (returns ? 1 : 0);
-        if (content > limit) throw_too_much("read_line", source.name(), "a line of more than", limit);
+        if (content > limit)
+            throw_too_much("read_line", source.name(), "a line of more than", limit);
         if (whole) {
             std::string line(text.substr(0, content));
             ahead.drop(end + 1);
@@ -63,8 +64,9 @@ task<std::optional<std::string>> read_line(Source source, std::size_t limit) {
         looked = text.size();
         if (co_await source.receive_ahead()) continue;
         if (looked == 0) co_return std::nullopt;
-        // a '\r' that ends the stream is a byte of the line
-        if (looked > limit) throw_too_much("read_line", source.name(), "a line of more than", limit);
+        // A '\r' at the end of the stream belongs to the line.
+        if (looked > limit)
+            throw_too_much("read_line", source.name(), "a line of more than", limit);
         co_return std::optional<std::string>(take_text(ahead, looked));
     }
 }
@@ -74,7 +76,7 @@ task<std::string> read_until(Source source, std::string separator, std::size_t l
     source.check("read_until");
     if (separator.empty()) throw std::invalid_argument("read_until: the separator is empty");
     read_buffer& ahead = source.ahead();
-    const std::size_t overlap = separator.size() - 1;  // of it that may have come already
+    const std::size_t overlap = separator.size() - 1;  // a beginning of it may have arrived before
     for (std::size_t looked = 0;;) {
         const std::string_view text = ahead.text();
         const std::size_t found = text.find(separator, looked - std::min(looked, overlap));
@@ -84,7 +86,8 @@ task<std::string> read_until(Source source, std::string separator, std::size_t l
             throw_too_much("read_until", source.name(), "no separator in the first", limit);
         if (whole) co_return take_text(ahead, least);
         looked = text.size();
-        if (!co_await source.receive_ahead()) throw incomplete_read_error(take_text(ahead, looked), 0);
+        if (!co_await source.receive_ahead())
+            throw incomplete_read_error(take_text(ahead, looked), 0);
     }
 }
 
@@ -100,29 +103,30 @@ task<> read_exactly(Source source, buffer_view into) {
             have += came.size();
         }
     } catch (const incomplete_read_error&) {
-        throw;  // it has the bytes
+        throw;  // it carries the bytes
     } catch (...) {
         source.ahead().prepend(into.first(have));
         throw;
     }
 }
 
-/// The same, with memory for what has come and not for what somebody has announced.
+/// Reads `size` bytes. Memory grows with the bytes that arrive, since `size` may come from a peer.
 template <class Source>
 task<std::string> read_exactly(Source source, std::size_t size) {
     source.check("read_exactly");
-    while (source.ahead().size() < size) {
+    read_buffer& ahead = source.ahead();
+    while (ahead.size() < size) {
         const bool more = co_await source.receive_ahead();
-        if (!more) throw incomplete_read_error(take_text(source.ahead(), source.ahead().size()), size);
+        if (!more) throw incomplete_read_error(take_text(ahead, ahead.size()), size);
     }
-    co_return take_text(source.ahead(), size);
+    co_return take_text(ahead, size);
 }
 
-/// Everything up to the end.
+/// Reads up to the end of the stream.
 template <class Source>
 task<std::string> read_all(Source source, std::size_t limit) {
     source.check("read_all");
-    read_buffer& ahead = source.ahead();  // g++ 12: a condition awaits only where a variable is
+    read_buffer& ahead = source.ahead();  // g++ 12: awaits in a condition only if a variable exists
     for (;;) {
         if (ahead.size() > limit)
             throw_too_much("read_all", source.name(), "a stream of more than", limit);
@@ -130,7 +134,7 @@ task<std::string> read_all(Source source, std::size_t limit) {
     }
 }
 
-/// What is there, at least so much; less at the end only.
+/// Waits for at least `least` bytes in the buffer; fewer only at the end of the stream.
 template <class Source>
 task<std::string_view> peek(Source source, std::size_t least) {
     source.check("peek");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What stands behind a stream of the kernel's, and the waits on it. A read is one operation and no
-// more; a write is one wait, however many operations the kernel makes of it.
+// The state behind a stream of the kernel, and the waits on it. A read is exactly one operation. A
+// write is one wait, however many operations the kernel needs for it.
 //
-// What stands behind a stream is counted, and waits hold on to it: a stream may be moved, closed
+// The state is reference-counted, and each wait holds a reference. So a stream may be moved, closed
 // and destroyed while another task waits on it.
 #pragma once
 
@@ -24,17 +24,17 @@ namespace detail {
 
 struct view_source;
 
-/// What stands behind a stream.
+/// State behind a stream; streams of one kind (TCP, Unix) derive from it.
 struct RONDO_API stream_state {
     descriptor fd;
     unsigned holders = 0;
     opcode reads = opcode::recv;
     opcode writes = opcode::send;
-    bool reading = false;  // somebody waits to read
+    bool reading = false;  // a task waits to read
     bool writing = false;
-    bool torn = false;  // a write ended in the middle: what follows would be out of place
-    int lost = 0;       // errno: how the connection was lost
-    view_source* views = nullptr;  // where it has been read by views
+    bool torn = false;  // a write ended in its middle: further bytes would be out of place
+    int lost = 0;       // errno of the lost connection
+    view_source* views = nullptr;  // made when the stream is first read by views
     read_buffer ahead;
 
     explicit stream_state(descriptor d) noexcept : fd(std::move(d)) {}
@@ -42,13 +42,12 @@ struct RONDO_API stream_state {
     stream_state(const stream_state&) = delete;
     stream_state& operator=(const stream_state&) = delete;
 
-    /// Who is on the other side, for errors. Made when it is first needed, and before the
-    /// descriptor is gone.
+    /// Name of the peer, for errors. It is made on first use, and before the descriptor is closed.
     const char* name() noexcept;
     void close() noexcept;
 
-    /// The kernel reports a lost connection once, to a read or a write; later reads give the end of
-    /// the stream. `received` gives the result of a read with that end turned into the same error.
+    /// The kernel reports a lost connection once, to a read or to a write; later reads give the end
+    /// of the stream. `received` returns a read's result, with such an end replaced by that error.
     std::int32_t received(std::int32_t result) noexcept;
     void failed(int error) noexcept;
 
@@ -57,12 +56,12 @@ private:
 };
 
 [[noreturn]] RONDO_API void throw_second_reader(const char* verb, stream_state& stream);
-/// closed_error: the stream had been closed before.
+/// Throws closed_error: the stream was closed before this operation.
 [[noreturn]] void throw_closed(const char* verb, stream_state& stream);
 [[noreturn]] void throw_second_writer(const char* verb, stream_state& stream);
 [[noreturn]] void throw_torn(const char* verb, stream_state& stream);
 
-/// Holds on to a stream_state.
+/// A counted reference to a stream_state.
 template <class State = stream_state>
 class held {
 public:
@@ -88,7 +87,7 @@ private:
     State* state_ = nullptr;
 };
 
-/// The awaiter of a read: one operation, or the bytes that are here already.
+/// Awaiter of a read: one operation, or the bytes that were received ahead.
 class RONDO_API read_awaiter : public operation_state {
 public:
     read_awaiter(held<> stream, buffer_view into) noexcept;
@@ -97,19 +96,19 @@ public:
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
     chunk await_resume();
 
-    /// For whoever fills the read buffer: read from the kernel even if something is in it.
+    /// Reads from the kernel even if the read buffer holds bytes, in order to fill that buffer.
     void bypass_ahead() noexcept { state |= bypass; }
 
 protected:
-    void check();  // throws what the wait itself ends with: cancelled, a second reader
+    void check();  // throws if the wait was refused: cancelled, a second reader
     chunk filled() noexcept;
     bool has_come() const noexcept;
-    void finish() noexcept;  // of a result that is not positive
+    void finish() noexcept;  // handles a result that is not positive
 
 private:
     friend struct stream_kind;
     static constexpr std::uint32_t bypass = 16, busy = 32, ours = 64, on_views = 128,
-                                   put_off = 256;  // beside operation_state's
+                                   put_off = 256;  // further bits of operation_state::state
     void let_go() noexcept;
     void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
     void read_at_position() noexcept;
@@ -124,30 +123,31 @@ public:
     rondo::result<chunk> await_resume();
 };
 
-/// What read_some gives.
-class [[nodiscard("a read does nothing until it is awaited")]] reading : only_in_tasks {
+/// Result of read_some; it has to be awaited.
+class [[nodiscard("a read does nothing until it is awaited")]] read_awaitable : only_in_tasks {
 public:
-    reading(held<> stream, buffer_view into) noexcept : stream_(std::move(stream)), into_(into) {}
+    read_awaitable(held<> stream, buffer_view into) noexcept
+        : stream_(std::move(stream)), into_(into) {}
     read_awaiter rondo_awaiter()&& noexcept { return read_awaiter(std::move(stream_), into_); }
 
 private:
-    friend class reading_result;
+    friend class read_result_awaitable;
     held<> stream_;
     buffer_view into_;
 };
 
-class reading_result : only_in_tasks {
+class read_result_awaitable : only_in_tasks {
 public:
-    explicit reading_result(reading&& inner) noexcept : inner_(std::move(inner)) {}
+    explicit read_result_awaitable(read_awaitable&& inner) noexcept : inner_(std::move(inner)) {}
     read_result_awaiter rondo_awaiter() && noexcept {
         return read_result_awaiter(std::move(inner_.stream_), inner_.into_);
     }
 
 private:
-    reading inner_;
+    read_awaitable inner_;
 };
 
-/// The awaiter of a write: goes on by itself until everything has gone.
+/// Awaiter of a write: begins operations until all bytes have been sent.
 class RONDO_API write_awaiter : public operation_state {
 public:
     ~write_awaiter();
@@ -156,9 +156,9 @@ public:
     void await_resume();
 
 protected:
-    /// On a stream. `message` is room for a msghdr where there are several parts.
+    /// On a stream. `message` is memory for a msghdr if there are several parts.
     write_awaiter(held<> stream, const_buffer* parts, std::size_t count, void* message) noexcept;
-    /// On a file; -1 is the current position.
+    /// On a file; offset -1 is the current position.
     write_awaiter(descriptor_record* file, const_buffer* parts, std::size_t count,
                   std::uint64_t offset) noexcept;
     void count_bytes() noexcept;
@@ -166,16 +166,16 @@ protected:
 private:
     friend struct stream_kind;
     static constexpr std::uint32_t busy = 32, ours = 64, was_torn = 128,
-                                   put_off = 256;  // beside operation_state's
+                                   put_off = 256;  // further bits of operation_state::state
     void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
-    static void part_has_gone(operation_state& operation) noexcept;
+    static void part_sent(operation_state& operation) noexcept;
     void prepare() noexcept;
     void advance(std::size_t count) noexcept;
     bool at_position() const noexcept;
     void let_go() noexcept;
     [[noreturn]] void fail_with(int error);
 
-    held<> stream_;  // none for a file
+    held<> stream_;  // empty for a file
     const_buffer* parts_;
     std::size_t count_;
     void* message_;
@@ -197,12 +197,12 @@ private:
     std::uint64_t message_[Count > 1 ? 7 : 1];  // a msghdr
 };
 
-/// What write_all gives.
+/// Result of write_all; it has to be awaited.
 template <std::size_t Count>
-class [[nodiscard("a write does nothing until it is awaited")]] writing : only_in_tasks {
+class [[nodiscard("a write does nothing until it is awaited")]] write_awaitable : only_in_tasks {
 public:
     template <class... Parts>
-    explicit writing(held<> stream, const Parts&... parts) noexcept
+    explicit write_awaitable(held<> stream, const Parts&... parts) noexcept
         : stream_(std::move(stream)), parts_{parts...} {}
     parts_awaiter<Count> rondo_awaiter()&& noexcept {
         return parts_awaiter<Count>(std::move(stream_), parts_);

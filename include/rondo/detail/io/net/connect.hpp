@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The steps of connecting, for those who do it: one attempt, the addresses that there are to try,
-// the limit around everything. Errors of attempts are values, since one failure of several is not
-// the end.
+// Steps of connecting: finding the addresses of a host, one attempt, and the limit around all of
+// it. A failed attempt is a value and not an exception, since one failure of several is not the
+// end.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Where a host may be reached, or why nowhere.
+/// Addresses of a host, or the error of the lookup.
 struct addresses_found {
     std::vector<endpoint> addresses;
     std::error_code error;
@@ -25,17 +25,17 @@ struct addresses_found {
 };
 task<addresses_found> find_addresses(std::string host, std::uint16_t port, address_family family);
 
-/// As it may stand in a text: "a name of 300 characters".
+/// Text of a host name for messages: "a name of 300 characters".
 std::string shown_host(const std::string& host);
 
-/// One attempt, to an address of any family: a connected socket. Of the options it heeds those that
-/// are about the socket. Whatever refers here is there until the await has ended.
-/// Throws: std::system_error where the local address cannot be bound, whatever is connected to.
+/// Makes one attempt, to an address of any family, and returns a connected socket. Only the options
+/// of the socket itself are used. The references must be valid until the await has ended.
+/// Throws: std::system_error if the local address cannot be bound, which fails for every target.
 /// Cancel: a connection that came about anyway is returned.
 RONDO_API task<result<descriptor>> try_connect(const endpoint& where,
                                                const connect_options& options);
 
-/// `connecting`, with a limit whose error names the target; duration::max() is none.
+/// Awaits `connecting` with a limit whose error names the target; duration::max() means no limit.
 template <class T>
 task<T> connect_within(duration limit, task<T> connecting, std::string target) {
     timeout_scope scope(deadline_after(limit));
