@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading ahead, on a stream of the kernel's and on somebody else's: lines, separators, exact
-// amounts, looking and putting back. Both have the same engine, so both run the same bodies.
+// Buffered reads on a stream of the kernel and on a user's stream: lines, separators, exact
+// amounts,
+// peek and unread. Both use one engine, so both run the same test bodies.
 #include <rondo/buffered.hpp>
 
 #include <array>
@@ -33,7 +34,7 @@ task<> on_both(Body body) {
     co_await body(ends.first, reader);
 }
 
-/// What was thrown as incomplete_read_error: its bytes, and what had been expected.
+/// The bytes of an incomplete_read_error, and the number of bytes it expected.
 template <class Task>
 task<std::pair<std::string, std::size_t>> incomplete(Task reading) {
     try {
@@ -84,7 +85,7 @@ RONDO_TEST("buffered: a separator is within the limit or an error that keeps eve
     co_await on_both(body);
 }
 
-RONDO_TEST("buffered: read_exactly fills all, or says what there was", "[buffered][both]",
+RONDO_TEST("buffered: read_exactly fills all, or throws with the bytes so far", "[buffered][both]",
            seeds(10)) {
     auto body = [](auto& to, auto& from) -> task<> {
         const std::string all = pattern(20'000);
@@ -116,7 +117,7 @@ RONDO_TEST("buffered: read_exactly fills all, or says what there was", "[buffere
     co_await on_both(body);
 }
 
-RONDO_TEST("buffered: peek leaves, unread puts back, in front of everything", "[buffered][both]",
+RONDO_TEST("buffered: peek leaves bytes, unread puts bytes in front", "[buffered][both]",
            seeds(10)) {
     auto body = [](auto& to, auto& from) -> task<> {
         co_await to.write_all("abcdef");
@@ -140,7 +141,7 @@ RONDO_TEST("buffered: peek leaves, unread puts back, in front of everything", "[
     co_await on_both(body);
 }
 
-RONDO_TEST("buffered: what peek gave may be put back", "[buffered][both]") {
+RONDO_TEST("buffered: bytes returned by peek may be put back", "[buffered][both]") {
     auto body = [](auto& to, auto& from) -> task<> {
         const std::string sent = rondo_tests::pattern(4096);
         co_await to.write_all(sent);
@@ -155,7 +156,7 @@ RONDO_TEST("buffered: what peek gave may be put back", "[buffered][both]") {
     co_await on_both(body);
 }
 
-RONDO_TEST("buffered: read_all stops at its limit and keeps what has come", "[buffered][both]") {
+RONDO_TEST("buffered: read_all stops at its limit and keeps the bytes", "[buffered][both]") {
     auto body = [](auto& to, auto& from) -> task<> {
         co_await to.write_all("1234567");
         co_await to.shutdown_write();
@@ -172,7 +173,9 @@ RONDO_TEST("buffered: a read that is cancelled half way loses nothing", "[buffer
     auto body = [](auto& to, auto& from) -> task<> {
         std::array<char, 8> room;
         using from_type = std::remove_reference_t<decltype(from)>;
-        auto exactly = [](from_type* f, buffer_view into) -> task<> { co_await f->read_exactly(into); };
+        auto exactly = [](from_type* f, buffer_view into) -> task<> {
+            co_await f->read_exactly(into);
+        };
         auto sized = [](from_type* f) -> task<> { co_await f->read_exactly(std::size_t(8)); };
         auto until = [](from_type* f) -> task<> { co_await f->read_until("!"); };
         auto whole = [](from_type* f) -> task<> { co_await f->read_all(); };
@@ -198,7 +201,7 @@ RONDO_TEST("buffered: a read that is cancelled half way loses nothing", "[buffer
     co_await on_both(body);
 }
 
-RONDO_TEST("buffered: every read refuses to begin in a cancelled scope, and beside another reader",
+RONDO_TEST("buffered: a read is refused in a cancelled scope, and beside another reader",
            "[buffered][both]") {
     auto body = [](auto& to, auto& from) -> task<> {
         using from_type = std::remove_reference_t<decltype(from)>;
@@ -210,14 +213,16 @@ RONDO_TEST("buffered: every read refuses to begin in a cancelled scope, and besi
         auto exactly = [](from_type* f) -> task<> { co_await f->read_exactly(std::size_t(2)); };
         const auto refuses = [](auto make, from_type* f) -> task<> {
             auto reading = [&]() -> task<> { co_await make(f); };
-            const bool before = co_await rondo_tests::cancel_in_form(rondo_tests::form::before, reading, {});
+            constexpr auto form = rondo_tests::form::before;
+            const bool before = co_await rondo_tests::cancel_in_form(form, reading, {});
             CHECK(before);
         };
         co_await refuses(look, &from);
         co_await refuses(line, &from);
         co_await refuses(until, &from);
         co_await refuses(exactly, &from);
-        auto waiting = create_task([](from_type* f) -> task<> { co_await f->read_until("nowhere"); }(&from));
+        const auto search = [](from_type* f) -> task<> { co_await f->read_until("nowhere"); };
+        auto waiting = create_task(search(&from));
         co_await sleep(1ms);
         CHECK_THROWS_AS(co_await from.read_line(), invalid_state_error);
         CHECK_THROWS_AS(co_await from.peek(), invalid_state_error);
@@ -232,7 +237,7 @@ RONDO_TEST("buffered: every read refuses to begin in a cancelled scope, and besi
 
 // -- split ----------------------------------------------------------------------------------------
 
-RONDO_TEST("split: two tasks have a direction each, and the stream goes with the last",
+RONDO_TEST("split: each of two tasks has a direction, the last one closes the stream",
            "[split][both]", seeds(10)) {
     auto c = co_await rondo_tests::connect_pair();
     auto halves = split(std::move(c.client));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Thousands of connections at once in one process: all of them answered three times, nothing left
-// of them, and what an idle one costs.
+// Thousands of connections at once in one process: each is answered three times, nothing leaks, and
+// the memory of an idle connection is bounded.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -29,7 +29,7 @@ double resident_bytes() {
     return static_cast<double>(pages) * 4096;
 }
 
-/// How many pairs there can be: 9,000, or as many as the hard limit allows.
+/// Number of pairs: 9,000, or as many as the hard limit of descriptors allows.
 std::size_t pairs_possible() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -52,8 +52,8 @@ task<> echo_views(tcp_stream peer) {
 }
 
 struct figures {
-    double resident[3] = {0, 0, 0};  // with all of them open, in each round
-    double heap[3] = {0, 0, 0};      // with none of them, after each round
+    double resident[3] = {0, 0, 0};  // in each round, with all connections open
+    double heap[3] = {0, 0, 0};      // after each round, with none open
     double before = 0;
 };
 
@@ -81,7 +81,7 @@ task<> rounds(std::size_t pairs, Handler handler, figures* out) {
         }
         CHECK(right == pairs);
         out->resident[round] = resident_bytes();
-        for (tcp_stream& each : clients) each.abort();  // or ports would run out
+        for (tcp_stream& each : clients) each.abort();  // without TIME_WAIT, which holds ports
         while (running_loop().stats().tasks > 2) co_await yield_now();
         out->heap[round] = static_cast<double>(::mallinfo2().uordblks);
     }
@@ -96,18 +96,18 @@ void check(const char* name, Handler handler, double bytes_most) {
     figures seen;
     {
         loop home;
-        home.set_exception_handler([](const exception_context&) {});  // resets are no news here
+        home.set_exception_handler([](const exception_context&) {});  // resets are expected
         home.run_until_complete(rounds(pairs, handler, &seen));
     }
     CHECK(probe.leaks().empty());
-    // Both ends are in this process; the client's is no more than a stream.
+    // Both ends are in this process; the client's end is a bare stream.
     const double each = (seen.resident[0] - seen.before) / static_cast<double>(pairs);
     std::printf("%zu pairs, %s: %.0f bytes of memory a pair; resident in three rounds %.1f, %.1f, "
                 "%.1f MB; heap after them %.2f, %.2f, %.2f MB\n",
                 pairs, name, each, seen.resident[0] / 1e6, seen.resident[1] / 1e6,
                 seen.resident[2] / 1e6, seen.heap[0] / 1e6, seen.heap[1] / 1e6, seen.heap[2] / 1e6);
     if (rondo_tests::with_asan() || rondo_tests::with_tsan()) return;
-    // Nothing is kept; which pages of the free memory have been touched is malloc's business.
+    // No memory leaks. How many free pages were touched is up to malloc.
     CHECK(seen.heap[2] <= 1.01 * seen.heap[1]);
     CHECK(each <= bytes_most);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pipes, and streams on descriptors that came from elsewhere: terminals, sockets, files, those with
+// Pipes, and streams on descriptors from elsewhere: terminals, sockets, files, and descriptors with
 // O_NONBLOCK.
 #include <rondo/pipe.hpp>
 
@@ -29,7 +29,7 @@ namespace {
 
 task<> write_text(fd_stream* to, std::string text) { co_await to->write_all(text); }
 
-/// What the next read gives; "(end)" at the end.
+/// Result of the next read; "(end)" at the end of the stream.
 task<std::string> some(fd_stream* from) {
     std::array<char, 1000> room;
     const auto got = co_await from->read_some(room);
@@ -48,7 +48,7 @@ task<int> error_of(Awaitable waiting) {
 
 }  // namespace
 
-RONDO_TEST("pipe: what goes in comes out, and its end", "[pipe][both]") {
+RONDO_TEST("pipe: bytes are read as written, then the end", "[pipe][both]") {
     auto ends = make_pipe();
     const std::string all = rondo_tests::pattern(1'000'000);
     const auto write = [](fd_stream* to, const std::string* bytes) -> task<> {
@@ -64,7 +64,7 @@ RONDO_TEST("pipe: what goes in comes out, and its end", "[pipe][both]") {
     CHECK_FALSE(ends.writer.is_open());
 }
 
-RONDO_TEST("pipe: lines and views are read from it as from any stream", "[pipe][both]") {
+RONDO_TEST("pipe: lines and views are read as from any stream", "[pipe][both]") {
     auto ends = make_pipe();
     co_await ends.writer.write_all("one\ntwo\n", "rest");
     const auto one = co_await ends.reader.read_line();
@@ -85,7 +85,7 @@ RONDO_TEST("pipe: lines and views are read from it as from any stream", "[pipe][
     CHECK_FALSE(end);
 }
 
-RONDO_TEST("pipe: writing where nobody reads is an error, and no signal", "[pipe][both]") {
+RONDO_TEST("pipe: writing without a reader is an error, and no signal", "[pipe][both]") {
     auto ends = make_pipe();
     ends.reader.close();
     const int error = co_await error_of(ends.writer.write_all("x"));
@@ -110,7 +110,7 @@ RONDO_TEST("pipe: reads and writes end in all three forms, and no byte is lost",
     const std::string much(1 << 20, 'z');
     const auto clogged = [&] { return ends.writer.write_all(much); };
     co_await rondo_tests::check_cancelled_while_suspended(clogged);
-    // Something had gone; on the simulator perhaps nothing yet.
+    // A part was written; on the simulator perhaps none.
     if (!testing::simulated())
         CHECK_THROWS_AS(co_await ends.writer.write_all("more"), invalid_state_error);
 }
@@ -124,7 +124,7 @@ RONDO_TEST("pipe: closing ends a wait on either end", "[pipe][both]") {
     CHECK(error == ECANCELED);
 }
 
-RONDO_TEST("from_fd: a number that is not open is refused by its name", "[pipe][kernel]") {
+RONDO_TEST("from_fd: a number that is not open is an error with its name", "[pipe][kernel]") {
     const int number = ::dup(0);
     ::close(number);
     try {
@@ -138,7 +138,7 @@ RONDO_TEST("from_fd: a number that is not open is refused by its name", "[pipe][
     co_return;
 }
 
-RONDO_TEST("from_fd: with O_NONBLOCK it waits all the same, and the flag stays as it was",
+RONDO_TEST("from_fd: with O_NONBLOCK it still waits, and the flag is not changed",
            "[pipe][kernel]") {
     for (const int flag : {0, O_NONBLOCK}) {
         int numbers[2];
@@ -174,7 +174,7 @@ RONDO_TEST("from_fd: a socket is half closed, and its broken pipe is an error", 
     CHECK(error == EPIPE);
 }
 
-RONDO_TEST("from_fd: a terminal is read line by line, and a read that is cancelled takes none",
+RONDO_TEST("from_fd: a terminal is read line by line, and a cancelled read takes no line",
            "[pipe][kernel]") {
     int outside = -1;
     int inside = -1;
@@ -190,7 +190,7 @@ RONDO_TEST("from_fd: a terminal is read line by line, and a read that is cancell
     std::string line = co_await some(&terminal);
     CHECK(line == "first line\n");
     auto reading = create_task(some(&terminal));
-    co_await sleep(20ms);  // the loop goes on meanwhile
+    co_await sleep(20ms);  // the loop does not block meanwhile
     CHECK_FALSE(reading.done());
     co_await keyboard.write_all("line\n");
     line = co_await reading;
@@ -200,7 +200,7 @@ RONDO_TEST("from_fd: a terminal is read line by line, and a read that is cancell
     CHECK(line == "(end)");
 }
 
-RONDO_TEST("from_fd: a terminal that nobody drains holds up its writer alone", "[pipe][kernel]") {
+RONDO_TEST("from_fd: a full terminal blocks only its writer", "[pipe][kernel]") {
     int outside = -1;
     int inside = -1;
     std::array<char, 64> name{};
@@ -220,7 +220,7 @@ RONDO_TEST("from_fd: a terminal that nobody drains holds up its writer alone", "
     }(device, big));
     std::size_t seen = 0;
     std::string room(4096, '?');
-    while (seen < big.size()) {  // what went before is among it
+    while (seen < big.size()) {  // bytes written before are counted too
         const chunk some = co_await keyboard.read_some(room);
         seen += some.size();
     }
@@ -242,7 +242,7 @@ RONDO_TEST("from_fd: the standard streams have numbers of their own", "[pipe][ke
     co_return;
 }
 
-TEST_CASE("pipe: unistd's functions are called as ever beside rondo's names", "[pipe]") {
+TEST_CASE("pipe: functions of unistd.h can be called beside rondo's names", "[pipe]") {
     int ends[2];
     REQUIRE(pipe(ends) == 0);  // with `using namespace rondo`
     for (const int each : ends) close(each);
@@ -258,7 +258,7 @@ bool is_refused(fd_stream (*standard)()) {
     }
 }
 
-/// With a descriptor from every kind of source, in a process without standard streams.
+/// Runs `body` with a descriptor from each kind of source, in a process without standard streams.
 task<bool> keeps_off_standard_numbers() {
     auto ends = make_pipe();
     auto [one, other] = socket_pair();
@@ -271,7 +271,8 @@ task<bool> keeps_off_standard_numbers() {
         is_refused(standard_error);
 }
 
-TEST_CASE("pipe: a program without standard streams has none of ours in their place", "[pipe]") {
+TEST_CASE("pipe: in a program without standard streams rondo does not use their numbers",
+          "[pipe]") {
     const auto end = rondo_tests::run_child([] {
         for (const int number : {0, 1, 2}) ::close(number);
         return rondo::run(keeps_off_standard_numbers()) ? 0 : 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Streams, over TCP: every byte once and in order, whatever is cancelled, closed or refused
+// Streams over TCP: every byte arrives once and in order, whatever is cancelled, closed or refused
 // meanwhile.
 #include <rondo/stream.hpp>
 
@@ -43,7 +43,7 @@ task<> read_for_ever(tcp_stream& stream) {
     for (;;) co_await stream.read_some(buffer);
 }
 
-// Nobody reads on the other side, so it has to wait sooner or later.
+// The other side does not read, so the writer has to wait at some point.
 task<> write_for_ever(tcp_stream& stream) {
     const std::string much(256 * 1024, 'x');
     for (;;) co_await stream.write_all(much);
@@ -51,7 +51,7 @@ task<> write_for_ever(tcp_stream& stream) {
 
 // -- bytes ----------------------------------------------------------------------------------------
 
-RONDO_TEST("stream: what goes in comes out, in whatever pieces", "[stream][both]", seeds(5)) {
+RONDO_TEST("stream: bytes arrive as written, in pieces of any size", "[stream][both]", seeds(5)) {
     for (const std::size_t step :
          {std::size_t(1), std::size_t(7), std::size_t(4096), std::size_t(70000)}) {
         connection c = co_await connect_pair();
@@ -63,20 +63,20 @@ RONDO_TEST("stream: what goes in comes out, in whatever pieces", "[stream][both]
     }
 }
 
-RONDO_TEST("stream: after a half close the other half goes on", "[stream][both]") {
+RONDO_TEST("stream: after a half close the other direction goes on", "[stream][both]") {
     connection c = co_await connect_pair();
     std::array<char, 64> buffer;
     co_await c.client.shutdown_write();
     for (int i = 0; i < 3; ++i) {
         auto chunk = co_await c.server.read_some(buffer);
-        REQUIRE_FALSE(chunk);  // the end stays the end
+        REQUIRE_FALSE(chunk);  // a second read gives the end again
     }
     co_await c.server.write_all("still here");
     auto chunk = co_await c.client.read_some(buffer);
     REQUIRE(chunk.size() > 0);
 }
 
-RONDO_TEST("stream: a gather list goes in its order, empty parts and all", "[stream][both]",
+RONDO_TEST("stream: several buffers are sent in order, empty ones too", "[stream][both]",
            seeds(20)) {
     connection c = co_await connect_pair();
     const std::string large = pattern(150'000);
@@ -94,7 +94,8 @@ RONDO_TEST("stream: a gather list goes in its order, empty parts and all", "[str
     REQUIRE(std::get<1>(results) == expected);
 }
 
-RONDO_TEST("stream: reading into no room gives no bytes and is not the end", "[stream][both]") {
+RONDO_TEST("stream: a read into an empty buffer gives no byte and is not the end",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     auto chunk = co_await c.server.read_some(buffer_view());
     REQUIRE(chunk);
@@ -103,7 +104,7 @@ RONDO_TEST("stream: reading into no room gives no bytes and is not the end", "[s
 
 // -- lines ----------------------------------------------------------------------------------------
 
-RONDO_TEST("stream: read_line strips both ends of line and gives the last one without",
+RONDO_TEST("stream: read_line strips both kinds of line ends, and the last line may lack one",
            "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.client.write_all("one\ntwo\r\n\n\r\nthree\rfour\nlast\r");
@@ -117,7 +118,8 @@ RONDO_TEST("stream: read_line strips both ends of line and gives the last one wi
     REQUIRE_FALSE(line.has_value());
 }
 
-RONDO_TEST("stream: read_some first gives what read_line received too much", "[stream][both]") {
+RONDO_TEST("stream: read_some first gives the bytes that read_line has read ahead",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.client.write_all("line\nrest of it");
     co_await c.client.shutdown_write();
@@ -127,7 +129,7 @@ RONDO_TEST("stream: read_some first gives what read_line received too much", "[s
     REQUIRE(rest == "rest of it");
 }
 
-RONDO_TEST("stream: a line of exactly the limit passes, one more byte does not and is kept",
+RONDO_TEST("stream: a line of exactly the limit passes, one byte more is refused and kept",
            "[stream][both]", seeds(20)) {
     for (const std::string_view end : {"\n", "\r\n"}) {
         connection c = co_await connect_pair();
@@ -166,7 +168,7 @@ RONDO_TEST("stream: a line that never ends is refused before it fills the memory
     }
 }
 
-RONDO_TEST("stream: many lines through one buffer, with a reader that is cancelled all the time",
+RONDO_TEST("stream: many lines through one buffer, with a reader that is cancelled repeatedly",
            "[stream]", seeds(50)) {
     connection c = co_await connect_pair();
     auto write_lines = [&]() -> task<> {
@@ -181,7 +183,7 @@ RONDO_TEST("stream: many lines through one buffer, with a reader that is cancell
     auto writer = create_task(write_lines());
     for (int i = 0; i < 200;) {
         auto line = co_await move_on_after(30us, c.server.read_line());
-        if (!line) continue;  // nothing lost
+        if (!line) continue;  // the read was cancelled; no byte is lost
         REQUIRE(line->has_value());
         REQUIRE(**line ==
                 std::to_string(i) + std::string(static_cast<std::size_t>(i * 7 % 300), 'x'));
@@ -211,7 +213,8 @@ RONDO_TEST("stream: a read that is cancelled loses no byte", "[stream]", seeds(5
     co_await writer;
 }
 
-RONDO_TEST("stream: every wait on it can be cancelled, before and meanwhile", "[stream][both]") {
+RONDO_TEST("stream: every wait can be cancelled, before and while it is suspended",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     std::array<char, 16> buffer;
     auto reading = [&]() -> task<> { co_await c.client.read_some(buffer); };
@@ -230,7 +233,7 @@ RONDO_TEST("stream: every wait on it can be cancelled, before and meanwhile", "[
     co_await rondo_tests::must_be_cancellable(gathering);
 }
 
-RONDO_TEST("stream: waits that are ready throw all the same under a cancelled scope",
+RONDO_TEST("stream: even a wait that is ready throws in a cancelled scope",
            "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.server.write_all("a\nb\nc\n");
@@ -313,13 +316,13 @@ RONDO_TEST("stream: a second writer is refused, and the first one goes on", "[st
 
 // -- failing --------------------------------------------------------------------------------------
 
-RONDO_TEST("stream: a peer that resets is named, though the kernel has forgotten it",
+RONDO_TEST("stream: a peer that resets is named, although the kernel has forgotten it",
            "[stream][kernel]") {
     connection c = co_await connect_pair();
     const std::string name = c.client.local().text();
     co_await c.server.write_all("unread");
     co_await sleep(1ms);
-    co_await c.client.close();  // with unread bytes: a reset
+    co_await c.client.close();  // resets, because there are unread bytes
     auto read = [&]() -> task<> {
         std::array<char, 16> buffer;
         co_await c.server.read_some(buffer);
@@ -333,7 +336,7 @@ task<> read_into(byte_stream* from) {
     co_await from->read_some(room);
 }
 
-RONDO_TEST("stream: a reset is an error again and again, and never the end", "[stream][both]") {
+RONDO_TEST("stream: after a reset each read throws, and never gives the end", "[stream][both]") {
     connection c = co_await connect_pair();
     c.client.abort();
     for (int i = 0; i < 3; ++i) {
@@ -346,7 +349,7 @@ RONDO_TEST("stream: a reset is an error again and again, and never the end", "[s
     CHECK_THROWS_AS(co_await c.server.read_line(), std::system_error);
 }
 
-RONDO_TEST("stream: a reset that a write was told of is no end for who reads", "[stream][both]") {
+RONDO_TEST("stream: a reset reported to a write is not the end for a reader", "[stream][both]") {
     connection c = co_await connect_pair();
     co_await c.client.write_all("before");
     co_await sleep(5ms);
@@ -361,7 +364,8 @@ RONDO_TEST("stream: a reset that a write was told of is no end for who reads", "
     }
 }
 
-RONDO_TEST("stream: a closed one is a closed_error, by its name", "[stream][both]") {
+RONDO_TEST("stream: operations on a closed stream throw closed_error with its name",
+           "[stream][both]") {
     connection c = co_await connect_pair();
     const std::string name = c.client.remote().text();
     c.client.close();
@@ -386,7 +390,7 @@ RONDO_TEST("stream: as_result gives a failed read as a value", "[stream][both]")
     REQUIRE(read.error() == std::errc::connection_reset);
 }
 
-RONDO_TEST("stream: a write that fails says how many bytes went", "[stream][both]") {
+RONDO_TEST("stream: a failed write says how many bytes were sent", "[stream][both]") {
     connection c = co_await connect_pair();
     const std::string name = c.server.remote().text();
     co_await c.client.close();
@@ -408,10 +412,10 @@ RONDO_TEST("stream: a write that fails says how many bytes went", "[stream][both
     REQUIRE(text.find("(after " + std::to_string(written) + " of 131072 bytes)") != text.npos);
 }
 
-RONDO_TEST("stream: closing ends the waits of others, in words", "[stream][both]") {
+RONDO_TEST("stream: closing ends the waits of other tasks with a clear error", "[stream][both]") {
     connection c = co_await connect_pair();
     const std::string name =
-        c.client.local().text();  // which the server's end has not been asked for
+        c.client.local().text();  // the server's end does not know it yet
     auto reading = create_task(text_of_failure<std::system_error>(read_for_ever(c.server)));
     auto writing = create_task(text_of_failure<std::system_error>(write_for_ever(c.server)));
     co_await sleep(30ms);  // until the writer has filled every buffer, also under a sanitizer
@@ -426,7 +430,7 @@ RONDO_TEST("stream: closing ends the waits of others, in words", "[stream][both]
     co_await c.server.close();  // once more is no error
 }
 
-RONDO_TEST("stream: it may be moved and destroyed while somebody waits on it", "[stream][both]") {
+RONDO_TEST("stream: it may be moved and destroyed while a task waits on it", "[stream][both]") {
     connection c = co_await connect_pair();
     std::optional<tcp_stream> stream(std::move(c.server));
     std::array<char, 16> buffer;
@@ -446,12 +450,12 @@ RONDO_TEST("stream: it may be moved and destroyed while somebody waits on it", "
     co_await reading_line;  // the end of the stream
 }
 
-RONDO_TEST("stream: moving onto one closes the one that was there at once", "[stream][both]") {
+RONDO_TEST("stream: move assignment closes the previous stream at once", "[stream][both]") {
     auto first = socket_pair();
     auto second = socket_pair();
     std::array<char, 8> room{};
     first.first = std::move(second.first);
-    CHECK_FALSE(co_await first.second.read_some(room));  // the end, though nothing else has gone
+    CHECK_FALSE(co_await first.second.read_some(room));  // the end: only this stream was closed
     co_await first.first.write_all("x");
     CHECK(co_await second.second.read_some(room));
 }

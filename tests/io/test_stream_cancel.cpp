@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The three moments at which a cancellation can meet a wait on a stream: before it begins, while it
-// lasts, and when the kernel has done it and its task has not run since. What was done is
-// delivered, what was not is not, and not a byte is lost or sent twice.
+// is suspended, and when the kernel has completed it but its task has not run since. A completed
+// operation is delivered, and no byte is lost or sent twice.
 #include <rondo/stream.hpp>
 
 #include <array>
@@ -31,7 +31,7 @@ task<stream_pair> streams() {
 
 task<> send_text(tcp_stream* to, std::string_view text) { co_await to->write_all(text); }
 
-/// Reads exactly as much.
+/// Reads exactly `size` bytes.
 task<std::string> take(tcp_stream* from, std::size_t size) {
     std::string got(size, '\0');
     for (std::size_t have = 0; have < size;) {
@@ -42,7 +42,7 @@ task<std::string> take(tcp_stream* from, std::size_t size) {
     co_return got;
 }
 
-/// A task that reads and is told that the stream was closed.
+/// A task that reads and expects that the stream is closed meanwhile.
 task<> reads_until_closed(tcp_stream* from) {
     std::array<char, 8> room;
     try {
@@ -53,7 +53,7 @@ task<> reads_until_closed(tcp_stream* from) {
     }
 }
 
-RONDO_TEST("stream: reads cancelled when their bytes have come give them", "[stream][both]") {
+RONDO_TEST("stream: reads cancelled after their bytes have come return them", "[stream][both]") {
     stream_pair p = co_await streams();
     std::array<char, 8> room{};
     for (int round = 0; round < 3; ++round) {
@@ -73,10 +73,10 @@ RONDO_TEST("stream: reads cancelled when their bytes have come give them", "[str
         co_await check_cancelled_after_arrival(line, send_line);
     }
     co_await p.here.write_all("!");
-    CHECK(co_await take(&p.there, 1) == "!");  // nothing was delivered twice
+    CHECK(co_await take(&p.there, 1) == "!");  // no byte was delivered twice
 }
 
-RONDO_TEST("stream: a line that is cancelled with half of it there is not lost", "[stream][both]") {
+RONDO_TEST("stream: read_line cancelled after half a line loses no byte", "[stream][both]") {
     stream_pair p = co_await streams();
     std::string got;
     const auto body = [](tcp_stream* from, std::string* out) -> task<> {
@@ -103,7 +103,7 @@ RONDO_TEST("stream: a line that is cancelled with half of it there is not lost",
     CHECK((co_await p.there.read_line()).value() == "hahalf");
 }
 
-RONDO_TEST("stream: a write cancelled when all of it has gone has gone, once", "[stream][both]") {
+RONDO_TEST("stream: a write cancelled after all was sent has sent it once", "[stream][both]") {
     stream_pair p = co_await streams();
     for (int round = 0; round < 3; ++round) {
         const auto one = [&] { return p.here.write_all("one"); };
@@ -119,7 +119,7 @@ RONDO_TEST("stream: a write cancelled when all of it has gone has gone, once", "
     co_await check_cancelled_before(nothing);
 }
 
-RONDO_TEST("stream: a write cancelled while it waits says so, and its stream is torn",
+RONDO_TEST("stream: a write cancelled while it waits throws, and its stream is torn",
            "[stream][both]") {
     const std::string much(32u << 20, 'x');  // more than the buffers of both ends
     for (const bool several : {false, true}) {
@@ -130,7 +130,7 @@ RONDO_TEST("stream: a write cancelled while it waits says so, and its stream is 
             co_await check_cancelled_while_suspended(two);
         else
             co_await check_cancelled_while_suspended(one);
-        // What had gone before arrives; on the ring that was something.
+        // The bytes that were sent before arrive; on the ring there are some.
         if (!testing::simulated()) {
             const std::string got = co_await take(&p.there, 4);
             CHECK(got == (several ? "head" : "xxxx"));
@@ -139,16 +139,16 @@ RONDO_TEST("stream: a write cancelled while it waits says so, and its stream is 
     }
 }
 
-RONDO_TEST("stream: shutdown_write cancelled before, while and after", "[stream][both]") {
+RONDO_TEST("stream: shutdown_write cancelled before, while suspended and after", "[stream][both]") {
     std::array<char, 8> room;
     {
         stream_pair p = co_await streams();
         const auto shut = [&] { return p.here.shutdown_write(); };
         co_await check_cancelled_before(shut);
-        co_await p.here.write_all("x");  // it was not done
+        co_await p.here.write_all("x");  // the shutdown was not done
         CHECK(co_await take(&p.there, 1) == "x");
         co_await check_cancelled_after_arrival(shut);
-        CHECK_FALSE(co_await p.there.read_some(room));  // it was done
+        CHECK_FALSE(co_await p.there.read_some(room));  // the shutdown was done
     }
     for (int round = 0; round < 5; ++round) {
         stream_pair p = co_await streams();
@@ -162,11 +162,11 @@ RONDO_TEST("stream: shutdown_write cancelled before, while and after", "[stream]
     }
 }
 
-RONDO_TEST("stream: close cancelled before, while and after is closed", "[stream][both]") {
+RONDO_TEST("stream: close cancelled before, while suspended and after is done", "[stream][both]") {
     for (const int form : {1, 2, 3}) {
         stream_pair p = co_await streams();
         auto reader = create_task(reads_until_closed(&p.here));
-        co_await nop();  // the loop has just looked: it does not do so again in what follows
+        co_await nop();  // the loop has just polled the kernel, and does not do so again below
         co_await finish();
         const auto close = [&] { return p.here.close(); };
         if (form == 1) co_await check_cancelled_before(close);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every stream of ours, in front of the same judge.
+// Runs the stream checker on every kind of stream.
 #include "support/stream_checker.hpp"
 
 #include <unistd.h>
@@ -27,7 +27,7 @@ using rondo_tests::ends_of;
 
 namespace {
 
-/// Reads by views, and gives copies.
+/// Reads by views and returns copies.
 class reads_views : public tcp_stream {
 public:
     explicit reads_views(tcp_stream stream) : tcp_stream(std::move(stream)) {}
@@ -42,7 +42,7 @@ public:
     }
 };
 
-/// Two halves as one, so that it can be judged.
+/// The two halves of a split stream as one stream, for the checker.
 class two_halves {
 public:
     explicit two_halves(tcp_stream stream) : halves_(split(std::move(stream))) {}
@@ -99,7 +99,7 @@ RONDO_TEST("stream checker: a pipe", "[checker][both]", limit(20s)) {
     co_await check_one_way(make);
 }
 
-RONDO_TEST("stream checker: memory, and memory behind a buffer", "[checker][both]", limit(20s)) {
+RONDO_TEST("stream checker: memory, and memory behind `buffered`", "[checker][both]", limit(20s)) {
     const auto plain = []() -> task<ends_of<memory_stream>> {
         auto ends = memory_stream::pair();
         co_return ends_of<memory_stream>(std::move(ends.first), std::move(ends.second));
@@ -115,7 +115,7 @@ RONDO_TEST("stream checker: memory, and memory behind a buffer", "[checker][both
 
 // -- copying --------------------------------------------------------------------------------------
 
-RONDO_TEST("copy: everything, up to a limit, between any two streams", "[copy][both]", seeds(5)) {
+RONDO_TEST("copy: all bytes, or up to a limit, between any two streams", "[copy][both]", seeds(5)) {
     auto from = memory_stream::pair();
     auto to = co_await rondo_tests::connect_pair();
     const std::string all = rondo_tests::pattern(200'000);
@@ -140,7 +140,7 @@ RONDO_TEST("copy: everything, up to a limit, between any two streams", "[copy][b
     CHECK(std::get<2>(results) == all);
 }
 
-/// `from` has "abcdef" in it.
+/// `from` holds "abcdef".
 template <class From>
 task<> check_copy_gives_back(From& from) {
     auto to = memory_stream::pair({.capacity = 4});
@@ -152,10 +152,11 @@ task<> check_copy_gives_back(From& from) {
     CHECK(back.text() == "abcdef");
     const chunk before = co_await to.second.read_some(buffer);
     CHECK(before.text() == "full");
-    co_await to.first.write_all("more");  // nothing had gone, so nothing is torn
+    co_await to.first.write_all("more");  // no byte had been sent, so the stream is not torn
 }
 
-RONDO_TEST("copy: what it had read and not written goes back where it is cancelled", "[copy][both]", seeds(5)) {
+RONDO_TEST("copy: when it is cancelled, bytes that were not written go back", "[copy][both]",
+           seeds(5)) {
     auto from_pipe = make_pipe();
     co_await from_pipe.writer.write_all("abcdef");
     co_await check_copy_gives_back(from_pipe.reader);
@@ -168,12 +169,13 @@ RONDO_TEST("copy: what it had read and not written goes back where it is cancell
     co_await check_copy_gives_back(halves.first);
 }
 
-RONDO_TEST("receive_file: what had come is in the file where it is cancelled", "[copy][both]", seeds(20)) {
+RONDO_TEST("receive_file: when it is cancelled, bytes that have come are in the file",
+           "[copy][both]", seeds(20)) {
     const rondo_tests::folder in;
     auto from = make_pipe();
     auto to = co_await file::create(in / "f");
     co_await from.writer.write_all("abcdef");
-    co_await from.reader.peek(6);  // so that reading it takes no time, and only the write can be met
+    co_await from.reader.peek(6);  // so the read is ready at once, and only the write can be hit
     auto receiving = create_task(receive_file(from.reader, to));
     co_await yield_now();
     receiving.cancel();
@@ -188,7 +190,7 @@ RONDO_TEST("receive_file: what had come is in the file where it is cancelled", "
     CHECK(got == "abcdef");
 }
 
-RONDO_TEST("splice: bytes pass from one socket to the other, with what was received ahead",
+RONDO_TEST("splice: bytes pass from one socket to the other, also those received ahead",
            "[copy][kernel]", limit(20s)) {
     auto in = co_await rondo_tests::connect_pair();
     auto out = co_await rondo_tests::connect_pair();
@@ -212,7 +214,7 @@ RONDO_TEST("splice: bytes pass from one socket to the other, with what was recei
     CHECK(std::get<2>(results) == all);
 }
 
-RONDO_TEST("splice: it can be left, and what was under way has arrived", "[copy][kernel]") {
+RONDO_TEST("splice: it can be cancelled, and bytes under way arrive", "[copy][kernel]") {
     auto in = co_await rondo_tests::connect_pair();
     auto out = co_await rondo_tests::connect_pair();
     const auto pass_on = [](tcp_stream* source, tcp_stream* target) -> task<> {
@@ -227,7 +229,7 @@ RONDO_TEST("splice: it can be left, and what was under way has arrived", "[copy]
     CHECK_THROWS_AS(co_await passing, future_cancelled);
     co_await in.client.write_all("second");
     got = co_await in.server.read_exactly(std::size_t(6));
-    CHECK(got == "second");  // it is still there
+    CHECK(got == "second");  // it was not taken
     out.server.close();
     co_await in.client.write_all("third");
     bool failed = false;
@@ -239,10 +241,10 @@ RONDO_TEST("splice: it can be left, and what was under way has arrived", "[copy]
     } catch (const std::system_error&) {
         failed = true;
     }
-    CHECK(failed);  // and no signal
+    CHECK(failed);  // and no signal was raised
 }
 
-RONDO_TEST("splice: what was received ahead is not lost when it is left", "[copy][kernel]") {
+RONDO_TEST("splice: when it is cancelled, bytes received ahead are not lost", "[copy][kernel]") {
     auto in = co_await rondo_tests::connect_pair();
     auto out = make_pipe();
     const std::string full(65536, 'x');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reading by views: every byte once and in order, whatever is held back, exhausted, mixed with
-// other reads, cancelled or closed; and every buffer comes home.
+// Reading by views: every byte arrives once and in order, even if views are held back, buffers run
+// out, other reads are mixed in, or reads are cancelled or closed. Every buffer is given back.
 #include <rondo/view.hpp>
 
 #include <array>
@@ -26,7 +26,7 @@ namespace {
 using rondo_tests::connect_pair;
 using rondo_tests::pattern;
 
-/// Everything up to the end.
+/// Reads up to the end.
 task<std::string> read_views(tcp_stream* from) {
     std::string all;
     while (auto view = co_await from->read_view()) all += view.text();
@@ -48,7 +48,7 @@ task<> echo_views(tcp_stream* peer) {
 
 }  // namespace
 
-RONDO_TEST("view: what goes in comes out, in whatever pieces", "[view][both]", seeds(10)) {
+RONDO_TEST("view: bytes arrive as written, in pieces of any size", "[view][both]", seeds(10)) {
     for (const std::size_t step : {std::size_t(1), std::size_t(4096), std::size_t(70000)}) {
         auto c = co_await connect_pair();
         const std::string all = pattern(step == 1 ? 300 : 400'000);
@@ -59,7 +59,7 @@ RONDO_TEST("view: what goes in comes out, in whatever pieces", "[view][both]", s
     }
 }
 
-RONDO_TEST("view: the end stays the end", "[view][both]") {
+RONDO_TEST("view: a read after the end gives the end again", "[view][both]") {
     auto c = co_await connect_pair();
     co_await c.client.write_all("last words");
     c.client.close();
@@ -74,7 +74,7 @@ RONDO_TEST("view: the end stays the end", "[view][both]") {
     }
 }
 
-RONDO_TEST("view: mixed with every other kind of reading nothing is lost", "[view][both]",
+RONDO_TEST("view: mixed with all other reads no byte is lost", "[view][both]",
            seeds(20)) {
     auto c = co_await connect_pair();
     co_await c.client.write_all("a line\nAAAABBBB");
@@ -86,7 +86,7 @@ RONDO_TEST("view: mixed with every other kind of reading nothing is lost", "[vie
         got += view.text();
     }
     REQUIRE(got == "AAAABBBB");
-    // The receive goes on in the background now; the rest comes through it.
+    // The receive is in flight in the background now; the rest comes through it.
     co_await c.client.write_all("CCCCDDDDsecond line\nEEEEFF");
     co_await c.client.shutdown_write();
     std::array<char, 4> four;
@@ -105,7 +105,7 @@ RONDO_TEST("view: mixed with every other kind of reading nothing is lost", "[vie
     REQUIRE(got == "EEEEFF");
 }
 
-RONDO_TEST("view: who holds all buffers back does not stop the others", "[view][both]", seeds(3)) {
+RONDO_TEST("view: a task that holds all buffers does not stop others", "[view][both]", seeds(3)) {
     auto hoarder = co_await connect_pair();
     std::vector<receive_view> held;
     const std::size_t more_than_all = loop_options().receive_buffers + 44;
@@ -130,20 +130,21 @@ RONDO_TEST("view: who holds all buffers back does not stop the others", "[view][
     REQUIRE(got == "again");
 }
 
-RONDO_TEST("view: a stream that nobody reads takes only so many buffers", "[view][both]", seeds(3)) {
+RONDO_TEST("view: a stream that is not read takes a bounded number of buffers", "[view][both]",
+           seeds(3)) {
     auto c = co_await connect_pair();
     auto other = co_await connect_pair();
     const std::string all = pattern(testing::simulated() ? 3'000'000 : 48'000'000);
     auto first = co_await [](tcp_stream* from, tcp_stream* to) -> task<receive_view> {
         co_await to->write_all("!");
-        co_return co_await from->read_view();  // from here on it receives by itself
+        co_return co_await from->read_view();  // from here on it receives in the background
     }(&c.server, &c.client);
     REQUIRE(first.text() == "!");
     auto sending = create_task(send_and_end(&c.client, all, 65536));
     auto done = gather(send_and_end(&other.client, all, 65536), read_views(&other.server));
     const auto results = co_await std::move(done);
     REQUIRE(std::get<1>(results) == all);
-    REQUIRE_FALSE(sending.done());  // it waits: that is the back-pressure
+    REQUIRE_FALSE(sending.done());  // the writer waits: back-pressure
     const std::string got = co_await read_views(&c.server);
     REQUIRE(got == all);
     co_await sending;
@@ -162,8 +163,8 @@ RONDO_TEST("view: reads cancelled in all three forms lose nothing", "[view][both
         const auto view = co_await c.server.read_view();
         got += view.text();
     }
-    REQUIRE(got == "yz");  // and the x was delivered
-    // A plain read that waits for the receive of the views.
+    REQUIRE(got == "yz");  // the x was delivered before
+    // A plain read that waits for the views' receive.
     std::array<char, 8> room{};
     const auto some = [&] { return c.server.read_some(room); };
     co_await rondo_tests::check_cancelled_before(some);
@@ -172,7 +173,7 @@ RONDO_TEST("view: reads cancelled in all three forms lose nothing", "[view][both
     REQUIRE(room[0] == 'x');
 }
 
-RONDO_TEST("view: a second reader is refused, of either kind", "[view][both]") {
+RONDO_TEST("view: a second reader of either kind is refused", "[view][both]") {
     auto c = co_await connect_pair();
     auto reading = create_task(read_views(&c.server));
     co_await rondo_tests::finish();
@@ -184,7 +185,7 @@ RONDO_TEST("view: a second reader is refused, of either kind", "[view][both]") {
     co_await reading;
 }
 
-RONDO_TEST("view: closing ends the wait, and an idle stream may simply go", "[view][both]") {
+RONDO_TEST("view: closing ends the wait, and an idle stream may be destroyed", "[view][both]") {
     auto c = co_await connect_pair();
     auto reading = create_task(read_views(&c.server));
     co_await rondo_tests::finish();
@@ -198,15 +199,15 @@ RONDO_TEST("view: closing ends the wait, and an idle stream may simply go", "[vi
     auto idle = co_await connect_pair();
     co_await idle.client.write_all("one");
     { const auto view = co_await idle.server.read_view(); }
-    co_await idle.client.write_all("two");  // nobody asks for it
+    co_await idle.client.write_all("two");  // is never read
 }
 
-RONDO_TEST("view: a reset by the peer is an error, after what had come", "[view][kernel]") {
+RONDO_TEST("view: a reset by the peer is an error, after the bytes before it", "[view][kernel]") {
     auto c = co_await connect_pair();
     co_await c.client.write_all("one");
     { const auto view = co_await c.server.read_view(); }
     co_await c.server.write_all("unread");
-    c.client.close();  // with bytes that it has not read
+    c.client.close();  // resets, because there are unread bytes
     try {
         for (;;) {
             const auto view = co_await c.server.read_view();
@@ -217,7 +218,7 @@ RONDO_TEST("view: a reset by the peer is an error, after what had come", "[view]
     }
 }
 
-TEST_CASE("view: the address sanitizer sees whoever looks at one that was given back", "[view]") {
+TEST_CASE("view: the address sanitizer reports the use of a view given back", "[view]") {
     if (!rondo_tests::with_asan()) return;
     const auto looks_too_late = []() -> task<> {
         auto c = co_await connect_pair();
@@ -280,7 +281,7 @@ TEST_CASE("view: a loop moves to another thread with its views", "[view]") {
     }).join();
 }
 
-RONDO_TEST("view: a reset is an error again and again, and never the end", "[view][both]") {
+RONDO_TEST("view: after a reset each read throws, and never gives the end", "[view][both]") {
     auto c = co_await connect_pair();
     c.client.abort();
     for (int i = 0; i < 3; ++i) {
@@ -292,7 +293,7 @@ RONDO_TEST("view: a reset is an error again and again, and never the end", "[vie
     CHECK_THROWS_AS(co_await c.server.read_some(room), std::system_error);
 }
 
-TEST_CASE("view: what was read by views in one loop is read on in the next", "[view]") {
+TEST_CASE("view: views read in one loop are continued in the next one", "[view]") {
     std::optional<rondo_tests::connection> c;
     const auto exchange = [&](const char* text) -> task<> {
         if (!c) c.emplace(co_await connect_pair());
@@ -304,7 +305,7 @@ TEST_CASE("view: what was read by views in one loop is read on in the next", "[v
     rondo::run(exchange("two"));
 }
 
-RONDO_TEST("view: a closed stream is a closed_error", "[view][both]") {
+RONDO_TEST("view: a read of a closed stream throws closed_error", "[view][both]") {
     auto c = co_await connect_pair();
     c.server.close();
     CHECK_THROWS_AS(co_await c.server.read_view(), closed_error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files through the ring, on the simulated file system and on the real one.
+// Files through io_uring, on the simulated file system and on the real one.
 #include <rondo/file.hpp>
 
 #include <array>
@@ -26,7 +26,7 @@ task<std::string> read_file(std::string path, std::size_t step) {
     co_return all;
 }
 
-RONDO_TEST("file: what is written is read, from nothing to 3 MiB", "[file][both]") {
+RONDO_TEST("file: bytes are read as written, from 0 bytes to 3 MiB", "[file][both]") {
     folder here;
     const std::string path = here / "data";
     for (const std::size_t size : {0u, 1u, 4095u, 256u * 1024, 300'001u, 3u << 20}) {
@@ -44,7 +44,7 @@ RONDO_TEST("file: what is written is read, from nothing to 3 MiB", "[file][both]
     }
 }
 
-RONDO_TEST("file: offsets leave the position alone", "[file][both]", seeds(20)) {
+RONDO_TEST("file: operations at an offset do not move the position", "[file][both]", seeds(20)) {
     folder here;
     open_options options;
     options.create = true;
@@ -57,7 +57,7 @@ RONDO_TEST("file: offsets leave the position alone", "[file][both]", seeds(20)) 
     for (std::uint64_t at = 0; auto chunk = co_await both.read_at(buffer, at); at += chunk.size())
         got.append(chunk.data(), chunk.size());
     REQUIRE(got == std::string("01abc56789\0\0end", 15));
-    auto chunk = co_await both.read_some(buffer);  // behind the ten that were written
+    auto chunk = co_await both.read_some(buffer);  // after the ten bytes that were written
     REQUIRE(chunk.size() > 0);
     REQUIRE(chunk.data()[0] == '\0');
     chunk = co_await both.read_at(buffer, 1000);
@@ -66,7 +66,7 @@ RONDO_TEST("file: offsets leave the position alone", "[file][both]", seeds(20)) 
     REQUIRE(chunk);
 }
 
-RONDO_TEST("file: appends, replaces, and refuses to", "[file][both]") {
+RONDO_TEST("file: append, truncate and exclusive", "[file][both]") {
     folder here;
     const std::string path = here / "data";
     auto made = co_await file::create(std::string_view(path));
@@ -120,14 +120,14 @@ RONDO_TEST("file: errors name the path", "[file][both]") {
     REQUIRE(text == "fsync " + path + ": Bad file descriptor");
 }
 
-RONDO_TEST("file: a full disk is an error with the bytes that went", "[file][kernel]") {
+RONDO_TEST("file: a full disk is an error with the number of bytes written", "[file][kernel]") {
     auto full = co_await file::open("/dev/full", open_mode::write);
     auto write = [&]() -> task<> { co_await full.write_all("12345"); };
     std::string text = co_await text_of_failure<write_error>(write());
     REQUIRE(text == "write /dev/full: No space left on device (after 0 of 5 bytes)");
 }
 
-RONDO_TEST("file: no wait on it ignores a cancellation", "[file][both]") {
+RONDO_TEST("file: every wait on it can be cancelled", "[file][both]") {
     folder here;
     const std::string path = here / "data";
     auto made = co_await file::open(path, open_mode::read_write, {.create = true});
@@ -152,8 +152,7 @@ RONDO_TEST("file: no wait on it ignores a cancellation", "[file][both]") {
     REQUIRE(size == 0);
 }
 
-// The harness counts descriptors: neither a file that was opened too late nor one that was not may
-// be left.
+// The harness counts descriptors. No file may leak, whether it was opened too late or not at all.
 RONDO_TEST("file: an open that is cancelled as it ends leaks nothing", "[file]", seeds(30)) {
     auto made = co_await file::create("/data");
     int opened = 0, given_up = 0;
@@ -171,8 +170,8 @@ RONDO_TEST("file: an open that is cancelled as it ends leaks nothing", "[file]",
     REQUIRE(given_up > 0);
 }
 
-// A write that is cancelled has written some of it, from its beginning, or nothing.
-RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]", seeds(30)) {
+// A cancelled write has written a part of its bytes, from their beginning, or none.
+RONDO_TEST("file: a cancelled write leaves a beginning of its bytes", "[file]", seeds(30)) {
     const std::string all = pattern(300'000);
     for (int i = 0; i < 20; ++i) {
         auto target = co_await file::create("/data");
@@ -184,9 +183,9 @@ RONDO_TEST("file: a write that is cancelled leaves a beginning of it", "[file]",
     }
 }
 
-// io_uring leaves the position where it was if an error ended a write in its middle; the model does
-// both, by seed.
-TEST_CASE("file: a write that is cut short anywhere goes on where it was cut", "[file]") {
+// io_uring does not move the position if an error ended a write in its middle. The simulator does
+// either, by seed.
+TEST_CASE("file: a write that is cut short at any byte continues there", "[file]") {
     const std::string all = pattern(13);
     for (const auto& way : rondo_tests::ways_to_write) {
         INFO(way.name);
@@ -209,7 +208,7 @@ TEST_CASE("file: a write that is cut short anywhere goes on where it was cut", "
     }
 }
 
-TEST_CASE("file: a full disk is an error at every byte, and what stands there is a beginning",
+TEST_CASE("file: a full disk is an error at every byte, and the file is a beginning of the data",
           "[file]") {
     const std::string all = pattern(24);
     const std::string old = "old";
@@ -218,7 +217,7 @@ TEST_CASE("file: a full disk is an error at every byte, and what stands there is
         for (std::uint64_t room = 0; room < all.size(); ++room) {
             testing::sim_options how;
             how.seed = room + 1;
-            // what is replaced takes its room until the end
+            // the replaced file takes its room until the end
             const bool keeps_old = way.write == rondo_tests::replace_whole ||
                                    way.write == rondo_tests::append_whole;
             how.disk_size = room + (keeps_old ? old.size() : 0);
@@ -240,13 +239,13 @@ TEST_CASE("file: a full disk is an error at every byte, and what stands there is
     }
 }
 
-RONDO_TEST("file: after a full disk the position is behind what was written", "[file]", seeds(30)) {
+RONDO_TEST("file: after a full disk the position is after the written bytes", "[file]", seeds(30)) {
     auto to = co_await file::create("f");
     const std::string all = pattern(3000);
     co_await to.write_all(all);
     auto from = co_await file::open("f");
     std::string got, buffer(700, '?');
-    while (auto some = co_await from.read_some(buffer)) got += some.text();  // some are short
+    while (auto some = co_await from.read_some(buffer)) got += some.text();  // some reads are short
     REQUIRE((got == all));
     co_await to.write_all("end");
     got = co_await read_file("f", 5000);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The three moments at which a cancellation can meet a wait on a file. Most of what is asked of a
-// file is done at once, so what was cancelled in flight may be done all the same: then it is
-// delivered, and the next wait throws (law 2); else nothing of it was done, or a beginning.
+// The three moments at which a cancellation can meet a wait on a file. Most file operations
+// complete
+// at once, so an operation that is cancelled in flight may be done all the same. Then its result is
+// delivered, and the next wait throws (law 2). Otherwise nothing of it was done, or a beginning.
 #include <rondo/file.hpp>
 
 #include <fcntl.h>
@@ -42,7 +43,7 @@ task<std::string> content_of(const file* from) {
     co_return all;
 }
 
-RONDO_TEST("file: reads and writes cancelled when they are done are delivered", "[file][both]") {
+RONDO_TEST("file: reads and writes cancelled after completion are delivered", "[file][both]") {
     folder here;
     file data = co_await new_file(here / "data", "0123456789");
     std::array<char, 4> room{};
@@ -55,7 +56,7 @@ RONDO_TEST("file: reads and writes cancelled when they are done are delivered", 
     co_await check_cancelled_after_arrival(read_some);
     CHECK(room[0] == '0');
     co_await read_some();
-    CHECK(room[0] == '1');  // the position went on by what was delivered
+    CHECK(room[0] == '1');  // the position has moved by the bytes that were delivered
     const auto write_at = [&] { return data.write_all_at("ab", 0); };
     co_await check_cancelled_before(write_at);
     CHECK(co_await content_of(&data) == "0123456789");
@@ -67,7 +68,7 @@ RONDO_TEST("file: reads and writes cancelled when they are done are delivered", 
     CHECK(co_await content_of(&data) == "abcd456789");
 }
 
-RONDO_TEST("file: open, size, sync and close cancelled before and when they are done",
+RONDO_TEST("file: open, size, sync and close cancelled before the start and after completion",
            "[file][both]") {
     folder here;
     file data = co_await new_file(here / "data", "0123456789");
@@ -78,7 +79,7 @@ RONDO_TEST("file: open, size, sync and close cancelled before and when they are 
     co_await check_cancelled_before(creates);
     CHECK_THROWS_AS(co_await file::open(here / "new"), std::system_error);
     co_await check_cancelled_after_arrival(creates);
-    co_await file::open(here / "new");  // it was made
+    co_await file::open(here / "new");  // the file exists
     const auto asks_size = [&] { return data.size(); };
     co_await check_cancelled_before(asks_size);
     co_await check_cancelled_after_arrival(asks_size);
@@ -88,10 +89,10 @@ RONDO_TEST("file: open, size, sync and close cancelled before and when they are 
     CHECK(co_await data.size() == 10);
 }
 
-RONDO_TEST("file: what is cancelled in flight was done or was not", "[file][both]", seeds(20)) {
+RONDO_TEST("file: an operation cancelled in flight was done or not", "[file][both]", seeds(20)) {
     folder here;
     const std::string old_text(600'000, 'o'), new_text(600'000, 'n');
-    for (const std::size_t size : {std::size_t(1), old_text.size()}) {  // large ones: elsewhere
+    for (const std::size_t size : {std::size_t(1), old_text.size()}) {  // large: on a worker
         file data = co_await new_file(here / "data", old_text);
         std::string room(size, '\0');
         const auto reads = [&] { return data.read_at(room, 0); };
@@ -114,7 +115,7 @@ RONDO_TEST("file: what is cancelled in flight was done or was not", "[file][both
     }
 }
 
-RONDO_TEST("file: close cancelled before, while and after closes all the same", "[file][both]") {
+RONDO_TEST("file: close cancelled before, while suspended and after is done", "[file][both]") {
     folder here;
     for (const int form : {1, 2, 3}) {
         file data = co_await new_file(here / "data", "0123456789");
@@ -126,7 +127,7 @@ RONDO_TEST("file: close cancelled before, while and after closes all the same", 
                 CHECK(error.code().value() == ECANCELED);
             }
         };
-        co_await nop();  // the loop has just looked: it does not do so again in what follows
+        co_await nop();  // the loop has just polled the kernel, and does not do so again below
         auto reader = create_task(reads(&data, &room));
         co_await yield_now();
         const auto close = [&] { return data.close(); };
@@ -138,7 +139,7 @@ RONDO_TEST("file: close cancelled before, while and after closes all the same", 
     }
 }
 
-// -- waits of a kernel worker: a signal is what ends them ----------------------------------------
+// -- waits of a worker of the kernel, which a signal ends -----------------------------------------
 
 task<> create_file(std::string path) { co_await file::create(path); }
 task<> connect_to_path(std::string path) { co_await connect_unix(path); }
@@ -151,7 +152,8 @@ task<> check_left(Make make) {
     co_await check_cancelled_while_suspended(make);
 }
 
-RONDO_TEST("operation: an open, a connect and a splice that hang can be left", "[file][kernel]") {
+RONDO_TEST("operation: an open, a connect and a splice that hang can be cancelled",
+           "[file][kernel]") {
     const folder here;
     REQUIRE(::mkfifo((here / "fifo").c_str(), 0600) == 0);
     co_await check_left([&] { return create_file(here / "fifo"); });
@@ -168,7 +170,7 @@ task<> say_suspended(int to) {
     REQUIRE(::write(to, "x", 1) == 1);
 }
 
-/// Stops the process and lets it go on.
+/// Stops the process and continues it.
 void stop_and_continue(pid_t pid) {
     int status = 0;
     REQUIRE(::kill(pid, SIGSTOP) == 0);
@@ -179,7 +181,7 @@ void stop_and_continue(pid_t pid) {
     REQUIRE(WIFCONTINUED(status));
 }
 
-TEST_CASE("operation: a process that is stopped and goes on waits on", "[file][kernel]") {
+TEST_CASE("operation: waits survive a stop and a continue of the process", "[file][kernel]") {
     const folder here;
     const std::string fifo = here / "fifo", path = here / "socket";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Paths and whole files: made, moved, removed, listed, replaced in one step, watched.
+// Paths and whole files: making, moving, removing, listing, atomic replacement, watching.
 #include <rondo/file_system.hpp>
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ using rondo_tests::text_of_failure;
 
 namespace {
 
-/// A folder that goes with the test.
+/// A directory that is removed at the end of the test.
 class folder {
 public:
     explicit folder(const char* name = "files")
@@ -49,7 +49,8 @@ public:
     std::string operator/(const std::string& name) const { return (path_ / name).string(); }
     std::string path() const { return path_.string(); }
     std::size_t size() const {
-        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
+        const auto count = std::distance(std::filesystem::directory_iterator(path_), {});
+        return static_cast<std::size_t>(count);
     }
 
 private:
@@ -58,7 +59,7 @@ private:
 
 }  // namespace
 
-RONDO_TEST("files: whole ones are written, added to and read back", "[files][kernel]") {
+RONDO_TEST("files: whole files are written, appended to and read back", "[files][kernel]") {
     const folder in;
     const std::string path = in / "a";
     const std::string all = rondo_tests::pattern(1'000'000);
@@ -75,7 +76,7 @@ RONDO_TEST("files: whole ones are written, added to and read back", "[files][ker
     CHECK(back == "short");
     const std::string text = co_await text_of_failure<limit_error>(read_file(path, 4));
     CHECK(text == "read_file " + path + ": more than 4 bytes");
-    const std::string status = co_await read_file("/proc/self/status");  // does not know its size
+    const std::string status = co_await read_file("/proc/self/status");  // reports no size
     CHECK(status.find("Pid:") != status.npos);
     const std::string none = co_await text_of_failure<std::system_error>(read_file(in / "none"));
     CHECK(none == "open " + (in / "none") + ": No such file or directory");
@@ -142,7 +143,7 @@ RONDO_TEST("files: a tree is removed without following its links", "[files][kern
     CHECK(there);
 }
 
-RONDO_TEST("files: one is replaced in one step, and nothing is left behind", "[files][kernel]") {
+RONDO_TEST("files: a file is replaced in one step, and no other file is left", "[files][kernel]") {
     const folder in;
     const std::string path = in / "config";
     co_await replace_file(path, "first", {.permissions = 0640});
@@ -154,7 +155,7 @@ RONDO_TEST("files: one is replaced in one step, and nothing is left behind", "[f
     co_await replace_file(path, "second");
     std::array<char, 10> room;
     const chunk seen = co_await old.read_some(room);
-    CHECK(seen.text() == "first");  // who had it open still has the old one
+    CHECK(seen.text() == "first");  // a file opened before still has the old bytes
     now = co_await read_file(path);
     CHECK(now == "second");
     CHECK(in.size() == 1);
@@ -163,7 +164,8 @@ RONDO_TEST("files: one is replaced in one step, and nothing is left behind", "[f
         replace_file(in / "d", "cannot be"));
     CHECK(text.starts_with("rename "));
     CHECK(in.size() == 2);
-    // Cancelled at each moment: the old bytes or the new ones, and nothing else.
+    // Cancelled at each moment: the file has the old bytes or the new ones, and no other file is
+    // left.
     for (int moment = 0; moment < 12; ++moment) {
         auto replacing = create_task([](std::string p) -> task<> {
             co_await replace_file(p, "third");
@@ -181,7 +183,7 @@ RONDO_TEST("files: one is replaced in one step, and nothing is left behind", "[f
     }
 }
 
-RONDO_TEST("files: cut, reserved, written in parts and read in parts", "[files][kernel]") {
+RONDO_TEST("files: truncate, allocate, write and read several buffers", "[files][kernel]") {
     const folder in;
     open_options fresh;
     fresh.create = true;
@@ -220,7 +222,7 @@ RONDO_TEST("files: cut, reserved, written in parts and read in parts", "[files][
     CHECK(status.kind == file_kind::regular);
 }
 
-RONDO_TEST("files: past the page cache, where the file system has that", "[files][kernel]") {
+RONDO_TEST("files: O_DIRECT, if the file system has it", "[files][kernel]") {
     const folder in;
     aligned_buffer block(2 * aligned_buffer::alignment);
     CHECK(reinterpret_cast<std::uintptr_t>(block.data()) % aligned_buffer::alignment == 0);
@@ -243,7 +245,7 @@ RONDO_TEST("files: past the page cache, where the file system has that", "[files
     CHECK(block.data()[0] == ' ');
 }
 
-RONDO_TEST("files: one without a name gets one, or goes", "[files][kernel]") {
+RONDO_TEST("files: a temporary file gets a name, or is deleted", "[files][kernel]") {
     const folder in;
     {
         auto nameless = co_await temporary_file(in.path());
@@ -271,7 +273,7 @@ RONDO_TEST("files: waits end in all three forms", "[files][kernel]") {
     co_await rondo_tests::check_cancelled_before(cut);
     std::uint64_t size = co_await f.size();
     CHECK(size == 1);
-    if (rondo::detail::knows(rondo::detail::opcode::ftruncate))  // else it is done on a thread
+    if (rondo::detail::knows(rondo::detail::opcode::ftruncate))  // otherwise it runs on a thread
         co_await rondo_tests::check_cancelled_after_arrival(cut);
     else
         co_await f.truncate(0);
@@ -286,7 +288,7 @@ RONDO_TEST("files: waits end in all three forms", "[files][kernel]") {
     co_await rondo_tests::check_cancelled_before(list);
     const auto nameless = [&] { return temporary_file(in.path()); };
     co_await rondo_tests::check_cancelled_before(nameless);
-    co_await rondo_tests::check_cancelled_after_arrival(nameless);  // closed by whoever got it
+    co_await rondo_tests::check_cancelled_after_arrival(nameless);  // closed by its receiver
 }
 
 // -- full disks -----------------------------------------------------------------------------------
@@ -295,7 +297,7 @@ namespace {
 
 constexpr int skipped = 77;
 
-/// What `path` has now, by plain calls.
+/// The bytes of `path`, read by plain system calls.
 std::string content(const std::string& path) {
     std::string all(8 << 20, '\0');
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -341,7 +343,7 @@ task<> write_to_standard_output(std::string path, const std::string& all) {
     if (failed) std::rethrow_exception(failed);
 }
 
-/// Writes 3 MiB where there is no room for it, in every way: the number of ways that went wrong.
+/// Writes 3 MiB to a full disk in every way. Result: the number of ways that failed wrongly.
 int overfill(const std::string& folder) {
     const std::string all = rondo_tests::pattern(3 << 20);
     int wrong = 0;
@@ -375,7 +377,7 @@ int overfill(const std::string& folder) {
     return wrong;
 }
 
-/// In a mount namespace of its own, which takes its mounts along when it ends.
+/// In a mount namespace of its own, which removes its mounts when it ends.
 template <class Mount>
 rondo_tests::child_end on_a_small_disk(const folder& in, Mount mount) {
     return rondo_tests::run_child([&] {
@@ -453,7 +455,7 @@ RONDO_TEST("files: a tree is not removed through a link at the end of its path",
     CHECK(root == "remove //: Device or resource busy");
 }
 
-RONDO_TEST("files: names of every length are replaced", "[files][kernel]") {
+RONDO_TEST("files: files with names of every length are replaced", "[files][kernel]") {
     const folder in;
     for (const std::size_t length : {1u, 200u, 231u, 254u, 255u}) {
         const std::string path = in / std::string(length, 'n');
@@ -465,27 +467,27 @@ RONDO_TEST("files: names of every length are replaced", "[files][kernel]") {
     CHECK(in.size() == 5);
 }
 
-RONDO_TEST("read_file: refuses what is larger before it reads", "[files][kernel]") {
+RONDO_TEST("read_file: a file above the limit is refused before it is read", "[files][kernel]") {
     const folder in;
     auto large = co_await file::create(in / "large");
     constexpr std::uint64_t size = std::uint64_t(1) << 42;
     try {
         co_await large.truncate(size);
     } catch (const std::system_error&) {
-        co_return;  // no file is that large here
+        co_return;  // this file system has no file of that size
     }
     const std::string text =
         co_await text_of_failure<limit_error>(read_file(in / "large", size - 1));
     CHECK(text == "read_file " + (in / "large") + ": more than 4398046511103 bytes");
-    const std::string claims = "/sys/kernel/mm/transparent_hugepage/enabled";  // says 4096
+    const std::string claims = "/sys/kernel/mm/transparent_hugepage/enabled";  // reports 4096
     const bool there = co_await path_exists(claims);
     if (!there) co_return;
     const std::string short_text = co_await read_file(claims, 100);
     CHECK(short_text.find("never") != std::string::npos);
 }
 
-// A descriptor or a path of the real system must not be touched inside a simulated loop.
-RONDO_TEST("files: trees are the model's own inside a simulated loop", "[files]") {
+// A simulated loop must not touch descriptors or paths of the real system.
+RONDO_TEST("files: a simulated loop has a file tree of its own", "[files]") {
     const std::string real = "/tmp/rondo-simulated-" + std::to_string(::getpid());
     std::filesystem::create_directories(real + "/inner");
     std::exception_ptr failed;
@@ -543,7 +545,7 @@ task<> write_line_to(std::string path) {
 
 }  // namespace
 
-RONDO_TEST("file: a FIFO is opened when somebody has opened its other end", "[files][kernel]") {
+RONDO_TEST("file: a FIFO is open when its other end has been opened", "[files][kernel]") {
     const folder in;
     const std::string path = make_fifo(in, "fifo");
     for (int i = 0; i < 3; ++i) {
@@ -561,7 +563,7 @@ RONDO_TEST("file: a FIFO is opened when somebody has opened its other end", "[fi
     CHECK_FALSE(text.empty());
 }
 
-RONDO_TEST("file: a thousand FIFOs that nobody opens keep no other file waiting",
+RONDO_TEST("file: a thousand FIFOs without another end do not delay other files",
            "[files][kernel]") {
     const folder in;
     const std::string unread = make_fifo(in, "unread"), unwritten = make_fifo(in, "unwritten");
@@ -582,7 +584,7 @@ RONDO_TEST("file: a thousand FIFOs that nobody opens keep no other file waiting"
 
 // -- watching -------------------------------------------------------------------------------------
 
-RONDO_TEST("watch_directory: tells what happens, and ends with its directory", "[files][kernel]") {
+RONDO_TEST("watch_directory: reports changes, and ends with its directory", "[files][kernel]") {
     const folder in;
     co_await make_directory(in / "watched");
     auto changes = watch_directory(in / "watched");
@@ -619,7 +621,7 @@ RONDO_TEST("watch_directory: tells what happens, and ends with its directory", "
     }
 }
 
-RONDO_TEST("watch_directory: a wait for the next ends in all three forms, and the watch goes on",
+RONDO_TEST("watch_directory: a wait ends in all three forms, and the watch goes on",
            "[files][kernel]") {
     const folder in;
     auto changes = watch_directory(in.path());
@@ -628,7 +630,7 @@ RONDO_TEST("watch_directory: a wait for the next ends in all three forms, and th
     co_await rondo_tests::check_cancelled_while_suspended(next);
     const auto make = [&] { std::filesystem::create_directory(in / "d"); };
     co_await rondo_tests::check_cancelled_after_arrival(next, make);
-    // Events that came together stay, whichever wait is cancelled between them.
+    // Events that came together are kept, whichever wait is cancelled between them.
     std::filesystem::create_directory(in / "one");
     std::filesystem::create_directory(in / "two");
     auto seen = co_await changes.next();
@@ -646,7 +648,7 @@ RONDO_TEST("watch_directory: a wait for the next ends in all three forms, and th
     CHECK(seen->name == "three");
 }
 
-RONDO_TEST("watch_directory: one next at a time; the watch may go while it is awaited",
+RONDO_TEST("watch_directory: one next at a time; the watch may be destroyed while it is awaited",
            "[files][kernel]") {
     const folder in;
     {
@@ -672,7 +674,7 @@ RONDO_TEST("watch_directory: one next at a time; the watch may go while it is aw
     }
 }
 
-RONDO_TEST("watch_directory: two hundred of them share what the kernel has few of", "[files][kernel]") {
+RONDO_TEST("watch_directory: two hundred watches share one inotify instance", "[files][kernel]") {
     const folder in;
     std::vector<directory_watch> all;
     const std::string first = in / "0", second = in / "1";
@@ -687,7 +689,7 @@ RONDO_TEST("watch_directory: two hundred of them share what the kernel has few o
         CHECK(seen->name == "made");
     }
     CHECK_FALSE(quiet.done());
-    auto late = watch_directory(first);  // what came before it is none of its
+    auto late = watch_directory(first);  // gets no event from before
     std::ofstream(second + "/other").close();
     const auto other = co_await quiet;
     CHECK(other->name == "other");
@@ -696,12 +698,12 @@ RONDO_TEST("watch_directory: two hundred of them share what the kernel has few o
     CHECK(last->name == "last");
     all.clear();
     std::filesystem::remove(first + "/last");
-    auto next = co_await late.next();  // closed, or attributes, before it
+    auto next = co_await late.next();  // `closed` or `attributes` would be from before
     while (next->what != directory_event::kind::removed) next = co_await late.next();
     CHECK(next->name == "last");
 }
 
-RONDO_TEST("watch_directory: a wait that others share is not lost with the one that began it", "[files][kernel]") {
+RONDO_TEST("watch_directory: a shared wait survives the task that began it", "[files][kernel]") {
     const folder in;
     auto one = std::optional(watch_directory(in.path()));
     auto two = watch_directory(in.path());

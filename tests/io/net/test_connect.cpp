@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Connecting to a host with several addresses: the order, the moments, the first success, and that
-// nothing is left of the others. The names are made up. A silent address is a listener whose
-// backlog is full: both kernels let whoever connects then wait.
+// Connecting to a host with several addresses: the order, the timing, the first success, and that
+// nothing of the other attempts is left. The names are made up. A silent address is a listener with
+// a full backlog: on both kernels a connect to it then waits.
 #include <rondo/dns.hpp>
 
 #include <netinet/in.h>
@@ -28,7 +28,7 @@ namespace {
 
 duration elapsed_since(time_point start) { return running_loop().time() - start; }
 
-/// An address where nobody listens.
+/// An address without a listener.
 endpoint refusing(const char* address) { return tcp_listener::bind({address, 0}).local(); }
 
 /// An address that never answers.
@@ -38,7 +38,7 @@ public:
         : listener_(tcp_listener::bind({address, 0}, {.backlog = 0})) {}
     endpoint where() const { return listener_.local(); }
     task<> fill() { filling_.emplace(co_await connect_tcp(where())); }
-    /// Lets one more in.
+    /// Accepts one more connection.
     task<tcp_stream> answer() { return listener_.accept(); }
 
 private:
@@ -48,7 +48,7 @@ private:
 
 endpoint at_port(const endpoint& where) { return where.with_port(0); }
 
-/// "some.test" is at these, whose ports are all the same.
+/// Makes "some.test" resolve to these addresses, which share one port.
 made_up_names at(std::vector<endpoint> all) {
     made_up_names names;
     names.know("some.test", std::move(all));
@@ -56,14 +56,14 @@ made_up_names at(std::vector<endpoint> all) {
     return names;
 }
 
-/// Listens on that address at a port that is known already.
+/// Listens on that address, at a port that is known already.
 tcp_listener listening_at(const char* address, std::uint16_t port) {
     return tcp_listener::bind({address, port});
 }
 
-// -- the rhythm -----------------------------------------------------------------------------------
+// -- timing ---------------------------------------------------------------------------------------
 
-RONDO_TEST("connect_tcp: one address that is silent is passed by after 250 ms", "[connect]") {
+RONDO_TEST("connect_tcp: 250 ms after a silent address the next one is tried", "[connect]") {
     silent first("127.0.0.1");
     co_await first.fill();
     const std::uint16_t port = first.where().port();
@@ -76,8 +76,8 @@ RONDO_TEST("connect_tcp: one address that is silent is passed by after 250 ms", 
     REQUIRE(elapsed_since(start) < 260ms);
 }
 
-// A host that is cut off, and answers in the end.
-RONDO_TEST("connect_tcp: a host that comes back wins over one that is still away", "[connect]") {
+// A host that is cut off and answers later.
+RONDO_TEST("connect_tcp: a host that comes back wins over one that is still silent", "[connect]") {
     auto first = tcp_listener::bind({"127.0.0.1", 0});
     const std::uint16_t port = first.local().port();
     auto second = listening_at("127.0.0.2", port);
@@ -114,7 +114,7 @@ RONDO_TEST("connect_tcp: attempt_delay is the time between attempts", "[connect]
     REQUIRE(elapsed_since(start) < 6010ms);
 }
 
-RONDO_TEST("connect_tcp: after one that refuses the next is tried at once", "[connect]") {
+RONDO_TEST("connect_tcp: after a refusal the next address is tried at once", "[connect]") {
     auto second = tcp_listener::bind({"127.0.0.2", 0});
     const std::uint16_t port = second.local().port();
     at({{"127.0.0.1", 0}, {"127.0.0.3", 0}, {"127.0.0.2", 0}});
@@ -144,7 +144,7 @@ RONDO_TEST("connect_tcp: the families take turns, beginning with that of the fir
     const std::uint16_t port = four.where().port();
     auto six = listening_at("::1", port);
     const endpoint v4{"127.0.0.1", 0}, v6{"::1", 0}, refuses{"::2", 0};
-    at({v4, v4, v4, refuses, v6});  // tried as: v4, refuses, v4 at once, v6 after 250 ms
+    at({v4, v4, v4, refuses, v6});  // order: v4, `refuses`, v4 at once, v6 after 250 ms
     time_point start = running_loop().time();
     auto peer = co_await connect_tcp("some.test", port);
     REQUIRE(peer.remote() == six.local());
@@ -157,7 +157,7 @@ RONDO_TEST("connect_tcp: the families take turns, beginning with that of the fir
     REQUIRE(elapsed_since(start) < 20ms);
 }
 
-RONDO_TEST("connect_tcp: 32 addresses are tried and no more", "[connect]") {
+RONDO_TEST("connect_tcp: at most 32 addresses are tried", "[connect]") {
     const std::uint16_t port = refusing("127.0.0.1").port();
     auto beyond = listening_at("127.0.0.2", port);
     std::vector<endpoint> all(32, endpoint{"127.0.0.1", 0});
@@ -168,7 +168,7 @@ RONDO_TEST("connect_tcp: 32 addresses are tried and no more", "[connect]") {
     REQUIRE(text == "connect some.test:" + std::to_string(port) + ": Connection refused");
 }
 
-RONDO_TEST("connect_tcp: of one family where that is asked for, or bound to", "[connect][both]") {
+RONDO_TEST("connect_tcp: only one family, if it is asked for or bound to", "[connect][both]") {
     auto four = tcp_listener::bind({"127.0.0.1", 0});
     const std::uint16_t port = four.local().port();
     made_up_names names = at({{"::1", 0}, {"127.0.0.1", 0}});
@@ -191,9 +191,9 @@ RONDO_TEST("connect_tcp: of one family where that is asked for, or bound to", "[
                         ": Address family for hostname not supported");
 }
 
-// -- failing --------------------------------------------------------------------------------------
+// -- failures -------------------------------------------------------------------------------------
 
-RONDO_TEST("connect_tcp: all that are silent end at the timeout, which names the target",
+RONDO_TEST("connect_tcp: if all are silent the timeout ends them and names the target",
            "[connect]") {
     silent first("127.0.0.1");
     co_await first.fill();
@@ -218,7 +218,7 @@ RONDO_TEST("connect_tcp: the timeout covers the lookup", "[connect][kernel]") {
     names.go_on();
 }
 
-RONDO_TEST("connect_tcp: where all refuse alike it is said once", "[connect][both]") {
+RONDO_TEST("connect_tcp: if all are refused alike, the error says it once", "[connect][both]") {
     const std::uint16_t port = refusing("127.0.0.1").port();
     at({{"127.0.0.1", 0}, {"127.0.0.2", 0}, {"127.0.0.3", 0}});
     const std::string text =
@@ -226,8 +226,8 @@ RONDO_TEST("connect_tcp: where all refuse alike it is said once", "[connect][bot
     REQUIRE(text == "connect some.test:" + std::to_string(port) + ": Connection refused");
 }
 
-// The first operation of the run, which is the first attempt's, fails in another way.
-TEST_CASE("connect_tcp: where they fail differently each is told", "[connect]") {
+// The first operation of the run is the first attempt's; it fails with another error.
+TEST_CASE("connect_tcp: if they fail differently, the error has all reasons", "[connect]") {
     auto body = []() -> task<> {
         at({{"127.0.0.1", 0}, {"127.0.0.2", 0}, {"::1", 0}});
         const std::string text =
@@ -250,8 +250,8 @@ RONDO_TEST("connect_tcp: an address that cannot be connected to is an error, not
 
 // -- the winner and the others --------------------------------------------------------------------
 
-// Both are let in within one latency of the simulated network: often both connections stand before
-// the first of the attempts has run again. The probe at the end counts the descriptors.
+// Both are accepted within one latency of the simulated network, so often both connections exist
+// before an attempt has run again. The probe at the end counts the descriptors.
 RONDO_TEST("connect_tcp: of two that connect at the same moment one is closed", "[connect][both]",
            seeds(100)) {
     auto first = tcp_listener::bind({"127.0.0.1", 0});
@@ -263,10 +263,10 @@ RONDO_TEST("connect_tcp: of two that connect at the same moment one is closed", 
     auto accepted = co_await winner.accept();
     REQUIRE(accepted.remote() == peer.local());
     REQUIRE(running_loop().stats().tasks == 1);
-    REQUIRE(running_loop().stats().operations <= 1);  // the listener's
+    REQUIRE(running_loop().stats().operations <= 1);  // the listener's accept
 }
 
-RONDO_TEST("connect_tcp: the others are gone when it returns", "[connect]", seeds(20)) {
+RONDO_TEST("connect_tcp: when it returns the other attempts have ended", "[connect]", seeds(20)) {
     silent first("127.0.0.1");
     co_await first.fill();
     const std::uint16_t port = first.where().port();
@@ -295,10 +295,10 @@ RONDO_TEST("connect_tcp: several addresses, cancelled while all are silent", "[c
     const auto make = [&] {
         return connect_tcp("some.test", first.where().port(), {.attempt_delay = 1ms});
     };
-    co_await check_cancelled_while_suspended(make);  // in the lookup, or with the first attempt
+    co_await check_cancelled_while_suspended(make);  // in the lookup, or in the first attempt
     observed seen;
     auto waiting = create_task(observe(make, &seen));
-    while (running_loop().stats().operations < 3) co_await sleep(1ms);  // all three
+    while (running_loop().stats().operations < 3) co_await sleep(1ms);  // all three attempts
     waiting.cancel();
     try {
         co_await waiting;
@@ -314,11 +314,11 @@ RONDO_TEST("connect_tcp: one address, in the other two forms", "[connect][both]"
     co_await all.fill();
     co_await check_cancelled_while_suspended([&] { return connect_tcp(all.where()); });
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    if (testing::simulated())  // loopback connects at once: there is no moment after it
+    if (testing::simulated())  // loopback connects at once, so nothing is left to cancel
         co_await check_cancelled_after_arrival([&] { return connect_tcp(listener.local()); });
 }
 
-/// Cancels a task when one of the others is ready: a child of its own, whose completion has come.
+/// Cancels a task when one of its children is ready, since its operation has completed.
 class cancels_with_a_child_ready {
 public:
     explicit cancels_with_a_child_ready(future<> whom) : whom_(std::move(whom)) { look(); }
@@ -338,7 +338,7 @@ private:
     bool hit_ = false;
 };
 
-// On the simulator alone: a real kernel asks again only after a second.
+// Only on the simulator: a real kernel sends the next SYN only after a second.
 RONDO_TEST("connect_tcp: several addresses, cancelled as one has connected, which is given",
            "[connect]", seeds(20)) {
     silent first("127.0.0.1");
@@ -349,7 +349,7 @@ RONDO_TEST("connect_tcp: several addresses, cancelled as one has connected, whic
         return connect_tcp("some.test", first.where().port(), {.attempt_delay = 1ms});
     };
     auto waiting = create_task(observe(make, &seen));
-    while (running_loop().stats().operations < 2) co_await sleep(1ms);  // both
+    while (running_loop().stats().operations < 2) co_await sleep(1ms);  // both attempts
     auto let_in = create_task(first.answer());
     auto filler = co_await std::move(let_in);
     cancels_with_a_child_ready canceller(waiting);
@@ -382,8 +382,9 @@ RONDO_TEST("connect_tcp: several addresses, cancelled at any moment", "[connect]
     REQUIRE(connected + given_up >= 60);
 }
 
-/// Two addresses, of which the second answers: what fails must fail as an error that says so, and
-/// nothing may be left of it, for which each run is asked.
+/// Connects to two addresses, of which the second answers. A fault must give an error that names
+/// it,
+/// and nothing may be left of it, which is checked after each run.
 task<> connect_or_say_why(int* connected) {
     try {
         silent first("127.0.0.1");
@@ -400,7 +401,7 @@ task<> connect_or_say_why(int* connected) {
     }
 }
 
-TEST_CASE("connect_tcp: whatever fails, and whenever it is cancelled, nothing is left",
+TEST_CASE("connect_tcp: after any fault or cancellation nothing is left",
           "[connect]") {
     std::vector<testing::sim_options> all;
     for (std::uint64_t at = 0; at < 12; ++at) {
@@ -434,7 +435,7 @@ int option_of(const descriptor& socket, int level, int name) {
     return value;
 }
 
-RONDO_TEST("connect_tcp: sets what its options say", "[connect][both]") {
+RONDO_TEST("connect_tcp: sets the options of its sockets", "[connect][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
     connect_options options{.keep_alive = 1500ms, .send_buffer = 40'000, .receive_buffer = 50'000};
@@ -444,7 +445,7 @@ RONDO_TEST("connect_tcp: sets what its options say", "[connect][both]") {
     REQUIRE(option_of(*socket, IPPROTO_TCP, TCP_KEEPIDLE) == 2);  // rounded up
     REQUIRE(option_of(*socket, IPPROTO_TCP, TCP_KEEPINTVL) == 2);
     REQUIRE(option_of(*socket, IPPROTO_TCP, TCP_NODELAY) == 1);
-    const int factor = testing::simulated() ? 1 : 2;  // the kernel's book-keeping
+    const int factor = testing::simulated() ? 1 : 2;  // the kernel doubles it for book-keeping
     REQUIRE(option_of(*socket, SOL_SOCKET, SO_SNDBUF) == factor * 40'000);
     REQUIRE(option_of(*socket, SOL_SOCKET, SO_RCVBUF) == factor * 50'000);
     const connect_options none{.no_delay = false};
@@ -456,7 +457,7 @@ RONDO_TEST("connect_tcp: sets what its options say", "[connect][both]") {
     REQUIRE(option_of(*socket, IPPROTO_TCP, TCP_KEEPIDLE) == 32767);
 }
 
-RONDO_TEST("connect_tcp: from the local address that is asked for", "[connect][both]") {
+RONDO_TEST("connect_tcp: from the local address of its options", "[connect][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto peer = co_await connect_tcp(listener.local(), {.local = {"127.0.0.1", 0}});
     REQUIRE(peer.local().address() == "127.0.0.1");

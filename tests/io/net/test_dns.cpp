@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Names and connecting. Only names that every machine knows are looked up, or that no machine can
-// know: nothing here asks a name server.
+// know: these tests send nothing to a name server.
 #include <rondo/dns.hpp>
 
 #include <netdb.h>
@@ -18,7 +18,7 @@ namespace {
 
 using rondo_tests::text_of_failure;
 
-RONDO_TEST("resolve: a literal address is itself, and nobody is asked", "[dns][both]") {
+RONDO_TEST("resolve: a literal address is returned without a lookup", "[dns][both]") {
     const auto before = running_loop().stats();
     auto found = co_await resolve("127.0.0.1", 80);
     REQUIRE(found.size() == 1);
@@ -38,7 +38,7 @@ RONDO_TEST("resolve: localhost is this machine, each address once", "[dns][both]
     }
 }
 
-RONDO_TEST("resolve: what cannot be a name is refused before anybody is asked", "[dns][both]") {
+RONDO_TEST("resolve: a text that cannot be a name is refused without a lookup", "[dns][both]") {
     const auto before = running_loop().stats().turns;
     std::string text = co_await text_of_failure<std::system_error>(resolve("", 1));
     REQUIRE(text == "resolve an empty name: Name or service not known");
@@ -59,7 +59,7 @@ RONDO_TEST("resolve: what cannot be a name is refused before anybody is asked", 
     REQUIRE(running_loop().stats().turns == before);
 }
 
-RONDO_TEST("resolve: giving up leaves at once, the lookup ends with the loop", "[dns][both]",
+RONDO_TEST("resolve: a cancellation ends it at once, the lookup ends with the loop", "[dns][both]",
            seeds(20)) {
     auto look = []() -> task<> { co_await resolve("localhost", 1); };
     for (int i = 0; i < 5; ++i)
@@ -71,7 +71,7 @@ RONDO_TEST("resolve: giving up leaves at once, the lookup ends with the loop", "
 
 // -- connecting -----------------------------------------------------------------------------------
 
-RONDO_TEST("connect_tcp: by name, to whichever address answers", "[dns][both]") {
+RONDO_TEST("connect_tcp: by name, to the address that answers", "[dns][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto client = co_await connect_tcp("localhost", listener.local().port(), {.timeout = 1min});
     auto server = co_await listener.accept();
@@ -82,7 +82,7 @@ RONDO_TEST("connect_tcp: by name, to whichever address answers", "[dns][both]") 
 
 std::uint16_t unused_port() { return tcp_listener::bind({"127.0.0.1", 0}).local().port(); }
 
-RONDO_TEST("connect_tcp: errors name what was asked for", "[dns][both]") {
+RONDO_TEST("connect_tcp: errors name the target", "[dns][both]") {
     const std::uint16_t port = unused_port();
     const std::string number = std::to_string(port);
     std::string text =
@@ -95,7 +95,7 @@ RONDO_TEST("connect_tcp: errors name what was asked for", "[dns][both]") {
     REQUIRE(text == "connect a name of 300 characters:" + number + ": Name or service not known");
 }
 
-RONDO_TEST("connect_tcp: can be cancelled before, and at any moment without leaving a socket",
+RONDO_TEST("connect_tcp: cancelled before, or at any moment, it leaves no socket",
            "[dns]", seeds(30)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     int connected = 0;

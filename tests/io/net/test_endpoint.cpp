@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Endpoints: one text for each, there and back, and nothing else is read. More about literal
-// addresses is in test_net.cpp.
+// Endpoints: each has one text that can be parsed again, and all other texts are refused. More
+// about
+// literal addresses is in test_net.cpp.
 #include <rondo/endpoint.hpp>
 
 #include <netinet/in.h>
@@ -27,7 +28,7 @@ endpoint of_name(const sockaddr_un& name, std::size_t path_size) {
     return endpoint::from_system(&name, offsetof(sockaddr_un, sun_path) + path_size);
 }
 
-TEST_CASE("endpoint: one text for each, and it is read back", "[endpoint]") {
+TEST_CASE("endpoint: each has one text, which parses to it again", "[endpoint]") {
     for (const std::string text : {
              "127.0.0.1:80",
              "0.0.0.0:0",
@@ -61,7 +62,7 @@ TEST_CASE("endpoint: one text for each, and it is read back", "[endpoint]") {
     }
 }
 
-TEST_CASE("endpoint: other spellings are read and one is printed", "[endpoint]") {
+TEST_CASE("endpoint: other spellings are accepted and print as the one text", "[endpoint]") {
     REQUIRE(endpoint("[0:0::0:1]:80").text() == "[::1]:80");
     REQUIRE(endpoint("[FE80::A%1]:80").text() == "[fe80::a%lo]:80");
     REQUIRE(endpoint("unix:/\\x41\\x5C").text() == "unix:/A\\x5c");
@@ -69,7 +70,7 @@ TEST_CASE("endpoint: other spellings are read and one is printed", "[endpoint]")
     REQUIRE(endpoint("[::1]:80") == endpoint("::1", 80));
 }
 
-TEST_CASE("endpoint: what is none is refused", "[endpoint]") {
+TEST_CASE("endpoint: other texts are refused", "[endpoint]") {
     for (const std::string& text : {
              ""s,
              ":"s,
@@ -193,7 +194,7 @@ TEST_CASE("endpoint: names of Unix sockets", "[endpoint]") {
     REQUIRE(endpoint("127.0.0.1:80").path().empty());
 }
 
-TEST_CASE("endpoint: what systems say of Unix sockets", "[endpoint]") {
+TEST_CASE("endpoint: names of Unix sockets as systems report them", "[endpoint]") {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     const endpoint unnamed = of_name(name, 0);
@@ -203,12 +204,12 @@ TEST_CASE("endpoint: what systems say of Unix sockets", "[endpoint]") {
     REQUIRE(unnamed.abstract_name().empty());
     REQUIRE_FALSE(unnamed == endpoint());
     std::strcpy(name.sun_path, "/a");
-    REQUIRE(of_name(name, 2) == endpoint::unix_path("/a"));  // with and without the last byte
+    REQUIRE(of_name(name, 2) == endpoint::unix_path("/a"));  // with and without its NUL
     REQUIRE(of_name(name, 3) == endpoint::unix_path("/a"));
     REQUIRE(of_name(name, sizeof name.sun_path) == endpoint::unix_path("/a"));
     std::memset(name.sun_path, 'p', sizeof name.sun_path);
-    REQUIRE(of_name(name, 108).path() == std::string(108, 'p'));  // Linux takes one without a 0
-    REQUIRE(of_name(name, 109).path() == std::string(108, 'p'));  // and counts it
+    REQUIRE(of_name(name, 108).path() == std::string(108, 'p'));  // Linux allows one without a NUL
+    REQUIRE(of_name(name, 109).path() == std::string(108, 'p'));  // and counts the missing NUL
     name.sun_path[0] = 0;
     REQUIRE(of_name(name, 4).text() == "unix:@ppp");
     REQUIRE(of_name(name, 108).abstract_name() == std::string(107, 'p'));
@@ -216,7 +217,7 @@ TEST_CASE("endpoint: what systems say of Unix sockets", "[endpoint]") {
     name.sun_family = AF_MAX;
     REQUIRE(of_name(name, 4) == endpoint());
 
-    // The real thing, once: what getsockname answers after bind.
+    // On the real kernel, once: the answer of getsockname after bind.
     const int number = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     REQUIRE(number >= 0);
     const auto wanted =
@@ -233,9 +234,10 @@ TEST_CASE("endpoint: what systems say of Unix sockets", "[endpoint]") {
     ::close(number);
 }
 
-// Whatever is read is printed as something that is read as the same; whatever the system says is
-// too.
-TEST_CASE("endpoint: the flow of an IPv6 address is no part of it", "[endpoint]") {
+// An endpoint that was parsed, or that came from the system, is printed as a text that parses to
+// the
+// same endpoint.
+TEST_CASE("endpoint: the flow label of an IPv6 address is ignored", "[endpoint]") {
     sockaddr_in6 name{};
     name.sin6_family = AF_INET6;
     name.sin6_addr = in6addr_loopback;
@@ -246,7 +248,7 @@ TEST_CASE("endpoint: the flow of an IPv6 address is no part of it", "[endpoint]"
     CHECK(endpoint::parse(from.text()) == from);
 }
 
-TEST_CASE("endpoint: any name survives its text, and no text hurts", "[endpoint]") {
+TEST_CASE("endpoint: any name can be printed and parsed, and no text does harm", "[endpoint]") {
     std::mt19937 random(1);
     const std::string pieces = "[]:%@\\x0149afu.\0/ \n\xff"s;
     const auto piece = [&] { return pieces[random() % pieces.size()]; };

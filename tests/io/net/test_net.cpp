@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Endpoints, and the listener: nobody is lost between the kernel's queue, ours, and a waiter that
-// is cancelled.
+// Endpoints and listeners. No connection may be lost between the kernel's queue, the listener's
+// queue, and a waiter that is cancelled.
 #include <rondo/net.hpp>
 
 #include <sys/resource.h>
@@ -24,7 +24,7 @@ namespace {
 
 using rondo_tests::text_of_failure;
 
-TEST_CASE("endpoint: literal addresses there and back", "[net]") {
+TEST_CASE("endpoint: literal addresses are parsed and printed", "[net]") {
     const endpoint v4{"127.0.0.1", 7007};
     REQUIRE(v4.text() == "127.0.0.1:7007");
     REQUIRE(v4.family() == address_family::ipv4);
@@ -45,7 +45,7 @@ TEST_CASE("endpoint: literal addresses there and back", "[net]") {
     REQUIRE(endpoint().family() == address_family::none);
 }
 
-TEST_CASE("endpoint: what is no literal address is refused", "[net]") {
+TEST_CASE("endpoint: texts that are no literal address are refused", "[net]") {
     for (const std::string_view text :
          {"", "localhost", "127.0.0", "127.0.0.1.1", "256.0.0.1", "[127.0.0.1]", "[::1", "::1]",
           "[]", "::g", "fe80::1%", "fe80::1%nowhere", "1%lo", " 127.0.0.1"}) {
@@ -59,7 +59,8 @@ TEST_CASE("endpoint: what is no literal address is refused", "[net]") {
 
 // -- listeners ------------------------------------------------------------------------------------
 
-RONDO_TEST("tcp_listener: port 0 is one of the kernel's choice, and is then taken", "[net][both]") {
+RONDO_TEST("tcp_listener: with port 0 the kernel chooses a port, which is then taken",
+           "[net][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     REQUIRE(listener.local().port() != 0);
     const std::string name = listener.local().text();
@@ -103,9 +104,8 @@ RONDO_TEST("tcp_listener: several waiters are served in their order", "[net][bot
     REQUIRE(order == std::vector<int>{0, 2, 3, 4});
 }
 
-// The harness counts descriptors: each connection is either with a waiter or closed with the
-// listener.
-RONDO_TEST("tcp_listener: an accept that is cancelled as somebody connects loses nobody", "[net]",
+// The harness counts descriptors: each connection was accepted, or closed with the listener.
+RONDO_TEST("tcp_listener: an accept cancelled while a client connects loses no connection", "[net]",
            seeds(100)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     int accepted = 0;
@@ -124,13 +124,13 @@ RONDO_TEST("tcp_listener: an accept that is cancelled as somebody connects loses
         clients.push_back(co_await std::move(connecting));
     }
     REQUIRE(given_up > 0);
-    while (accepted < 30) co_await accept();  // hangs, and so fails, where one was lost
+    while (accepted < 30) co_await accept();  // hangs, and so fails, if one was lost
     REQUIRE(accepted == 30);
 }
 
 RONDO_TEST(
-    "tcp_listener: of two that wait, the second gets what the first was granted and did not live "
-    "to take",
+    "tcp_listener: of two waiters, the second gets the connection that was granted to the first, "
+    "which was cancelled",
     "[net]", seeds(50)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto accept = [&]() -> task<> { co_await listener.accept(); };
@@ -155,10 +155,11 @@ RONDO_TEST(
     }
 }
 
-// Between being chosen and running there is the rest of a turn: whoever stands in the ready queue
-// before the chosen one can still cancel it.
+// After a waiter was chosen, the rest of the turn runs first: a task that is before the waiter in
+// the
+// ready queue can still cancel it.
 RONDO_TEST(
-    "tcp_listener: one that was chosen and is cancelled before it runs passes the connection on",
+    "tcp_listener: a chosen waiter that is cancelled before it runs passes the connection on",
     "[net][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto accept = [&]() -> task<> { co_await listener.accept(); };
@@ -176,7 +177,7 @@ RONDO_TEST(
     co_await connecting;
 }
 
-TEST_CASE("tcp_listener: an error is one waiter's, and the others wait on", "[net]") {
+TEST_CASE("tcp_listener: an error goes to one waiter, and the others go on waiting", "[net]") {
     auto test = []() -> task<> {
         auto listener = tcp_listener::bind({"127.0.0.1", 0});
         auto first = create_task(text_of_failure<std::system_error>(listener.accept()));
@@ -190,7 +191,7 @@ TEST_CASE("tcp_listener: an error is one waiter's, and the others wait on", "[ne
     testing::simulate(test, {.what = testing::fault::error, .at_operation = 0});
 }
 
-TEST_CASE("tcp_listener: the trouble of one connection is nobody's error", "[net]") {
+TEST_CASE("tcp_listener: errors of a single connection are not reported to waiters", "[net]") {
     auto test = []() -> task<> {
         auto listener = tcp_listener::bind({"127.0.0.1", 0});
         auto accepting = create_task(listener.accept());
@@ -205,18 +206,18 @@ TEST_CASE("tcp_listener: the trouble of one connection is nobody's error", "[net
             test, {.what = testing::fault::error, .at_operation = 0, .error_number = error});
 }
 
-RONDO_TEST("tcp_listener: accept can be cancelled, before and meanwhile", "[net][both]") {
+RONDO_TEST("tcp_listener: accept can be cancelled, before and while suspended", "[net][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto accept = [&]() -> task<> { co_await listener.accept(); };
     co_await rondo_tests::must_be_cancellable(accept);
     auto client = co_await connect_tcp(listener.local());
     co_await sleep(5ms);
     const bool ended = co_await rondo_tests::cancel_in_form(rondo_tests::form::before, accept, {});
-    REQUIRE(ended);  // though there is one to take
+    REQUIRE(ended);  // although there is a connection to accept
     co_await accept();
 }
 
-RONDO_TEST("tcp_listener: closing ends the waits for it and closes whom nobody took",
+RONDO_TEST("tcp_listener: closing ends its waits and closes connections that were not accepted",
            "[net][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const std::string name = listener.local().text();
@@ -243,7 +244,7 @@ RONDO_TEST("tcp_listener: closing ends the waits for it and closes whom nobody t
     }
 }
 
-RONDO_TEST("tcp_listener: more than anybody takes stays with the kernel, and comes later",
+RONDO_TEST("tcp_listener: more connections than are accepted stay in the kernel, and come later",
            "[net][both]", seeds(3)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     constexpr std::size_t count = 300;
@@ -256,7 +257,7 @@ RONDO_TEST("tcp_listener: more than anybody takes stays with the kernel, and com
     for (std::size_t i = 0; i < count; ++i) REQUIRE(servers[i].remote() == clients[i].local());
 }
 
-TEST_CASE("tcp_listener: what nobody takes is kept up to a bound", "[net]") {
+TEST_CASE("tcp_listener: connections that are not accepted are kept up to a bound", "[net]") {
     auto kernel = std::make_shared<detail::simulator>();
     loop simulated(kernel, {.timer_slack = duration(0)});
     auto test = [&]() -> task<> {
@@ -273,7 +274,7 @@ TEST_CASE("tcp_listener: what nobody takes is kept up to a bound", "[net]") {
     simulated.run_until_complete(test());
 }
 
-RONDO_TEST("tcp_listener: a thousand connections at once, all of them alive", "[net][both]",
+RONDO_TEST("tcp_listener: a thousand connections at once, all of them answered", "[net][both]",
            seeds(2).limit(20s)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     constexpr int count = 1000;
@@ -310,20 +311,20 @@ RONDO_TEST("tcp_listener: a thousand connections at once, all of them alive", "[
 
 // -- addresses ------------------------------------------------------------------------------------
 
-RONDO_TEST("tcp_listener: when it is gone its port is free at once", "[net][both]") {
+RONDO_TEST("tcp_listener: when it is destroyed its port is free at once", "[net][both]") {
     endpoint where;
     std::optional<tcp_stream> client;
     {
         auto listener = tcp_listener::bind({"127.0.0.1", 0});
         where = listener.local();
         client.emplace(co_await connect_tcp(where));
-        co_await listener.accept();  // and another one goes on
+        co_await listener.accept();  // and another accept is in flight
     }
     auto again = tcp_listener::bind(where);
     CHECK(again.local() == where);
 }
 
-RONDO_TEST("tcp_listener: when it is closed its port is free at once, for everybody",
+RONDO_TEST("tcp_listener: when it is closed its port is free at once, for every socket",
            "[net][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto accepting = create_task(listener.accept());
@@ -334,7 +335,7 @@ RONDO_TEST("tcp_listener: when it is closed its port is free at once, for everyb
     CHECK_THROWS_AS(co_await accepting, std::system_error);
 }
 
-RONDO_TEST("tcp_listener: an address of another kind is refused", "[net][both]") {
+RONDO_TEST("tcp_listener: an address of another family is refused", "[net][both]") {
     const auto unix_name = endpoint::unix_abstract("rondo");
     CHECK_THROWS_AS(tcp_listener::bind(unix_name), std::system_error);
     CHECK_THROWS_AS(udp_socket::bind(unix_name), std::system_error);
@@ -347,8 +348,8 @@ RONDO_TEST("tcp_listener: an address of another kind is refused", "[net][both]")
                       ": Address family not supported by protocol");
 }
 
-/// Never ends where close(2) waits for the peer.
-RONDO_TEST("tcp_stream: with SO_LINGER its close holds nobody up", "[net][kernel]") {
+/// Would never end if close(2) waited for the peer.
+RONDO_TEST("tcp_stream: with SO_LINGER its close does not block", "[net][kernel]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
     const int number = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -358,7 +359,7 @@ RONDO_TEST("tcp_stream: with SO_LINGER its close holds nobody up", "[net][kernel
     tcp_stream client(descriptor::adopt(number, "client"), where);
     auto server = co_await listener.accept();
     const std::string much(4 << 20, 'x');
-    while (co_await move_on_after(10ms, client.write_all(much))) {  // until nothing fits any more
+    while (co_await move_on_after(10ms, client.write_all(much))) {  // until all buffers are full
     }
     co_await client.close();
     server.abort();
@@ -368,7 +369,8 @@ RONDO_TEST("tcp_stream: with SO_LINGER its close holds nobody up", "[net][kernel
 
 // -- without descriptors --------------------------------------------------------------------------
 
-// Tries are far apart: were it to spin, the watchdog or the count of entries would tell.
+// Tries are far apart: if it retried without a pause, the watchdog or the operation count would
+// tell.
 task<> short_of_descriptors(std::vector<tcp_stream>& clients, tcp_listener& listener,
                             std::size_t wanted) {
     std::vector<tcp_stream> servers;
@@ -379,7 +381,7 @@ task<> short_of_descriptors(std::vector<tcp_stream>& clients, tcp_listener& list
     co_await sleep(20ms);
     REQUIRE(servers.empty());
     REQUIRE(running_loop().stats().entries - before < 20);
-    first.cancel();  // the one that sleeps for both: the other takes over
+    first.cancel();  // it sleeps for both: the other waiter takes over
     co_await sleep(10ms);
     for (std::size_t i = 0; i < wanted; ++i) clients.pop_back();
     co_await second;
@@ -422,7 +424,7 @@ RONDO_TEST("tcp_listener: without a free descriptor it waits and tries again", "
         const descriptor_limit limit(64);
         for (;;) clients.push_back(co_await connect_tcp(listener.local()));
     } catch (const std::system_error&
-                 error) {  // UBSan looks at it through a pipe: the limit is off again
+                 error) {  // UBSan checks it through a pipe, after the limit was lifted
         REQUIRE(error.code() == std::errc::too_many_files_open);
     }
     const descriptor_limit limit(64);
@@ -431,7 +433,7 @@ RONDO_TEST("tcp_listener: without a free descriptor it waits and tries again", "
 
 // -- loops ----------------------------------------------------------------------------------------
 
-TEST_CASE("tcp_listener: made outside of any loop, it serves one after the other", "[net]") {
+TEST_CASE("tcp_listener: made outside of any loop, it serves one loop after another", "[net]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto exchange = [](tcp_listener& l) -> task<> {
         auto client = co_await connect_tcp(l.local());
@@ -449,7 +451,7 @@ TEST_CASE("tcp_listener: made outside of any loop, it serves one after the other
 }
 
 TEST_CASE(
-    "tcp_listener: a loop ends while one is armed, waited for, and full of untaken connections",
+    "tcp_listener: a loop ends while one is armed, waited for, and full of connections",
     "[net]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     auto leave_things = [](tcp_listener& l) -> task<> {

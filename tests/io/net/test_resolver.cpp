@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lookups: who shares one, who may leave, and what becomes of those that hang. The names are made
-// up; what depends on threads that really hang is [kernel].
+// Lookups: shared ones, cancelled ones, and ones that hang. The names are made up. Tests that need
+// threads that really hang are [kernel].
 #include <rondo/dns.hpp>
 
 #include <netdb.h>
@@ -31,7 +31,7 @@ using rondo::detail::resolver;
 
 resolver& ours() { return resolver::of(running_loop()); }
 
-RONDO_TEST("resolve: who asks for one name at the same time shares one lookup",
+RONDO_TEST("resolve: tasks that ask for one name at the same time share one lookup",
            "[resolver][both]") {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}, {"2001:db8::1", 0}});
@@ -44,14 +44,14 @@ RONDO_TEST("resolve: who asks for one name at the same time shares one lookup",
     REQUIRE(c == std::vector<endpoint>{{"10.0.0.2", 80}});
     REQUIRE(names.questions() == 2);
     REQUIRE(ours().running() == 0);
-    a = co_await resolve("one.test", 80);  // it is no cache
+    a = co_await resolve("one.test", 80);  // there is no cache
     REQUIRE(names.questions() == 3);
     auto [v4, any] =
         co_await gather(resolve("one.test", 1, address_family::ipv4), resolve("one.test", 1));
     REQUIRE(names.questions() == 5);  // two questions, not one
 }
 
-RONDO_TEST("resolve: of one family where that is asked for", "[resolver][both]") {
+RONDO_TEST("resolve: only one family, if it is asked for", "[resolver][both]") {
     std::vector<address_family> asked;
     ours().ask_instead([&asked](const std::string&, address_family family) {
         asked.push_back(family);
@@ -72,7 +72,7 @@ RONDO_TEST("resolve: of one family where that is asked for", "[resolver][both]")
     REQUIRE(asked.size() == 3);
 }
 
-RONDO_TEST("resolve: each of those who share a lookup has its error", "[resolver][both]") {
+RONDO_TEST("resolve: each task that shares a lookup gets its error", "[resolver][both]") {
     ours().ask_instead([](const std::string& host, address_family) {
         answer given;
         if (host == "again.test") given.failed = EAI_AGAIN;
@@ -96,7 +96,7 @@ RONDO_TEST("resolve: each of those who share a lookup has its error", "[resolver
 
 // -- cancelling -----------------------------------------------------------------------------------
 
-RONDO_TEST("resolve: under a cancelled scope it throws and asks nobody", "[resolver][both]") {
+RONDO_TEST("resolve: in a cancelled scope it throws without a lookup", "[resolver][both]") {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}});
     names.use();
@@ -104,7 +104,7 @@ RONDO_TEST("resolve: under a cancelled scope it throws and asks nobody", "[resol
     REQUIRE(names.questions() == 0);
 }
 
-RONDO_TEST("resolve: leaves at once while the lookup hangs", "[resolver][kernel]") {
+RONDO_TEST("resolve: a cancellation ends it at once while the lookup hangs", "[resolver][kernel]") {
     hanging_names names;
     names.use();
     co_await check_cancelled_while_suspended([] { return resolve("one.test", 1); });
@@ -112,9 +112,9 @@ RONDO_TEST("resolve: leaves at once while the lookup hangs", "[resolver][kernel]
     names.go_on();
 }
 
-// Of two who share a lookup the first one runs first, and cancels the second: its answer has come
-// by then, and it has not run since.
-RONDO_TEST("resolve: cancelled as the answer has come, it is given, and the next wait throws",
+// Of two tasks that share a lookup the first one runs first and cancels the second. At that moment
+// the second task's answer has come, and it has not run since.
+RONDO_TEST("resolve: cancelled after the answer has come it returns, and the next wait throws",
            "[resolver][both]") {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}});
@@ -140,7 +140,7 @@ RONDO_TEST("resolve: cancelled as the answer has come, it is given, and the next
     REQUIRE(names.questions() == 1);
 }
 
-RONDO_TEST("resolve: one who leaves takes nothing from the others", "[resolver][kernel]") {
+RONDO_TEST("resolve: a task that leaves takes nothing from the others", "[resolver][kernel]") {
     hanging_names names;
     names.use();
     std::vector<future<std::vector<endpoint>>> asking;
@@ -158,7 +158,7 @@ RONDO_TEST("resolve: one who leaves takes nothing from the others", "[resolver][
     REQUIRE(names.begun() == 1);
 }
 
-RONDO_TEST("resolve: a lookup that everybody has left is joined by the next who asks",
+RONDO_TEST("resolve: a lookup that all tasks have left is joined by the next one",
            "[resolver][kernel]") {
     hanging_names names;
     names.use();
@@ -179,7 +179,7 @@ RONDO_TEST("resolve: a lookup that everybody has left is joined by the next who 
     REQUIRE(ours().running() == 0);
 }
 
-RONDO_TEST("resolve: at most four hang at a time; what nobody waits for is not begun any more",
+RONDO_TEST("resolve: at most four hang at a time; a lookup without a task is not begun",
            "[resolver][kernel]") {
     hanging_names names;
     names.use();
@@ -201,7 +201,7 @@ RONDO_TEST("resolve: at most four hang at a time; what nobody waits for is not b
     REQUIRE(names.begun() == 5);
 }
 
-RONDO_TEST("resolve: neither do lookups that hang keep to_thread, nor it them",
+RONDO_TEST("resolve: lookups that hang do not delay to_thread, nor to_thread them",
            "[resolver][kernel]") {
     hanging_names names;
     names.use();
@@ -247,14 +247,14 @@ TEST_CASE("resolve: a loop ends while lookups hang, and they end after it", "[re
     } catch (const uring_unavailable& why) {
         SKIP(why.what());
     }
-    REQUIRE(names.ended() == 0);  // nobody has waited for them
+    REQUIRE(names.ended() == 0);  // the loop has not waited for them
     names.go_on();
     while (names.ended() < 4) std::this_thread::yield();
     REQUIRE(before.leaks().empty());
-    REQUIRE(names.begun() == 4);  // the one that had not begun never did
+    REQUIRE(names.begun() == 4);  // the fifth one was never begun
 }
 
-TEST_CASE("resolve: loop.run does not wait for a lookup that everybody has left", "[resolver]") {
+TEST_CASE("resolve: loop.run does not wait for a lookup that all tasks have left", "[resolver]") {
     const testing::leak_probe before;
     hanging_names names;
     try {
@@ -277,9 +277,9 @@ TEST_CASE("resolve: loop.run does not wait for a lookup that everybody has left"
     REQUIRE(before.leaks().empty());
 }
 
-// std::exit runs the destructors of everything that is static while a thread hangs.
+// std::exit destroys static objects while a thread hangs.
 TEST_CASE("resolve: a process ends while a lookup hangs", "[resolver]") {
-    if (with_tsan()) return;  // which does not bear a thread in a forked child
+    if (with_tsan()) return;  // does not support a thread in a forked child
     const auto end = run_child([]() -> int {
         hanging_names names;
         auto main = [&]() -> task<> {
@@ -292,10 +292,11 @@ TEST_CASE("resolve: a process ends while a lookup hangs", "[resolver]") {
     });
     INFO(end.text);
     REQUIRE(end.exited(7));
-    if (!with_asan()) REQUIRE(end.text.empty());  // it complains that the thread runs
+    if (!with_asan()) REQUIRE(end.text.empty());  // reports the running thread
 }
 
-TEST_CASE("resolve: where no thread can be started the loop's own asks", "[resolver]") {
+TEST_CASE("resolve: if no thread can be started the loop's own thread makes the call",
+          "[resolver]") {
     if (with_tsan()) return;
     const auto end = run_child([] {
         made_up_names names;
@@ -314,7 +315,7 @@ TEST_CASE("resolve: where no thread can be started the loop's own asks", "[resol
     REQUIRE(end.exited());
 }
 
-RONDO_TEST("resolve: who waits says for what", "[resolver][kernel]") {
+RONDO_TEST("resolve: a report of a waiting task names the host", "[resolver][kernel]") {
     hanging_names names;
     names.use();
     auto asking = create_task(resolve("some.test", 1), {.name = "who"});
@@ -324,7 +325,7 @@ RONDO_TEST("resolve: who waits says for what", "[resolver][kernel]") {
     co_await asking;
 }
 
-RONDO_TEST("resolve: left at any moment, a simulated loop ends with what it was doing",
+RONDO_TEST("resolve: cancelled at any moment, a simulated loop ends with its lookups",
            "[resolver]", seeds(50)) {
     made_up_names names;
     names.know("one.test", {{"10.0.0.1", 0}});

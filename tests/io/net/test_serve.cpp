@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Serving: each connection for itself, all of them with the server.
+// Serving: connections are independent of each other, and end with the server.
 #include <rondo/serve.hpp>
 
 #include <array>
@@ -30,7 +30,7 @@ task<> clean_up(int& cleaned) {
 task<> connect_often(endpoint where) {
     try {
         for (int i = 0; i < 5; ++i) co_await connect_tcp(where);
-    } catch (const std::system_error&) {  // the server has gone
+    } catch (const std::system_error&) {  // the server has closed
     }
 }
 
@@ -65,7 +65,7 @@ RONDO_TEST("serve: answers many at once and ends with its connections", "[serve]
     REQUIRE(refused == "connect " + where.text() + ": Connection refused");
 }
 
-RONDO_TEST("serve: a handler that throws is reported with its peer, and the others go on",
+RONDO_TEST("serve: a handler's exception is reported with its peer, and the others go on",
            "[serve][both]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&](const exception_context& context) {
@@ -79,7 +79,7 @@ RONDO_TEST("serve: a handler that throws is reported with its peer, and the othe
         for (;;) {
             auto line = co_await peer.read_line();
             if (!line) co_return;
-            if (*line == "cancelled") throw cancelled();  // its own, which is nobody's trouble
+            if (*line == "cancelled") throw cancelled();  // thrown by the handler itself: no error
             if (*line == "bad") throw std::runtime_error("I do not like it");
             co_await peer.write_all("good\n");
         }
@@ -105,7 +105,7 @@ RONDO_TEST("serve: a handler that throws is reported with its peer, and the othe
     running_loop().set_exception_handler({});
 }
 
-RONDO_TEST("serve: so many at once and no more", "[serve][both]") {
+RONDO_TEST("serve: at most connections_max at once", "[serve][both]") {
     int now = 0, most = 0;
     auto count = [&](tcp_stream peer) -> task<> {
         most = std::max(most, ++now);
@@ -130,7 +130,7 @@ RONDO_TEST("serve: so many at once and no more", "[serve][both]") {
     co_await end_server(server);
 }
 
-RONDO_TEST("serve: cancelled at any moment it awaits its connections' clean-up", "[serve]",
+RONDO_TEST("serve: cancelled at any moment it waits for its connections' clean-up", "[serve]",
            seeds(30)) {
     int began = 0, cleaned = 0;
     auto careful = [&](tcp_stream peer) -> task<> {
@@ -155,7 +155,7 @@ RONDO_TEST("serve: cancelled at any moment it awaits its connections' clean-up",
     REQUIRE(began > 0);
 }
 
-RONDO_TEST("serve: a listener that is closed from outside ends it with an error", "[serve][both]") {
+RONDO_TEST("serve: closing its listener ends it with an error", "[serve][both]") {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const std::string name = listener.local().text();
     listener.close();
@@ -164,9 +164,9 @@ RONDO_TEST("serve: a listener that is closed from outside ends it with an error"
     REQUIRE(text == "accept " + name + ": Bad file descriptor");
 }
 
-// -- grace ------------------------------------------------------------------------------------------
+// -- grace ----------------------------------------------------------------------------------------
 
-/// Answers each line with itself after `time`, and ends with its peer.
+/// Answers each line with that line after `time`, and ends when the peer ends.
 class slow_echo {
 public:
     explicit slow_echo(duration time) : time_(time) {}
@@ -182,7 +182,7 @@ private:
     duration time_;
 };
 
-RONDO_TEST("serve: with a grace time connections end by themselves, and nobody new is accepted",
+RONDO_TEST("serve: in the grace time connections end by themselves, and none is accepted",
            "[serve][both]", seeds(10)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
@@ -201,7 +201,7 @@ RONDO_TEST("serve: with a grace time connections end by themselves, and nobody n
     CHECK_THROWS_AS(co_await server, future_cancelled);
 }
 
-RONDO_TEST("serve: when the grace time is over the rest is cancelled, whoever asks again",
+RONDO_TEST("serve: the rest is cancelled after the grace time, not at a second cancellation",
            "[serve][both]", seeds(10)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
@@ -239,8 +239,9 @@ RONDO_TEST("serve: a limit of connections does not keep a server from ending", "
     CHECK_THROWS_AS(co_await server, future_cancelled);
 }
 
-RONDO_TEST("serve: with nobody connected the grace time is not waited for", "[serve][both]") {
-    auto server = create_task(serve(tcp_listener::bind({"127.0.0.1", 0}), slow_echo(0ms), {.grace = 1h}));
+RONDO_TEST("serve: without connections the grace time is not waited for", "[serve][both]") {
+    auto server =
+        create_task(serve(tcp_listener::bind({"127.0.0.1", 0}), slow_echo(0ms), {.grace = 1h}));
     co_await sleep(1ms);
     server.cancel();
     CHECK_THROWS_AS(co_await server, future_cancelled);
@@ -257,14 +258,14 @@ RONDO_TEST("serve: when it has ended its address is free", "[serve][both]") {
 
 // -- reports --------------------------------------------------------------------------------------
 
-/// More connections than a kernel with so few descriptors can accept.
+/// Makes more connections than a kernel with few descriptors can accept.
 task<> serve_without_descriptors() {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
     auto server = create_task(serve(std::move(listener), echo));
     for (int spell = 0; spell < 2; ++spell) {
         std::vector<tcp_stream> clients;
-        // The third one fits, its other end does not.
+        // The third connection's first end fits, its other end does not.
         for (int i = 0; i < 3; ++i) clients.push_back(co_await connect_tcp(where));
         co_await sleep(5s);
         clients.clear();
@@ -273,7 +274,7 @@ task<> serve_without_descriptors() {
     co_await end_server(server);
 }
 
-TEST_CASE("serve: a lack of descriptors is told once for each spell", "[serve]") {
+TEST_CASE("serve: each shortage of descriptors is reported once", "[serve]") {
     detail::simulator_options how;
     how.descriptors_max = 6;
     loop simulated(std::make_shared<detail::simulator>(how), {.timer_slack = duration(0)});
@@ -291,7 +292,7 @@ TEST_CASE("serve: a lack of descriptors is told once for each spell", "[serve]")
         CHECK(text.find(": connections wait: Too many open files") != text.npos);
 }
 
-/// `count` connections whose handlers throw, and as many that the peer resets.
+/// `count` connections with handlers that throw, and as many that the peer resets.
 task<> serve_badly(int count) {
     auto throws = [](tcp_stream peer) -> task<> {
         std::array<char, 4> buffer;
@@ -310,7 +311,7 @@ task<> serve_badly(int count) {
     co_await end_server(server);
 }
 
-TEST_CASE("serve: what fails all the time is not written all the time", "[serve]") {
+TEST_CASE("serve: failures that repeat are not all written", "[serve]") {
     rondo_tests::captured_stderr written;
     {
         loop simulated(std::make_shared<detail::simulator>(detail::simulator_options()));

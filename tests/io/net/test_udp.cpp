@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: whole or not at all, empty ones too, cut ones flagged; refused, merged, split, sent to
-// groups; cancelled in all three forms.
+// UDP: datagrams whole or not at all, empty ones, truncated ones; refusals, merging, segments,
+// multicast; cancellation in all three forms.
 #include <rondo/udp.hpp>
 
 #include <netinet/in.h>
@@ -26,7 +26,7 @@ task<> send_text(udp_socket* from, std::string text, endpoint to) {
     co_await from->send_to(text, to);
 }
 
-/// The error that `sending` ends with; 0 where it does not.
+/// The error of `sending`; 0 if it succeeds.
 template <class Awaitable>
 task<int> error_of(Awaitable waiting) {
     try {
@@ -37,19 +37,19 @@ task<int> error_of(Awaitable waiting) {
     co_return 0;
 }
 
-RONDO_TEST("udp: moving onto a socket closes the one that was there at once", "[udp][both]") {
+RONDO_TEST("udp: move assignment closes the previous socket at once", "[udp][both]") {
     auto one = udp_socket::bind({"127.0.0.1", 0});
     auto other = udp_socket::bind({"127.0.0.1", 0});
     const endpoint where = one.local();
     one = std::move(other);
-    auto again = udp_socket::bind(where);  // throws where the port is still taken
+    auto again = udp_socket::bind(where);  // would throw if the port were still taken
     CHECK(again.local() == where);
     co_return;
 }
 
 }  // namespace
 
-RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][both]") {
+RONDO_TEST("udp: a datagram arrives whole, with its sender", "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::bind(any_port());
     std::array<char, 100> buffer;
@@ -57,7 +57,7 @@ RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][both]")
         co_await client.send_to(text, server.local());
         const datagram got = co_await server.receive_from(buffer);
         CHECK(got.text() == text);
-        CHECK(got.data);  // never the end, even if it is empty
+        CHECK(got.data);  // true even if the datagram is empty
         CHECK(got.from == client.local());
         CHECK_FALSE(got.truncated);
         CHECK(got.segment_size == 0);
@@ -68,7 +68,7 @@ RONDO_TEST("udp: a datagram arrives whole, and says who sent it", "[udp][both]")
     }
 }
 
-RONDO_TEST("udp: one that is longer than the buffer is cut and says so", "[udp][both]") {
+RONDO_TEST("udp: a datagram longer than the buffer is truncated, and flagged", "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto client = udp_socket::open();
     co_await client.send_to("12345678", server.local());
@@ -86,7 +86,7 @@ RONDO_TEST("udp: one that is longer than the buffer is cut and says so", "[udp][
     CHECK(got.truncated);
 }
 
-RONDO_TEST("udp: connected, it hears its peer alone, and of a peer that is not there",
+RONDO_TEST("udp: connected, it receives from its peer only, and reports a missing one",
            "[udp][both]") {
     auto server = udp_socket::bind(any_port());
     auto stranger = udp_socket::bind(any_port());
@@ -107,7 +107,8 @@ RONDO_TEST("udp: connected, it hears its peer alone, and of a peer that is not t
     CHECK(refused == ECONNREFUSED);
 }
 
-RONDO_TEST("udp: what cannot be sent is an error that names the place", "[udp][kernel]") {
+RONDO_TEST("udp: a datagram that cannot be sent is an error that names its target",
+           "[udp][kernel]") {
     auto socket = udp_socket::bind(any_port());
     const std::string much(70'000, 'x');
     const int too_long = co_await error_of(socket.send_to(much, socket.local()));
@@ -152,7 +153,7 @@ RONDO_TEST("udp: a wait ends in all three forms, and no datagram is lost", "[udp
     CHECK(got.text() == "y");
     co_await client.send("z");
     const datagram next = co_await server.receive_from(buffer);
-    CHECK(next.text() == "z");  // the y was sent once
+    CHECK(next.text() == "z");  // y was sent once
 }
 
 RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the wait",
@@ -186,7 +187,7 @@ RONDO_TEST("udp: a second receiver is refused, senders are not; closing ends the
     CHECK_FALSE(server.is_open());
 }
 
-RONDO_TEST("udp: one large buffer goes as many datagrams, and comes as they were or merged",
+RONDO_TEST("udp: one large buffer is sent as many datagrams, received singly or merged",
            "[udp][both]") {
     const std::string all = [] {
         std::string text;
@@ -217,7 +218,7 @@ RONDO_TEST("udp: one large buffer goes as many datagrams, and comes as they were
     CHECK(too_large == EMSGSIZE);
 }
 
-RONDO_TEST("udp: what is sent to a group reaches who joined it, until he leaves",
+RONDO_TEST("udp: a datagram to a group reaches a socket from its join to its leave",
            "[udp][kernel]") {
     const endpoint group("239.255.7.7", 0);
     auto member = udp_socket::bind({"0.0.0.0", 0}, {.reuse_address = true});
@@ -239,7 +240,7 @@ RONDO_TEST("udp: what is sent to a group reaches who joined it, until he leaves"
     CHECK_THROWS_AS(member.join(endpoint::unix_abstract("x")), std::system_error);
 }
 
-RONDO_TEST("udp: IPv6, with both kinds or alone", "[udp][kernel]") {
+RONDO_TEST("udp: IPv6, with IPv4 or alone", "[udp][kernel]") {
     std::optional<udp_socket> both;
     try {
         both.emplace(udp_socket::bind({"::", 0}));

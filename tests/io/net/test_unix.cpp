@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Unix sockets: paths and abstract names, who is on the other side, descriptors that travel, files
-// that are left or taken away.
+// Unix sockets: paths and abstract names, the identity of the peer, descriptors in messages, and
+// files of listeners.
 #include <rondo/unix.hpp>
 
 #include <fcntl.h>
@@ -33,7 +33,7 @@ using rondo_tests::text_of_failure;
 
 namespace {
 
-/// A folder that goes with the test.
+/// A directory that is removed at the end of the test.
 class folder {
 public:
     folder()
@@ -78,7 +78,7 @@ task<pair_of_streams> connected() {
 
 }  // namespace
 
-TEST_CASE("unix: a listener that cannot be made whole leaves no file", "[unix]") {
+TEST_CASE("unix: a listener whose bind fails leaves no file", "[unix]") {
     const folder here;
     const std::string path = here / "socket";
     for (const std::uint32_t call : {std::uint32_t{SYS_chmod}, std::uint32_t{SYS_listen}}) {
@@ -86,7 +86,8 @@ TEST_CASE("unix: a listener that cannot be made whole leaves no file", "[unix]")
             loop home;
             rondo_tests::forbid(call, EPERM);
             try {
-                auto listener = unix_listener::bind(path, {.remove_at_close = false, .permissions = 0600});
+                auto listener =
+                    unix_listener::bind(path, {.remove_at_close = false, .permissions = 0600});
             } catch (const std::system_error& error) {
                 std::printf("%s\n", error.what());
                 return error.code() == std::errc::operation_not_permitted ? 0 : 1;
@@ -125,11 +126,11 @@ RONDO_TEST("unix: a server at an abstract name, and one at a path", "[unix][kern
         }
         serving.cancel();
         CHECK_THROWS_AS(co_await serving, future_cancelled);
-        CHECK_FALSE(exists(path));  // it went with its listener
+        CHECK_FALSE(exists(path));  // it was removed with its listener
     }
 }
 
-RONDO_TEST("unix: a path that is taken is an error, one that nobody listens at may be replaced",
+RONDO_TEST("unix: a path in use is an error, a stale one may be replaced",
            "[unix][kernel]") {
     const folder here;
     const std::string path = here / "socket";
@@ -149,7 +150,7 @@ RONDO_TEST("unix: a path that is taken is an error, one that nobody listens at m
     auto listener = unix_listener::bind(path, {.replace_stale = true});
     auto client = co_await connect_unix(path, {.timeout = 1s});
     auto server = co_await listener.accept();
-    // Somebody else's file in the same place is left alone.
+    // A file that another program has put there is left alone.
     std::filesystem::rename(path, here / "moved");
     auto other = unix_listener::bind(path);
     listener.close();
@@ -160,12 +161,15 @@ RONDO_TEST("unix: a path that is taken is an error, one that nobody listens at m
         co_await text_of_failure<std::system_error>(connect_unix(here / "nothing"));
     CHECK(nothing == "connect unix:" + (here / "nothing") + ": No such file or directory");
     // A file that is no socket is never replaced.
-    { const descriptor file = descriptor::adopt(::open(path.c_str(), O_CREAT | O_CLOEXEC, 0600), path); }
+    {
+        const int number = ::open(path.c_str(), O_CREAT | O_CLOEXEC, 0600);
+        const descriptor file = descriptor::adopt(number, path);
+    }
     CHECK_THROWS_AS(unix_listener::bind(path, {.replace_stale = true}), std::system_error);
     CHECK(exists(path));
 }
 
-RONDO_TEST("unix: a pair talks without any name", "[unix][both]") {
+RONDO_TEST("unix: the two ends of an unnamed pair", "[unix][both]") {
     auto ends = socket_pair();
     co_await ends.first.write_all("ping");
     const std::string got = co_await ends.second.read_exactly(std::size_t(4));
@@ -175,7 +179,7 @@ RONDO_TEST("unix: a pair talks without any name", "[unix][both]") {
     CHECK(rest.empty());
 }
 
-RONDO_TEST("unix: open descriptors travel with the bytes", "[unix][kernel]") {
+RONDO_TEST("unix: open descriptors are received with the bytes", "[unix][kernel]") {
     auto c = co_await connected();
     auto ends = make_pipe();
     const int number = ends.writer.number();
@@ -226,17 +230,17 @@ RONDO_TEST("unix: many descriptors, too many, none", "[unix][both]") {
                     std::system_error);
 }
 
-RONDO_TEST("unix: what nobody takes any more is closed", "[unix][both]") {
+RONDO_TEST("unix: descriptors that are not received are closed", "[unix][both]") {
     auto c = co_await connected();
     auto ends = make_pipe();
     const int number = ends.writer.number();
     co_await c.client.send_descriptors("x", std::span(&number, 1));
     std::array<char, 100> buffer;
-    const auto plain = co_await c.server.read_some(buffer);  // drops it
+    const auto plain = co_await c.server.read_some(buffer);  // drops the descriptor
     CHECK(plain.text() == "x");
     co_await c.client.send_descriptors("y", std::span(&number, 1));
     ends.writer.close();
-    c.server.close();  // with it in the queue
+    c.server.close();  // with a descriptor in its queue
     c.client.close();
     const std::string end = co_await ends.reader.read_all();
     CHECK(end.empty());
@@ -276,7 +280,7 @@ RONDO_TEST("unix: waits with descriptors end in all three forms, and none is los
 
 // -- descriptors and other reads ------------------------------------------------------------------
 
-RONDO_TEST("unix: a descriptor that a view came with is nobody's", "[unix][both]") {
+RONDO_TEST("unix: descriptors that come with a view are closed", "[unix][both]") {
     auto [to, from] = socket_pair();
     auto [other_to, other_from] = socket_pair();
     auto ends = make_pipe();
@@ -299,7 +303,7 @@ RONDO_TEST("unix: a descriptor that a view came with is nobody's", "[unix][both]
           refused.npos);
 }
 
-RONDO_TEST("unix: without a free number what came is closed, and the error says so",
+RONDO_TEST("unix: without a free number all descriptors are closed, with an error",
            "[unix][kernel]") {
     auto [to, from] = socket_pair();
     const int number = ::dup(0);
@@ -308,7 +312,7 @@ RONDO_TEST("unix: without a free number what came is closed, and the error says 
     ::close(number);
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
-    const rlimit now{static_cast<rlim_t>(number) + 1, before.rlim_max};  // one is free
+    const rlimit now{static_cast<rlim_t>(number) + 1, before.rlim_max};  // one number is free
     ::setrlimit(RLIMIT_NOFILE, &now);
     std::array<char, 100> room;
     const std::string text =
@@ -320,7 +324,7 @@ RONDO_TEST("unix: without a free number what came is closed, and the error says 
     CHECK(rest.text() == "two of them");
 }
 
-RONDO_TEST("unix: a relative path is taken away, wherever the process is by then",
+RONDO_TEST("unix: a relative path is removed even after the directory has changed",
            "[unix][kernel]") {
     const folder here;
     const auto before = std::filesystem::current_path();
@@ -333,7 +337,7 @@ RONDO_TEST("unix: a relative path is taken away, wherever the process is by then
     co_return;
 }
 
-RONDO_TEST("unix: when a listener is gone its abstract name is free at once", "[unix][both]") {
+RONDO_TEST("unix: when a listener is destroyed its name is free at once", "[unix][both]") {
     {
         auto listener = unix_listener::bind(own_name());
         const auto client = co_await connect_unix(own_name());

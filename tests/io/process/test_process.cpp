@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Other programs: what they read and say, how they end, and that nothing of them stays: no zombie,
-// no descriptor, here or in a sibling.
+// Other programs: their input, output and end, and that nothing of them is left: no zombie, and no
+// descriptor, neither here nor in another program.
 #include <rondo/process.hpp>
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ namespace {
 
 constexpr long pidfd_get_info = static_cast<long>(_IOWR(0xFF, 11, char[64]));
 
-/// Does this kernel tell the status of a child that another waiter has reaped?
+/// True if this kernel tells the status of a child that another waiter has reaped.
 bool tells_taken_status() {
     const auto child = rondo_tests::run_child([] {
         ::signal(SIGCHLD, SIG_IGN);
@@ -65,7 +65,7 @@ std::string spawn_failure(const command& what) {
 
 }  // namespace
 
-RONDO_TEST("process: run captures what is said, on both ways, and how it ended",
+RONDO_TEST("process: run captures output, error output and exit code",
            "[process][kernel]") {
     const auto result = co_await command::shell("echo out; echo err >&2; exit 3").run();
     CHECK(result.output == "out\n");
@@ -80,7 +80,7 @@ RONDO_TEST("process: run captures what is said, on both ways, and how it ended",
     CHECK(merged_result.error_output.empty());
 }
 
-RONDO_TEST("process: arguments arrive as they are, environment and folder as they were said",
+RONDO_TEST("process: arguments, environment and directory arrive unchanged",
            "[process][kernel]") {
     const auto arguments =
         co_await command("printf", "%s|", "a b", "", "*", "$HOME", "'\"\\").run();
@@ -98,17 +98,18 @@ RONDO_TEST("process: arguments arrive as they are, environment and folder as the
     CHECK_THROWS_AS(command("x").arg(std::string_view("a\0b", 3)), std::system_error);
 }
 
-RONDO_TEST("process: much goes in and out at the same time", "[process][kernel]", limit(20s)) {
+RONDO_TEST("process: much input and output at the same time", "[process][kernel]", limit(20s)) {
     const std::string all = rondo_tests::pattern(3'000'000);
     const auto result = co_await command("cat").input(all).run();
     CHECK(result.output == all);
     CHECK(result.ok());
-    // One that does not want its input is no error.
+    // A program that does not read its input is no error.
     const auto uninterested = co_await command("true").input(all).run();
     CHECK(uninterested.ok());
 }
 
-RONDO_TEST("process: what cannot be run is an error that names it", "[process][kernel]") {
+RONDO_TEST("process: a program that cannot be run is an error with its name",
+           "[process][kernel]") {
     CHECK(spawn_failure(command("no-such-program-at-all")) ==
           "spawn no-such-program-at-all: No such file or directory");
     CHECK(spawn_failure(command("/etc/passwd")) == "spawn /etc/passwd: Permission denied");
@@ -123,7 +124,7 @@ RONDO_TEST("process: what cannot be run is an error that names it", "[process][k
     co_return;
 }
 
-RONDO_TEST("process: one to talk with", "[process][kernel]") {
+RONDO_TEST("process: a dialogue through pipes", "[process][kernel]") {
     auto sort = command("sort").in(rondo::pipe).out(rondo::pipe).spawn();
     CHECK(sort.pid() > 0);
     CHECK_FALSE(sort.exit_code());
@@ -140,10 +141,10 @@ RONDO_TEST("process: one to talk with", "[process][kernel]") {
     CHECK(std::get<0>(codes) == 0);
     CHECK(std::get<1>(codes) == 0);
     CHECK(sort.exit_code() == 0);
-    sort.kill();  // it has ended: nothing
+    sort.kill();  // it has ended: does nothing
 }
 
-RONDO_TEST("process: files and numbers as its streams", "[process][kernel]") {
+RONDO_TEST("process: files and descriptors as its streams", "[process][kernel]") {
     const auto folder = std::filesystem::temp_directory_path() /
                         ("rondo-process-" + std::to_string(::getpid()));
     std::filesystem::create_directory(folder);
@@ -165,7 +166,7 @@ RONDO_TEST("process: files and numbers as its streams", "[process][kernel]") {
     std::filesystem::remove_all(folder);
 }
 
-RONDO_TEST("process: it is ended by signals, by stop, and if need be by force",
+RONDO_TEST("process: it is ended by signals, by stop, and by SIGKILL after the grace time",
            "[process][kernel]") {
     auto sleeper = command("sleep", "1000").spawn();
     sleeper.send_signal(SIGUSR1);
@@ -185,7 +186,7 @@ RONDO_TEST("process: it is ended by signals, by stop, and if need be by force",
     CHECK((code == -SIGKILL || code == -SIGTERM));
 }
 
-RONDO_TEST("process: a run that takes too long is ended, and what it said is in the error",
+RONDO_TEST("process: a run that takes too long is ended, and its error has the output",
            "[process][kernel][alone]") {
     try {
         co_await command::shell("echo so far; exec sleep 1000").timeout(50ms).run();
@@ -196,7 +197,7 @@ RONDO_TEST("process: a run that takes too long is ended, and what it said is in 
         CHECK(std::string(error.what()) ==
               "run /bin/sh -c 'echo so far; exec sleep 1000': timed out after 50ms");
     }
-    // A grandchild that has its pipe, and ignores everything.
+    // A grandchild that has the pipe and ignores all signals.
     try {
         co_await command::shell("(trap '' TERM; sleep 1000) & exit 0")
             .new_group().timeout(50ms).grace(10ms).run();
@@ -206,7 +207,7 @@ RONDO_TEST("process: a run that takes too long is ended, and what it said is in 
     }
 }
 
-RONDO_TEST("process: stop after wait signals nobody; a session, a group, both; what is refused",
+RONDO_TEST("process: stop after wait signals no process; a session, a group, both; refusals",
            "[process][kernel]") {
     auto ended = command("true").new_group().spawn();
     co_await ended.wait();
@@ -226,21 +227,21 @@ RONDO_TEST("process: stop after wait signals nobody; a session, a group, both; w
     CHECK(command("echo", "it's", "a b").text() == "echo 'it'\\''s' 'a b'");
 }
 
-/// False for one that has ended, whether or not its status was taken.
+/// False if the process has ended, whether or not its status was taken.
 bool is_running(int pid) {
     std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
     std::string number, name, state;
     return status >> number >> name >> state && state != "Z" && state != "X";
 }
 
-RONDO_TEST("process: members of a group are asked to end too, and have their grace",
+RONDO_TEST("process: members of a group are asked to end too, and get the grace time",
            "[process][kernel]") {
-    auto leader = command::shell("(trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.01; "
-                                 "done) & read line; exit 0")
+    auto leader = command::shell("(trap 'echo asked; exit 0' TERM; echo ready; "
+                                 "while :; do sleep 0.01; done) & read line; exit 0")
                       .new_group().in(rondo::pipe).out(rondo::pipe).spawn();
     const auto ready = co_await leader.out().read_line();
     CHECK(ready.value() == "ready");
-    leader.in().close();  // the first of the group ends
+    leader.in().close();  // ends the first process of the group
     while (is_running(leader.pid())) co_await sleep(1ms);
     auto stopping = create_task(leader.stop(10s));
     const auto asked = co_await leader.out().read_line();
@@ -264,7 +265,7 @@ RONDO_TEST("process: output beyond the limit, and an exit code that is checked",
     CHECK(fine.ok());
 }
 
-RONDO_TEST("process: a wait ends in all three forms, and leaves the program alone",
+RONDO_TEST("process: a wait ends in all three forms, and does not end the program",
            "[process][kernel]") {
     auto child = command("cat").in(rondo::pipe).out(devnull).spawn();
     const auto wait = [&] { return child.wait(); };
@@ -276,7 +277,7 @@ RONDO_TEST("process: a wait ends in all three forms, and leaves the program alon
     CHECK(code == 0);
 }
 
-RONDO_TEST("process: a run that is cancelled has ended its program", "[process][kernel]") {
+RONDO_TEST("process: when a cancelled run returns its program has ended", "[process][kernel]") {
     int pid = 0;
     const auto body = [](int* out) -> task<> {
         auto child = command::shell("echo $$; exec sleep 1000").out(rondo::pipe).spawn();
@@ -291,7 +292,7 @@ RONDO_TEST("process: a run that is cancelled has ended its program", "[process][
     co_await rondo_tests::check_cancelled_while_suspended(run_it);
 }
 
-RONDO_TEST("process: one that is dropped goes on, and is reaped when it ends",
+RONDO_TEST("process: a dropped process goes on, and is reaped when it ends",
            "[process][kernel]") {
     auto ends = make_pipe();
     int pid = 0;
@@ -301,11 +302,11 @@ RONDO_TEST("process: one that is dropped goes on, and is reaped when it ends",
     }
     ends.reader.close();
     CHECK(lives(pid));
-    ends.writer.close();  // its input ends
+    ends.writer.close();  // ends the program's input
     while (lives(pid)) co_await sleep(1ms);
 }
 
-TEST_CASE("process: one that outlives its loop is reaped with the next", "[process]") {
+TEST_CASE("process: a program that outlives its loop is reaped with the next start", "[process]") {
     testing::leak_probe probe;
     int pid = 0;
     rondo::run([](int* out) -> task<> {
@@ -325,7 +326,7 @@ TEST_CASE("process: one that outlives its loop is reaped with the next", "[proce
     CHECK(probe.leaks().empty());
 }
 
-TEST_CASE("process: one that goes with a callback at its loop's end is waited for", "[process]") {
+TEST_CASE("process: one that is dropped with a callback at its loop's end is reaped", "[process]") {
     loop l;
     int pid = 0;
     const auto start = [&]() -> task<> {
@@ -358,13 +359,13 @@ RONDO_TEST("process: a thousand, one after the other and 64 at a time, leave not
     CHECK(good == count);
 }
 
-TEST_CASE("process: nothing of ours leads into a child, whoever starts one at the same time",
+TEST_CASE("process: no descriptor leaks into a child that another thread starts meanwhile",
           "[process]") {
     const auto list = []() -> task<std::string> {
         const auto seen = co_await command("ls", "/proc/self/fd").in(devnull).run();
         co_return seen.output;
     };
-    const std::string before = rondo::run(list());  // what this program was started with, too
+    const std::string before = rondo::run(list());  // with those that this program inherited
     std::atomic<int> wrong = 0;
     const auto lister = [&]() -> task<> {
         for (int i = 0; i < rondo_tests::many(50, 10); ++i) {
@@ -373,7 +374,7 @@ TEST_CASE("process: nothing of ours leads into a child, whoever starts one at th
             wrong += seen != before;
         }
     };
-    if (rondo_tests::with_tsan()) return;  // vfork and several threads: the sanitizer says no
+    if (rondo_tests::with_tsan()) return;  // does not support vfork with several threads
     std::vector<std::thread> threads;
     std::atomic<int> failed = 0;
     for (int i = 0; i < 4; ++i)
@@ -389,9 +390,9 @@ TEST_CASE("process: nothing of ours leads into a child, whoever starts one at th
     CHECK(wrong == 0);
 }
 
-RONDO_TEST("process: descriptors that others have opened lead nowhere in a program, but for those kept",
+RONDO_TEST("process: descriptors opened elsewhere are closed in a program, except those kept",
            "[process][kernel]") {
-    // "ls" has 0 to 2, and one for the folder that it lists.
+    // "ls" has 0 to 2, and one for the directory that it lists.
     auto plain = command("ls", "-v", "/proc/self/fd").in(devnull);
     const auto before = co_await plain.run();
     CHECK(before.output == "0\n1\n2\n3\n");
@@ -406,9 +407,10 @@ RONDO_TEST("process: descriptors that others have opened lead nowhere in a progr
     for (const int each : foreign) ::close(each);
 }
 
-RONDO_TEST("process: a run until the exit does not wait for a grandchild that holds the pipes",
+RONDO_TEST("process: with until_exit a run does not wait for a grandchild that holds the pipes",
            "[process][kernel]") {
-    const auto result = co_await command::shell("sleep 1000 & echo $!; echo said >&2; exit 3").until_exit().run();
+    auto script = command::shell("sleep 1000 & echo $!; echo said >&2; exit 3").until_exit();
+    const auto result = co_await script.run();
     const int grandchild = std::stoi(result.output);
     CHECK(lives(grandchild));
     ::kill(grandchild, SIGKILL);
@@ -423,21 +425,23 @@ RONDO_TEST("process: a run until the exit does not wait for a grandchild that ho
     CHECK(too_much == "run yes: more than 10000 bytes of output");
 }
 
-RONDO_TEST("process: moving onto one lets the one before go at once", "[process][kernel]") {
+RONDO_TEST("process: move assignment drops the previous process at once", "[process][kernel]") {
     auto first = command("cat").in(rondo::pipe).spawn();
     const int pid = first.pid();
     auto second = command("true").spawn();
     first = std::move(second);
-    while (lives(pid)) co_await sleep(1ms);  // its input has ended
+    while (lives(pid)) co_await sleep(1ms);  // it ends because its input has ended
     co_await first.wait();
 }
 
 namespace {
 
-/// How many of 60 programs that end with 3 have ended with 3, and how many are said to have succeeded.
+/// Runs 60 programs that exit with 3. Counts those with exit code 3, and those that count as
+/// success.
 task<> end_with_three(int* known, int* good) {
     for (int i = 0; i < 60; ++i) {
-        const auto result = co_await command::shell(i % 2 == 0 ? "exit 3" : "echo some; exit 3").run();
+        const char* const script = i % 2 == 0 ? "exit 3" : "echo some; exit 3";
+        const auto result = co_await command::shell(script).run();
         *known += result.exit_code == 3 ? 1 : 0;
         *good += result.ok() ? 1 : 0;
     }
@@ -445,7 +449,7 @@ task<> end_with_three(int* known, int* good) {
 
 }  // namespace
 
-TEST_CASE("process: an exit status that another waiter took is never success", "[process]") {
+TEST_CASE("process: an exit status taken by another waiter is never success", "[process]") {
     const auto child = rondo_tests::run_child([] {
         ::signal(SIGCHLD, SIG_IGN);
         rondo_tests::forbid(SYS_ioctl, ENOTTY, pidfd_get_info);  // as before Linux 6.15
@@ -455,8 +459,11 @@ TEST_CASE("process: an exit status that another waiter took is never success", "
             if (good != 0) co_return 1;
             const auto one = co_await command("true").run();
             if (one.exit_code != unknown_exit_code || one.ok()) co_return 2;
-            const std::string text = co_await text_of_failure<process_error>(command("true").check().run());
-            co_return text.starts_with("run true: ended with an unknown exit status (SIGCHLD is ignored") ? 0 : 3;
+            auto checked = command("true").check();
+            const std::string text = co_await text_of_failure<process_error>(checked.run());
+            const std::string_view expected =
+                "run true: ended with an unknown exit status (SIGCHLD is ignored";
+            co_return text.starts_with(expected) ? 0 : 3;
         };
         return rondo::run(body());
     });
@@ -464,7 +471,7 @@ TEST_CASE("process: an exit status that another waiter took is never success", "
     CHECK(child.exited());
 }
 
-TEST_CASE("process: its exit status is known though SIGCHLD is ignored, where the kernel keeps it",
+TEST_CASE("process: with SIGCHLD ignored its exit status is known, if the kernel keeps it",
           "[process]") {
     if (!tells_taken_status()) return;
     const auto child = rondo_tests::run_child([] {
@@ -491,15 +498,16 @@ TEST_CASE("process: without close_range programs get no foreign descriptor eithe
     CHECK(child.exited());
 }
 
-TEST_CASE("process: all of this while others meddle", "[process]") {
+TEST_CASE("process: all tests again while other code interferes", "[process]") {
     const bool told = tells_taken_status();
     std::vector<std::unique_ptr<rondo_tests::disturbed_run>> runs;
     for (const auto what : rondo_tests::all_disturbances) {
         const bool needs_status = what <= rondo_tests::disturbance::another_waiter;
         if (needs_status && !told) continue;
-        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(what, "[process][kernel]~[alone]"));
+        const char* const tests = "[process][kernel]~[alone]";
+        runs.push_back(std::make_unique<rondo_tests::disturbed_run>(what, tests));
     }
-    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the one that is stopped first
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the last was stopped first
         const bool passed = (*run)->passed();
         INFO((*run)->text());
         CHECK(passed);

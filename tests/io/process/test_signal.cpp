@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Signals that are waited for, and those that end `run`. What plays with dispositions does so in a
-// child.
+// Waiting for signals, and signals that end `run`. Tests that change dispositions do so in a child
+// process.
 #include <rondo/signal.hpp>
 
 #include <signal.h>
@@ -21,9 +21,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// To the process; in a child of one thread.
+/// Sends a signal to the process; used in a child with one thread.
 void send(int number) { ::kill(::getpid(), number); }
-/// To this thread: the watchdog of the tests is another one, and blocks nothing.
+/// Sends a signal to this thread only: the tests' watchdog thread does not block signals.
 void send_here(int number) { ::pthread_kill(::pthread_self(), number); }
 
 bool is_blocked(int number) {
@@ -32,7 +32,7 @@ bool is_blocked(int number) {
     return ::sigismember(&now, number) == 1;
 }
 
-/// In a child of one thread: `body` is main, and what it returns the exit code.
+/// Runs `body` as main in a child with one thread; its result is the exit code.
 template <class Body>
 rondo_tests::child_end in_child(Body body) {
     return rondo_tests::run_child([&] { return rondo::run(body()); });
@@ -40,14 +40,14 @@ rondo_tests::child_end in_child(Body body) {
 
 }  // namespace
 
-TEST_CASE("signal: a set gives what comes, with who sent it, and lets it through again afterwards",
+TEST_CASE("signal: a set gives each signal with its sender, and unblocks the signals afterwards",
           "[signal]") {
     const auto child = in_child([]() -> task<int> {
         {
             signal_set signals(SIGUSR1, SIGHUP);
             if (!is_blocked(SIGUSR1) || !is_blocked(SIGHUP) || is_blocked(SIGUSR2)) co_return 1;
             send(SIGUSR1);
-            send(SIGUSR1);  // the same again is one
+            send(SIGUSR1);  // two equal ones count as one
             std::optional<signal_info> got = co_await signals.next();
             if (!got || got->number != SIGUSR1 || got->pid != ::getpid()) co_return 2;
             if (got->uid != ::getuid() || got->code != SI_USER) co_return 3;
@@ -59,7 +59,7 @@ TEST_CASE("signal: a set gives what comes, with who sent it, and lets it through
                 co_return 4;
             const auto none = co_await move_on_after(20ms, signals.next());
             if (none) co_return 5;
-            send(SIGHUP);  // that nobody reads: it must not kill us below
+            send(SIGHUP);  // is not read: it must not end this process below
         }
         if (is_blocked(SIGUSR1) || is_blocked(SIGHUP)) co_return 6;
         co_return 0;
@@ -68,7 +68,8 @@ TEST_CASE("signal: a set gives what comes, with who sent it, and lets it through
     CHECK(child.exited());
 }
 
-TEST_CASE("signal: what was blocked before stays blocked, and sets may be many", "[signal]") {
+TEST_CASE("signal: signals blocked before stay blocked, and there may be several sets",
+          "[signal]") {
     const auto child = in_child([]() -> task<int> {
         sigset_t one;
         ::sigemptyset(&one);
@@ -93,7 +94,7 @@ TEST_CASE("signal: what was blocked before stays blocked, and sets may be many",
     CHECK(child.exited());
 }
 
-TEST_CASE("signal: wait_signal gives the number of the first", "[signal]") {
+TEST_CASE("signal: wait_signal gives the number of the first signal", "[signal]") {
     const auto child = in_child([]() -> task<int> {
         auto waiting = create_task(wait_signal(SIGTERM, SIGUSR1));
         co_await sleep(10ms);
@@ -105,7 +106,7 @@ TEST_CASE("signal: wait_signal gives the number of the first", "[signal]") {
     CHECK(child.exited());
 }
 
-TEST_CASE("signal: what is no signal is refused, by its number", "[signal]") {
+TEST_CASE("signal: a number that is no signal is refused", "[signal]") {
     for (const int number : {0, -1, 65, SIGKILL, SIGSTOP}) {
         try {
             signal_set none(number);
@@ -128,7 +129,7 @@ RONDO_TEST("signal: a wait ends in all three forms, and no signal is lost", "[si
     CHECK(got->number == SIGUSR2);
 }
 
-RONDO_TEST("signal: closing a set ends its wait with nothing", "[signal][kernel]") {
+RONDO_TEST("signal: closing a set ends its wait with an empty result", "[signal][kernel]") {
     signal_set signals(SIGUSR2);
     const auto until_closed = [](signal_set* set, bool* ended) -> task<> {
         const auto got = co_await set->next();
@@ -144,19 +145,19 @@ RONDO_TEST("signal: closing a set ends its wait with nothing", "[signal][kernel]
     CHECK_FALSE(after);
 }
 
-RONDO_TEST("signal: on the simulator there are none, which is said", "[signal]") {
+RONDO_TEST("signal: on the simulator a set throws", "[signal]") {
     CHECK_THROWS_AS(signal_set(SIGUSR2), std::system_error);
     CHECK_FALSE(is_blocked(SIGUSR2));
     co_return;
 }
 
-TEST_CASE("signal: run ends on SIGTERM where it is asked to, and is killed where not", "[signal]") {
+TEST_CASE("signal: SIGTERM ends `run` if that was asked for, otherwise it kills", "[signal]") {
     const auto for_ever = []() -> task<> {
         running_loop().call_soon([] { send(SIGTERM); });
         co_await sleep(24h);
     };
     const auto asked = rondo_tests::run_child([&] {
-        ::signal(SIGTERM, SIG_DFL);  // Catch2 has a handler of its own
+        ::signal(SIGTERM, SIG_DFL);  // Catch2 has set a handler
         rondo::run(for_ever(), {.handle_sigterm = true});
         return rondo::interrupted() ? 77 : 1;
     });
@@ -170,7 +171,7 @@ TEST_CASE("signal: run ends on SIGTERM where it is asked to, and is killed where
     CHECK(WTERMSIG(not_asked.status) == SIGTERM);
 }
 
-TEST_CASE("signal: the second of the two kills", "[signal]") {
+TEST_CASE("signal: the second SIGINT or SIGTERM kills", "[signal]") {
     const auto stubborn = []() -> task<> {
         running_loop().call_soon([] { send(SIGINT); });
         try {
@@ -192,7 +193,7 @@ TEST_CASE("signal: the second of the two kills", "[signal]") {
     CHECK(WTERMSIG(child.status) == SIGTERM);
 }
 
-TEST_CASE("signal: a set that goes leaves a signal to the sets that have it, too", "[signal]") {
+TEST_CASE("signal: a set that is destroyed leaves its signal to the other sets", "[signal]") {
     const auto child = in_child([]() -> task<int> {
         auto older = std::make_unique<signal_set>(SIGUSR1);
         signal_set living(SIGUSR1, SIGHUP);
@@ -213,7 +214,7 @@ TEST_CASE("signal: a set that goes leaves a signal to the sets that have it, too
     CHECK(child.exited());
 }
 
-TEST_CASE("signal: each of the sets that have a signal gets it", "[signal]") {
+TEST_CASE("signal: each set that has a signal gets it", "[signal]") {
     const auto child = in_child([]() -> task<int> {
         signal_set one(SIGUSR1), two(SIGUSR1, SIGHUP), three(SIGHUP);
         auto a = create_task(one.next());
@@ -222,8 +223,9 @@ TEST_CASE("signal: each of the sets that have a signal gets it", "[signal]") {
         send(SIGUSR1);
         const auto of_one = co_await a;
         const auto of_two = co_await b;
-        if (!of_one || !of_two || of_one->number != SIGUSR1 || of_two->number != SIGUSR1) co_return 1;
-        send(SIGUSR1);  // nobody waits: the second is kept for whoever comes later
+        if (!of_one || of_one->number != SIGUSR1) co_return 1;
+        if (!of_two || of_two->number != SIGUSR1) co_return 1;
+        send(SIGUSR1);  // no task waits: the second set keeps it
         const auto again = co_await two.next();
         const auto kept = co_await one.next();
         if (again->number != SIGUSR1 || kept->number != SIGUSR1) co_return 2;
@@ -234,7 +236,7 @@ TEST_CASE("signal: each of the sets that have a signal gets it", "[signal]") {
     CHECK(child.exited());
 }
 
-TEST_CASE("signal: run tells main which one ended it", "[signal]") {
+TEST_CASE("signal: run tells main which signal ended it", "[signal]") {
     for (const auto& [number, code] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143)}) {
         const int which = number;
         const auto child = rondo_tests::run_child([which] {
