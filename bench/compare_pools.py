@@ -7,7 +7,8 @@ usage: bench/compare_pools.py [BUILD] [--rounds N]
 
 BUILD is a meson build folder of a release build, as for compare.py. A peer that is not installed is
 left out. Medians in µs of a call, on two processors; figures of one run compare with each other
-only. """
+only.
+"""
 
 import argparse
 import json

@@ -3,7 +3,8 @@
 
 It is not a compiler's front end: it knows tokens, brackets, and a few rules that tell a function's
 body from an initialiser, and a lambda from a subscript. A lambda is one token of the expression
-that it is part of; its body is a list of statements of its own. Names and types are not known. """
+that it is part of; its body is a list of statements of its own. Names and types are not known.
+"""
 
 import re
 from dataclasses import dataclass, field

@@ -5,7 +5,8 @@ The locals of the body are destroyed when it returns or throws; only then the gr
 children. So no child may get a reference to such a local: std::ref, std::cref or &local as an
 argument of `start`, or a closure there that captures it by reference. This reads tokens only, like
 cpp_expressions.py: a body follows a parameter `task_group& name`, and a local is anything that
-looks like the declaration of an object there. """
+looks like the declaration of an object there.
+"""
 
 from cpp_expressions import PAIRS, WORD
 

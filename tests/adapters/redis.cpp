@@ -26,7 +26,8 @@ RONDO_TEST("redis: every kind of reply", "[kernel]") {
     co_await redis.command("DEL", "list");
     const redis_value nil = co_await redis.command("LPOP", "list");
     CHECK(nil.is_nil());
-    const redis_value length = co_await redis.command("RPUSH", "list", "one", std::string("t\0o", 3));
+    const redis_value length =
+        co_await redis.command("RPUSH", "list", "one", std::string("t\0o", 3));
     CHECK(length.number == 2);
     const redis_value list = co_await redis.command("LRANGE", "list", "0", "-1");
     REQUIRE(list.list.size() == 2);

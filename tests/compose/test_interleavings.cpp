@@ -30,7 +30,7 @@ public:
     void comes(std::size_t who) { line_.push_back(who); }
     void is_served(stage& s, std::size_t who) {
         auto at = line_.begin();
-        while (at != line_.end() && *at != who && s.was_asked(*at)) ++at;
+        while (at != line_.end() && *at != who && s.was_cancelled(*at)) ++at;
         s.require(at != line_.end() && *at == who, "somebody was served out of turn");
         std::erase(line_, who);
     }
@@ -182,7 +182,7 @@ struct events {
         s.require(!bell.is_set() || bell.waiting() == 0, "somebody waits for an event that is set");
     }
     void check_end(stage& s) {
-        const bool never_began = s.was_asked(0) && rung == 0;
+        const bool never_began = s.was_cancelled(0) && rung == 0;
         s.require(s.all_ended() || never_began, "somebody waits for an event for ever");
     }
 };
@@ -325,15 +325,15 @@ struct groups {
         } catch (const std::runtime_error&) {
             failed = true;
         } catch (const cancelled&) {
-            s.require(s.was_asked(me), "a group was cancelled by nobody");
+            s.require(s.was_cancelled(me), "a group was cancelled by nobody");
         }
         s.require(running == 0, "a group ended before its children");
-        s.require(failed || s.was_asked(me), "a child's error is lost");
+        s.require(failed || s.was_cancelled(me), "a child's error is lost");
     }
     void check_step(stage&) {}
     void check_end(stage& s) {
         bool gave_up = false;  // an actor that was cancelled before it began did not set the event
-        for (std::size_t i = 1; i < s.actors(); ++i) gave_up = gave_up || s.was_asked(i);
+        for (std::size_t i = 1; i < s.actors(); ++i) gave_up = gave_up || s.was_cancelled(i);
         s.require(s.all_ended() || (gave_up && !go.is_set()), "a group does not end");
     }
 

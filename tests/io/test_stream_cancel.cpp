@@ -87,7 +87,7 @@ RONDO_TEST("stream: read_line cancelled after half a line loses no byte", "[stre
         co_await yield_now();
         co_await p.here.write_all("ha");
         if (on_arrival) {
-            cancels_on_arrival canceller(reading);
+            cancel_on_completion canceller(reading);
             while (!canceller.over()) co_await yield_now();
         } else {
             reading.cancel();

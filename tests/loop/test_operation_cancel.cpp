@@ -102,7 +102,7 @@ RONDO_TEST("operation: an error that came before the cancellation is told all th
     };
     auto failing = create_task(body(&idle, &byte, &text));
     co_await yield_now();
-    cancels_on_arrival canceller(failing);
+    cancel_on_completion canceller(failing);
     try {
         co_await failing;
     } catch (const future_cancelled&) {

@@ -80,7 +80,7 @@ task<moment> cancel_in_turn(future<> waiting, int round, Begin begin) {
     }
     begin();
     if (when == moment::after) {
-        cancels_on_arrival canceller(waiting);
+        cancel_on_completion canceller(waiting);
         while (!canceller.over()) co_await yield_now();
         REQUIRE(canceller.hit());
     } else {
@@ -174,7 +174,7 @@ RONDO_TEST("operation: of ten thousand cancelled connects each is made or not, a
         auto connecting = create_task(body(&client, &at.name, &done));
         if (round % 3 != 0) co_await yield_now();
         if (round % 3 == 1) {
-            cancels_on_arrival canceller(connecting);
+            cancel_on_completion canceller(connecting);
             while (!canceller.over()) co_await yield_now();
             REQUIRE(canceller.hit());
         } else {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The one place that knows which Catch2 is there: 3 (compiled library) or 2.13 (one header, Debian
-// 12). Tests include this and nothing of Catch2's own.
+// The only file that depends on the version of Catch2: 3 (compiled library) or 2.13 (one header,
+// Debian 12). Tests include this and no header of Catch2.
 //
-// Catch2 2.13 cannot skip a case, so SKIP is made here: it says why, marks the case and leaves it
-// the way a failed REQUIRE does, but with nothing failed. Like every assertion it may be used on
-// the test's own thread only, also inside a coroutine whose exception reaches the test.
+// Catch2 2.13 cannot skip a case, so this file defines SKIP: it prints the reason, marks the case
+// and leaves it as a failed REQUIRE would, without a failure. Like every assertion it may be used
+// only on the test's own thread, also inside a coroutine whose exception reaches the test.
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Runs a function in a forked child and brings back what it wrote to standard output and error and
-// how it ended: for limits, filters and ends that must not happen to the test program itself. And
-// the filter that most of them want.
+// Runs a function in a forked child and returns its output (standard output and error) and its exit
+// status: for limits, filters and crashes that must not affect the test program itself. Also has
+// the seccomp filter that most of these tests use.
 #pragma once
 
 #include <linux/filter.h>
@@ -24,14 +24,14 @@ namespace rondo_tests {
 
 struct child_end {
     std::string text;
-    int status = 0;  // as waitpid gives it
+    int status = 0;  // of waitpid(2)
 
     bool exited(int code = 0) const { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
     bool aborted() const { return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT; }
     bool says(const char* words) const { return text.find(words) != std::string::npos; }
 };
 
-/// `body` returns the child's exit code; an exception is written and gives 99.
+/// `body` returns the child's exit code; an exception is printed and gives 99.
 template <class Body>
 child_end run_child(Body body) {
     int ends[2];
@@ -64,7 +64,7 @@ child_end run_child(Body body) {
     return end;
 }
 
-/// From now on system call `number` answers `error` to this process: always, or where its second
+/// Makes system call `number` of this process fail with `error`: always, or only if its second
 /// argument is `second`.
 inline void forbid(std::uint32_t number, int error, long second = -1) {
     const std::uint32_t answer = SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error);

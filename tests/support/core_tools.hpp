@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the tests of layers 0 to 2 share: operations without sockets above them, a TCP pair on
-// whichever kernel runs, the three moments at which a cancellation can meet a wait, a thread with a
-// small stack, and a stand-in for stderr.
+// Shared tools of the tests of coroutine/, kernel/ and loop/: bare operations, a TCP pair on the
+// running kernel, the three moments at which a cancellation can meet a wait, a thread with a small
+// stack, and captured stderr.
 #pragma once
 
 #include <netinet/in.h>
@@ -29,12 +29,12 @@ namespace rondo_tests {
 using namespace rondo;
 using namespace std::chrono_literals;
 
-// Read at run time where the library asks for a sanitizer too.
+// Checked at run time, as in the library.
 extern "C" [[gnu::weak]] void __asan_init();
 extern "C" [[gnu::weak]] void __tsan_init();
 inline bool with_asan() { return __asan_init != nullptr; }
 inline bool with_tsan() { return __tsan_init != nullptr; }
-/// `count`, or fewer under a sanitizer, where everything takes ten times as long.
+/// `count`, or `sanitized` under a sanitizer, which makes everything ten times as slow.
 inline int many(int count, int sanitized) { return with_asan() || with_tsan() ? sanitized : count; }
 
 // -- operations -----------------------------------------------------------------------------------
@@ -99,16 +99,16 @@ inline descriptor tcp_socket(const char* name) {
     return descriptor::adopt(number, name);
 }
 
-/// An address of loopback's that this process shares with few others, 127.1.x.y: so nobody who
-/// looks for a listener of theirs that has just gone finds one of ours with the same port. The
-/// simulator has nobody else.
+/// A loopback address that depends on the process, 127.1.x.y. So a client of another process that
+/// looks for its own, just closed listener does not find ours on the same port. On the simulator
+/// there is no other process.
 inline in_addr_t own_loopback() {
     const auto process = static_cast<std::uint32_t>(::getpid());
     const std::uint32_t low = 1 + process % 0xfffe;
     return htonl(testing::simulated() ? INADDR_LOOPBACK : 0x7f010000 + low);
 }
 
-/// A listening socket on loopback and where it listens.
+/// A listening socket on loopback and its address.
 struct listening {
     descriptor socket;
     sockaddr_in name{};
@@ -124,8 +124,8 @@ struct listening {
     }
 };
 
-/// Closing it resets the connection, and leaves no trace: of thousands of connections the kernel
-/// would remember each for a minute, and run out of ports.
+/// Makes closing the socket reset its connection. Otherwise the kernel would keep each connection
+/// in TIME_WAIT for a minute, and thousands of them would use up the ports.
 inline void reset_at_close(const descriptor& socket) {
     if (testing::simulated()) return;
     const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -149,12 +149,12 @@ inline task<two_ends> connected() {
 
 // -- moments --------------------------------------------------------------------------------------
 
-/// Lets everything happen that can happen without time passing; a few turns.
+/// Runs a few turns, so that everything happens that needs no time.
 inline task<> finish(int turns = 3) {
     for (int i = 0; i < turns; ++i) co_await yield_now();
 }
 
-/// A task that awaits what `make` gives, and what became of it.
+/// The outcome of a wait in `observe`.
 enum class outcome_of_wait { none, value, cancelled, failed };
 
 struct observed {
@@ -162,6 +162,7 @@ struct observed {
     bool next_threw = false;                        // a wait after it
 };
 
+/// Awaits the result of `make`, then one more wait, and records the outcome of both.
 template <class Make>
 task<> observe(Make make, observed* seen) {
     try {
@@ -194,10 +195,10 @@ task<> check_cancelled_before(Make make) {
     }
     CHECK(seen.first == outcome_of_wait::cancelled);
     CHECK(seen.next_threw);
-    co_await yield_now();  // the scope was left: its request ended with it
+    co_await yield_now();  // the scope has ended, and its cancellation with it
 }
 
-/// Second form: it is suspended.
+/// Second form: the wait is suspended when it is cancelled.
 template <class Make>
 task<> check_cancelled_while_suspended(Make make) {
     observed seen;
@@ -214,8 +215,8 @@ task<> check_cancelled_while_suspended(Make make) {
     CHECK(seen.next_threw);
 }
 
-/// Second form, of what may end all the same because the kernel does it at once: cancelled while it
-/// is in flight. Either it was done, or it was not; the next wait throws in any case.
+/// Second form, for operations that the kernel may complete at once: cancelled while in flight. The
+/// operation was done or not; the next wait throws in any case.
 template <class Make>
 task<outcome_of_wait> cancelled_in_flight(Make make) {
     observed seen;
@@ -233,7 +234,7 @@ task<outcome_of_wait> cancelled_in_flight(Make make) {
     co_return seen.first;
 }
 
-/// Third form: what it waits for has come, and it has not run since. `complete` makes it come.
+/// Third form: `complete` has ended the wait, and the task has not resumed yet.
 template <class Make, class Complete>
 task<> check_cancelled_after_completion(Make make, Complete complete, observed* seen) {
     auto waiting = create_task(observe(make, seen));
@@ -250,42 +251,42 @@ task<> check_cancelled_after_completion(Make make, Complete complete, observed* 
     CHECK(seen->next_threw);
 }
 
-/// Cancels a task at the very moment in which what it waits for has come and it has not run since.
-/// A completion makes its task ready inside the loop's look at the kernel; posts are delivered
-/// later in the same look, and ready tasks run after it. So a post that posts itself again until
-/// the task is ready stands exactly there.
-class cancels_on_arrival {
+/// Cancels a task exactly between the completion of its wait and its resumption. A completion makes
+/// its task ready while the loop polls the kernel. Posts are delivered later in the same poll, and
+/// ready tasks run after it. So a post that repeats itself until the task is ready hits this
+/// moment.
+class cancel_on_completion {
 public:
-    explicit cancels_on_arrival(future<> waiting) : waiting_(std::move(waiting)) { look(); }
-    cancels_on_arrival(const cancels_on_arrival&) = delete;
-    cancels_on_arrival& operator=(const cancels_on_arrival&) = delete;
+    explicit cancel_on_completion(future<> waiting) : waiting_(std::move(waiting)) { check(); }
+    cancel_on_completion(const cancel_on_completion&) = delete;
+    cancel_on_completion& operator=(const cancel_on_completion&) = delete;
 
-    /// Nothing refers to it any more.
+    /// True if no post refers to this object any more.
     bool over() const noexcept { return over_; }
     bool hit() const noexcept { return hit_; }
 
 private:
-    void look() {
+    void check() {
         over_ = waiting_.done() || waiting_.state() == task_state::ready;
         hit_ = over_ && !waiting_.done();
         if (hit_) waiting_.cancel();
-        if (!over_) running_loop().remote().call_soon_threadsafe([this] { look(); });
+        if (!over_) running_loop().remote().call_soon_threadsafe([this] { check(); });
     }
     future<> waiting_;
     bool over_ = false;
     bool hit_ = false;
 };
 
-/// Third form, where it is the kernel that completes: its completion has been reaped, and the task
-/// has not run since. `begin` makes it come, if it does not come by itself. Law 2: what the kernel
-/// has done is delivered, and the next wait throws.
+/// Third form, for waits that the kernel completes: the completion has been reaped, and the task
+/// has not resumed yet. `begin` causes the completion, if it does not come by itself. Law 2: the
+/// result of the kernel is delivered, and the next wait throws.
 template <class Make, class Begin>
 task<> check_cancelled_after_arrival(Make make, Begin begin) {
     observed seen;
     auto waiting = create_task(observe(make, &seen));
     co_await yield_now();
     begin();
-    cancels_on_arrival canceller(waiting);
+    cancel_on_completion canceller(waiting);
     try {
         co_await waiting;
     } catch (const future_cancelled&) {
@@ -313,14 +314,14 @@ inline void on_small_stack(std::function<void()> body) {
         (*static_cast<std::function<void()>*>(word))();
         return nullptr;
     };
-    // No assertion while it runs: it makes some of its own.
+    // No assertion while the thread runs: it makes assertions itself.
     const int created = pthread_create(&thread, &how, enter, &body);
     pthread_attr_destroy(&how);
     if (created == 0) pthread_join(thread, nullptr);
     REQUIRE(created == 0);
 }
 
-/// While it lives, what is written to stderr goes into a file of its own.
+/// While it lives, stderr is redirected to a memory file.
 class captured_stderr {
 public:
     captured_stderr() : file_(::memfd_create("stderr", MFD_CLOEXEC)), saved_(::dup(2)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counts every operator new of the program that includes this, in one of its files, so that a test
-// can say "nothing was allocated". Not under a sanitizer, which has its own; there nothing counts.
+// Counts every operator new of the program that includes this in one of its files, so that a test
+// can check that nothing was allocated. Under a sanitizer, which has its own operator new, nothing
+// is counted.
 #pragma once
 
 #include <atomic>
@@ -27,7 +28,7 @@ inline std::atomic<std::size_t> allocations{0};
 #endif
 
 #ifndef RONDO_SANITIZED
-// g++ 12 at -O1 puts one of the two in its place without the other, and takes them for a mismatch.
+// g++ 12 at -O1 inlines one of the two without the other, and warns of a mismatch.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Jobs that wait for the test, and say that they have begun: so that no test of to_thread sleeps.
+// Jobs that signal their start and wait for the test, so that no test of to_thread sleeps.
 #pragma once
 
 #include <condition_variable>
@@ -10,7 +10,7 @@
 
 namespace rondo_tests {
 
-/// Blocks a job until somebody opens it.
+/// Blocks jobs until the test opens it.
 class gate {
 public:
     void open() {
@@ -29,7 +29,7 @@ private:
     bool open_ = false;
 };
 
-/// What a job says when it runs, and a task waits for.
+/// A signal that a job gives and a task awaits.
 class signal_to_loop {
 public:
     void give() {
@@ -43,9 +43,9 @@ private:
 };
 
 inline void until_stopped(const std::stop_token& stop) {
-    gate told;
-    std::stop_callback open(stop, [&] { told.open(); });
-    told.pass();
+    gate stopped;
+    std::stop_callback open(stop, [&] { stopped.open(); });
+    stopped.pass();
 }
 
 }  // namespace rondo_tests

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Every order in which a few tasks can meet: a ready queue that asks which of the ready tasks goes next, or which task
-// is cancelled now, and is asked again with other answers until there are none left.
+// Explores every order in which a few tasks can run. At each step a choice decides which ready task
+// runs next, or which task is cancelled now. The run is repeated with other choices until all have
+// been made.
 //
-// A run is a list of choices. `explore_all` goes through all of them, depth first, by running the scenario from its
-// start each time; `explore_samples` draws choices from a seed, for scenarios with too many orders. What is chosen from
-// is more than a loop ever does (its ready queue is a FIFO), so whoever passes here passes there.
+// A run is a list of choices. `explore_all` tries all lists, depth first, and runs the scenario
+// from its start each time. `explore_samples` draws choices from a seed, for scenarios with too
+// many orders. There are more orders here than in a loop, whose ready queue is a FIFO. So a
+// scenario that passes here passes on a loop.
 //
 // A scenario is a class that is made anew for each run:
 //     explicit scenario(stage&)      starts the actors
-//     void check_step(stage&)        after each choice: what must always hold
-//     void check_end(stage&)         when nothing is ready any more
-// What they find goes to `stage.require(bool, text)`.
+//     void check_step(stage&)        called after each choice; checks what must always hold
+//     void check_end(stage&)         called when nothing is ready any more
+// Both report to `stage.require(bool, text)`.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +28,7 @@ namespace rondo_tests {
 
 using namespace rondo;
 
-/// Says which of n possibilities is taken next.
+/// Chooses one of n possibilities, and records the choices.
 class chooser {
 public:
     unsigned choose(unsigned possibilities) {
@@ -41,11 +43,12 @@ public:
         return taken;
     }
 
-    /// The next run: false where there is none.
+    /// Begins the next run. False if all choices have been tried.
     bool next() {
         at_ = 0;
         if (random_ != 0) return path_.clear(), true;
-        while (!path_.empty() && path_.back().taken + 1 == path_.back().possibilities) path_.pop_back();
+        while (!path_.empty() && path_.back().taken + 1 == path_.back().possibilities)
+            path_.pop_back();
         if (path_.empty()) return false;
         ++path_.back().taken;
         return true;
@@ -79,7 +82,7 @@ struct top_scope {
     rondo::detail::scope top{nullptr, nullptr, nullptr, nullptr, rondo::detail::scope::of_loop, 0};
 };
 
-/// Where one run takes place.
+/// One run: a resumer with its actors, instead of a loop.
 class stage : top_scope, public rondo::detail::resumer {
 public:
     stage(chooser& from, unsigned cancellations)
@@ -91,12 +94,12 @@ public:
     /// Starts a task that may be cancelled; numbers count from 0.
     void actor(task<> body) {
         actors_.push_back(rondo::detail::create_in(*this, std::move(body), {}, {}));
-        asked_.push_back(false);
+        cancelled_.push_back(false);
     }
 
     std::size_t actors() const { return actors_.size(); }
-    bool ended(std::size_t who) const { return actors_[who].done(); }
-    bool was_asked(std::size_t who) const { return asked_[who]; }
+    bool ended(std::size_t actor) const { return actors_[actor].done(); }
+    bool was_cancelled(std::size_t actor) const { return cancelled_[actor]; }
     bool all_ended() const {
         for (const future<>& a : actors_)
             if (!a.done()) return false;
@@ -113,7 +116,7 @@ public:
         while (failure.empty() && step()) scenario.check_step(*this);
         if (failure.empty()) scenario.check_end(*this);
         for (std::size_t i = 0; i < actors_.size(); ++i) {
-            asked_[i] = asked_[i] || !actors_[i].done();
+            cancelled_[i] = cancelled_[i] || !actors_[i].done();
             actors_[i].cancel();
         }
         cancellations_ = 0;
@@ -126,13 +129,13 @@ public:
 private:
     void host_wanted() noexcept override {}
 
-    /// One choice. False where there is none: nobody is ready, and nobody is to be cancelled any more.
+    /// Makes one choice. False if no task is ready and none may be cancelled any more.
     bool step() {
         while (!ready_.empty()) waiting_.push_back(&ready_.pop());
         candidates_.clear();
         for (std::size_t i = 0; i < actors_.size() && cancellations_ != 0; ++i)
-            if (!asked_[i] && !actors_[i].done()) candidates_.push_back(i);
-        // Where nobody is ready a cancellation is one possibility, and that none comes is another.
+            if (!cancelled_[i] && !actors_[i].done()) candidates_.push_back(i);
+        // If no task is ready, each cancellation is a possibility, and no cancellation is another.
         const bool idle = waiting_.empty();
         if (idle && candidates_.empty()) return false;
         const std::size_t count = waiting_.size() + candidates_.size() + (idle ? 1 : 0);
@@ -144,10 +147,10 @@ private:
             waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
             resume(item);
         } else {
-            const std::size_t who = candidates_[taken - waiting_.size()];
+            const std::size_t actor = candidates_[taken - waiting_.size()];
             --cancellations_;
-            asked_[who] = true;
-            actors_[who].cancel();
+            cancelled_[actor] = true;
+            actors_[actor].cancel();
         }
         return true;
     }
@@ -157,7 +160,7 @@ private:
     std::vector<rondo::detail::ready_item*> waiting_;
     std::vector<std::size_t> candidates_;
     std::vector<future<>> actors_;
-    std::vector<bool> asked_;
+    std::vector<bool> cancelled_;
 };
 
 struct exploration {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A folder for tests of files, on whichever file system the kernel of the test has.
+// A folder for tests of files, on the file system of the test's kernel.
 #pragma once
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 namespace rondo_tests {
 
-/// A folder that goes with the test; on the simulator it is only a name.
+/// A folder that is removed at the end of the test. On the simulator it is only a name.
 class folder {
 public:
     folder() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A forked child that does one thing with shared memory and is killed, or ends: for tests of what lives between processes.
-// It starts no thread and has no loop.
+// A forked child for tests of shared memory and the types in it. It runs one function, without
+// threads and without a loop, and exits or is killed.
 #pragma once
 
 #include <signal.h>
@@ -40,7 +40,7 @@ public:
         ::kill(pid_, SIGKILL);
         wait();
     }
-    /// Its exit code; -1 where a signal ended it.
+    /// Its exit code; -1 if a signal ended it.
     int wait() {
         int status = 0;
         while (::waitpid(std::exchange(pid_, 0), &status, 0) < 0) {

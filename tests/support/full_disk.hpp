@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every way to write a file, for tests of disks that are full and of writes that are cut short.
+// Every way to write a file, for tests of full disks and short writes.
 #pragma once
 
 #include <algorithm>
@@ -74,7 +74,7 @@ inline task<> receive_into(std::string path, const std::string& all) {
         unix_stream out = std::move(end);  // closed when this task ends
         try {
             co_await out.write_all(bytes);
-        } catch (const std::system_error&) {  // the receiver has failed and gone
+        } catch (const std::system_error&) {  // the receiver has failed and closed
         }
     };
     auto receiver = [](unix_stream in, file& into) -> task<> {

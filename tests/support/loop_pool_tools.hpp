@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the mains of a loop_pool do in its tests.
+// Functions that the loops of a loop_pool run in its tests.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@ inline rondo::task<std::size_t> index_here() {
 inline rondo::task<> sleep_for_ever() { co_await rondo::sleep(rondo::duration::max()); }
 inline rondo::task<> sleep_a_little(rondo::duration how_long) { co_await rondo::sleep(how_long); }
 
-/// Until all mains have begun: one that is cancelled before never enters its body.
+/// Waits until all mains have begun: a main that is cancelled before that never enters its body.
 inline rondo::task<> all_have_begun(std::atomic<std::size_t>& begun, std::size_t all) {
     for (++begun; begun < all;) co_await rondo::yield_now();
 }

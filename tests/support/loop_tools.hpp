@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the loop share: a loop on each kernel that nobody runs yet, and tasks for it.
+// Shared tools of the loop's tests: a loop on each kernel that does not run yet, and tasks for it.
 #pragma once
 
 #include "support/core_tools.hpp"
 
 namespace rondo_tests {
 
-/// Each kernel has its turn with a loop that nobody runs yet.
+/// Calls `test` once for each kernel, with a loop that does not run yet.
 template <class F>
 void on_both(F test) {
     {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What tests of streams share: two ends of one connection, bytes that tell where they belong, and
-// the three forms of a cancellation: asked before the wait begins, while it lasts, and as it ends.
+// Shared tools of the tests of streams: two ends of one connection, bytes that show their position,
+// and the three forms of a cancellation: before the wait begins, while it lasts, and as it ends.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace rondo_tests {
 
-/// Byte n is known by n.
+/// Bytes whose value depends on their position.
 inline std::string pattern(std::size_t size) {
     std::string text(size, '\0');
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>((i * 131 + i / 257) % 251);
@@ -37,7 +37,7 @@ inline rondo::task<connection> connect_pair() {
     co_return connection(std::move(client), std::move(server));
 }
 
-/// Everything up to the end of the stream.
+/// Reads up to the end of the stream.
 inline rondo::task<std::string> read_to_end(rondo::byte_stream& stream, std::size_t step = 4096) {
     std::string all, buffer(step, '\0');
     while (auto chunk = co_await stream.read_some(buffer)) all.append(chunk.data(), chunk.size());
@@ -46,7 +46,7 @@ inline rondo::task<std::string> read_to_end(rondo::byte_stream& stream, std::siz
 
 enum class form { before, waiting, racing };
 
-/// Runs `body` and cancels it in that form. True where it ended by the cancellation; else it had
+/// Runs `body` and cancels it in that form. True if it ended by the cancellation, false if it had
 /// its value.
 template <class Body>
 rondo::task<bool> cancel_in_form(form how, Body& body, rondo::duration when) {
@@ -55,7 +55,7 @@ rondo::task<bool> cancel_in_form(form how, Body& body, rondo::duration when) {
             co_await rondo::sleep(std::chrono::hours(1));
         } catch (const rondo::cancelled&) {
         }
-        co_await body();  // level-triggered: it throws here once more
+        co_await body();  // cancellation is level-triggered: this throws again
     };
     rondo::future<> running =
         how == form::before ? rondo::create_task(start_cancelled()) : rondo::create_task(body());
@@ -70,7 +70,7 @@ rondo::task<bool> cancel_in_form(form how, Body& body, rondo::duration when) {
     co_return false;
 }
 
-/// Of a body that cannot end by itself: both forms end it by the cancellation.
+/// For a body that cannot end by itself: both forms must end it by the cancellation.
 template <class Body>
 rondo::task<> must_be_cancellable(Body& body) {
     const bool before = co_await cancel_in_form(form::before, body, {});
@@ -79,7 +79,7 @@ rondo::task<> must_be_cancellable(Body& body) {
     REQUIRE(waiting);
 }
 
-/// The text of the exception that `task` ends with.
+/// The text of the exception that `task` throws.
 template <class E, class T>
 rondo::task<std::string> text_of_failure(rondo::task<T> failing) {
     try {

@@ -30,17 +30,17 @@ public:
     const rondo::remote& home() const noexcept { return *home_; }
     std::thread::id thread() const noexcept { return thread_.get_id(); }
 
-    /// It leaves soon, if it has not left.
+    /// Makes the loop end soon.
     void stop() const noexcept {
         home_->try_post([](void* own) { static_cast<rondo::loop*>(own)->stop(); }, own_);
     }
-    /// It has gone.
+    /// Waits until the loop and its thread have ended.
     void end() {
         if (!thread_.joinable()) return;
         stop();
         thread_.join();
     }
-    /// Does nothing from now on, until `door` opens; then it stops, where that is wanted.
+    /// Blocks the loop until `door` opens; then stops it, if `and_stop`.
     void hold(gate& door, bool and_stop = false) const {
         gate held;
         home_->call_soon_threadsafe([&door, &held, and_stop, own = own_] {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the tests of thread_pool share: jobs that say that they run and wait, and pools in one line.
+// Shared tools of thread_pool's tests: jobs that signal that they run and wait, and pools in one
+// line.
 #pragma once
 
 #include <atomic>
@@ -16,13 +17,13 @@ namespace rondo_tests {
 
 using policy = rejection_policy;
 
-/// Jobs that say that they run and wait until they are let go.
+/// Jobs that signal that they run, and wait until they are released.
 class held_jobs {
 public:
     explicit held_jobs(thread_pool& pool) : pool_(pool) {}
     ~held_jobs() { open(); }
 
-    /// One more, and it runs when this returns.
+    /// Starts one more job; it runs when this returns.
     thread_future<int> run_one() {
         const int before = running();
         auto f = submit();
@@ -41,7 +42,7 @@ public:
     int running() const { return shared_->running; }
 
 private:
-    struct state {  // of the jobs too, which may end later than this
+    struct state {  // shared with the jobs, which may outlive this object
         gate door;
         std::atomic<int> running{0};
     };

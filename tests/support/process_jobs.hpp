@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Jobs that the tests of process_pool run in its workers.
+// Jobs that process_pool's tests run in its workers.
 #pragma once
 
 #include <signal.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the tests of process_pool share: a word from inside a job, and what must be gone in the end.
+// Shared tools of process_pool's tests: messages to and from a job, and a check for leaks at the
+// end.
 #pragma once
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 namespace rondo_tests {
 
-/// A pipe that a job reaches by its name, since workers inherit nothing: /proc/PID/fd/NUMBER.
+/// A pipe that a job opens by its path, /proc/PID/fd/NUMBER, since workers inherit no descriptor.
 class job_pipe {
 public:
     job_pipe() {
@@ -35,15 +36,16 @@ public:
     job_pipe& operator=(const job_pipe&) = delete;
 
     std::string name(int end = 1) const {
-        return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(ends_[static_cast<std::size_t>(end)]);
+        return "/proc/" + std::to_string(::getpid()) + "/fd/" +
+               std::to_string(ends_[static_cast<std::size_t>(end)]);
     }
-    /// Waits for the next number that a job has told.
+    /// Waits for the next number from a job.
     int next() const {
         int value = 0;
         if (::read(ends_[0], &value, sizeof value) != sizeof value) std::abort();
         return value;
     }
-    /// For jobs that wait: see wait_for_word.
+    /// Releases a job that waits in wait_for_word.
     void give() const {
         const int value = 0;
         if (::write(ends_[1], &value, sizeof value) != sizeof value) std::abort();
@@ -53,14 +55,14 @@ private:
     std::array<int, 2> ends_{};
 };
 
-/// In a job: tells the pipe of this name a number.
+/// For jobs: writes a number to the pipe of this path.
 inline void tell(const std::string& name, int value) {
     const int pipe = ::open(name.c_str(), O_WRONLY | O_CLOEXEC);
     if (::write(pipe, &value, sizeof value) != sizeof value) std::abort();
     ::close(pipe);
 }
 
-/// In a job: until the test gives a word, or is gone.
+/// For jobs: waits until the test calls give(), or ends.
 inline void wait_for_word(const std::string& name) {
     const int pipe = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
     int value = 0;
@@ -72,18 +74,18 @@ inline void wait_for_word(const std::string& name) {
     for (;;) ::pause();
 }
 
-/// Without a sanitizer's handler, which would write a report.
+/// Ends the process by a signal, without a sanitizer's handler, which would write a report.
 [[noreturn]] inline void die_of(int signal) {
     ::signal(signal, SIG_DFL);
     ::raise(signal);
     std::abort();
 }
 
-/// Whatever the test has left behind, as words.
+/// Describes everything that the test has left behind.
 class nothing_left {
 public:
     nothing_left() {
-        std::thread([] {}).join();  // with the first one the thread sanitizer starts its own
+        std::thread([] {}).join();  // with the first thread the thread sanitizer starts its own
         probe_.emplace();
     }
     std::string text() const {
@@ -103,7 +105,7 @@ std::string failure_of(const rondo::thread_future<T>& future) {
     } catch (const std::exception& error) {
         return error.what();
     }
-    return "it has not failed";
+    return "no exception";
 }
 
 }  // namespace rondo_tests

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names that a test makes up: what the running loop asks instead of the system's resolver.
+// Made-up host names: resolvers for the running loop, instead of the system's.
 #pragma once
 
 #include <netdb.h>
@@ -18,13 +18,13 @@
 
 namespace rondo_tests {
 
-/// Knows these names and no others, and counts the questions. Copies are one.
+/// Knows only these names, and counts the queries. Copies share one state.
 class made_up_names {
 public:
     using addresses = std::vector<rondo::endpoint>;
 
     void know(const std::string& host, addresses all) { state_->known[host] = std::move(all); }
-    /// From now on the running loop asks this.
+    /// Makes the running loop use this.
     void use() const {
         rondo::detail::resolver::of(rondo::running_loop())
             .ask_instead([state = state_](const std::string& host, rondo::address_family) {
@@ -48,8 +48,8 @@ private:
     std::shared_ptr<state> state_ = std::make_shared<state>();
 };
 
-/// A resolver that hangs until the test lets it go on. What its threads touch is its own, so that
-/// they may outlive the loop.
+/// A resolver that blocks until the test releases it. Its threads touch only its own state, so they
+/// may outlive the loop.
 class hanging_names {
 public:
     void use() const {
@@ -66,7 +66,7 @@ public:
     void go_on() const { state_->hangs.open(); }
     int begun() const { return state_->begun; }
     int ended() const { return state_->ended; }
-    /// Until so many hang: the threads begin when they like.
+    /// Waits until `count` queries block; their threads begin at any time.
     rondo::task<> until_begun(int count) const {
         while (begun() < count) co_await rondo::yield_now();
     }

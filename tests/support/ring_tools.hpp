@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the ring share: the kinds of kernel to run on, and small ways to hand entries
-// down and take completions up.
+// Shared tools of the ring's tests: the kinds of kernel to run on, and short functions to submit
+// entries and take completions.
 #pragma once
 
 #include <poll.h>
@@ -31,7 +31,7 @@ using namespace rondo::detail;
 using rondo::time_point;
 using namespace std::chrono_literals;
 
-/// user_data of our entries: like addresses, far above the tags.
+/// The first user_data of our entries: like addresses, far above the tags.
 inline constexpr std::uint64_t base = 1 << 20;
 
 struct kernel_kind {
@@ -117,7 +117,7 @@ inline entry cancel(std::uint64_t target) {
     return {.code = opcode::async_cancel, .address = target, .user_data = first_tag};
 }
 
-/// Ends the entry `target` and forgets it and the cancellation.
+/// Cancels the entry `target`, and takes its completion and the cancellation's.
 inline void cancel_and_forget(kernel& on, std::uint64_t target) {
     push(on, cancel(target));
     collect(on, 2);

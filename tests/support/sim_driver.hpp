@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Drives the simulated kernel through the seam, entry by entry, as the loop does and without it: no
-// coroutine here.
+// Drives the simulated kernel through kernel.hpp, entry by entry, like the loop but without a loop
+// or coroutines.
 #pragma once
 
 #include <netinet/in.h>
@@ -63,7 +63,7 @@ inline sockaddr_in loopback(std::uint16_t port) {
     return name;
 }
 
-/// One simulated kernel and what it has completed.
+/// One simulated kernel and its completions.
 class machine {
 public:
     explicit machine(const simulator_options& options = {})
@@ -71,7 +71,7 @@ public:
         sim->attach();
     }
 
-    /// Hands an entry down, under a fresh user_data, which it returns.
+    /// Submits an entry with a new user_data. Returns: that user_data.
     std::uint64_t add(entry what) {
         what.user_data = ++last_;
         add_as(what);
@@ -95,7 +95,7 @@ public:
         return brought;
     }
 
-    /// Waits for the next completion of that entry and takes it.
+    /// Waits for the entry's next completion and takes it.
     completion next(std::uint64_t user_data) {
         for (;;) {
             for (auto at = seen.begin(); at != seen.end(); ++at)
@@ -105,11 +105,11 @@ public:
                     return found;
                 }
             const bool stuck = turn(time_point::max()).stuck;
-            if (stuck) FAIL("stuck without the completion of " << user_data);
+            if (stuck) FAIL("there is no completion of " << user_data);
         }
     }
     int call(const entry& what) { return next(add(what)).result; }
-    /// Until nothing can happen any more.
+    /// Runs until no event is left.
     void drain() {
         while (!turn(time_point::max()).stuck) {
         }
@@ -128,7 +128,7 @@ public:
         return make(opcode::connect, fd, &name, 0, sizeof(name));
     }
 
-    /// A connected pair, client first; its listener is gone again.
+    /// Makes a connected pair, client first; the listener is closed again.
     void pair(int& client, int& server) {
         const int listener = listen(7001);
         const sockaddr_in name = loopback(7001);
@@ -147,7 +147,7 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         }
     }
-    /// What comes until the end of the stream, or until `most` bytes.
+    /// Receives up to the end of the stream, or `most` bytes.
     std::string receive(int fd, std::size_t most) {
         std::string all;
         while (all.size() < most) {
@@ -173,7 +173,7 @@ inline simulator_options seeded(std::uint64_t seed) {
     return options;
 }
 
-/// Never short, never late: for cases that are about something else.
+/// Without short transfers and delays, for cases that test something else.
 inline simulator_options plain(std::uint64_t seed = 1) {
     simulator_options options = seeded(seed);
     options.short_percent = 0;

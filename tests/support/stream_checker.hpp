@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What every stream has to do, whatever is behind it: both directions, in every chunking; half
-// close; close under somebody who waits; cancelled reads and writes; back-pressure; one reader, one
-// writer. A test makes the two ends, and this uses them up.
+// Checks the behaviour that every kind of stream must have: both directions in every chunking, half
+// close, closing during a read or write, cancelled reads and writes, back-pressure, one reader and
+// one writer at a time. A test makes pairs of ends, and each check uses one up.
 #pragma once
 
 #include <array>
@@ -66,17 +66,19 @@ task<int> errno_of_writes(S* to) {
     co_return 0;
 }
 
-/// More than any stream holds, in one write.
+/// Writes more than any stream's buffer holds, at once.
 template <class S>
 task<> write_very_much(S* to) {
     const std::string very_much(std::size_t{16} << 20, 'x');
     co_await to->write_all(very_much);
 }
 
-/// `make` gives a task of ends_of. One that goes one way only writes at `here`, reads at `there`.
+/// `make` gives a task of ends_of. A stream with one direction is written at `here`, read at
+/// `there`.
 template <class Make>
 task<> check_one_way(Make make) {
-    for (const std::size_t step : {std::size_t(1), std::size_t(7), std::size_t(4096), std::size_t(70'000)}) {
+    for (const std::size_t step :
+         {std::size_t(1), std::size_t(7), std::size_t(4096), std::size_t(70'000)}) {
         auto ends = co_await make();
         const std::string all = pattern(step == 1 ? 400 : 150'000);
         auto both = gather(send_in_steps(&ends.here, &all, step),
@@ -84,7 +86,7 @@ task<> check_one_way(Make make) {
         const auto results = co_await std::move(both);
         CHECK(std::get<1>(results) == all);
     }
-    {  // nothing is neither bytes nor the end
+    {  // an empty write gives neither bytes nor the end
         auto ends = co_await make();
         co_await ends.here.write_all("");
         const chunk none = co_await ends.there.read_some(buffer_view());
@@ -102,7 +104,7 @@ task<> check_one_way(Make make) {
             CHECK(end == 0);
         }
     }
-    {  // reads that are cancelled take nothing
+    {  // cancelled reads take no byte
         auto ends = co_await make();
         std::array<char, 16> room{};
         const auto read = [&]() -> task<> {
@@ -114,7 +116,7 @@ task<> check_one_way(Make make) {
         const std::string whole = co_await receive_in_steps(&ends.there, 5, 16);
         CHECK(whole == "whole");
     }
-    {  // a reader that does not come holds the writer up; a write that was cut marks the stream
+    {  // without a reader the writer waits; a partial write marks the stream as broken
         auto ends = co_await make();
         auto writing = create_task(write_very_much(&ends.here));
         co_await sleep(std::chrono::milliseconds(20));
@@ -134,7 +136,7 @@ task<> check_one_way(Make make) {
         const int ended = co_await std::move(reading);
         CHECK(ended == ECANCELED);
     }
-    {  // closing under a writer; the peer's going under a writer
+    {  // closing during a write; the peer closes during a write
         auto ends = co_await make();
         auto writing = create_task(errno_of_writes(&ends.here));
         co_await sleep(std::chrono::milliseconds(20));
@@ -148,13 +150,13 @@ task<> check_one_way(Make make) {
         const int error = co_await std::move(broken);
         CHECK((error == EPIPE || error == ECONNRESET));
     }
-    {  // both may simply go
+    {  // both ends may be destroyed without close
         auto ends = co_await make();
-        co_await ends.here.write_all("nobody reads this");
+        co_await ends.here.write_all("no one reads this");
     }
 }
 
-/// The same, and both directions.
+/// Like check_one_way, with both directions.
 template <class Make>
 task<> check_duplex(Make make) {
     co_await check_one_way(make);
@@ -169,7 +171,7 @@ task<> check_duplex(Make make) {
         CHECK(std::get<2>(results) == all);
         CHECK(std::get<3>(results) == all);
     }
-    {  // half a close
+    {  // half close
         auto ends = co_await make();
         co_await ends.here.shutdown_write();
         const int end = co_await errno_of_read(&ends.there);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the synchronisation primitives share.
+// Shared tools of the tests of the synchronisation primitives.
 #pragma once
 
 #include <rondo/sync.hpp>
@@ -8,8 +8,8 @@
 
 namespace rondo_tests {
 
-/// A wait that is always ready goes on without suspending, but not for ever: how often `make`'s
-/// does so before another task begins, a million times at most.
+/// A wait that is always ready must not keep other tasks from running forever. Counts how often the
+/// wait of `make` completes before another task begins, at most a million times.
 template <class Make>
 task<int> rounds_before_others(Make make) {
     bool began = false;
@@ -24,7 +24,7 @@ task<int> rounds_before_others(Make make) {
     co_return rounds;
 }
 
-/// What became of one who waits at a barrier: an index, or one of these.
+/// The outcome of a wait at a barrier: an index, or one of these.
 inline constexpr int still_there = -1, was_cancelled = -2, was_broken = -3;
 
 inline task<> meet(barrier* b, int* verdict) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: what is built of reads and writes: copies, whole files, readiness, generators,
-// broadcasts, deadlines, groups.
+// Scenarios of the fault sweep that combine reads and writes: copies, whole files, readiness,
+// generators, broadcasts, deadlines, groups.
 #pragma once
 
 #include <vector>
@@ -15,7 +15,7 @@ namespace fault_sweep {
 inline task<> copy_and_end(fd_stream& from, tcp_stream& to) {
     const std::uint64_t count = co_await copy(from, to, {.buffer_size = 900});
     co_await to.shutdown_write();
-    if (count != 3000) throw error("something else than all was copied");
+    if (count != 3000) throw error("the copy has another size");
 }
 
 inline task<> streams_copied(verdict& v) {
@@ -38,7 +38,7 @@ inline task<> received_into_a_file(verdict& v) {
     const std::string bytes = letters(5000);
     co_await gather(send_and_end(both.writer, bytes), receive_all_into("came", both.reader, v));
     const std::string got = co_await content_of("came");
-    v.expect(got == bytes, "the file has what was sent");
+    v.expect(got == bytes, "the file has the sent bytes");
 }
 
 inline task<> send_part(std::string path, tcp_stream& to) {
@@ -65,7 +65,7 @@ inline task<> file_cut_and_grown(verdict& v) {
     v.expect(size == 503, "the size is where the last write ended");
     std::string got(503, '?');
     co_await f.read_exactly_at(got, 0);
-    v.expect(got == letters(1000).substr(0, 500) + "end", "what was cut off is gone");
+    v.expect(got == letters(1000).substr(0, 500) + "end", "the truncated bytes are gone");
 }
 
 inline task<> fill_memory(memory_stream& to, const std::string& bytes) {
@@ -93,14 +93,14 @@ task<> limits_of_reads(verdict& v) {
         } catch (const limit_error&) {
         }
         const std::string start(co_await from.peek(10));
-        w.expect(is_prefix(start, sent), "behind an overrun everything is still there");
+        w.expect(is_prefix(start, sent), "after a limit_error all bytes are still there");
         const std::string piece = co_await from.read_until("|");
-        w.expect(piece.substr(0, 300) == sent.substr(0, 300), "up to the separator");
+        w.expect(piece.substr(0, 300) == sent.substr(0, 300), "a read ends at the separator");
         try {
             co_await from.read_exactly(10);
-            w.expect(false, "the end comes before ten bytes do");
+            w.expect(false, "a stream of less than ten bytes ends first");
         } catch (const incomplete_read_error& e) {
-            w.expect(is_prefix(e.bytes(), "rest"), "what had come is in the error");
+            w.expect(is_prefix(e.bytes(), "rest"), "the error has the bytes that came");
             if (e.bytes() != "rest") throw;
         }
     };
@@ -118,7 +118,7 @@ inline task<> write_after(fd_stream& to, duration delay) {
 inline task<> read_when_ready(fd_stream& from, verdict& v) {
     co_await wait_readable(from.number());
     const std::string got = co_await from.read_all();
-    v.expect(got == "now", "what was waited for is there");
+    v.expect(got == "now", "the awaited bytes are there");
 }
 
 inline task<> waited_until_readable(verdict& v) {
@@ -136,7 +136,8 @@ inline async_generator<std::string> lines_from(tcp_stream& from) {
 inline task<> count_lines(tcp_stream& from, verdict& v) {
     int next = 0;
     auto all = lines_from(from);
-    while (auto line = co_await all.next()) v.expect(*line == "line " + std::to_string(next++), "lines come in order");
+    while (auto line = co_await all.next())
+        v.expect(*line == "line " + std::to_string(next++), "lines come in order");
     v.expect(next == 3, "every line comes");
 }
 
@@ -161,11 +162,11 @@ inline task<> send_five(broadcast<int>& to) {
 
 inline task<> broadcast_to_writers(verdict& v) {
     broadcast<int> all(8);
-    co_await gather(write_what_comes(all.subscribe(), "one"), write_what_comes(all.subscribe(), "other"),
-                    send_five(all));
+    co_await gather(write_what_comes(all.subscribe(), "one"),
+                    write_what_comes(all.subscribe(), "other"), send_five(all));
     const std::string one = co_await content_of("one");
     const std::string other = co_await content_of("other");
-    v.expect(one == "12345" && other == "12345", "both have all of it");
+    v.expect(one == "12345" && other == "12345", "both have all bytes");
 }
 
 inline task<> one_with_permit(semaphore& two, int& inside, endpoint where, verdict& v) {
@@ -189,7 +190,7 @@ inline task<> few_connections_at_once(verdict& v) {
     for (int i = 0; i < 4; ++i) all.push_back(one_with_permit(two, inside, where, v));
     auto asking = [](std::vector<task<>> asks) -> task<> { co_await gather(std::move(asks)); };
     co_await beside_server(std::move(listener), echo_connection, asking(std::move(all)));
-    v.expect(inside == 0, "everybody has left");
+    v.expect(inside == 0, "all have left");
 }
 
 inline task<> fail_after(duration delay) {
@@ -214,12 +215,12 @@ inline task<> child_that_fails(verdict& v) {
     v.expect(failed, "a child's error ends its group");
 }
 
-/// The time is over in the middle of a read, which loses nothing.
+/// The deadline comes in the middle of a read, which loses no byte.
 inline task<> read_under_deadline(tcp_stream& from, const std::string& sent, verdict& v) {
     const auto early = co_await move_on_after(5ms, from.read_exactly(sent.size()));
-    v.expect(!early, "half of it is no whole");
+    v.expect(!early, "half of the bytes do not complete the read");
     const std::string got = co_await from.read_exactly(sent.size());
-    v.expect(got == sent, "what came before the deadline is there behind it");
+    v.expect(got == sent, "bytes that came before the deadline are read after it");
 }
 
 inline task<> send_halves(tcp_stream& to, const std::string& bytes) {
@@ -241,7 +242,7 @@ inline task<> ask_connected(udp_socket& socket, verdict& v) {
         co_await socket.send("time?");
         auto got = co_await move_on_after(100ms, socket.receive_from(buffer));
         if (!got) continue;
-        v.expect(got->text() == "re: time?", "an answer is one to the question");
+        v.expect(got->text() == "re: time?", "the answer belongs to the question");
         co_return;
     }
     throw error("no answer in twenty tries");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: connecting by name to hosts with several addresses, exchanges that are tried again,
-// peers that abort, servers that are given time, descriptors that are refused, datagrams to several.
+// Scenarios of the fault sweep: connecting by name to hosts with several addresses, retried
+// exchanges, peers that abort, servers with a grace period, refused descriptors, datagrams to
+// several receivers.
 #pragma once
 
 #include <set>
@@ -14,7 +15,7 @@ namespace fault_sweep {
 
 // -- by name --------------------------------------------------------------------------------------
 
-/// "some.test" is at 127.0.0.1, .2 and .3.
+/// "some.test" has the addresses 127.0.0.1, .2 and .3.
 inline void know_three_addresses() {
     rondo_tests::made_up_names names;
     names.know("some.test", {{"127.0.0.1", 0}, {"127.0.0.2", 0}, {"127.0.0.3", 0}});
@@ -26,7 +27,7 @@ inline task<> ask_by_name(std::uint16_t port, connect_options options, verdict& 
     co_await stream.write_all("question");
     co_await stream.shutdown_write();
     const std::string answer = co_await stream.read_all();
-    v.expect(is_prefix(answer, "question"), "what comes back is what was sent");
+    v.expect(is_prefix(answer, "question"), "the answer is what was sent");
     if (answer != "question") throw error("the connection ended too early");
 }
 
@@ -43,11 +44,12 @@ inline task<> name_with_one_that_is_silent(verdict& v) {
     const std::uint16_t port = silent.local().port();
     testing::cut_off(silent.local());
     auto listener = tcp_listener::bind({"127.0.0.2", port});
-    const connect_options options{.timeout = 10s};  // where the fault hits the others, the silent one is all there is
+    // The time limit matters if the fault hits the other addresses: only the silent one is left.
+    const connect_options options{.timeout = 10s};
     co_await beside_server(std::move(listener), echo_connection, ask_by_name(port, options, v));
 }
 
-/// So that several connect at the same moment, and all but one of the connections are in vain.
+/// Several connects succeed at the same moment; all but one of the connections are closed.
 inline task<> name_with_three_that_answer(verdict& v) {
     know_three_addresses();
     testing::set_network({.latency_least = 1ms, .latency_most = 1ms});
@@ -56,7 +58,7 @@ inline task<> name_with_three_that_answer(verdict& v) {
     auto other = tcp_listener::bind({"127.0.0.2", port});
     auto third = tcp_listener::bind({"127.0.0.3", port});
     auto stream = co_await connect_tcp("some.test", port, {.attempt_delay = 100us});
-    v.expect(stream.remote().port() == port, "a connection is to where it was asked for");
+    v.expect(stream.remote().port() == port, "a connection goes to the requested port");
 }
 
 inline task<> name_where_all_refuse(verdict& v) {
@@ -67,7 +69,7 @@ inline task<> name_where_all_refuse(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "where nobody listens nobody is reached");
+    v.expect(failed, "a connect without a listener fails");
 }
 
 inline task<> name_where_all_are_silent(verdict& v) {
@@ -80,7 +82,7 @@ inline task<> name_where_all_are_silent(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "who is cut off is not reached");
+    v.expect(failed, "a host that is cut off is not reached");
     v.expect(running_loop().time() - start < 2s + 1h + 1ms, "the time is limited");
 }
 
@@ -92,12 +94,12 @@ inline task<> name_that_nobody_knows(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "a name that nobody knows is an error");
+    v.expect(failed, "an unknown name is an error");
 }
 
 // -- retrying, resetting, giving time -------------------------------------------------------------
 
-/// A whole exchange is tried again, each time over a connection of its own.
+/// Retries a whole exchange, each time over a new connection.
 inline task<> exchange_tried_again(verdict& v) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
@@ -108,7 +110,7 @@ inline task<> exchange_tried_again(verdict& v) {
     };
     auto asking = retry({.attempts = 3}, attempt);
     co_await beside_server(std::move(listener), echo_connection, std::move(asking));
-    v.expect(attempts <= 2, "one fault is worth one further attempt");
+    v.expect(attempts <= 2, "one fault costs at most one more attempt");
 }
 
 inline task<> abort_after(tcp_stream& stream, duration delay) {
@@ -116,8 +118,8 @@ inline task<> abort_after(tcp_stream& stream, duration delay) {
     stream.abort();
 }
 
-/// The reset comes by an option (SO_LINGER). Linux never refuses that, but a fault does, and abort cannot say so: so
-/// the end may be a plain one here.
+/// abort sets SO_LINGER. Linux never refuses that, but a fault does, and abort cannot report it:
+/// then the peer sees a normal end.
 inline task<> aborted_by_the_peer(verdict& v) {
     auto both = co_await over_tcp::make();
     co_await both.writer.write_all("that much");
@@ -132,10 +134,10 @@ inline task<> aborted_by_the_peer(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed || got == "that much", "an abort loses nothing that nobody hears of");
+    v.expect(failed || got == "that much", "bytes lost by an abort are an error");
 }
 
-/// The server is cancelled in the middle of an answer, and has the time to give it.
+/// The server is cancelled in the middle of an answer, and has the time to finish it.
 inline task<> answer_slowly(tcp_stream stream) {
     const std::string asked = co_await stream.read_all();
     co_await sleep(50ms);
@@ -170,7 +172,7 @@ inline task<> peers_known(verdict& v) {
     v.expect(rest.empty(), "nothing was sent");
 }
 
-/// Each byte with a descriptor, of which the receiver takes the last.
+/// Sends bytes, each with a descriptor; the receiver takes the last.
 inline task<> send_three_pipes(unix_stream& to) {
     for (int i = 0; i < 3; ++i) {
         pipe_ends made = make_pipe();
@@ -181,12 +183,13 @@ inline task<> send_three_pipes(unix_stream& to) {
     co_await to.shutdown_write();
 }
 
-/// Throws limit_error where more come.
+/// Throws: limit_error if more come.
 inline task<> take_a_pipe(unix_stream& from, std::size_t most, verdict& v) {
     std::string byte(1, '?');
     auto got = co_await from.receive_descriptors(byte, most);
     if (!got) throw error("the stream has ended");
-    v.expect(got.descriptors.size() == 1 && most == 1, "no more descriptors come than are allowed for");
+    v.expect(got.descriptors.size() == 1 && most == 1,
+             "at most the allowed number of descriptors comes");
     fd_stream last(std::move(got.descriptors.front()));
     const std::string text = co_await last.read_all();
     v.expect(text == "2", "descriptors come in order");
@@ -200,9 +203,9 @@ inline task<> take_the_last_pipe(unix_stream& from, verdict& v) {
         } catch (const limit_error&) {
             refused = true;
         }
-        v.expect(refused, "more descriptors than are allowed for is an error");
+        v.expect(refused, "more descriptors than allowed are an error");
         const std::string byte = co_await from.read_exactly(1);
-        v.expect(byte == "p", "the bytes beside them stay");
+        v.expect(byte == "p", "the bytes sent with them stay");
     }
     co_await take_a_pipe(from, 1, v);
 }
@@ -214,7 +217,7 @@ inline task<> descriptors_refused(verdict& v) {
 
 // -- datagrams ------------------------------------------------------------------------------------
 
-/// Each receiver gets his own, whole and in order, however often he looks at the clock meanwhile.
+/// Each receiver gets its own datagrams, whole and in order, even if its waits time out meanwhile.
 inline task<> receive_three(udp_socket& socket, char name, verdict& v) {
     std::string buffer(100, '?');
     duration limit = 1ms;
@@ -223,7 +226,8 @@ inline task<> receive_three(udp_socket& socket, char name, verdict& v) {
         limit *= 2;
         if (!got) continue;
         limit = 1ms;
-        v.expect(got->text() == name + std::to_string(next++), "datagrams come to whom they were sent, in order");
+        v.expect(got->text() == name + std::to_string(next++),
+                 "datagrams come to their receiver, in order");
     }
 }
 
@@ -243,7 +247,7 @@ inline task<> datagrams_to_several(verdict& v) {
                     send_three_to_each(from, one.local(), other.local()));
 }
 
-/// One that is too long loses its end and says so, an empty one is one too.
+/// A datagram that is too long is truncated and says so; an empty one is a datagram too.
 inline task<> datagrams_of_all_sizes(verdict& v) {
     auto to = udp_socket::bind({"127.0.0.1", 0});
     auto from = udp_socket::open();
@@ -253,9 +257,10 @@ inline task<> datagrams_of_all_sizes(verdict& v) {
         const std::string bytes = letters(size);
         co_await from.send_to(bytes, where);
         const datagram got = co_await wait_for(1s, to.receive_from(buffer));
-        v.expect(got.size() == std::min<std::size_t>(size, 10), "a datagram comes as long as it was, or as fits");
-        v.expect(is_prefix(got.text(), bytes), "its bytes are those that were sent");
-        v.expect(got.truncated == (size > 10), "it says that it was cut");
+        v.expect(got.size() == std::min<std::size_t>(size, 10),
+                 "a datagram comes whole, or up to the buffer's size");
+        v.expect(is_prefix(got.text(), bytes), "its bytes are the sent ones");
+        v.expect(got.truncated == (size > 10), "a truncated datagram says so");
     }
 }
 

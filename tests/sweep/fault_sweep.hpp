@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The fault sweep: a scenario is run once as it is, which counts its operations and calls; then
-// again and again, each time with one fault at one of them. Whatever befalls it,
-//   - it ends: with its result, with an error derived from std::exception, or, where it was
-//     cancelled, by that; never by hanging, and within a bounded virtual time;
-//   - what it says of its results holds, also on the way to an error: no byte is lost unseen;
-//   - nothing is left of it (testing::leak_error), nothing crashes, and the sanitizers are silent.
+// The fault sweep. A scenario is run once without a fault, which counts its operations and calls.
+// Then it is run once for each fault at each of them. Whatever the fault,
+//   - the scenario ends within a bounded virtual time: with its result, with an error derived from
+//     std::exception, or by its cancellation;
+//   - its claims about its results hold, also before an error: no byte is lost unseen;
+//   - it leaves nothing behind (testing::leak_error), nothing crashes, and no sanitizer reports.
 //
-// A scenario is a line in a table, and a coroutine that is given a `verdict` to say what must hold:
+// A scenario is a line in a table and a coroutine, which gets a `verdict` for its claims:
 //
-//     task<> echo(verdict& v) { ... v.expect(got == sent, "what comes back is what was sent"); }
+//     task<> echo(verdict& v) { ... v.expect(got == sent, "the answer is what was sent"); }
 //     {"echo", echo}
 #pragma once
 
@@ -30,7 +30,7 @@ namespace fault_sweep {
 using namespace rondo;
 using namespace std::chrono_literals;
 
-/// What a scenario says of its results.
+/// A scenario's claims about its results.
 class verdict {
 public:
     void expect(bool holds, const char* claim) {
@@ -42,12 +42,12 @@ private:
     const char* wrong_ = nullptr;
 };
 
-/// What else a scenario may do.
+/// Properties of a scenario.
 enum traits : unsigned {
     ordinary = 0,
-    reports = 1,  // errors reach the exception handler though nothing was injected
-    waits = 2,    // where a fault hits one side, the other has nobody to tell it, and waits on
-    hears = 4,    // an EIO never passes without anybody hearing of it
+    reports = 1,  // errors reach the exception handler also without a fault
+    waits = 2,    // if a fault hits one side, the other side waits on
+    hears = 4,    // an injected EIO is never lost: the run fails or reports it
 };
 
 struct scenario {
@@ -56,10 +56,10 @@ struct scenario {
     unsigned what = ordinary;
 };
 
-/// What can be injected.
+/// A fault to inject.
 struct injection {
     const char* name;
-    testing::fault what;  // none: `error` befalls a call that is no operation
+    testing::fault what;  // none: a call that is not an operation fails with `error`
     int error = EIO;
 };
 
@@ -81,24 +81,24 @@ struct tally {
     std::uint64_t operations = 0;
     std::uint64_t calls = 0;
     std::uint64_t injected = 0;
-    std::uint64_t failed_runs = 0;  // of the injected: those that ended with an error
+    std::uint64_t failed_runs = 0;  // injected runs that ended with an error
     std::vector<std::string> defects;
 };
 
 inline constexpr auto patience = 3h;      // of virtual time; a delay is one hour
 inline constexpr std::size_t enough = 10;  // defects, before it stops
 
-/// The scenario inside its limit.
+/// Runs the scenario with its time limit.
 inline task<> limited(const scenario& s, verdict& v, bool& in_time) {
     in_time = co_await move_on_after(patience, s.body(v));
 }
 
-/// How one run went.
+/// The outcome of one run.
 struct outcome_of_run {
-    std::string defect;  // empty where all is well
+    std::string defect;  // empty: none
     std::uint64_t operations = 0;
     std::uint64_t calls = 0;
-    bool failed = false;  // with an error, which is no defect where a fault was injected
+    bool failed = false;  // with an error, which is allowed if a fault was injected
 };
 
 inline outcome_of_run run_once(const scenario& s, const testing::sim_options& options,
@@ -115,16 +115,16 @@ inline outcome_of_run run_once(const scenario& s, const testing::sim_options& op
     try {
         w.run(limited(s, v, in_time));
     } catch (const deadlock_error& e) {
-        run.defect = std::string("it hangs: ") + e.what();
+        run.defect = std::string("the scenario hung: ") + e.what();
     } catch (const future_cancelled&) {
         run.failed = true;
-        if (!cancels) run.defect = "it was cancelled, and nobody had asked";
+        if (!cancels) run.defect = "it ended as cancelled, but was not cancelled";
     } catch (const std::exception& e) {
         run.failed = true;
         error = e.what();
-        if (error.empty()) run.defect = "an error without words";
+        if (error.empty()) run.defect = "it threw an error without a text";
     } catch (...) {
-        run.defect = "it threw what is no std::exception";
+        run.defect = "it threw something that is not a std::exception";
     }
     const duration took = w.loop().time() - start;
     run.operations = w.operations();
@@ -132,15 +132,15 @@ inline outcome_of_run run_once(const scenario& s, const testing::sim_options& op
     try {
         w.end();
     } catch (const std::exception& e) {
-        if (run.defect.empty()) run.defect = std::string("it leaves behind: ") + e.what();
+        if (run.defect.empty()) run.defect = std::string("it left behind: ") + e.what();
     }
     if (!run.defect.empty()) return run;
-    if (v.wrong() != nullptr) run.defect = std::string("it does not hold that ") + v.wrong();
-    if (!in_time && (!injected || (s.what & waits) == 0)) run.defect = "it waits for nothing";
-    if (took > patience + 1h) run.defect = "it takes for ever";
-    if (!injected && run.failed) run.defect = "it fails without a fault: " + error;
+    if (v.wrong() != nullptr) run.defect = std::string("this does not hold: ") + v.wrong();
+    if (!in_time && (!injected || (s.what & waits) == 0)) run.defect = "it waited forever";
+    if (took > patience + 1h) run.defect = "it took too long to end";
+    if (!injected && run.failed) run.defect = "it failed without a fault: " + error;
     if (!injected && reported > 0 && (s.what & reports) == 0)
-        run.defect = "it reports an error without a fault";
+        run.defect = "it reported an error without a fault";
     if (must_be_heard && !run.failed && reported == 0 && in_time)
         run.defect = "an error was lost";
     return run;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: files, and what tasks do with each other while operations fail.
+// Scenarios of the fault sweep: files, and tasks that interact while operations fail.
 #pragma once
 
 #include <vector>
@@ -27,7 +27,7 @@ inline task<> file_written_and_read(verdict& v) {
     const std::string bytes = letters(3000);
     co_await sweep_write("a/b", bytes);
     const std::string got = co_await content_of("a/b");
-    v.expect(got == bytes, "what is read is what was written");
+    v.expect(got == bytes, "the bytes read are the bytes written");
 }
 
 inline task<> file_copied(verdict& v) {
@@ -60,7 +60,7 @@ inline task<> file_read_at_offsets(verdict& v) {
                     read_piece(from, got, 1500, 500));
     v.expect(got == bytes, "pieces at offsets make up the whole");
     const std::uint64_t size = co_await from.size();
-    v.expect(size == 2000, "the size is what was written");
+    v.expect(size == 2000, "the size is the number of written bytes");
 }
 
 inline task<> file_appended(verdict& v) {
@@ -71,7 +71,7 @@ inline task<> file_appended(verdict& v) {
         co_await log.write_all("third");
     }
     const std::string got = co_await content_of("log");
-    v.expect(got == "first second third", "appends come behind what was there");
+    v.expect(got == "first second third", "appended bytes come after the old ones");
 }
 
 inline task<> file_replaced(verdict& v) {
@@ -92,7 +92,7 @@ inline task<> tree_made_and_removed(verdict& v) {
     co_await write_file("tree/a/one", "1");
     co_await rename_path("tree/a/one", "tree/two");
     const auto names = co_await list_directory("tree");
-    v.expect(names.size() == 2, "a list has everything");
+    v.expect(names.size() == 2, "a listing has all names");
     const std::uintmax_t count = co_await remove_tree("tree");
     v.expect(count == 4, "everything is removed");
     const bool there = co_await path_exists("tree");
@@ -106,7 +106,7 @@ inline task<> file_that_is_not_there(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "what is not there is not opened");
+    v.expect(failed, "opening a missing file fails");
 }
 
 inline task<> send_file(tcp_stream& to, std::string path) {
@@ -129,12 +129,12 @@ inline task<> files_in_parallel(verdict& v) {
     co_await map_concurrent(2, names, write);
     auto read = [](std::string& name) -> task<std::string> { co_return co_await content_of(name); };
     const auto all = co_await map_concurrent(3, names, read);
-    v.expect(all == names, "each file has what was written to it");
+    v.expect(all == names, "each file has the bytes written to it");
 }
 
 // -- tasks ----------------------------------------------------------------------------------------
 
-/// One operation, so that there is something for a fault to hit.
+/// One operation, for a fault to hit.
 inline task<int> tick(int value) {
     co_await sweep_write("tick" + std::to_string(value), "x");
     co_return value;
@@ -205,7 +205,7 @@ inline task<> cleaned_up_under_shield(verdict& v) {
     } catch (...) {
         failed = std::current_exception();
     }
-    v.expect(cleaned || cancel_requested(), "what is shielded is done");
+    v.expect(cleaned || cancel_requested(), "a shielded task is done");
     if (failed) std::rethrow_exception(failed);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: waits that are left again and again, each time a little later, until they have what
-// they wait for. Whatever came while somebody was leaving is there for the next one: no connection, byte, descriptor,
-// item or permit is lost. And what is done on the way out.
+// Scenarios of the fault sweep: waits that are cancelled again and again, each time a little later,
+// until they succeed. A result that comes during a cancellation goes to the next wait: no
+// connection, byte, descriptor, item or permit is lost. The last scenario cleans up under a shield.
 #pragma once
 
 #include <vector>
@@ -12,7 +12,7 @@
 
 namespace fault_sweep {
 
-/// What `make()` gives in the end.
+/// Awaits `make()` with growing time limits until it succeeds; gives its value.
 template <class F>
 auto impatiently(duration limit, F make) -> task<detail::awaited_t<decltype(make())>> {
     for (;; limit *= 3) {
@@ -43,12 +43,12 @@ inline task<> accept_three_impatiently(tcp_listener& listener, verdict& v) {
 inline task<> accepts_left(verdict& v) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
-    co_await gather(accept_three_impatiently(listener, v), say_a_number(where, 1), say_a_number(where, 2),
-                    say_a_number(where, 3));
+    co_await gather(accept_three_impatiently(listener, v), say_a_number(where, 1),
+                    say_a_number(where, 2), say_a_number(where, 3));
 }
 
-/// A connection that was given up may have come about all the same: then it ends without a word. Where a fault takes the
-/// greeting nobody comes again.
+/// A cancelled connect may have succeeded all the same: then that connection ends without a byte.
+/// If a fault hits the greeting, no further client connects.
 inline task<> accept_until_greeted(tcp_listener& listener, verdict& v) {
     for (;;) {
         auto stream = co_await listener.accept();
@@ -58,7 +58,7 @@ inline task<> accept_until_greeted(tcp_listener& listener, verdict& v) {
         } catch (const std::system_error&) {
             continue;
         }
-        v.expect(is_prefix(got, "hello"), "what comes is what was said");
+        v.expect(is_prefix(got, "hello"), "the bytes read are the greeting");
         if (got == "hello") co_return;
     }
 }
@@ -102,13 +102,14 @@ task<> read_everything_impatiently(S& from, const std::string& sent, verdict& v)
     auto seen = [&] { return from.peek(3); };
     auto all = [&] { return from.read_all(); };
     std::string got = co_await impatiently(1us, exactly);
-    v.expect(is_prefix(got, sent), "an exact read that was left loses nothing");
+    v.expect(is_prefix(got, sent), "a cancelled exact read loses nothing");
     got += co_await impatiently(1us, until);
-    v.expect(is_prefix(got, sent), "a search that was left loses nothing");
+    v.expect(is_prefix(got, sent), "a cancelled read_until loses nothing");
     const std::string start(co_await impatiently(1us, seen));
-    v.expect(is_prefix(start, std::string_view(sent).substr(got.size())), "a peek that was left loses nothing");
+    v.expect(is_prefix(start, std::string_view(sent).substr(got.size())),
+             "a cancelled peek loses nothing");
     got += co_await impatiently(1us, all);
-    v.expect(got == sent, "before its end all of a stream is read");
+    v.expect(got == sent, "all bytes are read before the end");
 }
 
 template <class S>
@@ -125,7 +126,8 @@ template <class Over>
 task<> all_reads_left(verdict& v) {
     auto both = co_await Over::make();
     const std::string bytes = letters(80) + "|" + letters(60);
-    co_await gather(send_in_pieces(both.writer, bytes, 45), read_everything_impatiently(both.reader, bytes, v));
+    co_await gather(send_in_pieces(both.writer, bytes, 45),
+                    read_everything_impatiently(both.reader, bytes, v));
 }
 
 template <class S>
@@ -134,16 +136,17 @@ task<> view_impatiently(S& from, const std::string& sent, verdict& v) {
     std::string got;
     while (auto some = co_await impatiently(1us, view)) {
         got += some.text();
-        v.expect(is_prefix(got, sent), "a view that was left loses nothing");
+        v.expect(is_prefix(got, sent), "a cancelled view loses nothing");
     }
-    v.expect(got == sent, "before its end all of a stream is viewed");
+    v.expect(got == sent, "all bytes are viewed before the end");
 }
 
 template <class Over>
 task<> views_left(verdict& v) {
     auto both = co_await Over::make();
     const std::string bytes = letters(90);
-    co_await gather(send_in_pieces(both.writer, bytes, 30), view_impatiently(both.reader, bytes, v));
+    co_await gather(send_in_pieces(both.writer, bytes, 30),
+                    view_impatiently(both.reader, bytes, v));
 }
 
 inline task<> send_two_pipes(unix_stream& to) {
@@ -163,7 +166,8 @@ inline task<> take_two_pipes(unix_stream& from, verdict& v) {
     for (int i = 0; i < 2; ++i) {
         auto got = co_await impatiently(1us, receive);
         if (!got) throw error("the stream has ended");
-        v.expect(got.descriptors.size() == 1, "a descriptor comes with its byte, also where the wait was left");
+        v.expect(got.descriptors.size() == 1,
+                 "a descriptor comes with its byte, also after a cancelled wait");
         fd_stream pipe(std::move(got.descriptors.front()));
         const std::string text = co_await pipe.read_all();
         v.expect(text == std::to_string(i), "descriptors come in order");
@@ -181,15 +185,15 @@ inline task<> files_opened_impatiently(verdict& v) {
     auto size = [](file& f) { return [&f] { return f.size(); }; };
     auto f = co_await impatiently(1us, open);
     const std::uint64_t bytes = co_await impatiently(1us, size(f));
-    v.expect(bytes == 7, "a size that was asked for again is the same");
+    v.expect(bytes == 7, "a second request gives the same size");
     std::string got(7, '?');
     co_await f.read_exactly_at(got, 0);
-    v.expect(got == "content", "a file that was opened again is the same");
+    v.expect(got == "content", "a file that is opened again is the same");
 }
 
 // -- copies ---------------------------------------------------------------------------------------
 
-/// A write that was left in its middle is heard of at the next one.
+/// If a write was cut by a cancellation, the next write reports it.
 inline task<> copy_impatiently(fd_stream& from, fd_stream& to) {
     auto all = [&] { return copy(from, to, {.buffer_size = 40}); };
     co_await impatiently(1us, all);
@@ -204,7 +208,7 @@ inline task<> copies_left(verdict& v) {
                     receive_some(out.reader, bytes, v));
 }
 
-/// Goes on where the file ends.
+/// Continues at the end of the file.
 inline task<> receive_impatiently(fd_stream& from, file& to) {
     bool ended = false;
     for (duration limit = 1us; !ended; limit *= 3) {
@@ -220,7 +224,7 @@ inline task<> receptions_left(verdict& v) {
     const std::string bytes = letters(90);
     co_await gather(send_in_pieces(in.writer, bytes, 45), receive_impatiently(in.reader, to));
     const std::string got = co_await read_file("came");
-    v.expect(got == bytes, "the file has what was sent");
+    v.expect(got == bytes, "the file has the sent bytes");
 }
 
 // -- items and permits ----------------------------------------------------------------------------
@@ -241,7 +245,7 @@ task<> consume_impatiently(Queue& from, verdict& v) {
     auto next = [&]() -> task<std::optional<int>> { co_return co_await from.next(); };
     int expected = 0;
     while (auto value = co_await impatiently(1us, next)) {
-        v.expect(*value == expected++, "no item is lost or comes twice where a wait was left");
+        v.expect(*value == expected++, "after cancelled waits no item is lost or comes twice");
         co_await sleep(300us);
     }
     v.expect(expected == 4, "every item comes");
@@ -272,7 +276,7 @@ inline task<> permits_left(verdict& v) {
 
 // -- the way out ----------------------------------------------------------------------------------
 
-/// Whoever is cancelled says goodbye, whole.
+/// A cancelled task still sends its whole goodbye, under a shield.
 inline task<> read_and_say_goodbye(tcp_stream& stream) {
     bool asked = false;
     try {
@@ -291,9 +295,9 @@ inline task<> read_and_say_goodbye(tcp_stream& stream) {
 inline task<> goodbyes(verdict& v) {
     auto both = co_await over_tcp::make();
     const bool ended = co_await move_on_after(5ms, read_and_say_goodbye(both.writer));
-    v.expect(!ended, "nobody had written");
+    v.expect(!ended, "the reading task ends only by its cancellation");
     const std::string got = co_await both.reader.read_all();
-    v.expect(got == "goodbye", "what is said under a shield is said whole");
+    v.expect(got == "goodbye", "a write under a shield is whole");
 }
 
 }  // namespace fault_sweep

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: listeners, servers, connects that have to be tried in several ways,
-// a network that fails, datagrams.
+// Scenarios of the fault sweep: listeners, servers, connects with several attempts, a failing
+// network, datagrams.
 #pragma once
 
 #include <set>
@@ -17,13 +17,13 @@ inline task<> ask_once(endpoint where, verdict& v) {
     co_await stream.write_all("question");
     co_await stream.shutdown_write();
     const std::string answer = co_await stream.read_all();
-    v.expect(is_prefix(answer, "question"), "what comes back is what was sent");
+    v.expect(is_prefix(answer, "question"), "the answer is what was sent");
     if (answer != "question") throw error("the connection ended too early");
 }
 
 inline task<> echo_connection(tcp_stream stream) { co_await echo_until_end(stream); }
 
-/// Runs `main` beside a server, which is cancelled as main ends.
+/// Runs `main` and a server, which is cancelled when main ends.
 template <class Handler>
 task<> beside_server(tcp_listener listener, Handler handler, task<> main,
                      serve_options options = {}) {
@@ -67,7 +67,7 @@ inline task<> ask_in_vain(endpoint where, verdict& v) {
         answer = co_await stream.read_all();
     } catch (const std::system_error&) {
     }
-    v.expect(answer.empty(), "a handler that fails answers nothing");
+    v.expect(answer.empty(), "a failing handler sends no bytes");
 }
 
 inline task<> ask_in_vain_twice(endpoint where, verdict& v) {
@@ -112,7 +112,7 @@ inline task<> listener_closed_while_accepting(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "an accept on a listener that is closed fails");
+    v.expect(failed, "an accept on a closed listener fails");
 }
 
 inline task<> nobody_accepts(verdict&) {
@@ -134,7 +134,7 @@ inline task<> connections_in_a_group(verdict& v) {
     co_await with_task_group(body);
 }
 
-/// Requests come in by one connection, pass through two queues, and the answers go out.
+/// Requests come over one connection, pass through two queues, and are answered.
 inline task<> read_into(tcp_stream& from, queue<std::string>& to) {
     while (auto line = co_await from.read_line()) co_await to.put(std::move(*line));
     to.close();
@@ -189,14 +189,14 @@ inline task<> connect_refused(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "where nobody listens nobody is reached");
+    v.expect(failed, "a connect without a listener fails");
 }
 
 inline task<> connect_with_timeout(verdict& v) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     testing::cut_off(listener.local());
     auto stream = co_await move_on_after(1s, connect_tcp(listener.local()));
-    v.expect(!stream, "who is cut off is not reached");
+    v.expect(!stream, "a host that is cut off is not reached");
     testing::restore(listener.local());
     co_await connect_only(listener.local());
 }
@@ -211,7 +211,7 @@ inline task<> race_of_connects(verdict& v) {
     auto other = tcp_listener::bind({"127.0.0.2", 0});
     testing::cut_off(one.local());
     const int first = co_await race(connected_to(one.local(), 1), connected_to(other.local(), 2));
-    v.expect(first == 2, "only who answers wins a race");
+    v.expect(first == 2, "the answering host wins the race");
 }
 
 inline task<> race_of_two_good_connects(verdict& v) {
@@ -286,7 +286,7 @@ inline task<> ask_until_answered(endpoint where, verdict& v) {
         co_await socket.send_to("time?", where);
         auto got = co_await move_on_after(100ms, socket.receive_from(buffer));
         if (!got) continue;
-        v.expect(got->text() == "re: time?", "an answer is one to the question");
+        v.expect(got->text() == "re: time?", "the answer belongs to the question");
         co_return;
     }
     throw error("no answer in twenty tries");
@@ -321,7 +321,7 @@ inline task<> datagrams_to_nobody(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "nobody answers");
+    v.expect(failed, "a datagram to a closed port gets no answer");
 }
 
 }  // namespace fault_sweep

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Scenarios of the fault sweep: bytes over connections, pairs and pipes. Each is written once, for
-// whatever `make_ends` can make.
+// all streams that `make_ends` makes.
 #pragma once
 
 #include <sys/socket.h>
@@ -81,16 +81,16 @@ task<> send_and_end(S& to, const std::string& bytes) {
     co_await to.shutdown_write();
 }
 
-/// Checks what it reads as it comes: so also what came before an error.
+/// Checks each piece as it is read, so also the bytes before an error.
 template <class S>
 task<> receive_some(S& from, const std::string& sent, verdict& v, std::size_t piece = 700) {
     std::string got;
     std::string buffer(piece, '?');
     while (auto chunk = co_await from.read_some(buffer)) {
         got += chunk.text();
-        v.expect(is_prefix(got, sent), "what is read is the beginning of what was sent");
+        v.expect(is_prefix(got, sent), "the bytes read are the first sent ones");
     }
-    v.expect(got == sent, "before its end all of a stream is read");
+    v.expect(got == sent, "all bytes are read before the end");
 }
 
 template <class Over>
@@ -129,7 +129,7 @@ task<> receive_lines(S& from, int count, verdict& v) {
     int next = 0;
     while (auto line = co_await from.read_line())
         v.expect(*line == "line " + std::to_string(next++), "lines come whole and in order");
-    v.expect(next == count, "before the end all lines come");
+    v.expect(next == count, "all lines come before the end");
 }
 
 template <class Over>
@@ -143,9 +143,9 @@ task<> receive_views(S& from, const std::string& sent, verdict& v) {
     std::string got;
     while (auto view = co_await from.read_view()) {
         got += view.text();
-        v.expect(is_prefix(got, sent), "what is viewed is the beginning of what was sent");
+        v.expect(is_prefix(got, sent), "the bytes viewed are the first sent ones");
     }
-    v.expect(got == sent, "before its end all of a stream is viewed");
+    v.expect(got == sent, "all bytes are viewed before the end");
 }
 
 template <class Over>
@@ -155,20 +155,20 @@ task<> views(verdict& v) {
     co_await gather(send_and_end(both.writer, sent), receive_views(both.reader, sent, v));
 }
 
-/// Every kind of reading in turn.
+/// Uses every kind of read in turn.
 template <class S>
 task<> receive_mixed(S& from, const std::string& sent, verdict& v) {
     std::string got;
     got += co_await from.read_exactly(10);
     const auto seen = co_await from.peek(5);
-    v.expect(is_prefix(seen, std::string_view(sent).substr(10)), "a peek shows what comes next");
+    v.expect(is_prefix(seen, std::string_view(sent).substr(10)), "a peek shows the next bytes");
     got += co_await from.read_until("z");
     auto view = co_await from.read_view();
     got += view.text();
     from.unread(view.text());
     got.resize(got.size() - view.size());
     got += co_await from.read_all();
-    v.expect(got == sent, "mixed reads give all, in order");
+    v.expect(got == sent, "mixed reads give all bytes in order");
 }
 
 template <class Over>
@@ -187,9 +187,9 @@ task<> receive_results(S& from, const std::string& sent, verdict& v) {
         if (!chunk) throw std::system_error(chunk.error(), "the read says");
         if (!*chunk) break;
         got += chunk->text();
-        v.expect(is_prefix(got, sent), "what is read is the beginning of what was sent");
+        v.expect(is_prefix(got, sent), "the bytes read are the first sent ones");
     }
-    v.expect(got == sent, "before its end all of a stream is read");
+    v.expect(got == sent, "all bytes are read before the end");
 }
 
 template <class Over>
@@ -199,7 +199,7 @@ task<> result_reads(verdict& v) {
     co_await gather(send_and_end(both.writer, sent), receive_results(both.reader, sent, v));
 }
 
-/// Slower than whoever waits for it has patience.
+/// Writes more slowly than the reader's time limits.
 template <class S>
 task<> dribble(S& to, const std::string& bytes) {
     for (std::size_t at = 0; at < bytes.size(); at += 4) {
@@ -221,9 +221,9 @@ task<> receive_impatiently(S& from, const std::string& sent, verdict& v) {
         if (!*chunk) break;
         patience_left = 4ms;
         got += chunk->text();
-        v.expect(is_prefix(got, sent), "a read that was left loses nothing");
+        v.expect(is_prefix(got, sent), "a cancelled read loses nothing");
     }
-    v.expect(got == sent, "before its end all of a stream is read");
+    v.expect(got == sent, "all bytes are read before the end");
 }
 
 template <class Over>
@@ -233,7 +233,7 @@ task<> impatient_reads(verdict& v) {
     co_await gather(dribble(both.writer, sent), receive_impatiently(both.reader, sent, v));
 }
 
-/// Lines that come slowly, and whose reading is left again and again.
+/// Reads slow lines with reads that are cancelled again and again.
 template <class S>
 task<> dribble_lines(S& to) {
     for (int i = 0; i < 6; ++i) {
@@ -254,10 +254,10 @@ task<> receive_left_lines(S& from, verdict& v) {
         if (!line) continue;
         if (!*line) break;
         patience_left = 3ms;
-        v.expect(**line == "line", "a read of a line that was left loses nothing");
+        v.expect(**line == "line", "a cancelled read_line loses nothing");
         ++lines;
     }
-    v.expect(lines == 6, "before the end all lines come");
+    v.expect(lines == 6, "all lines come before the end");
 }
 
 template <class Over>
@@ -279,7 +279,7 @@ task<> close_after(S& stream, duration delay) {
     co_await stream.close();
 }
 
-/// Who reads when the stream is closed under him hears ECANCELED.
+/// A pending read fails with ECANCELED when its stream is closed.
 template <class Over>
 task<> closed_under_a_read(verdict& v) {
     auto both = co_await Over::make();
@@ -289,10 +289,10 @@ task<> closed_under_a_read(verdict& v) {
     } catch (const std::system_error& e) {
         failed = true;
     }
-    v.expect(failed, "a read on a stream that is closed fails");
+    v.expect(failed, "a read on a closed stream fails");
 }
 
-/// More than fits: who writes waits, until the reader goes and nobody will ever read.
+/// Writes more than the buffers hold, so the writer waits; then the reader leaves.
 template <class Over>
 task<> reader_leaves(verdict& v) {
     auto both = co_await Over::make();
@@ -303,8 +303,8 @@ task<> reader_leaves(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    // TCP may have taken all before it hears that nobody wants it
-    v.expect(failed || std::is_same_v<Over, over_tcp>, "writing where nobody reads fails");
+    // TCP may accept all bytes before it learns that the reader has left.
+    v.expect(failed || std::is_same_v<Over, over_tcp>, "writing without a reader fails");
 }
 
 // -- both ways ------------------------------------------------------------------------------------
@@ -322,11 +322,11 @@ task<> ask_thrice(S& stream, verdict& v) {
         const std::string asked = "message " + std::to_string(i);
         co_await stream.write_all(asked);
         const std::string answer = co_await stream.read_exactly(asked.size());
-        v.expect(answer == asked, "what comes back is what was sent");
+        v.expect(answer == asked, "the answer is what was sent");
     }
     co_await stream.shutdown_write();
     const std::string rest = co_await stream.read_all();
-    v.expect(rest.empty(), "nothing comes back that was not sent");
+    v.expect(rest.empty(), "no other bytes come back");
 }
 
 template <class Over>
@@ -338,7 +338,7 @@ task<> echo(verdict& v) {
 template <class S>
 task<> answer_at_the_end(S& stream, const std::string& asked, verdict& v) {
     const std::string got = co_await stream.read_all();
-    v.expect(got == asked, "all is read before the answer");
+    v.expect(got == asked, "all bytes are read before the answer");
     co_await stream.write_all("answer");
     co_await stream.shutdown_write();
 }
@@ -348,7 +348,7 @@ task<> ask_and_half_close(S& stream, const std::string& asked, verdict& v) {
     co_await stream.write_all(asked);
     co_await stream.shutdown_write();
     const std::string got = co_await stream.read_all();
-    v.expect(got == "answer", "after a half close the answer comes");
+    v.expect(got == "answer", "after shutdown_write the answer comes");
 }
 
 template <class Over>
@@ -359,7 +359,7 @@ task<> half_close(verdict& v) {
                     answer_at_the_end(both.reader, asked, v));
 }
 
-/// Two tasks on one stream, one each way, and an echo on the other side.
+/// Two tasks use one stream, one for each direction; the other side echoes.
 template <class Over>
 task<> split_halves(verdict& v) {
     auto both = co_await Over::make();

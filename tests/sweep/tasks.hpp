@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: proxies, whole files, streams of one's own, and what tasks agree on while they read and
-// write: deadlines that move, first ones, latest ones, one for all.
+// Scenarios of the fault sweep: proxies, whole files, user-defined streams, and tasks that read and
+// write together: with moving deadlines, races, watches and shared futures.
 #pragma once
 
 #include <vector>
@@ -20,11 +20,12 @@ inline task<> through_a_proxy(verdict& v) {
     auto outside = co_await over_tcp::make();
     auto inside = co_await over_tcp::make();
     const std::string asked = letters(300);
-    co_await gather(ask_and_half_close(outside.writer, asked, v), pass_on(outside.reader, inside.writer),
-                    pass_on(inside.writer, outside.reader), answer_at_the_end(inside.reader, asked, v));
+    co_await gather(ask_and_half_close(outside.writer, asked, v),
+                    pass_on(outside.reader, inside.writer), pass_on(inside.writer, outside.reader),
+                    answer_at_the_end(inside.reader, asked, v));
 }
 
-/// A copy that is limited, and goes on where it has stopped.
+/// Copies with a limit, and continues after the last byte.
 inline task<> copy_piecewise(fd_stream& from, fd_stream& to) {
     for (;;) {
         const std::uint64_t count = co_await copy(from, to, {.limit = 700, .buffer_size = 300});
@@ -41,7 +42,7 @@ inline task<> copied_piecewise(verdict& v) {
                     receive_some(out.reader, bytes, v));
 }
 
-/// A stream of the scenario's own, which needs `buffered` to have lines.
+/// A user-defined stream, which needs `buffered` for lines.
 class slow_stream {
 public:
     explicit slow_stream(tcp_stream inner) : inner_(std::move(inner)) {}
@@ -67,18 +68,18 @@ inline task<> whole_files(verdict& v) {
     co_await write_file("whole", bytes);
     co_await append_to_file("whole", "end");
     const std::string got = co_await read_file("whole");
-    v.expect(got == bytes + "end", "a file is what was written and appended");
+    v.expect(got == bytes + "end", "a file has the written and the appended bytes");
     const file_status status = co_await status_of("whole");
     v.expect(status.size == 1203, "its size is known");
     const bool other = co_await path_exists("nowhere");
-    v.expect(!other, "what was not written is not there");
+    v.expect(!other, "a file that was not written does not exist");
     bool refused = false;
     try {
         const std::string most = co_await read_file("whole", 1202);
     } catch (const limit_error&) {
         refused = true;
     }
-    v.expect(refused, "no more is read than is allowed");
+    v.expect(refused, "a file larger than the limit is refused");
 }
 
 inline task<> file_in_parts(verdict& v) {
@@ -93,15 +94,16 @@ inline task<> file_in_parts(verdict& v) {
     const std::vector<buffer_view> parts = {head, rest};
     const std::size_t count = co_await f.read_parts_at(parts, 0);
     const std::size_t in_head = std::min<std::size_t>(count, 4);
-    v.expect(head.substr(0, in_head) == std::string("head").substr(0, in_head), "parts are filled in order");
+    v.expect(head.substr(0, in_head) == std::string("head").substr(0, in_head),
+             "parts are filled in order");
     co_await f.read_exactly_at(rest, 4);
-    v.expect(rest == std::string(592, '\0') + "tail", "between the two there are zeros");
+    v.expect(rest == std::string(592, '\0') + "tail", "the gap has zeros");
     co_await f.close();
 }
 
 // -- deadlines ------------------------------------------------------------------------------------
 
-/// Every line moves the deadline: whoever is silent for too long is left, and nobody else.
+/// Every line moves the deadline, so only a peer that is silent for too long is left.
 inline task<> receive_while_lively(tcp_stream& from, verdict& v) {
     int next = 0;
     auto read = [&](timeout_scope& scope) -> task<> {
@@ -112,7 +114,7 @@ inline task<> receive_while_lively(tcp_stream& from, verdict& v) {
         }
     };
     co_await with_timeout(2h, read);
-    v.expect(next == 6, "before the end all lines come");
+    v.expect(next == 6, "all lines come before the end");
 }
 
 inline task<> deadline_that_moves(verdict& v) {
@@ -133,12 +135,13 @@ inline task<> say_after(tcp_stream& to, std::string line, duration delay) {
     co_await to.write_all(line, "\n");
 }
 
-/// Who loses a race of reads has taken nothing from his stream.
+/// The losing read of a race has taken no byte from its stream.
 inline task<> read_two_by_race(tcp_stream& one, tcp_stream& other, verdict& v) {
     const std::string first = co_await race(first_line(one), first_line(other));
-    v.expect(first == "one" || first == "other", "a line wins a race as it was sent");
+    v.expect(first == "one" || first == "other", "the winning line is whole");
     const std::string second = co_await first_line(first == "one" ? other : one);
-    v.expect(second == (first == "one" ? "other" : "one"), "who lost a race finds his line afterwards");
+    v.expect(second == (first == "one" ? "other" : "one"),
+             "the line of the losing read is still there");
 }
 
 inline task<> race_of_reads(verdict& v) {
@@ -148,7 +151,7 @@ inline task<> race_of_reads(verdict& v) {
                     read_two_by_race(one.reader, other.reader, v));
 }
 
-/// Lines of two streams as they come; the merged generators are left before their ends.
+/// Merges the lines of two streams; the generators are left before their ends.
 inline task<> take_six(merged<std::string>& from, verdict& v) {
     int taken = 0;
     for (; taken < 6; ++taken) {
@@ -166,7 +169,7 @@ inline task<> merged_lines(verdict& v) {
     co_await gather(send_lines(one.writer, 4), send_lines(other.writer, 4), std::move(merging));
 }
 
-/// A generator that is left in its middle leaves the rest in the stream.
+/// If a generator is left early, the rest stays in the stream.
 inline task<> take_two_and_the_rest(tcp_stream& from, verdict& v) {
     {
         auto all = lines_from(from);
@@ -176,7 +179,8 @@ inline task<> take_two_and_the_rest(tcp_stream& from, verdict& v) {
         }
     }
     const std::string rest = co_await from.read_all();
-    v.expect(rest == "line 2\nline 3\n", "what a generator has not yielded is still in the stream");
+    v.expect(rest == "line 2\nline 3\n",
+             "bytes that a generator has not yielded stay in the stream");
 }
 
 inline task<> generator_left(verdict& v) {
@@ -213,17 +217,17 @@ inline task<> done_one_by_one(verdict& v) {
     int count = 0;
     auto done = as_completed(running);
     while (auto f = co_await done.next()) {
-        v.expect(f->done(), "what comes is done");
+        v.expect(f->done(), "a completed future is done");
         ++count;
     }
-    v.expect(count == 3, "each comes once");
+    v.expect(count == 3, "each future comes once");
     for (int i = 0; i < 3; ++i) {
         const int value = co_await running[static_cast<std::size_t>(i)];
         v.expect(value == i, "a future gives its task's value");
     }
 }
 
-/// The first who needs it opens the file; where he fails the next one tries.
+/// The first task that needs the file opens it; if that fails, the next one tries.
 inline task<> opened_once(verdict& v) {
     co_await write_file("shared", "content");
     once opening;
@@ -237,10 +241,10 @@ inline task<> opened_once(verdict& v) {
         co_await opening.call(open);
         std::string got(7, '?');
         co_await opened.read_exactly_at(got, 0);
-        v.expect(got == "content", "whoever comes behind the first finds it open");
+        v.expect(got == "content", "later tasks find the file open");
     };
     auto all = co_await gather_settled(use(), use(), use());
-    v.expect(opens <= 1, "nobody opens it behind the one who did");
+    v.expect(opens <= 1, "only one task opens the file");
     const auto fail = [](const auto&... each) { (static_cast<void>(each.value()), ...); };
     std::apply(fail, all);
 }
@@ -251,7 +255,7 @@ inline task<std::string> content_after(duration delay) {
     co_return co_await read_file("f");
 }
 
-/// Two wait for one task; one of them leaves, and the other has its value.
+/// Two tasks wait for one future; one leaves, and the other gets the value.
 inline task<> shared_and_left(verdict& v) {
     future<std::string> shared = create_task(content_after(5ms));
     auto impatient = [](future<std::string> f) -> task<bool> {
@@ -260,7 +264,7 @@ inline task<> shared_and_left(verdict& v) {
     };
     auto patient = [](future<std::string> f) -> task<std::string> { co_return co_await f; };
     auto both = co_await gather(impatient(shared), patient(shared));
-    v.expect(std::get<1>(both) == "shared", "who stays has the value");
+    v.expect(std::get<1>(both) == "shared", "the remaining waiter gets the value");
 }
 
 inline task<> first_of_three(verdict& v) {
@@ -270,9 +274,9 @@ inline task<> first_of_three(verdict& v) {
         co_return co_await tick(static_cast<int>(delay.count() / 10'000'000));
     };
     const int winner = co_await staggered_race(1ms, delays, start);
-    v.expect(winner >= 1 && winner <= 3, "who wins is one of those who ran");
+    v.expect(winner >= 1 && winner <= 3, "the winner is one of the runners");
     const std::string mark = co_await content_of("tick" + std::to_string(winner));
-    v.expect(mark == "x", "what the winner did is done");
+    v.expect(mark == "x", "the winner has done its work");
 }
 
 }  // namespace fault_sweep

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A fault at every operation of everything that does I/O: see fault_sweep.hpp. To add to it, write
-// a scenario and a line in the table.
+// Injects a fault at every operation of all I/O: see fault_sweep.hpp. To add to it, write a
+// scenario and a line in the table.
 #include "support/core_tools.hpp"
 #include "sweep/fault_sweep.hpp"
 #include "sweep/composition.hpp"
@@ -154,9 +154,9 @@ const scenario table[] = {
     {"left: with a goodbye", goodbyes},
 };
 
-// -- what the sweep must find: each of these is right until something fails ---------------------
+// -- faulty scenarios that the sweep must find: each is right until an operation fails ------------
 
-/// Leaves a descriptor open where the first write fails.
+/// Leaves a descriptor open if the first write fails.
 task<> leaks_a_descriptor(verdict&) {
     int number[2];
     if (detail::new_socket_pair(AF_UNIX, SOCK_STREAM, 0, number) < 0) throw error("no pair");
@@ -185,12 +185,12 @@ task<> loses_a_byte(verdict& v) {
     try {
         auto chunk = co_await from.read_some(buffer);
         got = chunk.text();
-    } catch (const std::exception&) {  // an error is no end
+    } catch (const std::exception&) {  // takes an error for the end of the file
     }
     v.expect(got == "x", "the byte is read");
 }
 
-task<> waits_for_ever(verdict&) {
+task<> waits_forever(verdict&) {
     event done;
     try {
         co_await sweep_write("f", "x");
@@ -200,7 +200,7 @@ task<> waits_for_ever(verdict&) {
     co_await done.wait();
 }
 
-task<> eats_its_cancellation(verdict&) {
+task<> fakes_a_cancellation(verdict&) {
     try {
         co_await sweep_write("f", "x");
     } catch (const std::system_error& e) {
@@ -211,11 +211,12 @@ task<> eats_its_cancellation(verdict&) {
 
 }  // namespace
 
-TEST_CASE("fault sweep: what is wrong only after a failure is found", "[sweep]") {
+TEST_CASE("fault sweep: finds scenarios that are wrong only after a failure", "[sweep]") {
     const auto finds = [](scenario s, std::string_view what) {
         tally sum;
         sweep(s, 2, sum);
-        INFO("of " << s.name << " it says: " << (sum.defects.empty() ? "" : sum.defects[0]));
+        INFO("its first defect of " << s.name << ": "
+                                    << (sum.defects.empty() ? "" : sum.defects[0]));
         bool found = false;
         for (const std::string& defect : sum.defects)
             found = found || (defect.find(what) != std::string::npos &&
@@ -225,8 +226,8 @@ TEST_CASE("fault sweep: what is wrong only after a failure is found", "[sweep]")
     finds({"a leak", leaks_a_descriptor}, "1 descriptors of the simulated kernel are open");
     finds({"a lost error", swallows_errors, hears}, "an error was lost");
     finds({"a lost byte", loses_a_byte}, "the byte is read");
-    finds({"a wait", waits_for_ever}, "it waits for nothing");
-    finds({"a cancellation", eats_its_cancellation}, "nobody had asked");
+    finds({"a wait", waits_forever}, "it waited forever");
+    finds({"a cancellation", fakes_a_cancellation}, "was not cancelled");
 }
 
 TEST_CASE("fault sweep: a fault at every operation and call is an error at worst", "[sweep]") {
@@ -236,7 +237,7 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
     for (const scenario& s : table) {
         if (only != nullptr && std::string_view(s.name).find(only) == std::string_view::npos)
             continue;
-        INFO("the scenario " << s.name);
+        INFO("scenario " << s.name);
         sweep(s, seeds, sum);
         if (sum.defects.size() >= enough) break;
     }
@@ -251,5 +252,5 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
     if (only != nullptr) return;
     CHECK(sum.scenarios >= 133);
     CHECK(sum.injected >= (seeds == 8 ? 50'000U : 5'000U));
-    CHECK(sum.failed_runs > sum.injected / 4);  // the faults do arrive
+    CHECK(sum.failed_runs > sum.injected / 4);  // shows that faults are injected
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Scenarios of the fault sweep: Unix sockets with names, and descriptors that travel.
+// Scenarios of the fault sweep: Unix sockets with names, and descriptors that are sent.
 #pragma once
 
 #include <array>
@@ -10,9 +10,11 @@ namespace fault_sweep {
 
 inline endpoint sweep_name() { return endpoint::unix_abstract("rondo-sweep"); }
 
-inline task<unix_stream> accept_unix(unix_listener& listener) { co_return co_await listener.accept(); }
+inline task<unix_stream> accept_unix(unix_listener& listener) {
+    co_return co_await listener.accept();
+}
 
-/// A connection by an abstract name: the client writes.
+/// A connection through an abstract name; the client writes.
 struct over_unix {
     using both = ends<unix_stream, unix_stream>;
     static task<both> make() {
@@ -27,7 +29,7 @@ inline task<> ask_unix(verdict& v) {
     co_await stream.write_all("question");
     co_await stream.shutdown_write();
     const std::string answer = co_await stream.read_all();
-    v.expect(is_prefix(answer, "question"), "what comes back is what was sent");
+    v.expect(is_prefix(answer, "question"), "the answer is what was sent");
     if (answer != "question") throw error("the connection ended too early");
 }
 
@@ -53,7 +55,7 @@ inline task<> unix_nobody_listens(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "where nobody listens nobody is reached");
+    v.expect(failed, "a connect without a listener fails");
 }
 
 inline task<> accept_unix_without_end(unix_listener& listener) {
@@ -73,20 +75,20 @@ inline task<> unix_listener_closed(verdict& v) {
     } catch (const std::system_error&) {
         failed = true;
     }
-    v.expect(failed, "an accept on a listener that is closed fails");
+    v.expect(failed, "an accept on a closed listener fails");
 }
 
 // -- descriptors ----------------------------------------------------------------------------------
 
-/// Gives the way into a pipe away, and reads what whoever has it writes.
+/// Sends the writing end of a pipe away, and reads the bytes that its new owner writes.
 inline task<> give_a_pipe(unix_stream& to, verdict& v) {
     pipe_ends made = make_pipe();
     const std::array numbers{made.writer.number()};
     co_await to.send_descriptors("w", numbers);
     co_await made.writer.close();
     const std::string got = co_await made.reader.read_all();
-    v.expect(got.empty() || got == "through the pipe", "what comes through the pipe is what was written");
-    if (got.empty()) throw error("nobody wrote");
+    v.expect(got.empty() || got == "through the pipe", "the pipe gives the written bytes");
+    if (got.empty()) throw error("no bytes came");
 }
 
 inline task<> write_to_what_comes(unix_stream& from, verdict& v) {

@@ -515,6 +515,6 @@ TEST_CASE("process: all tests again while other code interferes", "[process]") {
 }
 
 bool rondo_tests_take_over(int, char**) {
-    rondo_tests::disturb_as_asked();
+    rondo_tests::disturb_if_requested();
     return false;
 }

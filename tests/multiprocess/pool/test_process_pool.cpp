@@ -519,6 +519,6 @@ TEST_CASE("process_pool: some of this while others meddle", "[process_pool]") {
 
 bool rondo_tests_take_over(int count, char** arguments) {
     if (rondo::process_worker(count, arguments)) return true;
-    rondo_tests::disturb_as_asked();
+    rondo_tests::disturb_if_requested();
     return false;
 }
