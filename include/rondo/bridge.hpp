@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Between threads that block and tasks that wait: a queue and an event, any number of threads and of loops on each side.
+// A queue and an event between blocking threads and waiting tasks, for any number of threads and
+// loops on each side.
 //
 //     rondo::bridge_queue<job> jobs(100);
-//     jobs.blocking_put(next_job());                // a thread; waits while it is full
-//     while (auto one = co_await jobs.next()) ...   // a task of whichever loop
+//     jobs.blocking_put(next_job());                // a thread; blocks while it is full
+//     while (auto one = co_await jobs.next()) ...   // a task of any loop
 //
-// One line of waiters for each side, in which threads and tasks stand as they come, under one mutex. As in queue.hpp
-// nobody is handed an item: one who waits is promised one and takes it when he runs, so that a task that is cancelled
-// meanwhile gives back a number (law 3). A task hears of it by a post whose place is in its own awaiter, so waking it
-// allocates nothing; a loop that ends cancels its tasks, who leave the line, and the items stay for the others.
+// Each side has one line of waiters, threads and tasks in the order of arrival, under one mutex. As
+// in queue.hpp, no item is handed over: a waiter is promised an item and takes it when it runs, so
+// a task that is cancelled in between only gives back a number (law 3). A task is woken by a post
+// that is stored in its own awaiter, so waking it allocates nothing. A loop that ends cancels its
+// tasks; they leave the line, and the items stay for other waiters.
 //
-// The choice not taken is a pair of lock-free rings: it is faster while nobody waits, and cannot be closed, cancelled and
-// waited at with a timeout at the same time by anything one would want to prove.
+// A pair of lock-free rings was not chosen. It is faster while no one waits, but closing,
+// cancelling and timeouts at the same time cannot be added to it in a form that can be proved.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -36,18 +38,18 @@ namespace detail {
 
 class bridge_core;
 
-/// For what one waits at a bridge.
+/// The side of the queue at which a waiter waits.
 enum class bridge_side : std::uint8_t { get, put };
 
-/// What becomes of one who waits there.
+/// The state of a waiter.
 enum class bridge_answer : std::uint8_t {
-    wait,      ///< nothing yet
-    promised,  ///< an item, or a place, is there for him
+    wait,      ///< it still waits
+    promised,  ///< an item or a free place is reserved for it
     ended,     ///< the bridge was closed
-    refused,   ///< he was asked to stop
+    refused,   ///< it was cancelled
 };
 
-/// One who stands in a line: a thread (on its stack) or a task (in its frame).
+/// A waiter in a line: a thread (on its stack) or a task (in its frame).
 struct bridge_wait : wait_node {
     void (*notify)(bridge_wait&) noexcept;  // called with the mutex held
     bridge_answer answer = bridge_answer::wait;
@@ -55,7 +57,7 @@ struct bridge_wait : wait_node {
     bridge_wait(bridge_side s, void (*n)(bridge_wait&) noexcept) noexcept : notify(n), side(s) {}
 };
 
-/// The counts and the lines. All but `close` and the like want `mutex_` held.
+/// The counters and the lines. The caller holds `mutex_`.
 class RONDO_API bridge_core {
 public:
     using lock = std::unique_lock<std::mutex>;
@@ -66,11 +68,11 @@ public:
     bridge_core(const bridge_core&) = delete;
     bridge_core& operator=(const bridge_core&) = delete;
 
-    /// Promises it where it is there, or says that it will never be.
+    /// Reserves an item or a place if there is one, or says that none will ever come.
     bridge_answer ask(bridge_side side) noexcept;
-    /// What was promised is taken up: true where it is there indeed.
+    /// Uses up the promise; true if the item or place is really there.
     bool take_up(bridge_side side) noexcept;
-    /// Wakes the one who waits longest, where there is something for him.
+    /// Wakes the longest waiter if there is something for it.
     void serve(bridge_side side) noexcept;
     void added() noexcept {
         ++stored_;
@@ -81,7 +83,7 @@ public:
         serve(bridge_side::put);
         if (closed_ && stored_ == 0) end_all(bridge_side::get);
     }
-    /// Blocks the thread until there is something to be taken up: true; false where the bridge is closed.
+    /// Blocks the thread until its promise is used up: true. False if the bridge is closed.
     /// Throws: timeout_error.
     bool block(lock& held, bridge_side side, time_point deadline);
     void append(bridge_wait& waiter) noexcept { line(waiter.side).append(waiter); }
@@ -103,11 +105,11 @@ private:
 
     wait_list getters_;
     wait_list putters_;
-    std::size_t claims_ = 0;  // getters that go on to take an item
-    std::size_t grants_ = 0;  // putters that go on to store one
+    std::size_t claims_ = 0;  // items that are promised to woken getters
+    std::size_t grants_ = 0;  // places that are promised to woken putters
 };
 
-/// A task's wait at a bridge.
+/// The base class of the awaiters of tasks at a bridge.
 class RONDO_API bridge_awaiter : leaf_wait, bridge_wait {
 public:
     bridge_awaiter(bridge_core& core, bridge_side side, const wait_kind& kind) noexcept;
@@ -117,7 +119,7 @@ public:
     static const wait_kind get_kind, put_kind, event_kind;
 
 protected:
-    /// At the end of the wait: true, with the mutex held, where there is something to be taken up; false where the bridge
+    /// Ends the wait: true, with the mutex held, if the item or place is there; false if the bridge
     /// is closed. Throws: cancelled.
     bool finish(bridge_core::lock& held);
     bridge_core& core() const noexcept { return *core_; }
@@ -142,10 +144,11 @@ class bridge_putter;
 
 }  // namespace detail
 
-/// A queue between threads and tasks, first in, first out. `maxsize` bounds it; 0 does not. It is one mutex, and a wake-up
-/// where somebody waits: from loop to loop an item costs less than 100 ns in a queue of 1024, and 2 µs in one of 16, where
-/// the two sides wait for each other again and again (bench_loops.cpp).
-/// Thread: any, tasks of any loop. It must outlive its waiters.
+/// A queue between threads and tasks, first in, first out. Holds at most `maxsize` items; 0 means
+/// no limit. Each call locks one mutex, and wakes a waiter if there is one. From loop to loop an
+/// item costs less than 100 ns in a queue of 1024, and 2 µs in one of 16, in which the two sides
+/// wait for each other again and again (bench_loops.cpp).
+/// Thread: any, and tasks of any loop. It must outlive its waiters.
 /// See:    Python's janus; queue.Queue on its blocking side.
 template <class T>
 class bridge_queue : detail::bridge_core {
@@ -160,48 +163,56 @@ public:
 
     // -- tasks ----------------------------------------------------------------------------------------------------------
     /// Stores the item; the task waits while the queue is full.
-    /// Throws: queue_closed_error where the queue was closed, before or meanwhile; std::bad_alloc.
-    /// Cancel: leaves nothing behind; a place that was kept for it goes to the next in line.
+    /// Throws: queue_closed_error if the queue was closed before or during the wait;
+    ///         std::bad_alloc.
+    /// Cancel: nothing is stored; a place that was promised to this task goes to the next waiter.
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     auto put(U&& item) {
         return detail::putting<bridge_queue, detail::bridge_putter<T>, T, detail::put_hazard<T, U>>(
             *this, std::forward<U>(item));
     }
-    /// Takes the next item; the task waits while there is none. Empty once the queue is closed and drained.
-    /// Cancel: takes nothing; an item that was kept for it stays where it is, for the next in line.
+    /// Takes the next item; the task waits while the queue is empty. Empty once the queue is closed
+    /// and drained.
+    /// Cancel: takes nothing. An item that was promised to this task keeps its place and goes to
+    ///         the next waiter.
     detail::taking<bridge_queue, detail::bridge_getter<T>> next() noexcept {
         return detail::taking<bridge_queue, detail::bridge_getter<T>>(*this);
     }
 
-    // -- threads: never from a task, whose loop would stand still ---------------------------------------------------------
+    // -- threads: not from a task, whose loop would stand still ------------------------------------
     /// Stores the item; blocks while the queue is full.
-    /// Throws: queue_closed_error, before or meanwhile; std::bad_alloc. The item is left alone then.
+    /// Throws: queue_closed_error if it was closed before or during the wait; std::bad_alloc. The
+    ///         item is untouched then.
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     void blocking_put(U&& item) {
         put_until(time_point::max(), std::forward<U>(item));
     }
-    /// The same for at most `timeout`. Throws: also timeout_error. The item is left alone then.
+    /// blocking_put for at most `timeout`.
+    /// Throws: also timeout_error. The item is untouched then.
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     void blocking_put_for(detail::time_limit timeout, U&& item) {
         put_until(detail::bridge_deadline(timeout), std::forward<U>(item));
     }
-    /// Takes the next item; blocks while there is none. Empty once the queue is closed and drained.
+    /// Takes the next item; blocks while the queue is empty. Empty once the queue is closed and
+    /// drained.
     std::optional<T> blocking_next() { return next_until(time_point::max()); }
-    /// The same for at most `timeout`. Throws: timeout_error.
+    /// blocking_next for at most `timeout`. Throws: timeout_error.
     std::optional<T> blocking_next_for(detail::time_limit timeout) {
         return next_until(detail::bridge_deadline(timeout));
     }
 
     // -- both -----------------------------------------------------------------------------------------------------------
-    /// Makes room for so many items at once: as long as there are not more, storing one neither allocates nor throws.
+    /// Allocates room for `items` items. While there are no more than that, storing one neither
+    /// allocates nor throws.
     void reserve(std::size_t items) {
         const lock held(mutex_);
         items_.reserve(items);
     }
-    /// Stores the item where there is room; otherwise it is left alone, and the answer is false.
+    /// Stores the item if there is room and returns true. Otherwise returns false and leaves the
+    /// item untouched.
     /// Throws: queue_closed_error; std::bad_alloc.
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
@@ -213,20 +224,22 @@ public:
         store(std::forward<U>(item));
         return true;
     }
-    /// The next item, or empty where there is none that is not kept for somebody who waited for it.
+    /// Takes the next item without waiting. Empty if there is none, or if every item is promised to
+    /// a waiter.
     [[nodiscard]] std::optional<T> try_get() {
         const lock held(mutex_);
         if (ask(detail::bridge_side::get) != detail::bridge_answer::promised) return std::nullopt;
         take_up(detail::bridge_side::get);
         return take();
     }
-    /// Nothing more is put; whoever takes gets what is left, and then an empty optional. May be called again.
+    /// Closes the queue: current and later puts throw queue_closed_error. `next` gives the items
+    /// that are left, then an empty optional. May be called again.
     void close() noexcept {
         const lock held(mutex_);
         bridge_core::close();
     }
 
-    /// How many items are in it, at this moment.
+    /// The number of stored items, at this moment.
     std::size_t size() const noexcept {
         const lock held(mutex_);
         return stored_;
@@ -254,13 +267,13 @@ private:
         if (!block(held, detail::bridge_side::get, deadline)) return std::nullopt;
         return take();
     }
-    // With the mutex held, these two.
+    // The caller of these two holds the mutex.
     template <class U>
     void store(U&& item) {
         try {
             items_.push(detail::as_item<T>(std::forward<U>(item)));
         } catch (...) {
-            serve(detail::bridge_side::put);  // the place is free again
+            serve(detail::bridge_side::put);  // the place is free again, offer it to a waiter
             throw;
         }
         added();
@@ -315,27 +328,27 @@ public:
 
 }  // namespace detail
 
-/// A flag that threads and tasks wait for, and anybody sets. It stays set until it is cleared. Inside it is a bridge that
-/// carries nothing: to be set is to be closed.
-/// Thread: any, tasks of any loop. It must outlive its waiters.
+/// A flag that threads and tasks can wait for, and that any of them can set. It stays set until it
+/// is cleared. It is implemented as a bridge without items: "set" is "closed".
+/// Thread: any, and tasks of any loop. It must outlive its waiters.
 /// See:    threading.Event, asyncio.Event.
 class RONDO_API bridge_event : detail::bridge_core {
 public:
     bridge_event() noexcept : bridge_core(0) {}
 
-    /// Everybody who waits goes on, also where it is cleared again before they run.
+    /// Sets the event: every waiter resumes, even if the event is cleared before that waiter runs.
     void set() noexcept;
     void clear() noexcept;
     bool is_set() const noexcept;
 
-    /// The task waits until it is set.
+    /// `co_await e.wait()` waits until the event is set.
     /// Cancel: leaves at once.
     detail::taking<bridge_core, detail::bridge_event_awaiter> wait() noexcept {
         return detail::taking<bridge_core, detail::bridge_event_awaiter>(*this);
     }
-    /// The thread blocks until it is set. Never from a task.
+    /// Blocks the thread until the event is set. Do not call it in a task.
     void blocking_wait();
-    /// The same for at most `timeout`; false where that is over.
+    /// Blocks for at most `timeout`; returns false if the event is not set then.
     bool blocking_wait_for(detail::time_limit timeout);
 };
 

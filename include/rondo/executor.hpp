@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Threads, for what blocks or computes.
+// Runs blocking or computing functions on threads.
 //
-// `to_thread(fn, args...)` is a call like any other, made elsewhere: it is structured. The await ends when the call has
-// ended, so references to the caller's locals are safe (law 1), and what the call returned is delivered (law 2). The job
-// lives in the awaiting frame; queueing it, running it and coming back allocate nothing.
+// `to_thread(fn, args...)` is structured: the await ends when the call has ended. So references to
+// the caller's locals are safe (law 1), and the call's result is always delivered (law 2). The job
+// is stored in the awaiting frame; queueing it, running it and returning allocate nothing.
 //
-// Each loop has a pool of its own, made on first use and joined when the loop ends. The choice not taken: one pool for
-// the process. It would outlive loops that its jobs belong to, and share a lock between loops that share nothing else.
+// Each loop has a pool of its own, made on first use and joined when the loop ends. One pool for
+// the whole process was not chosen: it would outlive loops that its jobs belong to, and loops that
+// share nothing else would share its lock.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -33,7 +34,8 @@ namespace detail {
 
 class loop_executor;
 
-/// The awaiter of a call on a thread, but for what depends on the call.
+/// Base class of the awaiters of calls on a thread: everything that does not depend on the type of
+/// the call.
 class RONDO_API thread_wait : public leaf_wait, public pool_job {
 public:
     bool await_ready() noexcept {
@@ -46,17 +48,18 @@ public:
 protected:
     enum : std::uint32_t { refused = 1, simulated = 2, ran = 4, on_loop = 8 };
 
-    /// On `pool`, or on the loop's own where that is null.
+    /// Runs the call on `pool`, or on the loop's own pool if that is null.
     thread_wait(const pool_job_kind& call, pool_core* pool) noexcept;
     thread_wait(const pool_job_kind& call, pool_core* pool, const wait_kind& k) noexcept
         : leaf_wait(k), pool_job(&call), pool_(pool) {}
     ~thread_wait() { drop_bindings(bindings_); }
 
-    /// The call has been made, on whatever thread: back to the task. Nothing of this may be touched afterwards.
+    /// The call has ended; resumes the task. Called on any thread. Do not touch this object
+    /// afterwards.
     void finish() noexcept;
-    /// What it comes from, for the thread that makes the call.
+    /// The origin of the job, for the thread that makes the call.
     job_origin origin() const noexcept;
-    /// future_cancelled, for a call that the pool has given up.
+    /// The error of a call that the pool has given up: future_cancelled.
     static std::exception_ptr given_up();
 
 private:
@@ -70,7 +73,7 @@ private:
     const carried_bindings* bindings_ = nullptr;
 };
 
-/// The same for a callable that can be told to stop.
+/// The base class for a callable that takes a stop token.
 class RONDO_API stoppable_thread_wait : public thread_wait {
 protected:
     stoppable_thread_wait(const pool_job_kind& call, pool_core* pool);
@@ -126,7 +129,8 @@ private:
         }
     }
 
-    // Callable and arguments are destroyed when the call has ended, on its thread, before the task goes on.
+    // Callable and arguments are destroyed on the call's thread when the call has ended, before the
+    // task resumes.
     result_type call() {
         const struct guard {
             std::optional<Call>& kept;
@@ -144,14 +148,14 @@ private:
 
 }  // namespace detail
 
-/// What `to_thread` gives: `co_await` it, once.
+/// The awaitable that `to_thread` returns; `co_await` it once.
 template <bool Hazard, class Call>
 class [[nodiscard("a call on a thread does nothing until it is awaited")]] thread_call
     : detail::only_in_tasks {
 public:
     using value_type = typename Call::result_type;
 
-    /// On `pool`, or on the loop's own where that is null.
+    /// Runs the call on `pool`, or on the loop's own pool if that is null.
     template <class... Given>
     explicit thread_call(detail::pool_core* pool, Given&&... given)
         : pool_(pool), call_(std::in_place, std::forward<Given>(given)...) {}
@@ -168,7 +172,7 @@ public:
 
 private:
     detail::thread_call_awaiter<Call> begin() {
-        RONDO_ASSERT(!std::exchange(begun_, true), "a to_thread was awaited twice");
+        RONDO_ASSERT(!std::exchange(begun_, true), "the same to_thread call was awaited twice");
         return detail::thread_call_awaiter<Call>(std::move(call_), pool_);
     }
 
@@ -179,7 +183,7 @@ private:
 
 namespace detail {
 
-/// A thread calls functions; a coroutine would only be made there, and run nowhere.
+/// A thread can call functions only: a coroutine would be created there, but no loop would run it.
 template <class... Call>
 inline constexpr bool can_be_called = false;
 template <class F, class... Args>
@@ -195,7 +199,7 @@ inline constexpr bool can_be_called_elsewhere<F, Args...> =
 template <class... Call>
 constexpr refused_call refuse_thread_call() {
     if constexpr (sizeof...(Call) == 0)
-        static_assert(sizeof...(Call) > 0, "to_thread takes a function, and its arguments after it");
+        static_assert(sizeof...(Call) > 0, "to_thread takes a function, followed by its arguments");
     else if constexpr (can_be_called<Call...>)
         static_assert((is_meant<Call> && ...),
                       "a thread cannot run a coroutine: await it here, or pass a function that blocks or computes");
@@ -209,24 +213,26 @@ constexpr refused_call refuse_thread_call() {
 
 }  // namespace detail
 
-/// Calls `fn(args...)` on a thread of the loop's pool while the loop goes on, and gives what it returns. Callable and
-/// arguments are copied or moved, as by std::thread, and destroyed on that thread when the call has ended, before the
-/// task goes on. Since the call is structured, they may refer to the caller's locals (std::ref, pointers, views).
+/// Calls `fn(args...)` on a thread of the loop's pool while the loop goes on, and returns its
+/// result. Callable and arguments are copied or moved, as by std::thread. They are destroyed on
+/// that thread when the call has ended, before the task resumes. The call is structured, so they
+/// may refer to the caller's locals (std::ref, pointers, views).
 ///
-/// A callable that takes a std::stop_token as its first parameter is told of a cancellation by it; one that ends early
-/// for that reason may throw `cancelled`, or return what it has. No other callable can be stopped: `wait_for(1s,
-/// to_thread(f))` returns when f does, be it long after.
+/// A callable that takes a std::stop_token as its first parameter can see a cancellation. If it
+/// ends early for that reason, it may throw `cancelled` or return what it has. Other callables
+/// cannot be stopped: `wait_for(1s, to_thread(f))` returns when f returns, however late.
 ///
-/// The loop's pool has at most min(32, cores + 4) threads (see loop::set_default_executor), started when they are needed
-/// and ended with the loop; jobs begin in the order of the awaits, and any number may wait. Where no thread can be
-/// started the call is made on the loop's own. The values of task_locals are there, and block_on (from_threads.hpp) leads
-/// back to the loop.
-/// Returns: what fn returns, a reference too.
-/// Throws:  what fn throws, as the type it is; closed_error behind shutdown_default_executor; std::bad_alloc for the stop
-///          state of a callable that takes a token.
-/// Cancel:  a call that has not begun is taken back, and the wait throws at once. One that has begun is told by its
-///          stop_token (std::stop_callbacks are run by whoever cancels, on the loop's thread) and waited for; what it
-///          returns is returned, and the next wait throws.
+/// The loop's pool has at most min(32, cores + 4) threads (see loop::set_default_executor). They
+/// start on demand and end with the loop. Jobs begin in the order of the awaits; any number may
+/// wait. If no thread can be started, the call is made on the loop's own thread. The job sees the
+/// values of task_locals, and block_on (from_threads.hpp) runs a task on the loop.
+/// Returns: the result of fn, also a reference.
+/// Throws:  the exception of fn, with its type; closed_error after shutdown_default_executor;
+///          std::bad_alloc for the stop state if fn takes a token.
+/// Cancel:  a call that has not begun is taken back, and the wait throws at once. If the call has
+///          begun, its stop_token is set (the canceller runs std::stop_callbacks, on the loop's
+///          thread) and the task waits for its end. Its result is returned, and the next wait
+///          throws.
 /// See:     asyncio.to_thread, trio.to_thread.run_sync.
 template <class F, class... Args>
     requires detail::can_be_called_elsewhere<F, Args...>
@@ -243,10 +249,11 @@ auto to_thread(Call&&...) {
     return detail::refuse_thread_call<Call...>();
 }
 
-/// The same on a pool of one's own, which outlives the await. Where the pool is full its rejection policy holds, but that
-/// `block` blocks nobody: the task waits. On the simulator the call is made as by to_thread.
-/// Throws: also pool_full_error, closed_error, broken_pool_error; future_cancelled where the pool discarded the call, or
-///         was shut down so before it began.
+/// to_thread on a pool of your own, which must outlive the await. If the pool is full, its
+/// rejection policy applies, except that `block` suspends the task instead of the thread. On the
+/// simulator the call is made as by to_thread.
+/// Throws: also pool_full_error, closed_error, broken_pool_error; future_cancelled if the pool
+///         discarded the call, or was shut down with cancel_queued before the call began.
 /// See:    asyncio loop.run_in_executor.
 template <class F, class... Args>
     requires detail::can_be_called_elsewhere<F, Args...>
@@ -263,9 +270,12 @@ auto run_in_executor(thread_pool&, Call&&...) {
     return detail::refuse_thread_call<Call...>();
 }
 
-/// Ends the running loop's pool: what waits still runs; no to_thread any more. The loop's end does the same.
-/// Throws: deadlock_error in a task that a job of this pool waits for, or whose loop runs on a thread of it.
-/// Cancel: leaves at once; the pool goes on ending. wait_for(1s, shutdown_default_executor()) bounds the wait.
+/// Shuts the running loop's pool down and waits for its threads. Queued jobs still run; a later
+/// to_thread throws closed_error. The end of the loop does the same.
+/// Throws: deadlock_error in a task that a job of this pool waits for, or whose loop runs on a
+///         thread of the pool.
+/// Cancel: leaves at once; the pool still ends. wait_for(1s, shutdown_default_executor()) bounds
+///         the wait.
 /// See:    asyncio loop.shutdown_default_executor.
 RONDO_API task<> shutdown_default_executor();
 

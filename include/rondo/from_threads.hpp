@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// From a thread into a loop: a coroutine that runs there, and whose result one waits for here.
+// From a thread into a loop: runs a coroutine on the loop and waits for its result on the thread.
 //
 //     auto page = run_coroutine_threadsafe(fetch(url), loop);      // any thread; thread_future<std::string>
 //     std::string text = block_on(fetch(url));                     // in a job of to_thread or submit: back to its loop
 //
-// For a plain call there is loop.call_soon_threadsafe, and `remote`, which outlives the loop.
+// For a plain call use loop.call_soon_threadsafe, or `remote`, which outlives the loop.
 #pragma once
 
 #include <atomic>
@@ -21,8 +21,8 @@ inline namespace v0 {
 
 namespace detail {
 
-/// A task on its way into a loop, and the state of its future. Its holders: the way, then the running task; the handles;
-/// and each cancellation that is on its way.
+/// A task on its way into a loop, and the state of its future. References are held by the post,
+/// then by the running task; by the handles; and by each cancellation that is on its way.
 class RONDO_API coroutine_start {
 public:
     coroutine_start(const remote& home, scope* around, location where)
@@ -31,13 +31,15 @@ public:
 
 protected:
     ~coroutine_start() = default;
-    /// Runs `t` on this thread's loop: below `around`, or as a detached task. Nobody holds it but the loop.
+    /// Runs `t` on this thread's loop, below the scope `around` or as a detached task. Only the
+    /// loop holds it.
     shared_core& launch(task<> t);
 
 private:
     const remote home_;
     scope* const around_;
-    // Below `around`, above the task: a task group whose scope `around` is has not started the task, and counts it not.
+    // A scope between `around` and the task: if `around` is the scope of a task group, the group
+    // has not started this task and must not count it.
     std::unique_ptr<scope> between_;
     const location where_;
 };
@@ -48,7 +50,7 @@ public:
     remote_coroutine(task<T> body, const remote& home, scope* around, location where)
         : coroutine_start(home, around, where), body_(std::move(body)) {}
 
-    /// Throws: closed_error where the loop has ended; the state has gone then, but for the handles.
+    /// Throws: closed_error if the loop has ended; only the handles hold the state then.
     void send() {
         home().post([](void* self) { static_cast<remote_coroutine*>(self)->arrive(); },
                     [](void* self) { static_cast<remote_coroutine*>(self)->drop(); }, this);
@@ -58,7 +60,8 @@ public:
     }
 
 private:
-    /// The running task's share: also where that is destroyed before its first turn.
+    /// The reference that the running task holds; released even if the task is destroyed before its
+    /// first turn.
     class share {
     public:
         explicit share(remote_coroutine* s) noexcept : state(s) {}
@@ -88,8 +91,9 @@ private:
         running_ = &launch(drive(std::move(mine)));
         scope_ = static_cast<const scope*>(&static_cast<promise_base*>(running_)->record);
     }
-    // In the destructor of the task's frame, at the latest. A body that has not run is destroyed on this thread, to
-    // which what it owns may belong, and only then is its future told.
+    // Called in the destructor of the task's frame at the latest. A body that has not run is
+    // destroyed here, on the loop's thread, because its objects may belong to that thread. Its
+    // future is done only after that.
     void drop() noexcept {
         scope_ = nullptr;
         running_ = nullptr;
@@ -111,7 +115,7 @@ private:
     }
 
     task<T> body_;
-    shared_core* running_ = nullptr;             // the loop's thread alone touches it
+    shared_core* running_ = nullptr;             // used on the loop's thread only
     std::atomic<const void*> scope_{nullptr};  // of the task that runs it
 };
 
@@ -123,15 +127,16 @@ thread_future<T> send_coroutine(task<T> t, const remote& home, scope* around, lo
     return result;
 }
 
-/// Of this thread's job. Throws: invalid_state_error where it has no loop to lead back to.
+/// The origin of this thread's job. Throws: invalid_state_error if it came from no loop.
 RONDO_API const job_origin& origin_for_block_on();
 
 }  // namespace detail
 
 /// Runs `t` as a task of the loop. Cancelling the future cancels the task.
-/// Throws: closed_error where the loop has ended; got or awaited: what the task throws, future_cancelled where it was
-///         cancelled, also by the loop's end.
-/// Thread: any. The frame of `t` is made on the caller's thread and runs on the loop's: it must not borrow from here.
+/// Throws: closed_error if the loop has ended. From `get` and `co_await`: the error of the task;
+///         future_cancelled if it was cancelled, also by the end of the loop.
+/// Thread: any. The frame of `t` is made on the caller's thread and runs on the loop's: do not let
+///         it borrow from the caller.
 /// See:    asyncio.run_coroutine_threadsafe.
 template <class T>
 thread_future<T> run_coroutine_threadsafe(task<T> t, const remote& home,
@@ -144,11 +149,12 @@ thread_future<T> run_coroutine_threadsafe(task<T> t, const loop& home,
     return detail::send_coroutine(std::move(t), home.remote(), nullptr, where);
 }
 
-/// In a job of to_thread, run_in_executor or submit: runs `t` on the loop of the task that made the job, and blocks the
-/// thread until it has ended. `t` may borrow from here. In a job of to_thread or run_in_executor it is a child of the task
-/// that waits for the job: a cancellation of that reaches it, and the values of task_locals are there.
-/// Throws: what `t` throws; future_cancelled where it was cancelled; invalid_state_error where the job was made by no
-///         task, and on a loop's own thread; closed_error where the loop has ended.
+/// In a job of to_thread, run_in_executor or submit: runs `t` on the loop of the task that made the
+/// job, and blocks the thread until it has ended. `t` may borrow from the caller. In a job of
+/// to_thread or run_in_executor, `t` is a child of the task that waits for the job: it is cancelled
+/// with that task and sees the values of task_locals.
+/// Throws: the error of `t`; future_cancelled if it was cancelled; invalid_state_error if no task
+///         made the job, and on a loop's own thread; closed_error if the loop has ended.
 /// See:    trio.from_thread.run, asgiref's async_to_sync.
 template <class T>
 T block_on(task<T> t, detail::location where = detail::location::current()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Several async_generators at once: their items as they come.
+// Merges several async_generators: their items in the order of arrival.
 //
 //     co_await rondo::with_merged(show_all, prices("a"), prices("b"));
 //
@@ -7,10 +7,10 @@
 //         while (auto item = co_await items.next()) show(*item);
 //     }
 //
-// Each source needs a task of its own, since they wait at the same time, and tasks are children of somebody who does not
-// end before them. So this is a function that is given its body, as with_task_group is, and no generator: one that is
-// abandoned cannot wait for its tasks any more, and they would go on with references into a frame that is gone. That is
-// the leak of the `merge` of other libraries.
+// The sources wait at the same time, so each needs a task of its own, and these tasks need a parent
+// that does not end before them. So this is a function that takes its body, like with_task_group,
+// and not a generator. An abandoned generator cannot wait for its tasks: they would keep references
+// into a destroyed frame. That is the leak of `merge` in other libraries.
 #pragma once
 
 #include <cstddef>
@@ -35,12 +35,12 @@ auto run_merged(F fn, std::vector<async_generator<T>> sources)
     -> std::invoke_result_t<F&, merged<T>&>;
 }
 
-/// The items of several sources.
+/// The merged items of several sources.
 /// Thread: its loop's.
 template <class T>
 class merged {
 public:
-    /// The item that came first; empty once all sources have ended.
+    /// The next item in the order of arrival; empty once all sources have ended.
     /// Cancel: takes nothing.
     auto next() noexcept { return items_.next(); }
 
@@ -87,10 +87,12 @@ auto run_merged(F fn, std::vector<async_generator<T>> sources)
 
 }  // namespace detail
 
-/// Runs `fn(items)`, which must give a task, while all sources run; `items.next()` gives whatever comes first. When fn has
-/// ended, with a value or an error, the sources are cancelled and awaited; gives what fn gives.
-/// Throws: what fn throws; the first error of a source, after fn and the others were cancelled and have ended.
-/// Cancel: cancels fn and the sources and awaits their end.
+/// Runs `fn(items)`, which must return a task, while all sources run; `items.next()` gives the next
+/// item of any source. When fn has ended, with a value or an error, the sources are cancelled and
+/// awaited. Returns the value of fn.
+/// Throws: the exception of fn. If a source fails: its error, after fn and the other sources were
+///         cancelled and have ended.
+/// Cancel: cancels fn and the sources, and waits for their end.
 /// See:    aiostream.stream.merge.
 template <class F, class T, class... Rest>
     requires(std::is_same_v<Rest, async_generator<T>>&&...)
@@ -102,7 +104,7 @@ auto with_merged(F&& fn, async_generator<T> first, Rest... rest) {
     return with_merged(std::forward<F>(fn), std::move(sources));
 }
 
-/// The same for any number of them, also none.
+/// with_merged for any number of sources, also none.
 template <class F, class T>
 auto with_merged(F&& fn, std::vector<async_generator<T>> sources) {
     return detail::guarded<F>(

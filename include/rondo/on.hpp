@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// A call on another loop: `co_await on(there, fn, args...)` is a call like any other, made on that loop's thread.
+// A call on another loop: `co_await on(there, fn, args...)` calls fn on that loop's thread.
 //
-// It is structured, as to_thread is: the await ends when the call has, so references to the caller's locals are
-// safe (law 1), and what the call gave is delivered (law 2). Everything that goes between the loops stands in the
-// awaiting frame: a post to begin, one to cancel, one to come home. Posting them neither allocates nor fails but
-// where a loop has ended.
+// Like to_thread it is structured: the await ends when the call has ended. So references to the
+// caller's locals are safe (law 1), and the call's result is always delivered (law 2). All state
+// that passes between the loops is stored in the awaiting frame: a post that begins the call, one
+// that cancels it, and one that resumes the caller. Posting never allocates, and fails only if a
+// loop has ended.
 //
-//     here   --begin-->  there: calls fn, runs its task  --home-->  here: goes on
+//     here   --begin-->  there: calls fn, runs its task  --home-->  here: resumes
 //            --cancel->  there: cancels that task
 //
-// A cancel may cross the way home. So the two sides count what still refers to the frame over there, the call and the
-// cancel, and whoever takes the count to zero posts home: the frame never goes on while a post to it is under way.
+// A cancel post and the home post may cross. So both sides count the references to the frame on the
+// other loop, one for the call and one for the cancel. The side that drops the last reference posts
+// home. So the frame never resumes while a post to it is under way.
 //
-// The choice not taken is a queue of calls for each pair of loops, as in Seastar's smp: cheaper when thousands
-// cross at once, and made of allocations that neither loop owns.
+// A queue of calls for each pair of loops, as in Seastar's smp, was not chosen: it is cheaper when
+// thousands of calls cross at once, but consists of allocations that neither loop owns.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -34,7 +36,8 @@ inline namespace v0 {
 
 namespace detail {
 
-/// The awaiter of a call on another loop, but for what depends on the call.
+/// Base class of the awaiters of calls on another loop: everything that does not depend on the type
+/// of the call.
 class RONDO_API far_wait : public leaf_wait, wait_node {
 public:
     bool await_ready() noexcept {
@@ -45,19 +48,22 @@ public:
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    /// One constant for each class of calls. Both are called over there, in a turn and in no task.
+    /// The functions of one class of calls. Both run on the other loop, in a turn but in no task.
     struct call_kind {
-        void (*make)(far_wait&) noexcept;  // says `launch` or `ended`
-        void (*drop)(far_wait&) noexcept;  // destroys callable and arguments: the call has ended, or is never made
+        /// Makes the call; ends with `launch` or `ended`.
+        void (*make)(far_wait&) noexcept;
+        /// Destroys callable and arguments, after the call or instead of it.
+        void (*drop)(far_wait&) noexcept;
     };
     far_wait(remote there, const call_kind& call) noexcept;
     ~far_wait();
 
-    /// Over there: the call is this task, and ends with it.
+    /// On the other loop: runs this task, with which the call ends.
     void launch(rondo::task<> call);
-    /// Over there: the call has ended. Drops it; nothing of this may be touched afterwards.
+    /// On the other loop: the call has ended; destroys callable and arguments. Do not touch this
+    /// object afterwards.
     void ended() noexcept;
-    /// Back here: the call has given neither a value nor an error.
+    /// On the home loop: throws the reason why the call gave neither a value nor an error.
     [[noreturn]] void throw_nothing() const;
 
 private:
@@ -69,7 +75,7 @@ private:
     static void cancel_there(void* word) noexcept;
     static void task_ended(wait_node& node, shared_core*) noexcept;
     static void come_home(void* word) noexcept;
-    /// True where that was the last one: nothing over there refers to this any more.
+    /// Drops one reference; the last one posts home. Do not touch this object afterwards.
     void go_home() noexcept;
     bool let_go() noexcept { return held_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
     void note_end_of_loop() noexcept;
@@ -80,13 +86,14 @@ private:
     preallocated_post begin_;
     preallocated_post cancel_;
     preallocated_post end_;
-    std::atomic<unsigned> held_{0};   // what over there refers to this: the call, and a cancel
-    shared_core* task_ = nullptr;     // over there: while it runs
+    std::atomic<unsigned> held_{0};   // references on the other loop: the call, and a cancel
+    shared_core* task_ = nullptr;     // on the other loop, while it runs
     const carried_bindings* bindings_ = nullptr;
-    bool left_alone_ = false;         // over there: the loop ended first
+    bool left_alone_ = false;         // the other loop ended first
 };
 
-/// What a call gives. What can be awaited is awaited over there: a task above all.
+/// The result type of a call. If fn returns an awaitable, such as a task, it is awaited on the
+/// other loop.
 template <class R>
 struct far_result {
     static constexpr bool is_awaited = false;
@@ -131,14 +138,14 @@ private:
                 self.call(), self.outcome_.emplace();
             else
                 self.outcome_.emplace(self.call());
-        } catch (const rondo::cancelled&) {  // no value, no error
+        } catch (const rondo::cancelled&) {  // leaves the outcome empty: throw_nothing
         } catch (...) {
             self.outcome_.set_exception(std::current_exception());
         }
         self.ended();
     }
 
-    /// The task over there. All that `fn` made is gone before this one ends.
+    /// The task on the other loop. Everything that `fn` made is destroyed before this task ends.
     static rondo::task<> run(far_call_awaiter& self) {
         try {
             if constexpr (std::is_void_v<result_type>) {
@@ -161,7 +168,7 @@ private:
 
 }  // namespace detail
 
-/// What `on` gives: `co_await` it, once.
+/// The awaitable that `on` returns; `co_await` it once.
 template <bool Hazard, class F, class... Args>
 class [[nodiscard("a call on another loop does nothing until it is awaited")]] far_call
     : detail::only_in_tasks {
@@ -186,7 +193,7 @@ public:
 
 private:
     awaiter begin() {
-        RONDO_ASSERT(!std::exchange(begun_, true), "an on() was awaited twice");
+        RONDO_ASSERT(!std::exchange(begun_, true), "the same on() call was awaited twice");
         return awaiter(std::move(there_), std::move(fn_), std::move(args_));
     }
 
@@ -196,19 +203,22 @@ private:
     bool begun_ = false;
 };
 
-/// Calls `fn(args...)` on the loop behind `there`, on its thread, while this one goes on, and gives what it gives:
-/// the value of the task that it makes (or of whatever else it gives that can be awaited), or what it returns.
-/// Callable and arguments are copied or moved, as by std::thread, and destroyed over there when the call has ended,
-/// before the caller goes on. Since the call is structured, they may refer to the caller's locals, which nobody else
-/// touches meanwhile (std::ref, pointers, views).
+/// Calls `fn(args...)` on the loop of `there`, on its thread, while the calling loop goes on. If fn
+/// returns a task or another awaitable, it is awaited there and its value returned; otherwise the
+/// return value of fn. Callable and arguments are copied or moved, as by std::thread. They are
+/// destroyed on the other loop when the call has ended, before the caller resumes. The call is
+/// structured, so they may refer to the caller's locals (std::ref, pointers, views), which no one
+/// else touches meanwhile.
 ///
-/// On the other loop it is a task of its own. Its frame, descriptors and timers belong to that loop: give back
-/// values. The values of task_locals are there too. `there` may be the caller's own loop.
-/// Throws: what fn and its task throw, as the type it is; closed_error where that loop has ended, or ends before
-///         the call has; future_cancelled where somebody over there cancelled it.
-/// Cancel: a call that has not begun is taken back. A task that runs over there is cancelled and waited for, a
-///         plain function waited for; what it gives all the same is returned, and the next wait throws.
-/// See:    to_thread; anyio.from_thread.run, which blocks a thread for the same.
+/// On the other loop the call is a task of its own. Its frame, descriptors and timers belong to
+/// that loop: return values, not objects of that loop. The task sees the caller's values of
+/// task_locals. `there` may be the caller's own loop.
+/// Throws: the exceptions of fn and its task, with their type; closed_error if that loop has ended,
+///         or ends before the call; future_cancelled if the call was cancelled on the other loop.
+/// Cancel: a call that has not begun is taken back. A task that runs is cancelled and waited for; a
+///         plain function is waited for. A result that still comes is returned, and the next wait
+///         throws.
+/// See:    to_thread; anyio.from_thread.run, which does the same for a blocking thread.
 template <class F, class... Args>
     requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
 auto on(remote there, F&& fn, Args&&... args) {
@@ -217,7 +227,7 @@ auto on(remote there, F&& fn, Args&&... args) {
     return far_call<hazard, std::decay_t<F>, std::decay_t<Args>...>(
         std::move(there), std::forward<F>(fn), std::forward<Args>(args)...);
 }
-/// The same with a loop, which must not have been destroyed.
+/// on() with a loop, which must not have been destroyed.
 template <class F, class... Args>
     requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
 auto on(const loop& there, F&& fn, Args&&... args) {

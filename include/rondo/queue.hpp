@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Queues between tasks of one loop: whoever puts waits while the queue is full, whoever takes waits while it is empty,
-// first come first served in both directions.
+// Queues between tasks of one loop. `put` waits while the queue is full, `next` waits while it is
+// empty. Both sides are served first come first served.
 //
 //     rondo::queue<int> orders(3);
-//     co_await orders.put(1);                          // waits while three are in it
-//     while (auto order = co_await orders.next()) ...  // empty once it was closed and is drained
+//     co_await orders.put(1);                          // waits while it holds three items
+//     while (auto order = co_await orders.next()) ...  // empty once it is closed and drained
 //
-// `next` and not `get`, since its answer may be that there is nothing more to come: the end of a queue is a value and not
-// an exception. Between threads, or between a thread and a loop, there is bridge_queue (bridge.hpp).
+// The function is `next` and not `get`, because it may return that no more items come: the end of a
+// queue is a value, not an exception. Between threads, or between a thread and a loop, use
+// bridge_queue (bridge.hpp).
 //
-// Three orders, one machine: the storage says which item is the next (detail/sync/queue_storage.hpp), the core says who waits
-// and for what (detail/sync/queue_core.hpp).
+// The three orders share one implementation. The storage decides which item is next
+// (detail/sync/queue_storage.hpp), the core decides who waits and for what
+// (detail/sync/queue_core.hpp).
 #pragma once
 
 #include <cstddef>
@@ -26,14 +28,14 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What `close` does with the items that are still in a queue.
+/// Says what `close` does with the stored items.
 enum class close_mode {
-    draining,   ///< they can still be taken
+    draining,   ///< tasks can still take them
     immediate,  ///< they are destroyed
 };
 
-/// The order of a priority_queue unless told otherwise: `a < b` comes first. asyncio's, and the opposite of
-/// std::priority_queue's.
+/// The default order of a priority_queue: the smallest item comes first. Same as asyncio, opposite
+/// of std::priority_queue.
 struct smallest_first {
     template <class T>
     constexpr bool operator()(const T& a, const T& b) const {
@@ -79,7 +81,7 @@ private:
     queue_core* queue_;
 };
 
-/// What all queues can do. They differ in which item is the next.
+/// The common interface of all queues. They differ in which item is next.
 template <class T, class Storage>
 class basic_queue : queue_core {
     static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
@@ -90,8 +92,10 @@ public:
     using value_type = T;
 
     /// Stores the item; waits while the queue is full.
-    /// Throws: queue_closed_error where the queue was closed, before or meanwhile; std::bad_alloc.
-    /// Cancel: leaves nothing behind: the item goes with the await, and the place it would have had to the next in line.
+    /// Throws: queue_closed_error if the queue was closed before or during the wait;
+    ///         std::bad_alloc.
+    /// Cancel: nothing is stored: the item is destroyed with the await, and a place that was
+    ///         granted goes to the next waiter.
     /// See:    asyncio.Queue.put.
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
@@ -100,14 +104,17 @@ public:
             *this, std::forward<U>(item));
     }
 
-    /// Takes the next item; waits while there is none. Empty once the queue is closed and drained.
-    /// Cancel: takes nothing: an item that was there for it stays where it is, for the next in line.
+    /// Takes the next item; waits while the queue is empty. Empty once the queue is closed and
+    /// drained.
+    /// Cancel: takes nothing. An item that was promised to this task keeps its place and goes to
+    ///         the next waiter.
     /// See:    asyncio.Queue.get.
     taking<basic_queue, next_awaiter<T, Storage>> next() noexcept {
         return taking<basic_queue, next_awaiter<T, Storage>>(*this);
     }
 
-    /// Stores the item where there is room; where there is not it is left alone, and the answer is false.
+    /// Stores the item if there is room and returns true. Otherwise returns false and leaves the
+    /// item untouched.
     /// Throws: queue_closed_error; std::bad_alloc.
     /// See:    asyncio.Queue.put_nowait.
     template <class U = T>
@@ -119,40 +126,41 @@ public:
         return true;
     }
 
-    /// The next item, or empty where there is none that is not already there for somebody who waited for it.
-    /// See:    asyncio.Queue.get_nowait.
+    /// Takes the next item without waiting. Empty if there is none, or if every stored item is
+    /// promised to a waiter.
+    /// See: asyncio.Queue.get_nowait.
     [[nodiscard]] std::optional<T> try_get() {
         if (!has_item()) return std::nullopt;
         return take();
     }
 
-    /// One item that was taken has been dealt with: see `join`.
-    /// Throws: invalid_state_error where that was said of every item already.
+    /// Reports that one taken item has been processed; see `join`.
+    /// Throws: invalid_state_error if it is called more often than items were put.
     /// See:    asyncio.Queue.task_done.
     void task_done() { finish_one(); }
 
-    /// Waits until `task_done` was called for each item that was ever put.
+    /// Waits until `task_done` was called once for each item that was ever put.
     /// Cancel: leaves at once.
     /// See:    asyncio.Queue.join.
     joining join() noexcept { return joining(*this); }
 
-    /// Nothing more is put: whoever puts, or waits to, gets queue_closed_error. Whoever takes gets what is left, and then
-    /// an empty optional; after an `immediate` close nothing is left, and counts as done. May be called again.
-    /// See:    asyncio.Queue.shutdown.
+    /// Closes the queue: current and later puts throw queue_closed_error. `next` gives the items
+    /// that are left, then an empty optional. An `immediate` close destroys the items that are
+    /// left; they count as done. May be called again.
+    /// See: asyncio.Queue.shutdown.
     void close(close_mode how = close_mode::draining) noexcept {
         if (how == close_mode::draining) return queue_core::close();
         [[maybe_unused]] const Storage dropped(
-            std::move(items_));  // goes last: an item's destructor may come back here
+            std::move(items_));  // destroyed last: an item's destructor may use the queue
         close_and_forget();
     }
 
-    /// How many items are in it.
+    /// The number of stored items.
     std::size_t size() const noexcept { return stored_; }
-    /// None?
     bool empty() const noexcept { return stored_ == 0; }
-    /// Would a put have to wait? Places that are promised to somebody who waited count as taken.
+    /// True if a put would wait. Places that are promised to waiters count as taken.
     bool full() const noexcept { return !has_room(); }
-    /// How many items it may hold; 0: as many as memory.
+    /// The number of items that it may hold; 0 means no limit.
     std::size_t maxsize() const noexcept {
         return limit_ == std::numeric_limits<std::size_t>::max() ? 0 : limit_;
     }
@@ -171,7 +179,7 @@ private:
         try {
             items_.push(as_item<T>(std::forward<U>(item)));
         } catch (...) {
-            serve_putter();  // the place is free again
+            serve_putter();  // the place is free again, offer it to a waiter
             throw;
         }
         added();
@@ -187,7 +195,7 @@ private:
 
 }  // namespace detail
 
-/// First in, first out. `maxsize` bounds it; 0 does not.
+/// First in, first out. Holds at most `maxsize` items; 0 means no limit.
 /// Thread: its loop's. It must outlive its waiters.
 /// See:    asyncio.Queue.
 template <class T>
@@ -205,7 +213,8 @@ public:
     explicit lifo_queue(std::size_t maxsize = 0) : lifo_queue::basic_queue(maxsize) {}
 };
 
-/// The item that `Compare` puts before all others, first; equal ones in no particular order. `Compare` must not throw.
+/// The item that `Compare` orders before all others comes first; equal items come in no particular
+/// order. `Compare` must not throw.
 /// Thread: its loop's. It must outlive its waiters.
 /// See:    asyncio.PriorityQueue.
 template <class T, class Compare = smallest_first>

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: MIT
-// Tasks that meet. Between two awaits a task is alone on its loop, so most data needs no protection
-// at all; what is here is for what must hold across an await, and for waiting for one another.
+// Synchronization between tasks of one loop. Between two awaits a task is alone on its loop, so
+// most data needs no protection. Use these for state that must stay consistent across an await, and
+// to make tasks wait for each other.
 //
-//   something must not be interleaved          mutex; recursive_mutex if it calls itself
+//   a section must not be interleaved          mutex; recursive_mutex if it calls itself
 //   many may read, one may write               rwlock
-//   at most so many at a time                  semaphore; bounded_semaphore if releases must match
-//   it has happened                            event; future<T> if it has a value
-//   what a mutex guards has changed            condition
-//   nobody goes on before all are here         barrier
-//   the first one does it, the others wait     once
-//   the latest value is what counts            watch<T>
-//   every item counts, for everybody           broadcast<T>
-//   every item counts, for one of many         queue<T> (queue.hpp), the one to take where in doubt
+//   at most n tasks at a time                  semaphore; bounded_semaphore to check the releases
+//   something has happened                     event; future<T> if it has a value
+//   the state that a mutex guards changed      condition
+//   no task continues before all have arrived  barrier
+//   the first task does it, the others wait    once
+//   only the latest value matters              watch<T>
+//   every receiver gets every item             broadcast<T>
+//   one of many receivers gets each item       queue<T> (queue.hpp); use it if in doubt
 //
-// All of them are lists of waiters (wait_queue.hpp), first come first served, handed over and never
-// grabbed. All keep law 3: what was granted to a task that is cancelled before it has run goes to
-// the next in line, and the wait throws. Waking, handing over and leaving neither allocate nor
-// throw, and take one step for each task concerned. `describe()` says who holds and how many wait;
-// a dump of tasks says the same of what each waits for.
+// Each of them is a FIFO of waiters (wait_queue.hpp). A lock, permit or item is handed to the
+// longest waiter; a newcomer cannot overtake. Law 3 holds for all: if a task is cancelled after it
+// was granted something and before it has run, the grant goes to the next waiter and the wait
+// throws. Waking, handing over and leaving neither allocate nor throw, and take one step per task
+// concerned. `describe()` says who holds the primitive and how many wait. A dump of all tasks shows
+// the same text for each waiting task.
 //
-// They belong to one loop and one thread and must outlive whoever waits: destroying one before ends
-// the program with a sentence.
+// Each belongs to one loop and one thread, and must outlive its waiters: destroying one that has
+// waiters aborts with a sentence.
 #pragma once
 
 #include <rondo/sync/barrier.hpp>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A thread of one's own: with a name, an end that can be waited for everywhere, and errors that are told instead of
-// ending the program. And a timer that needs no loop.
+// A named thread. Threads, tasks and callbacks can wait for its end, and an exception that leaves
+// its function is reported instead of ending the program. Also a timer that needs no loop.
 //
 //     rondo::thread reader("reader", [&](std::stop_token stop) { while (!stop.stop_requested()) read_one(); });
 //     if (!reader.join_for(1s)) reader.request_stop();
 //     co_await reader.ended();    // a task
 //
-// For many short jobs a thread_pool is cheaper, for one call to_thread is shorter.
+// For many short jobs a thread_pool is cheaper; for one call to_thread is shorter.
 #pragma once
 
 #include <condition_variable>
@@ -22,17 +22,19 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Owns a thread that runs one function: std::jthread, named. What the function throws goes to the thread exception hook
-/// (set_thread_exception_hook), and is no end of the program.
-/// Thread: the object belongs to one at a time; `request_stop`, `running` and copies of `ended()` are for any.
+/// Owns a thread that runs one function: a std::jthread with a name. An exception of the function
+/// goes to the thread exception hook (set_thread_exception_hook) and does not end the program.
+/// Thread: the object may be used by one thread at a time; `request_stop`, `running` and copies of
+///         `ended()` by any.
 /// See:    threading.Thread, std::jthread.
 class RONDO_API thread {
 public:
-    /// None: nothing to join.
+    /// No thread; there is nothing to join.
     thread() noexcept = default;
-    /// Starts `fn(args...)`, or `fn(stop_token, args...)`, on copies of them, which die there, before `ended()`. ps, top
-    /// and gdb show the first 15 bytes of `name` (pthread_setname_np(3)).
-    /// Throws: std::system_error where the system gives no thread; std::bad_alloc.
+    /// Starts `fn(args...)`, or `fn(stop_token, args...)`, with copies of both, which are destroyed
+    /// on the new thread before `ended()` is done. ps, top and gdb show the first 15 bytes of
+    /// `name` (pthread_setname_np(3)).
+    /// Throws: std::system_error if the system cannot start a thread; std::bad_alloc.
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
     explicit thread(std::string name, F&& fn, Args&&... args) : name_(std::move(name)) {
@@ -44,30 +46,32 @@ public:
                 static_cast<void>(call());
         });
     }
-    /// Asks it to stop, and blocks until it has ended. Its own function must not do that, nor may it be done on the
-    /// thread of a loop for which the function waits: that aborts with a sentence.
+    /// Requests a stop, and blocks until the thread has ended. Aborts with a sentence on the thread
+    /// itself, and on the thread of a loop that the function waits for.
     ~thread() { end(); }
     thread(thread&&) noexcept = default;
-    /// The thread that was there is asked to stop and joined.
+    /// Requests a stop of the thread that it held before, and joins it.
     thread& operator=(thread&& other) noexcept;
 
-    /// Blocks until it has ended. It may be called again, and where there is none. Never in a task, whose loop would
-    /// stand still: there one awaits `ended()`.
-    /// Throws: deadlock_error on this very thread, and on the thread of a loop for which its function waits.
+    /// Blocks until the thread has ended. May be called again, and without a thread. Do not call it
+    /// in a task, whose loop would stand still: there, await `ended()`.
+    /// Throws: deadlock_error on the thread itself, and on the thread of a loop that the function
+    ///         waits for.
     void join();
-    /// The same for at most `timeout`: false where it has not ended then. See: Thread.join(timeout).
+    /// Blocks for at most `timeout`; returns false if the thread has not ended then.
+    /// See: Thread.join(timeout).
     bool join_for(detail::time_limit timeout);
 
-    /// Has its function not returned yet? See: Thread.is_alive.
+    /// True until its function has returned. See: Thread.is_alive.
     bool running() const noexcept { return ended_ && !ended_.done(); }
-    /// Sets its stop_token. False where that was done already, or there is no thread.
+    /// Sets the stop_token. Returns false if it was set already, or if there is no thread.
     bool request_stop() noexcept { return worker_.request_stop(); }
-    /// Is there when the function has ended, however it did; never an error. For tasks: `co_await one.ended()`, which a
-    /// cancellation leaves at once.
+    /// Done when the function has ended, in any way; never an error. In a task: `co_await
+    /// one.ended()`; a cancellation leaves the wait at once.
     thread_future<> ended() const noexcept { return ended_; }
 
     const std::string& name() const noexcept { return name_; }
-    /// As std::this_thread::get_id says inside it.
+    /// The value of std::this_thread::get_id inside the thread.
     std::thread::id id() const noexcept { return worker_.get_id(); }
 
 private:
@@ -79,32 +83,35 @@ private:
     std::jthread worker_;  // joined first
 };
 
-/// Calls a function once, a while after it was started, unless it is cancelled before: `timer` for programs without a
-/// loop, at the price of a thread while it is started. It may be started again at any time. What the function throws goes
-/// to the thread exception hook.
-/// Thread: any; the function is called on a thread of the timer's own.
+/// Calls a function once, `delay` after `start`, unless it is cancelled before. A `timer` for
+/// programs without a loop, at the price of one thread while it is started. May be started again at
+/// any time. An exception of the function goes to the thread exception hook.
+/// Thread: any; the function is called on the timer's own thread.
 /// See:    threading.Timer.
 class RONDO_API thread_timer {
 public:
-    /// Not started.
+    /// Does not start the timer.
     thread_timer(detail::time_limit delay, detail::function<void()> fn);
-    /// Cancels it, and blocks while the function runs. If the function itself destroys it, that aborts with a sentence.
+    /// Cancels the timer, and blocks while the function runs. Aborts with a sentence if the
+    /// function itself destroys the timer.
     ~thread_timer();
     thread_timer(const thread_timer&) = delete;
     thread_timer& operator=(const thread_timer&) = delete;
 
-    /// Starts it, from now.
-    /// Throws: invalid_state_error where it is started already; std::system_error where the system gives no thread.
+    /// Starts the timer; `delay` counts from now.
+    /// Throws: invalid_state_error if it is started already; std::system_error if the system cannot
+    ///         start a thread.
     void start();
-    /// Stops it; nothing happens where it is not started. It does not wait for a call that has begun. May be called from
-    /// inside the function.
+    /// Stops the timer; does nothing if it is not started. Does not wait for a call that has begun.
+    /// May be called inside the function.
     void cancel() noexcept;
-    /// Starts it from now, whether it is started or not: for a deadline that every sign of life moves.
+    /// Starts the timer, or restarts a started one; `delay` counts from now. For a deadline that
+    /// each sign of life moves.
     /// Throws: std::system_error.
     void reset();
     void reset(detail::time_limit delay);
 
-    /// Was it started, and neither cancelled nor due since?
+    /// True from `start` until it is cancelled or due.
     bool active() const noexcept;
     duration delay() const noexcept;
 
@@ -119,7 +126,7 @@ private:
     detail::function<void()> fn_;
     time_point due_{};
     bool active_ = false;
-    bool has_thread_ = false;  // one that will look at `active_` again
+    bool has_thread_ = false;  // it will check `active_` again
     std::jthread worker_;
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// thread_future<T>: what another thread, another loop or another process will give, wherever one waits for it. A thread
-// blocks on it (`get`), a task awaits it, a callback hears of it.
+// thread_future<T>: a result that another thread, another loop or another process will give.
+// Threads block on it (`get`), tasks await it, callbacks are called when it is done.
 //
 //     thread_future<long> sum = pool.submit(add_up, numbers);
 //     long a = sum.get();          // a thread
 //     long b = co_await sum;       // a task; its loop goes on meanwhile
 //
-// It is the detached form: the job owns everything that it uses, whoever waits may leave at any time, and a result that
-// nobody wants is dropped. Inside one loop future<T> is the cheaper one: it knows no lock.
+// It is the detached form: the job owns everything that it uses, a waiter may leave at any time,
+// and a result without a reader is dropped. Within one loop use future<T>: it needs no lock.
 #pragma once
 
 #include <type_traits>
@@ -43,11 +43,12 @@ RONDO_API time_point blocking_deadline(duration timeout) noexcept;
 
 }  // namespace detail
 
-/// A copyable handle on what will be there. `get()` and `co_await` give `const T&` of a named one, and move the value out
-/// of a temporary or `std::move(f)` (copy it, where other handles still look at it).
-/// Throws: got or awaited: the job's own error, as the type it is; future_cancelled where it was cancelled;
-///         broken_promise_error where its giver went away without a value.
-/// Cancel: awaited: leaves at once. The job goes on, and what it gives is dropped; who wants it to end says cancel().
+/// A copyable handle of a future result. On a named handle `get()` and `co_await` give `const T&`.
+/// On a temporary or `std::move(f)` they move the value out; if other handles exist, they copy it.
+/// Throws: from `get` and `co_await`: the job's error, with its type; future_cancelled if it was
+///         cancelled; broken_promise_error if its promise was destroyed without a value.
+/// Cancel: a cancelled await leaves at once. The job goes on and its result is dropped; call
+///         cancel() to end the job.
 /// Thread: any, and any loop: an await resumes on its own loop's thread.
 /// See:    concurrent.futures.Future.
 template <class T = void>
@@ -71,22 +72,25 @@ public:
     explicit operator bool() const noexcept { return core_ != nullptr; }
     bool operator==(const thread_future& other) const noexcept { return core_ == other.core_; }
 
-    /// Has it ended, with a value, an error or by cancellation?
+    /// True once it has ended: with a value, an error or a cancellation.
     bool done() const noexcept { return core().done(); }
-    /// Has its job begun, and not ended?
+    /// True while its job runs.
     bool running() const noexcept { return core().now() == detail::thread_core::phase::running; }
-    /// A coroutine that was cancelled on its way into a loop is, and done once that loop has destroyed it.
+    /// True once it was cancelled. A coroutine that was cancelled on its way into a loop is `done`
+    /// only after that loop has destroyed it.
     bool cancelled() const noexcept {
         const auto now = core().now();
         return now == detail::thread_core::phase::cancelled || now == detail::thread_core::phase::withdrawn;
     }
-    /// Before its job has begun: it never does, what it owns is destroyed, and the future is cancelled at once. A job that
-    /// runs is asked to end if that is possible (a coroutine, a worker process; no plain function is).
-    /// Returns: false where it is done, or runs and cannot be asked.
+    /// Cancels the job. If it has not begun, it never runs: its callable and arguments are
+    /// destroyed, and the future is cancelled at once. If it runs, it is asked to stop, which is
+    /// possible for a coroutine, a worker process and a callable that takes a std::stop_token.
+    /// Returns: false if it is done, or if it runs and cannot be asked.
     bool cancel() const noexcept { return core().cancel(); }
 
-    /// Blocks the thread until it is done. Never in a task, whose loop would stand still: there one awaits it.
-    /// Throws: also deadlock_error where this thread is the one that it waits for (see thread_pool).
+    /// Blocks the thread until it is done, and returns the value. Do not call it in a task, whose
+    /// loop would stand still: there, await it.
+    /// Throws: also deadlock_error if only this thread could end the wait (see thread_pool).
     decltype(auto) get() const& {
         wait();
         core().check();
@@ -97,7 +101,8 @@ public:
         core().check();
         return detail::take_value<T>(core());
     }
-    /// The same for at most `timeout`. Throws: also timeout_error; the job goes on.
+    /// Blocks for at most `timeout`.
+    /// Throws: also timeout_error; the job goes on.
     decltype(auto) get_for(detail::time_limit timeout) const& {
         if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
         return get();
@@ -106,21 +111,22 @@ public:
         if (!wait_for(timeout)) detail::throw_not_in_time(timeout);
         return std::move(*this).get();
     }
-    /// Blocks the thread until it is done, and throws nothing of the job's.
+    /// Blocks the thread until it is done; does not throw the job's error.
     void wait() const { core().block(time_point::max()); }
-    /// False where `timeout` is over first.
+    /// Blocks for at most `timeout`; returns false if it is not done then.
     bool wait_for(detail::time_limit timeout) const {
         return core().block(detail::blocking_deadline(timeout));
     }
-    /// Blocks until it is done. The error it ended with, null for a value.
+    /// Blocks until it is done; returns the job's error, or null if it has a value.
     /// Throws: future_cancelled.
     std::exception_ptr exception() const {
         wait();
         return core().see_error();
     }
 
-    /// Calls `fn(future)` once it is done: on the thread that ends it, before or while others go on; on the caller's, here
-    /// and now, where it is done already. What `fn` throws goes to the thread exception hook.
+    /// Calls `fn(future)` once it is done. If it is done already, calls fn now, on this thread.
+    /// Otherwise the thread that ends the job calls it; waiters may resume before or after that. An
+    /// exception of `fn` goes to the thread exception hook.
     /// Throws: std::bad_alloc.
     /// See:    concurrent.futures.Future.add_done_callback.
     template <class F>
@@ -139,7 +145,7 @@ public:
         return detail::thread_future_awaiter<T, detail::how::take>(mine);
     }
 
-    /// Takes over a handle.
+    /// Takes over one handle of the count.
     explicit thread_future(detail::given_state<T>* state) noexcept : core_(state) {}
     detail::thread_core& core() const noexcept {
         RONDO_ASSERT(core_ != nullptr, "this thread_future is empty: it was moved from or never filled");
@@ -152,7 +158,8 @@ private:
 
 namespace detail {
 
-/// A thread_future of a call whose callable or arguments may have been a temporary that owns something.
+/// A thread_future of a call whose callable or arguments may have been a temporary that owns
+/// something; see docs/gcc12.md.
 template <class T>
 class named_thread_future : public thread_future<T> {
 public:
@@ -169,13 +176,13 @@ public:
     }
 };
 
-/// What a function returns that was given a callable and arguments of these deduced types.
+/// The return type of a function that takes a callable and arguments of these deduced types.
 template <class T, class F, class... Args>
 using guarded_thread_future =
     std::conditional_t<owning_closure_hazard<F> || (owning_argument_hazard<Args> || ...),
                        named_thread_future<T>, thread_future<T>>;
 
-/// What a thread_promise fills.
+/// The state that a thread_promise fills.
 template <class T>
 class promised_state final : public given_state<T> {
 public:
@@ -193,16 +200,17 @@ private:
 
 }  // namespace detail
 
-/// The giving end of a thread_future. Move-only; given once. Destroyed without a value, its future throws
-/// broken_promise_error: a waiter never hangs.
+/// The producing end of a thread_future. Move-only; filled once. If it is destroyed without a
+/// value, its future throws broken_promise_error, so a waiter never hangs.
 /// Thread: any, one at a time.
 /// See:    concurrent.futures.Future's set_result, set_exception, set_running_or_notify_cancel.
 template <class T = void>
 class thread_promise {
 public:
     thread_promise() : thread_promise(detail::function<bool()>()) {}
-    /// `stop` is called by whoever cancels the future while it runs; it says whether the job will be asked to end. It
-    /// must not throw, and may be called more than once, by several threads one after the other.
+    /// `stop` is called on the cancelling thread when the future is cancelled while its job runs.
+    /// It returns true if the job will be asked to stop. It must not throw. It may be called more
+    /// than once, by several threads, but never by two at once.
     explicit thread_promise(detail::function<bool()> stop)
         : state_(new detail::promised_state<T>(std::move(stop))), first_(state_) {}
     thread_promise(thread_promise&& other) noexcept
@@ -219,7 +227,7 @@ public:
             state_->begin();
             state_->set_error(std::make_exception_ptr(broken_promise_error()));
             if (state_->finish(detail::thread_core::phase::failed))
-                state_->see_error();  // whoever does not ask has lost nothing
+                state_->see_error();  // so a dropped future does not report it
         }
         state_->drop_giver();
     }
@@ -230,11 +238,12 @@ public:
     }
     bool done() const noexcept { return state().done(); }
 
-    /// The job begins: from now on cancel() does not end the future by itself. False where it was cancelled before: there
-    /// is nothing to be done.
+    /// Marks the job as begun: from now on cancel() cannot end the future by itself. Returns false
+    /// if the future was cancelled before; then there is nothing to do.
     bool set_running_or_notify_cancel() noexcept { return state().begin(); }
-    /// Returns, these three: false, and drops what is given, if the future was cancelled before its job began.
-    /// Throws: invalid_state_error if it was given already.
+    /// set_value, set_exception and set_cancelled end the future. If it was cancelled before its
+    /// job began, they return false and drop the argument.
+    /// Throws: invalid_state_error if the promise was filled before.
     template <class... Args>
     bool set_value(Args&&... args) {
         if (!state().claim()) return false;
@@ -242,7 +251,7 @@ public:
         return state_->finish(detail::thread_core::phase::valued);
     }
     bool set_exception(std::exception_ptr error) {
-        RONDO_ASSERT(error != nullptr, "a thread_promise was given an exception_ptr that is null");
+        RONDO_ASSERT(error != nullptr, "thread_promise::set_exception was given a null exception_ptr");
         if (!state().claim()) return false;
         state_->set_error(std::move(error));
         return state_->finish(detail::thread_core::phase::failed);
@@ -256,10 +265,11 @@ private:
     thread_future<T> first_;
 };
 
-/// Who hears of errors that nobody asks for and that belong to no loop: of a job whose future was dropped, of a done
-/// callback. By default each is written to stderr, in one write. Null: the default.
-/// Returns: the one before.
-/// Thread:  any; the hook is called by whichever thread, and must not throw.
+/// Sets the hook for errors that no code retrieves and that belong to no loop: of a job whose
+/// future was dropped, and of a done callback. The default hook writes each error to stderr, in one
+/// write. Null restores the default.
+/// Returns: the previous hook.
+/// Thread:  any; the hook may be called on any thread, and must not throw.
 /// See:     threading.excepthook.
 using thread_exception_hook = void (*)(const exception_context&);
 RONDO_API thread_exception_hook set_thread_exception_hook(thread_exception_hook hook) noexcept;

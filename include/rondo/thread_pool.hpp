@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Threads of one's own for what blocks or computes, with bounds that one chooses: how many threads, how many jobs may
-// wait, and what becomes of one more.
+// A thread pool with bounds: the number of threads, the number of queued jobs, and a policy for
+// jobs beyond that.
 //
 //     rondo::thread_pool pool(4);
 //     auto sum = pool.submit(add_up, numbers);                 // thread_future<long>
 //     auto all = co_await pool.map(hash_file, paths);          // std::vector<digest>
 //
-// A job goes, in this order: to a thread that is idle; to a new thread, while there are fewer than `core`; into the queue,
-// while that has room; to a new thread, while there are fewer than `max`; and else to the rejection policy. Java's
-// ThreadPoolExecutor has the same knobs, but starts threads while others idle.
+// A job is placed in this order: on an idle thread; on a new thread, if there are fewer than
+// `core`; in the queue, if it has room; on a new thread, if there are fewer than `max`; otherwise
+// the rejection policy decides. Java's ThreadPoolExecutor has the same options, but starts threads
+// while others are idle.
 #pragma once
 
 #include <cstddef>
@@ -30,40 +31,42 @@
 namespace rondo {
 inline namespace v0 {
 
-/// What becomes of a job where every thread works and the queue is full.
+/// Says what happens to a job when every thread is busy and the queue is full.
 enum class rejection_policy {
     abort,           ///< submit throws pool_full_error
-    caller_runs,     ///< whoever submits runs it, there and then
+    caller_runs,     ///< the submitting thread runs it at once
     discard,         ///< its future is cancelled
-    discard_oldest,  ///< the future of the one that waits longest is cancelled, and the new one waits
-    block,           ///< submit waits for room; never in a task (there: map, run_in_executor)
+    discard_oldest,  ///< the oldest queued job's future is cancelled, and the new job is queued
+    block,           ///< submit blocks until there is room; not in a task (there: map, run_in_executor)
 };
 
-/// How a pool is made. A negative number, and a `core` above `max`, abort with a sentence.
+/// Options of a thread_pool. A negative number, or a `core` above `max`, aborts with a sentence.
 struct thread_pool_options {
     static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 
     std::size_t core = 0;  ///< threads that stay; 0: min(32, cores + 4), and not more than `max`
-    std::size_t max = 0;   ///< threads at most, where the queue is full; 0: as many as core
-    detail::time_limit keep_alive = std::chrono::seconds(60);  ///< a thread above core ends when it was idle for this long
-    bool core_times_out = false;                     ///< and so does one of core
-    std::size_t queue_capacity = unbounded;          ///< jobs that may wait; 0: none
+    std::size_t max = 0;   ///< threads while the queue is full; 0: the same as core
+    /// A thread above core ends after this idle time.
+    detail::time_limit keep_alive = std::chrono::seconds(60);
+    bool core_times_out = false;             ///< keep_alive applies to core threads too
+    std::size_t queue_capacity = unbounded;  ///< jobs that may wait; 0: none
     rejection_policy rejection = rejection_policy::abort;
-    std::string_view name_prefix = "rondo-pool";  ///< of the threads' names, with a number behind it; copied
+    std::string_view name_prefix = "rondo-pool";  ///< of thread names, a number follows; copied
 };
 static_assert(std::is_trivially_destructible_v<thread_pool_options>);
 
-/// What a pool has and has done, at one moment.
+/// A snapshot of a pool's counters.
 struct thread_pool_stats {
     std::size_t threads = 0;    ///< alive
     std::size_t busy = 0;       ///< of those, in a job
-    std::size_t queued = 0;     ///< jobs in the queue, never more than its capacity: without those that have a thread
-                                ///< coming, and those that a pool with `block` keeps waiting for room
+    /// Queued jobs, never more than the capacity. Does not count jobs for which a thread is being
+    /// woken or started, nor jobs that wait for room in a pool with `block`.
+    std::size_t queued = 0;
     std::size_t completed = 0;  ///< jobs that have ended, with a value or an error
-    std::size_t largest = 0;    ///< threads at once, ever
+    std::size_t largest = 0;    ///< the largest number of threads so far
 };
 
-/// A job for a pool whose threads all work and whose queue is full.
+/// Thrown by submit if every thread is busy and the queue is full.
 class RONDO_API pool_full_error : public error {
 public:
     using error::error;
@@ -74,22 +77,22 @@ namespace detail {
 
 class pool_core;
 
-/// May `fn` be called for an element, with a stop token first or without?
+/// True if `fn` can be called with an element, with or without a stop token as first argument.
 template <class F, class... Args>
 concept can_be_mapped = std::is_invocable_v<F&, Args&&...> || std::is_invocable_v<F&, std::stop_token, Args&&...>;
-/// What it gives. Without a token if both are possible.
+/// The result of that call; without a token if both are possible.
 template <class F, class... Args>
 using element_result = typename call_result<!std::is_invocable_v<F&, Args&&...>, F&, Args&&...>::type;
 
 RONDO_API std::shared_ptr<pool_core> make_pool(const thread_pool_options& options,
                                                function<void()> initializer);
-/// Hands the job over, or throws and has given it up.
+/// Hands the job over. If it throws, the job has been given up.
 RONDO_API void submit_job(pool_core& pool, pool_job& job);
-/// Takes a job out of its queue. False where it stands in none any more.
+/// Takes a job out of the queue. Returns false if it is not queued any more.
 RONDO_API bool take_job_back(pool_core& pool, pool_job& job) noexcept;
 RONDO_API std::size_t threads_max_of(const pool_core& pool) noexcept;
 
-/// A job that owns its call, and the state of its future; they go together.
+/// A submitted job: owns its call, and is the state of its future.
 template <class Call>
 class submitted_job final : public given_state<typename Call::result_type>, pool_job {
     using result_type = typename Call::result_type;
@@ -127,7 +130,7 @@ private:
     }
     static constexpr pool_job_kind kind_{run, give_up, Call::takes_token ? stopper : nullptr};
 
-    // What the job owns is destroyed before its future is told.
+    // Destroys everything that the job owns before its future is done.
     void end_with(thread_core::phase end) noexcept {
         origin_.reset();
         this->finish(end);
@@ -165,7 +168,7 @@ private:
     std::optional<Call> call_;
 };
 
-/// A call for each tuple of a chunk, until the job is asked to stop.
+/// Calls the function for each tuple of a chunk, until the job is asked to stop.
 template <class F>
 struct run_chunk {
     template <class Arguments>
@@ -195,7 +198,7 @@ private:
     }
 };
 
-/// What `map` launches: one job for a chunk of arguments.
+/// Starts one job per chunk of arguments, for `map`.
 template <class F>
 class pool_launch {
 public:
@@ -220,16 +223,17 @@ private:
 
 }  // namespace detail
 
-/// Thread: any, and tasks of any loop. Its threads block every signal that is sent to the process.
+/// A pool of threads. Its threads block every signal that is sent to the process.
+/// Thread: any, and tasks of any loop.
 /// See:    concurrent.futures.ThreadPoolExecutor, java.util.concurrent.ThreadPoolExecutor.
 class RONDO_API thread_pool {
 public:
-    /// At most `threads` threads, started when they are needed; any number of jobs may wait.
+    /// At most `threads` threads, started on demand; any number of jobs may wait.
     explicit thread_pool(std::size_t threads) : thread_pool(of_size(threads)) {}
     explicit thread_pool(const thread_pool_options& options = {})
         : core_(detail::make_pool(options, {})) {}
-    /// The same, and each thread begins by calling `initializer(args...)`; several may at the same time. Where one throws
-    /// the pool is broken: every future that waits, and each submit, gets broken_pool_error.
+    /// Each thread first calls `initializer(args...)`; several may do so at the same time. If a
+    /// call throws, the pool is broken: queued futures and later submits get broken_pool_error.
     template <class F, class... Args>
         requires std::is_invocable_v<const F&, const Args&...>
     thread_pool(const thread_pool_options& options, F initializer, Args... args)
@@ -239,22 +243,26 @@ public:
               })) {}
 
     thread_pool(thread_pool&&) noexcept = default;
-    /// The one before ends as by its destructor.
+    /// Ends the pool that it held before, as the destructor does.
     thread_pool& operator=(thread_pool&& other) noexcept;
-    /// Cancels what waits, asks the jobs that run and take a std::stop_token to stop, and joins the threads: it blocks
-    /// until the last job has ended. In a task `co_await close()` does so without blocking the loop. A job or a done
-    /// callback on one of its own threads must not destroy it: that aborts with a sentence.
+    /// Cancels the queued jobs, requests a stop of the running jobs that take a std::stop_token,
+    /// and blocks until the last job has ended and the threads are joined. In a task, `co_await
+    /// close()` waits without blocking the loop. Aborts with a sentence in a job or a done callback
+    /// on one of the pool's own threads.
     ~thread_pool();
 
-    /// Has `fn(args...)` called on a thread of the pool. Callable and arguments are copied or moved, as by std::thread, and
-    /// destroyed when the call has ended. A callable that takes a std::stop_token first is told by it when its future is
-    /// cancelled while it runs, and by the pool's destructor.
-    /// The values of task_locals are there in the job, and block_on (from_threads.hpp) leads back to the task's loop.
-    /// On g++ 12 a closure that owns something must not be made in an expression with co_await: what `submit` gives then
-    /// is a thread_future that is awaited by name only (docs/gcc12.md).
-    /// Throws: pool_full_error, as the rejection policy says; closed_error after shutdown; broken_pool_error;
-    ///         std::system_error where no thread can be started and none is there (caller_runs calls it here instead);
-    ///         std::bad_alloc. Nothing is left of the job then.
+    /// Calls `fn(args...)` on a thread of the pool. Callable and arguments are copied or moved, as
+    /// by std::thread, and destroyed when the call has ended. If a callable takes a std::stop_token
+    /// first, that is set when its future is cancelled while it runs, and by the pool's destructor.
+    ///
+    /// The job sees the values of task_locals, and block_on (from_threads.hpp) runs a task on the
+    /// loop of the submitting task. On g++ 12 do not make a closure that owns something in an
+    /// expression with co_await: submit then returns a thread_future that can only be awaited by
+    /// name (docs/gcc12.md).
+    /// Throws: pool_full_error, depending on the rejection policy; closed_error after shutdown;
+    ///         broken_pool_error; std::system_error if the pool has no thread and none can be
+    ///         started (with caller_runs the call is made here instead); std::bad_alloc. The job is
+    ///         destroyed then.
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
     auto submit(F&& fn, Args&&... args)
@@ -266,12 +274,13 @@ public:
         return result;
     }
 
-    /// Calls `fn(element)` for each element, or `fn(a, b...)` for several ranges until the shortest ends, on the pool's
-    /// threads. Lazy and bounded: it takes from the ranges as results are taken from it, and keeps at most two jobs for
-    /// each thread ahead; the ranges may be endless. Elements are copied into the jobs; a range that is a temporary is
-    /// kept, one with a name is referred to.
-    /// A map that is left stops its jobs between two calls. A callable that takes a std::stop_token first, and cannot be
-    /// called without, is told by it as well.
+    /// Calls `fn(element)` for each element, or `fn(a, b...)` for several ranges until the shortest
+    /// ends, on the pool's threads. Lazy and bounded: it reads the ranges as results are taken, and
+    /// runs at most two jobs per thread ahead. So the ranges may be endless. Elements are copied
+    /// into the jobs; a temporary range is stored, a named range is referenced.
+    ///
+    /// An abandoned map stops its jobs between two calls. If a callable takes a std::stop_token
+    /// first, and cannot be called without, that is set too.
     template <class F, class... Ranges>
         requires detail::can_be_mapped<std::decay_t<F>, detail::element_of<Ranges>...>
     auto map(F&& fn, Ranges&&... ranges) {
@@ -282,21 +291,22 @@ public:
                                            std::forward<Ranges>(ranges)...);
     }
 
-    /// No more jobs. What waits still runs, unless `cancel_queued`; `wait` blocks until the threads have ended, which no
-    /// task may do. May be called again.
-    /// Throws: deadlock_error if it is to wait on a thread of this pool, in a job or a done callback: nothing is done.
+    /// Accepts no more jobs. Queued jobs still run, unless `cancel_queued`. With `wait` it blocks
+    /// until the threads have ended; do not do that in a task. May be called again.
+    /// Throws: deadlock_error if it would wait on a thread of this pool, in a job or a done
+    ///         callback; the pool is unchanged then.
     /// See:    concurrent.futures.Executor.shutdown.
     void shutdown(bool wait = true, bool cancel_queued = false);
-    /// The same for tasks: waits, and the loop goes on.
-    /// Throws: deadlock_error in a task that a job of this pool waits for (the pool goes on ending), or whose loop runs
-    ///         on a thread of it (nothing is done).
-    /// Cancel: leaves at once; the pool goes on ending.
+    /// shutdown for tasks: suspends until the threads have ended.
+    /// Throws: deadlock_error in a task that a job of this pool waits for (the pool still ends), or
+    ///         whose loop runs on a thread of the pool (the pool is unchanged).
+    /// Cancel: leaves at once; the pool still ends.
     task<> close(bool cancel_queued = false);
 
     thread_pool_stats stats() const noexcept;
 
     const std::shared_ptr<detail::pool_core>& core() const noexcept { return detail::not_empty(core_); }
-    /// Gives it up to whoever ends it.
+    /// Hands the pool over to a new owner, which must end it.
     std::shared_ptr<detail::pool_core> release() noexcept { return std::move(detail::not_empty(core_)); }
 
 private:

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What Python's threading module has for threads and C++ lacks: an event, a barrier that can break, and a semaphore that
-// knows its bound. They block the calling thread, so they are nothing for tasks: those have event, barrier and
-// bounded_semaphore (sync.hpp), and between the two worlds stands bridge.hpp.
+// Synchronization for threads that Python's threading module has and C++ lacks: an event, a barrier
+// that can break, and a semaphore with a bound. They block the calling thread, so do not use them
+// in tasks. For tasks there are event, barrier and bounded_semaphore (sync.hpp); between threads
+// and tasks use bridge.hpp.
 //
-// C++20's std::barrier, std::latch and std::counting_semaphore have no timeouts that fit (barrier), no reset, no abort and
-// no bound at run time; a mutex, a condition variable and a number have, at a price that only matters where threads meet
-// a million times a second.
+// C++20's std::barrier has no timeouts, and std::barrier, std::latch and std::counting_semaphore
+// have no reset, no abort and no bound at run time. A mutex, a condition variable and a counter
+// have all of that. The cost only matters if threads meet a million times a second.
 #pragma once
 
 #include <condition_variable>
@@ -19,7 +20,7 @@
 namespace rondo {
 inline namespace v0 {
 
-/// A flag that threads wait for. It stays set until it is cleared.
+/// A flag that threads can wait for. It stays set until it is cleared.
 /// Thread: any.
 /// See:    threading.Event.
 class RONDO_API thread_event {
@@ -28,13 +29,14 @@ public:
     thread_event(const thread_event&) = delete;
     thread_event& operator=(const thread_event&) = delete;
 
-    /// Everybody who waits goes on, also where it is cleared again before they run.
+    /// Sets the event: every waiting thread returns, even if the event is cleared before that
+    /// thread runs.
     void set() noexcept;
     void clear() noexcept;
     bool is_set() const noexcept;
     /// Blocks until it is set.
     void wait() noexcept;
-    /// Blocks until it is set, or `timeout` is over: false then.
+    /// Blocks until it is set; returns false if `timeout` passes first.
     bool wait_for(detail::time_limit timeout) noexcept;
 
 private:
@@ -42,37 +44,39 @@ private:
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::size_t sets_ = 0;  // how often it was set: one who waits compares
+    std::size_t sets_ = 0;  // number of set() calls: a waiter compares
     bool set_ = false;
 };
 
-/// A point where a number of threads wait for each other, again and again. Somebody who does not come within his timeout,
-/// an action that throws and `abort` break it: everybody who waits, and everybody who comes, then gets
+/// A meeting point for a fixed number of threads, round after round. It breaks if a thread's
+/// timeout passes, if the action throws, and by `abort`. Then waiting and later threads get
 /// broken_barrier_error, until `reset`.
 /// Thread: any.
 /// See:    threading.Barrier.
 class RONDO_API thread_barrier {
 public:
-    /// `action` is called by the one who comes last, before anybody goes on; it must not use the barrier. `timeout` holds
-    /// where `wait` is given none.
+    /// The last thread to arrive calls `action`, before any thread returns; it must not use the
+    /// barrier. `timeout` is the default for `wait` without a timeout.
     explicit thread_barrier(std::size_t parties, detail::function<void()> action = {},
                             detail::time_limit timeout = duration::max());
     thread_barrier(const thread_barrier&) = delete;
     thread_barrier& operator=(const thread_barrier&) = delete;
 
-    /// Blocks until all have come; gives in which place this one came, beginning with 0.
-    /// Throws: broken_barrier_error where it is broken, or breaks meanwhile, or is reset meanwhile, also by the end of
-    ///         one's own timeout; what the action throws, at the one who called it.
+    /// Blocks until all threads have arrived. Returns this thread's position in the order of
+    /// arrival, from 0.
+    /// Throws: broken_barrier_error if the barrier is broken, or breaks or is reset during the
+    ///         wait, also by this thread's own timeout. An exception of the action is thrown on the
+    ///         thread that called it.
     std::size_t wait() { return wait_for(timeout_); }
     std::size_t wait_for(detail::time_limit timeout);
 
-    /// Everybody who waits gets broken_barrier_error; the barrier is as new.
+    /// Makes waiting threads throw broken_barrier_error; afterwards the barrier is as new.
     void reset() noexcept;
-    /// Breaks it.
+    /// Breaks the barrier: waiting and later threads get broken_barrier_error.
     void abort() noexcept;
 
     std::size_t parties() const noexcept { return parties_; }
-    /// How many wait now.
+    /// The number of waiting threads.
     std::size_t waiting() const noexcept;
     bool broken() const noexcept;
 
@@ -92,7 +96,7 @@ private:
     bool broken_ = false;
 };
 
-/// A number of permits; giving back more than were there at first is an error.
+/// A semaphore with a bound: releasing more permits than it had at first is an error.
 /// Thread: any.
 /// See:    threading.BoundedSemaphore.
 class RONDO_API thread_bounded_semaphore {
@@ -104,12 +108,12 @@ public:
     thread_bounded_semaphore(const thread_bounded_semaphore&) = delete;
     thread_bounded_semaphore& operator=(const thread_bounded_semaphore&) = delete;
 
-    /// Blocks until there is a permit.
+    /// Blocks until it has a permit.
     void acquire() noexcept;
     bool try_acquire() noexcept;
-    /// Blocks until there is one, or `timeout` is over: false then.
+    /// Blocks until it has a permit; returns false if `timeout` passes first.
     bool try_acquire_for(detail::time_limit timeout) noexcept;
-    /// Throws: invalid_state_error where more would be free than there were at first; nothing is given back then.
+    /// Throws: invalid_state_error if more would be free than at first; none is released then.
     void release(std::size_t permits = 1);
 
     std::size_t available() const noexcept;
@@ -123,7 +127,8 @@ private:
 
 namespace detail {
 
-/// `changed` is waited for until `holds()`, or the deadline has come; false then. time_point::max() is for ever.
+/// Waits on `changed` until `holds()` is true; returns false if the deadline passes first.
+/// time_point::max() means no limit.
 template <class Condition>
 bool wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
                 time_point deadline, Condition holds) noexcept {
@@ -132,7 +137,7 @@ bool wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& 
     return true;
 }
 
-/// The deadline of a timeout that begins now, on the clock that threads use.
+/// The deadline of a timeout that starts now, on the clock that threads use.
 inline time_point thread_deadline(duration timeout) noexcept {
     return saturating_add(std::chrono::steady_clock::now(), timeout);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Several thread_futures at once, for plain threads: some of them (`wait`), or one after the other as they end
-// (`as_completed`). A task uses the functions of the same names on rondo's own futures; `wrap_future` makes one of those.
+// Waits of plain threads for several thread_futures: for some of them (`wait`), or for one after
+// the other in the order of completion (`as_completed`). In a task use the functions of the same
+// names for rondo::future; `wrap_future` makes one of a thread_future.
 #pragma once
 
 #include <cstddef>
@@ -20,23 +21,26 @@ inline namespace v0 {
 
 namespace detail {
 
-/// Places where thread_cores are watched; their numbers come out in the order in which they end.
+/// Watches a fixed number of thread_cores, each in a numbered place. The numbers come out in the
+/// order of completion.
 class RONDO_API completion_line {
 public:
-    /// Throws: std::bad_alloc. Nothing else allocates.
+    /// Throws: std::bad_alloc. No other member allocates.
     explicit completion_line(std::size_t places);
     ~completion_line();
     completion_line(const completion_line&) = delete;
     completion_line& operator=(const completion_line&) = delete;
 
-    /// `place` is free: its core, if it had one, has come out.
+    /// Watches `core` in `place`, which must be free: a core that it had before has been collected.
     void watch(std::size_t place, thread_core& core) noexcept;
-    /// `co_await line.next()`: the next place, as an optional that is never empty. Then `heard(place)`.
+    /// `co_await line.next()` gives the next place, as an optional that is never empty. Call
+    /// `heard(place)` then.
     auto next() noexcept { return order_.next(); }
-    /// The core of `place` has ended, and nobody touches that place any more.
+    /// Frees `place`, whose core has ended. On return no other thread touches the place any more.
     void heard(std::size_t place) noexcept;
-    /// Blocks the thread; it has been heard. Empty where the deadline has come.
-    /// Throws: deadlock_error if only this thread could end what it waits for.
+    /// Blocks the thread until a core has ended, frees its place and returns it. Empty if the
+    /// deadline passes first.
+    /// Throws: deadlock_error if only this thread could end the wait.
     std::optional<std::size_t> blocking_next(time_point deadline);
 
 private:
@@ -57,27 +61,28 @@ inline constexpr bool is_thread_future<thread_future<T>> = true;
 template <class R>
 concept thread_futures = iterable<R> && is_thread_future<element<R>>;
 
-/// Watches all of them; they outlive it.
+/// Watches all of `futures`, which must outlive `line`.
 template <class T>
 void watch_all(completion_line& line, const std::vector<thread_future<T>>& futures) noexcept {
     for (std::size_t i = 0; i < futures.size(); ++i) line.watch(i, futures[i].core());
 }
 
-/// Ended with an error, or was cancelled.
+/// True if it ended with an error or was cancelled.
 RONDO_API bool ended_badly(const thread_core& core) noexcept;
 
 }  // namespace detail
 
-/// What `wait` gives: the same futures, in their order, parted.
+/// The result of `wait`: the given futures in their order, split in two.
 template <class T>
 struct thread_wait_result {
     std::vector<thread_future<T>> done;
     std::vector<thread_future<T>> pending;
 };
 
-/// Blocks the thread until `futures` are done as far as `until` says, or `timeout` is over, and parts them in done and
-/// pending. Nothing is cancelled; errors are found in the futures. Never in a task.
-/// Throws: std::bad_alloc.
+/// Blocks the thread until `futures` are done as `until` says, or until `timeout` has passed.
+/// Returns them split into done and pending. Cancels nothing; errors stay in the futures. Do not
+/// call it in a task.
+/// Throws: std::bad_alloc; deadlock_error if only this thread could end the wait.
 /// See:    concurrent.futures.wait.
 template <detail::thread_futures R>
 auto wait(R futures, return_when until = return_when::all_completed,
@@ -101,7 +106,7 @@ auto wait(R futures, return_when until = return_when::all_completed,
     return parted;
 }
 
-/// Futures one after the other, as they end.
+/// Futures in the order of completion.
 template <class T>
 class thread_completions {
 public:
@@ -113,8 +118,8 @@ public:
         detail::watch_all(line_, futures_);
     }
 
-    /// The next one that is done; blocks the thread until one is. Empty at the end.
-    /// Throws: timeout_error.
+    /// Blocks until the next future is done, and returns it. Empty at the end.
+    /// Throws: timeout_error; deadlock_error if only this thread could end the wait.
     std::optional<thread_future<T>> next() {
         if (missing_ == 0) return std::nullopt;
         const auto place = line_.blocking_next(deadline_);
@@ -123,7 +128,7 @@ public:
         return futures_[*place];
     }
 
-    /// for (auto& f : as_completed(futures))
+    /// Iterates in `for (auto& f : as_completed(futures))`.
     class iterator {
     public:
         using value_type = thread_future<T>;
@@ -152,8 +157,9 @@ private:
     time_point deadline_;
 };
 
-/// The same handles, in the order in which they end, for a plain thread.
-/// Throws: asked for the next one: timeout_error where `timeout`, which begins here, is over.
+/// Gives the futures in the order of completion, for a plain thread.
+/// Throws: when the next one is requested: timeout_error if `timeout`, which starts now, has
+///         passed.
 /// See:    concurrent.futures.as_completed.
 template <detail::thread_futures R>
 auto as_completed(R futures, detail::time_limit timeout = duration::max()) {
@@ -163,7 +169,8 @@ auto as_completed(R futures, detail::time_limit timeout = duration::max()) {
 
 namespace detail {
 
-/// A thread_future that is cancelled with the task that waits for it, also one that never began.
+/// A thread_future that is cancelled with the task that waits for it, even if that task never
+/// began.
 template <class T>
 class wrapped {
 public:
@@ -173,7 +180,7 @@ public:
         if (future_) future_.cancel();
     }
     const thread_future<T>& future() const noexcept { return future_; }
-    /// It is done.
+    /// Takes the future, which is done; it is not cancelled any more.
     thread_future<T> take() noexcept { return std::move(future_); }
 
 private:
@@ -186,14 +193,15 @@ task<T> await_wrapped(wrapped<T> mine) {
         co_await mine.future();
     } catch (const rondo::cancelled&) {
         throw;
-    } catch (...) {  // its own error: get() throws it
+    } catch (...) {  // the job's own error: get() throws it
     }
     co_return mine.take().get();
 }
 
 }  // namespace detail
 
-/// It as a future of the running loop, for gather, wait, race and whatever else takes one. Cancelling that cancels `f`.
+/// Converts `f` to a future of the running loop, for gather, wait, race and other functions that
+/// take one. Cancelling that future cancels `f`.
 /// Throws: no_running_loop_error.
 /// See:    asyncio.wrap_future.
 template <class T>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening a barrier, and breaking it.
+// Opens and breaks a barrier.
 #include <rondo/sync/barrier.hpp>
 
 namespace rondo {
@@ -26,7 +26,7 @@ bool barrier_wait::await_ready() noexcept {
 
 }  // namespace detail
 
-// The index is given here: who left since has left a gap in the order of arrival.
+// The index is set here, because waiters that left have left a gap in the order of arrival.
 void barrier::open() noexcept {
     ++generation_;
     for (std::size_t index = 0; !line_.empty(); ++index) {

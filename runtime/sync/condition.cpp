@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From the line of a condition to the line of its mutex.
+// Moves waiters from the line of a condition to the line of its mutex.
 #include <rondo/sync/condition.hpp>
 
 namespace rondo {
@@ -17,18 +17,18 @@ constinit const wait_kind condition_wait::locking_again_{"line, after a conditio
 condition_wait::condition_wait(condition& c, mutex::guard* guard) noexcept
     : queue_wait(kind_, c.line_), condition_(&c), guard_(guard) {
     RONDO_ASSERT(guard->owner() == c.mutex_,
-                 "a condition is waited for by one who does not hold its mutex");
+                 "condition::wait with a guard of another mutex, or of none");
     wait_node::wake = notify;
 }
 
 void condition_wait::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state != 0) return run_others_first();  // refused: it keeps the mutex
+    if (state != 0) return run_others_first();  // refused: it still holds the mutex
     stand_in_line(condition_->line_);
     guard_->unlock();
 }
 
-// Who was parked has the mutex here, whatever the reason.
+// A waiter that was suspended holds the mutex here, for whatever reason it resumed.
 void condition_wait::await_resume() {
     if ((state & leaving) != 0) *guard_ = condition_->mutex_->adopt();
     if ((state & notified) == 0) throw cancelled();
@@ -76,9 +76,9 @@ std::size_t condition::notify(std::size_t count) noexcept {
 }
 
 std::string condition::state() const {
-    return "of a mutex held by " +
-           (mutex_->locked() ? detail::holder_text(mutex_->holder_) : std::string("nobody")) +
-           detail::waiters_text(line_);
+    const std::string holder = mutex_->locked() ? "held by " + detail::holder_text(mutex_->holder_)
+                                                : std::string("that is not locked");
+    return "of a mutex " + holder + detail::waiters_text(line_);
 }
 
 std::string condition::describe() const { return "a condition " + state(); }

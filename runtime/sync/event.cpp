@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an event and a once say of themselves.
+// The diagnostic texts of event and once.
 #include <rondo/sync/event.hpp>
 #include <rondo/sync/once.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handing a mutex over, and saying who holds it.
+// Hands a mutex over, and names the holder of a lock in diagnostic texts.
 #include <rondo/sync/mutex.hpp>
 
 #include "coroutine/report.hpp"
@@ -10,8 +10,8 @@ namespace detail {
 
 namespace {
 
-/// Is this the address of a task that has not ended? Asked of the tree of scopes, where every task
-/// hangs; without a running turn there is nobody to ask.
+/// True if this is the address of a task that has not ended. Searches the tree of scopes, which
+/// contains all tasks; outside of a turn there is no tree to search.
 bool is_a_task(const task_record* record) noexcept {
     if (here.turn == nullptr) return false;
     const scope* const top = &here.turn->top();
@@ -65,7 +65,7 @@ void mutex::hand_over() noexcept {
 }
 
 std::string mutex::state() const {
-    if (!locked_) return "held by nobody";
+    if (!locked_) return "that is not locked";
     return "held by " + detail::holder_text(holder_) + detail::waiters_text(line_);
 }
 
@@ -73,12 +73,12 @@ std::string mutex::describe() const { return "a mutex " + state(); }
 
 recursive_mutex::guard recursive_mutex::try_lock() noexcept {
     RONDO_ASSERT(detail::here.current != nullptr,
-                 "a recursive mutex belongs to a task: it cannot be locked outside of one");
+                 "a recursive mutex was locked outside of a task");
     return take() ? enter() : guard();
 }
 
 std::string recursive_mutex::state() const {
-    if (!locked()) return "held by nobody";
+    if (!locked()) return "that is not locked";
     return "held by " + detail::holder_text(lock_.holder_) + ", " + std::to_string(depth_) +
            " deep" + detail::waiters_text(lock_.line_);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rare paths of a queue: leaving a line, refusing, closing, joining.
+// The rare paths of a queue: leaving a line, cancelling, closing, joining.
 #include <rondo/detail/sync/queue_core.hpp>
 
 namespace rondo {
@@ -10,7 +10,7 @@ queue_core::~queue_core() {
     RONDO_ASSERT(getters_.empty() && putters_.empty() && joiners_.empty(),
                  "a queue was destroyed while tasks wait in it");
     RONDO_ASSERT(claims_ == 0 && grants_ == 0,
-                 "a queue was destroyed before a task that had waited in it took what it was promised");
+                 "a queue was destroyed before a woken task took its item or its place");
 }
 
 void queue_core::end_all(wait_list& line) noexcept {
@@ -23,7 +23,7 @@ void queue_core::close() noexcept {
     if (stored_ == 0) end_all(getters_);
 }
 
-// Getters who were promised an item find none when they resume.
+// Getters that were promised an item find none when they resume.
 void queue_core::close_and_forget() noexcept {
     unfinished_ -= stored_ < unfinished_ ? stored_ : unfinished_;
     stored_ = 0;

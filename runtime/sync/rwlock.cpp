@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Serving the one line of readers and writers.
+// Serves the line of readers and writers.
 #include <rondo/sync/rwlock.hpp>
 
 namespace rondo {
@@ -13,7 +13,7 @@ const char* rwlock_line::object(const leaf_wait& wait) {
     return keep_text(static_cast<const rwlock_line&>(wait).lock_->state());
 }
 
-// Readers who stood behind a writer may enter once he has left.
+// Readers that waited after a cancelled writer may enter now.
 void rwlock_line::stop(leaf_wait& wait) noexcept {
     leave(wait);
     static_cast<rwlock_line&>(wait).lock_->serve();
@@ -30,7 +30,7 @@ void rwlock::serve() noexcept {
 }
 
 std::string rwlock::state() const {
-    std::string text = "held by nobody";
+    std::string text = "that is not locked";
     if (alone_) text = "held by " + detail::holder_text(holder_);
     if (shared_ > 0)
         text = "held by " + std::to_string(shared_) + (shared_ == 1 ? " reader" : " readers");

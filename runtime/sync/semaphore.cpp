@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Serving the line of a semaphore.
+// Serves the line of a semaphore.
 #include <rondo/sync/semaphore.hpp>
 
 namespace rondo {
@@ -12,7 +12,7 @@ const char* semaphore_wait::object(const leaf_wait& wait) {
     return keep_text(static_cast<const semaphore_wait&>(wait).semaphore_->state());
 }
 
-// Whoever stood behind one who wanted much may be content with what is there.
+// Smaller requests that waited after a cancelled large one may be served now.
 void semaphore_wait::stop(leaf_wait& wait) noexcept {
     leave(wait);
     static_cast<semaphore_wait&>(wait).semaphore_->serve();
@@ -31,7 +31,7 @@ void semaphore::serve() noexcept {
 
 void semaphore::release(std::size_t count) {
     if (count > bound_ - available_)
-        throw invalid_state_error("a semaphore was released beyond its bound");
+        throw invalid_state_error("release of more permits than the semaphore's bound allows");
     give_back(count);
 }
 

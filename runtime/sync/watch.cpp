@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What watch and broadcast are whatever their items are.
+// The parts of watch and broadcast that do not depend on the item type.
 #include <rondo/sync/broadcast.hpp>
 #include <rondo/sync/watch.hpp>
 
@@ -22,7 +22,7 @@ const char* watch_wait::object(const leaf_wait& wait) {
 }
 
 void watch_base::check_open() const {
-    if (closed_) throw closed_error("a watch that was closed was given a value");
+    if (closed_) throw closed_error("set() on a watch that was closed");
 }
 
 std::string watch_base::state() const {
@@ -54,7 +54,7 @@ bool broadcast_reader::advance() {
 }
 
 void broadcast_core::check_open() const {
-    if (closed) throw closed_error("a broadcast that was closed was given an item");
+    if (closed) throw closed_error("send() on a broadcast that was closed");
 }
 
 std::string broadcast_core::state() const {

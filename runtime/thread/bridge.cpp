@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The lines of a bridge: promising, waking threads and tasks, leaving.
+// The lines of a bridge: promises, the wake-up of threads and tasks, and cancellation.
 #include <rondo/bridge.hpp>
 
 #include <condition_variable>
@@ -12,7 +12,7 @@ namespace detail {
 
 namespace {
 
-/// A thread that waits, on its stack.
+/// A waiting thread, on its own stack.
 struct blocked : bridge_wait {
     std::condition_variable woken;
     explicit blocked(bridge_side side) noexcept
@@ -27,7 +27,7 @@ bridge_core::~bridge_core() {
     RONDO_ASSERT(getters_.empty() && putters_.empty(),
                  "a bridge was destroyed while threads or tasks wait at it");
     RONDO_ASSERT(claims_ == 0 && grants_ == 0,
-                 "a bridge was destroyed before a thread or a task that had waited at it took what it was promised");
+                 "a bridge was destroyed before a woken thread or task took its item or its place");
 }
 
 bridge_answer bridge_core::ask(bridge_side side) noexcept {
@@ -77,7 +77,7 @@ void bridge_core::close() noexcept {
 bool bridge_core::block(lock& held, bridge_side side, time_point deadline) {
     RONDO_ASSERT(
         here.current == nullptr,
-        "a task blocks at a bridge: its loop would stand still; co_await put, next or wait");
+        "a task must not block at a bridge, its loop would stand still: co_await put, next or wait");
     bridge_answer answer = ask(side);
     if (answer == bridge_answer::wait) {
         blocked self(side);
@@ -105,7 +105,7 @@ constinit const wait_kind bridge_awaiter::event_kind{"bridge_event.wait", leave,
 bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind& kind) noexcept
     : leaf_wait(kind), bridge_wait(s, post), core_(&core), post_{arrive, this} {}
 
-// Only a frame that is destroyed while it waits still stands in its line.
+// The awaiter is linked here only if its frame is destroyed during the wait.
 bridge_awaiter::~bridge_awaiter() {
     if (!home_ || answer != bridge_answer::wait) return;  // the bridge may be gone
     const bridge_core::lock held(core_->mutex_);
@@ -125,7 +125,7 @@ bool bridge_awaiter::await_ready() noexcept {
 void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
     if (answer == bridge_answer::refused) return requeue(*this);
-    if (answer != bridge_answer::wait)  // it was ready, but others are to run first
+    if (answer != bridge_answer::wait)  // it is ready, but other tasks run first
         return detail::wake(static_cast<leaf_wait&>(*this));
     home_.emplace(remote_of(*here.current->home));
     const bridge_core::lock held(core_->mutex_);
@@ -134,7 +134,8 @@ void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) n
     core_->append(*this);
 }
 
-// One who was told to go on already, by a post that is under way, goes on with that: the post is in his frame.
+// If a post to this awaiter is under way, the task resumes by that post: the post is stored in its
+// frame.
 void bridge_awaiter::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<bridge_awaiter&>(wait);
     {
@@ -146,7 +147,8 @@ void bridge_awaiter::leave(leaf_wait& wait) noexcept {
     detail::wake(wait);
 }
 
-// A loop that has ended takes no post; but then the frame is about to be destroyed, and nobody waits there.
+// A loop that has ended takes no post. Then the frame is about to be destroyed, and no task waits
+// in it.
 void bridge_awaiter::post(bridge_wait& waiter) noexcept {
     auto& self = static_cast<bridge_awaiter&>(waiter);
     self.home_->try_post(self.post_);

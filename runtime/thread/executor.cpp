@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A loop's pool of threads, and the way of a job: from the awaiting frame into the pool's queue, onto a thread, and home.
+// The thread pool of a loop, and the path of a job: from the awaiting frame into the pool's queue,
+// onto a thread, and back to the loop.
 //
-// Out: one mutex and an intrusive FIFO. A thread takes one job at a time (one that took the whole list would be faster
-// and starve the others), and is woken only when it sleeps. Threads are started when none is idle, up to the limit.
+// To the thread: a mutex and an intrusive FIFO. A thread takes one job at a time (taking the whole
+// list would be faster, but starve the other threads), and is woken only if it sleeps. A thread is
+// started if none is idle, up to the limit.
 //
-// Home: finished jobs are pushed onto a list of the loop's, one compare-and-swap each. Whoever finds it empty posts to
-// the loop, and the loop takes the whole list: one post for a batch. The post's place was made with the executor, so the
-// way home neither allocates nor fails. The loop's hook joins the threads; they hold nothing of it after that.
+// Back: a thread pushes its finished job onto a list of the loop, with one compare-and-swap. If the
+// list was empty, it posts to the loop, which takes the whole list: one post per batch. The post is
+// preallocated with the executor, so the way back neither allocates nor fails. A shutdown hook of
+// the loop joins the threads; after that they hold nothing of it.
 #include <rondo/executor.hpp>
 
 #include <atomic>
@@ -19,18 +22,18 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What a loop has of this layer: its pool, and the list that jobs come home by.
+/// The executor of one loop: its pools, and the list of finished jobs.
 class loop_executor {
 public:
     explicit loop_executor(remote home) noexcept : home_(std::move(home)) {}
 
     static loop_executor& of(loop& loop);
 
-    /// The job has ended: its task is ready in the loop's next look. Any thread.
+    /// The job has ended: makes its task ready in the loop's next turn. Any thread.
     void come_home(thread_wait& wait) noexcept;
 
     const remote& home() const noexcept { return home_; }
-    /// Made on first use. Throws: std::bad_alloc.
+    /// The pool in use; made on first use. Throws: std::bad_alloc.
     const std::shared_ptr<pool_core>& pool();
     void replace(std::shared_ptr<pool_core> pool);
 
@@ -38,9 +41,9 @@ private:
     void deliver() noexcept;
     void end() noexcept;
 
-    std::vector<std::shared_ptr<pool_core>> pools_;  // the last one is in use
+    std::vector<std::shared_ptr<pool_core>> pools_;  // the last one is in use, the others end
 
-    std::atomic<pool_job*> finished_{nullptr};  // the last one first
+    std::atomic<pool_job*> finished_{nullptr};  // newest first
     remote home_;
     preallocated_post post_{[](void* self) noexcept { static_cast<loop_executor*>(self)->deliver(); },
                         this};
@@ -67,14 +70,16 @@ void loop_executor::replace(std::shared_ptr<pool_core> pool) {
     for (std::size_t i = 0; i + 1 < pools_.size(); ++i) pools_[i]->shut_down(false);
 }
 
-// Behind the loop's tasks: no await of them is in a pool any more. They hold nothing of the loop.
+// Runs after all tasks of the loop have ended, so no awaited job is in a pool any more. Submitted
+// jobs hold nothing of the loop.
 void loop_executor::end() noexcept {
     for (const auto& pool : pools_) pool->shut_down(true);
-    for (const auto& pool : pools_) pool->stop_running();  // what was submitted before it became the loop's
+    for (const auto& pool : pools_) pool->stop_running();  // jobs submitted before the pool was the loop's
     for (const auto& pool : pools_) pool->join();
 }
 
-// Acquire, too: the one who finds the list empty re-uses the post, after the loop has let go of it.
+// Acquire as well: a thread that finds the list empty re-uses the post, after the loop has finished
+// with it.
 void loop_executor::come_home(thread_wait& wait) noexcept {
     pool_job& job = wait;
     pool_job* last = finished_.load(std::memory_order_relaxed);
@@ -100,7 +105,7 @@ void loop_executor::deliver() noexcept {
 // -- the awaiter ------------------------------------------------------------------------------------------------------
 
 struct thread_wait_kind {
-    /// True where the job has not begun, and now never does.
+    /// True if the job has not begun, and now never will.
     static bool take_back(thread_wait& self) noexcept {
         if ((self.state & thread_wait::simulated) != 0) {
             if ((self.state & thread_wait::ran) == 0) self.state |= thread_wait::refused;
@@ -143,7 +148,7 @@ void thread_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     if (answer == pool_core::answer::taken) return;
     state |= on_loop;
     if (answer == pool_core::answer::run_here || answer == pool_core::answer::no_thread)
-        pool_job::kind->run(*this);  // better late for others than lost
+        pool_job::kind->run(*this);  // delays other tasks, but the call is not lost
     else
         refuse(static_cast<int>(answer));
 }
@@ -174,8 +179,9 @@ void thread_wait::finish() noexcept {
         executor_->come_home(*this);
 }
 
-// On the loop's thread, at a moment of the simulator's choice. What was cancelled before has not begun and never does;
-// it comes home at that moment all the same, since the simulator keeps its address until then.
+// Runs on the loop's thread, at a moment that the simulator chooses. A call that was cancelled
+// before does not begin. It still returns at that moment, because the simulator keeps its address
+// until then.
 void thread_wait::run_simulated(void* wait) noexcept {
     auto& self = *static_cast<thread_wait*>(wait);
     self.state |= ran;

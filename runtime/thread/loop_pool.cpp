@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The threads of a loop_pool, and its run: a loop on the calling thread whose main task waits for all the others.
+// The threads of a loop_pool, and its `run`: a loop on the calling thread whose main task waits for
+// all mains.
 #include <rondo/loop_pool.hpp>
 
 #include <pthread.h>
@@ -22,13 +23,14 @@ namespace detail {
 
 namespace {
 
-/// Room for 16,384 cores: the kernel refuses a set that is too small for its own.
+/// Room for 16,384 cores: sched_getaffinity(2) fails with EINVAL if the set is smaller than the
+/// kernel's own.
 struct core_set {
     cpu_set_t bits[16]{};
     static constexpr std::size_t size_max = sizeof(cpu_set_t) * 8 * 16;
 };
 
-/// The cores that this thread may use.
+/// The cores that this thread may use (sched_getaffinity(2)).
 std::vector<std::size_t> usable_cores() {
     std::vector<std::size_t> cores;
     core_set set;
@@ -38,14 +40,14 @@ std::vector<std::size_t> usable_cores() {
     return cores;
 }
 
-/// One loop and its thread.
+/// A loop and its thread.
 struct member {
     loop_threads* pool;
     std::size_t index;
     pthread_t thread{};
-    std::optional<remote> home;  // once it is up
+    std::optional<remote> home;  // set once the loop runs
     loop* running = nullptr;
-    std::exception_ptr failure;  // why it is not
+    std::exception_ptr failure;  // why the loop could not be made
     preallocated_post stopping{stop, this};
 
     member(loop_threads* of, std::size_t i) noexcept : pool(of), index(i) {}
@@ -54,7 +56,7 @@ struct member {
 
 constinit thread_local const member* this_member = nullptr;
 
-/// One run that is going on, on the thread that called it.
+/// A call of `run` in progress, on the thread that called it.
 struct mains {
     loop_threads& pool;
     function<task<>(std::size_t)>& begin;
@@ -68,7 +70,8 @@ struct mains {
         : pool(p), begin(b), home(std::move(h)) {}
     static void cancel(void* self) noexcept { static_cast<mains*>(self)->main.cancel(); }
 
-    /// Of a main that has failed, or of its call, with the error that is being handled. Any thread, in a turn.
+    /// Records the exception that is being handled: of a main, or of the call of one. Any thread,
+    /// in a turn.
     void failed() noexcept;
 };
 
@@ -85,7 +88,8 @@ std::string further(const std::exception_ptr& first) {
 
 }  // namespace
 
-/// The loops of a pool. All but starting and joining may be done by any thread.
+/// The loops of a pool. Start and join on the constructing thread; everything else is for any
+/// thread.
 class loop_threads {
 public:
     explicit loop_threads(const loop_pool_options& options);
@@ -144,11 +148,11 @@ loop_threads::loop_threads(const loop_pool_options& options)
 loop_threads::~loop_threads() {
     RONDO_ASSERT(this_member == nullptr || this_member->pool != this,
                  "a loop_pool was destroyed on one of its own loops, whose end it would wait for");
-    RONDO_ASSERT(runs_.empty(), "a loop_pool was destroyed while another thread is in its run");
+    RONDO_ASSERT(runs_.empty(), "a loop_pool was destroyed while another thread is in its run()");
     join();
 }
 
-// pthread_create has no other error with these arguments.
+// EAGAIN is the only error of pthread_create(3) with these arguments.
 void loop_threads::start(std::size_t count) {
     RONDO_ASSERT(is_count(count), "a loop_pool was given a negative number of loops");
     const auto main = [](void* argument) -> void* {
@@ -198,7 +202,7 @@ void loop_threads::name_and_pin(const member& self) const {
     if (error != 0) throw_system_error(error, "pin", name);
 }
 
-// The loop is made and ended on its own thread.
+// Makes, runs and destroys the loop on its own thread.
 void loop_threads::work(member& self) noexcept {
     this_member = &self;
     try {
@@ -226,7 +230,7 @@ void loop_threads::stop() noexcept {
 }
 
 namespace {
-// A loop that has been stopped before the others is no failure of theirs who call it.
+// After stop(), closed_error only says that a loop was stopped before the others: it is no failure.
 void mains::failed() noexcept {
     std::exception_ptr error = std::current_exception();
     try {
@@ -293,7 +297,7 @@ task<> loop_threads::call_one(mains& run, children& others, std::size_t i) {
         good = co_await on(home_of(i), main_of, &run, i);
     } catch (const cancelled&) {
         throw;
-    } catch (...) {  // the loop has ended, or somebody there has cancelled the main
+    } catch (...) {  // the loop has ended, or code on it has cancelled the main
         run.failed();
     }
     if (good) co_return;
@@ -301,7 +305,7 @@ task<> loop_threads::call_one(mains& run, children& others, std::size_t i) {
     throw cancelled();
 }
 
-// On its own loop: a further error goes to the exception handler there.
+// Runs on the main's own loop: a further error goes to the exception handler of that loop.
 task<bool> loop_threads::main_of(mains* run, std::size_t i) {
     try {
         co_await run->begin(i);
@@ -333,15 +337,16 @@ const remote& loop_pool::next() noexcept { return threads_->home_of(threads_->ne
 
 std::size_t loop_pool::current_index() {
     if (detail::this_member == nullptr)
-        throw no_running_loop_error("this is no thread of a loop_pool");
+        throw no_running_loop_error("this thread belongs to no loop_pool");
     return detail::this_member->index;
 }
 
 void loop_pool::stop() noexcept { threads_->stop(); }
 
-// A loop that is ending takes what is posted until its tasks have ended: who goes on submitting would keep it for ever.
+// A loop that is ending accepts posts until its tasks have ended. A caller that keeps submitting
+// would keep it alive, so submit fails from stop() on.
 const remote& loop_pool::open_loop(std::size_t loop) const {
-    if (threads_->is_stopped()) throw closed_error("submitting to a loop_pool that was stopped");
+    if (threads_->is_stopped()) throw closed_error("submit to a loop_pool that was stopped");
     return (*this)[loop];
 }
 const remote& loop_pool::open_loop() { return open_loop(threads_->next_index()); }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A call on another loop: there, a cancel after it, and home.
+// A call on another loop: the post that begins it, the post that cancels it, and the way home.
 //
-// A post that a loop has accepted is run, also by a loop that ends (run_what_is_left, leave.cpp): so a call that
-// could be posted always comes home. The home loop cannot end while a task of its own waits here, so the way home
-// is always open.
+// A loop that has accepted a post runs it, even if the loop is ending (run_what_is_left,
+// leave.cpp). So a call that could be posted always comes home. The home loop cannot end while a
+// task of its own waits here, so the way home is always open.
 #include <rondo/on.hpp>
 
 namespace rondo {
@@ -20,7 +20,7 @@ far_wait::far_wait(remote there, const call_kind& call) noexcept
 
 far_wait::~far_wait() {
     RONDO_ASSERT(held_.load(std::memory_order_relaxed) == 0,
-                 "a frame was destroyed while another loop works for it");
+                 "a frame was destroyed while a call of its on() runs on another loop");
     drop_bindings(bindings_);
 }
 
@@ -39,13 +39,13 @@ void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     detail::wake(static_cast<leaf_wait&>(*this));
 }
 
-// -- on the other loop's thread
-// ---------------------------------------------------------------------------------------
+// -- on the other loop's thread -------------------------------------------------------------------
 
 void far_wait::begin(void* word) noexcept {
     auto& self = *static_cast<far_wait*>(word);
     self.note_end_of_loop();
-    // Asked meanwhile: the cancel is behind this one in the same inbox.
+    // If more than one reference exists, the caller was cancelled: the cancel post follows in the
+    // same inbox.
     if (self.left_alone_ || self.held_.load(std::memory_order_relaxed) != 1) return self.ended();
     const bindings_here bound(self.bindings_);
     self.call_->make(self);
@@ -86,10 +86,9 @@ void far_wait::go_home() noexcept {
     if (let_go()) home_->try_post(end_);
 }
 
-// -- at home
-// ----------------------------------------------------------------------------------------------------------
+// -- on the home loop's thread --------------------------------------------------------------------
 
-// Only as long as something over there refers to this: otherwise the way home has begun.
+// Sends a cancel only while the other loop still refers to this; otherwise the way home has begun.
 void far_wait::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<far_wait&>(wait);
     unsigned held = self.held_.load(std::memory_order_relaxed);
@@ -99,7 +98,7 @@ void far_wait::leave(leaf_wait& wait) noexcept {
                                                std::memory_order_relaxed));
     self.state |= told;
     if (self.there_.try_post(self.cancel_)) return;
-    if (self.let_go()) detail::wake(wait);  // that loop has ended, and the call with it
+    if (self.let_go()) detail::wake(wait);  // the other loop has ended, and the call with it
 }
 
 void far_wait::come_home(void* word) noexcept {
@@ -108,9 +107,9 @@ void far_wait::come_home(void* word) noexcept {
 
 void far_wait::throw_nothing() const {
     if ((state & refused) != 0 || is_cancelled()) throw cancelled();
-    if ((state & loop_ended) != 0) throw closed_error("calling on a loop that has ended");
-    if (left_alone_) throw closed_error("the loop ended before a call on it had");
-    throw future_cancelled("a call on another loop was cancelled over there");
+    if ((state & loop_ended) != 0) throw closed_error("on() a loop that has ended");
+    if (left_alone_) throw closed_error("the loop of an on() call ended before the call");
+    throw future_cancelled("the call was cancelled on the other loop");
 }
 
 }  // namespace detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which of our threads this is, and the announcement of a wait that blocks it.
+// Identifies the calling thread, and announces the waits that block it.
 #include "thread/own_thread.hpp"
 
 namespace rondo {
@@ -24,7 +24,7 @@ block_announced::block_announced(const blocking& on, bool for_ever) {
     if (!for_ever) return;
     const void* const loop = loop_of_this_thread();
     if (loop != nullptr && on.hangs_on(loop))
-        throw deadlock_error("a callback of a loop blocks on what only that loop can end: co_await it in a task");
+        throw deadlock_error("deadlock: a callback of a loop blocks until that loop makes progress; co_await it in a task");
     thread_host* const host = thread_host::of_this_thread();
     if (host == nullptr) return;
     host->will_block(on);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Threads of ours (the workers of pools, and `thread`s), and the deadlock of a thread that waits for itself.
+// Identifies rondo's threads (pool workers and rondo::thread), and detects a thread that waits for
+// itself.
 //
-// Each wait that blocks a thread without a limit is announced here, with what it blocks on. If only the thread itself
-// could end the wait, or only threads that all wait so, the wait throws deadlock_error instead. A thread that is about
-// to join a pool or a `thread` asks here too.
+// Each wait that blocks a thread without a limit is announced here, together with what it waits
+// for. If only this thread could end the wait, or only threads that all wait in this way, the wait
+// throws deadlock_error instead. A thread that is about to join a pool or a rondo::thread is
+// checked here too.
 #pragma once
 
 #include <rondo/loop.hpp>
@@ -12,38 +14,42 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What a thread blocks on; it lives on the stack of that thread.
+/// A blocking wait of a thread; on the stack of that thread.
 class blocking {
 public:
-    /// Is it still to come, and can it not come unless `what` goes on? See thread_core::hangs_on.
+    /// True if the wait is not over and cannot end unless `what` makes progress; see
+    /// thread_core::hangs_on.
     virtual bool hangs_on(const void* what) const noexcept = 0;
 
 protected:
     ~blocking() = default;
 };
 
-/// The pool or the `thread` to which a thread belongs.
+/// The pool or the rondo::thread to which a thread belongs.
 class thread_host {
 public:
     virtual const void* identity() const noexcept = 0;
-    /// The thread is about to block without a limit. Throws: deadlock_error if nothing could end that.
+    /// Called when the thread is about to block without a limit. Throws: deadlock_error if nothing
+    /// could end the wait.
     virtual void will_block(const blocking& on) = 0;
     virtual void has_blocked() noexcept = 0;
 
-    /// Null on a thread that is not ours.
+    /// The host of this thread; null on a thread that rondo did not start.
     static thread_host*& of_this_thread() noexcept;
 
 protected:
     ~thread_host() = default;
 };
 
-/// Does this thread belong to that pool or `thread`?
+/// True if this thread belongs to that pool or rondo::thread.
 bool this_thread_belongs_to(const void* identity) noexcept;
 
-/// Names the loop in whose turn this thread is, as remote::identity does; null outside of a turn.
+/// The identity (remote::identity) of the loop in whose turn this thread is; null outside of a
+/// turn.
 const void* loop_of_this_thread() noexcept;
 
-/// Announces, while it lives, that this thread blocks. A wait with a limit is not announced: it ends.
+/// Announces for its lifetime that this thread blocks. A wait with a limit is not announced,
+/// because it ends.
 class block_announced {
 public:
     /// Throws: deadlock_error.

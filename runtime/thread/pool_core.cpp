@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a job goes, and the life of a pool's thread.
+// Places jobs, runs the threads of a pool, and ends them.
 #include "thread/pool_core.hpp"
 
 #include <sched.h>
@@ -35,7 +35,7 @@ void check(const thread_pool_options& options) noexcept {
 
 }  // namespace
 
-/// On its thread's stack.
+/// A thread of the pool; on that thread's stack.
 class pool_core::worker final : public thread_host {
 public:
     explicit worker(pool_core& pool) noexcept : pool_(pool) {}
@@ -44,14 +44,14 @@ public:
     void will_block(const blocking& on) override;
     void has_blocked() noexcept override;
 
-    /// It waits for a job that only this pool can run. Under the lock.
+    /// True if it waits for a job that only this pool can run. The caller holds the mutex.
     bool is_stuck() const noexcept {
         return waits_for_room || (waits_for != nullptr && waits_for->hangs_on(&pool_));
     }
 
     worker* next = nullptr;
     worker* previous = nullptr;
-    std::stop_source stop{std::nostopstate};  // of the job that it runs, where that takes a token
+    std::stop_source stop{std::nostopstate};  // of its running job, if that takes a token
     const blocking* waits_for = nullptr;  // without a limit
     bool waits_for_room = false;
     pool_core& pool_;
@@ -74,7 +74,8 @@ pool_core::~pool_core() {
     join();
 }
 
-/// A task that waits for the end of the threads, in its frame. In the pool's list until it is told. Under the lock.
+/// A task that waits for the end of the threads, in its frame. In the pool's list until it is told.
+/// All members need the mutex.
 class pool_core::end_waiter {
 public:
     explicit end_waiter(pool_core& pool) : pool_(pool), task_(here.current) {
@@ -92,18 +93,19 @@ public:
     end_waiter& operator=(const end_waiter&) = delete;
 
     thread_future<> told() const noexcept { return told_.get_future(); }
-    /// The threads have ended.
+    /// Resumes the task: the threads have ended.
     void tell() noexcept {
         leave();
         told_.set_value();
     }
-    /// A job of the pool blocks on that. True, and the task is told, if it is this very task or one around it.
+    /// A job of the pool blocks on `on`. If that is this task or a task around it, fails the wait
+    /// with deadlock_error and returns true.
     bool refuses(const blocking& on) {
         for (const scope* s = task_; s != nullptr; s = s->parent) {
             if (!on.hangs_on(s)) continue;
             leave();
             return told_.set_exception(std::make_exception_ptr(
-                deadlock_error("a task waits for the end of a pool, one of whose jobs waits for that task")));
+                deadlock_error("deadlock: a task waits for the end of a pool, and a job of the pool waits for that task")));
         }
         return false;
     }
@@ -222,7 +224,7 @@ void pool_core::give_up_queued(lock& held, const std::exception_ptr& why) noexce
 
 // -- a thread's life --------------------------------------------------------------------------------------------------
 
-/// The new thread finds the job that it is for once the lock is let go.
+/// The new thread finds its job in the queue once the mutex is released.
 bool pool_core::start_thread() noexcept {
     pthread_t thread{};
     const auto main = [](void* word) -> void* {
@@ -239,7 +241,7 @@ bool pool_core::start_thread() noexcept {
     return true;
 }
 
-/// False where it threw: the pool is broken.
+/// False if the initializer threw: the pool is broken.
 bool pool_core::initialize() noexcept {
     if (!initializer_) return true;
     try {
@@ -287,7 +289,7 @@ void pool_core::run(worker& self, pool_job& job, lock& held) noexcept {
     ++completed_;
 }
 
-/// False where the thread has been idle for too long.
+/// False if the thread was idle for longer than keep_alive.
 bool pool_core::wait_for_work(lock& held) {
     ++idle_;
     if (blocked_ != 0) room_.notify_one();
@@ -334,7 +336,7 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
 
 void pool_core::must_not_be_own() const {
     if (this_thread_belongs_to(this))
-        throw deadlock_error("a job or a done callback waits for the end of the pool on whose thread it runs");
+        throw deadlock_error("deadlock: a job or a done callback waits for the end of the pool on whose thread it runs");
 }
 
 task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
@@ -346,12 +348,12 @@ task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
     pool->join();
 }
 
-// Under the lock.
+// The caller holds the mutex.
 void pool_core::tell_end() noexcept {
     while (end_waiters_ != nullptr) end_waiters_->tell();
 }
 
-// One after the other and not under the lock: stop callbacks are the user's.
+// One after the other, and without the mutex: stop callbacks are user code.
 void pool_core::stop_running() noexcept {
     lock held(mutex_);
     for (;;) {
@@ -403,12 +405,13 @@ bool pool_core::all_are_stuck() const noexcept {
     return true;
 }
 
-/// The thread that is about to wait is not the last one that could have gone on; or there can be one more.
+/// Throws deadlock_error if the calling thread was the last one that could make progress and no
+/// further thread can be started.
 void pool_core::must_not_be_stuck() {
     if (!all_are_stuck() || (threads_ < max_ && start_thread())) return;
     throw deadlock_error(
-        "a job waits for another one of its own pool, all of whose threads wait so: give the "
-        "pool more threads, or a bounded queue and caller_runs");
+        "deadlock: a job waits for another job of its own pool, and so do all other threads of the "
+        "pool: give it more threads, or a bounded queue and caller_runs");
 }
 
 void pool_core::worker::will_block(const blocking& on) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A queue of jobs and the threads that run them, under one mutex; every pool of threads is one. docs/threads.md says in
-// which order a job finds its place, and thread_pool.hpp what the words mean.
+// A queue of jobs and the threads that run them, under one mutex; each thread pool has one.
+// docs/threads.md explains how a job is placed, thread_pool.hpp the terms.
 //
-// A thread takes one job at a time (one that took the whole list would be faster and starve the others), and is woken only
-// when it sleeps. A thread that is woken, or started, for a job is *promised* to it: the queue's length without those is
-// what its capacity bounds. Whoever comes first takes a job, so a promise may be in vain; then the thread sleeps again.
+// A thread takes one job at a time (taking the whole list would be faster, but starve the other
+// threads), and is woken only if it sleeps. A thread that is woken or started for a job is
+// *promised* to it; such jobs do not count against the queue's capacity. The first free thread
+// takes the job, so a promised thread may find none; then it sleeps again.
 //
-// Threads that end by themselves are joined by the next one that does, so at most one is left to whoever joins the pool.
+// A thread that ends by itself is joined by the next one that does. So whoever joins the pool has
+// at most one such thread left to join.
 #pragma once
 
 #include <condition_variable>
@@ -26,8 +28,8 @@ class pool_core {
 public:
     enum class answer {
         taken,
-        run_here,   // by whoever submits: the policy wants it so
-        dropped,    // the policy wants it so
+        run_here,   // the caller must run it: rejection_policy::caller_runs
+        dropped,    // rejection_policy::discard
         full,
         closed,
         broken,
@@ -39,21 +41,22 @@ public:
     pool_core(const pool_core&) = delete;
     pool_core& operator=(const pool_core&) = delete;
 
-    /// What is not `taken` was not touched. A job that `stands_in_line` is taken where others would block: its owner
-    /// waits for it anyhow.
+    /// Leaves the job untouched unless the answer is `taken`. With `stands_in_line` the job is
+    /// queued even if `block` would block the thread: its owner is a task that waits for it anyway.
     answer submit(pool_job& job, bool stands_in_line);
-    /// False where a thread has it, or had.
+    /// False if a thread has taken it.
     bool take_back(pool_job& job) noexcept;
 
     void shut_down(bool cancel_queued) noexcept;
-    /// Throws: deadlock_error on a thread of this pool, which cannot wait for its end.
+    /// Throws: deadlock_error on a thread of this pool, which cannot wait for its own end.
     void must_not_be_own() const;
-    /// Asks those that run and take a token to stop.
+    /// Requests a stop of the running jobs that take a token.
     void stop_running() noexcept;
-    /// Behind shut_down: blocks until the threads have ended.
+    /// Blocks until the threads have ended; call shut_down first.
     void join() noexcept;
-    /// The same for tasks. It holds the pool, and leaves at once when it is cancelled.
-    /// Throws: also deadlock_error in a task that a job of this pool waits for, as soon as it does.
+    /// join for tasks. The task keeps the pool alive, and leaves at once if it is cancelled.
+    /// Throws: also deadlock_error in a task that a job of this pool waits for, as soon as the job
+    ///         does.
     static task<> ended(std::shared_ptr<pool_core> pool);
 
     thread_pool_stats stats() const noexcept;
@@ -65,7 +68,7 @@ private:
     class end_waiter;
     using lock = std::unique_lock<std::mutex>;
 
-    // All of these under the lock.
+    // The caller of these holds the mutex.
     bool start_thread() noexcept;
     bool has_room() const noexcept;
     std::size_t promised() const noexcept;
@@ -93,31 +96,31 @@ private:
     function<void()> initializer_;
 
     mutable std::mutex mutex_;
-    std::condition_variable awake_;  // threads that sleep
-    std::condition_variable room_;   // those who wait to submit
-    std::condition_variable gone_;   // those who wait for the threads' end
+    std::condition_variable awake_;  // wakes threads that sleep
+    std::condition_variable room_;   // wakes threads that wait to submit
+    std::condition_variable gone_;   // wakes threads that wait in join()
     job_queue queue_;
     std::size_t queued_ = 0;
-    std::size_t idle_ = 0;           // threads that sleep and that nobody has woken
-    std::size_t wake_ups_ = 0;       // given, and not yet taken by a thread
-    std::size_t starting_ = 0;       // threads that have not come to the queue yet
+    std::size_t idle_ = 0;           // threads that sleep and have not been woken
+    std::size_t wake_ups_ = 0;       // wake-ups that no thread has taken yet
+    std::size_t starting_ = 0;       // threads that have not reached the queue yet
     std::size_t threads_ = 0;
     std::size_t busy_ = 0;
     std::size_t largest_ = 0;
-    std::size_t blocked_ = 0;        // who waits for room
+    std::size_t blocked_ = 0;        // threads that wait for room
     std::uint64_t completed_ = 0;
     std::uint64_t names_ = 0;
     worker* workers_ = nullptr;
     bool closing_ = false;
     std::exception_ptr broken_;
-    const void* joining_loop_ = nullptr;  // its thread stands in join()
+    const void* joining_loop_ = nullptr;  // the loop whose thread is in join()
     bool has_zombie_ = false;
     bool joining_ = false;
-    pthread_t zombie_{};             // the thread that ended last, not joined yet
+    pthread_t zombie_{};             // the thread that ended last; not joined yet
     end_waiter* end_waiters_ = nullptr;
 };
 
-/// The job will never run; the answer as an exception.
+/// Throws the answer of a submit that was not `taken` as an exception.
 [[noreturn]] void throw_refusal(pool_core& pool, pool_core::answer answer);
 
 }  // namespace detail

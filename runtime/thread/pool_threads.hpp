@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What pools of threads are made of: a queue of jobs, and threads that no signal disturbs.
+// The parts of thread pools: a queue of jobs, and threads that block all signals.
 #pragma once
 
 #include <pthread.h>
@@ -11,7 +11,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// FIFO of jobs, doubly linked in a ring, so that one in the middle is taken back in one step.
+/// FIFO of jobs, doubly linked in a ring, so that any job can be removed in one step.
 class job_queue {
 public:
     job_queue() noexcept { head_.next = head_.previous = &head_; }
@@ -38,8 +38,8 @@ private:
     pool_job head_{nullptr};
 };
 
-/// Every signal that is sent to the process, but for those that a thread brings upon itself: blocked, they would kill
-/// without the handler (a crash reporter's, a sanitizer's) being asked.
+/// Every signal except those that a thread raises itself by a fault. If those were blocked, they
+/// would kill the process without calling the handler of a crash reporter or a sanitizer.
 inline sigset_t signals_to_block() noexcept {
     sigset_t all;
     ::sigfillset(&all);
@@ -48,7 +48,7 @@ inline sigset_t signals_to_block() noexcept {
     return all;
 }
 
-/// A thread that is born with those blocked. False where there can be none.
+/// Starts a thread with these signals blocked. False if the system cannot start one.
 inline bool start_pool_thread(pthread_t& thread, void* (*main)(void*), void* argument) noexcept {
     const sigset_t blocked = signals_to_block();
     sigset_t before;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A thread of one's own, and a timer on one.
+// rondo::thread, and a timer on a thread.
 #include <rondo/thread.hpp>
 
 #include <pthread.h>
@@ -17,7 +17,7 @@ inline namespace v0 {
 namespace detail {
 namespace {
 
-/// The end of a `thread`, and what its function blocks on until then.
+/// The end of a rondo::thread, and the wait in which its function blocks.
 class thread_end final : public given_state<void>, public thread_host {
 public:
     struct giver {
@@ -33,9 +33,9 @@ public:
     const void* identity() const noexcept override { return this; }
     void will_block(const blocking& on) override {
         const std::lock_guard lock(mutex_);
-        if (on.hangs_on(identity())) throw deadlock_error("a thread waits for its own end");
+        if (on.hangs_on(identity())) throw deadlock_error("deadlock: a thread waits for its own end");
         if (joining_loop_ != nullptr && on.hangs_on(joining_loop_))
-            throw deadlock_error("a thread waits for a loop whose thread joins it: co_await ended() in a task");
+            throw deadlock_error("deadlock: a thread waits for a loop whose thread joins it; co_await ended() in a task");
         waits_for_ = &on;
     }
     void has_blocked() noexcept override {
@@ -43,7 +43,8 @@ public:
         waits_for_ = nullptr;
     }
 
-    /// This thread is going to wait for the end. False if the function waits for the loop whose thread this is.
+    /// The calling thread is about to join. False if the function waits for the loop of the calling
+    /// thread.
     bool may_be_joined() noexcept {
         const void* const loop = loop_of_this_thread();
         const std::lock_guard lock(mutex_);
@@ -55,7 +56,7 @@ public:
 private:
     std::mutex mutex_;
     const blocking* waits_for_ = nullptr;
-    const void* joining_loop_ = nullptr;  // the thread of that loop joins this one
+    const void* joining_loop_ = nullptr;  // the loop whose thread joins this one
 };
 
 }  // namespace
@@ -73,7 +74,7 @@ void thread::start(detail::function<void(std::stop_token)> fn) {
                 fn(std::move(stop));
             } catch (...) {
                 char text[48];
-                std::snprintf(text, sizeof text, "an error left the thread %s", name.c_str());
+                std::snprintf(text, sizeof text, "an exception left the function of thread %s", name.c_str());
                 detail::report_thread_error(text, std::current_exception());
             }
             fn = {};
@@ -88,7 +89,7 @@ void thread::end() noexcept {
                  "a thread was destroyed by its own function, whose end it would wait for");
     worker_.request_stop();
     RONDO_ASSERT(detail::thread_end::of(ended_).may_be_joined(),
-                 "a thread was destroyed on the thread of a loop for which its function waits: co_await ended() first");
+                 "a thread was destroyed on a loop's thread while its function waits for that loop: co_await ended() first");
     worker_.join();
 }
 
@@ -105,9 +106,9 @@ void thread::join() { join_for(duration::max()); }
 
 bool thread::join_for(detail::time_limit timeout) {
     if (!worker_.joinable()) return true;
-    if (worker_.get_id() == std::this_thread::get_id()) throw deadlock_error("a thread joins itself");
+    if (worker_.get_id() == std::this_thread::get_id()) throw deadlock_error("deadlock: a thread joins itself");
     if (timeout == duration::max() && !detail::thread_end::of(ended_).may_be_joined())
-        throw deadlock_error("a thread is joined on the thread of a loop for which its function waits: co_await ended()");
+        throw deadlock_error("deadlock: a thread is joined on a loop's thread, and its function waits for that loop; co_await ended()");
     if (!ended_.wait_for(timeout)) return false;
     worker_.join();
     return true;
@@ -123,7 +124,7 @@ thread_timer::~thread_timer() {
 
 void thread_timer::start() {
     const lock held(mutex_);
-    if (active_) throw invalid_state_error("thread_timer: it is started already");
+    if (active_) throw invalid_state_error("the thread_timer is already started");
     begin();
 }
 
@@ -154,7 +155,8 @@ duration thread_timer::delay() const noexcept {
     return delay_;
 }
 
-// The lock is held. A thread that was there and will not look again has let go of the lock for good: it can be joined.
+// The caller holds the mutex. If has_thread_ is false, an earlier thread has released the mutex for
+// the last time and can be joined.
 void thread_timer::begin() {
     if (!has_thread_) {
         worker_ = {};

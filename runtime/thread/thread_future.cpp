@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The end of a thread_core, and everybody who waits for it.
+// The end of a thread_core, and its waiters.
 #include <rondo/thread_future.hpp>
 
 #include <condition_variable>
@@ -32,7 +32,7 @@ void report_thread_error(const char* message, std::exception_ptr error) noexcept
             hook(context);
         else
             write_report(context);
-    } catch (...) {  // no memory for a sentence
+    } catch (...) {  // no memory for the report
     }
 }
 
@@ -51,7 +51,7 @@ struct thread_core::callback {
 
 namespace {
 
-/// A thread that waits, on its stack.
+/// A waiting thread, on its own stack.
 struct blocked_thread final : thread_watcher, blocking {
     const thread_core& core;
     std::condition_variable woken;
@@ -73,7 +73,7 @@ struct blocked_thread final : thread_watcher, blocking {
 
 thread_core::~thread_core() {
     if (now() == phase::failed && !seen_.load(std::memory_order_relaxed))
-        report_thread_error("nobody asked for the error of a thread_future", error_);
+        report_thread_error("a thread_future failed and its exception was never retrieved", error_);
 }
 
 void thread_core::add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
@@ -101,7 +101,7 @@ bool thread_core::withdraw() noexcept {
 bool thread_core::claim() {
     if (begin() || !done()) return true;
     if (now() == phase::cancelled) return false;
-    throw invalid_state_error("the promise was given before");
+    throw invalid_state_error("the thread_promise was filled before");
 }
 
 bool thread_core::finish(phase last) noexcept { return end(last, phase::running); }
@@ -149,7 +149,7 @@ thread_core::phase keep_exception(thread_core& core) noexcept {
 
 // -- waiting ----------------------------------------------------------------------------------------------------------
 
-// Under the lock.
+// The caller holds the mutex.
 void thread_core::append(thread_watcher& watcher) noexcept {
     watcher.next = &watchers_;
     watcher.previous = watchers_.previous;
@@ -226,7 +226,7 @@ constinit const wait_kind thread_core_wait::kind_{"thread_future", leave, nullpt
 thread_core_wait::thread_core_wait(thread_core& core) noexcept
     : leaf_wait(kind_), thread_watcher(post), core_(&core), post_{arrive, this} {}
 
-// Only a frame that is destroyed while it waits is still watching.
+// The awaiter is linked here only if its frame is destroyed during the wait.
 thread_core_wait::~thread_core_wait() {
     if (home_) core_->unwatch(*this);
     core_->drop_handle();
@@ -248,7 +248,7 @@ void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at)
     wake(static_cast<leaf_wait&>(*this));
 }
 
-// One who was told already goes on with the post that is under way, and has the result (law 2).
+// If a post to this awaiter is under way, the task resumes by that post and has the result (law 2).
 void thread_core_wait::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<thread_core_wait&>(wait);
     if (!self.home_ || !self.core_->unwatch(self)) return;
@@ -256,7 +256,8 @@ void thread_core_wait::leave(leaf_wait& wait) noexcept {
     wake(wait);
 }
 
-// A loop that has ended takes no post; but then the frame is about to be destroyed, and nobody waits there.
+// A loop that has ended takes no post. Then the frame is about to be destroyed, and no task waits
+// in it.
 void thread_core_wait::post(thread_watcher& watcher) noexcept {
     auto& self = static_cast<thread_core_wait&>(watcher);
     self.home_->try_post(self.post_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The face of a pool of threads, and what a job takes along.
+// thread_pool itself, and what a job takes along.
 #include <rondo/thread_pool.hpp>
 
 #include "thread/pool_core.hpp"
@@ -43,14 +43,14 @@ void throw_refusal(pool_core& pool, pool_core::answer answer) {
     switch (answer) {
         case pool_core::answer::full: {
             const thread_pool_stats now = pool.stats();
-            throw pool_full_error("the pool is full: " + std::to_string(now.threads) +
-                                  " threads work and " + std::to_string(now.queued) +
+            throw pool_full_error("the thread pool is full: " + std::to_string(now.threads) +
+                                  " threads are busy and " + std::to_string(now.queued) +
                                   " jobs wait");
         }
         case pool_core::answer::closed:
-            throw closed_error("submit: the pool was shut down");
+            throw closed_error("submit to a thread pool that was shut down");
         case pool_core::answer::broken:
-            throw broken_pool_error("submit: the initializer of a thread of the pool threw");
+            throw broken_pool_error("submit to a thread pool whose initializer threw");
         default:
             throw_system_error(EAGAIN, "start a thread of the pool", {});
     }
@@ -60,7 +60,7 @@ void submit_job(pool_core& pool, pool_job& job) {
     pool_core::answer answer = pool_core::answer::no_thread;
     try {
         answer = pool.submit(job, false);
-    } catch (...) {  // a deadlock
+    } catch (...) {  // deadlock_error
         job.kind->give_up(job, nullptr);
         throw;
     }
@@ -79,7 +79,7 @@ bool take_job_back(pool_core& pool, pool_job& job) noexcept { return pool.take_b
 // -- thread_pool ------------------------------------------------------------------------------------------------------
 
 thread_pool_options thread_pool::of_size(std::size_t threads) noexcept {
-    RONDO_ASSERT(threads != 0, "a pool needs at least one thread");
+    RONDO_ASSERT(threads != 0, "a thread pool needs at least one thread");
     thread_pool_options options;
     options.core = threads;
     return options;
@@ -106,8 +106,7 @@ void thread_pool::shutdown(bool wait, bool cancel_queued) {
     core()->shut_down(cancel_queued);
     if (!wait) return;
     RONDO_ASSERT(detail::here.current == nullptr,
-                 "a task waits for the threads of a pool: its loop would stand still; co_await "
-                 "pool.close()");
+                 "shutdown in a task would block its loop: co_await pool.close()");
     core_->join();
 }
 

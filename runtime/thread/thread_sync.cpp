@@ -43,7 +43,8 @@ bool thread_event::wait_until(time_point deadline) noexcept {
 
 // -- thread_barrier -------------------------------------------------------------------------------
 
-/// One who waits, on his own stack. What becomes of him is told to himself: the barrier may long be in use again.
+/// A waiting thread, on its own stack. The result is stored in the waiter, because the barrier may
+/// be in its next round when the thread runs.
 struct thread_barrier::waiter {
     waiter* next;
     enum { waits, passed, failed } end = waits;
@@ -52,7 +53,7 @@ struct thread_barrier::waiter {
 thread_barrier::thread_barrier(std::size_t parties, detail::function<void()> action,
                                detail::time_limit timeout)
     : parties_(parties), action_(std::move(action)), timeout_(timeout) {
-    RONDO_ASSERT(parties > 0, "a thread_barrier for nobody would never open");
+    RONDO_ASSERT(parties > 0, "a thread_barrier needs at least one participant");
     RONDO_ASSERT(detail::is_count(parties), "a thread_barrier was given a negative number of parties");
 }
 
@@ -69,7 +70,7 @@ std::size_t thread_barrier::wait_for(detail::time_limit timeout) {
     return place;
 }
 
-/// The last one has come.
+/// The last thread has arrived.
 std::size_t thread_barrier::complete() {
     const std::size_t place = waiting_;
     try {
@@ -138,7 +139,7 @@ bool thread_bounded_semaphore::try_acquire_for(detail::time_limit timeout) noexc
 void thread_bounded_semaphore::release(std::size_t permits) {
     const guard held(mutex_);
     if (permits > bound_ - free_)
-        throw invalid_state_error("a semaphore was released beyond its bound");
+        throw invalid_state_error("release of more permits than the semaphore's bound allows");
     free_ += permits;
     for (; permits > 0; --permits) released_.notify_one();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Watching several thread_cores.
+// Watches several thread_cores.
 #include <rondo/thread_wait.hpp>
 
 #include <rondo/thread_sync.hpp>
@@ -23,7 +23,8 @@ completion_line::completion_line(std::size_t places)
     order_.reserve(places);
 }
 
-// Those that have not been told are watched still; whoever tells one holds its core's lock until he is done here.
+// Places that were not told are still watched. A thread that tells one holds the core's mutex until
+// it has finished with the place.
 completion_line::~completion_line() {
     for (std::size_t i = 0; i < count_; ++i)
         if (places_[i].core != nullptr) places_[i].core->unwatch(places_[i]);
@@ -46,7 +47,7 @@ void completion_line::heard(std::size_t number) noexcept {
     std::exchange(places_[number].core, nullptr)->unwatch(places_[number]);
 }
 
-// Only all of them together: one that anything else can end ends the wait.
+// Depends on `what` only if all cores do: a single core that something else can end ends the wait.
 struct completion_line::blocked final : blocking {
     explicit blocked(const completion_line& l) noexcept : line(l) {}
     bool hangs_on(const void* what) const noexcept override {

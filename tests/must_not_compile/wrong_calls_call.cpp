@@ -21,7 +21,7 @@ rondo::task<> elsewhere(std::string text) {
     co_await rondo::to_thread(half(2));        // expect: this is the result of a call: pass the function itself
     co_await rondo::to_thread(half);           // expect: the function cannot be called with these arguments
     co_await rondo::to_thread(changes, text);  // expect: the function takes a reference, .*: pass std::ref\(argument\)
-    co_await rondo::to_thread();               // expect: to_thread takes a function, and its arguments after it
+    co_await rondo::to_thread();               // expect: to_thread takes a function, followed by its arguments
 #endif
     co_await rondo::to_thread(half, 2);
     co_await rondo::to_thread(changes, std::ref(text));

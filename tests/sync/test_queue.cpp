@@ -229,7 +229,7 @@ TEST_CASE("queue: destroyed before a task that waited took what it was promised,
         const auto end = with(gets);
         INFO(end.text);
         CHECK(end.aborted());
-        CHECK(end.says("a queue was destroyed before a task that had waited in it took what it was promised"));
+        CHECK(end.says("a queue was destroyed before a woken task took its item or its place"));
     }
 }
 

@@ -176,7 +176,7 @@ TEST_CASE("barrier: one for nobody ends the program with a sentence", "[sync][ba
         return 0;
     });
     CHECK(end.aborted());
-    CHECK(end.says("a barrier was made for nobody"));
+    CHECK(end.says("a barrier needs at least one participant"));
 }
 
 }  // namespace

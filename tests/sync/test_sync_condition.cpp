@@ -186,11 +186,11 @@ RONDO_TEST("condition: a timeout around wait locks again and throws", "[sync][co
 
 RONDO_TEST("condition: says whose it is and who waits", "[sync][condition][both]") {
     meeting at;
-    CHECK(at.c.describe() == "a condition of a mutex held by nobody");
+    CHECK(at.c.describe() == "a condition of a mutex that is not locked");
     auto a = create_task(wait_and_note(&at, 'a'));
     co_await finish();
-    CHECK(at.c.describe() == "a condition of a mutex held by nobody and 1 waits");
-    CHECK(a.describe().find("line for a condition of a mutex held by nobody and 1 waits at ") !=
+    CHECK(at.c.describe() == "a condition of a mutex that is not locked and 1 waits");
+    CHECK(a.describe().find("line for a condition of a mutex that is not locked and 1 waits at ") !=
           std::string::npos);
     at.c.notify();
     co_await a;
@@ -227,7 +227,7 @@ TEST_CASE("condition: destroying one before all have gone on ends the program wi
         return 0;
     });
     CHECK(end.aborted());
-    CHECK(end.says("a condition was destroyed before those whom it notified have gone on"));
+    CHECK(end.says("a condition was destroyed before the tasks that it notified have resumed"));
 }
 
 TEST_CASE("condition: waiting without its mutex ends the program with a sentence",
@@ -241,7 +241,7 @@ TEST_CASE("condition: waiting without its mutex ends the program with a sentence
         return 0;
     });
     CHECK(end.aborted());
-    CHECK(end.says("a condition is waited for by one who does not hold its mutex"));
+    CHECK(end.says("condition::wait with a guard of another mutex, or of none"));
 }
 
 }  // namespace

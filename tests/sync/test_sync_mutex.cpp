@@ -155,7 +155,7 @@ RONDO_TEST("mutex: cancelled while it only lets others run, it gives the mutex b
 
 RONDO_TEST("mutex: says who holds it and who waits", "[sync][mutex][both]") {
     mutex m;
-    CHECK(m.describe() == "a mutex held by nobody");
+    CHECK(m.describe() == "a mutex that is not locked");
     {
         auto guard = m.try_lock();
         CHECK(m.describe().find("a mutex held by the task created at ") == 0);
@@ -401,7 +401,7 @@ RONDO_TEST("recursive_mutex: cancelled while it only lets others run, it keeps w
 
 RONDO_TEST("recursive_mutex: says who holds it, how deep, and who waits", "[sync][mutex][both]") {
     recursive_mutex m;
-    CHECK(m.describe() == "a recursive mutex held by nobody");
+    CHECK(m.describe() == "a recursive mutex that is not locked");
     std::string log;
     auto a = create_task(hold(&m, &log, 'a'), {.name = "writer"});
     auto b = create_task(hold(&m, &log, 'b'));

@@ -120,7 +120,7 @@ RONDO_TEST("once: cancelled before, while and after", "[sync][once][cancel][both
 RONDO_TEST("once: says whether it is done and who is at it", "[sync][once][both]") {
     work w;
     std::string log;
-    CHECK(w.o.describe() == "a once that is not done: a mutex held by nobody");
+    CHECK(w.o.describe() == "a once that is not done: a mutex that is not locked");
     auto a = create_task(call_and_note(&w, &log, 'a'), {.name = "first"});
     auto b = create_task(call_and_note(&w, &log, 'b'));
     co_await finish(2);

@@ -121,7 +121,7 @@ RONDO_TEST("rwlock: cancelled before, while and after", "[sync][rwlock][cancel][
     const auto to_read = [&] { return l.lock_shared(); };
     co_await check_cancelled_before(to_write);
     co_await check_cancelled_before(to_read);
-    CHECK(l.describe() == "an rwlock held by nobody");
+    CHECK(l.describe() == "an rwlock that is not locked");
     auto guard = co_await l.lock();
     co_await check_cancelled_while_suspended(to_write);
     co_await check_cancelled_while_suspended(to_read);

@@ -121,7 +121,7 @@ TEST_CASE("thread: what it throws is told to the hook, and it has ended", "[thre
     rondo::thread one("thrower", [] { throw std::runtime_error("no more"); });
     one.join();
     set_thread_exception_hook(before);
-    CHECK(told == std::vector<std::string>{"an error left the thread thrower: no more"});
+    CHECK(told == std::vector<std::string>{"an exception left the function of thread thrower: no more"});
     CHECK(one.ended().exception() == nullptr);
 }
 

@@ -111,7 +111,7 @@ TEST_CASE("thread_pool: core first, then the queue, then max, then the policy", 
     CHECK(pool.stats().queued == 2);
     CHECK(pool.stats().busy == 3);
     CHECK_THROWS_AS(held.submit(), pool_full_error);
-    CHECK_THROWS_WITH(held.submit(), "the pool is full: 3 threads work and 2 jobs wait");
+    CHECK_THROWS_WITH(held.submit(), "the thread pool is full: 3 threads are busy and 2 jobs wait");
     CHECK(fourth.cancel());  // makes room
     auto sixth = held.submit();
     held.open();

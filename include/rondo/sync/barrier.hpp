@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A meeting point: nobody passes before all parties have come. It can be used again at once, since
-// everybody who passes carries the verdict in his own wait: the next round may fill while the last
-// one is still leaving. asyncio keeps both in one counter, and makes the early ones wait for the
-// late ones to leave.
+// A meeting point: no task passes before all parties have arrived. A barrier can be used again at
+// once, because each waiter stores the result of its round in its own wait. So the next round may
+// fill while tasks of the last round have yet to run. (asyncio keeps both in one counter, and makes
+// early arrivals wait until the last round has left.)
 //
-// A waiter that is cancelled leaves, and the barrier goes on waiting for as many as before
-// (asyncio; in threading a timeout breaks it). If the others cannot go on without him he calls
-// `abort`.
+// A cancelled waiter leaves, and the barrier still waits for the same number of tasks (as in
+// asyncio; in threading a timeout breaks it). If the others cannot continue without that task, it
+// calls `abort`.
 #pragma once
 
 #include <cstddef>
@@ -22,40 +22,42 @@ namespace detail {
 class barrier_wait;
 }
 
-/// Where a fixed number of tasks meet, round after round.
+/// A meeting point for a fixed number of tasks, round after round.
 /// Thread: its loop's.
 /// See:    asyncio.Barrier.
 class RONDO_API barrier {
 public:
-    /// `parties`, one at least, meet here.
+    /// A barrier for `parties` tasks, at least one.
     explicit barrier(std::size_t parties) noexcept : parties_(parties) {
-        RONDO_ASSERT(parties > 0, "a barrier was made for nobody");
+        RONDO_ASSERT(parties > 0, "a barrier needs at least one participant");
         RONDO_ASSERT(detail::is_count(parties), "a barrier was given a negative number of parties");
     }
 
-    /// `auto index = co_await b.wait();` waits until all have come. The index, 0 to parties - 1, is
-    /// another one for each: in the order of arrival, so the last to come, who opens the barrier,
-    /// has parties - 1.
-    /// Throws: broken_barrier_error, where it is broken, or is aborted or reset meanwhile.
-    /// Cancel: leaves; the others wait for another one. Once all have come the round is complete
-    ///         for the others, also where one of them is cancelled before it runs.
+    /// `auto index = co_await b.wait();` waits until all parties have arrived. Each task of a round
+    /// gets a different index, 0 to parties - 1, in the order of arrival. The last task to arrive
+    /// opens the barrier and gets parties - 1.
+    /// Throws: broken_barrier_error if the barrier is broken, or is aborted or reset during the
+    ///         wait.
+    /// Cancel: leaves; the barrier waits for another task instead. Once all have arrived, the round
+    ///         is complete for the others, even if one of them is cancelled before it runs.
     detail::waiting_for<detail::barrier_wait, barrier> wait() noexcept;
 
-    /// Sends away everybody who waits, with broken_barrier_error; it can be used again, also if it
-    /// was broken.
+    /// Makes every waiter throw broken_barrier_error. The barrier can be used again afterwards,
+    /// even if it was broken.
     void reset() noexcept;
-    /// Breaks it: who waits, and whoever comes, gets broken_barrier_error, until it is reset.
+    /// Breaks the barrier: waiting and future calls of `wait` throw broken_barrier_error until
+    /// `reset`.
     void abort() noexcept;
 
-    /// Was it aborted, and not reset since?
+    /// True after `abort`, until `reset`.
     bool broken() const noexcept { return broken_; }
-    /// How many make a round complete.
+    /// The number of tasks that complete a round.
     std::size_t parties() const noexcept { return parties_; }
-    /// How many have come and wait for the others.
+    /// The number of tasks that wait for the others.
     std::size_t n_waiting() const noexcept { return line_.size(); }
-    /// How many rounds are complete.
+    /// The number of completed rounds.
     std::uint64_t generation() const noexcept { return generation_; }
-    /// "a barrier where 1 of 3 waits".
+    /// A text for diagnostics: "a barrier where 1 of 3 waits".
     std::string describe() const;
 
 private:

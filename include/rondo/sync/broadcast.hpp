@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every subscriber gets every item that is sent while it is subscribed. Sending never waits: there
-// is one ring of items for all, each subscriber has its place in it, and one that falls behind by
-// more than the ring holds has lost the oldest. It is told so, with their number, by an error, and
-// goes on with what is still there (tokio's policy). The choice not taken, a sender that waits for
-// the slowest, is one slow reader stopping everybody.
+// Every subscriber gets every item that is sent while it is subscribed. Sending never waits. All
+// items are in one ring, and each subscriber has a position in it. A subscriber that falls behind
+// by more than the capacity loses the oldest items. It then gets an error with the number of lost
+// items, and continues with the oldest item that is left (tokio's policy). The alternative, a
+// sender that waits for the slowest subscriber, would let one slow reader stop everyone.
 //
-// An item stays until the ring comes round to it, not until the last subscriber has read it. The
-// ring belongs to the sender and the subscribers together: those who outlive the sender get what
-// they have not seen, then the end.
+// An item stays until the ring overwrites it, even if every subscriber has read it. The sender and
+// the subscribers share the ring: a subscriber that outlives the sender still gets the items that
+// it has not read, then the end.
 #pragma once
 
 #include <cstddef>
@@ -23,14 +23,15 @@
 namespace rondo {
 inline namespace v0 {
 
-/// A subscriber of a broadcast was too slow. It is at the oldest item that is still there.
+/// A subscriber was too slow and has lost items. Its next read gives the oldest item that is still
+/// there.
 /// See: tokio::sync::broadcast::error::RecvError::Lagged.
 class RONDO_API lagged_error : public error {
 public:
     explicit lagged_error(std::uint64_t lost);
     ~lagged_error() override;
 
-    /// How many items it has not seen and will not see.
+    /// The number of items that this subscriber has lost.
     std::uint64_t lost() const noexcept { return lost_; }
 
 private:
@@ -39,11 +40,11 @@ private:
 
 namespace detail {
 
-/// What sender and subscribers share, whatever the items are.
+/// The state that sender and subscribers share, independent of the item type.
 class RONDO_API broadcast_core {
 public:
     explicit broadcast_core(std::size_t limit) noexcept : capacity(limit) {
-        RONDO_ASSERT(limit > 0, "a broadcast was made without room for an item");
+        RONDO_ASSERT(limit > 0, "a broadcast needs a capacity of at least one item");
         RONDO_ASSERT(is_count(limit), "a broadcast was given a negative capacity");
     }
     void close() noexcept {
@@ -67,10 +68,10 @@ public:
     std::vector<T> items;
 };
 
-/// A place in the ring.
+/// A subscriber's position in the ring.
 class RONDO_API broadcast_reader {
 public:
-    /// How many items it has not seen; more than the capacity where some of them are lost.
+    /// The number of items that it has not read; more than the capacity if some of them are lost.
     std::uint64_t behind() const noexcept { return from_->sent - next_; }
 
 protected:
@@ -86,9 +87,9 @@ protected:
         if (from_ != nullptr) --from_->subscribers;
     }
     void check_there() const noexcept {
-        RONDO_ASSERT(from_ != nullptr, "a subscriber that was moved from was asked for an item");
+        RONDO_ASSERT(from_ != nullptr, "a moved-from subscriber was asked for an item");
     }
-    /// Is there an item? Throws lagged_error where the one whose turn it is was lost.
+    /// True if there is an item to read. Throws lagged_error if the next one has been overwritten.
     bool advance();
 
     std::shared_ptr<broadcast_core> from_;
@@ -126,7 +127,7 @@ private:
 
 }  // namespace detail
 
-/// The sending end. Its end closes it. Items are of T, which is copied for each subscriber.
+/// The sending end; its destructor closes the broadcast. Each subscriber gets a copy of each item.
 /// Thread: its loop's.
 /// See:    tokio::sync::broadcast.
 template <class T>
@@ -134,23 +135,23 @@ class broadcast {
     using ring = detail::broadcast_ring<T>;
 
 public:
-    /// Gets every item from the moment on in which it was made. Move-only; used by one task at a
-    /// time.
+    /// Receives every item that is sent after it was made. Move-only; used by one task at a time.
     class subscriber : public detail::broadcast_reader {
     public:
         using item = std::optional<T>;
         subscriber(subscriber&&) noexcept = default;
 
-        /// `while (auto item = co_await s.next()) use(*item);` waits for the next item; empty after
-        /// the last one of a broadcast that was closed.
-        /// Throws: lagged_error; what copying a T throws, and then the item is still the next one.
+        /// `while (auto item = co_await s.next()) use(*item);` waits for the next item. Empty after
+        /// the last item of a closed broadcast.
+        /// Throws: lagged_error; the exception of T's copy constructor, after which the item is
+        ///         still the next one.
         /// Cancel: leaves; no item is lost.
         detail::waiting_for<detail::broadcast_next<subscriber>, subscriber> next() noexcept {
             this->check_there();
             return detail::waiting_for<detail::broadcast_next<subscriber>, subscriber>(*this);
         }
-        /// The next item if it is there already.
-        /// Throws: as next.
+        /// The next item, or empty if there is none yet. Does not wait.
+        /// Throws: the same as `next`.
         item try_next() {
             this->check_there();
             return take();
@@ -171,18 +172,19 @@ public:
         }
     };
 
-    /// A subscriber may be `capacity` items behind, one at least; that much room is made here.
+    /// Subscribers may be up to `capacity` items behind, at least one. The constructor allocates
+    /// room for that many.
     explicit broadcast(std::size_t capacity) : ring_(std::make_shared<ring>(capacity)) {}
     broadcast(const broadcast&) = delete;
     broadcast& operator=(const broadcast&) = delete;
     ~broadcast() { close(); }
 
-    /// A subscriber to everything that is sent from now on.
+    /// A subscriber that receives every item sent from now on.
     subscriber subscribe() noexcept { return subscriber(ring_); }
 
-    /// Gives `item` to everybody who is subscribed; returns how many they are. For nobody it is not
-    /// kept.
-    /// Throws: closed_error, what moving a T throws.
+    /// Sends `item` to all subscribers and returns their number. If there are none, the item is
+    /// dropped.
+    /// Throws: closed_error; the exception of moving a T.
     std::size_t send(T item) {
         ring_->check_open();
         if (subscribers() == 0) return 0;
@@ -195,18 +197,17 @@ public:
         return subscribers();
     }
 
-    /// There will be no further item; subscribers still get what they have not seen.
+    /// Ends the broadcast. Subscribers still get the items that they have not read.
     void close() noexcept { ring_->close(); }
-    /// Was it closed?
     bool closed() const noexcept { return ring_->closed; }
 
-    /// How many items a subscriber may be behind.
+    /// The number of items that a subscriber may be behind.
     std::size_t capacity() const noexcept { return ring_->capacity; }
-    /// How many are subscribed.
+    /// The number of subscribers.
     std::size_t subscribers() const noexcept { return ring_->subscribers; }
-    /// How many wait.
+    /// The number of subscribers that wait.
     std::size_t waiting() const noexcept { return ring_->line.size(); }
-    /// "a broadcast to 3 subscribers and 2 wait".
+    /// A text for diagnostics: "a broadcast to 3 subscribers and 2 wait".
     std::string describe() const { return "a broadcast " + ring_->state(); }
 
 private:

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Waiting, with a mutex let go, until somebody says that what it guards has changed.
+// A condition variable: waits, with a mutex released, until another task notifies that the guarded
+// state has changed.
 //
-// A wait is one suspension. Who is notified, and who is cancelled, is moved from the line of the
-// condition to the line of the mutex, in that moment and by its own node; it runs when it holds the
-// mutex again. So a cancelled waiter has the mutex when `cancelled` leaves the wait, no second
-// request disturbs it on the way (that part is shielded), a notify_all wakes nobody only to make
-// him wait again, and nothing is allocated.
+// A wait is one suspension. When a waiter is notified or cancelled, its node moves at that moment
+// from the condition's line to the mutex's line. The waiter runs when it holds the mutex again. So
+// a cancelled waiter holds the mutex when `cancelled` leaves the wait; that part is shielded, so a
+// second request cannot disturb it. notify_all wakes no task only to make it wait again. Nothing is
+// allocated.
 //
-// Nobody is woken without cause, but the predicate form is right even so: between the notification
-// and the mutex others may come.
+// There are no spurious wake-ups, but use the predicate form anyway: between the notification and
+// the mutex other tasks may run and change the state.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,8 @@ template <class F>
 task<> wait_until(condition& c, mutex::guard& guard, F predicate);
 }  // namespace detail
 
-/// Belongs to one mutex, which must outlive it; must itself outlive whoever waits, until they have
-/// gone on.
+/// Belongs to one mutex, which must outlive it. The condition must outlive its waiters until they
+/// have resumed.
 /// Thread: its loop's.
 /// See:    asyncio.Condition.
 class RONDO_API condition {
@@ -39,20 +40,20 @@ public:
     explicit condition(mutex& m) noexcept : mutex_(&m) {}
     ~condition() {
         RONDO_ASSERT(leaving_ == 0,
-                     "a condition was destroyed before those whom it notified have gone on");
+                     "a condition was destroyed before the tasks that it notified have resumed");
     }
 
-    /// `co_await c.wait(guard);` unlocks, waits to be notified, and has locked again when it goes
-    /// on. `guard` is empty meanwhile.
-    /// Cancel: locks again, however long that takes, before it throws; one that was notified and
-    ///         has not run since gives the notification to the next in line.
+    /// `co_await c.wait(guard);` unlocks, waits for a notification, and locks again before it
+    /// returns. `guard` is empty during the wait.
+    /// Cancel: locks again, however long that takes, then throws. A waiter that was notified and
+    ///         has not run since passes the notification to the next waiter.
     detail::waiting_for<detail::condition_wait, condition, mutex::guard*> wait(
         mutex::guard& guard) noexcept;
 
-    /// Waits until `predicate()`, which is asked with the mutex locked, says yes; not at all where
-    /// it does at once.
+    /// Waits until `predicate()` returns true; it is called with the mutex locked. Does not wait if
+    /// it is true at once.
     /// Throws: what `predicate` throws, with the mutex locked.
-    /// Cancel: as wait.
+    /// Cancel: the same as the other `wait`.
     /// See:    asyncio Condition.wait_for.
     template <class F>
         requires std::is_invocable_r_v<bool, F&>
@@ -61,15 +62,15 @@ public:
             detail::wait_until<std::decay_t<F>>(*this, guard, std::forward<F>(predicate)));
     }
 
-    /// Notifies the `count` that wait longest, or all if fewer wait; returns how many. Best done
-    /// with the mutex locked.
+    /// Notifies the `count` longest waiters, or all if fewer wait; returns how many. Call it with
+    /// the mutex locked if you can.
     std::size_t notify(std::size_t count = 1) noexcept;
-    /// Notifies everybody who waits now; returns how many.
+    /// Notifies all current waiters; returns how many.
     std::size_t notify_all() noexcept { return notify(line_.size()); }
 
-    /// How many wait and have not been notified.
+    /// The number of waiters that have not been notified.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// "a condition of a mutex held by task \"writer\" and 2 wait".
+    /// A text for diagnostics: "a condition of a mutex held by task \"writer\" and 2 wait".
     std::string describe() const;
 
 private:
@@ -78,7 +79,7 @@ private:
 
     wait_queue line_;
     mutex* mutex_;
-    std::size_t leaving_ = 0;  // notified or cancelled, and not yet gone on
+    std::size_t leaving_ = 0;  // waiters that were notified or cancelled, and have not resumed
 };
 
 namespace detail {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A flag that can be waited for. Whoever waits when it is set goes on, also where it is cleared
-// before they run: that they were told is what counts, as in asyncio. trio's events cannot be
-// cleared; for "again and again" take a condition or a watch.
+// A flag that tasks can wait for. `set` releases every task that waits at that moment, even if the
+// event is cleared before they run (as in asyncio; trio's events cannot be cleared). If something
+// happens again and again, use a condition or a watch.
 #pragma once
 
 #include <cstddef>
@@ -16,30 +16,30 @@ namespace detail {
 class event_wait;
 }
 
-/// Clear at first.
+/// An event; clear when constructed.
 /// Thread: its loop's.
 /// See:    asyncio.Event.
 class RONDO_API event {
 public:
     event() noexcept = default;
 
-    /// Sets it: everybody who waits goes on, and so does whoever comes while it is set.
+    /// Sets the event: all waiters resume, and later waits return at once until `clear`.
     void set() noexcept {
         set_ = true;
         line_.unpark_all();
     }
-    /// Whoever comes from now on waits again.
+    /// Clears the event: later waits suspend again.
     void clear() noexcept { set_ = false; }
-    /// Would a wait go through?
+    /// True if a wait would not suspend.
     bool is_set() const noexcept { return set_; }
 
-    /// `co_await e.wait();` until it is set.
-    /// Cancel: leaves; nothing was granted, and nothing is lost.
+    /// `co_await e.wait();` waits until the event is set.
+    /// Cancel: leaves; nothing was granted, so nothing is lost.
     detail::waiting_for<detail::event_wait, event> wait() noexcept;
 
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// "an event that is not set and 2 wait".
+    /// A text for diagnostics: "an event that is not set and 2 wait".
     std::string describe() const;
 
 private:

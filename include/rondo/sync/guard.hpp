@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What a lock gives to the one who holds it, and how a primitive says who that is.
+// The guard of a held lock, and the texts that describe a primitive's holder and waiters.
 //
-// A guard is one pointer, moved and never copied, and gives back in its destructor. Who holds is
-// remembered as the address of a task that may have ended since; so the address is not looked into
-// before the tree of scopes, which is the list of all tasks, has said that it is one of them. (A
-// task that came to be at the address of one that ended as the holder is taken for it.) Counting
-// references instead would cost every lock and every unlock two writes to another cache line, for
-// the sake of a text that is asked for once in a debugging session.
+// A guard is one pointer, move-only, and unlocks in its destructor. A lock remembers its holder as
+// the address of a task, and that task may have ended since. So before the address is dereferenced,
+// the tree of scopes, which lists all tasks, is searched for it. (A new task at the address of an
+// ended holder is mistaken for the holder.) Counting references instead would cost two writes to
+// another cache line per lock and unlock, for a text that is read once in a debugging session.
 #pragma once
 
 #include <string>
@@ -18,20 +17,20 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// "task \"name\"" or "the task created at FILE:LINE". Null, and a task that has ended, have words
-/// too.
+/// "task \"name\"" or "the task created at FILE:LINE". There are texts for null and for a task that
+/// has ended, too.
 RONDO_API std::string holder_text(const task_record* holder);
 
-/// " and N wait", or nothing where nobody does.
+/// " and N wait", or an empty text if there are no waiters.
 RONDO_API std::string waiters_text(const wait_queue& queue);
 
-/// `text` until the next one of this thread is kept: what wait_kind::object returns.
+/// Stores `text` until the next call on this thread: the return value of wait_kind::object.
 RONDO_API const char* keep_text(std::string text);
 
-/// A lock that is held, until `unlock` or the end of its life. One that was moved from holds
-/// nothing, nor does what a try_lock gives in vain.
+/// Holds a lock until `unlock` or its destructor. A moved-from guard, and the guard of a failed
+/// try_lock, hold nothing.
 /// Thread: its loop's.
-/// See:    std::unique_lock; the `async with lock:` of asyncio.
+/// See:    std::unique_lock; asyncio's `async with lock:`.
 template <class Lock, void (Lock::*Release)() noexcept>
 class [[nodiscard("a guard that is dropped unlocks at once")]] guard {
 public:
@@ -45,17 +44,16 @@ public:
         if (lock_ != nullptr) (lock_->*Release)();
     }
 
-    /// Unlocks before the end of its life.
+    /// Unlocks now instead of in the destructor.
     void unlock() noexcept {
-        RONDO_ASSERT(lock_ != nullptr, "a guard that holds nothing was told to unlock");
+        RONDO_ASSERT(lock_ != nullptr, "unlock() on a guard that holds no lock");
         (std::exchange(lock_, nullptr)->*Release)();
     }
 
-    /// Does it hold a lock?
+    /// True if it holds a lock.
     bool owns_lock() const noexcept { return lock_ != nullptr; }
-    /// The same.
     explicit operator bool() const noexcept { return lock_ != nullptr; }
-    /// What it holds, or null.
+    /// The lock that it holds, or null.
     Lock* owner() const noexcept { return lock_; }
 
 private:

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Mutual exclusion between tasks of one loop.
 //
-// Between two awaits a task is alone anyway; a mutex is for what must stay whole across an await.
-// It is handed over: who unlocks gives it to the one that waits longest, so it is never free while
-// somebody waits, and nobody overtakes. The choice not taken, to free it and wake the first, lets
-// whoever runs in between take it again and again.
+// Between two awaits a task is alone anyway; a mutex is for state that must stay consistent across
+// an await. Unlocking hands the mutex to the longest waiter, so it is never free while tasks wait,
+// and no task overtakes. The alternative, to free it and wake the first waiter, lets a task that
+// runs in between take it again and again.
 //
-// The uncontended ways are inline: a flag, a note of who holds it, a look at an empty list.
+// The uncontended paths are inline: a flag, the holder's address, and a check for an empty list.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ class recursive_mutex_wait;
 class condition_wait;
 }  // namespace detail
 
-/// One task at a time, in the order in which they asked. Not recursive: locking it twice waits for
-/// oneself.
+/// Admits one task at a time, in the order of their requests. Not recursive: a task that locks it
+/// twice deadlocks.
 /// Thread: its loop's.
 /// See:    asyncio.Lock, trio.StrictFIFOLock.
 class RONDO_API mutex {
@@ -43,19 +43,17 @@ public:
     mutex& operator=(const mutex&) = delete;
     ~mutex() { RONDO_ASSERT(!locked_, "a mutex was destroyed while it is locked"); }
 
-    /// `auto guard = co_await m.lock();` waits until it is this task's turn.
-    /// Cancel: leaves the line; one that has been given the mutex and has not run since hands it
-    ///         on.
+    /// `auto guard = co_await m.lock();` waits until the mutex is handed to this task.
+    /// Cancel: leaves the line. A task that was handed the mutex and has not run since hands it on.
     detail::waiting_for<detail::mutex_wait, mutex> lock() noexcept;
 
-    /// The guard at once, or one that is false.
+    /// Locks without waiting; the guard is false if the mutex is locked.
     guard try_lock() noexcept { return guard(take(detail::here.current) ? this : nullptr); }
 
-    /// Does anybody hold it?
     bool locked() const noexcept { return locked_; }
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// Who holds it and how many wait: "a mutex held by task \"writer\" and 2 wait".
+    /// A text for diagnostics: "a mutex held by task \"writer\" and 2 wait".
     std::string describe() const;
 
 private:
@@ -76,13 +74,13 @@ private:
     std::string state() const;
 
     wait_queue line_;
-    const detail::task_record* holder_ =
-        nullptr;  // while locked_; null for a lock taken outside of any task
+    // Valid while locked_; null if the mutex was locked outside of any task.
+    const detail::task_record* holder_ = nullptr;
     bool locked_ = false;
 };
 
-/// A mutex that its holder may lock again; it is free when every guard is gone. It belongs to the
-/// task: a guard may be moved about in it, but not to another one.
+/// A mutex that its holder may lock again; it is free when the last guard is gone. It belongs to
+/// the task: a guard may be moved within that task, but not to another task.
 /// Thread: its loop's; only in tasks.
 /// See:    threading.RLock.
 class RONDO_API recursive_mutex {
@@ -97,20 +95,20 @@ public:
 
     recursive_mutex() noexcept = default;
 
-    /// `auto guard = co_await m.lock();` at once where this task holds it already.
-    /// Cancel: as mutex::lock.
+    /// `auto guard = co_await m.lock();` waits for the mutex; returns at once if this task already
+    /// holds it.
+    /// Cancel: the same as mutex::lock.
     detail::waiting_for<detail::recursive_mutex_wait, recursive_mutex> lock() noexcept;
 
-    /// The guard at once, or one that is false.
+    /// Locks without waiting; the guard is false if another task holds the mutex.
     guard try_lock() noexcept;
 
-    /// Does anybody hold it?
     bool locked() const noexcept { return lock_.locked(); }
-    /// How many guards the holder has; 0 where nobody holds it.
+    /// The number of guards that the holder has; 0 if it is free.
     std::size_t depth() const noexcept { return depth_; }
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return lock_.waiting(); }
-    /// "a recursive mutex held by task \"writer\", 3 deep and 2 wait".
+    /// A text for diagnostics: "a recursive mutex held by task \"writer\", 3 deep and 2 wait".
     std::string describe() const;
 
 private:

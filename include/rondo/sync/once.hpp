@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Something that is to be done once, by whoever needs it first, while the others wait: a mutex and
-// a flag. Who fails or is cancelled in the middle has not done it; the next in line tries.
+// Runs a function once: the first task that needs it calls it, the others wait. Implemented as a
+// mutex and a flag. If the call fails or is cancelled, it does not count, and the next waiter
+// tries.
 #pragma once
 
 #include <string>
@@ -27,10 +28,12 @@ class RONDO_API once {
 public:
     once() noexcept = default;
 
-    /// `co_await o.call(fn, args...);` calls `fn(args...)`, which may give a task, unless that has
-    /// been done; waits while another task is at it. Callable and arguments are held until then.
-    /// Throws: what fn throws; it then counts as not done.
-    /// Cancel: a waiter leaves the line; a cancelled runner leaves it to the next in line.
+    /// `co_await o.call(fn, args...);` calls `fn(args...)`, which may return a task, unless an
+    /// earlier call has succeeded. Waits while another task runs it. Keeps callable and arguments
+    /// until the call has ended.
+    /// Throws: what fn throws; the call then does not count as done.
+    /// Cancel: a waiter leaves the line. If the task that runs fn is cancelled, the next waiter
+    ///         tries.
     template <class F, class... Args>
         requires std::is_invocable_v<F&, Args&...>
     auto call(F&& fn, Args... args) {
@@ -38,11 +41,12 @@ public:
             *this, std::forward<F>(fn), std::move(args)...));
     }
 
-    /// Has somebody done it?
+    /// True once a call has succeeded.
     bool done() const noexcept { return done_; }
-    /// How many wait for the one that is at it.
+    /// The number of tasks that wait for the running call.
     std::size_t waiting() const noexcept { return turn_.waiting(); }
-    /// "a once that is not done: a mutex held by task \"first\" and 2 wait".
+    /// A text for diagnostics: "a once that is not done: a mutex held by task \"first\" and 2
+    /// wait".
     std::string describe() const;
 
 private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Many who read or one who writes. Fair: one line for both, first come first served, so a stream of
-// readers cannot keep a writer out, nor writers a reader; readers that stand next to each other
-// enter together. A reader who locks again while a writer waits would wait behind that writer, who
-// waits for him: do not.
+// A lock for many readers or one writer. Fair: readers and writers wait in one line, first come
+// first served, so neither can starve the other. Adjacent readers in the line enter together. A
+// reader must not lock again while a writer waits: it would wait for the writer, which waits for
+// the reader, a deadlock.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ template <class Guard>
 class rwlock_wait;
 }  // namespace detail
 
-/// Shared by those who read, exclusive to one who writes.
+/// Shared by readers, exclusive to one writer.
 /// Thread: its loop's.
 /// See:    std::shared_mutex, tokio::sync::RwLock.
 class RONDO_API rwlock {
@@ -36,9 +36,9 @@ class RONDO_API rwlock {
     }
 
 public:
-    /// Holds it alone.
+    /// An exclusive lock.
     using guard = detail::guard<rwlock, &rwlock::release>;
-    /// Holds it with others.
+    /// A shared lock.
     using shared_guard = detail::guard<rwlock, &rwlock::release_shared>;
 
     rwlock() noexcept = default;
@@ -48,27 +48,28 @@ public:
         RONDO_ASSERT(!alone_ && shared_ == 0, "an rwlock was destroyed while it is locked");
     }
 
-    /// `auto guard = co_await l.lock();` to write: waits until nobody else holds it.
-    /// Cancel: leaves the line, which may let others in; one that was given it and has not run
-    ///         since hands it on.
+    /// `auto guard = co_await l.lock();` locks to write: waits until no other task holds the lock.
+    /// Cancel: leaves the line, which may let readers in. A task that was handed the lock and has
+    ///         not run since hands it on.
     detail::waiting_for<detail::rwlock_wait<guard>, rwlock> lock() noexcept;
-    /// `auto guard = co_await l.lock_shared();` to read: waits until nobody writes or has come to
-    /// write before.
-    /// Cancel: as lock.
+    /// `auto guard = co_await l.lock_shared();` locks to read: waits while a writer holds the lock,
+    /// and for the writers that came before.
+    /// Cancel: the same as lock.
     detail::waiting_for<detail::rwlock_wait<shared_guard>, rwlock> lock_shared() noexcept;
 
-    /// The guard at once, or one that is false. It overtakes nobody.
+    /// Locks to write without waiting; the guard is false on failure. Fails if there are waiters:
+    /// it does not overtake them.
     guard try_lock() noexcept { return guard(enter(true) ? this : nullptr); }
-    /// The same, to read.
+    /// Locks to read without waiting, like try_lock.
     shared_guard try_lock_shared() noexcept { return shared_guard(enter(false) ? this : nullptr); }
 
-    /// Is it held to write?
+    /// True while a writer holds it.
     bool locked() const noexcept { return alone_; }
-    /// How many hold it to read.
+    /// The number of readers that hold it.
     std::size_t shared() const noexcept { return shared_; }
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// "an rwlock held by task \"writer\" and 2 wait".
+    /// A text for diagnostics: "an rwlock held by task \"writer\" and 2 wait".
     std::string describe() const;
 
 private:
@@ -95,13 +96,13 @@ private:
 
     wait_queue line_;
     std::size_t shared_ = 0;
-    const detail::task_record* holder_ = nullptr;  // while alone_, as in a mutex
+    const detail::task_record* holder_ = nullptr;  // valid while alone_; see mutex::holder_
     bool alone_ = false;
 };
 
 namespace detail {
 
-/// What is known of a wait whichever guard it is for.
+/// The part of rwlock's awaiters that does not depend on the type of the guard.
 class RONDO_API rwlock_line : public queue_wait {
 protected:
     rwlock_line(rwlock& lock, bool alone) noexcept

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A number of permits. Whoever asks for several gets them all at once or waits for all of them;
-// first come first served, so one who wants much is not starved by many who want little. The price:
-// permits may lie idle while the first in line waits for more of them.
+// A counter of permits. A request for several permits gets all of them at once or waits for all.
+// First come first served, so many small requests cannot starve a large one. The price: permits may
+// lie idle while the first waiter needs more of them.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace detail {
 class semaphore_wait;
 }
 
-/// Permits that are held; given back at the end of its life.
+/// Holds permits; the destructor gives them back.
 /// Thread: its loop's.
 class [[nodiscard("a permit that is dropped is given back at once")]] permit {
 public:
@@ -35,18 +35,18 @@ public:
     }
     inline ~permit();
 
-    /// Gives back before the end of its life.
+    /// Gives the permits back now instead of in the destructor.
     inline void release() noexcept;
-    /// Keeps the permits for good, or for somebody else's `semaphore.release(n)`. Returns how many
-    /// they are.
+    /// Never gives the permits back; a later `semaphore.release(n)` may. Returns the number of
+    /// permits.
     std::size_t forget() noexcept {
         from_ = nullptr;
         return std::exchange(count_, 0);
     }
 
-    /// Does it hold what was asked for?
+    /// True if it holds permits; false after a failed try_acquire.
     explicit operator bool() const noexcept { return from_ != nullptr; }
-    /// How many permits it holds.
+    /// The number of permits that it holds.
     std::size_t count() const noexcept { return count_; }
 
 private:
@@ -58,34 +58,36 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Must outlive its permits.
+/// Limits how many tasks do something at the same time. Must outlive its permits.
 /// Thread: its loop's.
 /// See:    asyncio.Semaphore.
 class RONDO_API semaphore {
 public:
-    /// `permits` are there at first.
+    /// Starts with `permits` free permits.
     explicit semaphore(std::size_t permits) noexcept : semaphore(permits, SIZE_MAX) {}
 
-    /// `auto permit = co_await s.acquire();` waits for `count` permits at once.
-    /// Cancel: leaves the line; what was given to one that has not run since goes to the next.
+    /// `auto permit = co_await s.acquire();` waits for `count` permits and takes them together.
+    /// Cancel: leaves the line. Permits that were given to a task that has not run since go to the
+    ///         next waiter.
     detail::waiting_for<detail::semaphore_wait, semaphore, std::size_t> acquire(
         std::size_t count = 1) noexcept;
 
-    /// The permits at once, or a permit that is false. Does not overtake those who wait.
+    /// Takes the permits without waiting; the permit is false if there are not enough, or if tasks
+    /// wait: it does not overtake them.
     permit try_acquire(std::size_t count = 1) noexcept {
         return take(count) ? permit(this, count) : permit();
     }
 
-    /// Adds permits: those of a permit that was told to forget them, or new ones.
-    /// Throws: invalid_state_error, where they become more than the bound, or than can be counted;
-    ///         none was added.
+    /// Adds permits: those that permit::forget kept, or new ones.
+    /// Throws: invalid_state_error if the total would exceed the bound, or the largest number; none
+    ///         is added then.
     void release(std::size_t count = 1);
 
-    /// Permits that nobody holds.
+    /// The number of free permits.
     std::size_t available() const noexcept { return available_; }
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// "a semaphore with 0 permits and 2 wait".
+    /// A text for diagnostics: "a semaphore with 0 permits and 2 wait".
     std::string describe() const;
 
 protected:
@@ -118,12 +120,12 @@ private:
     const std::size_t bound_;
 };
 
-/// A semaphore whose permits never become more than they were at first: a release too many is an
-/// error.
+/// A semaphore that never has more permits than at first: a surplus `release` throws
+/// invalid_state_error.
 /// See: asyncio.BoundedSemaphore.
 class bounded_semaphore : public semaphore {
 public:
-    /// `permits` are there at first, and at most.
+    /// Starts with `permits` free permits, which is also the maximum.
     explicit bounded_semaphore(std::size_t permits) noexcept : semaphore(permits, permits) {}
 };
 
@@ -155,12 +157,12 @@ private:
 
 inline detail::waiting_for<detail::semaphore_wait, semaphore, std::size_t> semaphore::acquire(
     std::size_t count) noexcept {
-    RONDO_ASSERT(count <= bound_, "more permits were asked for than a bounded semaphore has");
+    RONDO_ASSERT(count <= bound_, "acquire of more permits than a bounded semaphore has");
     return {*this, count};
 }
 
 inline void permit::release() noexcept {
-    RONDO_ASSERT(from_ != nullptr, "a permit that holds nothing was told to release");
+    RONDO_ASSERT(from_ != nullptr, "release() on a permit that holds nothing");
     std::exchange(from_, nullptr)->give_back(std::exchange(count_, 0));
 }
 inline permit::~permit() {

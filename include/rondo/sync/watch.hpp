@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The latest value of something, for everybody who wants to follow it: a configuration, a state, a
-// progress. What was overwritten before a receiver looked is of no interest to it, but the last
-// value is never missed, not even if it is set while the receiver is busy, or directly before the
-// end.
+// The latest value of something, for every task that follows it: a configuration, a state, a
+// progress. A receiver skips values that were overwritten before it looked. It never misses the
+// last value, even if that is set while the receiver is busy, or directly before the end.
 //
-// A receiver is a number: the version it has seen. So there is nothing to subscribe to and nothing
-// to unsubscribe, and a receiver that went away costs nothing.
+// A receiver is a number: the version that it has seen. So there is no subscription, and a receiver
+// that goes away costs nothing.
 #pragma once
 
 #include <cstddef>
@@ -22,29 +21,29 @@ namespace detail {
 
 class watch_wait;
 
-/// What a watch is whatever it holds.
+/// The part of watch<T> that does not depend on T.
 class RONDO_API watch_base {
 public:
-    /// The version of the present value: 1 for the first. Who has seen none yet says 0.
+    /// The version of the current value; the first value has version 1. A receiver that has seen no
+    /// value yet uses 0.
     std::uint64_t version() const noexcept { return version_; }
 
-    /// `while (co_await w.changed(seen)) use(w.get());` waits until there is a version that is not
-    /// `seen`, and puts it there. False, when it is closed and the last value has been seen. `seen`
-    /// must stay where it is.
-    /// Cancel: leaves; `seen` is as before, so nothing is missed.
+    /// `while (co_await w.changed(seen)) use(w.get());` waits until the version differs from
+    /// `seen`, and stores the version in `seen`. Returns false if the watch is closed and its last
+    /// value has been seen. `seen` must outlive the await.
+    /// Cancel: leaves; `seen` is unchanged, so no value is missed.
     waiting_for<watch_wait, watch_base, std::uint64_t*> changed(std::uint64_t& seen) noexcept;
 
-    /// There will be no further value.
+    /// Ends the watch: no further value can be set.
     void close() noexcept {
         closed_ = true;
         line_.unpark_all();
     }
-    /// Was it closed?
     bool closed() const noexcept { return closed_; }
 
-    /// How many wait.
+    /// The number of waiters.
     std::size_t waiting() const noexcept { return line_.size(); }
-    /// "a watch at version 3 and 2 wait".
+    /// A text for diagnostics: "a watch at version 3 and 2 wait".
     std::string describe() const;
 
 protected:
@@ -91,22 +90,22 @@ inline waiting_for<watch_wait, watch_base, std::uint64_t*> watch_base::changed(
 
 }  // namespace detail
 
-/// A value and everybody who follows it.
+/// A value that tasks can follow.
 /// Thread: its loop's.
 /// See:    tokio::sync::watch.
 template <class T>
 class watch : public detail::watch_base {
 public:
-    /// A T of its own making is the first value.
+    /// The first value is default-constructed.
     watch() = default;
-    /// `value` is the first one.
+    /// The first value is `value`.
     explicit watch(T value) : value_(std::move(value)) {}
 
-    /// The latest value. The reference is good until the next `set`.
+    /// The latest value. The reference is valid until the next `set`.
     const T& get() const noexcept { return value_; }
 
-    /// Replaces the value; everybody who waits goes on.
-    /// Throws: closed_error, what moving a T throws.
+    /// Replaces the value and wakes all waiters.
+    /// Throws: closed_error; the exception of moving a T.
     void set(T value) {
         check_open();
         value_ = std::move(value);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `put` and `next` of the queues give: something to await, which holds the item.
+// The awaitables that `put` and `next` of the queues return. A put's awaitable holds the item.
 #pragma once
 
 #include <type_traits>
@@ -12,15 +12,15 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// May a U that is put into a queue of T be a temporary that g++ 12 destroys twice? Unlike
-/// owning_argument_hazard it lets items pass that only cannot be assigned: a queue of closures is
-/// rarer than a class with a constant in it.
+/// True if a U that is put into a queue of T may be a temporary that g++ 12 destroys twice. Unlike
+/// owning_argument_hazard it accepts items that only lack assignment: queues of closures are rarer
+/// than classes with a constant member.
 template <class T, class U>
 inline constexpr bool put_hazard = owning_argument_hazard<U> &&
                                    (std::is_aggregate_v<U> || !std::is_same_v<T, U>);
 
-/// What `put` gives; Awaiter is made of the queue and the item. What is copied by its bytes may be
-/// put more than once, and takes no room beside its awaiter.
+/// The awaitable of `put`; an Awaiter is made of the queue and the item. A trivially copyable item
+/// may be put more than once, and is not stored twice.
 template <class Queue, class Awaiter, class T, bool Hazard>
 class [[nodiscard("a put does nothing until it is awaited")]] putting : public only_in_tasks {
 public:
@@ -46,7 +46,7 @@ private:
     T item_;
 };
 
-/// What `next` gives.
+/// The awaitable of `next`.
 template <class Queue, class Awaiter>
 class [[nodiscard("nothing is taken until it is awaited")]] taking : public only_in_tasks {
 public:

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// What a queue is without its items: who waits, and how many places and items are promised.
+// A queue without its items: the waiters, and the number of promised places and items.
 //
-// An item never goes into the frame of the one who waits for it, nor is it taken out of the frame of one who waits for
-// room before he goes on. Who waits is only *promised* something: a getter one of the items that are stored (`claims`),
-// a putter one of the free places (`grants`). What was promised is taken when the waiter resumes; one that is cancelled
-// first gives back a number and not a thing. So law 3 costs nothing: the item still stands where it stood, in its
-// order, and giving back neither moves, allocates nor throws.
+// A waiter is never handed an item; it is only *promised* one. A getter is promised one of the
+// stored items (`claims`), a putter one of the free places (`grants`). It takes what it was
+// promised when it resumes. A waiter that is cancelled before that gives back a number. So law 3
+// costs nothing: the item is still stored, in its order, and giving back neither moves, allocates
+// nor throws.
 //
-// The choice not taken is to hand the item over directly, which saves a move for each hop. But an item that comes back
-// would need a place at the front of a queue that is full by now, and two that come back would change their order.
+// Handing the item over directly was not chosen, although it saves a move per hop. An item that
+// comes back would need a place at the front of a queue that may be full by then, and two that come
+// back would change their order.
 //
-// What always holds: a getter waits only while every stored item is promised, a putter only while every place is taken
-// or promised, and no put or next overtakes one to whom something was promised.
+// Invariants: a getter waits only while every stored item is promised; a putter waits only while
+// every place is taken or promised; no put or next overtakes a waiter that was promised something.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -32,16 +33,17 @@ namespace detail {
 
 class queue_core;
 
-/// What it means that one who came to a queue goes on.
+/// The state or the outcome of a visit to a queue.
 enum class at_queue : std::uint32_t {
-    ready,     ///< he has not waited
-    parked,    ///< he has: see parked_at_queue::why
-    promised,  ///< what he waited for is there for him
-    refused,   ///< he was asked to stop
-    ended,     ///< the queue was closed, or has nothing more to come
+    ready,     ///< it did not wait
+    parked,    ///< it waited: see queue_waiter::outcome
+    promised,  ///< an item or a place is reserved for it
+    refused,   ///< it was cancelled
+    ended,     ///< the queue was closed, or no more items come
 };
 
-/// One who waits at a queue, in his own frame; made only when he does wait, since most do not.
+/// A waiter at a queue, stored in its own frame. It is constructed only when the task suspends,
+/// since most do not.
 struct parked_at_queue : leaf_wait, wait_node {
     parked_at_queue(const wait_kind& k, queue_core& q) noexcept : leaf_wait(k), queue(&q) {}
 
@@ -49,7 +51,7 @@ struct parked_at_queue : leaf_wait, wait_node {
         state = static_cast<std::uint32_t>(why);
         detail::wake(static_cast<leaf_wait&>(*this));
     }
-    /// Refused: it goes on after everybody who is ready.
+    /// Resumes it with `refused`, after all tasks that are ready.
     void go_last() noexcept {
         state = static_cast<std::uint32_t>(at_queue::refused);
         requeue(*this);
@@ -69,16 +71,14 @@ public:
 
     bool has_room() const noexcept { return stored_ + grants_ < limit_; }
     bool has_item() const noexcept { return stored_ > claims_; }
-    /// Nothing is left, and nothing will come.
+    /// True if no item is left and none will come.
     bool drained() const noexcept { return closed_ && stored_ == 0; }
 
-    /// An item was stored.
     void added() noexcept {
         ++stored_;
         ++unfinished_;
         if (!getters_.empty()) promise_item();
     }
-    /// An item was taken out.
     void removed() noexcept {
         --stored_;
         serve_putter();
@@ -93,11 +93,11 @@ public:
         ++grants_;
         first_of(putters_).go_on(at_queue::promised);
     }
-    /// Whoever waits for what cannot come any more goes on.
+    /// Closes the queue, and wakes the waiters whose item or place cannot come any more.
     void close() noexcept;
-    /// The same, and the stored items are gone.
+    /// Closes the queue whose items the caller has destroyed.
     void close_and_forget() noexcept;
-    /// Throws: invalid_state_error where nothing is unfinished.
+    /// Throws: invalid_state_error if nothing is unfinished.
     void finish_one();
     [[noreturn]] static void throw_closed();
 
@@ -105,8 +105,8 @@ public:
     wait_list putters_;
     wait_list joiners_;
     std::size_t stored_ = 0;
-    std::size_t claims_ = 0;  // getters that go on to take an item
-    std::size_t grants_ = 0;  // putters that go on to store one
+    std::size_t claims_ = 0;  // items that are promised to woken getters
+    std::size_t grants_ = 0;  // places that are promised to woken putters
     std::size_t limit_;
     std::size_t unfinished_ = 0;
     bool closed_ = false;
@@ -122,14 +122,14 @@ private:
     static void end_all(wait_list& line) noexcept;
 };
 
-/// What the three awaiters share.
+/// The base class of the three awaiters.
 class queue_visit {
 protected:
     explicit queue_visit(queue_core& queue) noexcept : queue_(&queue) {}
     queue_visit(const queue_visit&) = delete;
     queue_visit& operator=(const queue_visit&) = delete;
 
-    /// The running task is suspended from now on.
+    /// Suspends the running task.
     parked_at_queue& park_here(const wait_kind& kind, std::coroutine_handle<> frame,
                                location at) noexcept {
         state_ = at_queue::parked;
@@ -139,12 +139,13 @@ protected:
         return self;
     }
     at_queue why() const noexcept { return state_ == at_queue::parked ? parked_.why() : state_; }
-    /// The task was asked to stop: there is no wait. Does it throw at once?
+    /// The task is cancelled and does not wait. True if it throws at once, false if it suspends
+    /// first so that other tasks run.
     bool cancel_at_start() noexcept {
         state_ = at_queue::refused;
         return may_go_on();
     }
-    /// Only a frame that is destroyed while it waits still stands in its line then.
+    /// Unlinks the waiter. It is linked here only if its frame is destroyed during the wait.
     void leave_line(wait_list queue_core::*line) noexcept {
         if (state_ == at_queue::parked && parked_.linked()) [[unlikely]]
             (queue_->*line).remove(parked_);
@@ -175,7 +176,7 @@ public:
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
         const at_queue before = state_;
         parked_at_queue& self = park_here(kind_, frame, at);
-        if (queue_->has_item()) {  // others are to go first; one that is refused gives it back
+        if (queue_->has_item()) {  // other tasks run first; a cancelled getter gives it back
             ++queue_->claims_;
             self.go_on(at_queue::promised);
         } else if (before == at_queue::ready) {
@@ -188,13 +189,13 @@ public:
     }
 
 protected:
-    /// At the end of the wait: is there an item to be taken? Throws: cancelled.
+    /// Ends the wait: true if there is an item to take. Throws: cancelled.
     bool may_take() {
         if (state_ == at_queue::ready) return true;
         if (why() == at_queue::promised) --queue_->claims_;
         if (why() != at_queue::promised || is_cancelled()) [[unlikely]]
             return end();
-        return queue_->stored_ != 0;  // none where the queue was emptied
+        return queue_->stored_ != 0;  // none if close(immediate) emptied the queue
     }
     queue_core& queue() const noexcept { return *queue_; }
 
@@ -218,7 +219,7 @@ public:
         }
         if (!queue_->has_room()) return false;
         if (queue_->grants_ == 0 && may_go_on()) return true;
-        state_ = at_queue::promised;  // in await_suspend: others are to go first
+        state_ = at_queue::promised;  // await_suspend lets other tasks run first
         return false;
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
@@ -235,7 +236,7 @@ public:
     }
 
 protected:
-    /// At the end of the wait: throws unless the item is to be stored.
+    /// Ends the wait: throws unless the item may be stored.
     void must_store() {
         if (state_ == at_queue::ready) return;
         if (why() == at_queue::promised) --queue_->grants_;
@@ -250,7 +251,7 @@ private:
     static void leave(leaf_wait& wait) noexcept;
 };
 
-/// Waits until everything that was taken has been reported as done.
+/// Waits until task_done was called for every item.
 class RONDO_API queue_joiner : queue_visit {
 public:
     explicit queue_joiner(queue_core& queue) noexcept : queue_visit(queue) {}

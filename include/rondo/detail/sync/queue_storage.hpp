@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// In which order a queue gives its items back: as they came, the last one first, or by what they are worth. Each is a
-// class with `push` and `pop` and nothing else; the queue counts for itself. A push that cannot get memory throws and
-// has changed nothing; that is why items must move without throwing.
+// The storages of the queues, one per order: first in first out, last in first out, and by a
+// comparison. Each is a class with `push` and `pop`; the queue keeps the counts. A push that throws
+// bad_alloc has changed nothing; for that, items must move without throwing.
 //
-// The ring is our own: std::deque allocates when it is made and again as it goes round, and std::vector cannot hold raw
-// places for items without a default constructor.
+// The ring is written by hand: std::deque allocates when it is constructed and again as it goes
+// round, and std::vector cannot hold raw places for items without a default constructor.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What is given to a queue as a T: itself, so that a push that throws has not moved it; or a T made of it.
+/// Converts the argument of a put to a T. A T is passed on as it is, so that a push that throws has
+/// not moved it.
 template <class T, class U>
 decltype(auto) as_item(U&& given) {
     if constexpr (std::is_same_v<T, U>)
@@ -29,8 +30,8 @@ decltype(auto) as_item(U&& given) {
         return T(std::forward<U>(given));
 }
 
-/// First in, first out. Its capacity is a power of two and never shrinks. It counts what was ever put and ever taken,
-/// so that each end writes its own number only.
+/// First in, first out. The capacity is a power of two and never shrinks. It counts all pushes and
+/// all pops, so that each end writes its own counter only.
 template <class T>
 class ring {
 public:
@@ -46,7 +47,7 @@ public:
         if (items_ != nullptr) std::allocator<T>().deallocate(items_, capacity_);
     }
 
-    /// Pushes do not allocate as long as it holds no more than so many.
+    /// Allocates, so that pushes up to `count` items do not.
     void reserve(std::size_t count) {
         while (capacity_ < count) grow();
     }
@@ -99,7 +100,7 @@ private:
     std::vector<T> items_;
 };
 
-/// The one that `Compare` puts before all others, first.
+/// The item that `Compare` orders before all others comes first.
 template <class T, class Compare>
 class heap {
 public:
@@ -118,7 +119,7 @@ public:
 
 private:
     void rise() noexcept { std::push_heap(items_.begin(), items_.end(), later()); }
-    // The algorithms have the largest on top.
+    // The heap algorithms put the largest item on top.
     auto later() noexcept {
         return [this](const T& a, const T& b) { return compare_(b, a); };
     }

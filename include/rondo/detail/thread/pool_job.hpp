@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What threads take out of a queue, and what a job takes along from where it was made: the values of task_locals, and
-// the way back to the loop of the task that made it.
+// Jobs of thread pools, and what a job takes along from its origin: the values of task_locals, and
+// the `remote` of the loop whose task made it.
 #pragma once
 
 #include <exception>
@@ -16,37 +16,37 @@ namespace detail {
 
 struct pool_job;
 
-/// One constant for each class of jobs. Exactly one of `run` and `give_up` is called, once; nothing of the job is touched
-/// by the pool after that.
+/// The functions of one class of jobs. Exactly one of `run` and `give_up` is called, once. After
+/// that call the pool does not touch the job.
 struct pool_job_kind {
     void (*run)(pool_job&) noexcept;
-    /// It will never run: it is cancelled, or failed with `why`, where that is not null.
+    /// The job will never run: it fails with `why`, or is cancelled if that is null.
     void (*give_up)(pool_job&, std::exception_ptr why) noexcept;
-    /// The stop source of one that runs and takes a token; null where there is none.
+    /// Gives the stop source of a running job. Null if the jobs take no token.
     std::stop_source (*stopper)(pool_job&) noexcept = nullptr;
 };
 
-/// A node in its owner's frame or on the heap.
+/// A job; a node in its owner's frame or on the heap.
 struct pool_job {
     const pool_job_kind* kind;
     pool_job* next = nullptr;
-    pool_job* previous = nullptr;  // null: in no queue
+    pool_job* previous = nullptr;  // null: not queued
 
     explicit pool_job(const pool_job_kind* k) noexcept : kind(k) {}
     pool_job(const pool_job&) = delete;
     pool_job& operator=(const pool_job&) = delete;
 };
 
-/// Where the job that runs on this thread came from; null where none does.
+/// The origin of the job that runs on this thread; null if none runs.
 struct job_origin {
     const carried_bindings* bindings;  // may be null
-    const remote* home;                // of the task that made it; null where no task did
-    scope* around;                     // of the task that waits for it; null where none does
+    const remote* home;                // of the task that made it; null if no task did
+    scope* around;                     // of the task that waits for it; null if none does
 
     static const job_origin*& of_this_thread() noexcept;
 };
 
-/// It is what this thread's job came from, for as long as this lives.
+/// Sets the origin of this thread's job for its own lifetime.
 class RONDO_API job_origin_here {
 public:
     explicit job_origin_here(const job_origin& origin) noexcept;
@@ -59,10 +59,10 @@ private:
     bindings_here bindings_;
 };
 
-/// The origin of a job that owns what it takes along.
+/// An origin that owns its values, for a job that outlives the task that made it.
 class RONDO_API kept_origin {
 public:
-    /// Of the running task, or of this thread's job. Throws: std::bad_alloc.
+    /// Copies the origin from the running task, or from this thread's job. Throws: std::bad_alloc.
     kept_origin();
     ~kept_origin() { drop_bindings(bindings_); }
     kept_origin(const kept_origin&) = delete;

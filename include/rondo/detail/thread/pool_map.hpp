@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `map` of the pools gives: a call for each element of ranges, elsewhere, lazily and within a bound.
+// The type that `map` of the pools returns: a call for each element of ranges, lazy and bounded.
 #pragma once
 
 #include <cstddef>
@@ -14,18 +14,20 @@
 namespace rondo {
 inline namespace v0 {
 
-/// The results of a call for each element: all of them (`co_await`, or `get()` on a plain thread), or one after the other
-/// as they are wanted (`co_await m.next()`, or `m.blocking_next()`), in the order of the elements unless `as_completed`.
-/// Nothing is called before the first is asked for. Use it within the life of the ranges that it refers to.
-/// Throws: what a call throws, in its place; the jobs that wait are cancelled, those that run are asked to stop and
-///         dropped, and the map has ended. What submit throws.
-/// Cancel: awaited whole: the jobs that wait are cancelled; those that run are dropped, and stop before their next call.
-///         `next`: leaves at once and loses nothing; the next one gives what would have come.
+/// The results of the calls. Read all of them (`co_await`, or `get()` on a plain thread), or one
+/// after the other (`co_await m.next()`, or `m.blocking_next()`). They come in the order of the
+/// elements, unless `as_completed`. No call is made before the first result is requested. The
+/// ranges that it references must outlive it.
+/// Throws: the exception of a call, in its place; queued jobs are cancelled, running ones are asked
+///         to stop and dropped, and the map has ended. The exceptions of submit.
+/// Cancel: awaited whole: queued jobs are cancelled; running ones are dropped, and stop before
+///         their next call. `next`: leaves at once and loses nothing; the next call of `next` gives
+///         the same result.
 /// See:    concurrent.futures.Executor.map.
 template <class R, bool Hazard, class Launch, class... Ranges>
 class [[nodiscard("a map calls nothing until its results are asked for")]] pool_map
     : public detail::only_in_tasks {
-    static_assert(sizeof...(Ranges) > 0, "a map wants at least one range");
+    static_assert(sizeof...(Ranges) > 0, "map needs at least one range");
     using window = detail::pool_window<R, Launch, Ranges...>;
     using stored = typename window::stored;
 
@@ -36,12 +38,12 @@ public:
     pool_map(Launch launch, Ranges&&... ranges)
         : window_(std::move(launch), std::forward<Ranges>(ranges)...) {}
 
-    // -- how, before the first result is asked for ----------------------------------------------------------------------
-    /// So many elements make one job: where a call takes less than some 20 µs.
+    // -- options, before the first result is requested ------------------------------------------
+    /// Puts `elements` elements into one job. Use it if a call takes less than about 20 µs.
     pool_map&& chunk(std::size_t elements) && { return change(window_.chunk, elements); }
-    /// At most so many jobs ahead, instead of two for each thread.
+    /// Runs at most `jobs` jobs ahead. The default is two per thread.
     pool_map&& buffer(std::size_t jobs) && { return change(window_.ahead, jobs); }
-    /// The results come as the calls end. Those of one chunk stay together.
+    /// Gives the results in the order of completion. The results of one chunk stay together.
     pool_map&& as_completed(bool whether = true) && {
         window_.in_order = !whether;
         return std::move(*this);
@@ -66,7 +68,7 @@ public:
         }
         co_return window_.pop();
     }
-    /// All of them.
+    /// All results.
     auto rondo_awaiter() && {
         static_assert(!Hazard,
                       "g++ 12 destroys a temporary closure that owns something twice inside a co_await: name what "
@@ -78,19 +80,19 @@ public:
     // -- plain threads --------------------------------------------------------------------------------------------------
     /// The next result; blocks until it is there. Empty at the end.
     std::optional<stored> blocking_next() { return next_until(time_point::max()); }
-    /// The same for at most `timeout`. Throws: timeout_error; nothing is lost.
+    /// blocking_next for at most `timeout`. Throws: timeout_error; nothing is lost.
     std::optional<stored> blocking_next_for(detail::time_limit timeout) {
         return next_until(detail::blocking_deadline(timeout));
     }
-    /// All of them.
+    /// All results; blocks until they are there.
     whole get() { return all_until(time_point::max()); }
-    /// The same for at most `timeout` together. Throws: timeout_error.
+    /// get for at most `timeout` in total. Throws: timeout_error.
     whole get_for(detail::time_limit timeout) { return all_until(detail::blocking_deadline(timeout)); }
 
 private:
     pool_map&& change(std::size_t& what, std::size_t to) {
         RONDO_ASSERT(to != 0 && detail::is_count(to),
-                     "a map of a pool wants at least one element in a job, and one job");
+                     "chunk and buffer of a map need at least 1");
         what = to;
         return std::move(*this);
     }

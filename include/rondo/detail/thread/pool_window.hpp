@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The window of jobs that a map of a pool keeps ahead of whoever takes the results: it launches the next one when a result
-// was taken. Python's Executor.map did without until 3.14 and ate the memory of whoever handed it a long range. Which
-// pool runs the jobs is the launcher's business: it makes a thread_future of a chunk of argument tuples.
+// The window of jobs that a map of a pool runs ahead of its reader: it launches the next job when a
+// result was taken. (Until 3.14 Python's Executor.map had no such bound, and a long range used up
+// the memory.) The launcher decides which pool runs the jobs: it makes a thread_future of a chunk
+// of argument tuples.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +35,7 @@ using element_of = typename read_of<iterator_of<R>>::type;
 template <class R>
 using value_or_monostate = std::conditional_t<std::is_void_v<R>, std::monostate, std::decay_t<R>>;
 
-/// A range that is read once, from its beginning: referred to where it has a name, kept where it has none.
+/// Reads a range once, from its beginning. A named range is referenced, a temporary is stored.
 template <class R>
 class range_reader {
     static constexpr bool kept = !std::is_lvalue_reference_v<R>;
@@ -43,9 +44,9 @@ class range_reader {
 
 public:
     explicit range_reader(R&& r) : range_(hold(r)) {}
-    // Before the first reading.
+    // Only before the first read.
     range_reader(range_reader&& other) : range_(std::move(other.range_)) {
-        RONDO_ASSERT(!other.at_, "a map of a pool was moved after it had begun");
+        RONDO_ASSERT(!other.at_, "a map of a pool was moved after its first result was requested");
     }
 
     bool at_end() {
@@ -57,7 +58,7 @@ public:
         }
         return *at_ == *end_;
     }
-    /// The next one; it is not at its end.
+    /// The next element; not at the end.
     element_of<R> read() {
         using element = element_of<R>;
         was_read_ = true;
@@ -84,9 +85,10 @@ private:
     std::conditional_t<kept, range, range*> range_;
     std::optional<iterator_of<R>> at_;
     std::optional<sentinel> end_;
-    bool was_read_ = false;  // the next one is fetched when it is asked for
+    bool was_read_ = false;  // advance on the next at_end()
 };
 
+/// A window of jobs.
 /// Thread: one at a time.
 template <class R, class Launch, class... Ranges>
 class pool_window {
@@ -102,13 +104,14 @@ public:
     ~pool_window() { abandon(); }
 
     std::size_t chunk = 1;   ///< elements in a job
-    std::size_t ahead = 0;   ///< jobs at once; 0: two for each thread
+    std::size_t ahead = 0;   ///< jobs at once; 0: two per thread
     bool in_order = true;
 
     bool has_result() const noexcept { return given_ < results_.size(); }
     stored pop() { return static_cast<stored>(std::move(results_[given_++])); }
 
-    /// Fills the window, and says which place is wanted next where that is known. False where nothing is under way.
+    /// Fills the window, and sets the head if the next place is known. False if no job is under
+    /// way.
     bool launch() {
         try {
             if (places_.empty() && !ended_) open();
@@ -120,13 +123,13 @@ public:
         if (in_order && !head_ && under_way_ != 0) head_ = order_.pop();
         return under_way_ != 0;
     }
-    /// The place whose end is waited for, once `launch` or the line has named it.
+    /// The place whose job is waited for, once `launch` or the line has set it.
     std::optional<std::size_t>& head() noexcept { return head_; }
-    /// Null where the order is that of the elements.
+    /// Null if results come in the order of the elements.
     completion_line* line() noexcept { return line_.get(); }
     const chunk_future& at_head() const noexcept { return places_[*head_]; }
 
-    /// The one at the head has ended.
+    /// Takes the results of the job at the head, which has ended.
     void take() {
         const std::size_t place = *head_;
         head_.reset();
@@ -159,7 +162,7 @@ private:
         for (std::size_t place = jobs; place-- != 0;) free_.push_back(place);
         places_.resize(jobs);
     }
-    /// False where the ranges have ended.
+    /// False if the ranges have ended.
     bool launch_into(std::size_t place) {
         std::vector<element> elements;
         while (!ended_ && elements.size() < chunk) {
@@ -179,14 +182,14 @@ private:
 
     Launch launch_;
     std::tuple<range_reader<Ranges>...> ranges_;
-    bool ended_ = false;                             // the ranges have
-    std::vector<chunk_future> places_;               // the window
-    std::vector<std::size_t> free_;                  // of it
-    ring<std::size_t> order_;                        // in which they were launched
-    std::unique_ptr<completion_line> line_;          // where that does not matter
-    std::optional<std::size_t> head_;                // the place that is wanted, or has ended
+    bool ended_ = false;                     // the ranges have ended
+    std::vector<chunk_future> places_;       // the window
+    std::vector<std::size_t> free_;          // free places of the window
+    ring<std::size_t> order_;                // places in the order of launch
+    std::unique_ptr<completion_line> line_;  // places in the order of completion
+    std::optional<std::size_t> head_;        // the place that is wanted, or has ended
     std::size_t under_way_ = 0;
-    std::vector<stored> results_;                    // of the last job that was taken
+    std::vector<stored> results_;            // of the job that was taken last
     std::size_t given_ = 0;
 };
 

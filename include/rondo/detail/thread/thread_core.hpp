@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What a thread_future and its giver share: a small state machine under a lock of its own.
+// The state that a thread_future and its giver share: a small state machine with its own mutex.
 //
 //     pending ---begin---> running ---finish---> valued | failed
 //        \--------cancel--------------------------> cancelled     (also from running, by its giver)
 //         \---withdraw---> withdrawn ---end_unbegun-----/
 //
-// What is withdrawn never begins, and ends when the thread to which it belongs has destroyed what it owns.
+// A withdrawn job never begins. It ends when the thread to which it belongs has destroyed what the
+// job owns.
 //
-// Whoever waits is a watcher: a node on a thread's stack or in a coroutine's frame, told with the lock held, so that one
-// who leaves early and takes his node out knows that nobody touches it any more (law 1). Callbacks are called behind the
-// watchers, without the lock, by the thread that settles.
+// Each waiter is a watcher: a node on a thread's stack or in a coroutine's frame. It is told with
+// the mutex held. So a waiter that leaves early and unlinks its node knows that no other thread
+// touches the node any more (law 1). Callbacks are called after the watchers, without the mutex, on
+// the thread that ends the job.
 //
-// The choice not taken is a list without a lock, as in folly or std::future's futex word: leaving early, which a timeout
-// and a cancelled await do, is what such lists cannot do in one step.
+// A lock-free list, as in folly or std::future's futex word, was not chosen: leaving early, which a
+// timeout and a cancelled await do, is not possible in such a list in one step.
 #pragma once
 
 #include <atomic>
@@ -28,17 +30,18 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// One who waits for the end of a thread_core.
+/// A waiter for the end of a thread_core.
 struct thread_watcher {
-    void (*told)(thread_watcher&) noexcept;  // once, with the core's lock held, taken out already
+    void (*told)(thread_watcher&) noexcept;  // called once, unlinked, with the core's mutex held
     thread_watcher* next = nullptr;
-    thread_watcher* previous = nullptr;      // null: in no list
+    thread_watcher* previous = nullptr;      // null: not linked
 
     explicit thread_watcher(void (*t)(thread_watcher&) noexcept) noexcept : told(t) {}
     thread_watcher(const thread_watcher&) = delete;
     thread_watcher& operator=(const thread_watcher&) = delete;
 };
 
+/// The state of a thread_future without its value.
 /// Thread: any.
 class RONDO_API thread_core {
 public:
@@ -48,48 +51,51 @@ public:
     thread_core(const thread_core&) = delete;
     thread_core& operator=(const thread_core&) = delete;
 
-    // -- holders: one giver, and handles of which the last one to go reports an error that nobody has seen --------------
+    // -- holders: one giver, and handles; the last one to go reports an error that was never read
     void add_handle() noexcept;
     void drop_handle() noexcept;
     void drop_giver() noexcept { release(); }
     bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
 
     // -- the giver's side -----------------------------------------------------------------------------------------------
-    /// From pending to running. False where it was cancelled.
+    /// From pending to running. False if it was cancelled.
     bool begin() noexcept;
-    /// The same for a giver that need not have begun. False if it was cancelled. Throws: invalid_state_error if it was
-    /// given already.
+    /// begin() for a giver that may have begun already. False if it was cancelled. Throws:
+    /// invalid_state_error if it has ended otherwise.
     bool claim();
-    /// The end: watchers, then callbacks. False if it had ended before. What the job owned is destroyed by then.
+    /// Ends it: tells the watchers, then calls the callbacks. False if it had ended before. What
+    /// the job owned must be destroyed by then.
     bool finish(phase end) noexcept;
-    /// Before finish(phase::failed).
+    /// Stores the error; call it before finish(phase::failed).
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
     // -- the others' ----------------------------------------------------------------------------------------------------
     phase now() const noexcept { return phase_.load(std::memory_order_acquire); }
     bool done() const noexcept { return now() >= phase::valued; }
     bool cancel() noexcept;
-    /// False where it is done: the watcher was not taken.
+    /// Links the watcher; false, and not linked, if it is done.
     bool watch(thread_watcher& watcher) noexcept;
-    /// False where it was told already.
+    /// Unlinks the watcher; false if it was told already.
     bool unwatch(thread_watcher& watcher) noexcept;
-    /// Calls it, here and now, where it is done already.
+    /// Adds a callback; calls it now if it is done already.
     void add_callback(function<void()> call);
-    /// Blocks the thread until it is done; false where the deadline has come.
-    /// Throws: deadlock_error where this thread is what it waits for.
+    /// Blocks the thread until it is done; false if the deadline passes first.
+    /// Throws: deadlock_error if only this thread could end the wait.
     bool block(time_point deadline);
-    /// Throws what it ended with, unless that is a value. It is done.
+    /// Throws the error with which it ended, unless it has a value. It must be done.
     void check();
-    /// The same error as a value; null for a value. Throws: future_cancelled.
+    /// The error with which it ended; null for a value. Throws: future_cancelled.
     std::exception_ptr see_error();
-    /// Can this not end unless `what` goes on: a pool, a `thread`, a loop (remote::identity) or the scope of a task?
+    /// True if this cannot end unless `what` makes progress: a pool, a `thread`, a loop
+    /// (remote::identity) or the scope of a task.
     virtual bool hangs_on(const void* /*what*/) const noexcept { return false; }
 
 protected:
     virtual ~thread_core();
-    /// Cancels it before it begins, after it has left its queue and what it owns is destroyed. False if it has begun.
+    /// Cancels it before it begins, after it has left its queue and what it owns is destroyed.
+    /// False if it has begun.
     virtual bool cancel_unbegun() noexcept { return end_unbegun(); }
-    /// Passes on a cancellation to a job that has begun: true if that was possible.
+    /// Asks a job that has begun to stop: true if that was possible.
     virtual bool ask_to_stop() noexcept { return false; }
     /// From pending to withdrawn. False if it was not pending.
     bool withdraw() noexcept;
@@ -107,27 +113,27 @@ private:
     void append(thread_watcher& watcher) noexcept;
 
     std::atomic<phase> phase_{phase::pending};
-    std::atomic<bool> seen_{false};             // somebody has had the error
+    std::atomic<bool> seen_{false};             // the error was read
     std::atomic<std::uint32_t> owners_{2};      // the giver, and all handles together
     std::atomic<std::uint32_t> handles_{1};
     std::mutex mutex_;
     thread_watcher watchers_{nullptr};          // a ring
-    callback* callbacks_ = nullptr;             // the last one first
+    callback* callbacks_ = nullptr;             // newest first
     std::exception_ptr error_;
 };
 
 
-/// The await of a thread_core, which it holds a handle of.
+/// The awaiter of a thread_core, of which it holds a handle.
 class RONDO_API thread_core_wait : leaf_wait, thread_watcher {
 public:
-    /// Takes the handle over.
+    /// Takes over a handle of the count.
     explicit thread_core_wait(thread_core& core) noexcept;
     ~thread_core_wait();
     bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    /// Throws what the wait ends with, unless that is a value.
+    /// Ends the wait: throws the core's error, or `cancelled`.
     void finish();
     thread_core& core() const noexcept { return *core_; }
 
@@ -142,7 +148,7 @@ private:
     preallocated_post post_;
 };
 
-/// Where the value is kept.
+/// A thread_core with a value.
 template <class T>
 class given_state : public thread_core {
 public:
@@ -159,7 +165,8 @@ protected:
     ~given_state() override = default;
 };
 
-/// Its value, which is there: moved out where the caller's handle is the last one, or it cannot be copied.
+/// The value, which must be there. Moved out if the caller holds the last handle, or if it cannot
+/// be copied.
 template <class T>
 T take_value(thread_core& core) {
     if constexpr (!std::is_void_v<T>) {
@@ -178,10 +185,11 @@ decltype(auto) look_at_value(thread_core& core) noexcept {
         return static_cast<const T&>(static_cast<given_state<T>&>(core).value.get());
 }
 
-/// Keeps the exception that is being handled, and returns what the state is to be settled as: `cancelled` cancels it.
+/// Stores the exception that is being handled, and returns the phase for finish(): `cancelled` if
+/// it is rondo::cancelled.
 RONDO_API thread_core::phase keep_exception(thread_core& core) noexcept;
 
-/// Makes the call, keeps its value or error, and returns what the state is to be settled as.
+/// Makes the call, stores its value or error, and returns the phase for finish().
 template <class T, class Call>
 thread_core::phase keep_outcome(given_state<T>& state, Call&& call) noexcept {
     try {
