@@ -161,7 +161,7 @@ public:
 
     explicit bridge_queue(std::size_t maxsize = 0) : bridge_core(maxsize) {}
 
-    // -- tasks ----------------------------------------------------------------------------------------------------------
+    // -- tasks ------------------------------------------------------------------------------------
     /// Stores the item; the task waits while the queue is full.
     /// Throws: queue_closed_error if the queue was closed before or during the wait;
     ///         std::bad_alloc.
@@ -180,7 +180,7 @@ public:
         return detail::taking<bridge_queue, detail::bridge_getter<T>>(*this);
     }
 
-    // -- threads: not from a task, whose loop would stand still ------------------------------------
+    // -- threads: not from a task, whose loop would stand still -----------------------------------
     /// Stores the item; blocks while the queue is full.
     /// Throws: queue_closed_error if it was closed before or during the wait; std::bad_alloc. The
     ///         item is untouched then.
@@ -204,7 +204,7 @@ public:
         return next_until(detail::bridge_deadline(timeout));
     }
 
-    // -- both -----------------------------------------------------------------------------------------------------------
+    // -- both -------------------------------------------------------------------------------------
     /// Allocates room for `items` items. While there are no more than that, storing one neither
     /// allocates nor throws.
     void reserve(std::size_t items) {

@@ -162,11 +162,12 @@ public:
 
     detail::thread_call_awaiter<Call> rondo_awaiter() & { return begin(); }
     detail::thread_call_awaiter<Call> rondo_awaiter() && {
-        static_assert(!Hazard,
-                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
-                      "temporary in an expression with co_await: give the awaitable a name on a line "
-                      "of its own, `auto job = to_thread(...);`, and `co_await job`, or pass a lambda "
-                      "without captures and its arguments");
+        static_assert(
+            !Hazard,
+            "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
+            "temporary in an expression with co_await: give the awaitable a name on a line "
+            "of its own, `auto job = to_thread(...);`, and `co_await job`, or pass a lambda "
+            "without captures and its arguments");
         return begin();
     }
 
@@ -202,10 +203,12 @@ constexpr refused_call refuse_thread_call() {
         static_assert(sizeof...(Call) > 0, "to_thread takes a function, followed by its arguments");
     else if constexpr (can_be_called<Call...>)
         static_assert((is_meant<Call> && ...),
-                      "a thread cannot run a coroutine: await it here, or pass a function that blocks or computes");
+                      "a thread cannot run a coroutine: await it here, or pass a function that "
+                      "blocks or computes");
     else if constexpr (sizeof...(Call) == 1 && !(callable<std::decay_t<Call>> && ...))
-        static_assert((is_meant<Call> && ...),
-                      "this is the result of a call: pass the function itself, followed by its arguments");
+        static_assert(
+            (is_meant<Call> && ...),
+            "this is the result of a call: pass the function itself, followed by its arguments");
     else
         return refuse_kept_function<Call...>();
     return {};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // From a thread into a loop: runs a coroutine on the loop and waits for its result on the thread.
 //
-//     auto page = run_coroutine_threadsafe(fetch(url), loop);      // any thread; thread_future<std::string>
-//     std::string text = block_on(fetch(url));                     // in a job of to_thread or submit: back to its loop
+//     // On any thread; gives a thread_future<std::string>:
+//     auto page = run_coroutine_threadsafe(fetch(url), loop);
+//     // In a job of to_thread or submit, runs on the loop of the job's task:
+//     std::string text = block_on(fetch(url));
 //
 // For a plain call use loop.call_soon_threadsafe, or `remote`, which outlives the loop.
 #pragma once
@@ -26,7 +28,10 @@ namespace detail {
 class RONDO_API coroutine_start {
 public:
     coroutine_start(const remote& home, scope* around, location where)
-        : home_(home), around_(around), between_(around != nullptr ? new scope{} : nullptr), where_(where) {}
+        : home_(home),
+          around_(around),
+          between_(around != nullptr ? new scope{} : nullptr),
+          where_(where) {}
     const remote& home() const noexcept { return home_; }
 
 protected:
@@ -169,9 +174,11 @@ template <class... A>
 constexpr refused_call refuse_block_on() {
     using given = std::tuple<std::decay_t<A>..., void, void>;
     if constexpr (sizeof...(A) != 1)
-        static_assert(sizeof...(A) == 1, "block_on takes one task: it runs on the loop that the job came from");
+        static_assert(sizeof...(A) == 1,
+                      "block_on takes one task: it runs on the loop that the job came from");
     else if constexpr (any_awaitable<std::tuple_element_t<0, given>>)
-        static_assert(is_meant<A...>, "block_on takes a task: await this in a coroutine, and pass that");
+        static_assert(is_meant<A...>,
+                      "block_on takes a task: await this in a coroutine, and pass that");
     else
         return (refuse_start<A>(), ...);
     return {};
@@ -181,12 +188,16 @@ template <class First, class... More>
 constexpr refused_call refuse_threadsafe() {
     using given = std::decay_t<First>;
     if constexpr (std::is_same_v<given, loop> || std::is_same_v<given, remote>)
-        static_assert(is_meant<First>, "run_coroutine_threadsafe(task, loop): the task comes first");
+        static_assert(is_meant<First>,
+                      "run_coroutine_threadsafe(task, loop): the task comes first");
     else if constexpr (is_task<given>::value)
         static_assert(is_meant<First>,
-                      "run_coroutine_threadsafe(task, loop): the second argument is a rondo::loop or its remote()");
+                      "run_coroutine_threadsafe(task, loop): the second argument is a rondo::loop "
+                      "or its remote()");
     else if constexpr (any_awaitable<given>)
-        static_assert(is_meant<First>, "run_coroutine_threadsafe takes a task: await this in a coroutine, and pass that");
+        static_assert(
+            is_meant<First>,
+            "run_coroutine_threadsafe takes a task: await this in a coroutine, and pass that");
     else
         return refuse_start<First>();
     return {};
@@ -195,7 +206,8 @@ constexpr refused_call refuse_threadsafe() {
 template <class... A>
 inline constexpr bool leads_to_loop = false;
 template <class L>
-inline constexpr bool leads_to_loop<L> = std::is_convertible_v<L, const loop&> || std::is_convertible_v<L, const remote&>;
+inline constexpr bool leads_to_loop<L> =
+    std::is_convertible_v<L, const loop&> || std::is_convertible_v<L, const remote&>;
 
 template <class... A>
 inline constexpr bool is_one_task = false;

@@ -2,7 +2,8 @@
 // One loop per core, each on a thread of its own, with nothing shared between them.
 //
 //     rondo::loop_pool cores;
-//     cores.run(serve_on_this_core);      // the same main on each; the kernel spreads the connections (reuse_port)
+//     // The same main on each loop; the kernel distributes the connections (reuse_port).
+//     cores.run(serve_on_this_core);
 //
 // A task stays on the loop on which it was started: no lock, no work stealing, warm caches. To use
 // another loop, name it: `co_await on(cores[2], fn, args...)`, `submit`, or a bridge_queue.
@@ -66,7 +67,8 @@ task<typename far_result<std::invoke_result_t<F&, Args...>>::type> call_there(F 
 }
 template <class F, class... Args>
 auto kept_task(F&& fn, Args&&... args) {
-    return call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn), std::forward<Args>(args)...);
+    return call_there<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(fn),
+                                                              std::forward<Args>(args)...);
 }
 
 }  // namespace detail
@@ -133,12 +135,17 @@ public:
     ///          after stop(). invalid_state_error if a loop runs on this thread: use gather and
     ///          `on` there.
     template <class F, class... Args>
-        requires(std::is_invocable_v<F&, Args...> && detail::is_task<std::invoke_result_t<F&, Args...>>::value)
+        requires(std::is_invocable_v<F&, Args...> &&
+                 detail::is_task<std::invoke_result_t<F&, Args...>>::value)
     auto run(F fn, Args... args) {
-        static_assert(std::is_copy_constructible_v<F> && (std::is_copy_constructible_v<Args> && ...),
-                      "each loop gets its own copies: pass a pointer or a std::ref to an object that cannot be copied");
+        static_assert(
+            std::is_copy_constructible_v<F> && (std::is_copy_constructible_v<Args> && ...),
+            "each loop gets its own copies: pass a pointer or a std::ref to an object that cannot "
+            "be copied");
         using result = typename std::invoke_result_t<F&, Args...>::value_type;
-        const auto main = [&](const F& f, const Args&... a) { return detail::call_held(F(f), Args(a)...); };
+        const auto main = [&](const F& f, const Args&... a) {
+            return detail::call_held(F(f), Args(a)...);
+        };
         if constexpr (std::is_void_v<result>) {
             run_mains([&](std::size_t) { return main(fn, args...); });
         } else {

@@ -128,7 +128,9 @@ private:
     };
     decltype(auto) call() { return std::apply(std::move(call_->fn), std::move(call_->args)); }
 
-    static void drop_call(far_wait& wait) noexcept { static_cast<far_call_awaiter&>(wait).call_.reset(); }
+    static void drop_call(far_wait& wait) noexcept {
+        static_cast<far_call_awaiter&>(wait).call_.reset();
+    }
     static void make_call(far_wait& wait) noexcept {
         auto& self = static_cast<far_call_awaiter&>(wait);
         try {
@@ -183,11 +185,12 @@ public:
 
     awaiter rondo_awaiter() & { return begin(); }
     awaiter rondo_awaiter() && {
-        static_assert(!Hazard,
-                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
-                      "temporary in an expression with co_await: give the awaitable a name on a line "
-                      "of its own, `auto call = on(...);`, and `co_await call`, or pass a lambda "
-                      "without captures and its arguments");
+        static_assert(
+            !Hazard,
+            "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
+            "temporary in an expression with co_await: give the awaitable a name on a line "
+            "of its own, `auto call = on(...);`, and `co_await call`, or pass a lambda "
+            "without captures and its arguments");
         return begin();
     }
 
@@ -204,11 +207,11 @@ private:
 };
 
 /// Calls `fn(args...)` on the loop of `there`, on its thread, while the calling loop goes on. If fn
-/// returns a task or another awaitable, it is awaited there and its value returned; otherwise the
-/// return value of fn. Callable and arguments are copied or moved, as by std::thread. They are
-/// destroyed on the other loop when the call has ended, before the caller resumes. The call is
-/// structured, so they may refer to the caller's locals (std::ref, pointers, views), which no one
-/// else touches meanwhile.
+/// returns a task or another awaitable, it is awaited there and `on` gives its value; otherwise
+/// `on` gives the return value of fn. Callable and arguments are copied or moved, as by
+/// std::thread. They are destroyed on the other loop when the call has ended, before the caller
+/// resumes. The call is structured: callable and arguments may refer to the caller's locals
+/// (std::ref, pointers, views), because the caller does not run meanwhile.
 ///
 /// On the other loop the call is a task of its own. Its frame, descriptors and timers belong to
 /// that loop: return values, not objects of that loop. The task sees the caller's values of
@@ -245,8 +248,10 @@ inline constexpr bool can_be_called_there<There, F, Args...> =
 
 template <class There, class... Call>
 constexpr refused_call refuse_on() {
-    if constexpr (!std::is_convertible_v<There, const loop&> && !std::is_convertible_v<There, remote>)
-        static_assert(is_meant<There>, "on(loop, fn, args...): a rondo::loop or its remote() comes first");
+    if constexpr (!std::is_convertible_v<There, const loop&> &&
+                  !std::is_convertible_v<There, remote>)
+        static_assert(is_meant<There>,
+                      "on(loop, fn, args...): a rondo::loop or its remote() comes first");
     else if constexpr (sizeof...(Call) == 0)
         static_assert(sizeof...(Call) > 0,
                       "on(loop, fn, args...): a function that is called on that loop comes second");

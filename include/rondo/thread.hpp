@@ -2,7 +2,9 @@
 // A named thread. Threads, tasks and callbacks can wait for its end, and an exception that leaves
 // its function is reported instead of ending the program. Also a timer that needs no loop.
 //
-//     rondo::thread reader("reader", [&](std::stop_token stop) { while (!stop.stop_requested()) read_one(); });
+//     rondo::thread reader("reader", [&](std::stop_token stop) {
+//         while (!stop.stop_requested()) read_one();
+//     });
 //     if (!reader.join_for(1s)) reader.request_stop();
 //     co_await reader.ended();    // a task
 //
@@ -38,9 +40,10 @@ public:
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
     explicit thread(std::string name, F&& fn, Args&&... args) : name_(std::move(name)) {
-        start([call = detail::kept<F, Args...>(std::in_place, std::forward<F>(fn), std::forward<Args>(args)...)](
+        using kept = detail::kept<F, Args...>;
+        start([call = kept(std::in_place, std::forward<F>(fn), std::forward<Args>(args)...)](
                   std::stop_token stop) mutable {
-            if constexpr (detail::kept<F, Args...>::takes_token)
+            if constexpr (kept::takes_token)
                 static_cast<void>(call(std::move(stop)));
             else
                 static_cast<void>(call());

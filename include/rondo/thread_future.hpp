@@ -80,7 +80,8 @@ public:
     /// only after that loop has destroyed it.
     bool cancelled() const noexcept {
         const auto now = core().now();
-        return now == detail::thread_core::phase::cancelled || now == detail::thread_core::phase::withdrawn;
+        return now == detail::thread_core::phase::cancelled ||
+               now == detail::thread_core::phase::withdrawn;
     }
     /// Cancels the job. If it has not begun, it never runs: its callable and arguments are
     /// destroyed, and the future is cancelled at once. If it runs, it is asked to stop, which is
@@ -148,7 +149,8 @@ public:
     /// Takes over one handle of the count.
     explicit thread_future(detail::given_state<T>* state) noexcept : core_(state) {}
     detail::thread_core& core() const noexcept {
-        RONDO_ASSERT(core_ != nullptr, "this thread_future is empty: it was moved from or never filled");
+        RONDO_ASSERT(core_ != nullptr,
+                     "this thread_future is empty: it was moved from or never filled");
         return *core_;
     }
 
@@ -165,13 +167,17 @@ class named_thread_future : public thread_future<T> {
 public:
     named_thread_future(thread_future<T> f) noexcept : thread_future<T>(std::move(f)) {}
 
-    thread_future_awaiter<T, how::look> rondo_awaiter() const& noexcept { return thread_future<T>::rondo_awaiter(); }
+    thread_future_awaiter<T, how::look> rondo_awaiter() const& noexcept {
+        return thread_future<T>::rondo_awaiter();
+    }
     template <class Never = void>
     thread_future_awaiter<T, how::take> rondo_awaiter() && noexcept {
-        static_assert(!std::is_void_v<Never>,
-                      "g++ 12 destroys a closure or aggregate that owns something twice when it is a temporary in an "
-                      "expression with co_await: give the future a name on a line of its own, `thread_future<T> f = "
-                      "submit(...);`, and `co_await f`, or pass a lambda without captures and its arguments");
+        static_assert(
+            !std::is_void_v<Never>,
+            "g++ 12 destroys a closure or aggregate that owns something twice when it is a "
+            "temporary in an expression with co_await: give the future a name on a line of its "
+            "own, `thread_future<T> f = submit(...);`, and `co_await f`, or pass a lambda without "
+            "captures and its arguments");
         return std::move(*this).thread_future<T>::rondo_awaiter();
     }
 };
@@ -251,12 +257,15 @@ public:
         return state_->finish(detail::thread_core::phase::valued);
     }
     bool set_exception(std::exception_ptr error) {
-        RONDO_ASSERT(error != nullptr, "thread_promise::set_exception was given a null exception_ptr");
+        RONDO_ASSERT(error != nullptr,
+                     "thread_promise::set_exception was given a null exception_ptr");
         if (!state().claim()) return false;
         state_->set_error(std::move(error));
         return state_->finish(detail::thread_core::phase::failed);
     }
-    bool set_cancelled() { return state().claim() && state_->finish(detail::thread_core::phase::cancelled); }
+    bool set_cancelled() {
+        return state().claim() && state_->finish(detail::thread_core::phase::cancelled);
+    }
 
 private:
     detail::promised_state<T>& state() const noexcept { return *detail::not_empty(state_); }

@@ -37,7 +37,7 @@ enum class rejection_policy {
     caller_runs,     ///< the submitting thread runs it at once
     discard,         ///< its future is cancelled
     discard_oldest,  ///< the oldest queued job's future is cancelled, and the new job is queued
-    block,           ///< submit blocks until there is room; not in a task (there: map, run_in_executor)
+    block,  ///< submit blocks until there is room; not in a task (there: map, run_in_executor)
 };
 
 /// Options of a thread_pool. A negative number, or a `core` above `max`, aborts with a sentence.
@@ -79,10 +79,12 @@ class pool_core;
 
 /// True if `fn` can be called with an element, with or without a stop token as first argument.
 template <class F, class... Args>
-concept can_be_mapped = std::is_invocable_v<F&, Args&&...> || std::is_invocable_v<F&, std::stop_token, Args&&...>;
+concept can_be_mapped =
+    std::is_invocable_v<F&, Args&&...> || std::is_invocable_v<F&, std::stop_token, Args&&...>;
 /// The result of that call; without a token if both are possible.
 template <class F, class... Args>
-using element_result = typename call_result<!std::is_invocable_v<F&, Args&&...>, F&, Args&&...>::type;
+using element_result =
+    typename call_result<!std::is_invocable_v<F&, Args&&...>, F&, Args&&...>::type;
 
 RONDO_API std::shared_ptr<pool_core> make_pool(const thread_pool_options& options,
                                                function<void()> initializer);
@@ -190,7 +192,8 @@ struct run_chunk {
 
 private:
     template <class... Args>
-    static element_result<F, Args...> call(F& fn, const std::stop_token& stop, std::tuple<Args...>&& args) {
+    static element_result<F, Args...> call(F& fn, const std::stop_token& stop,
+                                           std::tuple<Args...>&& args) {
         if constexpr (std::is_invocable_v<F&, Args&&...>)
             return std::apply(fn, std::move(args));
         else
@@ -238,7 +241,8 @@ public:
         requires std::is_invocable_v<const F&, const Args&...>
     thread_pool(const thread_pool_options& options, F initializer, Args... args)
         : core_(detail::make_pool(
-              options, [fn = std::move(initializer), held = std::tuple<Args...>(std::move(args)...)] {
+              options,
+              [fn = std::move(initializer), held = std::tuple<Args...>(std::move(args)...)] {
                   std::apply(fn, held);
               })) {}
 
@@ -266,7 +270,8 @@ public:
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
     auto submit(F&& fn, Args&&... args)
-        -> detail::guarded_thread_future<typename detail::kept<F, Args...>::result_type, F, Args...> {
+        -> detail::guarded_thread_future<typename detail::kept<F, Args...>::result_type, F,
+                                         Args...> {
         auto* job = new detail::submitted_job<detail::kept<F, Args...>>(
             core(), std::forward<F>(fn), std::forward<Args>(args)...);
         thread_future<typename detail::kept<F, Args...>::result_type> result(job);
@@ -286,9 +291,9 @@ public:
     auto map(F&& fn, Ranges&&... ranges) {
         using launch = detail::pool_launch<std::decay_t<F>>;
         constexpr bool hazard = detail::owning_closure_hazard<F>;
-        return pool_map<detail::element_result<std::decay_t<F>, detail::element_of<Ranges>...>, hazard,
-                        launch, Ranges...>(launch(core(), std::forward<F>(fn)),
-                                           std::forward<Ranges>(ranges)...);
+        return pool_map<detail::element_result<std::decay_t<F>, detail::element_of<Ranges>...>,
+                        hazard, launch, Ranges...>(launch(core(), std::forward<F>(fn)),
+                                                   std::forward<Ranges>(ranges)...);
     }
 
     /// Accepts no more jobs. Queued jobs still run, unless `cancel_queued`. With `wait` it blocks
@@ -305,9 +310,13 @@ public:
 
     thread_pool_stats stats() const noexcept;
 
-    const std::shared_ptr<detail::pool_core>& core() const noexcept { return detail::not_empty(core_); }
+    const std::shared_ptr<detail::pool_core>& core() const noexcept {
+        return detail::not_empty(core_);
+    }
     /// Hands the pool over to a new owner, which must end it.
-    std::shared_ptr<detail::pool_core> release() noexcept { return std::move(detail::not_empty(core_)); }
+    std::shared_ptr<detail::pool_core> release() noexcept {
+        return std::move(detail::not_empty(core_));
+    }
 
 private:
     static thread_pool_options of_size(std::size_t threads) noexcept;

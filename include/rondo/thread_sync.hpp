@@ -103,7 +103,8 @@ class RONDO_API thread_bounded_semaphore {
 public:
     explicit thread_bounded_semaphore(std::size_t permits) noexcept
         : bound_(permits), free_(permits) {
-        RONDO_ASSERT(detail::is_count(permits), "a semaphore was given a negative number of permits");
+        RONDO_ASSERT(detail::is_count(permits),
+                     "a semaphore was given a negative number of permits");
     }
     thread_bounded_semaphore(const thread_bounded_semaphore&) = delete;
     thread_bounded_semaphore& operator=(const thread_bounded_semaphore&) = delete;

@@ -39,7 +39,8 @@ broadcast_wait::broadcast_wait(broadcast_reader& r) noexcept
 }
 
 bool broadcast_wait::await_ready() noexcept {
-    return is_cancelled() ? cancel_at_start() : ((reader_->behind() > 0 || reader_->from_->closed) && acquired());
+    return is_cancelled() ? cancel_at_start()
+                          : ((reader_->behind() > 0 || reader_->from_->closed) && acquired());
 }
 
 const char* broadcast_wait::object(const leaf_wait& wait) {

@@ -75,9 +75,9 @@ void bridge_core::close() noexcept {
 }
 
 bool bridge_core::block(lock& held, bridge_side side, time_point deadline) {
-    RONDO_ASSERT(
-        here.current == nullptr,
-        "a task must not block at a bridge, its loop would stand still: co_await put, next or wait");
+    RONDO_ASSERT(here.current == nullptr,
+                 "a task must not block at a bridge, its loop would stand still: co_await put, "
+                 "next or wait");
     bridge_answer answer = ask(side);
     if (answer == bridge_answer::wait) {
         blocked self(side);
@@ -96,7 +96,7 @@ time_point bridge_deadline(duration timeout) noexcept { return thread_deadline(t
 
 void throw_bridge_closed() { throw queue_closed_error(); }
 
-// -- tasks ------------------------------------------------------------------------------------------------------------
+// -- tasks ----------------------------------------------------------------------------------------
 
 constinit const wait_kind bridge_awaiter::get_kind{"bridge_queue.next", leave, nullptr};
 constinit const wait_kind bridge_awaiter::put_kind{"bridge_queue.put", leave, nullptr};
@@ -174,7 +174,7 @@ bool bridge_awaiter::finish(bridge_core::lock& held) {
 
 }  // namespace detail
 
-// -- bridge_event -----------------------------------------------------------------------------------------------------
+// -- bridge_event ---------------------------------------------------------------------------------
 
 void bridge_event::set() noexcept {
     const lock held(mutex_);

@@ -45,8 +45,8 @@ private:
 
     std::atomic<pool_job*> finished_{nullptr};  // newest first
     remote home_;
-    preallocated_post post_{[](void* self) noexcept { static_cast<loop_executor*>(self)->deliver(); },
-                        this};
+    preallocated_post post_{
+        [](void* self) noexcept { static_cast<loop_executor*>(self)->deliver(); }, this};
 };
 
 loop_executor& loop_executor::of(loop& loop) {
@@ -74,7 +74,8 @@ void loop_executor::replace(std::shared_ptr<pool_core> pool) {
 // jobs hold nothing of the loop.
 void loop_executor::end() noexcept {
     for (const auto& pool : pools_) pool->shut_down(true);
-    for (const auto& pool : pools_) pool->stop_running();  // jobs submitted before the pool was the loop's
+    for (const auto& pool : pools_)
+        pool->stop_running();  // jobs submitted before the pool was the loop's
     for (const auto& pool : pools_) pool->join();
 }
 
@@ -102,7 +103,7 @@ void loop_executor::deliver() noexcept {
         wake(static_cast<thread_wait&>(*std::exchange(first, first->next)));
 }
 
-// -- the awaiter ------------------------------------------------------------------------------------------------------
+// -- the awaiter ----------------------------------------------------------------------------------
 
 struct thread_wait_kind {
     /// True if the job has not begun, and now never will.
@@ -195,7 +196,8 @@ void loop::set_default_executor(thread_pool pool) {
 }
 
 task<> shutdown_default_executor() {
-    const std::shared_ptr<detail::pool_core> pool = detail::loop_executor::of(running_loop()).pool();
+    const std::shared_ptr<detail::pool_core> pool =
+        detail::loop_executor::of(running_loop()).pool();
     pool->must_not_be_own();
     pool->shut_down(false);
     co_await detail::pool_core::ended(pool);

@@ -19,7 +19,8 @@ shared_core& coroutine_start::launch(task<> t) {
 
 const job_origin& origin_for_block_on() {
     if (here.turn != nullptr)
-        throw invalid_state_error("block_on on a loop's own thread would stop the loop: co_await the task");
+        throw invalid_state_error(
+            "block_on on a loop's own thread would stop the loop: co_await the task");
     const job_origin* origin = job_origin::of_this_thread();
     if (origin == nullptr || origin->home == nullptr)
         throw invalid_state_error(

@@ -76,7 +76,7 @@ struct mains {
 };
 
 std::string further(const std::exception_ptr& first) {
-    std::string text = "a further error in loop_pool::run, where the first one was: ";
+    std::string text = "a further error in loop_pool::run; the first one was: ";
     try {
         std::rethrow_exception(first);
     } catch (const std::exception& e) {
@@ -132,7 +132,7 @@ private:
     std::atomic<bool> stopped_{false};
 };
 
-// -- threads ----------------------------------------------------------------------------------------------------------
+// -- threads --------------------------------------------------------------------------------------
 
 loop_threads::loop_threads(const loop_pool_options& options)
     : options_(options), name_(options.name), cores_(usable_cores()) {
@@ -147,7 +147,7 @@ loop_threads::loop_threads(const loop_pool_options& options)
 
 loop_threads::~loop_threads() {
     RONDO_ASSERT(this_member == nullptr || this_member->pool != this,
-                 "a loop_pool was destroyed on one of its own loops, whose end it would wait for");
+                 "deadlock: a loop_pool was destroyed on one of its own loops");
     RONDO_ASSERT(runs_.empty(), "a loop_pool was destroyed while another thread is in its run()");
     join();
 }
@@ -193,7 +193,8 @@ void loop_threads::is_up(member& self, std::exception_ptr failure) noexcept {
 
 void loop_threads::name_and_pin(const member& self) const {
     const std::string number = '-' + std::to_string(self.index);
-    const std::string name = name_.substr(0, 15 - std::min<std::size_t>(number.size(), 15)) + number;
+    const std::string name =
+        name_.substr(0, 15 - std::min<std::size_t>(number.size(), 15)) + number;
     ::pthread_setname_np(::pthread_self(), name.c_str());
     if (!options_.pin || cores_.empty()) return;
     core_set one;
@@ -250,7 +251,7 @@ void mains::failed() noexcept {
 }
 }  // namespace
 
-// -- run --------------------------------------------------------------------------------------------------------------
+// -- run ------------------------------------------------------------------------------------------
 
 void loop_threads::add(mains& run) {
     const std::lock_guard lock(mutex_);
@@ -278,7 +279,8 @@ mains_end loop_threads::run(function<task<>(std::size_t)>& begin) {
         throw;
     }
     remove(run);
-    if (main.cancelled()) return waiting.was_interrupted() ? mains_end::interrupted : mains_end::stopped;
+    if (main.cancelled())
+        return waiting.was_interrupted() ? mains_end::interrupted : mains_end::stopped;
     main.result();
     return mains_end::all_done;
 }
@@ -320,7 +322,7 @@ task<bool> loop_threads::main_of(mains* run, std::size_t i) {
 
 }  // namespace detail
 
-// -- loop_pool --------------------------------------------------------------------------------------------------------
+// -- loop_pool ------------------------------------------------------------------------------------
 
 loop_pool::loop_pool(loop_pool_options options)
     : threads_(std::make_unique<detail::loop_threads>(options)) {}

@@ -28,8 +28,10 @@ std::size_t core_of(const thread_pool_options& options) noexcept {
 }
 
 void check(const thread_pool_options& options) noexcept {
-    RONDO_ASSERT(is_count(options.core) && is_count(options.max), "a pool was given a negative number of threads");
-    RONDO_ASSERT(options.max == 0 || options.core <= options.max, "a pool was given a core above its max");
+    RONDO_ASSERT(is_count(options.core) && is_count(options.max),
+                 "a pool was given a negative number of threads");
+    RONDO_ASSERT(options.max == 0 || options.core <= options.max,
+                 "a pool was given a core above its max");
     RONDO_ASSERT(options.keep_alive >= duration::zero(), "a pool was given a negative keep_alive");
 }
 
@@ -105,7 +107,8 @@ public:
             if (!on.hangs_on(s)) continue;
             leave();
             return told_.set_exception(std::make_exception_ptr(
-                deadlock_error("deadlock: a task waits for the end of a pool, and a job of the pool waits for that task")));
+                deadlock_error("deadlock: a task waits for the end of a pool, and a job of the "
+                               "pool waits for that task")));
         }
         return false;
     }
@@ -126,13 +129,15 @@ private:
     thread_promise<> told_;
 };
 
-// -- a job's place ----------------------------------------------------------------------------------------------------
+// -- a job's place --------------------------------------------------------------------------------
 
 bool pool_core::has_room() const noexcept {
     return threads_ != 0 && queued_ - promised() < capacity_;
 }
 
-std::size_t pool_core::promised() const noexcept { return std::min(queued_, wake_ups_ + starting_); }
+std::size_t pool_core::promised() const noexcept {
+    return std::min(queued_, wake_ups_ + starting_);
+}
 
 void pool_core::append(pool_job& job) noexcept {
     queue_.append(job);
@@ -176,11 +181,11 @@ pool_core::answer pool_core::submit(pool_job& job, bool stands_in_line) {
     return answer::taken;
 }
 
-/// False where the pool was shut down meanwhile.
+/// False if the pool was shut down during the wait.
 bool pool_core::wait_for_room(lock& held) {
     RONDO_ASSERT(here.current == nullptr,
-                 "a task submits to a full pool that blocks: its loop would stand still; use "
-                 "map or run_in_executor");
+                 "submit in a task to a full pool with `block` would block its loop: use map or "
+                 "run_in_executor");
     const bool ours = this_thread_belongs_to(this);
     auto* const self = ours ? static_cast<worker*>(thread_host::of_this_thread()) : nullptr;
     if (ours) {
@@ -222,7 +227,7 @@ void pool_core::give_up_queued(lock& held, const std::exception_ptr& why) noexce
     }
 }
 
-// -- a thread's life --------------------------------------------------------------------------------------------------
+// -- a thread's life ------------------------------------------------------------------------------
 
 /// The new thread finds its job in the queue once the mutex is released.
 bool pool_core::start_thread() noexcept {
@@ -323,7 +328,7 @@ void pool_core::leave(worker& self, lock& held) noexcept {
     gone_.notify_all();
 }
 
-// -- the end ----------------------------------------------------------------------------------------------------------
+// -- the end --------------------------------------------------------------------------------------
 
 void pool_core::shut_down(bool cancel_queued) noexcept {
     lock held(mutex_);
@@ -336,7 +341,9 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
 
 void pool_core::must_not_be_own() const {
     if (this_thread_belongs_to(this))
-        throw deadlock_error("deadlock: a job or a done callback waits for the end of the pool on whose thread it runs");
+        throw deadlock_error(
+            "deadlock: a job or a done callback waits for the end of the pool on whose thread it "
+            "runs");
 }
 
 task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
@@ -369,14 +376,15 @@ void pool_core::stop_running() noexcept {
 
 void pool_core::join() noexcept {
     RONDO_ASSERT(!this_thread_belongs_to(this),
-                 "a pool is joined by a job or a done callback on one of its own threads, whose end it would wait for");
+                 "deadlock: a thread pool is joined by a job or a done callback on one of its own "
+                 "threads");
     lock held(mutex_);
     joining_loop_ = threads_ != 0 ? loop_of_this_thread() : nullptr;
     if (joining_loop_ != nullptr) {
         for (worker* each = workers_; each != nullptr; each = each->next)
             RONDO_ASSERT(each->waits_for == nullptr || !each->waits_for->hangs_on(joining_loop_),
-                         "a pool is joined on the thread of a loop that one of its jobs waits "
-                         "for: co_await pool.close() first");
+                         "deadlock: a thread pool is joined on a loop's thread while one of its jobs waits "
+                         "for that loop; co_await pool.close() first");
     }
     gone_.wait(held, [this] { return threads_ == 0 && !joining_; });
     joining_loop_ = nullptr;
@@ -396,7 +404,7 @@ thread_pool_stats pool_core::stats() const noexcept {
     return {threads_, busy_, waiting, completed_, largest_};
 }
 
-// -- threads that wait for their own pool -----------------------------------------------------------------------------
+// -- threads that wait for their own pool ---------------------------------------------------------
 
 bool pool_core::all_are_stuck() const noexcept {
     if (starting_ != 0 || wake_ups_ != 0 || idle_ != 0) return false;
@@ -417,8 +425,8 @@ void pool_core::must_not_be_stuck() {
 void pool_core::worker::will_block(const blocking& on) {
     const lock held(pool_.mutex_);
     RONDO_ASSERT(pool_.joining_loop_ == nullptr || !on.hangs_on(pool_.joining_loop_),
-                 "a job waits for a loop whose thread joins the job's pool: co_await pool.close() "
-                 "first");
+                 "deadlock: a job waits for a loop whose thread joins the job's pool; co_await "
+                 "pool.close() first");
     waits_for = &on;
     for (end_waiter* each = pool_.end_waiters_; each != nullptr;) {
         end_waiter* const following = each->next();

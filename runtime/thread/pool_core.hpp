@@ -7,8 +7,8 @@
 // *promised* to it; such jobs do not count against the queue's capacity. The first free thread
 // takes the job, so a promised thread may find none; then it sleeps again.
 //
-// A thread that ends by itself is joined by the next one that does. So whoever joins the pool has
-// at most one such thread left to join.
+// A thread that ends by itself is joined by the next thread that does. So at most one ended thread
+// is left to be joined with the pool.
 #pragma once
 
 #include <condition_variable>

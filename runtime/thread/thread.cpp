@@ -33,9 +33,12 @@ public:
     const void* identity() const noexcept override { return this; }
     void will_block(const blocking& on) override {
         const std::lock_guard lock(mutex_);
-        if (on.hangs_on(identity())) throw deadlock_error("deadlock: a thread waits for its own end");
+        if (on.hangs_on(identity()))
+            throw deadlock_error("deadlock: a thread waits for its own end");
         if (joining_loop_ != nullptr && on.hangs_on(joining_loop_))
-            throw deadlock_error("deadlock: a thread waits for a loop whose thread joins it; co_await ended() in a task");
+            throw deadlock_error(
+                "deadlock: a thread waits for a loop whose thread joins it; co_await ended() in a "
+                "task");
         waits_for_ = &on;
     }
     void has_blocked() noexcept override {
@@ -66,30 +69,32 @@ void thread::start(detail::function<void(std::stop_token)> fn) {
     detail::thread_end::given end(new detail::thread_end);
     ended_ = thread_future<>(end.get());
     end->begin();
-    worker_ = std::jthread(
-        [name = name_.substr(0, 15), fn = std::move(fn), end = std::move(end)](std::stop_token stop) mutable {
-            ::pthread_setname_np(::pthread_self(), name.c_str());
-            detail::thread_host::of_this_thread() = end.get();
-            try {
-                fn(std::move(stop));
-            } catch (...) {
-                char text[48];
-                std::snprintf(text, sizeof text, "an exception left the function of thread %s", name.c_str());
-                detail::report_thread_error(text, std::current_exception());
-            }
-            fn = {};
-            detail::thread_host::of_this_thread() = nullptr;
-            end->finish(detail::thread_core::phase::valued);
-        });
+    worker_ = std::jthread([name = name_.substr(0, 15), fn = std::move(fn),
+                            end = std::move(end)](std::stop_token stop) mutable {
+        ::pthread_setname_np(::pthread_self(), name.c_str());
+        detail::thread_host::of_this_thread() = end.get();
+        try {
+            fn(std::move(stop));
+        } catch (...) {
+            char text[64];
+            std::snprintf(text, sizeof text, "an exception left the function of thread %s",
+                          name.c_str());
+            detail::report_thread_error(text, std::current_exception());
+        }
+        fn = {};
+        detail::thread_host::of_this_thread() = nullptr;
+        end->finish(detail::thread_core::phase::valued);
+    });
 }
 
 void thread::end() noexcept {
     if (!worker_.joinable()) return;
     RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
-                 "a thread was destroyed by its own function, whose end it would wait for");
+                 "deadlock: a thread was destroyed by its own function");
     worker_.request_stop();
     RONDO_ASSERT(detail::thread_end::of(ended_).may_be_joined(),
-                 "a thread was destroyed on a loop's thread while its function waits for that loop: co_await ended() first");
+                 "a thread was destroyed on a loop's thread while its function waits for that "
+                 "loop: co_await ended() first");
     worker_.join();
 }
 
@@ -106,19 +111,23 @@ void thread::join() { join_for(duration::max()); }
 
 bool thread::join_for(detail::time_limit timeout) {
     if (!worker_.joinable()) return true;
-    if (worker_.get_id() == std::this_thread::get_id()) throw deadlock_error("deadlock: a thread joins itself");
+    if (worker_.get_id() == std::this_thread::get_id())
+        throw deadlock_error("deadlock: a thread joins itself");
     if (timeout == duration::max() && !detail::thread_end::of(ended_).may_be_joined())
-        throw deadlock_error("deadlock: a thread is joined on a loop's thread, and its function waits for that loop; co_await ended()");
+        throw deadlock_error(
+            "deadlock: a thread is joined on a loop's thread, and its function waits for that "
+            "loop; co_await ended()");
     if (!ended_.wait_for(timeout)) return false;
     worker_.join();
     return true;
 }
 
-thread_timer::thread_timer(detail::time_limit delay, detail::function<void()> fn) : delay_(delay), fn_(std::move(fn)) {}
+thread_timer::thread_timer(detail::time_limit delay, detail::function<void()> fn)
+    : delay_(delay), fn_(std::move(fn)) {}
 
 thread_timer::~thread_timer() {
     RONDO_ASSERT(worker_.get_id() != std::this_thread::get_id(),
-                 "a thread_timer was destroyed by its own function, whose end it would wait for");
+                 "deadlock: a thread_timer was destroyed by its own function");
     cancel();
 }
 
@@ -173,13 +182,15 @@ void thread_timer::wait_and_call() noexcept {
     lock held(mutex_);
     while (active_) {
         const time_point due = due_;
-        if (detail::wait_until(changed_, held, due, [&] { return !active_ || due_ != due; })) continue;
+        if (detail::wait_until(changed_, held, due, [&] { return !active_ || due_ != due; }))
+            continue;
         active_ = false;
         held.unlock();
         try {
             fn_();
         } catch (...) {
-            detail::report_thread_error("a thread_timer's function threw", std::current_exception());
+            detail::report_thread_error("a thread_timer's function threw",
+                                        std::current_exception());
         }
         held.lock();
     }

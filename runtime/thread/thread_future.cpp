@@ -44,7 +44,8 @@ struct thread_core::callback {
         try {
             call();
         } catch (...) {
-            report_thread_error("a done callback of a thread_future threw", std::current_exception());
+            report_thread_error("a done callback of a thread_future threw",
+                                std::current_exception());
         }
     }
 };
@@ -69,7 +70,7 @@ struct blocked_thread final : thread_watcher, blocking {
 
 }  // namespace
 
-// -- holders ----------------------------------------------------------------------------------------------------------
+// -- holders --------------------------------------------------------------------------------------
 
 thread_core::~thread_core() {
     if (now() == phase::failed && !seen_.load(std::memory_order_relaxed))
@@ -86,7 +87,7 @@ void thread_core::release() noexcept {
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-// -- the way to the end -----------------------------------------------------------------------------------------------
+// -- the way to the end ---------------------------------------------------------------------------
 
 bool thread_core::begin() noexcept {
     phase expected = phase::pending;
@@ -147,7 +148,7 @@ thread_core::phase keep_exception(thread_core& core) noexcept {
     }
 }
 
-// -- waiting ----------------------------------------------------------------------------------------------------------
+// -- waiting --------------------------------------------------------------------------------------
 
 // The caller holds the mutex.
 void thread_core::append(thread_watcher& watcher) noexcept {
@@ -192,7 +193,8 @@ void thread_core::add_callback(function<void()> call) {
 bool thread_core::block(time_point deadline) {
     if (done()) return true;
     RONDO_ASSERT(here.current == nullptr,
-                 "a task blocks on a thread_future: its loop would stand still; co_await it");
+                 "a task must not block on a thread_future, its loop would stand still: "
+                 "co_await it");
     blocked_thread self(*this);
     const block_announced announced(self, deadline == time_point::max());
     std::unique_lock lock(mutex_);
@@ -215,7 +217,7 @@ std::exception_ptr thread_core::see_error() {
     return error_;
 }
 
-// -- awaiting ---------------------------------------------------------------------------------------------------------
+// -- awaiting -------------------------------------------------------------------------------------
 
 namespace {
 constexpr std::uint32_t refused = 1;

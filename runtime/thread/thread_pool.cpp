@@ -11,7 +11,7 @@ pool_full_error::~pool_full_error() = default;
 
 namespace detail {
 
-// -- what a job takes along -------------------------------------------------------------------------------------------
+// -- what a job takes along -----------------------------------------------------------------------
 
 const job_origin*& job_origin::of_this_thread() noexcept {
     static thread_local const job_origin* origin = nullptr;
@@ -30,7 +30,7 @@ kept_origin::kept_origin() : bindings_(carry_bindings()) {
         if (now->home != nullptr) home_.emplace(*now->home);
 }
 
-// -- submitting -------------------------------------------------------------------------------------------------------
+// -- submitting -----------------------------------------------------------------------------------
 
 std::shared_ptr<pool_core> make_pool(const thread_pool_options& options,
                                      function<void()> initializer) {
@@ -76,7 +76,7 @@ bool take_job_back(pool_core& pool, pool_job& job) noexcept { return pool.take_b
 
 }  // namespace detail
 
-// -- thread_pool ------------------------------------------------------------------------------------------------------
+// -- thread_pool ----------------------------------------------------------------------------------
 
 thread_pool_options thread_pool::of_size(std::size_t threads) noexcept {
     RONDO_ASSERT(threads != 0, "a thread pool needs at least one thread");
@@ -88,8 +88,8 @@ thread_pool_options thread_pool::of_size(std::size_t threads) noexcept {
 thread_pool::~thread_pool() {
     if (core_ == nullptr) return;
     RONDO_ASSERT(!detail::this_thread_belongs_to(core_.get()),
-                 "a thread_pool was destroyed by a job or a done callback on one of its own threads, whose end it "
-                 "would wait for");
+                 "deadlock: a thread_pool was destroyed by a job or a done callback on one of its "
+                 "own threads");
     core_->shut_down(true);
     core_->stop_running();
     core_->join();

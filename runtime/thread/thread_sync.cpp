@@ -54,7 +54,8 @@ thread_barrier::thread_barrier(std::size_t parties, detail::function<void()> act
                                detail::time_limit timeout)
     : parties_(parties), action_(std::move(action)), timeout_(timeout) {
     RONDO_ASSERT(parties > 0, "a thread_barrier needs at least one participant");
-    RONDO_ASSERT(detail::is_count(parties), "a thread_barrier was given a negative number of parties");
+    RONDO_ASSERT(detail::is_count(parties),
+                 "a thread_barrier was given a negative number of parties");
 }
 
 std::size_t thread_barrier::wait_for(detail::time_limit timeout) {

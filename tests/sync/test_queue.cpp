@@ -206,14 +206,16 @@ RONDO_TEST("queue: one who was told to put and finds it closed puts nothing", "[
     CHECK_FALSE(co_await q.next());
 }
 
-TEST_CASE("queue: destroyed before a task that waited took what it was promised, it says so", "[queue][death]") {
+TEST_CASE("queue: destroyed before a task that waited took what it was promised, it says so",
+          "[queue][death]") {
     const auto with = [](bool gets) {
         return run_child([gets] {
             testing::simulate([gets]() -> task<> {
                 auto q = std::make_unique<queue<int>>(1);
                 if (!gets) co_await q->put(1);
                 std::vector<int> taken;
-                auto waiting = gets ? create_task(take_into(q.get(), &taken)) : create_task(put_one(q.get(), 2));
+                auto waiting = gets ? create_task(take_into(q.get(), &taken))
+                                    : create_task(put_one(q.get(), 2));
                 co_await finish();
                 if (gets)
                     co_await q->put(1);

@@ -287,11 +287,13 @@ TEST_CASE("bridge_queue: a refused item is still the caller's", "[bridge]") {
     CHECK(texts.blocking_next() == "made");
 }
 
-TEST_CASE("bridge_queue: destroyed before one who waited took what was promised, it says so", "[bridge][death]") {
+TEST_CASE("bridge_queue: destroyed before one who waited took what was promised, it says so",
+          "[bridge][death]") {
     const auto died = run_child([] {
         testing::simulate([]() -> task<> {
             auto q = std::make_unique<bridge_queue<int>>();
-            auto waiting = create_task([](bridge_queue<int>* from) -> task<> { co_await from->next(); }(q.get()));
+            auto waiting = create_task(
+                [](bridge_queue<int>* from) -> task<> { co_await from->next(); }(q.get()));
             co_await finish();
             co_await q->put(1);
             q = nullptr;

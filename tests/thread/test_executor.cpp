@@ -35,7 +35,7 @@ using thread_id = std::thread::id;
 int add(int a, int b) { return a + b; }
 thread_id where() { return std::this_thread::get_id(); }
 
-// -- what comes back ----------------------------------------------------------------------------
+// -- what comes back ------------------------------------------------------------------------------
 
 RONDO_TEST("to_thread: gives what the call returns", "[executor][both]") {
     const int sum = co_await to_thread(add, 3, 4);
@@ -120,7 +120,7 @@ RONDO_TEST("to_thread: works inside wait_for", "[executor][both]") {
     REQUIRE(sum == 3);
 }
 
-// -- the pool -----------------------------------------------------------------------------------
+// -- the pool -------------------------------------------------------------------------------------
 
 TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[executor]") {
     std::atomic<long> sum{0};
@@ -148,7 +148,8 @@ TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[
     REQUIRE(probe.leaks() == "");
 }
 
-TEST_CASE("a default executor given while its pool runs a job: the loop's end asks the job to stop", "[executor]") {
+TEST_CASE("a default executor given while its pool runs a job: the loop's end asks the job to stop",
+          "[executor]") {
     testing::leak_probe probe;
     std::atomic<bool> began = false;
     thread_future<> job;
@@ -322,7 +323,7 @@ TEST_CASE("to_thread: where no second thread can be started the first one does i
 }
 #endif
 
-// -- on the simulator ---------------------------------------------------------------------------
+// -- on the simulator -----------------------------------------------------------------------------
 
 task<std::string> order_of_ends() {
     std::string order;

@@ -37,9 +37,10 @@ task<> posts_have_run() {
     co_await finish();
 }
 
-// -- run_coroutine_threadsafe -----------------------------------------------------------------------------------------
+// -- run_coroutine_threadsafe ---------------------------------------------------------------------
 
-RONDO_TEST("run_coroutine_threadsafe: runs in the loop, and the thread gets the value", "[from_threads][kernel]") {
+RONDO_TEST("run_coroutine_threadsafe: runs in the loop, and the thread gets the value",
+           "[from_threads][kernel]") {
     const auto home = std::this_thread::get_id();
     const int got = co_await to_thread(
         [&](const remote& loop) {
@@ -65,15 +66,18 @@ RONDO_TEST("run_coroutine_threadsafe: an error arrives as the type it is", "[fro
         running_loop());
     CHECK_THROWS_AS(co_await f, std::out_of_range);
     auto owner = run_coroutine_threadsafe(
-        []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(3); }(), running_loop());
+        []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(3); }(),
+        running_loop());
     const auto three = co_await std::move(owner);
     CHECK(*three == 3);
     int number = 0;
-    auto reference = run_coroutine_threadsafe([](int& n) -> task<int&> { co_return n; }(number), running_loop());
+    auto reference =
+        run_coroutine_threadsafe([](int& n) -> task<int&> { co_return n; }(number), running_loop());
     CHECK(&co_await reference == &number);
 }
 
-RONDO_TEST("run_coroutine_threadsafe: cancelling the future cancels the task", "[from_threads][both]") {
+RONDO_TEST("run_coroutine_threadsafe: cancelling the future cancels the task",
+           "[from_threads][both]") {
     bool cleaned = false;
     auto f = run_coroutine_threadsafe(
         [](bool* done) -> task<> {
@@ -93,7 +97,8 @@ RONDO_TEST("run_coroutine_threadsafe: cancelling the future cancels the task", "
     CHECK_FALSE(f.cancel());
 }
 
-RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it, it never runs", "[from_threads][both]") {
+RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it, it never runs",
+           "[from_threads][both]") {
     bool began = false;
     const auto held = std::make_shared<int>();
     auto f = run_coroutine_threadsafe(
@@ -114,7 +119,8 @@ RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it,
     CHECK(held_when_told == 1);  // what the coroutine owned was gone, and on its loop's thread
 }
 
-TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loop is refused", "[from_threads]") {
+TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loop is refused",
+          "[from_threads]") {
     loop l;
     int refused = 0;
     const auto refuses = [&](auto wait) {
@@ -136,8 +142,10 @@ TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loo
     CHECK(refused == 3);
 }
 
-TEST_CASE("run_coroutine_threadsafe: a loop that ends cancels what came to it, and later ones are an error",
-          "[from_threads]") {
+TEST_CASE(
+    "run_coroutine_threadsafe: a loop that ends cancels what came to it, and later ones are an "
+    "error",
+    "[from_threads]") {
     std::optional<loop> l(std::in_place);
     const remote home = l->remote();
     auto running = run_coroutine_threadsafe(for_ever(), home);
@@ -154,7 +162,9 @@ TEST_CASE("run_coroutine_threadsafe: a loop that ends cancels what came to it, a
     CHECK_THROWS_AS(home.call_soon_threadsafe([] {}), closed_error);
 }
 
-TEST_CASE("run_coroutine_threadsafe: threads go on posting while the loop ends, and each future ends", "[from_threads][stress]") {
+TEST_CASE(
+    "run_coroutine_threadsafe: threads go on posting while the loop ends, and each future ends",
+    "[from_threads][stress]") {
     testing::leak_probe probe;
     for (int round = 0; round < many(200, 30); ++round) {
         std::optional<loop> l(std::in_place);
@@ -183,7 +193,8 @@ TEST_CASE("run_coroutine_threadsafe: threads go on posting while the loop ends, 
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("posts: a million from 8 threads, each run once and in its thread's order", "[from_threads][stress]") {
+TEST_CASE("posts: a million from 8 threads, each run once and in its thread's order",
+          "[from_threads][stress]") {
     testing::leak_probe probe;
     constexpr int threads = 8;
     const int each = with_asan() ? 25'000 : 125'000;
@@ -208,7 +219,7 @@ TEST_CASE("posts: a million from 8 threads, each run once and in its thread's or
     CHECK(probe.leaks() == "");
 }
 
-// -- block_on ---------------------------------------------------------------------------------------------------------
+// -- block_on -------------------------------------------------------------------------------------
 
 RONDO_TEST("block_on: a job's way back into its loop", "[from_threads][kernel]") {
     const auto home = std::this_thread::get_id();
@@ -225,7 +236,8 @@ RONDO_TEST("block_on: a job's way back into its loop", "[from_threads][kernel]")
     thread_pool pool(2);
     const int submitted = co_await pool.submit([] { return block_on(twice(4)); });
     CHECK(submitted == 8);
-    const int through_two = co_await pool.submit([&] { return pool.submit([] { return block_on(twice(5)); }).get(); });
+    const int through_two =
+        co_await pool.submit([&] { return pool.submit([] { return block_on(twice(5)); }).get(); });
     CHECK(through_two == 10);
     co_await pool.close();
 }
@@ -245,7 +257,8 @@ RONDO_TEST("block_on: an error arrives as the type it is, in the job", "[from_th
     CHECK(text == "there");
 }
 
-RONDO_TEST("block_on: a cancellation of the task that waits for the job reaches the coroutine", "[from_threads][kernel]") {
+RONDO_TEST("block_on: a cancellation of the task that waits for the job reaches the coroutine",
+           "[from_threads][kernel]") {
     signal_to_loop began;
     bool cleaned = false;
     auto waiting = create_task([](signal_to_loop* begin, bool* clean) -> task<> {
@@ -267,7 +280,8 @@ RONDO_TEST("block_on: a cancellation of the task that waits for the job reaches 
     CHECK(cleaned);
 }
 
-RONDO_TEST("block_on: in the body of a task group it is none of the group's children", "[from_threads][kernel]") {
+RONDO_TEST("block_on: in the body of a task group it is none of the group's children",
+           "[from_threads][kernel]") {
     int ended = 0;
     co_await with_task_group([&](task_group& group) -> task<> {
         promise<> go_on;
@@ -285,7 +299,8 @@ RONDO_TEST("block_on: in the body of a task group it is none of the group's chil
     CHECK(ended == 3);  // it has waited for each of its own
 }
 
-RONDO_TEST("block_on: the values of task_locals are there, in the job and behind it", "[from_threads][kernel]") {
+RONDO_TEST("block_on: the values of task_locals are there, in the job and behind it",
+           "[from_threads][kernel]") {
     static const task_local<std::string> request("none");
     static const task_local<int> level(0);
     auto body = []() -> task<> {

@@ -27,7 +27,7 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- run ----------------------------------------------------------------------------------------
+// -- run ------------------------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: as many loops as there are cores, each on a thread of its own",
           "[loop_pool]") {
@@ -161,7 +161,7 @@ TEST_CASE("loop_pool: what a main has started goes on until the pool ends, and i
     CHECK(probe.leaks() == "");
 }
 
-// -- errors -------------------------------------------------------------------------------------
+// -- errors ---------------------------------------------------------------------------------------
 
 struct odd_error : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -269,7 +269,7 @@ TEST_CASE("loop_pool: a loop that is stopped from inside is an error; the others
     CHECK(probe.leaks() == "");
 }
 
-// -- submit -------------------------------------------------------------------------------------
+// -- submit ---------------------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a future",
           "[loop_pool]") {
@@ -289,7 +289,9 @@ TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a futur
             throw odd_error("odd");
         };
         CHECK_THROWS_AS(cores.submit(1, fails).get(), odd_error);
-        const auto awaits = [&]() -> task<std::size_t> { co_return co_await cores.submit(1, index_here); };
+        const auto awaits = [&]() -> task<std::size_t> {
+            co_return co_await cores.submit(1, index_here);
+        };
         CHECK(run(awaits()) == 1);
     }
     CHECK(probe.leaks() == "");
@@ -340,7 +342,7 @@ TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then 
     CHECK(probe.leaks() == "");
 }
 
-// -- between the loops --------------------------------------------------------------------------
+// -- between the loops ----------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool]") {
     const testing::leak_probe probe;
@@ -391,7 +393,7 @@ TEST_CASE("loop_pool: a bridge_queue carries items from loop to loop, in order",
     CHECK(probe.leaks() == "");
 }
 
-// -- serving ------------------------------------------------------------------------------------
+// -- serving --------------------------------------------------------------------------------------
 
 // With 200 connections on one of two sockets only, the kernel's hash would be 2^-199 unlucky.
 TEST_CASE("loop_pool: the kernel spreads connections over the loops, and stop is graceful",

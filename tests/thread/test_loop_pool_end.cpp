@@ -34,7 +34,7 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- stop ---------------------------------------------------------------------------------------
+// -- stop -----------------------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: stop before run: there is nothing to run any more", "[loop_pool]") {
     const testing::leak_probe probe;
@@ -146,7 +146,7 @@ TEST_CASE("loop_pool: stop is no error for mains that call each other", "[loop_p
 
 #ifndef THREAD_SANITIZED  // which starts no threads in a forked child
 
-// -- where it cannot begin ----------------------------------------------------------------------
+// -- where it cannot begin ------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: a thread that cannot be started is an error of the constructor",
           "[loop_pool]") {
@@ -246,7 +246,7 @@ TEST_CASE("loop_pool: a run that has no ring to wait with is an error, and the l
     CHECK(end.says("refused"));
 }
 
-// -- SIGINT -------------------------------------------------------------------------------------
+// -- SIGINT ---------------------------------------------------------------------------------------
 
 task<> interrupt_from(std::size_t index) {
     if (loop_pool::current_index() == index) ::kill(::getpid(), SIGINT);

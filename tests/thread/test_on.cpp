@@ -31,7 +31,7 @@ task<int> add_later(int a, int b) {
     co_return a + b;
 }
 
-// -- what comes back ----------------------------------------------------------------------------
+// -- what comes back ------------------------------------------------------------------------------
 
 RONDO_TEST("on: calls on the other loop's thread and goes on here", "[on][kernel]") {
     other_loop there;
@@ -66,7 +66,9 @@ RONDO_TEST("on: whatever can be awaited is awaited over there", "[on][kernel]") 
 RONDO_TEST("on: its own loop is as good as another", "[on][both]") {
     CHECK(co_await on(running_loop(), add_later, 3, 4) == 7);
     CHECK(co_await on(running_loop(), add, 3, 4) == 7);
-    const auto inner = []() -> task<int> { co_return co_await on(running_loop(), add_later, 1, 2); };
+    const auto inner = []() -> task<int> {
+        co_return co_await on(running_loop(), add_later, 1, 2);
+    };
     CHECK(co_await on(running_loop(), inner) == 3);
 }
 
@@ -98,10 +100,13 @@ RONDO_TEST("on: arguments are kept until the end, results may be move-only or re
     CHECK(co_await held >= 4);
 }
 
-RONDO_TEST("on: what the call owns is destroyed over there before the caller goes on", "[on][kernel]") {
+RONDO_TEST("on: what the call owns is destroyed over there before the caller goes on",
+           "[on][kernel]") {
     other_loop there;
     const auto held = std::make_shared<int>(1);
-    auto plain = on(there.home(), [owned = held](const std::shared_ptr<int>& more) { return *owned + *more; }, held);
+    auto plain = on(
+        there.home(), [owned = held](const std::shared_ptr<int>& more) { return *owned + *more; },
+        held);
     CHECK(co_await plain == 2);
     CHECK(held.use_count() == 1);
     const auto later = [owned = held](const std::shared_ptr<int>& more) -> task<int> {
@@ -111,7 +116,8 @@ RONDO_TEST("on: what the call owns is destroyed over there before the caller goe
     auto of_a_task = on(there.home(), later, held);
     CHECK(co_await of_a_task == 2);
     CHECK(held.use_count() == 2);  // `later` has one
-    auto failing = on(there.home(), [](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
+    auto failing = on(
+        there.home(), [](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
     CHECK_THROWS_AS(co_await failing, std::runtime_error);
     CHECK(held.use_count() == 2);
 }
@@ -196,7 +202,7 @@ RONDO_TEST("on: a plain call allocates nothing, a task its frames", "[on][kernel
 }
 #endif
 
-// -- many ---------------------------------------------------------------------------------------
+// -- many -----------------------------------------------------------------------------------------
 
 RONDO_TEST("on: 100,000 calls each way between two loops at once", "[on][kernel]", limit(300s)) {
     other_loop there;

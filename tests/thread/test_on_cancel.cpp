@@ -27,7 +27,7 @@ struct odd_error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// -- cancellation -------------------------------------------------------------------------------
+// -- cancellation ---------------------------------------------------------------------------------
 
 task<> forget(future<> f) {
     try {
@@ -146,10 +146,10 @@ private:
     future<> calling_;
     bool hit_ = false;
     gate both_;
-    detail::preallocated_post there_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->follow(); },
-                                 this};
-    detail::preallocated_post post_{[](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); },
-                                this};
+    detail::preallocated_post there_{
+        [](void* self) noexcept { static_cast<cancels_behind*>(self)->follow(); }, this};
+    detail::preallocated_post post_{
+        [](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); }, this};
 };
 
 RONDO_TEST("on: cancelled when it has come home and has not resumed, it gives its value",
@@ -232,7 +232,7 @@ RONDO_TEST("on: who is cancelled over there is told so", "[on][kernel]") {
     CHECK_FALSE(cancel_requested());
 }
 
-// -- the other loop's end -----------------------------------------------------------------------
+// -- the other loop's end -------------------------------------------------------------------------
 
 RONDO_TEST("on: a loop that has ended is a closed_error", "[on][kernel]") {
     other_loop there;

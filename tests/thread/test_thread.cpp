@@ -121,7 +121,8 @@ TEST_CASE("thread: what it throws is told to the hook, and it has ended", "[thre
     rondo::thread one("thrower", [] { throw std::runtime_error("no more"); });
     one.join();
     set_thread_exception_hook(before);
-    CHECK(told == std::vector<std::string>{"an exception left the function of thread thrower: no more"});
+    CHECK(told ==
+          std::vector<std::string>{"an exception left the function of thread thrower: no more"});
     CHECK(one.ended().exception() == nullptr);
 }
 
@@ -167,7 +168,8 @@ TEST_CASE("thread: waiting for its own end is refused, in whatever way", "[threa
     CHECK(refused == 3);
 }
 
-TEST_CASE("thread: joined in a callback of the loop that it waits for, one of both is told", "[thread]") {
+TEST_CASE("thread: joined in a callback of the loop that it waits for, one of both is told",
+          "[thread]") {
     const auto nothing = []() -> task<> { co_return; };
     loop l;
     const remote home = l.remote();
@@ -197,7 +199,8 @@ TEST_CASE("thread: joined in a callback of the loop that it waits for, one of bo
     waits.join();
 }
 
-TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it says so and aborts", "[thread][death]") {
+TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it says so and aborts",
+          "[thread][death]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto by_itself = run_child([] {
         auto one = std::make_unique<rondo::thread>();
@@ -226,7 +229,8 @@ TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it say
                 began.set();
                 f.get();
             });
-            began.wait();  // it blocks now and this aborts, or it is told later that it must not: both end
+            // Either it blocks by now and this aborts, or its wait is refused later: both end.
+            began.wait();
             co_return;
         }());
         return 7;
@@ -234,11 +238,12 @@ TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it say
     for (const auto* end : {&by_itself, &by_its_timer}) {
         INFO(end->text);
         CHECK(end->aborted());
-        CHECK(end->says("whose end it would wait for"));
+        CHECK(end->says("by its own function"));
     }
     INFO(in_a_task.text);
     CHECK((in_a_task.aborted() || in_a_task.exited(7)));
-    CHECK((in_a_task.says("co_await ended() first") || in_a_task.says("co_await ended() in a task")));
+    CHECK(
+        (in_a_task.says("co_await ended() first") || in_a_task.says("co_await ended() in a task")));
 }
 
 TEST_CASE("thread: where the system gives none, an error says so", "[thread]") {
@@ -272,7 +277,8 @@ RONDO_TEST("thread: a task awaits its end", "[thread][kernel]") {
 
 // -- thread_timer ---------------------------------------------------------------------------------
 
-TEST_CASE("thread_timer: calls once, when the time has come, and again when it is started again", "[thread]") {
+TEST_CASE("thread_timer: calls once, when the time has come, and again when it is started again",
+          "[thread]") {
     testing::leak_probe probe;
     {
         std::atomic<int> calls{0};

@@ -38,7 +38,7 @@ struct hooked {
     ~hooked() { set_thread_exception_hook(before); }
 };
 
-// -- states -----------------------------------------------------------------------------------------------------------
+// -- states ---------------------------------------------------------------------------------------
 
 TEST_CASE("thread_future: pending, running, done", "[thread_future]") {
     thread_promise<int> promise;
@@ -103,7 +103,8 @@ TEST_CASE("thread_future: an error arrives as the type it is, at everybody", "[t
     CHECK(f.exception() != nullptr);
 }
 
-TEST_CASE("thread_future: a promise that goes without a value is an error at the waiter", "[thread_future]") {
+TEST_CASE("thread_future: a promise that goes without a value is an error at the waiter",
+          "[thread_future]") {
     const hooked hook;
     thread_future<int> f;
     CHECK_FALSE(f);
@@ -118,7 +119,8 @@ TEST_CASE("thread_future: a promise that goes without a value is an error at the
     CHECK(hook.told == 0);
 }
 
-TEST_CASE("thread_future: an error that nobody asks for goes to the hook, once", "[thread_future]") {
+TEST_CASE("thread_future: an error that nobody asks for goes to the hook, once",
+          "[thread_future]") {
     const hooked hook;
     {
         thread_promise<> promise;
@@ -138,7 +140,8 @@ TEST_CASE("thread_future: an error that nobody asks for goes to the hook, once",
     CHECK(hook.told == 1);
 }
 
-TEST_CASE("thread_future: a value may be move-only, a reference, or one that counts its copies", "[thread_future]") {
+TEST_CASE("thread_future: a value may be move-only, a reference, or one that counts its copies",
+          "[thread_future]") {
     thread_promise<std::unique_ptr<int>> owning;
     auto owned = owning.get_future();
     owning.set_value(std::make_unique<int>(3));
@@ -165,9 +168,10 @@ TEST_CASE("thread_future: a value may be move-only, a reference, or one that cou
     CHECK(std::move(last).get().use_count() == 2);  // moved
 }
 
-// -- threads ----------------------------------------------------------------------------------------------------------
+// -- threads --------------------------------------------------------------------------------------
 
-TEST_CASE("thread_future: threads block until it is done, or their time is over", "[thread_future]") {
+TEST_CASE("thread_future: threads block until it is done, or their time is over",
+          "[thread_future]") {
     testing::leak_probe probe;
     {
         thread_promise<std::string> promise;
@@ -205,9 +209,10 @@ TEST_CASE("thread_future: a cancellation wakes those who block", "[thread_future
     CHECK(told);
 }
 
-// -- callbacks --------------------------------------------------------------------------------------------------------
+// -- callbacks ------------------------------------------------------------------------------------
 
-TEST_CASE("thread_future: callbacks come once, in order, on the thread that gives", "[thread_future]") {
+TEST_CASE("thread_future: callbacks come once, in order, on the thread that gives",
+          "[thread_future]") {
     thread_promise<int> promise;
     const auto f = promise.get_future();
     std::vector<int> order;
@@ -226,7 +231,8 @@ TEST_CASE("thread_future: callbacks come once, in order, on the thread that give
     CHECK(where == std::this_thread::get_id());
 }
 
-TEST_CASE("thread_future: a callback that throws goes to the hook, and the others are called", "[thread_future]") {
+TEST_CASE("thread_future: a callback that throws goes to the hook, and the others are called",
+          "[thread_future]") {
     const hooked hook;
     thread_promise<int> promise;
     const auto f = promise.get_future();
@@ -239,7 +245,8 @@ TEST_CASE("thread_future: a callback that throws goes to the hook, and the other
     CHECK(hook.message == "a done callback of a thread_future threw");
 }
 
-TEST_CASE("thread_future: callbacks are called once when adding and giving race", "[thread_future][stress]") {
+TEST_CASE("thread_future: callbacks are called once when adding and giving race",
+          "[thread_future][stress]") {
     for (int round = 0; round < many(20'000, 2'000); ++round) {
         static std::atomic<int> turn{0};
         thread_promise<int> promise;
@@ -262,7 +269,7 @@ TEST_CASE("thread_future: callbacks are called once when adding and giving race"
     }
 }
 
-// -- tasks ------------------------------------------------------------------------------------------------------------
+// -- tasks ----------------------------------------------------------------------------------------
 
 RONDO_TEST("thread_future: a task awaits it, on its own loop's thread", "[thread_future][kernel]") {
     const auto home = std::this_thread::get_id();
@@ -288,7 +295,8 @@ RONDO_TEST("thread_future: several tasks await one", "[thread_future][kernel]") 
     CHECK(sum == 30);
 }
 
-RONDO_TEST("thread_future: errors and cancellations by others come out of an await", "[thread_future][both]") {
+RONDO_TEST("thread_future: errors and cancellations by others come out of an await",
+           "[thread_future][both]") {
     thread_promise<int> failing, dropped;
     const auto f = failing.get_future();
     const auto g = dropped.get_future();
@@ -310,16 +318,18 @@ RONDO_TEST("thread_future: a cancelled await leaves at once, and the late result
     CHECK(value.use_count() == 1);
 }
 
-RONDO_TEST("thread_future: cancelled before it starts, an await throws even where the value is there",
-           "[thread_future][both]") {
+RONDO_TEST(
+    "thread_future: cancelled before it starts, an await throws even where the value is there",
+    "[thread_future][both]") {
     thread_promise<int> promise;
     co_await check_cancelled_before([&] { return promise.get_future(); });
     promise.set_value(1);
     co_await check_cancelled_before([&] { return promise.get_future(); });
 }
 
-RONDO_TEST("thread_future: cancelled after the value was given, the await has it and the next wait throws",
-           "[thread_future][both]") {
+RONDO_TEST(
+    "thread_future: cancelled after the value was given, the await has it and the next wait throws",
+    "[thread_future][both]") {
     thread_promise<int> promise;
     int had = 0;
     bool next_threw = false;

@@ -27,36 +27,41 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- what comes back --------------------------------------------------------------------------------------------------
+// -- what comes back ------------------------------------------------------------------------------
 
 struct odd {
     int number;
     int times(int n) const { return n * number; }
 };
 
-TEST_CASE("thread_pool: submit calls what std::thread would, and gives its value", "[thread_pool]") {
+TEST_CASE("thread_pool: submit calls what std::thread would, and gives its value",
+          "[thread_pool]") {
     testing::leak_probe probe;
     {
         thread_pool pool(2);
         CHECK(pool.submit([](int a, int b) { return a + b; }, 3, 4).get() == 7);
         CHECK(pool.submit(&odd::times, odd{3}, 5).get() == 15);
-        CHECK(*pool.submit([](std::unique_ptr<int> n) { return n; }, std::make_unique<int>(8)).get() == 8);
+        CHECK(*pool.submit([](std::unique_ptr<int> n) { return n; }, std::make_unique<int>(8))
+                   .get() == 8);
         int touched = 0;
         pool.submit([](int& n) { n = 5; }, std::ref(touched)).get();
         CHECK(touched == 5);
         int& same = pool.submit([&]() -> int& { return touched; }).get();
         CHECK(&same == &touched);
-        CHECK_THROWS_AS(pool.submit([] { throw std::out_of_range("job"); }).get(), std::out_of_range);
+        CHECK_THROWS_AS(pool.submit([] { throw std::out_of_range("job"); }).get(),
+                        std::out_of_range);
         CHECK_THROWS_AS(pool.submit([]() -> int { throw cancelled(); }).get(), future_cancelled);
         CHECK(pool.stats().largest <= 2);
     }
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: callable and arguments are copied, and gone before the future is done", "[thread_pool]") {
+TEST_CASE("thread_pool: callable and arguments are copied, and gone before the future is done",
+          "[thread_pool]") {
     const auto counted = std::make_shared<int>(1);
     thread_pool pool(1);
-    auto f = pool.submit([counted](const std::shared_ptr<int>& argument) { return argument.use_count(); }, counted);
+    auto f = pool.submit(
+        [counted](const std::shared_ptr<int>& argument) { return argument.use_count(); }, counted);
     CHECK(f.get() == 3);
     CHECK(counted.use_count() == 1);
     auto failing = pool.submit([counted] { throw std::runtime_error("x"); });
@@ -89,7 +94,7 @@ TEST_CASE("thread_pool: threads are named, and block the process's signals", "[t
     CHECK(blocked.get());
 }
 
-// -- where a job goes -------------------------------------------------------------------------------------------------
+// -- where a job goes -----------------------------------------------------------------------------
 
 TEST_CASE("thread_pool: core first, then the queue, then max, then the policy", "[thread_pool]") {
     thread_pool pool(bounds(2, 3, 2));
@@ -167,7 +172,7 @@ TEST_CASE("thread_pool: an unbounded queue never starts a thread above core", "[
     for (int i = 0; i < 1'000; ++i) REQUIRE(all[static_cast<std::size_t>(i)].get() == i + 2);
 }
 
-// -- policies ---------------------------------------------------------------------------------------------------------
+// -- policies -------------------------------------------------------------------------------------
 
 TEST_CASE("thread_pool: caller_runs runs it where it is submitted", "[thread_pool]") {
     thread_pool pool(bounds(1, 1, 1, policy::caller_runs));
@@ -184,7 +189,8 @@ TEST_CASE("thread_pool: caller_runs runs it where it is submitted", "[thread_poo
     CHECK_THROWS_AS(pool.submit([] {}), closed_error);
 }
 
-TEST_CASE("thread_pool: discard cancels the new one, discard_oldest the one that waits longest", "[thread_pool]") {
+TEST_CASE("thread_pool: discard cancels the new one, discard_oldest the one that waits longest",
+          "[thread_pool]") {
     thread_pool pool(bounds(1, 1, 2, policy::discard));
     held_jobs held(pool);
     held.run_one();
@@ -259,7 +265,8 @@ TEST_CASE("thread_pool: block waits for room, or for the end", "[thread_pool]") 
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: every job of many submitters is run once under each policy that loses none", "[thread_pool][stress]") {
+TEST_CASE("thread_pool: every job of many submitters is run once under each policy that loses none",
+          "[thread_pool][stress]") {
     testing::leak_probe probe;
     for (const policy p : {policy::caller_runs, policy::block, policy::abort}) {
         thread_pool pool(bounds(1, 3, 4, p));

@@ -31,9 +31,10 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- threads come and go ----------------------------------------------------------------------------------------------
+// -- threads come and go --------------------------------------------------------------------------
 
-TEST_CASE("thread_pool: threads above core end when they were idle for long enough", "[thread_pool]") {
+TEST_CASE("thread_pool: threads above core end when they were idle for long enough",
+          "[thread_pool]") {
     testing::leak_probe probe;
     auto options = bounds(1, 4, 0);
     options.keep_alive = 1ms;
@@ -67,11 +68,15 @@ TEST_CASE("thread_pool: threads above core end when they were idle for long enou
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: the initializer is called by each thread before its first job", "[thread_pool]") {
+TEST_CASE("thread_pool: the initializer is called by each thread before its first job",
+          "[thread_pool]") {
     std::atomic<int> called{0};
     thread_local int ready = 0;
     thread_pool pool(
-        bounds(3, 3, 100), [](std::atomic<int>* c, const std::string& text) { ready = static_cast<int>(text.size()), ++*c; },
+        bounds(3, 3, 100),
+        [](std::atomic<int>* c, const std::string& text) {
+            ready = static_cast<int>(text.size()), ++*c;
+        },
         &called, std::string("four"));
     std::vector<thread_future<int>> all;
     for (int i = 0; i < 30; ++i) all.push_back(pool.submit([] { return ready; }));
@@ -83,7 +88,8 @@ TEST_CASE("thread_pool: the initializer is called by each thread before its firs
 TEST_CASE("thread_pool: an initializer that fails breaks the pool, 200 times", "[thread_pool]") {
     testing::leak_probe probe;
     for (int round = 0; round < 200; ++round) {
-        thread_pool pool(bounds(2, 2, thread_pool_options::unbounded), [] { throw std::runtime_error("no"); });
+        thread_pool pool(bounds(2, 2, thread_pool_options::unbounded),
+                         [] { throw std::runtime_error("no"); });
         std::vector<thread_future<>> all;
         try {
             for (int i = 0; i < 20; ++i) all.push_back(pool.submit([] {}));
@@ -96,9 +102,10 @@ TEST_CASE("thread_pool: an initializer that fails breaks the pool, 200 times", "
     CHECK(probe.leaks() == "");
 }
 
-// -- the end ----------------------------------------------------------------------------------------------------------
+// -- the end --------------------------------------------------------------------------------------
 
-TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothing is taken", "[thread_pool]") {
+TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothing is taken",
+          "[thread_pool]") {
     testing::leak_probe probe;
     for (const bool cancel : {false, true}) {
         thread_pool pool(1);
@@ -125,7 +132,8 @@ TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothin
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: the destructor cancels what waits and waits for what runs", "[thread_pool]") {
+TEST_CASE("thread_pool: the destructor cancels what waits and waits for what runs",
+          "[thread_pool]") {
     testing::leak_probe probe;
     thread_future<int> running, waiting, stopped;
     {
@@ -174,7 +182,8 @@ TEST_CASE("thread_pool: the destructor cancels what waits and waits for what run
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: shutdown and submits race, and no future stays open", "[thread_pool][stress]") {
+TEST_CASE("thread_pool: shutdown and submits race, and no future stays open",
+          "[thread_pool][stress]") {
     testing::leak_probe probe;
     for (int round = 0; round < many(500, 60); ++round) {
         std::atomic<int> done{0}, sent{0};
@@ -185,7 +194,9 @@ TEST_CASE("thread_pool: shutdown and submits race, and no future stays open", "[
                 threads.emplace_back([&] {
                     try {
                         for (;;) {
-                            pool->submit([] { return 1; }).add_done_callback([&](const auto&) { ++done; });
+                            pool->submit([] { return 1; }).add_done_callback([&](const auto&) {
+                                ++done;
+                            });
                             ++sent;
                         }
                     } catch (const closed_error&) {
@@ -201,7 +212,7 @@ TEST_CASE("thread_pool: shutdown and submits race, and no future stays open", "[
     CHECK(probe.leaks() == "");
 }
 
-// -- a token ----------------------------------------------------------------------------------------------------------
+// -- a token --------------------------------------------------------------------------------------
 
 TEST_CASE("thread_pool: cancelling a future stops a job that takes a token", "[thread_pool]") {
     thread_pool pool(1);
@@ -228,9 +239,12 @@ TEST_CASE("thread_pool: cancelling a future stops a job that takes a token", "[t
     CHECK_FALSE(held.run_one().cancel());
 }
 
-// -- waiting for one's own pool ---------------------------------------------------------------------------------------
+// -- waiting for one's own pool -------------------------------------------------------------------
 
-TEST_CASE("thread_pool: a job that waits for its own full pool is told, and with caller_runs it is no matter", "[thread_pool]") {
+TEST_CASE(
+    "thread_pool: a job that waits for its own full pool is told, and with caller_runs it is no "
+    "matter",
+    "[thread_pool]") {
     thread_pool pool(2);
     auto nested = [&pool] { return pool.submit([] { return 1; }).get(); };
     CHECK(pool.submit(nested).get() == 1);  // another thread is there
@@ -260,14 +274,18 @@ TEST_CASE("thread_pool: a job that waits for its own full pool is told, and with
     CHECK(deep.submit(fibonacci, 12).get() == 144);
 
     thread_pool growing(bounds(1, 3, 10));  // where one more thread helps there is one more
-    std::function<int(int)> chain = [&](int n) -> int { return n == 0 ? 0 : 1 + growing.submit(chain, n - 1).get(); };
+    std::function<int(int)> chain = [&](int n) -> int {
+        return n == 0 ? 0 : 1 + growing.submit(chain, n - 1).get();
+    };
     CHECK(growing.submit(chain, 2).get() == 2);
     CHECK_THROWS_AS(growing.submit(chain, 3).get(), deadlock_error);
     thread_pool blocking(bounds(1, 1, 0, policy::block));
     CHECK_THROWS_AS(blocking.submit([&] { blocking.submit([] {}); }).get(), deadlock_error);
 }
 
-TEST_CASE("thread_pool: joined on a loop's thread while a job waits for that loop, it says so and aborts", "[thread_pool]") {
+TEST_CASE(
+    "thread_pool: joined on a loop's thread while a job waits for that loop, it says so and aborts",
+    "[thread_pool]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto end = run_child([] {
         run([]() -> task<> {
@@ -287,10 +305,14 @@ TEST_CASE("thread_pool: joined on a loop's thread while a job waits for that loo
     CHECK(end.says("co_await pool.close() first"));
 }
 
-TEST_CASE("thread_pool: a job that waits for several futures of its own full pool is told", "[thread_pool]") {
+TEST_CASE("thread_pool: a job that waits for several futures of its own full pool is told",
+          "[thread_pool]") {
     thread_pool pool(1);
     const auto one = [] { return 1; };
-    CHECK_THROWS_AS(pool.submit([&] { rondo::wait(std::vector{pool.submit(one), pool.submit(one)}); }).get(),
+    CHECK_THROWS_AS(pool.submit([&] {
+                            rondo::wait(std::vector{pool.submit(one), pool.submit(one)});
+                        })
+                        .get(),
                     deadlock_error);
     CHECK_THROWS_AS(pool.submit([&] {
         for (auto& f : rondo::as_completed(std::vector{pool.submit(one)})) f.wait();
@@ -311,10 +333,12 @@ TEST_CASE("thread_pool: a job that waits for several futures of its own full poo
     CHECK(f.get() == 1);
 }
 
-TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool is told", "[thread_pool]") {
+TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool is told",
+          "[thread_pool]") {
     thread_pool pool(1);
     CHECK_THROWS_AS(pool.submit([&] { pool.shutdown(); }).get(), deadlock_error);
-    CHECK_THROWS_AS(pool.submit([&] { run(pool.close()); }).get(), deadlock_error);  // a loop on its thread
+    CHECK_THROWS_AS(pool.submit([&] { run(pool.close()); }).get(),
+                    deadlock_error);  // a loop on its thread
     std::atomic<int> told{0};
     held_jobs held(pool);
     auto f = held.run_one();
@@ -332,19 +356,24 @@ TEST_CASE("thread_pool: a job or a done callback that waits for the end of its o
     pool.shutdown();
 }
 
-RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool", "[thread_pool][kernel]") {
+RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool",
+           "[thread_pool][kernel]") {
     thread_pool pool(2), second(2), third(2);
     const auto in_a_child = [&]() -> task<> { co_await gather(second.close(), sleep(0s)); };
-    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(pool.close()); }), deadlock_error);
-    CHECK_THROWS_AS(co_await run_in_executor(second, [&] { block_on(in_a_child()); }), deadlock_error);
+    CHECK_THROWS_AS(co_await run_in_executor(pool, [&] { block_on(pool.close()); }),
+                    deadlock_error);
+    CHECK_THROWS_AS(co_await run_in_executor(second, [&] { block_on(in_a_child()); }),
+                    deadlock_error);
     auto detached = third.submit([&] { block_on(third.close()); });
     CHECK_THROWS_AS(co_await detached, deadlock_error);
-    CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }), deadlock_error);
+    CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }),
+                    deadlock_error);
     CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // they end all the same
     co_await pool.close();
 }
 
-TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so and aborts", "[thread_pool][death]") {
+TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so and aborts",
+          "[thread_pool][death]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto by_a_job = run_child([] {
         std::optional<thread_pool> pool(std::in_place, 1);
@@ -377,11 +406,11 @@ TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so an
     for (const auto* end : {&by_a_job, &by_a_closure, &by_a_callback, &by_assignment}) {
         INFO(end->text);
         CHECK(end->aborted());
-        CHECK(end->says("whose end it would wait for"));
+        CHECK(end->says("by a job or a done callback on one of its own threads"));
     }
 }
 
-// -- what a job owns --------------------------------------------------------------------------------------------------
+// -- what a job owns ------------------------------------------------------------------------------
 
 /// Owned by a job: calls `at_end` when it is destroyed.
 struct at_the_end {
@@ -393,7 +422,8 @@ struct at_the_end {
     }
 };
 
-TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, however it ends", "[thread_pool]") {
+TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, however it ends",
+          "[thread_pool]") {
     std::string log;  // each line by one thread, before the future is told
     const auto owner = [&log] { return at_the_end([&log] { log += "gone "; }); };
     const auto and_told = [&log](auto f) {
@@ -421,14 +451,16 @@ TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, 
     CHECK(lines() == "gone told ");
     gate door;
     pool.emplace(1);
-    auto failed = and_told(pool->submit([&door, owned = owner()] { door.pass(), throw std::runtime_error("no"); }));
+    auto failed = and_told(
+        pool->submit([&door, owned = owner()] { door.pass(), throw std::runtime_error("no"); }));
     door.open();
     pool->shutdown();
     CHECK(lines() == "gone told ");
     CHECK_THROWS_AS(failed.get(), std::runtime_error);
 }
 
-TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and throw queues away", "[thread_pool]") {
+TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and throw queues away",
+          "[thread_pool]") {
     testing::leak_probe probe;
     {
         thread_pool pool(1);
@@ -450,17 +482,20 @@ TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and 
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on", "[thread_pool][both]") {
+RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on",
+           "[thread_pool][both]") {
     const auto held = std::make_shared<int>(1);
     auto named = to_thread([owned = held] { return *owned; });
     CHECK(co_await named == 1);
     CHECK(held.use_count() == 1);
-    auto failing = to_thread([](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
+    auto failing =
+        to_thread([](const std::shared_ptr<int>&) { throw std::runtime_error("no"); }, held);
     CHECK_THROWS_AS(co_await failing, std::runtime_error);
     CHECK(held.use_count() == 1);
 }
 
-RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on", "[thread_pool][kernel]") {
+RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on",
+           "[thread_pool][kernel]") {
     const auto held = std::make_shared<int>(1);
     thread_pool pool(1);
     pool.shutdown(false);
@@ -469,7 +504,7 @@ RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the ta
     CHECK(held.use_count() == 1);
 }
 
-// -- numbers, and empty hands -----------------------------------------------------------------------------------------
+// -- numbers, and empty hands ---------------------------------------------------------------------
 
 TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_pool][death]") {
     const auto made = [](void (*change)(thread_pool_options&)) {
@@ -485,8 +520,11 @@ TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_poo
         CHECK(end.aborted());
         CHECK(end.says(words));
     };
-    refused(run_child([] { return thread_pool(static_cast<std::size_t>(-1)).stats().threads != 0; }), "negative number");
-    refused(made([](auto& o) { o.max = static_cast<std::size_t>(-2); }), "negative number of threads");
+    refused(
+        run_child([] { return thread_pool(static_cast<std::size_t>(-1)).stats().threads != 0; }),
+        "negative number");
+    refused(made([](auto& o) { o.max = static_cast<std::size_t>(-2); }),
+            "negative number of threads");
     refused(made([](auto& o) { o.core = 4, o.max = 2; }), "a core above its max");
     refused(made([](auto& o) { o.keep_alive = -1s; }), "a negative keep_alive");
     thread_pool_options few;
@@ -504,12 +542,13 @@ TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]"
         });
     };
     for (const auto call : std::initializer_list<void (*)(thread_pool&)>{
-             [](thread_pool& p) { p.submit([] {}); },
-             [](thread_pool& p) { p.shutdown(); },
+             [](thread_pool& p) { p.submit([] {}); }, [](thread_pool& p) { p.shutdown(); },
              [](thread_pool& p) { static_cast<void>(p.stats()); },
              [](thread_pool& p) { p.map([](int n) { return n; }, std::vector{1}).get(); },
              [](thread_pool& p) { run(p.close()); },
-             [](thread_pool& p) { run([](thread_pool* q) -> task<> { co_await run_in_executor(*q, [] {}); }(&p)); },
+             [](thread_pool& p) {
+                 run([](thread_pool* q) -> task<> { co_await run_in_executor(*q, [] {}); }(&p));
+             },
              [](thread_pool& p) { loop().set_default_executor(std::move(p)); },
              [](thread_pool&) {
                  thread_promise<int> given;
@@ -547,9 +586,10 @@ TEST_CASE("thread_pool: stats count what is in the queue", "[thread_pool]") {
     }
 }
 
-// -- tasks ------------------------------------------------------------------------------------------------------------
+// -- tasks ----------------------------------------------------------------------------------------
 
-RONDO_TEST("thread_pool: awaited on the loop's thread; close waits without blocking it", "[thread_pool][kernel]") {
+RONDO_TEST("thread_pool: awaited on the loop's thread; close waits without blocking it",
+           "[thread_pool][kernel]") {
     const auto home = std::this_thread::get_id();
     thread_pool pool(2);
     CHECK(co_await pool.submit([] { return 5; }) == 5);
@@ -567,7 +607,10 @@ RONDO_TEST("thread_pool: awaited on the loop's thread; close waits without block
     co_await pool.close();
 }
 
-RONDO_TEST("thread_pool: close is cancelled before it starts and while it waits, and the pool goes on ending", "[thread_pool][cancel][kernel]") {
+RONDO_TEST(
+    "thread_pool: close is cancelled before it starts and while it waits, and the pool goes on "
+    "ending",
+    "[thread_pool][cancel][kernel]") {
     thread_pool pool(1);
     held_jobs jobs(pool);
     auto held = jobs.run_one();
@@ -589,7 +632,9 @@ RONDO_TEST("run_in_executor: on a pool of one's own, by its policy", "[thread_po
         co_await run_in_executor(*p, [&] { b->give(), g->pass(); });
     }(&pool, &hold, &began));
     co_await began.given();
-    const auto one = [](thread_pool* p) -> task<int> { co_return co_await run_in_executor(*p, [] { return 2; }); };
+    const auto one = [](thread_pool* p) -> task<int> {
+        co_return co_await run_in_executor(*p, [] { return 2; });
+    };
     auto second = create_task(one(&pool));
     co_await finish();
     CHECK_THROWS_AS(co_await run_in_executor(pool, [] {}), pool_full_error);
@@ -602,7 +647,8 @@ RONDO_TEST("run_in_executor: on a pool of one's own, by its policy", "[thread_po
 }
 
 RONDO_TEST("run_in_executor: each policy on a full pool", "[thread_pool][kernel]") {
-    for (const policy p : {policy::caller_runs, policy::discard, policy::discard_oldest, policy::block}) {
+    for (const policy p :
+         {policy::caller_runs, policy::discard, policy::discard_oldest, policy::block}) {
         thread_pool pool(bounds(1, 1, 1, p));
         gate hold;
         signal_to_loop began;
@@ -634,7 +680,8 @@ RONDO_TEST("run_in_executor: each policy on a full pool", "[thread_pool][kernel]
     }
 }
 
-RONDO_TEST("set_default_executor: to_thread uses it, and it ends with the loop", "[thread_pool][kernel]") {
+RONDO_TEST("set_default_executor: to_thread uses it, and it ends with the loop",
+           "[thread_pool][kernel]") {
     thread_pool_options options;
     options.core = 1;
     options.name_prefix = "mine";
@@ -657,9 +704,10 @@ RONDO_TEST("set_default_executor: to_thread uses it, and it ends with the loop",
     CHECK_THROWS_AS(co_await to_thread([] {}), closed_error);
 }
 
-// -- where threads cannot be had --------------------------------------------------------------------------------------
+// -- where threads cannot be had ------------------------------------------------------------------
 
-TEST_CASE("thread_pool: where no thread can be started a job is run or refused, never lost", "[thread_pool]") {
+TEST_CASE("thread_pool: where no thread can be started a job is run or refused, never lost",
+          "[thread_pool]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto end = run_child([] {
         thread_pool two(bounds(2, 2, 1));
@@ -685,16 +733,20 @@ TEST_CASE("thread_pool: where no thread can be started a job is run or refused, 
             std::printf("%s\n", error.what());
         }
         thread_pool here(bounds(1, 1, 1, policy::caller_runs));
-        return here.submit([] { return std::this_thread::get_id(); }).get() == std::this_thread::get_id() ? 0 : 4;
+        return here.submit([] { return std::this_thread::get_id(); }).get() ==
+                       std::this_thread::get_id()
+                   ? 0
+                   : 4;
     });
     INFO(end.text);
     CHECK(end.exited());
     CHECK(end.says("start a thread of the pool: Resource temporarily unavailable"));
 }
 
-// -- a million --------------------------------------------------------------------------------------------------------
+// -- a million ------------------------------------------------------------------------------------
 
-TEST_CASE("thread_pool: a million submits and completions from 8 threads", "[thread_pool][stress]") {
+TEST_CASE("thread_pool: a million submits and completions from 8 threads",
+          "[thread_pool][stress]") {
     testing::leak_probe probe;
     const int each = with_asan() ? 25'000 : 125'000;
     std::atomic<long> sum{0}, called_back{0};
@@ -706,7 +758,8 @@ TEST_CASE("thread_pool: a million submits and completions from 8 threads", "[thr
                 std::vector<thread_future<int>> some;
                 for (int i = 0; i < each; ++i) {
                     auto f = pool.submit([](int n) { return n; }, i & 1);
-                    if (i % 4 == 0) f.add_done_callback([&](const auto& g) { called_back += 1 + 0 * g.get(); });
+                    if (i % 4 == 0)
+                        f.add_done_callback([&](const auto& g) { called_back += 1 + 0 * g.get(); });
                     some.push_back(std::move(f));
                     if (some.size() == 100) {
                         for (auto& g : some) sum += std::move(g).get();

@@ -31,7 +31,7 @@ rondo::generator<long> counting(long* read) {
     }
 }
 
-// -- on plain threads -------------------------------------------------------------------------------------------------
+// -- on plain threads -----------------------------------------------------------------------------
 
 TEST_CASE("pool.map: all of them in order", "[thread_pool_map]") {
     testing::leak_probe probe;
@@ -42,11 +42,14 @@ TEST_CASE("pool.map: all of them in order", "[thread_pool_map]") {
         CHECK(pool.map(square, std::vector<long>{3, 4}).get() == std::vector{9L, 16L});
         CHECK(pool.map(square, std::vector<long>{}).get().empty());
         std::vector<long> many_numbers(1'000);
-        for (std::size_t i = 0; i < many_numbers.size(); ++i) many_numbers[i] = static_cast<long>(i);
+        for (std::size_t i = 0; i < many_numbers.size(); ++i)
+            many_numbers[i] = static_cast<long>(i);
         const auto squares = pool.map(square, many_numbers).chunk(7).get();
-        for (std::size_t i = 0; i < squares.size(); ++i) REQUIRE(squares[i] == square(static_cast<long>(i)));
+        for (std::size_t i = 0; i < squares.size(); ++i)
+            REQUIRE(squares[i] == square(static_cast<long>(i)));
         CHECK(squares.size() == 1'000);
-        const auto flags = pool.map([](long n) { return n % 2 == 0; }, many_numbers).chunk(10).get();
+        const auto flags =
+            pool.map([](long n) { return n % 2 == 0; }, many_numbers).chunk(10).get();
         CHECK(flags[10]);
         CHECK_FALSE(flags[11]);
     }
@@ -57,7 +60,8 @@ TEST_CASE("pool.map: several ranges, until the shortest ends", "[thread_pool_map
     thread_pool pool(2);
     const std::vector<int> a{1, 2, 3, 4};
     const std::vector<std::string> b{"x", "yy", "zzz"};
-    const auto joined = pool.map([](int n, const std::string& s) { return std::to_string(n) + s; }, a, b).get();
+    const auto joined =
+        pool.map([](int n, const std::string& s) { return std::to_string(n) + s; }, a, b).get();
     CHECK(joined == std::vector<std::string>{"1x", "2yy", "3zzz"});
 }
 
@@ -96,7 +100,8 @@ TEST_CASE("pool.map: results as they come", "[thread_pool_map]") {
     CHECK_FALSE(as_they_come.blocking_next());
 }
 
-TEST_CASE("pool.map: an error comes in its place, ends the map and cancels what waits", "[thread_pool_map]") {
+TEST_CASE("pool.map: an error comes in its place, ends the map and cancels what waits",
+          "[thread_pool_map]") {
     for (const bool ordered : {true, false}) {
         thread_pool pool(1);
         std::atomic<int> called{0};
@@ -123,7 +128,8 @@ TEST_CASE("pool.map: a timeout loses nothing", "[thread_pool_map]") {
     const std::vector<int> numbers{1, 2};
     auto map = pool.map([&](int n) { return hold.pass(), n; }, numbers);
     CHECK_THROWS_AS(map.blocking_next_for(1ms), timeout_error);
-    CHECK_THROWS_AS(pool.map([&](int n) { return hold.pass(), n; }, numbers).get_for(1ms), timeout_error);
+    CHECK_THROWS_AS(pool.map([&](int n) { return hold.pass(), n; }, numbers).get_for(1ms),
+                    timeout_error);
     hold.open();
     CHECK(*map.blocking_next_for(1h) == 1);
     CHECK(map.get_for(1h) == std::vector{2});
@@ -139,16 +145,18 @@ TEST_CASE("pool.map: void, move-only results and a pool that is shut down", "[th
     CHECK(*owned[2] == 3);
     std::vector<std::unique_ptr<int>> sources;
     sources.push_back(std::make_unique<int>(4));
-    CHECK(pool.map([](std::unique_ptr<int> n) { return *n; }, std::move(sources)).get() == std::vector{4});
+    CHECK(pool.map([](std::unique_ptr<int> n) { return *n; }, std::move(sources)).get() ==
+          std::vector{4});
     auto later = pool.map(square, std::vector<long>{1, 2});
     pool.shutdown();
     CHECK_THROWS_AS(later.blocking_next(), closed_error);
     CHECK_FALSE(later.blocking_next());
 }
 
-// -- in tasks ---------------------------------------------------------------------------------------------------------
+// -- in tasks -------------------------------------------------------------------------------------
 
-RONDO_TEST("pool.map: awaited it gives all of them, and the loop goes on", "[thread_pool_map][kernel]") {
+RONDO_TEST("pool.map: awaited it gives all of them, and the loop goes on",
+           "[thread_pool_map][kernel]") {
     thread_pool pool(2);
     const std::array numbers{1L, 2L, 3L};
     const auto squares = co_await pool.map(square, numbers);
@@ -165,11 +173,14 @@ RONDO_TEST("pool.map: awaited it gives all of them, and the loop goes on", "[thr
     auto as_they_come = pool.map(square, numbers).as_completed();
     while (auto one = co_await as_they_come.next()) seen.insert(*one);
     CHECK(seen == std::multiset<long>{1, 4, 9});
-    CHECK_THROWS_AS(co_await pool.map([](long n) { return n == 2 ? throw std::out_of_range("2") : n; }, numbers), std::out_of_range);
+    CHECK_THROWS_AS(co_await pool.map(
+                        [](long n) { return n == 2 ? throw std::out_of_range("2") : n; }, numbers),
+                    std::out_of_range);
     co_await pool.close();
 }
 
-RONDO_TEST("pool.map: next is cancelled before, while and after, and loses nothing", "[thread_pool_map][cancel][kernel]") {
+RONDO_TEST("pool.map: next is cancelled before, while and after, and loses nothing",
+           "[thread_pool_map][cancel][kernel]") {
     for (const bool ordered : {true, false}) {
         thread_pool pool(1);
         gate hold;
@@ -185,15 +196,17 @@ RONDO_TEST("pool.map: next is cancelled before, while and after, and loses nothi
     }
 }
 
-RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait", "[thread_pool_map][cancel][kernel]") {
+RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait",
+           "[thread_pool_map][cancel][kernel]") {
     gate hold;
     std::atomic<int> called{0};
     std::vector<int> numbers(20, 1);
     thread_pool pool(1);  // goes first: the call that runs outlives the await
-    auto all = create_task([](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
-        const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
-        co_await p->map(call, *n);
-    }(&pool, &hold, &called, &numbers));
+    auto all = create_task(
+        [](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
+            const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
+            co_await p->map(call, *n);
+        }(&pool, &hold, &called, &numbers));
     while (called == 0) co_await yield_now();
     all.cancel();
     CHECK_THROWS_AS(co_await all, future_cancelled);
@@ -202,15 +215,17 @@ RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait", "[t
     CHECK(called == 1);
 }
 
-RONDO_TEST("pool.map: one that is left stops a chunk between two calls", "[thread_pool_map][cancel][kernel]") {
+RONDO_TEST("pool.map: one that is left stops a chunk between two calls",
+           "[thread_pool_map][cancel][kernel]") {
     gate hold;
     std::atomic<int> called{0};
     std::vector<int> numbers(20, 1);
     thread_pool pool(1);
-    auto all = create_task([](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
-        const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
-        co_await p->map(call, *n).chunk(20);
-    }(&pool, &hold, &called, &numbers));
+    auto all = create_task(
+        [](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
+            const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
+            co_await p->map(call, *n).chunk(20);
+        }(&pool, &hold, &called, &numbers));
     while (called == 0) co_await yield_now();
     all.cancel();
     CHECK_THROWS_AS(co_await all, future_cancelled);
@@ -219,11 +234,14 @@ RONDO_TEST("pool.map: one that is left stops a chunk between two calls", "[threa
     CHECK(called == 1);
 }
 
-TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor tells it", "[thread_pool_map]") {
+TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor tells it",
+          "[thread_pool_map]") {
     const std::vector<int> numbers{1, 2, 3, 4};
     {
         thread_pool pool(2);
-        const auto plus = [](const std::stop_token& stop, int n) { return stop.stop_requested() ? 0 : n + 1; };
+        const auto plus = [](const std::stop_token& stop, int n) {
+            return stop.stop_requested() ? 0 : n + 1;
+        };
         CHECK(pool.map(plus, numbers).chunk(3).get() == std::vector<int>{2, 3, 4, 5});
         const auto add = [](std::stop_token, int a, int b) { return a + b; };
         CHECK(pool.map(add, numbers, numbers).get() == std::vector<int>{2, 4, 6, 8});
@@ -243,7 +261,7 @@ TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor
     CHECK(called == 1);
 }
 
-// -- several futures --------------------------------------------------------------------------------------------------
+// -- several futures ------------------------------------------------------------------------------
 
 TEST_CASE("wait: parts thread_futures in done and pending", "[thread_pool_map]") {
     std::vector<thread_promise<int>> promises(4);
@@ -288,7 +306,8 @@ TEST_CASE("as_completed: the same handles in the order in which they end", "[thr
     CHECK_THROWS_AS(in_time.next(), timeout_error);
 }
 
-RONDO_TEST("wrap_future: as a future of the loop; cancelling it cancels the job", "[thread_pool_map][both]") {
+RONDO_TEST("wrap_future: as a future of the loop; cancelling it cancels the job",
+           "[thread_pool_map][both]") {
     thread_promise<int> promise, other;
     auto f = wrap_future(promise.get_future());
     auto g = wrap_future(other.get_future());

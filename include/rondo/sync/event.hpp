@@ -56,7 +56,9 @@ namespace detail {
 class RONDO_API event_wait : public queue_wait {
 public:
     explicit event_wait(event& e) noexcept : queue_wait(kind_, e.line_), event_(&e) {}
-    bool await_ready() noexcept { return is_cancelled() ? cancel_at_start() : (event_->set_ && acquired()); }
+    bool await_ready() noexcept {
+        return is_cancelled() ? cancel_at_start() : (event_->set_ && acquired());
+    }
     void await_resume() {
         finish([] {});
     }

@@ -151,7 +151,9 @@ class RONDO_API recursive_mutex_wait : public queue_wait {
 public:
     explicit recursive_mutex_wait(recursive_mutex& m) noexcept
         : queue_wait(kind_, m.lock_.line_), mutex_(&m) {}
-    bool await_ready() noexcept { return is_cancelled() ? cancel_at_start() : (mutex_->take() && acquired()); }
+    bool await_ready() noexcept {
+        return is_cancelled() ? cancel_at_start() : (mutex_->take() && acquired());
+    }
     recursive_mutex::guard await_resume() {
         finish([this] {
             if (mutex_->depth_ == 0) mutex_->lock_.release();

@@ -123,7 +123,9 @@ class rwlock_wait : public rwlock_line {
 
 public:
     explicit rwlock_wait(rwlock& l) noexcept : rwlock_line(l, alone) {}
-    bool await_ready() noexcept { return is_cancelled() ? cancel_at_start() : (lock_->enter(alone) && acquired()); }
+    bool await_ready() noexcept {
+        return is_cancelled() ? cancel_at_start() : (lock_->enter(alone) && acquired());
+    }
     Guard await_resume() {
         finish([this] { lock_->adopt<Guard>().unlock(); });
         return lock_->adopt<Guard>();

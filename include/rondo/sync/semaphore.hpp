@@ -93,7 +93,8 @@ public:
 protected:
     semaphore(std::size_t permits, std::size_t bound) noexcept
         : available_(permits), bound_(bound) {
-        RONDO_ASSERT(detail::is_count(permits), "a semaphore was given a negative number of permits");
+        RONDO_ASSERT(detail::is_count(permits),
+                     "a semaphore was given a negative number of permits");
     }
 
 private:

@@ -69,7 +69,8 @@ public:
     watch_wait(watch_base& w, std::uint64_t* seen) noexcept
         : queue_wait(kind_, w.line_), watch_(&w), seen_(seen) {}
     bool await_ready() noexcept {
-        return is_cancelled() ? cancel_at_start() : ((*seen_ != watch_->version_ || watch_->closed_) && acquired());
+        return is_cancelled() ? cancel_at_start()
+                              : ((*seen_ != watch_->version_ || watch_->closed_) && acquired());
     }
     bool await_resume() {
         finish([] {});

@@ -38,7 +38,7 @@ public:
     pool_map(Launch launch, Ranges&&... ranges)
         : window_(std::move(launch), std::forward<Ranges>(ranges)...) {}
 
-    // -- options, before the first result is requested ------------------------------------------
+    // -- options, before the first result is requested --------------------------------------------
     /// Puts `elements` elements into one job. Use it if a call takes less than about 20 µs.
     pool_map&& chunk(std::size_t elements) && { return change(window_.chunk, elements); }
     /// Runs at most `jobs` jobs ahead. The default is two per thread.
@@ -49,7 +49,7 @@ public:
         return std::move(*this);
     }
 
-    // -- tasks ----------------------------------------------------------------------------------------------------------
+    // -- tasks ------------------------------------------------------------------------------------
     /// The next result; empty at the end.
     task<std::optional<stored>> next() {
         while (!window_.has_result()) {
@@ -71,13 +71,14 @@ public:
     /// All results.
     auto rondo_awaiter() && {
         static_assert(!Hazard,
-                      "g++ 12 destroys a temporary closure that owns something twice inside a co_await: name what "
-                      "`map` returns on a line of its own and co_await that name (docs/gcc12.md)");
+                      "g++ 12 destroys a temporary closure that owns something twice inside a "
+                      "co_await: name what `map` returns on a line of its own and co_await that "
+                      "name (docs/gcc12.md)");
         return detail::task_awaiter<whole>(&collect().release());
     }
     auto rondo_awaiter() & { return detail::task_awaiter<whole>(&collect().release()); }
 
-    // -- plain threads --------------------------------------------------------------------------------------------------
+    // -- plain threads ----------------------------------------------------------------------------
     /// The next result; blocks until it is there. Empty at the end.
     std::optional<stored> blocking_next() { return next_until(time_point::max()); }
     /// blocking_next for at most `timeout`. Throws: timeout_error; nothing is lost.
@@ -87,7 +88,9 @@ public:
     /// All results; blocks until they are there.
     whole get() { return all_until(time_point::max()); }
     /// get for at most `timeout` in total. Throws: timeout_error.
-    whole get_for(detail::time_limit timeout) { return all_until(detail::blocking_deadline(timeout)); }
+    whole get_for(detail::time_limit timeout) {
+        return all_until(detail::blocking_deadline(timeout));
+    }
 
 private:
     pool_map&& change(std::size_t& what, std::size_t to) {

@@ -168,7 +168,8 @@ private:
         while (!ended_ && elements.size() < chunk) {
             ended_ = std::apply([](auto&... r) { return (r.at_end() || ...); }, ranges_);
             if (!ended_)
-                elements.push_back(std::apply([](auto&... r) { return element{r.read()...}; }, ranges_));
+                elements.push_back(
+                    std::apply([](auto&... r) { return element{r.read()...}; }, ranges_));
         }
         if (elements.empty()) return false;
         places_[place] = launch_(std::move(elements));

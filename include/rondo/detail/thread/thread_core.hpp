@@ -57,19 +57,19 @@ public:
     void drop_giver() noexcept { release(); }
     bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
 
-    // -- the giver's side -----------------------------------------------------------------------------------------------
+    // -- the giver's side -------------------------------------------------------------------------
     /// From pending to running. False if it was cancelled.
     bool begin() noexcept;
     /// begin() for a giver that may have begun already. False if it was cancelled. Throws:
     /// invalid_state_error if it has ended otherwise.
     bool claim();
-    /// Ends it: tells the watchers, then calls the callbacks. False if it had ended before. What
-    /// the job owned must be destroyed by then.
+    /// Ends it: tells the watchers, then calls the callbacks. False if it had ended before. Destroy
+    /// the job's callable and arguments before the call.
     bool finish(phase end) noexcept;
     /// Stores the error; call it before finish(phase::failed).
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
-    // -- the others' ----------------------------------------------------------------------------------------------------
+    // -- the others' ------------------------------------------------------------------------------
     phase now() const noexcept { return phase_.load(std::memory_order_acquire); }
     bool done() const noexcept { return now() >= phase::valued; }
     bool cancel() noexcept;
