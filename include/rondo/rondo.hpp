@@ -56,6 +56,7 @@
 #include <rondo/thread_sync.hpp>
 #include <rondo/thread_wait.hpp>
 #include <rondo/timer.hpp>
+#include <rondo/to_thread.hpp>
 #include <rondo/udp.hpp>
 #include <rondo/unix.hpp>
 #include <rondo/view.hpp>
