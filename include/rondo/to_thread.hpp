@@ -81,7 +81,8 @@ private:
 template <class Call>
 class thread_call_awaiter
     : public std::conditional_t<Call::takes_token, stoppable_thread_call_wait, thread_call_wait> {
-    using base = std::conditional_t<Call::takes_token, stoppable_thread_call_wait, thread_call_wait>;
+    using base =
+        std::conditional_t<Call::takes_token, stoppable_thread_call_wait, thread_call_wait>;
     using result_type = typename Call::result_type;
 
 public:

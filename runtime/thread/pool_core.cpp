@@ -382,9 +382,10 @@ void pool_core::join() noexcept {
     joining_loop_ = threads_ != 0 ? loop_of_this_thread() : nullptr;
     if (joining_loop_ != nullptr) {
         for (worker* each = workers_; each != nullptr; each = each->next)
-            RONDO_ASSERT(each->waits_for == nullptr || !each->waits_for->hangs_on(joining_loop_),
-                         "deadlock: a thread pool is joined on a loop's thread while one of its jobs waits "
-                         "for that loop; co_await pool.close() first");
+            RONDO_ASSERT(
+                each->waits_for == nullptr || !each->waits_for->hangs_on(joining_loop_),
+                "deadlock: a thread pool is joined on a loop's thread while one of its jobs waits "
+                "for that loop; co_await pool.close() first");
     }
     gone_.wait(held, [this] { return threads_ == 0 && !joining_; });
     joining_loop_ = nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Queues: first come first served in both directions, and nothing is lost or left behind, whatever is cancelled when.
+// Queues: both sides are served first come first served, and no item is lost, whatever is cancelled
+// and when.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -49,7 +50,7 @@ RONDO_TEST("queue: what is put is taken in order, and a closed queue ends when i
     CHECK_FALSE(co_await orders.next());
 }
 
-RONDO_TEST("queue: says how full it is", "[queue]") {
+RONDO_TEST("queue: reports size, empty and full", "[queue]") {
     queue<int> q(2), unbounded;
     CHECK(q.maxsize() == 2);
     CHECK(unbounded.maxsize() == 0);
@@ -158,13 +159,13 @@ RONDO_TEST("queue: getters and putters are served in the order in which they cam
     for (auto& one : all) CHECK(one.done());
 }
 
-RONDO_TEST("queue: nobody overtakes one who was told to go on", "[queue]") {
+RONDO_TEST("queue: no task overtakes a waiter that was woken", "[queue]") {
     queue<int> q(1);
     std::vector<int> taken;
     auto first = create_task(put_one(&q, 1));
     auto second = create_task(put_one(&q, 2));
     co_await finish();
-    CHECK(q.try_get() == 1);  // the place is now the second one's
+    CHECK(q.try_get() == 1);  // the place is now promised to the second putter
     CHECK(q.full());
     CHECK_FALSE(q.try_put(3));
     auto third = create_task(put_one(&q, 3));
@@ -173,7 +174,7 @@ RONDO_TEST("queue: nobody overtakes one who was told to go on", "[queue]") {
 
     auto early = create_task(take_into(&q, &taken));
     co_await finish();
-    CHECK(q.try_put(4));  // the item is now the early one's
+    CHECK(q.try_put(4));  // the item is now promised to the early getter
     CHECK_FALSE(q.try_get());
     auto late = create_task(put_one(&q, 5));
     CHECK(co_await q.next() == 5);
@@ -195,7 +196,7 @@ RONDO_TEST("queue: putting into a closed queue is an error, before and while it 
     q.close();
 }
 
-RONDO_TEST("queue: one who was told to put and finds it closed puts nothing", "[queue]") {
+RONDO_TEST("queue: a putter that is woken and finds the queue closed stores nothing", "[queue]") {
     queue<int> q(1);
     co_await q.put(1);
     auto waiting = create_task(put_one(&q, 2));
@@ -206,7 +207,7 @@ RONDO_TEST("queue: one who was told to put and finds it closed puts nothing", "[
     CHECK_FALSE(co_await q.next());
 }
 
-TEST_CASE("queue: destroyed before a task that waited took what it was promised, it says so",
+TEST_CASE("queue: destroying it before a woken task took its item or place aborts with a sentence",
           "[queue][death]") {
     const auto with = [](bool gets) {
         return run_child([gets] {
@@ -248,7 +249,7 @@ RONDO_TEST("queue: closing wakes everyone who waits for an item", "[queue][both]
     CHECK(taken == std::vector<int>{7});
 }
 
-RONDO_TEST("queue: the last item goes to the next in line also where the queue is closed",
+RONDO_TEST("queue: the last item goes to the next waiter even if the queue is closed",
            "[queue]") {
     queue<int> q;
     std::vector<int> taken;
@@ -278,7 +279,7 @@ RONDO_TEST("queue: an immediate close drops the items, and they count as done", 
     CHECK(q.empty());
 }
 
-RONDO_TEST("queue: one to whom an item was promised finds none after an immediate close",
+RONDO_TEST("queue: a getter that was promised an item finds none after an immediate close",
            "[queue]") {
     queue<int> q;
     std::vector<int> taken;
@@ -376,7 +377,8 @@ RONDO_TEST("queue: join is cancelled before, while and after", "[queue][cancel][
     CHECK(seen.first == outcome_of_wait::cancelled);
 }
 
-RONDO_TEST("queue: what cancelled getters were promised stays in its order", "[queue][cancel]") {
+RONDO_TEST("queue: items that were promised to cancelled getters keep their order",
+           "[queue][cancel]") {
     queue<int> q;
     std::vector<int> taken;
     std::vector<future<>> getters;
@@ -389,7 +391,7 @@ RONDO_TEST("queue: what cancelled getters were promised stays in its order", "[q
     for (int i = 1; i <= 4; ++i) CHECK(q.try_get() == i);
 }
 
-RONDO_TEST("queue: it can be waited for with a timeout", "[queue][both]") {
+RONDO_TEST("queue: waits can have a timeout", "[queue][both]") {
     queue<int> q(1);
     CHECK_FALSE(co_await move_on_after(1ms, q.next()));
     co_await q.put(1);
@@ -398,7 +400,7 @@ RONDO_TEST("queue: it can be waited for with a timeout", "[queue][both]") {
     CHECK(q.empty());
 }
 
-RONDO_TEST("queue: whoever always finds it ready lets others run", "[queue][both]") {
+RONDO_TEST("queue: a task that never has to wait lets others run", "[queue][both]") {
     queue<int> q;
     bool other_ran = false;
     auto other = create_task([](bool* ran) -> task<> {
@@ -414,7 +416,7 @@ RONDO_TEST("queue: whoever always finds it ready lets others run", "[queue][both
 }
 
 RONDO_TEST("queue: an await costs no allocation beyond its frame", "[queue]") {
-    // The awaiter is as large as what it is made of: nothing is hidden behind a pointer.
+    // The awaiter is as large as its parts: nothing is allocated elsewhere.
     using waiting = decltype(std::declval<queue<int>&>().next().rondo_awaiter());
     CHECK(sizeof(waiting) <=
           sizeof(rondo::detail::leaf_wait) + sizeof(rondo::detail::wait_node) + 3 * sizeof(void*));
@@ -443,8 +445,9 @@ struct least_first : in_order {
     int pop() { return take(std::min_element(items.begin(), items.end())); }
 };
 
-/// A queue and what it should be. The model hears of each item at the moment it is stored or taken, so the two can be
-/// compared at every step; who has come when is written down to see that nobody was overtaken.
+/// A queue and its model. The model records each item at the moment at which it is stored or taken,
+/// so both can be compared at every step. The order of arrivals is recorded, to see that no task
+/// was overtaken.
 template <class Model>
 struct trial {
     typename Model::queue_type queue;
@@ -507,7 +510,7 @@ struct trial {
                 }
         }
     }
-    // Who still waits does so for a reason.
+    // Tasks that still wait have a reason to.
     void at_rest() {
         CHECK(queue.size() == model.items.size());
         for (const auto& one : tasks) {
@@ -541,7 +544,7 @@ task<> compare_with_model(std::uint64_t seed, std::size_t maxsize) {
     for (const auto& one : rest) CHECK(one.done());
 }
 
-RONDO_TEST("queue: does what a simple model does, whatever comes in whatever order", "[queue]",
+RONDO_TEST("queue: behaves like a simple model under random calls", "[queue]",
            seeds(1).limit(30s)) {
     const auto all = testing::seeds(static_cast<unsigned>(many(60, 10)));
     for (const std::uint64_t seed : all) {
@@ -560,7 +563,7 @@ RONDO_TEST("queue: cancelling many who wait is linear", "[queue]", seeds(1).limi
     std::vector<future<>> getters;
     for (int i = 0; i < count; ++i) getters.push_back(create_task(take_into(&q, &taken)));
     co_await finish();
-    for (int i = 0; i < count; ++i) CHECK_NOFAIL(q.try_put(i));  // each is promised one
+    for (int i = 0; i < count; ++i) CHECK_NOFAIL(q.try_put(i));  // each getter is promised one
     for (auto& one : getters) one.cancel();
     co_await finish();
     CHECK(taken.empty());

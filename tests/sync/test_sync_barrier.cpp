@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// barrier: all or nobody, round after round; and who is sent away when it breaks.
+// barrier: all tasks pass or none, round after round; and which tasks fail when it breaks.
 #include <string>
 #include <utility>
 
@@ -10,7 +10,7 @@ using namespace rondo_tests;
 
 namespace {
 
-RONDO_TEST("barrier: nobody passes before all have come; each gets its index",
+RONDO_TEST("barrier: no task passes before all have arrived; each gets its index",
            "[sync][barrier][both]") {
     barrier b(3);
     int verdict[3] = {still_there, still_there, still_there};
@@ -51,14 +51,14 @@ RONDO_TEST("barrier: the next round fills while the last one still leaves",
     CHECK(rounds == 2);
 }
 
-RONDO_TEST("barrier: of one party it is no barrier", "[sync][barrier][both]") {
+RONDO_TEST("barrier: with one party, wait returns at once", "[sync][barrier][both]") {
     barrier b(1);
     CHECK(co_await b.wait() == 0);
     CHECK(co_await b.wait() == 0);
     CHECK(b.generation() == 2);
 }
 
-RONDO_TEST("barrier: one who is cancelled leaves, and the others wait for another one",
+RONDO_TEST("barrier: a cancelled task leaves, and the others wait for another one",
            "[sync][barrier][both]") {
     barrier b(3);
     int verdict[4] = {still_there, still_there, still_there, still_there};
@@ -78,7 +78,7 @@ RONDO_TEST("barrier: one who is cancelled leaves, and the others wait for anothe
     CHECK(verdict[3] == 2);
 }
 
-RONDO_TEST("barrier: abort sends away who waits and whoever comes, until it is reset",
+RONDO_TEST("barrier: abort fails current and later waits, until it is reset",
            "[sync][barrier][both]") {
     barrier b(2);
     int verdict = still_there;
@@ -101,7 +101,7 @@ RONDO_TEST("barrier: abort sends away who waits and whoever comes, until it is r
     CHECK(verdict == 0);
 }
 
-RONDO_TEST("barrier: reset sends away who waits; who has passed has passed",
+RONDO_TEST("barrier: reset fails current waits, except those of a complete round",
            "[sync][barrier][both]") {
     barrier b(2);
     int verdict[3] = {still_there, still_there, still_there};
@@ -134,12 +134,12 @@ RONDO_TEST("barrier: cancelled before, while and after", "[sync][barrier][cancel
     observed seen;
     co_await check_cancelled_after_completion(
         make, [&] { b.reset(); }, &seen);
-    CHECK(seen.first == outcome_of_wait::cancelled);  // sent away, but asked to stop counts more
+    CHECK(seen.first == outcome_of_wait::cancelled);  // the cancellation wins over abort
     b.abort();
     co_await check_cancelled_before(make);
 }
 
-RONDO_TEST("barrier: one who is cancelled after all have come is not missed",
+RONDO_TEST("barrier: a task that is cancelled after all have arrived does not hold up the others",
            "[sync][barrier][both]") {
     barrier b(2);
     int verdict = still_there;
@@ -153,7 +153,7 @@ RONDO_TEST("barrier: one who is cancelled after all have come is not missed",
     CHECK(b.generation() == 1);
 }
 
-RONDO_TEST("barrier: one who passes for ever lets others run", "[sync][barrier][both]") {
+RONDO_TEST("barrier: a task that passes for ever lets others run", "[sync][barrier][both]") {
     barrier b(1);
     CHECK(co_await rounds_before_others([&] { return b.wait(); }) < 1000);
 }
@@ -170,7 +170,7 @@ RONDO_TEST("barrier: says how many wait", "[sync][barrier][both]") {
     co_await a;
 }
 
-TEST_CASE("barrier: one for nobody ends the program with a sentence", "[sync][barrier]") {
+TEST_CASE("barrier: without participants, it aborts with a sentence", "[sync][barrier]") {
     const child_end end = run_child([] {
         barrier b(0);
         return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// condition: who is notified, in which order, who holds the mutex then, and that no notification is
-// lost with one who is cancelled.
+// condition: which tasks are notified, in which order, and which holds the mutex then; and that no
+// notification is lost with a cancelled task.
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,7 +21,7 @@ struct meeting {
     bool stop = false;
 };
 
-/// Waits once; notes its name in capitals where it was cancelled, and that it held the mutex then.
+/// Waits once. Notes its name, in capitals if it was cancelled, and whether it held the mutex then.
 task<> wait_and_note(meeting* at, char name, int turns = 0) {
     auto guard = co_await at->m.lock();
     try {
@@ -36,13 +36,13 @@ task<> wait_and_note(meeting* at, char name, int turns = 0) {
     co_await finish(turns);
 }
 
-RONDO_TEST("condition: notify wakes the one that waits longest, notify_all everybody",
+RONDO_TEST("condition: notify wakes the longest waiter, notify_all wakes all",
            "[sync][condition][both]") {
     meeting at;
     for (char name : std::string("abcde")) create_task(wait_and_note(&at, name));
     co_await finish();
     CHECK(at.c.waiting() == 5);
-    CHECK_FALSE(at.m.locked());  // let go while they wait
+    CHECK_FALSE(at.m.locked());  // unlocked while they wait
     auto guard = co_await at.m.lock();
     CHECK(at.c.notify() == 1);
     CHECK(at.c.notify(2) == 2);
@@ -59,7 +59,7 @@ RONDO_TEST("condition: notify wakes the one that waits longest, notify_all every
     CHECK(at.c.notify() == 0);
 }
 
-RONDO_TEST("condition: a notification while nobody waits is for nobody",
+RONDO_TEST("condition: a notification without waiters is lost",
            "[sync][condition][both]") {
     meeting at;
     CHECK(at.c.notify() == 0);
@@ -70,7 +70,7 @@ RONDO_TEST("condition: a notification while nobody waits is for nobody",
     co_await a;
 }
 
-RONDO_TEST("condition: the predicate is asked under the mutex, until it says yes",
+RONDO_TEST("condition: the predicate is called under the mutex, until it is true",
            "[sync][condition][both]") {
     meeting at;
     int value = 0, asked = 0;
@@ -102,12 +102,12 @@ RONDO_TEST("condition: cancelled before, while and after", "[sync][condition][ca
     auto guard = co_await at.m.lock();
     const auto here = [&] { return at.c.wait(guard); };
     co_await check_cancelled_before(here);
-    CHECK(guard);  // never let go
+    CHECK(guard);  // never unlocked
     const auto here_until = [&] { return at.c.wait(guard, [] { return true; }); };
     {
         rondo::detail::inner_scope scope;
         rondo::detail::cancel(scope);
-        CHECK_THROWS_AS(co_await here_until(), cancelled);  // also where the predicate holds
+        CHECK_THROWS_AS(co_await here_until(), cancelled);  // even if the predicate is true
         CHECK(guard);
     }
     guard.unlock();
@@ -129,7 +129,7 @@ RONDO_TEST("condition: cancelled before, while and after", "[sync][condition][ca
     CHECK_FALSE(at.m.locked());
 }
 
-RONDO_TEST("condition: one who is cancelled has the mutex again before it throws",
+RONDO_TEST("condition: a cancelled wait locks the mutex again before it throws",
            "[sync][condition][both]") {
     meeting at;
     auto a = create_task(wait_and_note(&at, 'a'));
@@ -138,7 +138,7 @@ RONDO_TEST("condition: one who is cancelled has the mutex again before it throws
     a.cancel();
     a.cancel();
     co_await finish();
-    CHECK_FALSE(a.done());  // shielded: it waits for the mutex, however often it is asked
+    CHECK_FALSE(a.done());  // shielded: it waits for the mutex, however often it is cancelled
     CHECK(at.m.waiting() == 1);
     CHECK(at.log.empty());
     CHECK(a.describe().find("line, after a condition, for its mutex held by ") !=
@@ -150,7 +150,7 @@ RONDO_TEST("condition: one who is cancelled has the mutex again before it throws
     CHECK_FALSE(at.m.locked());
 }
 
-RONDO_TEST("condition: a notification given to one who is cancelled goes to the next",
+RONDO_TEST("condition: the notification of a cancelled waiter goes to the next",
            "[sync][condition][both]") {
     meeting at;
     auto a = create_task(wait_and_note(&at, 'a')), b = create_task(wait_and_note(&at, 'b'));
@@ -161,13 +161,13 @@ RONDO_TEST("condition: a notification given to one who is cancelled goes to the 
     co_await finish();
     CHECK(at.log == "Ab");
     auto guard = co_await at.m.lock();
-    at.c.notify();  // c stands in line for the mutex
+    at.c.notify();  // c is in the mutex's line
     auto d = create_task(wait_and_note(&at, 'd'));
     co_await finish();
     c.cancel();
     guard.unlock();
     co_await finish(5);
-    CHECK(at.log == "AbC");  // d came after the notification, and after c had left it to nobody
+    CHECK(at.log == "AbC");  // d came after c had dropped the notification
     CHECK(at.c.waiting() == 1);
     at.c.notify();
     co_await d;
@@ -184,7 +184,7 @@ RONDO_TEST("condition: a timeout around wait locks again and throws", "[sync][co
     CHECK(guard);
 }
 
-RONDO_TEST("condition: says whose it is and who waits", "[sync][condition][both]") {
+RONDO_TEST("condition: describes its mutex and its waiters", "[sync][condition][both]") {
     meeting at;
     CHECK(at.c.describe() == "a condition of a mutex that is not locked");
     auto a = create_task(wait_and_note(&at, 'a'));
@@ -209,7 +209,7 @@ RONDO_TEST("condition: a hundred thousand are notified, one step each", "[sync][
     CHECK(running_loop().stats().turns - turns <= count + 10);
 }
 
-TEST_CASE("condition: destroying one before all have gone on ends the program with a sentence",
+TEST_CASE("condition: destroying it before all waiters have resumed aborts with a sentence",
           "[sync][condition]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
@@ -230,7 +230,7 @@ TEST_CASE("condition: destroying one before all have gone on ends the program wi
     CHECK(end.says("a condition was destroyed before the tasks that it notified have resumed"));
 }
 
-TEST_CASE("condition: waiting without its mutex ends the program with a sentence",
+TEST_CASE("condition: waiting without its mutex aborts with a sentence",
           "[sync][condition]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// event: who waits is told, who comes while it is set goes through.
+// event: set wakes all waiters, and later waits return at once while it is set.
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +16,7 @@ task<> wait_and_note(event* e, std::string* log, char name) {
     log->push_back(name);
 }
 
-RONDO_TEST("event: set lets everybody go, in order, and whoever comes later",
+RONDO_TEST("event: set wakes all waiters in order, and later waits return at once",
            "[sync][event][both]") {
     event e;
     std::string log;
@@ -40,7 +40,7 @@ RONDO_TEST("event: set lets everybody go, in order, and whoever comes later",
     co_await late;
 }
 
-RONDO_TEST("event: who was told goes on, also where it is cleared before he runs",
+RONDO_TEST("event: a woken waiter resumes even if the event is cleared before it runs",
            "[sync][event][both]") {
     event e;
     std::string log;
@@ -66,16 +66,17 @@ RONDO_TEST("event: cancelled before, while and after", "[sync][event][cancel][bo
     co_await check_cancelled_after_completion(
         make, [&] { e.set(); }, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
-    co_await check_cancelled_before(make);  // it is set, and throws nevertheless
+    co_await check_cancelled_before(make);  // throws although it is set
 }
 
-RONDO_TEST("event: one who waits for what is set lets others run", "[sync][event][both]") {
+RONDO_TEST("event: a task that waits for a set event again and again lets others run",
+           "[sync][event][both]") {
     event e;
     e.set();
     CHECK(co_await rounds_before_others([&] { return e.wait(); }) < 1000);
 }
 
-RONDO_TEST("event: says what it is and who waits", "[sync][event][both]") {
+RONDO_TEST("event: describes its state and its waiters", "[sync][event][both]") {
     event e;
     std::string log;
     auto a = create_task(wait_and_note(&e, &log, 'a'));
@@ -102,7 +103,7 @@ RONDO_TEST("event: ten thousand go in one turn", "[sync][event]", seeds(1).limit
     CHECK(running_loop().stats().turns - turns <= 10);
 }
 
-TEST_CASE("event: destroying one with waiters ends the program with a sentence", "[sync][event]") {
+TEST_CASE("event: destroying it with waiters aborts with a sentence", "[sync][event]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
             std::string log;

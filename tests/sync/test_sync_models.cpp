@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Semaphore, barrier and condition against models of them: the same in the plainest words, with the
-// whole state in view. A driver does something at random and compares, after every single step.
-// The randomness is the simulator's, so RONDO_SEED repeats a failure.
+// Semaphore, barrier and condition against models: the simplest implementations, with the whole
+// state in view. A driver calls something at random and compares after every step. The randomness
+// is the simulator's, so RONDO_SEED repeats a failure.
 //
-// A model has the ready queue of the loop, too: whoever became ready before the driver gives way
-// runs before the driver goes on, in that order.
+// A model has the loop's ready queue, too: tasks that became ready before the driver yields run
+// before the driver resumes, in that order.
 #include <algorithm>
 #include <deque>
 #include <vector>
@@ -138,11 +138,11 @@ RONDO_TEST("semaphore: does what a model of it does", "[sync][models]", seeds(40
 
 // -- barrier --------------------------------------------------------------------------------------
 
-/// Who came, and what each was told.
+/// The arrivals, and the result of each wait.
 struct barrier_model : model<barrier_model> {
     struct user {
-        int told = still_there;  // known to the barrier ...
-        int seen = still_there;  // ... and to the one who waits
+        int told = still_there;  // as the barrier knows it ...
+        int seen = still_there;  // ... and as the waiter knows it
         bool created = true, cancelled = false, ended = false;
     };
     std::size_t parties = 0;
@@ -184,7 +184,7 @@ struct barrier_model : model<barrier_model> {
     void run(std::size_t index) {
         user& u = users[index];
         if (u.created && u.cancelled) {
-            u.ended = true;  // its body is never entered: it sees nothing
+            u.ended = true;  // its body never runs: it sees nothing
             return;
         }
         if (u.created) arrive(index);
@@ -241,8 +241,8 @@ struct meeting {
     condition c{m};
 };
 
-/// Mutex and condition. Each user locks, waits once, and keeps the mutex until it is told to let
-/// go.
+/// Mutex and condition. Each user locks, waits once, and keeps the mutex until the driver tells it
+/// to unlock.
 struct condition_model : model<condition_model> {
     enum class state { created, wants, has, waits, wants_again, has_again, keeps, gone };
     static constexpr std::size_t nobody = SIZE_MAX, driver = SIZE_MAX - 1;
@@ -324,7 +324,7 @@ struct condition_model : model<condition_model> {
     }
 };
 
-/// What the driver sees of a user: how its wait ended, and the mutex that it keeps.
+/// The state of a user that the driver sees: how its wait ended, and the mutex that it keeps.
 struct kept {
     outcome_of_wait end = outcome_of_wait::none;
     mutex::guard guard;
@@ -341,7 +341,7 @@ task<> wait_and_keep(meeting* at, kept* into) {
     into->guard = std::move(guard);
 }
 
-/// Does what the driver sees agree with the model?
+/// True if the driver sees the state that the model expects.
 bool same(const meeting& at, const mutex::guard& own, const std::deque<kept>& users,
           const condition_model& expected) {
     using state = condition_model::state;

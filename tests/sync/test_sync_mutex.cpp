@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// mutex and recursive_mutex: one at a time, in order, and what becomes of the line when somebody is
-// cancelled in it.
+// mutex and recursive_mutex: one holder at a time, in order; and cancellations in the line.
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +33,7 @@ RONDO_TEST("mutex: a guard locks, moves, unlocks early or at its end", "[sync][m
         CHECK_FALSE(m.try_lock());
         auto moved = std::move(guard);
         CHECK_FALSE(
-            guard.owns_lock());  // NOLINT: what a guard that was moved from says is promised
+            guard.owns_lock());  // NOLINT: a moved-from guard holds nothing
         CHECK(moved.owns_lock());
         moved.unlock();
         CHECK_FALSE(m.locked());
@@ -42,7 +41,7 @@ RONDO_TEST("mutex: a guard locks, moves, unlocks early or at its end", "[sync][m
         CHECK(moved);
         CHECK(m.locked());
         mutex other;
-        moved = co_await other.lock();  // lets go of the first
+        moved = co_await other.lock();  // unlocks the first
         CHECK_FALSE(m.locked());
         CHECK(other.locked());
         moved = {};
@@ -61,13 +60,13 @@ RONDO_TEST("mutex: handed over in the order of arrival", "[sync][mutex][both]") 
     CHECK(m.waiting() == 4);
     CHECK(log.empty());
     guard.unlock();
-    CHECK(m.locked());  // handed over: never free while somebody waits
+    CHECK(m.locked());  // handed over: never free while a task waits
     CHECK_FALSE(m.try_lock());
     guard = co_await m.lock();
-    CHECK(log == "abcd");  // whoever asks again stands at the end
+    CHECK(log == "abcd");  // a new request goes to the end of the line
 }
 
-RONDO_TEST("mutex: nobody is inside while another one is", "[sync][mutex][both]") {
+RONDO_TEST("mutex: never two holders at a time", "[sync][mutex][both]") {
     mutex m;
     int inside = 0, most = 0, total = 0;
     const auto visit = [](mutex* at, int* in, int* peak, int* sum) -> task<> {
@@ -99,10 +98,10 @@ RONDO_TEST("mutex: cancelled before, while and after", "[sync][mutex][cancel][bo
     co_await check_cancelled_after_completion(
         make, [&] { guard.unlock(); }, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
-    CHECK_FALSE(m.locked());  // taken back
+    CHECK_FALSE(m.locked());  // given back
 }
 
-RONDO_TEST("mutex: one that was given it and is cancelled hands it on", "[sync][mutex][both]") {
+RONDO_TEST("mutex: a task that was handed it and is cancelled hands it on", "[sync][mutex][both]") {
     mutex m;
     std::string log;
     auto guard = co_await m.lock();
@@ -130,14 +129,15 @@ RONDO_TEST("mutex: a timeout around lock leaves the line", "[sync][mutex]") {
     CHECK(m.locked());
 }
 
-RONDO_TEST("mutex: one who locks a free mutex for ever lets others run", "[sync][mutex][both]") {
+RONDO_TEST("mutex: a task that locks a free mutex for ever lets others run",
+           "[sync][mutex][both]") {
     mutex m;
     CHECK(co_await rounds_before_others([&] { return m.lock(); }) < 1000);
     recursive_mutex r;
     CHECK(co_await rounds_before_others([&] { return r.lock(); }) < 1000);
 }
 
-RONDO_TEST("mutex: cancelled while it only lets others run, it gives the mutex back",
+RONDO_TEST("mutex: a lock that is cancelled while it lets others run gives the mutex back",
            "[sync][mutex][both]") {
     mutex m;
     const auto lock_for_ever = [](mutex* at) -> task<> {
@@ -153,7 +153,7 @@ RONDO_TEST("mutex: cancelled while it only lets others run, it gives the mutex b
     CHECK_FALSE(m.locked());
 }
 
-RONDO_TEST("mutex: says who holds it and who waits", "[sync][mutex][both]") {
+RONDO_TEST("mutex: describes its holder and its waiters", "[sync][mutex][both]") {
     mutex m;
     CHECK(m.describe() == "a mutex that is not locked");
     {
@@ -170,7 +170,7 @@ RONDO_TEST("mutex: says who holds it and who waits", "[sync][mutex][both]") {
     co_await b;
 }
 
-RONDO_TEST("mutex: a holder that has ended is not looked at", "[sync][mutex][both]") {
+RONDO_TEST("mutex: a holder that has ended is not dereferenced", "[sync][mutex][both]") {
     mutex m;
     mutex::guard kept;
     const auto lock_and_leave = [](mutex* at, mutex::guard* out) -> task<> {
@@ -191,8 +191,8 @@ task<> wait_in_line(Mutex* m, std::size_t index, std::size_t* next, bool* in_ord
     *in_order &= index == (*next)++;
 }
 
-/// Parks `count` tasks in front of a mutex that is locked, then lets `act` loose.
-/// Returns how many turns of the loop it took until all had ended.
+/// Lets `count` tasks wait for a locked mutex, then calls `act`. Returns the number of turns until
+/// all of them had ended.
 template <class Act>
 task<std::uint64_t> with_line(std::size_t count, std::size_t* served, bool* in_order, Act act) {
     mutex m;
@@ -213,7 +213,7 @@ task<std::uint64_t> with_line(std::size_t count, std::size_t* served, bool* in_o
 
 RONDO_TEST("mutex: a hundred thousand in line are served in order, or leave, one step each",
            "[sync][mutex]", seeds(1).limit(60s)) {
-    // Counted, not timed: everybody is resumed once, in order; who leaves the line passes nobody.
+    // Counted, not timed: each task is resumed once, in order; leaving the line takes one step.
     const auto count = static_cast<std::size_t>(many(100'000, 10'000));
     std::size_t served = 0;
     bool in_order = true;
@@ -230,7 +230,7 @@ RONDO_TEST("mutex: a hundred thousand in line are served in order, or leave, one
     CHECK(served == 0);
     CHECK(turns <= 10);
     turns = co_await with_line(count, &served, &in_order, [](auto& line, auto& guard) {
-        guard.unlock();  // each is given it, is cancelled already, and hands it on
+        guard.unlock();  // each is handed it, is already cancelled, and hands it on
         for (auto each = line.rbegin(); each != line.rend(); ++each) each->cancel();
     });
     CHECK(served == 0);
@@ -254,9 +254,9 @@ RONDO_TEST("mutex: locking, waiting, handing over and leaving allocate nothing",
     for (std::size_t i = 0; i < 8; ++i)
         line.push_back(create_task(wait_in_line(&m, i, &served, &in_order)));
     const std::size_t before = allocations, frames = running_loop().stats().frames;
-    co_await yield_now();  // they stand in line
+    co_await yield_now();  // they are in the line
     c.notify(4);
-    line[1].cancel();  // stands in line for the mutex, notified
+    line[1].cancel();  // in the mutex's line, notified
     line[6].cancel();  // waits for a notification
     line[9].cancel();  // waits for the mutex
     guard.unlock();
@@ -270,7 +270,7 @@ RONDO_TEST("mutex: locking, waiting, handing over and leaving allocate nothing",
 }
 
 #ifndef NDEBUG
-TEST_CASE("mutex: a lock that is never awaited ends the program with a sentence", "[sync][mutex]") {
+TEST_CASE("mutex: a lock that is never awaited aborts with a sentence", "[sync][mutex]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
             mutex m;
@@ -303,7 +303,7 @@ RONDO_TEST("mutex: a lock that was handed on, or is left by an exception, needs 
     CHECK_FALSE(m.locked());
 }
 
-TEST_CASE("mutex: destroying one that is locked ends the program with a sentence",
+TEST_CASE("mutex: destroying a locked one aborts with a sentence",
           "[sync][mutex]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
@@ -341,7 +341,7 @@ RONDO_TEST("recursive_mutex: its holder locks it again, others wait for the last
     co_await finish();
     CHECK(log.empty());
     CHECK(m.depth() == 1);
-    auto third = co_await m.lock();  // also while somebody waits: it is held already
+    auto third = co_await m.lock();  // even while a task waits: this task holds it already
     second.unlock();
     third.unlock();
     co_await other;
@@ -365,7 +365,7 @@ RONDO_TEST("recursive_mutex: cancelled before, while and after", "[sync][mutex][
     co_await check_cancelled_before(make);
     CHECK_FALSE(m.locked());
     auto guard = co_await m.lock();
-    co_await check_cancelled_before(make);  // held already, and throws nevertheless
+    co_await check_cancelled_before(make);  // throws although this task holds it
     CHECK(m.depth() == 1);
     co_await check_cancelled_while_suspended(make);
     CHECK(m.waiting() == 0);
@@ -376,8 +376,9 @@ RONDO_TEST("recursive_mutex: cancelled before, while and after", "[sync][mutex][
     CHECK_FALSE(m.locked());
 }
 
-RONDO_TEST("recursive_mutex: cancelled while it only lets others run, it keeps what it had",
-           "[sync][mutex][both]") {
+RONDO_TEST(
+    "recursive_mutex: a lock that is cancelled while it lets others run keeps the earlier locks",
+    "[sync][mutex][both]") {
     recursive_mutex m;
     std::size_t depth = 99;
     const auto lock_for_ever = [](recursive_mutex* at, std::size_t* seen) -> task<> {
@@ -399,7 +400,8 @@ RONDO_TEST("recursive_mutex: cancelled while it only lets others run, it keeps w
     CHECK_FALSE(m.locked());
 }
 
-RONDO_TEST("recursive_mutex: says who holds it, how deep, and who waits", "[sync][mutex][both]") {
+RONDO_TEST("recursive_mutex: describes its holder, its depth and its waiters",
+           "[sync][mutex][both]") {
     recursive_mutex m;
     CHECK(m.describe() == "a recursive mutex that is not locked");
     std::string log;
@@ -412,7 +414,7 @@ RONDO_TEST("recursive_mutex: says who holds it, how deep, and who waits", "[sync
     co_await b;
 }
 
-TEST_CASE("recursive_mutex: a guard in another task's hands ends the program with a sentence",
+TEST_CASE("recursive_mutex: unlocking in another task aborts with a sentence",
           "[sync][mutex]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {

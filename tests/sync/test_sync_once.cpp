@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// once: one does it, the others wait; who fails has not done it.
+// once: one task calls the function, the others wait; a failed call does not count.
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -24,7 +24,7 @@ task<> do_it(work* w) {
     ++w->done;
 }
 
-/// Tries once; notes its name, in capitals where it failed or was cancelled.
+/// Tries once; notes its name, in capitals if it failed or was cancelled.
 task<> call_and_note(work* w, std::string* log, char name) {
     const char capital = static_cast<char>(name - 'a' + 'A');
     try {
@@ -38,7 +38,7 @@ task<> call_and_note(work* w, std::string* log, char name) {
     }
 }
 
-RONDO_TEST("once: one does it, the others wait for it", "[sync][once][both]") {
+RONDO_TEST("once: one task calls it, the others wait", "[sync][once][both]") {
     work w;
     std::string log;
     for (char name : std::string("abc")) create_task(call_and_note(&w, &log, name));
@@ -55,7 +55,8 @@ RONDO_TEST("once: one does it, the others wait for it", "[sync][once][both]") {
     CHECK(w.begun == 1);
 }
 
-RONDO_TEST("once: a function that gives no task, arguments that are moved", "[sync][once][both]") {
+RONDO_TEST("once: a function that returns no task, arguments that are moved",
+           "[sync][once][both]") {
     once o;
     int sum = 0;
     const auto add = [](int* to, const std::unique_ptr<int>& what) { *to += *what; };
@@ -78,7 +79,7 @@ RONDO_TEST("once: after an error the next in line tries", "[sync][once][both]") 
     CHECK(w.done == 1);
 }
 
-RONDO_TEST("once: a runner that is cancelled leaves it to the next in line", "[sync][once][both]") {
+RONDO_TEST("once: if the calling task is cancelled, the next waiter tries", "[sync][once][both]") {
     work w;
     std::string log;
     auto a = create_task(call_and_note(&w, &log, 'a'));
@@ -113,11 +114,11 @@ RONDO_TEST("once: cancelled before, while and after", "[sync][once][cancel][both
     go.set();
     co_await running;
     CHECK(w.o.done());
-    co_await check_cancelled_before(make);  // done, and throws nevertheless
+    co_await check_cancelled_before(make);  // throws although it is done
     CHECK(w.begun == 0);
 }
 
-RONDO_TEST("once: says whether it is done and who is at it", "[sync][once][both]") {
+RONDO_TEST("once: describes whether it is done, and the calling task", "[sync][once][both]") {
     work w;
     std::string log;
     CHECK(w.o.describe() == "a once that is not done: a mutex that is not locked");
@@ -129,7 +130,7 @@ RONDO_TEST("once: says whether it is done and who is at it", "[sync][once][both]
     CHECK(w.o.describe() == "a once that is done");
 }
 
-RONDO_TEST("once: awaits whatever its function gives", "[sync][once][both]") {
+RONDO_TEST("once: awaits any awaitable that its function returns", "[sync][once][both]") {
     once slept;
     const time_point from = running_loop().time();
     const auto nap = [] { return sleep(1ms); };

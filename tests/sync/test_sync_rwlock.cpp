@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rwlock: readers together, a writer alone, nobody starved, and one line for both.
+// rwlock: readers share it, a writer is alone, no task starves, and there is one line for both.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -70,7 +70,7 @@ RONDO_TEST("rwlock: first come first served, readers side by side enter together
     CHECK(l.shared() == 0);
 }
 
-RONDO_TEST("rwlock: never a writer beside anybody", "[sync][rwlock][both]") {
+RONDO_TEST("rwlock: a writer is always alone", "[sync][rwlock][both]") {
     struct room {
         rwlock l;
         int readers = 0, writers = 0, most_readers = 0;
@@ -99,7 +99,7 @@ RONDO_TEST("rwlock: never a writer beside anybody", "[sync][rwlock][both]") {
     CHECK(here.most_readers > 1);
 }
 
-RONDO_TEST("rwlock: when a waiting writer leaves, the readers behind it enter",
+RONDO_TEST("rwlock: when a waiting writer leaves, the readers after it enter",
            "[sync][rwlock][both]") {
     rwlock l;
     std::string log;
@@ -130,7 +130,7 @@ RONDO_TEST("rwlock: cancelled before, while and after", "[sync][rwlock][cancel][
     co_await check_cancelled_after_completion(
         to_read, [&] { guard.unlock(); }, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
-    CHECK(l.shared() == 0);  // taken back
+    CHECK(l.shared() == 0);  // given back
     guard = co_await l.lock();
     co_await check_cancelled_after_completion(
         to_write, [&] { guard.unlock(); }, &seen);
@@ -138,7 +138,8 @@ RONDO_TEST("rwlock: cancelled before, while and after", "[sync][rwlock][cancel][
     CHECK_FALSE(l.locked());
 }
 
-RONDO_TEST("rwlock: what was given to one who is cancelled goes on", "[sync][rwlock][both]") {
+RONDO_TEST("rwlock: a lock that was handed to a cancelled task is handed on",
+           "[sync][rwlock][both]") {
     rwlock l;
     std::string log;
     auto guard = co_await l.lock();
@@ -155,13 +156,13 @@ RONDO_TEST("rwlock: what was given to one who is cancelled goes on", "[sync][rwl
     CHECK_FALSE(l.locked());
 }
 
-RONDO_TEST("rwlock: one who locks for ever lets others run", "[sync][rwlock][both]") {
+RONDO_TEST("rwlock: a task that locks for ever lets others run", "[sync][rwlock][both]") {
     rwlock l;
     CHECK(co_await rounds_before_others([&] { return l.lock(); }) < 1000);
     CHECK(co_await rounds_before_others([&] { return l.lock_shared(); }) < 1000);
 }
 
-RONDO_TEST("rwlock: says who holds it and who waits", "[sync][rwlock][both]") {
+RONDO_TEST("rwlock: describes its holders and its waiters", "[sync][rwlock][both]") {
     rwlock l;
     std::string log;
     auto w = create_task(write(&l, &log, 'W'), {.name = "writer"});
@@ -177,7 +178,7 @@ RONDO_TEST("rwlock: says who holds it and who waits", "[sync][rwlock][both]") {
     co_await v;
 }
 
-TEST_CASE("rwlock: destroying one that is locked ends the program with a sentence",
+TEST_CASE("rwlock: destroying a locked one aborts with a sentence",
           "[sync][rwlock]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {

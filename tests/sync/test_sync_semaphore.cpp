@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// semaphore and bounded_semaphore: several permits at once, in order, none lost and none too many.
+// semaphore and bounded_semaphore: several permits at once, in order, none lost and none in excess.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -20,7 +20,7 @@ task<> take_and_note(semaphore* s, std::size_t count, std::string* log, char nam
     co_await finish(turns);
 }
 
-RONDO_TEST("semaphore: permits are taken, given back early, at the end, or forgotten",
+RONDO_TEST("semaphore: permits are taken, released early, in the destructor, or forgotten",
            "[sync][semaphore][both]") {
     semaphore s(3);
     {
@@ -46,7 +46,7 @@ RONDO_TEST("semaphore: permits are taken, given back early, at the end, or forgo
     CHECK(s.available() == 5);
 }
 
-RONDO_TEST("semaphore: first come first served, also for one who wants much",
+RONDO_TEST("semaphore: first come first served, also for large requests",
            "[sync][semaphore][both]") {
     semaphore s(1);
     std::string log;
@@ -66,7 +66,7 @@ RONDO_TEST("semaphore: first come first served, also for one who wants much",
     CHECK(s.available() == 3);
 }
 
-RONDO_TEST("semaphore: when the first in line leaves, those behind may fit",
+RONDO_TEST("semaphore: when the first waiter leaves, later ones may be served",
            "[sync][semaphore][both]") {
     semaphore s(1);
     std::string log;
@@ -81,7 +81,7 @@ RONDO_TEST("semaphore: when the first in line leaves, those behind may fit",
     CHECK(s.available() == 1);
 }
 
-RONDO_TEST("semaphore: at most so many at a time", "[sync][semaphore][both]") {
+RONDO_TEST("semaphore: never more holders than permits", "[sync][semaphore][both]") {
     semaphore s(3);
     int inside = 0, most = 0;
     const auto visit = [](semaphore* at, int* in, int* peak) -> task<> {
@@ -110,11 +110,12 @@ RONDO_TEST("semaphore: cancelled before, while and after", "[sync][semaphore][ca
     co_await check_cancelled_after_completion(
         make, [&] { held.release(); }, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
-    CHECK(s.available() == 2);  // taken back
+    CHECK(s.available() == 2);  // given back
 }
 
-RONDO_TEST("semaphore: what was given to one who is cancelled goes to the next, as far as it goes",
-           "[sync][semaphore][both]") {
+RONDO_TEST(
+    "semaphore: the permits of a cancelled waiter go to the next waiters that they suffice for",
+    "[sync][semaphore][both]") {
     semaphore s(0);
     std::string log;
     auto a = create_task(take_and_note(&s, 3, &log, 'a'));
@@ -130,12 +131,12 @@ RONDO_TEST("semaphore: what was given to one who is cancelled goes to the next, 
     CHECK(s.available() == 3);
 }
 
-RONDO_TEST("semaphore: one who acquires for ever lets others run", "[sync][semaphore][both]") {
+RONDO_TEST("semaphore: a task that acquires for ever lets others run", "[sync][semaphore][both]") {
     semaphore s(1);
     CHECK(co_await rounds_before_others([&] { return s.acquire(); }) < 1000);
 }
 
-RONDO_TEST("bounded_semaphore: a release too many is an error", "[sync][semaphore][both]") {
+RONDO_TEST("bounded_semaphore: a surplus release is an error", "[sync][semaphore][both]") {
     bounded_semaphore s(2);
     CHECK_THROWS_AS(s.release(), invalid_state_error);
     CHECK(s.available() == 2);
@@ -149,7 +150,7 @@ RONDO_TEST("bounded_semaphore: a release too many is an error", "[sync][semaphor
     CHECK_THROWS_AS(free.release(), invalid_state_error);
 }
 
-RONDO_TEST("semaphore: says what is there and who waits", "[sync][semaphore][both]") {
+RONDO_TEST("semaphore: describes its permits and its waiters", "[sync][semaphore][both]") {
     semaphore s(1);
     CHECK(s.describe() == "a semaphore with 1 permit");
     std::string log;

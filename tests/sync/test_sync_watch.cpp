@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// watch: the last value is never missed. broadcast: every item for everybody, or an error that says
-// how many are gone.
+// watch: the last value is never missed. broadcast: every subscriber gets every item, or an error
+// with the number of lost items.
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,7 +47,7 @@ RONDO_TEST("watch: a receiver sees the first value, and each that is still there
     CHECK_FALSE(co_await w.changed(seen));
 }
 
-RONDO_TEST("watch: what is set while a receiver is busy is there when it asks",
+RONDO_TEST("watch: a value that is set while the receiver is busy is there when it looks",
            "[sync][watch][both]") {
     watch<std::string> w;
     std::uint64_t seen = w.version();  // not interested in the first one
@@ -58,7 +58,7 @@ RONDO_TEST("watch: what is set while a receiver is busy is there when it asks",
     CHECK_FALSE(co_await w.changed(seen));
 }
 
-RONDO_TEST("watch: closing wakes those who wait", "[sync][watch][both]") {
+RONDO_TEST("watch: closing wakes the waiters", "[sync][watch][both]") {
     watch<int> w(0);
     std::vector<int> values;
     auto a = create_task(follow(&w, &values)), b = create_task(follow(&w, &values));
@@ -90,7 +90,7 @@ RONDO_TEST("watch: cancelled before, while and after", "[sync][watch][cancel][bo
     co_await check_cancelled_before(make);
 }
 
-RONDO_TEST("watch: one who looks for ever lets others run", "[sync][watch][both]") {
+RONDO_TEST("watch: a task that reads for ever lets others run", "[sync][watch][both]") {
     watch<int> w(0);
     std::uint64_t seen = 0;
     const auto look = [&] {
@@ -100,7 +100,7 @@ RONDO_TEST("watch: one who looks for ever lets others run", "[sync][watch][both]
     CHECK(co_await rounds_before_others(look) < 1000);
 }
 
-RONDO_TEST("watch: says where it is and who waits", "[sync][watch][both]") {
+RONDO_TEST("watch: describes its version and its waiters", "[sync][watch][both]") {
     watch<int> w(0);
     std::vector<int> values;
     auto a = create_task(follow(&w, &values));
@@ -127,10 +127,10 @@ task<> listen(broadcast<int>::subscriber s, std::vector<int>* into) {
     }
 }
 
-RONDO_TEST("broadcast: every subscriber gets every item from its beginning on",
+RONDO_TEST("broadcast: every subscriber gets every item from its subscription on",
            "[sync][broadcast][both]") {
     broadcast<int> b(4);
-    CHECK(b.send(0) == 0);  // for nobody
+    CHECK(b.send(0) == 0);  // no subscribers
     std::vector<int> early, late;
     auto a = create_task(listen(b.subscribe(), &early));
     CHECK(b.send(1) == 1);
@@ -149,7 +149,7 @@ RONDO_TEST("broadcast: every subscriber gets every item from its beginning on",
     CHECK_THROWS_AS(b.send(5), closed_error);
 }
 
-RONDO_TEST("broadcast: one that falls behind is told how many it has lost, and goes on",
+RONDO_TEST("broadcast: a slow subscriber gets the number of lost items, and can continue",
            "[sync][broadcast][both]") {
     broadcast<int> b(3);
     auto s = b.subscribe();
@@ -175,8 +175,9 @@ RONDO_TEST("broadcast: one that falls behind is told how many it has lost, and g
     CHECK_FALSE(co_await s.next());
 }
 
-RONDO_TEST("broadcast: one that is overtaken while it is woken is told so, too",
-           "[sync][broadcast][both]") {
+RONDO_TEST(
+    "broadcast: a subscriber that loses items between wake-up and resumption gets the error, too",
+    "[sync][broadcast][both]") {
     broadcast<int> b(2);
     std::vector<int> items;
     auto a = create_task(listen(b.subscribe(), &items));
@@ -217,7 +218,8 @@ RONDO_TEST("broadcast: a subscriber moves, and may go before the others",
     CHECK(co_await moved.next() == "one");
 }
 
-RONDO_TEST("broadcast: one who reads for ever lets others run", "[sync][broadcast][both]") {
+RONDO_TEST("broadcast: a subscriber that reads for ever lets others run",
+           "[sync][broadcast][both]") {
     broadcast<int> b(2);
     auto s = b.subscribe();
     const auto send_and_read = [&] {
@@ -227,7 +229,7 @@ RONDO_TEST("broadcast: one who reads for ever lets others run", "[sync][broadcas
     CHECK(co_await rounds_before_others(send_and_read) < 1000);
 }
 
-RONDO_TEST("broadcast: says to whom and who waits", "[sync][broadcast][both]") {
+RONDO_TEST("broadcast: describes its subscribers and its waiters", "[sync][broadcast][both]") {
     broadcast<int> b(2);
     std::vector<int> items;
     auto a = create_task(listen(b.subscribe(), &items));
@@ -256,7 +258,7 @@ RONDO_TEST("broadcast: subscribers outlive the sender", "[sync][broadcast][both]
     CHECK(items == std::vector<int>{1});
 }
 
-TEST_CASE("broadcast: two who wait for one item end the program with a sentence",
+TEST_CASE("broadcast: two waits on one subscriber abort with a sentence",
           "[sync][broadcast]") {
     const child_end shared = run_child([] {
         testing::simulate([]() -> task<> {

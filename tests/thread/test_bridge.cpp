@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bridges between threads and tasks: whoever waits on whichever side, nothing is lost and nobody is forgotten.
+// Bridges between threads and tasks: on every side, no item is lost and no waiter is forgotten.
 #include <atomic>
 #include <memory>
 #include <random>
@@ -54,7 +54,8 @@ RONDO_TEST("bridge_queue: between tasks of one loop it is a queue", "[bridge][bo
     CHECK_THROWS_AS(q.try_put(1), queue_closed_error);
 }
 
-RONDO_TEST("bridge_queue: tries do not wait, and leave what finds no room", "[bridge]") {
+RONDO_TEST("bridge_queue: try_put and try_get do not wait, and an item without room is untouched",
+           "[bridge]") {
     bridge_queue<std::unique_ptr<int>> q(1);
     CHECK_FALSE(q.try_get());
     CHECK(q.try_put(std::make_unique<int>(1)));
@@ -67,7 +68,7 @@ RONDO_TEST("bridge_queue: tries do not wait, and leave what finds no room", "[br
     co_return;
 }
 
-TEST_CASE("bridge_queue: between threads it blocks, with a timeout where one wants it",
+TEST_CASE("bridge_queue: between threads it blocks, with or without a timeout",
           "[bridge]") {
     bridge_queue<std::string> q(1);
     CHECK_THROWS_AS(q.blocking_next_for(1ms), timeout_error);
@@ -159,7 +160,7 @@ TEST_CASE("bridge_queue: the end of a loop loses nothing", "[bridge]") {
         w.run([](bridge_queue<int>* to, bool put, bool* done) -> task<> {
             co_await finish();
             if (put)
-                *done = to->try_put(1);  // is promised; the post is under way when the loop ends
+                *done = to->try_put(1);  // promised; the post is under way when the loop ends
         }(&q, promised, &stored));
         w.end();
         CHECK(stored == promised);
@@ -181,7 +182,7 @@ TEST_CASE("bridge_queue: loops that come and go while a thread puts", "[bridge][
         blocking_put_many(q, 0, items);
         q.close();
     });
-    // Each loop ends with one task that waits, and that perhaps has been told to go on.
+    // Each loop ends with one task that waits, and that may have been woken.
     const auto note_one = [](bridge_queue<int>* from, long* all, bool* ended) -> task<> {
         const auto item = co_await from->next();
         if (item)
@@ -203,7 +204,8 @@ TEST_CASE("bridge_queue: loops that come and go while a thread puts", "[bridge][
     CHECK(q.size() == 0);
 }
 
-/// As check_cancelled_after_completion, but the way to the task is a post: it is told to go on, and does not know yet.
+/// Like check_cancelled_after_completion, but the task is woken by a post: it is cancelled while
+/// the post is under way.
 template <class Make, class Complete>
 task<> check_cancelled_on_its_way(Make make, Complete complete) {
     observed seen;
@@ -240,10 +242,10 @@ RONDO_TEST("bridge_queue: put is cancelled before, while and after", "[bridge][c
     co_await check_cancelled_on_its_way([&] { return q.put(3); }, [&] { freed = q.try_get(); });
     CHECK(freed == 1);
     CHECK(q.size() == 0);
-    CHECK(q.try_put(4));  // the place went back
+    CHECK(q.try_put(4));  // the place is free again
 }
 
-RONDO_TEST("bridge_queue: what a cancelled task was to get goes to the next in line",
+RONDO_TEST("bridge_queue: an item that was promised to a cancelled task goes to the next waiter",
            "[bridge][cancel][both]") {
     bridge_queue<int> q;
     auto first = create_task(take_one(&q));
@@ -256,7 +258,8 @@ RONDO_TEST("bridge_queue: what a cancelled task was to get goes to the next in l
     q.close();
 }
 
-RONDO_TEST("bridge_queue: one who is to put when it is closed puts nothing", "[bridge][both]") {
+RONDO_TEST("bridge_queue: a putter that is woken and finds the queue closed stores nothing",
+           "[bridge][both]") {
     bridge_queue<int> q(1);
     co_await q.put(1);
     auto waiting = create_task(put_one(&q, 2));
@@ -269,7 +272,7 @@ RONDO_TEST("bridge_queue: one who is to put when it is closed puts nothing", "[b
     CHECK_FALSE(co_await q.next());
 }
 
-TEST_CASE("bridge_queue: a refused item is still the caller's", "[bridge]") {
+TEST_CASE("bridge_queue: a refused item stays with the caller", "[bridge]") {
     bridge_queue<std::unique_ptr<int>> q(1);
     q.blocking_put(std::make_unique<int>(1));
     auto second = std::make_unique<int>(2);
@@ -287,7 +290,7 @@ TEST_CASE("bridge_queue: a refused item is still the caller's", "[bridge]") {
     CHECK(texts.blocking_next() == "made");
 }
 
-TEST_CASE("bridge_queue: destroyed before one who waited took what was promised, it says so",
+TEST_CASE("bridge_queue: destroying it before a woken waiter took its item aborts with a sentence",
           "[bridge][death]") {
     const auto died = run_child([] {
         testing::simulate([]() -> task<> {
@@ -306,7 +309,7 @@ TEST_CASE("bridge_queue: destroyed before one who waited took what was promised,
     CHECK(died.says("took its item or its place"));
 }
 
-RONDO_TEST("bridge_event: set and destroyed at once, those who waited go on", "[bridge][both]") {
+RONDO_TEST("bridge_event: set and destroyed at once, its waiters resume", "[bridge][both]") {
     auto event = std::make_unique<bridge_event>();
     auto waiting = create_task([](bridge_event* e) -> task<> { co_await e->wait(); }(event.get()));
     auto queue = std::make_unique<bridge_queue<int>>();
@@ -320,7 +323,7 @@ RONDO_TEST("bridge_event: set and destroyed at once, those who waited go on", "[
     CHECK(co_await taking == 0);
 }
 
-TEST_CASE("bridge_queue: a task that blocks ends the program", "[bridge][death]") {
+TEST_CASE("bridge_queue: blocking in a task aborts with a sentence", "[bridge][death]") {
     const auto died = run_child([] {
         bridge_queue<int> q;
         testing::simulate([&]() -> task<> {
@@ -333,7 +336,7 @@ TEST_CASE("bridge_queue: a task that blocks ends the program", "[bridge][death]"
     CHECK(died.says("a task must not block at a bridge"));
 }
 
-/// Takes with timeouts and cancellations until the queue has ended; every item is counted exactly once.
+/// Takes with timeouts and cancellations until the queue has ended; counts every item exactly once.
 task<> take_impatiently(bridge_queue<int>* from, std::uint64_t seed, long* sum) {
     std::mt19937_64 random(seed);
     for (bool ended = false; !ended;) {
@@ -430,7 +433,7 @@ RONDO_TEST("bridge_event: tasks wait until it is set", "[bridge][both]") {
     CHECK(woken == 0);
     CHECK_FALSE(event.is_set());
     event.set();
-    event.clear();  // whoever waited goes on nevertheless
+    event.clear();  // the waiters resume nevertheless
     co_await a;
     co_await b;
     CHECK(woken == 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// to_thread: what comes back, and how the pool's threads come and go; test_executor_cancel.cpp has
-// the cancellations. What depends on threads that really run at the same time is [kernel].
+// to_thread: results, and the start and end of the pool's threads; test_executor_cancel.cpp has the
+// cancellations. Tests that need threads that really run at the same time are [kernel].
 #include <rondo/executor.hpp>
 
 #include <poll.h>
@@ -35,9 +35,9 @@ using thread_id = std::thread::id;
 int add(int a, int b) { return a + b; }
 thread_id where() { return std::this_thread::get_id(); }
 
-// -- what comes back ------------------------------------------------------------------------------
+// -- results --------------------------------------------------------------------------------------
 
-RONDO_TEST("to_thread: gives what the call returns", "[executor][both]") {
+RONDO_TEST("to_thread: gives the result of the call", "[executor][both]") {
     const int sum = co_await to_thread(add, 3, 4);
     REQUIRE(sum == 7);
     int touched = 0;
@@ -148,7 +148,7 @@ TEST_CASE("to_thread: loops on threads of their own have pools of their own", "[
     REQUIRE(probe.leaks() == "");
 }
 
-TEST_CASE("a default executor given while its pool runs a job: the loop's end asks the job to stop",
+TEST_CASE("set_default_executor: with a pool that runs a job, the loop's end asks the job to stop",
           "[executor]") {
     testing::leak_probe probe;
     std::atomic<bool> began = false;
@@ -217,8 +217,8 @@ RONDO_TEST("to_thread: jobs begin in the order of the awaits", "[executor][kerne
     REQUIRE(order == expected);
 }
 
-// The barrier lets nobody pass before three are there: with fewer threads this hangs.
-RONDO_TEST("to_thread: as many threads as there are jobs, up to the limit", "[executor][kernel]") {
+// The barrier opens for three threads: with fewer this hangs.
+RONDO_TEST("to_thread: starts one thread per job, up to the limit", "[executor][kernel]") {
     running_loop().set_default_executor(thread_pool(3));
     std::barrier<> three(3);
     std::atomic<int> running{0}, most{0};
@@ -236,7 +236,7 @@ RONDO_TEST("to_thread: as many threads as there are jobs, up to the limit", "[ex
     REQUIRE(most == 3);
 }
 
-RONDO_TEST("to_thread: what a job has posted is called before its await goes on",
+RONDO_TEST("to_thread: a job's posts are called before its await resumes",
            "[executor][kernel]") {
     int called = 0;
     for (int i = 1; i <= 100; ++i) {
@@ -295,7 +295,7 @@ task<int> count_elsewhere(int jobs, thread_id there) {
     co_return count;
 }
 
-TEST_CASE("to_thread: where no thread can be started the call is made on the loop's own",
+TEST_CASE("to_thread: if no thread can be started, the call is made on the loop's own",
           "[executor]") {
     const auto end = rondo_tests::run_child([] {
         no_more_threads();
@@ -307,7 +307,7 @@ TEST_CASE("to_thread: where no thread can be started the call is made on the loo
     REQUIRE(end.exited());
 }
 
-TEST_CASE("to_thread: where no second thread can be started the first one does it all",
+TEST_CASE("to_thread: if no second thread can be started, the first one runs all jobs",
           "[executor]") {
     const auto end = rondo_tests::run_child([] {
         auto all = []() -> task<int> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The three moments at which a cancellation can meet a call of to_thread: before it was queued,
-// before a thread took it, while it runs. And the end of a loop, which is one. What depends on
-// threads that really run at the same time is [kernel].
+// The three moments at which a cancellation can reach a call of to_thread: before it is queued,
+// before a thread takes it, and while it runs. And the end of a loop, which cancels too. Tests that
+// need threads that really run at the same time are [kernel].
 #include <rondo/executor.hpp>
 
 #include <atomic>
@@ -59,7 +59,7 @@ RONDO_TEST("to_thread: a job that has not begun is taken back at once", "[execut
     co_await yield_now();
     second.cancel();
     try {
-        co_await second;  // while the only thread stands at the door
+        co_await second;  // while the only thread is blocked
     } catch (const future_cancelled&) {
     }
     REQUIRE(notes == std::vector<std::string>{"cancelled b"});
@@ -80,7 +80,7 @@ RONDO_TEST("to_thread: simulated, a job that was cancelled before its moment nev
     REQUIRE(notes == std::vector<std::string>{"cancelled b"});
 }
 
-RONDO_TEST("to_thread: simulated, a cancel delivers what has run and keeps out what has not",
+RONDO_TEST("to_thread: simulated, a cancel delivers calls that have run, and others never run",
            "[executor]", seeds(200)) {
     std::vector<std::string> notes;
     auto job = create_task(call_noting(notes, "b"));
@@ -92,7 +92,7 @@ RONDO_TEST("to_thread: simulated, a cancel delivers what has run and keeps out w
     REQUIRE(job.cancelled() == !ran);
 }
 
-RONDO_TEST("to_thread: one that runs is told by its stop_token, its value is delivered",
+RONDO_TEST("to_thread: cancelling a running call sets its stop_token, and its value is delivered",
            "[executor][kernel]") {
     signal_to_loop begun;
     int got = 0;
@@ -121,7 +121,8 @@ RONDO_TEST("to_thread: one that runs is told by its stop_token, its value is del
     REQUIRE(thrown_later);
 }
 
-RONDO_TEST("to_thread: one that runs and takes no token is waited for", "[executor][kernel]") {
+RONDO_TEST("to_thread: a cancelled running call without a token is waited for",
+           "[executor][kernel]") {
     gate door;
     signal_to_loop begun;
     int steps = 0;
@@ -138,11 +139,11 @@ RONDO_TEST("to_thread: one that runs and takes no token is waited for", "[execut
     for (int i = 0; i < 10; ++i) co_await yield_now();
     REQUIRE_FALSE(job.done());
     door.open();
-    co_await job;  // it ended with a value, whatever was requested
+    co_await job;  // it ended with a value, despite the cancellation
     REQUIRE(steps == 1);
 }
 
-/// Awaits a job whose deadline comes while it runs: the job itself has it moved to the present.
+/// Awaits a job whose deadline passes while it runs: the job itself moves the deadline to now.
 template <class Job>
 task<int> with_deadline_inside(Job job) {
     auto body = [&](timeout_scope& scope) -> task<int> {
@@ -171,8 +172,8 @@ RONDO_TEST("to_thread: under a timeout a value wins, and `cancelled` thrown by t
 
 RONDO_TEST("to_thread: cancelling races with ending, and nothing is lost or done twice",
            "[executor][kernel]", limit(60s)) {
-    // Cancelled in turn: at once; at once, while every thread is busy with something else; a few
-    // turns later; when a job has run.
+    // Cancels in turn: at once; at once, while every thread is busy with other jobs; a few turns
+    // later; after a job has run.
     running_loop().set_default_executor(thread_pool(2));
     int delivered = 0, taken_back = 0;
     std::atomic<int> ran{0};
@@ -212,7 +213,7 @@ RONDO_TEST("to_thread: cancelling races with ending, and nothing is lost or done
     CHECK(taken_back >= 100);
 }
 
-TEST_CASE("to_thread: a loop that is destroyed waits for the jobs that run", "[executor]") {
+TEST_CASE("to_thread: destroying a loop waits for the running jobs", "[executor]") {
     std::atomic<int> began{0}, ended{0};
     {
         testing::world w(testing::ring_options{});
@@ -228,7 +229,7 @@ TEST_CASE("to_thread: a loop that is destroyed waits for the jobs that run", "[e
         while (began < 3) w.loop().run_once(1ms);
         w.end();
     }
-    REQUIRE(began >= 3);  // the other two were taken back or, where a thread was quicker, told
+    REQUIRE(began >= 3);  // the other two were taken back or, if a thread was quicker, told
     REQUIRE(ended == began);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From threads into a loop: run_coroutine_threadsafe and block_on, and what becomes of them when somebody goes first.
+// From threads into a loop: run_coroutine_threadsafe and block_on, and what happens if one side
+// ends first.
 #include <rondo/from_threads.hpp>
 
 #include <atomic>
@@ -29,7 +30,7 @@ task<int> twice(int n) {
 
 task<> for_ever() { co_await sleep(10h); }
 
-/// What was posted to the running loop before has been run.
+/// Returns after all earlier posts to the running loop have run.
 task<> posts_have_run() {
     promise<> reached;
     running_loop().call_soon_threadsafe([&] { reached.set_value(); });
@@ -97,7 +98,7 @@ RONDO_TEST("run_coroutine_threadsafe: cancelling the future cancels the task",
     CHECK_FALSE(f.cancel());
 }
 
-RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it, it never runs",
+RONDO_TEST("run_coroutine_threadsafe: cancelled before its post is run, it never runs",
            "[from_threads][both]") {
     bool began = false;
     const auto held = std::make_shared<int>();
@@ -116,7 +117,7 @@ RONDO_TEST("run_coroutine_threadsafe: cancelled before the loop has heard of it,
     CHECK(f.done());
     CHECK_FALSE(began);
     CHECK(held.use_count() == 1);
-    CHECK(held_when_told == 1);  // what the coroutine owned was gone, and on its loop's thread
+    CHECK(held_when_told == 1);  // destroyed before, and on the loop's thread
 }
 
 TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loop is refused",
@@ -135,7 +136,7 @@ TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loo
         refuses([&] { f.get(); });
         refuses([&] { f.wait(); });
         refuses([&] { rondo::wait(std::vector{f}); });
-        CHECK_FALSE(f.wait_for(0s));  // with a limit it may
+        CHECK_FALSE(f.wait_for(0s));  // a wait with a limit is allowed
         f.add_done_callback([&](const auto&) { l.stop(); });
     });
     l.run_forever();
@@ -143,8 +144,7 @@ TEST_CASE("run_coroutine_threadsafe: blocking on it in a callback of its own loo
 }
 
 TEST_CASE(
-    "run_coroutine_threadsafe: a loop that ends cancels what came to it, and later ones are an "
-    "error",
+    "run_coroutine_threadsafe: a loop that ends cancels earlier coroutines and refuses later ones",
     "[from_threads]") {
     std::optional<loop> l(std::in_place);
     const remote home = l->remote();
@@ -221,7 +221,7 @@ TEST_CASE("posts: a million from 8 threads, each run once and in its thread's or
 
 // -- block_on -------------------------------------------------------------------------------------
 
-RONDO_TEST("block_on: a job's way back into its loop", "[from_threads][kernel]") {
+RONDO_TEST("block_on: runs a task on the loop of the job", "[from_threads][kernel]") {
     const auto home = std::this_thread::get_id();
     const int sum = co_await to_thread([&] {
         int local = 3;
@@ -280,7 +280,7 @@ RONDO_TEST("block_on: a cancellation of the task that waits for the job reaches 
     CHECK(cleaned);
 }
 
-RONDO_TEST("block_on: in the body of a task group it is none of the group's children",
+RONDO_TEST("block_on: in the body of a task group it is not a child of the group",
            "[from_threads][kernel]") {
     int ended = 0;
     co_await with_task_group([&](task_group& group) -> task<> {
@@ -296,10 +296,10 @@ RONDO_TEST("block_on: in the body of a task group it is none of the group's chil
         CHECK(ended == 0);
         go_on.set_value();
     });
-    CHECK(ended == 3);  // it has waited for each of its own
+    CHECK(ended == 3);  // it has waited for each of its children
 }
 
-RONDO_TEST("block_on: the values of task_locals are there, in the job and behind it",
+RONDO_TEST("block_on: the values of task_locals are there, in the job and in its task",
            "[from_threads][kernel]") {
     static const task_local<std::string> request("none");
     static const task_local<int> level(0);
@@ -325,7 +325,7 @@ RONDO_TEST("block_on: the values of task_locals are there, in the job and behind
     CHECK(outside == "none");
 }
 
-TEST_CASE("block_on: where there is no way back it says so", "[from_threads]") {
+TEST_CASE("block_on: in a job that no task has made, it throws", "[from_threads]") {
     CHECK_THROWS_AS(block_on(twice(1)), invalid_state_error);
     thread_pool pool(1);
     auto f = pool.submit([] { return block_on(twice(1)); });

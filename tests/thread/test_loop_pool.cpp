@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// loop_pool: what run and submit give and throw, what goes between the loops; test_loop_pool_end.cpp has the ends.
+// loop_pool: results and errors of run and submit, and calls between its loops;
+// test_loop_pool_end.cpp has the ends.
 #include <rondo/loop_pool.hpp>
 
 #include <pthread.h>
@@ -29,7 +30,7 @@ namespace {
 
 // -- run ------------------------------------------------------------------------------------------
 
-TEST_CASE("loop_pool: as many loops as there are cores, each on a thread of its own",
+TEST_CASE("loop_pool: has one loop per core, each on its own thread",
           "[loop_pool]") {
     const testing::leak_probe probe;
     {
@@ -55,13 +56,13 @@ TEST_CASE("loop_pool: run gives the values of the loops in their order", "[loop_
             co_return std::make_unique<int>(n);
         };
         CHECK(*cores.run(owned, 5).at(2) == 5);
-        CHECK(cores.run(index_here) == std::vector<std::size_t>{0, 1, 2});  // as often as one likes
+        CHECK(cores.run(index_here) == std::vector<std::size_t>{0, 1, 2});  // any number of times
         CHECK_THROWS_AS(loop_pool::current_index(), no_running_loop_error);
     }
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: each loop gets copies of its own", "[loop_pool]") {
+TEST_CASE("loop_pool: each loop gets its own copies", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(3);
@@ -95,7 +96,7 @@ TEST_CASE("loop_pool: several threads may run at once", "[loop_pool]") {
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: inside of a loop run is a clear error", "[loop_pool]") {
+TEST_CASE("loop_pool: run inside a loop is a clear error", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(1);
@@ -134,7 +135,7 @@ TEST_CASE("loop_pool: its threads have names, block signals and can be pinned", 
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: what a main has started goes on until the pool ends, and is cleaned up",
+TEST_CASE("loop_pool: tasks that a main has started go on until the pool ends, and are cleaned up",
           "[loop_pool]") {
     const testing::leak_probe probe;
     std::atomic<int> cleaned_up{0}, began{0};
@@ -237,7 +238,7 @@ TEST_CASE("loop_pool: further errors go to the exception handler of their loop",
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: a main that is cancelled by somebody else is an error", "[loop_pool]") {
+TEST_CASE("loop_pool: a main that other code cancels is an error", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(2);
@@ -271,7 +272,7 @@ TEST_CASE("loop_pool: a loop that is stopped from inside is an error; the others
 
 // -- submit ---------------------------------------------------------------------------------------
 
-TEST_CASE("loop_pool: submit calls on the loop that was named, and gives a future",
+TEST_CASE("loop_pool: submit calls on the given loop, and returns a future",
           "[loop_pool]") {
     const testing::leak_probe probe;
     {
@@ -320,7 +321,7 @@ TEST_CASE("loop_pool: cancelling the future of a submit cancels its task", "[loo
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then it is closed",
+TEST_CASE("loop_pool: the end of the pool cancels submitted tasks; then submit throws",
           "[loop_pool]") {
     const testing::leak_probe probe;
     for (int round = 0; round < many(50, 10); ++round) {
@@ -344,7 +345,7 @@ TEST_CASE("loop_pool: what was submitted ends with the pool, as cancelled; then 
 
 // -- between the loops ----------------------------------------------------------------------------
 
-TEST_CASE("loop_pool: each loop calls each other one, while all do", "[loop_pool]") {
+TEST_CASE("loop_pool: all loops call all others at the same time", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(4);
@@ -395,8 +396,8 @@ TEST_CASE("loop_pool: a bridge_queue carries items from loop to loop, in order",
 
 // -- serving --------------------------------------------------------------------------------------
 
-// With 200 connections on one of two sockets only, the kernel's hash would be 2^-199 unlucky.
-TEST_CASE("loop_pool: the kernel spreads connections over the loops, and stop is graceful",
+// The chance that the kernel's hash puts all of 200 connections on one of two sockets is 2^-199.
+TEST_CASE("loop_pool: the kernel distributes connections over the loops, and stop is graceful",
           "[loop_pool]") {
     const testing::leak_probe probe;
     {

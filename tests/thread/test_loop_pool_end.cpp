@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// loop_pool: how it ends, by stop and by SIGINT, and how it cannot begin.
+// loop_pool: its end, by stop and by SIGINT, and failures of its constructor and of run.
 #include <rondo/loop_pool.hpp>
 
 #include <signal.h>
@@ -36,7 +36,7 @@ namespace {
 
 // -- stop -----------------------------------------------------------------------------------------
 
-TEST_CASE("loop_pool: stop before run: there is nothing to run any more", "[loop_pool]") {
+TEST_CASE("loop_pool: after stop, run returns at once", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(2);
@@ -99,7 +99,7 @@ TEST_CASE("loop_pool: stop from another thread, at any moment", "[loop_pool]") {
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: what mains give although they were stopped is returned", "[loop_pool]") {
+TEST_CASE("loop_pool: values that mains return in spite of stop are returned", "[loop_pool]") {
     const testing::leak_probe probe;
     {
         loop_pool cores(2);
@@ -119,13 +119,13 @@ TEST_CASE("loop_pool: what mains give although they were stopped is returned", "
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop_pool: a pool that nobody runs comes and goes", "[loop_pool]") {
+TEST_CASE("loop_pool: a pool without a run can be made and destroyed", "[loop_pool]") {
     const testing::leak_probe probe;
     for (int i = 0; i < 20; ++i) loop_pool cores(2);
     CHECK(probe.leaks() == "");
 }
 
-// Each main calls the loop of the other, which ends before it or after it.
+// Each main calls the other's loop, which ends before it or after it.
 TEST_CASE("loop_pool: stop is no error for mains that call each other", "[loop_pool]") {
     const testing::leak_probe probe;
     for (int round = 0; round < many(200, 40); ++round) {
@@ -144,9 +144,9 @@ TEST_CASE("loop_pool: stop is no error for mains that call each other", "[loop_p
     CHECK(probe.leaks() == "");
 }
 
-#ifndef THREAD_SANITIZED  // which starts no threads in a forked child
+#ifndef THREAD_SANITIZED  // it starts no threads in a forked child
 
-// -- where it cannot begin ------------------------------------------------------------------------
+// -- failures at the start ------------------------------------------------------------------------
 
 TEST_CASE("loop_pool: a thread that cannot be started is an error of the constructor",
           "[loop_pool]") {
@@ -185,11 +185,11 @@ TEST_CASE("loop_pool: a thread that cannot be pinned is an error of the construc
     CHECK(end.says("pin rondo-loop-0: Operation not permitted \n"));
 }
 
-#ifndef UNDEFINED_SANITIZED  // which wants descriptors for its checks
-TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor; the others go",
+#ifndef UNDEFINED_SANITIZED  // it needs descriptors for its checks
+TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor; the others end",
           "[loop_pool]") {
     const auto end = run_child([] {
-        loop_pool(1);  // what stays open for the process is open
+        loop_pool(1);  // descriptors that the process keeps are open by now
         const testing::leak_probe probe;
         rlimit files{};
         ::getrlimit(RLIMIT_NOFILE, &files);
@@ -211,7 +211,7 @@ TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor;
 
 #endif
 
-TEST_CASE("loop_pool: where io_uring is denied it says so", "[loop_pool]") {
+TEST_CASE("loop_pool: if io_uring is denied, the error says so", "[loop_pool]") {
     const auto end = run_child([] {
         forbid(SYS_io_uring_setup, EPERM);
         try {
@@ -225,13 +225,13 @@ TEST_CASE("loop_pool: where io_uring is denied it says so", "[loop_pool]") {
     CHECK(end.exited());
 }
 
-TEST_CASE("loop_pool: a run that has no ring to wait with is an error, and the loops go on",
+TEST_CASE("loop_pool: a run whose own ring cannot be made is an error, and the loops go on",
           "[loop_pool]") {
     const auto end = run_child([] {
         loop_pool cores(2);
         const auto denied_here = [] { forbid(SYS_io_uring_setup, EPERM); };
         std::thread caller([&] {
-            denied_here();  // a filter is its thread's own
+            denied_here();  // a seccomp filter applies to its thread only
             try {
                 cores.run(index_here);
             } catch (const uring_unavailable&) {
@@ -316,7 +316,7 @@ TEST_CASE("loop_pool: the second SIGINT kills", "[loop_pool]") {
     CHECK(WTERMSIG(end.status) == SIGINT);
 }
 
-TEST_CASE("loop_pool: SIGINT is left alone where one wants it so", "[loop_pool]") {
+TEST_CASE("loop_pool: handle_sigint = false leaves SIGINT alone", "[loop_pool]") {
     const auto end = run_child([] {
         ::signal(SIGINT, SIG_DFL);
         loop_pool cores(loop_pool_options{.loops = 2, .handle_sigint = false});

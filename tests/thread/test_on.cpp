@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// on: a call on another loop and its way home; test_on_cancel.cpp has the cancellations and ends. Two
-// loops really run at the same time here: all but what goes to its own loop is [kernel].
+// on: a call on another loop and its results; test_on_cancel.cpp has the cancellations and ends.
+// Two loops really run at the same time here: every test is [kernel], except those that call their
+// own loop.
 #include <rondo/on.hpp>
 
 #include <atomic>
@@ -31,9 +32,9 @@ task<int> add_later(int a, int b) {
     co_return a + b;
 }
 
-// -- what comes back ------------------------------------------------------------------------------
+// -- results --------------------------------------------------------------------------------------
 
-RONDO_TEST("on: calls on the other loop's thread and goes on here", "[on][kernel]") {
+RONDO_TEST("on: calls on the other loop's thread and resumes here", "[on][kernel]") {
     other_loop there;
     const auto called = co_await on(there.home(), this_thread);
     CHECK(called == there.thread());
@@ -42,7 +43,7 @@ RONDO_TEST("on: calls on the other loop's thread and goes on here", "[on][kernel
     CHECK(std::this_thread::get_id() != there.thread());
 }
 
-RONDO_TEST("on: gives the value of a task, and of a plain function", "[on][kernel]") {
+RONDO_TEST("on: gives the value of a task and of a plain function", "[on][kernel]") {
     other_loop there;
     CHECK(co_await on(there.home(), add_later, 3, 4) == 7);
     CHECK(co_await on(there.home(), add, 3, 4) == 7);
@@ -56,14 +57,14 @@ RONDO_TEST("on: gives the value of a task, and of a plain function", "[on][kerne
     CHECK(touched == 2);
 }
 
-RONDO_TEST("on: whatever can be awaited is awaited over there", "[on][kernel]") {
+RONDO_TEST("on: any awaitable is awaited on the other loop", "[on][kernel]") {
     other_loop there;
     co_await on(there.home(), [] { return sleep(1ms); });
     CHECK(co_await on(there.home(), [] { return create_task(add_later(3, 4)); }) == 7);
     CHECK_FALSE(co_await move_on_after(1ms, on(there.home(), [] { return sleep(1h); })));
 }
 
-RONDO_TEST("on: its own loop is as good as another", "[on][both]") {
+RONDO_TEST("on: works with the caller's own loop", "[on][both]") {
     CHECK(co_await on(running_loop(), add_later, 3, 4) == 7);
     CHECK(co_await on(running_loop(), add, 3, 4) == 7);
     const auto inner = []() -> task<int> {
@@ -100,7 +101,7 @@ RONDO_TEST("on: arguments are kept until the end, results may be move-only or re
     CHECK(co_await held >= 4);
 }
 
-RONDO_TEST("on: what the call owns is destroyed over there before the caller goes on",
+RONDO_TEST("on: callable and arguments are destroyed on the other loop before the caller resumes",
            "[on][kernel]") {
     other_loop there;
     const auto held = std::make_shared<int>(1);
@@ -143,7 +144,7 @@ RONDO_TEST("on: an exception arrives as the type it is", "[on][kernel]") {
     CHECK_THROWS_AS(co_await on(there.home(), number), int);
 }
 
-RONDO_TEST("on: there and back again, from inside a call", "[on][kernel]") {
+RONDO_TEST("on: a call back, from inside a call", "[on][kernel]") {
     other_loop there;
     const auto here = running_loop().remote();
     const auto outer = [](remote back, int n) -> task<int> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// on: a cancellation in its three forms, and the end of the other loop, at every moment of a call.
+// on: the three forms of a cancellation, and the end of the other loop, at every moment of a call.
 #include <rondo/on.hpp>
 
 #include <atomic>
@@ -43,10 +43,10 @@ RONDO_TEST("on: under a cancelled scope it throws and calls nothing", "[on][kern
     CHECK(called == 0);
 }
 
-RONDO_TEST("on: a cancellation goes over to the task there, whose end is waited for",
+RONDO_TEST("on: a cancellation reaches the task on the other loop, whose end is waited for",
            "[on][kernel]") {
     other_loop there;
-    std::string notes;  // touched by one side at a time
+    std::string notes;  // used by one side at a time
     signal_to_loop begun;
     const auto cleans_up = [&]() -> task<> {
         begun.give();
@@ -82,8 +82,8 @@ RONDO_TEST("on: a timeout ends when the task there has ended", "[on][kernel]") {
                     timeout_error);
 }
 
-// Law 2: what was done is delivered.
-RONDO_TEST("on: what a cancelled task gives all the same is returned, and the next wait throws",
+// Law 2: the result of a call that was made is delivered.
+RONDO_TEST("on: a result of a cancelled task is returned, and the next wait throws",
            "[on][kernel]") {
     other_loop there;
     signal_to_loop begun;
@@ -123,13 +123,13 @@ RONDO_TEST("on: an error of the task's own wins over a cancellation", "[on][kern
     CHECK(seen.first == outcome_of_wait::failed);
 }
 
-/// Cancels a task by a post that stands in the inbox of its loop right behind the way home of its call.
+/// Cancels a task by a post that is in the loop's inbox directly after the home post of its call.
 class cancels_behind {
 public:
     cancels_behind(const other_loop& there, future<> calling)
         : home_(running_loop().remote()), calling_(std::move(calling)) {
         there.home().try_post(there_);
-        both_.pass();  // while this loop stands still both posts come, and it takes them together
+        both_.pass();  // this loop is blocked while both posts arrive, and takes them together
     }
     bool hit() const noexcept { return hit_; }
 
@@ -152,7 +152,7 @@ private:
         [](void* self) noexcept { static_cast<cancels_behind*>(self)->cancel(); }, this};
 };
 
-RONDO_TEST("on: cancelled when it has come home and has not resumed, it gives its value",
+RONDO_TEST("on: cancelled after the way home and before it resumes, it gives its value",
            "[on][kernel]") {
     other_loop there;
     gate door;
@@ -190,7 +190,7 @@ RONDO_TEST("on: a call that has not begun is taken back", "[on][kernel]") {
     first.cancel();
     second.cancel();
     co_await finish();
-    CHECK_FALSE(first.done());  // the post is in the other loop's hands
+    CHECK_FALSE(first.done());  // the other loop has taken the post
     door.open();
     co_await forget(first);
     co_await forget(second);
@@ -199,7 +199,7 @@ RONDO_TEST("on: a call that has not begun is taken back", "[on][kernel]") {
     CHECK(called == 0);
 }
 
-// The cancel is under way while the call comes home, in every order that chance makes.
+// The cancel is under way while the call comes home, in every order that chance produces.
 RONDO_TEST("on: a cancel that crosses the way home does no harm", "[on][kernel]", limit(60s)) {
     other_loop there;
     const int rounds = many(20'000, 3'000);
@@ -220,7 +220,8 @@ RONDO_TEST("on: a cancel that crosses the way home does no harm", "[on][kernel]"
     CHECK(values <= rounds);
 }
 
-RONDO_TEST("on: who is cancelled over there is told so", "[on][kernel]") {
+RONDO_TEST("on: a call that is cancelled on the other loop throws future_cancelled",
+           "[on][kernel]") {
     other_loop there;
     const auto cancels_itself = []() -> task<> {
         current_task().cancel();
@@ -260,7 +261,7 @@ RONDO_TEST("on: a loop that ends cancels the task there; the caller gets a close
     CHECK_FALSE(cancel_requested());
 }
 
-RONDO_TEST("on: what a task gives while its loop ends is delivered", "[on][kernel]") {
+RONDO_TEST("on: the result of a task whose loop ends is delivered", "[on][kernel]") {
     other_loop there;
     const auto stubborn = [&]() -> task<int> {
         there.stop();
@@ -300,7 +301,8 @@ RONDO_TEST("on: a call that finds its loop ending is not made", "[on][kernel]") 
     }
 }
 
-// Calls, cancels and ends of the other loop meet in every order that chance makes: each call ends, and nothing is left.
+// Calls, cancels and ends of the other loop, in every order that chance produces: each call ends,
+// and nothing leaks.
 RONDO_TEST("on: a loop may end at any moment", "[on][kernel]", limit(120s)) {
     const auto calls = [](remote there, int n) -> task<> {
         try {
@@ -324,7 +326,7 @@ RONDO_TEST("on: a loop may end at any moment", "[on][kernel]", limit(120s)) {
     }
 }
 
-TEST_CASE("on: a loop that ends while its own calls are elsewhere waits for them", "[on]") {
+TEST_CASE("on: a loop that ends waits for its calls on other loops", "[on]") {
     const testing::leak_probe probe;
     {
         other_loop there;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A thread of one's own, and the timer that needs no loop.
+// rondo::thread, and the timer that needs no loop.
 #include <pthread.h>
 #include <sys/syscall.h>
 
@@ -62,7 +62,7 @@ TEST_CASE("thread: the system shows the first 15 bytes of its name", "[thread]")
     CHECK(one.name() == "a-name-that-is-too-long");
 }
 
-TEST_CASE("thread: none is joined at once", "[thread]") {
+TEST_CASE("thread: joining an empty one returns at once", "[thread]") {
     rondo::thread none;
     none.join();
     CHECK(none.join_for(-1s));
@@ -71,7 +71,7 @@ TEST_CASE("thread: none is joined at once", "[thread]") {
     CHECK_FALSE(static_cast<bool>(none.ended()));
 }
 
-TEST_CASE("thread: a stop_token asks it to end, also from its destructor", "[thread]") {
+TEST_CASE("thread: request_stop and the destructor set its stop_token", "[thread]") {
     testing::leak_probe probe;
     auto until_asked = [](std::stop_token stop, std::atomic<int>* ends) {
         while (!stop.stop_requested()) std::this_thread::yield();
@@ -89,7 +89,7 @@ TEST_CASE("thread: a stop_token asks it to end, also from its destructor", "[thr
         CHECK(ends == 1);
         one = rondo::thread("two", until_asked, &ends);
         CHECK(one.name() == "two");
-        one = rondo::thread("three", until_asked, &ends);  // two is asked, and joined
+        one = rondo::thread("three", until_asked, &ends);  // "two" is asked to stop, and joined
         CHECK(ends == 2);
         rondo::thread moved = std::move(one);
         CHECK(moved.running());
@@ -98,7 +98,7 @@ TEST_CASE("thread: a stop_token asks it to end, also from its destructor", "[thr
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread: what it holds dies before it has ended", "[thread]") {
+TEST_CASE("thread: its arguments are destroyed before it has ended", "[thread]") {
     auto alive = std::make_shared<int>(1);
     const std::weak_ptr<int> watched = alive;
     rondo::thread one("holder", [held = std::move(alive)] {});
@@ -106,7 +106,7 @@ TEST_CASE("thread: what it holds dies before it has ended", "[thread]") {
     CHECK(watched.expired());
 }
 
-std::vector<std::string> told;  // by one thread, which is joined
+std::vector<std::string> told;  // written by one thread, which is joined
 void remember(const exception_context& context) {
     try {
         std::rethrow_exception(context.error);
@@ -115,7 +115,7 @@ void remember(const exception_context& context) {
     }
 }
 
-TEST_CASE("thread: what it throws is told to the hook, and it has ended", "[thread]") {
+TEST_CASE("thread: an exception of its function goes to the hook, and it has ended", "[thread]") {
     told.clear();
     const auto before = set_thread_exception_hook(&remember);
     rondo::thread one("thrower", [] { throw std::runtime_error("no more"); });
@@ -143,7 +143,7 @@ TEST_CASE("thread: joining itself is refused", "[thread]") {
     CHECK(refused == 1);
 }
 
-TEST_CASE("thread: waiting for its own end is refused, in whatever way", "[thread]") {
+TEST_CASE("thread: every way of waiting for its own end is refused", "[thread]") {
     std::atomic<int> refused{0};
     thread_event there;
     rondo::thread one;
@@ -160,7 +160,7 @@ TEST_CASE("thread: waiting for its own end is refused, in whatever way", "[threa
         refuses([&] { one.ended().get(); });
         refuses([&] { rondo::wait(std::vector{one.ended()}); });
         CHECK_FALSE(one.ended().cancel());
-        CHECK_FALSE(one.ended().wait_for(0s));  // with a limit it may
+        CHECK_FALSE(one.ended().wait_for(0s));  // a wait with a limit is allowed
     });
     const auto end = one.ended();
     there.set();
@@ -168,7 +168,7 @@ TEST_CASE("thread: waiting for its own end is refused, in whatever way", "[threa
     CHECK(refused == 3);
 }
 
-TEST_CASE("thread: joined in a callback of the loop that it waits for, one of both is told",
+TEST_CASE("thread: joined in a callback of the loop that it waits for, one of both throws",
           "[thread]") {
     const auto nothing = []() -> task<> { co_return; };
     loop l;
@@ -199,8 +199,9 @@ TEST_CASE("thread: joined in a callback of the loop that it waits for, one of bo
     waits.join();
 }
 
-TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it says so and aborts",
-          "[thread][death]") {
+TEST_CASE(
+    "thread: destroying it on itself, or on the loop that it waits for, aborts with a sentence",
+    "[thread][death]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto by_itself = run_child([] {
         auto one = std::make_unique<rondo::thread>();
@@ -246,7 +247,7 @@ TEST_CASE("thread: destroyed by itself, or in the loop that it waits for, it say
         (in_a_task.says("co_await ended() first") || in_a_task.says("co_await ended() in a task")));
 }
 
-TEST_CASE("thread: where the system gives none, an error says so", "[thread]") {
+TEST_CASE("thread: if the system cannot start it, an error says so", "[thread]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto end = run_child([] {
         forbid(SYS_clone3, EAGAIN);
@@ -269,7 +270,7 @@ RONDO_TEST("thread: a task awaits its end", "[thread][kernel]") {
     CHECK_FALSE(waiting.done());
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
-    CHECK(one.running());  // the await has left; the thread goes on
+    CHECK(one.running());  // the await has ended; the thread goes on
     go.set();
     co_await one.ended();
     CHECK_FALSE(one.running());
@@ -277,7 +278,7 @@ RONDO_TEST("thread: a task awaits its end", "[thread][kernel]") {
 
 // -- thread_timer ---------------------------------------------------------------------------------
 
-TEST_CASE("thread_timer: calls once, when the time has come, and again when it is started again",
+TEST_CASE("thread_timer: calls once after its delay, and once more per start",
           "[thread]") {
     testing::leak_probe probe;
     {
@@ -310,7 +311,7 @@ TEST_CASE("thread_timer: cancelled, moved, started twice", "[thread]") {
             ++calls;
             called.set();
         });
-        timer.cancel();  // nothing to be cancelled
+        timer.cancel();  // there is nothing to cancel
         timer.start();
         CHECK(timer.active());
         CHECK_THROWS_AS(timer.start(), invalid_state_error);
@@ -327,7 +328,7 @@ TEST_CASE("thread_timer: cancelled, moved, started twice", "[thread]") {
         called.clear();
         timer.reset(-1s);
         called.wait();
-        timer.reset(duration::max());  // and destroyed while it is started
+        timer.reset(duration::max());  // destroyed while it is started
     }
     CHECK(probe.leaks() == "");
 }
@@ -351,7 +352,7 @@ TEST_CASE("thread_timer: its function may start it again, move it and cancel it"
     CHECK(calls == 3);
 }
 
-TEST_CASE("thread_timer: what its function throws is told to the hook", "[thread]") {
+TEST_CASE("thread_timer: an exception of its function goes to the hook", "[thread]") {
     told.clear();
     const auto before = set_thread_exception_hook(&remember);
     {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// thread_future and thread_promise: the states of Python's Future, every way to wait, and what becomes of what nobody
-// wants.
+// thread_future and thread_promise: the states of Python's Future, every way to wait, and results
+// that no code reads.
 #include <rondo/thread_future.hpp>
 
 #include <atomic>
@@ -23,7 +23,7 @@ std::exception_ptr some_error(const char* text) {
     return std::make_exception_ptr(std::out_of_range(text));
 }
 
-/// Catches what the thread exception hook is told.
+/// Records the calls of the thread exception hook.
 struct hooked {
     static inline std::atomic<int> told{0};
     static inline std::string message;
@@ -77,7 +77,7 @@ TEST_CASE("thread_future: cancelled before it has begun, at once and for good", 
     CHECK_THROWS_AS(f.exception(), future_cancelled);
 }
 
-TEST_CASE("thread_future: one that runs passes a cancellation on where it can", "[thread_future]") {
+TEST_CASE("thread_future: a running job is asked to stop if that is possible", "[thread_future]") {
     int asked = 0;
     thread_promise<int> promise([&] { return ++asked < 3; });
     const auto f = promise.get_future();
@@ -92,7 +92,7 @@ TEST_CASE("thread_future: one that runs passes a cancellation on where it can", 
     CHECK_THROWS_AS(std::move(f).get(), future_cancelled);
 }
 
-TEST_CASE("thread_future: an error arrives as the type it is, at everybody", "[thread_future]") {
+TEST_CASE("thread_future: every waiter gets the error with its type", "[thread_future]") {
     thread_promise<> promise;
     const auto f = promise.get_future();
     const auto g = f;
@@ -103,7 +103,7 @@ TEST_CASE("thread_future: an error arrives as the type it is, at everybody", "[t
     CHECK(f.exception() != nullptr);
 }
 
-TEST_CASE("thread_future: a promise that goes without a value is an error at the waiter",
+TEST_CASE("thread_future: a promise that is destroyed without a value is an error at the waiter",
           "[thread_future]") {
     const hooked hook;
     thread_future<int> f;
@@ -119,7 +119,7 @@ TEST_CASE("thread_future: a promise that goes without a value is an error at the
     CHECK(hook.told == 0);
 }
 
-TEST_CASE("thread_future: an error that nobody asks for goes to the hook, once",
+TEST_CASE("thread_future: an error that is never retrieved goes to the hook, once",
           "[thread_future]") {
     const hooked hook;
     {
@@ -162,7 +162,7 @@ TEST_CASE("thread_future: a value may be move-only, a reference, or one that cou
         thread_promise<std::shared_ptr<int>> sharing;
         last = sharing.get_future();
         sharing.set_value(shared);
-        CHECK(std::move(last).get().use_count() == 3);  // copied: the promise still looks at it
+        CHECK(std::move(last).get().use_count() == 3);  // copied: the promise still has a handle
         last = sharing.get_future();
     }
     CHECK(std::move(last).get().use_count() == 2);  // moved
@@ -170,7 +170,7 @@ TEST_CASE("thread_future: a value may be move-only, a reference, or one that cou
 
 // -- threads --------------------------------------------------------------------------------------
 
-TEST_CASE("thread_future: threads block until it is done, or their time is over",
+TEST_CASE("thread_future: threads block until it is done or their timeout has passed",
           "[thread_future]") {
     testing::leak_probe probe;
     {
@@ -193,7 +193,7 @@ TEST_CASE("thread_future: threads block until it is done, or their time is over"
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_future: a cancellation wakes those who block", "[thread_future]") {
+TEST_CASE("thread_future: a cancellation wakes blocked threads", "[thread_future]") {
     thread_promise<int> promise;
     const auto f = promise.get_future();
     std::atomic<bool> told{false};
@@ -211,7 +211,7 @@ TEST_CASE("thread_future: a cancellation wakes those who block", "[thread_future
 
 // -- callbacks ------------------------------------------------------------------------------------
 
-TEST_CASE("thread_future: callbacks come once, in order, on the thread that gives",
+TEST_CASE("thread_future: callbacks are called once, in order, on the thread that sets the value",
           "[thread_future]") {
     thread_promise<int> promise;
     const auto f = promise.get_future();
@@ -245,7 +245,7 @@ TEST_CASE("thread_future: a callback that throws goes to the hook, and the other
     CHECK(hook.message == "a done callback of a thread_future threw");
 }
 
-TEST_CASE("thread_future: callbacks are called once when adding and giving race",
+TEST_CASE("thread_future: callbacks are called once when adding them races with the end",
           "[thread_future][stress]") {
     for (int round = 0; round < many(20'000, 2'000); ++round) {
         static std::atomic<int> turn{0};
@@ -319,7 +319,7 @@ RONDO_TEST("thread_future: a cancelled await leaves at once, and the late result
 }
 
 RONDO_TEST(
-    "thread_future: cancelled before it starts, an await throws even where the value is there",
+    "thread_future: an await in a cancelled scope throws even if the value is there",
     "[thread_future][both]") {
     thread_promise<int> promise;
     co_await check_cancelled_before([&] { return promise.get_future(); });
@@ -328,7 +328,7 @@ RONDO_TEST(
 }
 
 RONDO_TEST(
-    "thread_future: cancelled after the value was given, the await has it and the next wait throws",
+    "thread_future: cancelled after the value was set, the await gives it and the next wait throws",
     "[thread_future][both]") {
     thread_promise<int> promise;
     int had = 0;
@@ -386,7 +386,7 @@ TEST_CASE("thread_future: 10,000 awaits, cancels and results race", "[thread_fut
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_promise: moving onto one breaks the promise that was there at once",
+TEST_CASE("thread_promise: move assignment breaks the promise that was there, at once",
           "[thread_future]") {
     thread_promise<int> one, other;
     const auto broken = one.get_future();

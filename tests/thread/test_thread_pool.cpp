@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// thread_pool: where a job goes at every boundary of core, queue and max (Java's documented behaviour, but that an idle
-// thread is taken first), and the policies. test_thread_pool_life.cpp has how threads come and go, and every way to end.
+// thread_pool: the place of a job at every boundary of core, queue and max (Java's documented
+// behaviour, except that an idle thread is used first), and the policies. test_thread_pool_life.cpp
+// has the start and end of threads, and every way to end a pool.
 #include <rondo/thread_pool.hpp>
 
 #include <pthread.h>
@@ -34,7 +35,7 @@ struct odd {
     int times(int n) const { return n * number; }
 };
 
-TEST_CASE("thread_pool: submit calls what std::thread would, and gives its value",
+TEST_CASE("thread_pool: submit calls whatever std::thread can call, and gives its value",
           "[thread_pool]") {
     testing::leak_probe probe;
     {
@@ -56,7 +57,7 @@ TEST_CASE("thread_pool: submit calls what std::thread would, and gives its value
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: callable and arguments are copied, and gone before the future is done",
+TEST_CASE("thread_pool: callable and arguments are copied, and destroyed before the future is done",
           "[thread_pool]") {
     const auto counted = std::make_shared<int>(1);
     thread_pool pool(1);
@@ -109,7 +110,7 @@ TEST_CASE("thread_pool: core first, then the queue, then max, then the policy", 
     CHECK(pool.stats().threads == 2);
     CHECK(pool.stats().queued == 2);
     CHECK(held.running() == 2);
-    auto fifth = held.submit();  // one thread more, for whoever waits longest
+    auto fifth = held.submit();  // one more thread, for the oldest queued job
     while (held.running() < 3) std::this_thread::yield();
     CHECK(third.running());
     CHECK(pool.stats().threads == 3);
@@ -127,7 +128,7 @@ TEST_CASE("thread_pool: core first, then the queue, then max, then the policy", 
     CHECK(pool.stats().largest == 3);
 }
 
-TEST_CASE("thread_pool: an idle thread is taken before one is started", "[thread_pool]") {
+TEST_CASE("thread_pool: an idle thread is used before one is started", "[thread_pool]") {
     thread_pool pool(4);
     for (int i = 0; i < 50; ++i) {
         pool.submit([] {}).get();
@@ -138,12 +139,12 @@ TEST_CASE("thread_pool: an idle thread is taken before one is started", "[thread
     thread_pool one(bounds(1, 1, 0));
     one.submit([] {}).get();
     until_idle(one, 1);
-    for (int i = 0; i < 50; ++i) {  // no queue: only the thread that is idle can take it
+    for (int i = 0; i < 50; ++i) {  // no queue: only the idle thread can take it
         for (;;) {
             try {
                 one.submit([] {}).get();
                 break;
-            } catch (const pool_full_error&) {  // it has given its result and is not idle yet
+            } catch (const pool_full_error&) {  // the thread has set its result and is not idle yet
                 std::this_thread::yield();
             }
         }
@@ -151,7 +152,7 @@ TEST_CASE("thread_pool: an idle thread is taken before one is started", "[thread
     CHECK(one.stats().largest == 1);
 }
 
-TEST_CASE("thread_pool: without a queue a job wants a thread at once", "[thread_pool]") {
+TEST_CASE("thread_pool: without a queue a job needs a thread at once", "[thread_pool]") {
     thread_pool pool(bounds(1, 2, 0));
     held_jobs held(pool);
     held.run_one();
@@ -174,7 +175,7 @@ TEST_CASE("thread_pool: an unbounded queue never starts a thread above core", "[
 
 // -- policies -------------------------------------------------------------------------------------
 
-TEST_CASE("thread_pool: caller_runs runs it where it is submitted", "[thread_pool]") {
+TEST_CASE("thread_pool: caller_runs runs it on the submitting thread", "[thread_pool]") {
     thread_pool pool(bounds(1, 1, 1, policy::caller_runs));
     held_jobs held(pool);
     held.run_one();
@@ -189,7 +190,7 @@ TEST_CASE("thread_pool: caller_runs runs it where it is submitted", "[thread_poo
     CHECK_THROWS_AS(pool.submit([] {}), closed_error);
 }
 
-TEST_CASE("thread_pool: discard cancels the new one, discard_oldest the one that waits longest",
+TEST_CASE("thread_pool: discard cancels the new job, discard_oldest the oldest queued one",
           "[thread_pool]") {
     thread_pool pool(bounds(1, 1, 2, policy::discard));
     held_jobs held(pool);

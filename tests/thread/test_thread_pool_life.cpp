@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// thread_pool: how threads come and go, every way to end, jobs that wait for their own pool, and tasks that use one.
+// thread_pool: the start and end of threads, every way to end a pool, jobs that wait for their own
+// pool, and tasks that use one.
 #include <rondo/thread_pool.hpp>
 
 #include <pthread.h>
@@ -104,7 +105,7 @@ TEST_CASE("thread_pool: an initializer that fails breaks the pool, 200 times", "
 
 // -- the end --------------------------------------------------------------------------------------
 
-TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothing is taken",
+TEST_CASE("thread_pool: shutdown runs the queued jobs or cancels them; then submit throws",
           "[thread_pool]") {
     testing::leak_probe probe;
     for (const bool cancel : {false, true}) {
@@ -132,7 +133,7 @@ TEST_CASE("thread_pool: shutdown lets what waits run, or cancels it; then nothin
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("thread_pool: the destructor cancels what waits and waits for what runs",
+TEST_CASE("thread_pool: the destructor cancels queued jobs and waits for running ones",
           "[thread_pool]") {
     testing::leak_probe probe;
     thread_future<int> running, waiting, stopped;
@@ -206,7 +207,7 @@ TEST_CASE("thread_pool: shutdown and submits race, and no future stays open",
             pool->shutdown(round % 2 == 0, round % 3 == 0);
             threads.clear();
         }
-        // One that was refused had a future too, which nobody but its callback has seen: there is none.
+        // A refused job's future was seen by its callback only.
         REQUIRE(done == sent);
     }
     CHECK(probe.leaks() == "");
@@ -242,12 +243,11 @@ TEST_CASE("thread_pool: cancelling a future stops a job that takes a token", "[t
 // -- waiting for one's own pool -------------------------------------------------------------------
 
 TEST_CASE(
-    "thread_pool: a job that waits for its own full pool is told, and with caller_runs it is no "
-    "matter",
+    "thread_pool: a job that waits for its own full pool throws, and with caller_runs it works",
     "[thread_pool]") {
     thread_pool pool(2);
     auto nested = [&pool] { return pool.submit([] { return 1; }).get(); };
-    CHECK(pool.submit(nested).get() == 1);  // another thread is there
+    CHECK(pool.submit(nested).get() == 1);  // there is another thread
     std::atomic<int> inside{0}, told{0};
     auto both = [&] {
         ++inside;
@@ -273,7 +273,7 @@ TEST_CASE(
     };
     CHECK(deep.submit(fibonacci, 12).get() == 144);
 
-    thread_pool growing(bounds(1, 3, 10));  // where one more thread helps there is one more
+    thread_pool growing(bounds(1, 3, 10));  // starts one more thread if that helps
     std::function<int(int)> chain = [&](int n) -> int {
         return n == 0 ? 0 : 1 + growing.submit(chain, n - 1).get();
     };
@@ -284,7 +284,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "thread_pool: joined on a loop's thread while a job waits for that loop, it says so and aborts",
+    "thread_pool: joined on a loop's thread while a job waits for that loop, it aborts",
     "[thread_pool]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto end = run_child([] {
@@ -305,7 +305,7 @@ TEST_CASE(
     CHECK(end.says("co_await pool.close() first"));
 }
 
-TEST_CASE("thread_pool: a job that waits for several futures of its own full pool is told",
+TEST_CASE("thread_pool: a job that waits for several futures of its own full pool throws",
           "[thread_pool]") {
     thread_pool pool(1);
     const auto one = [] { return 1; };
@@ -321,7 +321,7 @@ TEST_CASE("thread_pool: a job that waits for several futures of its own full poo
         const std::array numbers{1, 2, 3};
         pool.map([](int n) { return n; }, numbers).as_completed().get();
     }).get(), deadlock_error);
-    thread_promise<int> elsewhere;  // one that something else ends is enough
+    thread_promise<int> elsewhere;  // one future that something else ends is enough
     std::atomic<bool> began{false};
     auto f = pool.submit([&] {
         auto both = std::vector{pool.submit(one), elsewhere.get_future()};
@@ -333,12 +333,12 @@ TEST_CASE("thread_pool: a job that waits for several futures of its own full poo
     CHECK(f.get() == 1);
 }
 
-TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool is told",
+TEST_CASE("thread_pool: a job or a done callback that waits for the end of its own pool throws",
           "[thread_pool]") {
     thread_pool pool(1);
     CHECK_THROWS_AS(pool.submit([&] { pool.shutdown(); }).get(), deadlock_error);
     CHECK_THROWS_AS(pool.submit([&] { run(pool.close()); }).get(),
-                    deadlock_error);  // a loop on its thread
+                    deadlock_error);  // a loop on the pool's thread
     std::atomic<int> told{0};
     held_jobs held(pool);
     auto f = held.run_one();
@@ -352,11 +352,11 @@ TEST_CASE("thread_pool: a job or a done callback that waits for the end of its o
     held.open();
     CHECK(pool.submit([] { return 2; }).get() == 2);  // nothing was shut down
     CHECK(told == 1);
-    pool.submit([&] { pool.shutdown(false); }).get();  // without waiting it may
+    pool.submit([&] { pool.shutdown(false); }).get();  // allowed without waiting
     pool.shutdown();
 }
 
-RONDO_TEST("thread_pool: a task that its job waits for does not wait for the pool",
+RONDO_TEST("thread_pool: a task that a job waits for cannot wait for the pool",
            "[thread_pool][kernel]") {
     thread_pool pool(2), second(2), third(2);
     const auto in_a_child = [&]() -> task<> { co_await gather(second.close(), sleep(0s)); };
@@ -368,11 +368,11 @@ RONDO_TEST("thread_pool: a task that its job waits for does not wait for the poo
     CHECK_THROWS_AS(co_await detached, deadlock_error);
     CHECK_THROWS_AS(co_await to_thread([] { block_on(shutdown_default_executor()); }),
                     deadlock_error);
-    CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // they end all the same
+    CHECK_THROWS_AS(pool.submit([] {}), closed_error);  // the pool ends nevertheless
     co_await pool.close();
 }
 
-TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so and aborts",
+TEST_CASE("thread_pool: destroying it in its own job or done callback aborts with a sentence",
           "[thread_pool][death]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto by_a_job = run_child([] {
@@ -412,7 +412,7 @@ TEST_CASE("thread_pool: destroyed by its own job or done callback, it says so an
 
 // -- what a job owns ------------------------------------------------------------------------------
 
-/// Owned by a job: calls `at_end` when it is destroyed.
+/// Owned by a job: calls `at_end` in its destructor.
 struct at_the_end {
     std::function<void()> at_end;
     explicit at_the_end(std::function<void()> fn) : at_end(std::move(fn)) {}
@@ -422,9 +422,9 @@ struct at_the_end {
     }
 };
 
-TEST_CASE("thread_pool: a job's closure is destroyed before its future is told, however it ends",
+TEST_CASE("thread_pool: a job's closure is destroyed before its future is done, however it ends",
           "[thread_pool]") {
-    std::string log;  // each line by one thread, before the future is told
+    std::string log;  // each line is written by one thread, before the future is done
     const auto owner = [&log] { return at_the_end([&log] { log += "gone "; }); };
     const auto and_told = [&log](auto f) {
         f.add_done_callback([&log](const auto&) { log += "told "; });
@@ -482,7 +482,7 @@ TEST_CASE("thread_pool: destructors of jobs submit again, drop last handles and 
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on",
+RONDO_TEST("to_thread: callable and arguments are destroyed before the task resumes",
            "[thread_pool][both]") {
     const auto held = std::make_shared<int>(1);
     auto named = to_thread([owned = held] { return *owned; });
@@ -494,7 +494,7 @@ RONDO_TEST("to_thread: what the call owns is destroyed before the task goes on",
     CHECK(held.use_count() == 1);
 }
 
-RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the task goes on",
+RONDO_TEST("run_in_executor: the callable of a refused call is destroyed before the task resumes",
            "[thread_pool][kernel]") {
     const auto held = std::make_shared<int>(1);
     thread_pool pool(1);
@@ -506,7 +506,7 @@ RONDO_TEST("run_in_executor: what a refused call owns is destroyed before the ta
 
 // -- numbers, and empty hands ---------------------------------------------------------------------
 
-TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_pool][death]") {
+TEST_CASE("thread_pool: impossible options abort with a sentence", "[thread_pool][death]") {
     const auto made = [](void (*change)(thread_pool_options&)) {
         return run_child([change] {
             thread_pool_options options;
@@ -528,11 +528,11 @@ TEST_CASE("thread_pool: what cannot be is refused with a sentence", "[thread_poo
     refused(made([](auto& o) { o.core = 4, o.max = 2; }), "a core above its max");
     refused(made([](auto& o) { o.keep_alive = -1s; }), "a negative keep_alive");
     thread_pool_options few;
-    few.max = 2;  // and core left to itself
+    few.max = 2;  // and core at its default
     CHECK(thread_pool(few).core() != nullptr);
 }
 
-TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]") {
+TEST_CASE("thread_pool: using a moved-from pool aborts with a sentence", "[thread_pool][death]") {
     const auto use = [](void (*call)(thread_pool&)) {
         return run_child([call] {
             thread_pool pool(1);
@@ -568,7 +568,7 @@ TEST_CASE("thread_pool: one that was moved from says so", "[thread_pool][death]"
     }
 }
 
-TEST_CASE("thread_pool: stats count what is in the queue", "[thread_pool]") {
+TEST_CASE("thread_pool: stats count the queued jobs", "[thread_pool]") {
     thread_pool pool(bounds(1, 1, 2));
     held_jobs held(pool);
     held.run_one();
@@ -622,7 +622,7 @@ RONDO_TEST(
     CHECK(held.done());
 }
 
-RONDO_TEST("run_in_executor: on a pool of one's own, by its policy", "[thread_pool][kernel]") {
+RONDO_TEST("run_in_executor: uses the given pool and its policy", "[thread_pool][kernel]") {
     thread_pool pool(bounds(1, 1, 1, policy::abort));
     const auto id = co_await run_in_executor(pool, [] { return std::this_thread::get_id(); });
     CHECK(id != std::this_thread::get_id());
@@ -706,7 +706,7 @@ RONDO_TEST("set_default_executor: to_thread uses it, and it ends with the loop",
 
 // -- where threads cannot be had ------------------------------------------------------------------
 
-TEST_CASE("thread_pool: where no thread can be started a job is run or refused, never lost",
+TEST_CASE("thread_pool: if no thread can be started, a job is run or refused, never lost",
           "[thread_pool]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto end = run_child([] {
@@ -715,7 +715,7 @@ TEST_CASE("thread_pool: where no thread can be started a job is run or refused, 
         held.run_one();
         forbid(SYS_clone3, EAGAIN);
         forbid(SYS_clone, EAGAIN);
-        auto queued = held.submit();  // the one thread will do it
+        auto queued = held.submit();  // the one thread will run it
         bool full = false;
         try {
             held.submit();

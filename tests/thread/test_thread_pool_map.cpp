@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// map of a pool, wait and as_completed over several thread_futures: order, laziness, bounds, errors, time.
+// map of a pool, wait and as_completed over several thread_futures: order, laziness, bounds,
+// errors, timeouts.
 #include <rondo/thread_pool.hpp>
 
 #include <array>
@@ -33,7 +34,7 @@ rondo::generator<long> counting(long* read) {
 
 // -- on plain threads -----------------------------------------------------------------------------
 
-TEST_CASE("pool.map: all of them in order", "[thread_pool_map]") {
+TEST_CASE("pool.map: gives all results in order", "[thread_pool_map]") {
     testing::leak_probe probe;
     {
         thread_pool pool(3);
@@ -65,13 +66,13 @@ TEST_CASE("pool.map: several ranges, until the shortest ends", "[thread_pool_map
     CHECK(joined == std::vector<std::string>{"1x", "2yy", "3zzz"});
 }
 
-TEST_CASE("pool.map: lazy, and no further ahead than its bound", "[thread_pool_map]") {
+TEST_CASE("pool.map: lazy, and never further ahead than its bound", "[thread_pool_map]") {
     thread_pool pool(2);
     long read = 0;
     auto squares = pool.map(square, counting(&read));
     CHECK(read == 0);
     CHECK(*squares.blocking_next() == 0);
-    CHECK(read <= 4);  // two for each thread
+    CHECK(read <= 4);  // two per thread
     for (long i = 1; i < 50; ++i) {
         REQUIRE(*squares.blocking_next() == i * i);
         REQUIRE(read <= i + 5);
@@ -82,7 +83,7 @@ TEST_CASE("pool.map: lazy, and no further ahead than its bound", "[thread_pool_m
     CHECK(read_chunks == 30);
 }
 
-TEST_CASE("pool.map: results as they come", "[thread_pool_map]") {
+TEST_CASE("pool.map: results in the order of completion", "[thread_pool_map]") {
     thread_pool pool(2);
     gate hold;
     const std::vector<int> numbers{0, 1, 2, 3};
@@ -100,7 +101,7 @@ TEST_CASE("pool.map: results as they come", "[thread_pool_map]") {
     CHECK_FALSE(as_they_come.blocking_next());
 }
 
-TEST_CASE("pool.map: an error comes in its place, ends the map and cancels what waits",
+TEST_CASE("pool.map: an error comes in its place, ends the map and cancels queued jobs",
           "[thread_pool_map]") {
     for (const bool ordered : {true, false}) {
         thread_pool pool(1);
@@ -155,7 +156,7 @@ TEST_CASE("pool.map: void, move-only results and a pool that is shut down", "[th
 
 // -- in tasks -------------------------------------------------------------------------------------
 
-RONDO_TEST("pool.map: awaited it gives all of them, and the loop goes on",
+RONDO_TEST("pool.map: awaited, it gives all results, and the loop goes on",
            "[thread_pool_map][kernel]") {
     thread_pool pool(2);
     const std::array numbers{1L, 2L, 3L};
@@ -196,12 +197,12 @@ RONDO_TEST("pool.map: next is cancelled before, while and after, and loses nothi
     }
 }
 
-RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait",
+RONDO_TEST("pool.map: a cancelled await of all results cancels the queued calls",
            "[thread_pool_map][cancel][kernel]") {
     gate hold;
     std::atomic<int> called{0};
     std::vector<int> numbers(20, 1);
-    thread_pool pool(1);  // goes first: the call that runs outlives the await
+    thread_pool pool(1);  // destroyed first: the running call outlives the await
     auto all = create_task(
         [](thread_pool* p, gate* g, std::atomic<int>* c, std::vector<int>* n) -> task<> {
             const auto call = [g, c](int m) { return ++*c, g->pass(), m; };
@@ -215,7 +216,7 @@ RONDO_TEST("pool.map: a cancelled await of all cancels the calls that wait",
     CHECK(called == 1);
 }
 
-RONDO_TEST("pool.map: one that is left stops a chunk between two calls",
+RONDO_TEST("pool.map: an abandoned map stops a chunk between two calls",
            "[thread_pool_map][cancel][kernel]") {
     gate hold;
     std::atomic<int> called{0};
@@ -234,7 +235,7 @@ RONDO_TEST("pool.map: one that is left stops a chunk between two calls",
     CHECK(called == 1);
 }
 
-TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor tells it",
+TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor sets it",
           "[thread_pool_map]") {
     const std::vector<int> numbers{1, 2, 3, 4};
     {
@@ -263,7 +264,7 @@ TEST_CASE("pool.map: a callable may take a stop_token, and the pool's destructor
 
 // -- several futures ------------------------------------------------------------------------------
 
-TEST_CASE("wait: parts thread_futures in done and pending", "[thread_pool_map]") {
+TEST_CASE("wait: splits thread_futures into done and pending", "[thread_pool_map]") {
     std::vector<thread_promise<int>> promises(4);
     std::vector<thread_future<int>> futures;
     for (auto& p : promises) futures.push_back(p.get_future());
@@ -286,7 +287,7 @@ TEST_CASE("wait: parts thread_futures in done and pending", "[thread_pool_map]")
     CHECK(futures[0].exception() != nullptr);
 }
 
-TEST_CASE("as_completed: the same handles in the order in which they end", "[thread_pool_map]") {
+TEST_CASE("as_completed: gives thread_futures in the order of completion", "[thread_pool_map]") {
     std::vector<thread_promise<int>> promises(3);
     std::vector<thread_future<int>> futures;
     for (auto& p : promises) futures.push_back(p.get_future());

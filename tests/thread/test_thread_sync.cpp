@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Event, barrier and bounded semaphore for threads. No test sleeps: where a thread must be known to wait, the other one
-// looks until it does.
+// Event, barrier and bounded semaphore for threads. No test sleeps: to be sure that a thread waits,
+// the other thread polls until it does.
 #include <atomic>
 #include <stdexcept>
 #include <thread>
@@ -34,7 +34,7 @@ TEST_CASE("thread_event: stays set until it is cleared", "[thread_sync]") {
     CHECK_FALSE(event.is_set());
 }
 
-TEST_CASE("thread_event: wakes everybody, also where it is cleared at once", "[thread_sync]") {
+TEST_CASE("thread_event: wakes every waiter, even if it is cleared at once", "[thread_sync]") {
     thread_event event;
     std::atomic<int> woken{0};
     std::vector<std::thread> threads;
@@ -55,10 +55,10 @@ TEST_CASE("thread_event: wakes everybody, also where it is cleared at once", "[t
     CHECK_FALSE(event.is_set());
 }
 
-TEST_CASE("thread_barrier: lets all go when the last one has come, round after round",
+TEST_CASE("thread_barrier: opens when the last thread arrives, round after round",
           "[thread_sync]") {
     constexpr int parties = 4, rounds = 200;
-    int actions = 0;  // of the action alone, which nobody runs at the same time
+    int actions = 0;  // used by the action only, which never runs twice at a time
     std::vector<std::atomic<int>> places(parties);
     thread_barrier barrier(parties, [&] { ++actions; });
     CHECK(barrier.parties() == parties);
@@ -69,7 +69,7 @@ TEST_CASE("thread_barrier: lets all go when the last one has come, round after r
             if (actions < round + 1) early = true;
         }
     };
-    // `actions` is read while nobody can be in the action: the next one needs the reader.
+    // `actions` is read while no thread can be in the action: the next action needs the reader.
     std::vector<std::thread> threads;
     for (int i = 0; i < parties; ++i) threads.emplace_back(run);
     for (auto& one : threads) one.join();
@@ -79,7 +79,7 @@ TEST_CASE("thread_barrier: lets all go when the last one has come, round after r
     CHECK(barrier.waiting() == 0);
 }
 
-TEST_CASE("thread_barrier: a timeout breaks it, reset mends it", "[thread_sync]") {
+TEST_CASE("thread_barrier: a timeout breaks it, reset repairs it", "[thread_sync]") {
     thread_barrier barrier(2, {}, 1ms);
     CHECK_THROWS_AS(barrier.wait(), broken_barrier_error);
     CHECK(barrier.broken());
@@ -92,7 +92,7 @@ TEST_CASE("thread_barrier: a timeout breaks it, reset mends it", "[thread_sync]"
     other.join();
 }
 
-/// A thread that waits at `barrier`, and whether that was broken.
+/// A thread that waits at `barrier`, and whether its wait failed.
 struct visitor {
     std::atomic<bool> broken{false};
     std::thread thread;
@@ -106,7 +106,7 @@ struct visitor {
           }) {}
 };
 
-TEST_CASE("thread_barrier: abort and reset send everybody away", "[thread_sync]") {
+TEST_CASE("thread_barrier: abort and reset fail every waiter", "[thread_sync]") {
     for (const bool abort : {true, false}) {
         thread_barrier barrier(3);
         visitor a(barrier), b(barrier);
@@ -124,13 +124,13 @@ TEST_CASE("thread_barrier: abort and reset send everybody away", "[thread_sync]"
     }
 }
 
-TEST_CASE("thread_barrier: reset does not touch those who come after it", "[thread_sync]") {
+TEST_CASE("thread_barrier: reset does not affect later waits", "[thread_sync]") {
     thread_barrier barrier(2);
     for (int round = 0; round < 100; ++round) {
         visitor gone(barrier);
         until([&] { return barrier.waiting() == 1; });
         barrier.reset();
-        visitor a(barrier), b(barrier);  // before the first one has perhaps run
+        visitor a(barrier), b(barrier);  // perhaps before the first one has run
         gone.thread.join();
         a.thread.join();
         b.thread.join();
@@ -150,7 +150,7 @@ TEST_CASE("thread_barrier: an action that throws breaks it", "[thread_sync]") {
     CHECK(barrier.broken());
 }
 
-TEST_CASE("thread_bounded_semaphore: has as many permits as it was given", "[thread_sync]") {
+TEST_CASE("thread_bounded_semaphore: has the given number of permits", "[thread_sync]") {
     thread_bounded_semaphore permits(2);
     permits.acquire();
     CHECK(permits.try_acquire());
@@ -166,7 +166,7 @@ TEST_CASE("thread_bounded_semaphore: has as many permits as it was given", "[thr
     CHECK(permits.try_acquire_for(duration::max()));
 }
 
-TEST_CASE("thread_bounded_semaphore: never lets in more than it may", "[thread_sync]") {
+TEST_CASE("thread_bounded_semaphore: never admits more than its bound", "[thread_sync]") {
     thread_bounded_semaphore permits(2);
     std::atomic<int> inside{0}, most{0}, entered{0};
     const auto work = [&] {
