@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The third form of a cancellation where a callback of a C library fulfils a promise: that happens
-// in a turn, not while the loop looks at the kernel, so whoever cancels stands in the turns too.
+// The third form of a cancellation, for promises that a callback of a C library sets. That happens
+// in a turn, not while the loop polls the kernel. So the canceller runs in the turns too.
 #pragma once
 
 #include "support/core_tools.hpp"
 
 namespace rondo_tests {
 
-/// Cancels a task as soon as what it waits for has come, before it runs.
+/// Cancels a task after its wait has ended and before it resumes.
 class cancels_when_ready {
 public:
     explicit cancels_when_ready(future<> waiting) : waiting_(std::move(waiting)) { look(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// examples/adapters/curl_session.hpp against the server that RONDO_HTTP names (run_adapters.py
-// starts it): /big is a megabyte, /slow the same at a kilobyte a second.
+// Tests examples/adapters/curl_session.hpp against the server that RONDO_HTTP names
+// (run_adapters.py starts it): /big is a megabyte, /slow is the same megabyte at a kilobyte a
+// second.
 #include "../../examples/adapters/curl_session.hpp"
 
 #include <cstdlib>
@@ -23,7 +24,7 @@ std::size_t count(char*, std::size_t, std::size_t bytes, void* total) noexcept {
     return bytes;
 }
 
-/// A handle that counts what comes.
+/// A handle that counts the received bytes.
 class transfer {
 public:
     explicit transfer(const std::string& path) : easy_(curl_easy_init()) {
@@ -67,7 +68,7 @@ RONDO_TEST("curl: transfers run at the same time, and every byte comes", "[kerne
     for (std::size_t i = 0; i < transfers.size(); ++i)
         CHECK(transfers[i].bytes() == (i % 2 == 0 ? 6u : 1u << 20));
     CHECK(session.transfers() == 0);
-    co_await session.perform(transfers[0].easy());  // again, over a connection that is there
+    co_await session.perform(transfers[0].easy());  // again, over the open connection
     CHECK(transfers[0].bytes() == 12);
     long connections = -1;
     curl_easy_getinfo(transfers[0].easy(), CURLINFO_NUM_CONNECTS, &connections);

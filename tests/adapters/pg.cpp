@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// examples/adapters/pg_connection.hpp against the server that RONDO_PG names (run_adapters.py
+// Tests examples/adapters/pg_connection.hpp against the server that RONDO_PG names (run_adapters.py
 // starts it).
 #include "../../examples/adapters/pg_connection.hpp"
 
@@ -25,7 +25,7 @@ task<std::string> ask(pg_connection* database, std::string sql) {
 
 task<> open(pg_connection* database) { return database->open(server); }
 
-/// Whether another session sees a query with this comment being run.
+/// True if another session sees that a query with this comment runs.
 task<bool> runs(pg_connection* observer, std::string comment) {
     const std::string seen = co_await ask(
         observer, "select count(*) from pg_stat_activity where state = 'active' and query like '%" +

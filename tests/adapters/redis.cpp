@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// examples/adapters/redis_client.hpp against the server whose Unix socket RONDO_REDIS names
+// Tests examples/adapters/redis_client.hpp against the server whose Unix socket RONDO_REDIS names
 // (run_adapters.py starts it).
 #include "../../examples/adapters/redis_client.hpp"
 
@@ -70,10 +70,10 @@ RONDO_TEST("redis: commands and connecting end in all three forms of a cancellat
     co_await rondo_tests::check_cancelled_before(ping);
     co_await rondo_tests::check_cancelled_when_ready(ping);
     co_await rondo_tests::check_cancelled_while_suspended(wait);
-    // Its reply is still to come, and is nobody else's.
+    // Its reply is still to come, and must not be given to another command.
     const redis_value mine = co_await redis.command("ECHO", "mine");
     CHECK(mine.text == "mine");
-    auto connecting = create_task(connect());  // instead of the connection that is there
+    auto connecting = create_task(connect());  // replaces the present connection
     co_await yield_now();
     connecting.cancel();
     try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Messages between processes: values, descriptors, ends, and packets that nobody should have sent.
+// ipc_channel: values, descriptors, the end of a channel, and malformed packets.
 #include <rondo/ipc_channel.hpp>
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ namespace {
 
 using job = std::tuple<int, std::string>;
 
-RONDO_TEST("ipc_channel: values there and back, then the end", "[ipc_channel][kernel]") {
+RONDO_TEST("ipc_channel: values in both directions, then the end", "[ipc_channel][kernel]") {
     auto [ours, theirs] = ipc_channel<job>::pair();
     CHECK((::fcntl(ours.number(), F_GETFD) & FD_CLOEXEC) != 0);
     const job one(1, "one"), two(2, std::string(10'000, 'x')), three(3, "back");
@@ -43,7 +43,7 @@ RONDO_TEST("ipc_channel: values there and back, then the end", "[ipc_channel][ke
     CHECK_THROWS_AS(co_await theirs.send(unwanted), std::system_error);
 }
 
-TEST_CASE("ipc_channel: between processes, by threads that block", "[ipc_channel]") {
+TEST_CASE("ipc_channel: between processes, with the blocking functions", "[ipc_channel]") {
     testing::leak_probe probe;
     {
         auto ends = ipc_channel<job>::pair();
@@ -65,7 +65,8 @@ TEST_CASE("ipc_channel: between processes, by threads that block", "[ipc_channel
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("ipc_channel: descriptors travel, close-on-exec, and are closed by who does not want them", "[ipc_channel][kernel]") {
+RONDO_TEST("ipc_channel: descriptors come close-on-exec, and are closed if they are not asked for",
+           "[ipc_channel][kernel]") {
     auto [ours, theirs] = ipc_channel<std::string>::pair();
     int pipe_ends[2];
     REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
@@ -89,15 +90,18 @@ RONDO_TEST("ipc_channel: descriptors travel, close-on-exec, and are closed by wh
     CHECK(without->descriptors.empty());
 }
 
-RONDO_TEST("ipc_channel: what is too large is refused by the sender, and by the receiver with its descriptors closed",
-           "[ipc_channel][kernel]") {
+RONDO_TEST(
+    "ipc_channel: too large messages are refused by sender and receiver, and their descriptors "
+    "closed",
+    "[ipc_channel][kernel]") {
     auto [ours, theirs] = ipc_channel<std::string>::pair({.message_max = 100});
     CHECK_THROWS_WITH(co_await ours.send(std::string(100, 'x')),
                       "ipc send: the message has 108 bytes, and at most 100 are allowed");
     CHECK_THROWS_AS(ours.blocking_send(std::string(93, 'x')), limit_error);
     CHECK_THROWS_AS(co_await ours.send("x", std::vector<int>(254, 0)), limit_error);
     auto [large, small] = ipc_channel<std::string>::pair({.message_max = 1000});
-    ipc_channel<std::string> cutting(::fcntl(small.number(), F_DUPFD_CLOEXEC, 0), {.message_max = 20});
+    ipc_channel<std::string> cutting(::fcntl(small.number(), F_DUPFD_CLOEXEC, 0),
+                                     {.message_max = 20});
     co_await large.send(std::string(500, 'y'), large.number());
     CHECK_THROWS_AS(co_await cutting.receive(), limit_error);
     co_await large.send(std::string(500, 'y'), large.number());
@@ -107,7 +111,8 @@ RONDO_TEST("ipc_channel: what is too large is refused by the sender, and by the 
     CHECK(*next == "fits");
 }
 
-TEST_CASE("ipc_channel: an end that was inherited is adopted, another kind of descriptor is not", "[ipc_channel]") {
+TEST_CASE("ipc_channel: an inherited end is adopted, another kind of descriptor is refused",
+          "[ipc_channel]") {
     testing::leak_probe probe;
     {
         auto [ours, theirs] = ipc_channel<int>::pair();
@@ -124,10 +129,11 @@ TEST_CASE("ipc_channel: an end that was inherited is adopted, another kind of de
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("ipc_channel: receive and send are cancelled before they start and while they wait", "[ipc_channel][cancel][kernel]") {
+RONDO_TEST("ipc_channel: receive and send are cancelled before they start and while they wait",
+           "[ipc_channel][cancel][kernel]") {
     auto [ours, theirs] = ipc_channel<std::string>::pair();
     const std::string large(60'000, 'z');
-    auto* const end = &ours;  // clang 14 captures no structured binding
+    auto* const end = &ours;  // clang 14 cannot capture a structured binding
     const auto receive = [end] { return end->receive(); };
     const auto send = [end] { return end->send("x"); };
     co_await check_cancelled_before(receive);
@@ -150,9 +156,12 @@ RONDO_TEST("ipc_channel: receive and send are cancelled before they start and wh
     CHECK(came == went);
 }
 
-RONDO_TEST("ipc_channel: cancelled when a message has come, a receive has it", "[ipc_channel][cancel][kernel]") {
+RONDO_TEST("ipc_channel: a receive that is cancelled after a message came returns the message",
+           "[ipc_channel][cancel][kernel]") {
     auto [ours, theirs] = ipc_channel<int>::pair();
-    const auto take = [](ipc_channel<int>* from, int* got) -> task<> { *got = *(co_await from->receive()); };
+    const auto take = [](ipc_channel<int>* from, int* got) -> task<> {
+        *got = *(co_await from->receive());
+    };
     int sent = 0, received = 0;
     for (int round = 0; round < 200; ++round) {
         int got = 0;
@@ -182,16 +191,18 @@ struct rondo::serializer<nothing> {
 
 namespace {
 
-RONDO_TEST("ipc_channel: a value of no bytes is not taken for the end", "[ipc_channel][kernel]") {
+RONDO_TEST("ipc_channel: a value without bytes is refused, not taken for the end",
+           "[ipc_channel][kernel]") {
     auto [ours, theirs] = ipc_channel<nothing>::pair();
     const nothing value;
-    CHECK_THROWS_WITH(ours.blocking_send(value),
-                      "ipc send: the serializer wrote no bytes, and an empty message would mean the "
-                      "end of the channel");
+    CHECK_THROWS_WITH(
+        ours.blocking_send(value),
+        "ipc send: the serializer wrote no bytes, and an empty message would mean the "
+        "end of the channel");
     CHECK_THROWS_AS(co_await ours.send(value), error);
 }
 
-TEST_CASE("ipc_channel: 20,000 packets that nobody should have sent", "[ipc_channel][fuzz]") {
+TEST_CASE("ipc_channel: 20,000 malformed packets", "[ipc_channel][fuzz]") {
     using everything = std::tuple<std::vector<std::string>, std::vector<int>>;
     auto ends = ipc_channel<everything>::pair({.message_max = 512});
     std::mt19937 random(11);
@@ -204,7 +215,8 @@ TEST_CASE("ipc_channel: 20,000 packets that nobody should have sent", "[ipc_chan
         else
             for (std::size_t flips = random() % 3; flips != 0; --flips)
                 bytes[random() % bytes.size()] = static_cast<char>(random() % 5);
-        REQUIRE(::send(ends.first.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == ssize_t(bytes.size()));
+        REQUIRE(::send(ends.first.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                ssize_t(bytes.size()));
         try {
             ends.second.blocking_receive();
             ++good_ones;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The joinable queue between processes: order, bounds, join, and consumers that are killed.
+// ipc_queue: order, bounds, join, and consumers that are killed.
 #include <rondo/ipc_queue.hpp>
 
 #include <fcntl.h>
@@ -23,7 +23,8 @@ namespace {
 
 using texts = ipc_queue<std::string>;
 
-RONDO_TEST("ipc_queue: first in, first out, round and round; then the end", "[ipc_queue][kernel]") {
+RONDO_TEST("ipc_queue: first in, first out, many times round the buffer; then the end",
+           "[ipc_queue][kernel]") {
     texts q(64);
     for (int i = 0; i < 100; ++i) {
         co_await q.put(std::string(static_cast<std::size_t>(i % 30), 'a'));
@@ -51,7 +52,7 @@ RONDO_TEST("ipc_queue: first in, first out, round and round; then the end", "[ip
     CHECK_FALSE(q.blocking_next());
 }
 
-TEST_CASE("ipc_queue: two consumers in processes of their own work off 10,000 items each, and join says when",
+TEST_CASE("ipc_queue: two consumer processes take 10,000 items each, and join waits for all",
           "[ipc_queue]") {
     testing::leak_probe probe;
     {
@@ -80,7 +81,8 @@ TEST_CASE("ipc_queue: two consumers in processes of their own work off 10,000 it
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("ipc_queue: a consumer that is killed has lost what it had, and join says so once", "[ipc_queue]") {
+TEST_CASE("ipc_queue: a killed consumer loses its items, and join throws that once",
+          "[ipc_queue]") {
     ipc_queue<int> q(1000);
     for (int i = 0; i < 5; ++i) q.blocking_put(i);
     ipc_queue<int> taken(100);
@@ -102,7 +104,7 @@ TEST_CASE("ipc_queue: a consumer that is killed has lost what it had, and join s
     q.blocking_next();
     try {
         q.blocking_join();
-        FAIL("nobody was told");
+        FAIL("join did not throw");
     } catch (const lost_items_error& lost) {
         CHECK(lost.pid() == pid);
         CHECK(lost.items() == 2);
@@ -111,16 +113,18 @@ TEST_CASE("ipc_queue: a consumer that is killed has lost what it had, and join s
     q.blocking_join();
 }
 
-TEST_CASE("ipc_queue: consumers and producers that are killed at any moment leave a queue in order", "[ipc_queue][stress]") {
+TEST_CASE("ipc_queue: consumers and producers killed at any moment leave a valid queue",
+          "[ipc_queue][stress]") {
     testing::leak_probe probe;
     {
         ipc_queue<std::vector<int>> q(300);
         const shared_memory memory(sizeof(std::atomic<int>));
-        auto& done = memory.make<std::atomic<int>>(0, 0);  // items, by all consumers
+        auto& done = memory.make<std::atomic<int>>(0, 0);  // items of all consumers
         std::size_t lost = 0;
         for (int round = 0; round < many(200, 40); ++round) {
             forked producer([&] {
-                for (int i = 0;; ++i) q.blocking_put(std::vector<int>(static_cast<std::size_t>(i % 10), i));
+                for (int i = 0;; ++i)
+                    q.blocking_put(std::vector<int>(static_cast<std::size_t>(i % 10), i));
             });
             forked consumer([&] {
                 for (;;) {
@@ -134,7 +138,7 @@ TEST_CASE("ipc_queue: consumers and producers that are killed at any moment leav
             for (const int until = done + round % 40; done < until;) std::this_thread::yield();
             consumer.kill();
             producer.kill();
-            while (q.size() != 0) {  // what is left is whole
+            while (q.size() != 0) {  // the remaining items are whole
                 const auto one = q.blocking_next();
                 for (const int each : *one) REQUIRE(each % 10 == static_cast<int>(one->size()));
                 q.task_done();
@@ -153,17 +157,18 @@ TEST_CASE("ipc_queue: consumers and producers that are killed at any moment leav
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("ipc_queue: what is none is not adopted", "[ipc_queue]") {
+TEST_CASE("ipc_queue: memory without a queue is not adopted", "[ipc_queue]") {
     ipc_queue<int> q(100);
     auto same = ipc_queue<int>::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
     same.blocking_put(4);
     CHECK(*q.blocking_next() == 4);
-    same.task_done();  // of this process, by whichever handle
+    same.task_done();  // counted for this process, through any handle
     const shared_memory other(100'000);
     CHECK_THROWS_AS(ipc_queue<int>::adopt(::fcntl(other.number(), F_DUPFD_CLOEXEC, 0)), error);
 }
 
-RONDO_TEST("ipc_queue: put, next and join are cancelled before they start and while they wait", "[ipc_queue][cancel][kernel]") {
+RONDO_TEST("ipc_queue: put, next and join are cancelled before they start and while they wait",
+           "[ipc_queue][cancel][kernel]") {
     ipc_queue<int> q(12);
     co_await check_cancelled_before([&] { return q.next(); });
     co_await check_cancelled_while_suspended([&] { return q.next(); });
@@ -181,9 +186,12 @@ RONDO_TEST("ipc_queue: put, next and join are cancelled before they start and wh
     co_await q.join();
 }
 
-RONDO_TEST("ipc_queue: an item put while its taker is cancelled is had by one, and by one only", "[ipc_queue][cancel][kernel]") {
+RONDO_TEST("ipc_queue: an item put while its taker is cancelled is taken exactly once",
+           "[ipc_queue][cancel][kernel]") {
     ipc_queue<int> q(100);
-    const auto take = [](ipc_queue<int>* from, int* got) -> task<> { *got = *(co_await from->next()); };
+    const auto take = [](ipc_queue<int>* from, int* got) -> task<> {
+        *got = *(co_await from->next());
+    };
     for (int round = 1; round <= many(300, 60); ++round) {
         int got = 0;
         auto waits = create_task(take(&q, &got));
@@ -222,7 +230,7 @@ task<> take_one(ipc_queue<int>* from) {
     from->task_done();
 }
 
-RONDO_TEST("ipc_queue: tasks that wait take no thread of the pool", "[ipc_queue][kernel]") {
+RONDO_TEST("ipc_queue: waiting tasks use no thread of the pool", "[ipc_queue][kernel]") {
     ipc_queue<int> q(1000);
     std::vector<future<>> waits;
     for (int i = 0; i < 50; ++i) waits.push_back(create_task(take_one(&q)));
@@ -234,7 +242,8 @@ RONDO_TEST("ipc_queue: tasks that wait take no thread of the pool", "[ipc_queue]
     for (auto& one : waits) co_await one;
 }
 
-RONDO_TEST("ipc_queue: who finds something each time lets others run all the same", "[ipc_queue][kernel]") {
+RONDO_TEST("ipc_queue: a task that never has to wait still lets others run",
+           "[ipc_queue][kernel]") {
     ipc_queue<int> q(100);
     bool ran = false;
     auto other = create_task([](bool* r) -> task<> {
@@ -251,7 +260,7 @@ RONDO_TEST("ipc_queue: who finds something each time lets others run all the sam
     co_await other;
 }
 
-TEST_CASE("ipc_queue: an item that is something else is an error, and done", "[ipc_queue]") {
+TEST_CASE("ipc_queue: an item of another type is an error, and counts as done", "[ipc_queue]") {
     ipc_queue<std::string> q(100);
     auto wrong = ipc_queue<int>::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
     q.blocking_put("text");
@@ -260,8 +269,8 @@ TEST_CASE("ipc_queue: an item that is something else is an error, and done", "[i
     q.blocking_join();
 }
 
-TEST_CASE("ipc_queue: 20,000 times somebody has written over its memory", "[ipc_queue][fuzz]") {
-    constexpr std::size_t behind_the_lock = 64;  // closed, head and tail
+TEST_CASE("ipc_queue: 20,000 times with overwritten memory", "[ipc_queue][fuzz]") {
+    constexpr std::size_t after_the_lock = 64;  // closed, head and tail
     std::mt19937 random(13);
     const int cases = many(20'000, 5'000);
     int errors = 0;
@@ -271,9 +280,10 @@ TEST_CASE("ipc_queue: 20,000 times somebody has written over its memory", "[ipc_
         q.blocking_next();
         const auto memory = shared_memory::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
         for (std::size_t n = 1 + random() % 3; n != 0; --n) {
-            const std::size_t at = random() % 2 == 0 ? behind_the_lock + random() % 24
+            const std::size_t at = random() % 2 == 0 ? after_the_lock + random() % 24
                                                      : memory.size() - 1 - random() % 200;
-            memory.bytes()[at] = static_cast<std::byte>(random() % 4 == 0 ? random() : random() % 3);
+            memory.bytes()[at] =
+                static_cast<std::byte>(random() % 4 == 0 ? random() : random() % 3);
         }
         try {
             q.unfinished();
@@ -289,12 +299,13 @@ TEST_CASE("ipc_queue: 20,000 times somebody has written over its memory", "[ipc_
 
 }  // namespace
 
-TEST_CASE("ipc_queue: its size has an end while another process writes over its memory", "[ipc_queue]") {
+TEST_CASE("ipc_queue: size() ends while another process overwrites the memory", "[ipc_queue]") {
     constexpr std::size_t place_of_tail = 80;
     texts q(200);
     for (int n = 0; n < 5; ++n) q.blocking_put("some");
     const auto memory = shared_memory::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
-    auto* const tail = reinterpret_cast<volatile std::uint64_t*>(memory.bytes().data() + place_of_tail);
+    auto* const tail =
+        reinterpret_cast<volatile std::uint64_t*>(memory.bytes().data() + place_of_tail);
     REQUIRE(*tail == 5 * (4 + serialize(std::string("some")).size()));
     rondo_tests::forked other([&] {
         for (std::uint64_t value = 0;; value = (value + 7) % 200) *tail = value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory that several processes see: what lies in it, what is refused, and how a program gets it.
+// shared_memory: objects in it, refused descriptors, and the ways to another process.
 #include <rondo/shared_memory.hpp>
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ using namespace rondo_tests;
 
 namespace {
 
-TEST_CASE("shared_memory: two mappings and a child see the same", "[shared_memory]") {
+TEST_CASE("shared_memory: two mappings and a child see the same bytes", "[shared_memory]") {
     testing::leak_probe probe;
     {
         shared_memory memory(10'000);
@@ -45,7 +45,8 @@ TEST_CASE("shared_memory: two mappings and a child see the same", "[shared_memor
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("shared_memory: objects that do not lie inside, or not aligned, are refused", "[shared_memory]") {
+TEST_CASE("shared_memory: objects that do not fit or are not aligned are refused",
+          "[shared_memory]") {
     const shared_memory memory(4096);
     CHECK(memory.span<long>(8, 511).size() == 511);
     CHECK_THROWS_AS(memory.span<long>(8, 512), std::out_of_range);
@@ -65,7 +66,8 @@ TEST_CASE("shared_memory: objects that do not lie inside, or not aligned, are re
     CHECK_THROWS_AS(none.span<char>(0, 1), std::out_of_range);
 }
 
-TEST_CASE("shared_memory: what somebody could cut off, and what is no memory, is not adopted", "[shared_memory]") {
+TEST_CASE("shared_memory: an unsealed memfd and other descriptors are not adopted",
+          "[shared_memory]") {
     testing::leak_probe probe;
     const int unsealed = ::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     REQUIRE(::ftruncate(unsealed, 100) == 0);
@@ -79,7 +81,7 @@ TEST_CASE("shared_memory: what somebody could cut off, and what is no memory, is
     CHECK(probe.leaks() == "");
 }
 
-RONDO_TEST("shared_memory: a program has it that it is kept for, and no other", "[shared_memory][kernel]") {
+RONDO_TEST("shared_memory: only a command with keep() inherits it", "[shared_memory][kernel]") {
     const shared_memory memory(4096);
     std::memcpy(memory.bytes().data(), "hello", 5);
     const std::string path = "/proc/self/fd/" + std::to_string(memory.number());
@@ -93,7 +95,7 @@ RONDO_TEST("shared_memory: a program has it that it is kept for, and no other", 
     CHECK_THROWS_WITH(co_await closed.run(), "spawn true: descriptor 9999: Bad file descriptor");
 }
 
-RONDO_TEST("shared_memory: it is sent through a channel", "[shared_memory][kernel]") {
+RONDO_TEST("shared_memory: can be sent through an ipc_channel", "[shared_memory][kernel]") {
     auto [ours, theirs] = ipc_channel<int>::pair();
     {
         const shared_memory memory(64);

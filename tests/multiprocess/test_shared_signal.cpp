@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tasks that wait for words in shared memory: one thread for all of them, and what is done where there is none.
+// shared_signal: tasks that wait for words in shared memory, with one watcher thread or without it.
 #include <rondo/detail/multiprocess/shared_signal.hpp>
 
 #include <sys/syscall.h>
@@ -31,7 +31,8 @@ task<> until_bumped(shared_signal* signal, int* ended) {
     ++*ended;
 }
 
-RONDO_TEST("shared_signal: any number of tasks wait, and threads of the pool stay free", "[shared_signal][kernel]") {
+RONDO_TEST("shared_signal: any number of tasks wait, and threads of the pool stay free",
+           "[shared_signal][kernel]") {
     shared_signal signal;
     int ended = 0;
     std::vector<future<>> waits;
@@ -45,7 +46,7 @@ RONDO_TEST("shared_signal: any number of tasks wait, and threads of the pool sta
     CHECK(ended == 100);
 }
 
-RONDO_TEST("shared_signal: more words than one call can watch", "[shared_signal][kernel]") {
+RONDO_TEST("shared_signal: more words than one futex_waitv can watch", "[shared_signal][kernel]") {
     const auto signals = std::make_unique<std::array<shared_signal, 300>>();
     int ended = 0;
     std::vector<future<>> waits;
@@ -74,8 +75,9 @@ RONDO_TEST("shared_signal: another process wakes a task", "[shared_signal][kerne
     CHECK(child.wait() == 0);
 }
 
-RONDO_TEST("shared_signal: a wait is cancelled before it starts, while it waits, and when it has been woken",
-           "[shared_signal][cancel][kernel]") {
+RONDO_TEST(
+    "shared_signal: a wait is cancelled before it starts, while it waits, and after it was woken",
+    "[shared_signal][cancel][kernel]") {
     shared_signal signal;
     co_await check_cancelled_before([&] { return changed(signal, signal.now() + 1); });
     co_await check_cancelled_while_suspended([&] { return changed(signal, signal.now()); });
@@ -91,7 +93,7 @@ RONDO_TEST("shared_signal: a wait is cancelled before it starts, while it waits,
     }
 }
 
-RONDO_TEST("shared_signal: memory that goes away under the watcher harms nobody", "[shared_signal][kernel]") {
+RONDO_TEST("shared_signal: unmapping watched memory is harmless", "[shared_signal][kernel]") {
     shared_signal signal;
     int ended = 0;
     auto stays = create_task(until_bumped(&signal, &ended));
@@ -108,7 +110,8 @@ RONDO_TEST("shared_signal: memory that goes away under the watcher harms nobody"
     CHECK(ended == 1);
 }
 
-RONDO_TEST("shared_signal: what is ready at once lets others run now and then", "[shared_signal][both]") {
+RONDO_TEST("shared_signal: a checkpoint lets other tasks run from time to time",
+           "[shared_signal][both]") {
     bool ran = false;
     auto other = create_task([](bool* r) -> task<> {
         *r = true;
@@ -121,7 +124,7 @@ RONDO_TEST("shared_signal: what is ready at once lets others run now and then", 
     co_await other;
 }
 
-RONDO_TEST("shared_signal: on the simulator a wait looks again", "[shared_signal]") {
+RONDO_TEST("shared_signal: on the simulator a wait checks again", "[shared_signal]") {
     shared_signal signal;
     int ended = 0;
     auto waits = create_task(until_bumped(&signal, &ended));
@@ -137,7 +140,7 @@ task<> bump_later(shared_signal* signal) {
     signal->bump();
 }
 
-/// Two tasks and a word, in a program of its own.
+/// Two tasks and a word, in a child process.
 int wait_and_bump() {
     shared_signal signal;
     int ended = 0;
@@ -145,9 +148,10 @@ int wait_and_bump() {
     return ended == 2 ? 0 : 1;
 }
 
-TEST_CASE("shared_signal: without futex_waitv, and without a thread, tasks look now and then", "[shared_signal]") {
+TEST_CASE("shared_signal: without futex_waitv, and without a thread, tasks poll the word",
+          "[shared_signal]") {
     if (!probe().available()) SKIP("io_uring is denied here");
-    if (with_tsan()) return;  // it starts no threads in a forked child
+    if (with_tsan()) return;  // it supports no threads in a forked child
     CHECK(run_child([] { return wait_and_bump(); }).exited());
     const auto old_kernel = run_child([] {
         forbid(SYS_futex_waitv, ENOSYS);

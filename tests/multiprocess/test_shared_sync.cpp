@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The lock and the semaphore in shared memory, above all when somebody who has them is killed.
+// robust_mutex and shared_semaphore, above all if their holder is killed.
 #include <rondo/shared_sync.hpp>
 
 #include <atomic>
@@ -16,7 +16,7 @@ using namespace rondo_tests;
 
 namespace {
 
-/// A lock, and what children tell through the same memory.
+/// A lock, and data that children write to the same memory.
 struct board {
     robust_mutex mutex;
     std::atomic<int> stage{0};
@@ -27,7 +27,8 @@ void until(const std::atomic<int>& stage, int value) {
     while (stage != value) std::this_thread::yield();
 }
 
-TEST_CASE("robust_mutex: one at a time, and no second time by the same thread", "[shared_sync]") {
+TEST_CASE("robust_mutex: one holder at a time; a second lock by the same thread is an error",
+          "[shared_sync]") {
     const shared_memory memory(sizeof(board));
     auto& at = memory.make<board>(0);
     {
@@ -49,7 +50,8 @@ TEST_CASE("robust_mutex: one at a time, and no second time by the same thread", 
     CHECK(at.mutex.lock_for(1h));
 }
 
-TEST_CASE("robust_mutex: processes and threads count together, and lose none", "[shared_sync]") {
+TEST_CASE("robust_mutex: processes and threads count together without a lost update",
+          "[shared_sync]") {
     const shared_memory memory(sizeof(board));
     auto& at = memory.make<board>(0);
     const auto count = [&] {
@@ -65,7 +67,8 @@ TEST_CASE("robust_mutex: processes and threads count together, and lose none", "
     CHECK(at.count == 30'000);
 }
 
-TEST_CASE("robust_mutex: the next owner is told of a death, once it is repaired nobody is", "[shared_sync]") {
+TEST_CASE("robust_mutex: owner_died() is true after a death until mark_consistent",
+          "[shared_sync]") {
     const shared_memory memory(sizeof(board));
     auto& at = memory.make<board>(0);
     for (int round = 0; round < 20; ++round) {
@@ -78,7 +81,9 @@ TEST_CASE("robust_mutex: the next owner is told of a death, once it is repaired 
         until(at.stage, 1);
         CHECK_FALSE(at.mutex.try_lock());
         child.kill();
-        auto held = round % 3 == 0 ? at.mutex.try_lock() : round % 3 == 1 ? at.mutex.lock_for(1h) : at.mutex.lock();
+        auto held = round % 3 == 0   ? at.mutex.try_lock()
+                    : round % 3 == 1 ? at.mutex.lock_for(1h)
+                                     : at.mutex.lock();
         CHECK(held);
         CHECK(held.owner_died());
         held.mark_consistent();
@@ -88,7 +93,7 @@ TEST_CASE("robust_mutex: the next owner is told of a death, once it is repaired 
     }
 }
 
-TEST_CASE("robust_mutex: not repaired, it is lost for everybody", "[shared_sync]") {
+TEST_CASE("robust_mutex: without mark_consistent it cannot be locked any more", "[shared_sync]") {
     const shared_memory memory(sizeof(board));
     auto& at = memory.make<board>(0);
     forked child([&] {
@@ -104,8 +109,8 @@ TEST_CASE("robust_mutex: not repaired, it is lost for everybody", "[shared_sync]
     CHECK_THROWS_AS(at.mutex.lock_for(1ms), not_recoverable_error);
 }
 
-TEST_CASE("robust_mutex: let go by another thread, it says so", "[shared_sync]") {
-    if (with_tsan()) return;  // it starts no threads in a forked child
+TEST_CASE("robust_mutex: a release by another thread is an assertion", "[shared_sync]") {
+    if (with_tsan()) return;  // it supports no threads in a forked child
     const auto end = run_child([] {
         const shared_memory memory(sizeof(board));
         auto& at = memory.make<board>(0);
@@ -117,9 +122,9 @@ TEST_CASE("robust_mutex: let go by another thread, it says so", "[shared_sync]")
     CHECK(end.says("a robust_mutex is released by a thread that does not hold it"));
 }
 
-// -- shared_semaphore -------------------------------------------------------------------------------------------------
+// -- shared_semaphore -----------------------------------------------------------------------------
 
-TEST_CASE("shared_semaphore: permits, their bound, and time", "[shared_sync]") {
+TEST_CASE("shared_semaphore: permits, their bound, and time limits", "[shared_sync]") {
     const shared_memory memory(4096);
     auto& permits = memory.make<shared_semaphore>(0, 2u);
     permits.blocking_acquire();
@@ -135,7 +140,7 @@ TEST_CASE("shared_semaphore: permits, their bound, and time", "[shared_sync]") {
     CHECK(permits.blocking_acquire_for(1h));
 }
 
-TEST_CASE("shared_semaphore: between processes, never more than there are", "[shared_sync]") {
+TEST_CASE("shared_semaphore: processes never hold more permits than there are", "[shared_sync]") {
     const shared_memory memory(4096);
     auto& permits = memory.make<shared_semaphore>(0, 2u);
     auto& inside = memory.make<std::atomic<int>>(128, 0);
@@ -156,7 +161,7 @@ TEST_CASE("shared_semaphore: between processes, never more than there are", "[sh
     CHECK(permits.available() == 2);
 }
 
-RONDO_TEST("shared_semaphore: a task waits, and the loop goes on", "[shared_sync][kernel]") {
+RONDO_TEST("shared_semaphore: a task waits while the loop runs others", "[shared_sync][kernel]") {
     const shared_memory memory(4096);
     auto& permits = memory.make<shared_semaphore>(0, 1u);
     co_await permits.acquire();
@@ -168,8 +173,9 @@ RONDO_TEST("shared_semaphore: a task waits, and the loop goes on", "[shared_sync
     CHECK(permits.available() == 0);
 }
 
-RONDO_TEST("shared_semaphore: acquire is cancelled before it starts and while it waits; no permit is lost",
-           "[shared_sync][cancel][kernel]") {
+RONDO_TEST(
+    "shared_semaphore: acquire is cancelled before it starts and while it waits; no permit is lost",
+    "[shared_sync][cancel][kernel]") {
     const shared_memory memory(4096);
     auto& permits = memory.make<shared_semaphore>(0, 1u);
     co_await check_cancelled_before([&] { return permits.acquire(); });
@@ -178,7 +184,7 @@ RONDO_TEST("shared_semaphore: acquire is cancelled before it starts and while it
     co_await check_cancelled_while_suspended([&] { return permits.acquire(); });
     permits.release();
     CHECK(permits.available() == 1);
-    // Released and cancelled at once: it has the permit or it has not.
+    // Released and cancelled at once: the task may have the permit or not.
     for (int round = 0; round < many(500, 100); ++round) {
         co_await permits.acquire();
         bool had = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The harness itself: it must find what is left over, and repeat what a seed did.
+// rondo::testing itself: it must find leaks, and repeat the run of a seed.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -39,7 +39,7 @@ TEST_CASE("testing: simulate and on_ring run tasks and callables, and return val
     });
 }
 
-TEST_CASE("testing: virtual hours take no time, and seeds decide", "[testing]") {
+TEST_CASE("testing: virtual hours take no time, and the seed determines the run", "[testing]") {
     const auto trace_of = [](std::uint64_t seed) {
         testing::world w(testing::sim_options{.seed = seed});
         w.run([]() -> task<> {
@@ -57,14 +57,14 @@ TEST_CASE("testing: virtual hours take no time, and seeds decide", "[testing]") 
     CHECK(trace_of(1) != trace_of(2));
 }
 
-TEST_CASE("testing: a fault befalls the operation that it names", "[testing]") {
+TEST_CASE("testing: a fault hits the operation of its number", "[testing]") {
     const auto body = []() -> task<int> { co_return co_await nop(); };
     CHECK(testing::simulate(body) == 0);
     CHECK_THROWS_AS(testing::simulate(body, {.what = testing::fault::error}), std::system_error);
     CHECK(testing::simulate(body, {.what = testing::fault::error, .at_operation = 1}) == 0);
 }
 
-TEST_CASE("testing: what is left is a failure that names it", "[testing]") {
+TEST_CASE("testing: a leak is a failure that names it", "[testing]") {
     int leaked = -1;
     const auto leaks_descriptor = [&]() -> task<> {
         leaked = ::dup(0);
@@ -112,7 +112,7 @@ TEST_CASE("testing: what is left is a failure that names it", "[testing]") {
     };
     CHECK_THROWS_WITH(testing::simulate(leaks_child), Catch::Contains("was not waited for"));
     ::wait(nullptr);
-    testing::simulate(nothing());  // and nothing is left of all this
+    testing::simulate(nothing());  // all of that was removed again
 }
 
 task<> answer(tcp_stream client) {
@@ -156,7 +156,7 @@ TEST_CASE("testing: sweep runs a server with every fault at every operation", "[
     CHECK(count.failed < count.runs);
 }
 
-TEST_CASE("testing: sweep finds hangs, leaks, wrong results and cancellations that are kept",
+TEST_CASE("testing: sweep finds failures, hangs, leaks and wrong results",
           "[testing]") {
     CHECK(swept([]() -> task<> { throw std::runtime_error("no"); co_return; }) ==
           "seed 1, without a fault: the program failed: no");
@@ -182,7 +182,8 @@ TEST_CASE("testing: sweep finds hangs, leaks, wrong results and cancellations th
     CHECK(left.find("1 descriptors of the simulated kernel are open") != left.npos);
 }
 
-RONDO_TEST("testing: what is not simulated is an error that names it", "[testing]", seeds(1)) {
+RONDO_TEST("testing: an operation that is not simulated is an error that names it", "[testing]",
+           seeds(1)) {
     auto [one, other] = socket_pair();
     std::string text = co_await text_of_failure<std::system_error>(splice(one, other));
     CHECK(text == "splice a pair: Function not implemented");
@@ -196,8 +197,8 @@ RONDO_TEST("testing: what is not simulated is an error that names it", "[testing
     CHECK(text == "readlink there: No such file or directory");
 }
 
-TEST_CASE("testing: a run that takes too long says which tasks wait, and aborts", "[testing]") {
-    if (with_tsan()) return;  // which does not bear a watchdog in a forked child
+TEST_CASE("testing: a run that takes too long prints its waiting tasks, and aborts", "[testing]") {
+    if (with_tsan()) return;  // it does not support the watchdog's thread in a forked child
     for (const bool lets_go : {true, false}) {
         const child_end end = run_child([lets_go] {
             const auto waits = []() -> task<> { co_await sleep(1h); };
@@ -217,7 +218,7 @@ TEST_CASE("testing: a run that takes too long says which tasks wait, and aborts"
     }
 }
 
-TEST_CASE("testing: seeds come from the environment where that is set", "[testing]") {
+TEST_CASE("testing: seeds come from the environment if it is set", "[testing]") {
     const std::string before =
         std::getenv("RONDO_SEED") != nullptr ? std::getenv("RONDO_SEED") : "";
     ::unsetenv("RONDO_SEED");
@@ -230,7 +231,7 @@ TEST_CASE("testing: seeds come from the environment where that is set", "[testin
         ::setenv("RONDO_SEED", before.c_str(), 1);
 }
 
-TEST_CASE("testing: kernels that it can pretend to have", "[testing]") {
+TEST_CASE("testing: kernels that it can pretend to run on", "[testing]") {
     CHECK_THROWS_AS(testing::pretend_kernel("2.4"), std::invalid_argument);
     for (const char* version : {"6.1", "5.19"}) {
         testing::pretend_kernel(version);
@@ -250,7 +251,7 @@ TEST_CASE("testing: kernels that it can pretend to have", "[testing]") {
 int calls = 0;
 task<int> count_call() { co_return ++calls; }
 
-RONDO_TEST("testing: an assertion runs the co_await in it once", "[testing]", seeds(1)) {
+RONDO_TEST("testing: an assertion runs its co_await once", "[testing]", seeds(1)) {
     calls = 0;
     CHECK(co_await count_call() == 1);
     REQUIRE(co_await count_call() == 2);

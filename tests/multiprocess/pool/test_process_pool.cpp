@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// process_pool: what Python documents of ProcessPoolExecutor, as far as it is ours too. test_process_pool_end.cpp has
-// how workers and pools end.
+// process_pool: the documented behaviour of Python's ProcessPoolExecutor that it shares.
+// test_process_pool_end.cpp tests how workers and pools end.
 #include <rondo/process_pool.hpp>
 
 #include <sys/ioctl.h>
@@ -34,9 +34,9 @@ extern "C" bool rondo_tests_take_over(int count, char** arguments);
 
 namespace {
 
-// -- jobs -------------------------------------------------------------------------------------------------------------
+// -- jobs -----------------------------------------------------------------------------------------
 
-/// Killed before the first job, as often as the file has less than six bytes.
+/// An initializer that is killed while the file has less than six bytes; it adds one each time.
 void be_killed_five_times(std::string file) {
     const int number = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (::write(number, "x", 1) != 1) std::abort();
@@ -45,7 +45,9 @@ void be_killed_five_times(std::string file) {
 }
 
 int pid_of_worker() { return ::getpid(); }
-long sum_of(std::vector<int> numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0L); }
+long sum_of(std::vector<int> numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), 0L);
+}
 int length_of(std::string_view text) noexcept { return static_cast<int>(text.size()); }
 
 std::vector<std::string> what_is_open() {
@@ -77,9 +79,10 @@ void throw_by_number(int which) {
 
 }  // namespace
 
-// -- calls ------------------------------------------------------------------------------------------------------------
+// -- calls ----------------------------------------------------------------------------------------
 
-TEST_CASE("process_pool: functions and lambdas run elsewhere, and what they return comes back", "[process_pool]") {
+TEST_CASE("process_pool: functions and lambdas run in workers, and their results come back",
+          "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(2);
@@ -96,13 +99,13 @@ TEST_CASE("process_pool: functions and lambdas run elsewhere, and what they retu
         const auto nothing = pool.submit([](std::string&&) {}, "moved");
         nothing.get();
         CHECK(nothing.done());
-        // converted here, to what the function takes
+        // converted in this process to the parameter types
         CHECK(pool.submit(add, short{2}, 3.0).get() == 5);
     }
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: exceptions arrive as what they are, with their text", "[process_pool]") {
+TEST_CASE("process_pool: exceptions keep their type and text", "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(1);
@@ -123,7 +126,7 @@ TEST_CASE("process_pool: exceptions arrive as what they are, with their text", "
         }
         try {
             thrown(3).get();
-            FAIL("it has not failed");
+            FAIL("no exception");
         } catch (const remote_error& error) {
             CHECK(error.type().find("config_error") != std::string::npos);
             CHECK(error.message() == "no such section");
@@ -134,7 +137,8 @@ TEST_CASE("process_pool: exceptions arrive as what they are, with their text", "
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: much goes in and comes out; what is too much is an error", "[process_pool]") {
+TEST_CASE("process_pool: large arguments and results, and errors for too large ones",
+          "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool({.workers = 2, .frame_max = 3 << 20});
@@ -149,7 +153,7 @@ TEST_CASE("process_pool: much goes in and comes out; what is too much is an erro
     CHECK(left.text() == "");
 }
 
-// -- map --------------------------------------------------------------------------------------------------------------
+// -- map ------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -182,7 +186,8 @@ TEST_CASE("process_pool: map keeps the order, zips ranges, sends chunks", "[proc
         CHECK(more.back() == 100);
         CHECK(std::is_sorted(more.begin(), more.end()));
         CHECK(pool.map([](auto a) { return is_odd(a); }, numbers).get()[3]);
-        CHECK(pool.map(length_of, std::vector<std::string>{"a", "bcd"}).get() == std::vector<int>{1, 3});
+        CHECK(pool.map(length_of, std::vector<std::string>{"a", "bcd"}).get() ==
+              std::vector<int>{1, 3});
         pool.map([](int) {}, numbers).chunk(50).get();
         auto unordered = pool.map_unordered(one_more, numbers);
         std::set<int> seen;
@@ -193,7 +198,8 @@ TEST_CASE("process_pool: map keeps the order, zips ranges, sends chunks", "[proc
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: map is lazy and bounded; an error comes in its place and ends it", "[process_pool]") {
+TEST_CASE("process_pool: map is lazy and bounded; an error comes in order and ends it",
+          "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(2);
@@ -204,15 +210,16 @@ TEST_CASE("process_pool: map is lazy and bounded; an error comes in its place an
         CHECK(odd.blocking_next() == 3);
         CHECK_THROWS_AS(odd.blocking_next(), std::out_of_range);
         CHECK_FALSE(odd.blocking_next());
-        CHECK_THROWS_AS(pool.map([](int) { die_of(SIGABRT); }, numbers).buffer(1).get(), broken_process_pool_error);
+        CHECK_THROWS_AS(pool.map([](int) { die_of(SIGABRT); }, numbers).buffer(1).get(),
+                        broken_process_pool_error);
         CHECK(pool.submit(add, 1, 1).get() == 2);
     }
     CHECK(left.text() == "");
 }
 
-// -- what a worker is -------------------------------------------------------------------------------------------------
+// -- workers --------------------------------------------------------------------------------------
 
-TEST_CASE("process_pool: a worker has nothing of ours but its output", "[process_pool]") {
+TEST_CASE("process_pool: a worker inherits only standard output and error", "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told, word;
@@ -245,13 +252,15 @@ TEST_CASE("process_pool: a worker has nothing of ours but its output", "[process
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: workers are started when they are needed, and no more than there may be", "[process_pool]") {
+TEST_CASE("process_pool: workers are started when they are needed, up to the limit",
+          "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told, word;
         process_pool pool(2);
         std::vector<thread_future<int>> jobs;
-        for (int i = 0; i < 3; ++i) jobs.push_back(pool.submit(say_and_wait, told.name(), word.name(0)));
+        for (int i = 0; i < 3; ++i)
+            jobs.push_back(pool.submit(say_and_wait, told.name(), word.name(0)));
         std::set<int> pids{told.next(), told.next()};
         CHECK(pids.size() == 2);
         CHECK(pool.stats().workers == 2);
@@ -269,7 +278,7 @@ TEST_CASE("process_pool: workers are started when they are needed, and no more t
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: a worker is replaced after so many jobs", "[process_pool]") {
+TEST_CASE("process_pool: a worker is replaced after max_tasks_per_child jobs", "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool({.workers = 1, .max_tasks_per_child = 2});
@@ -289,12 +298,13 @@ TEST_CASE("process_pool: a worker may have a pool of its own", "[process_pool]")
     const nothing_left left;
     {
         process_pool pool(1);
-        CHECK(pool.submit([](int a) { return process_pool(1).submit(add, a, 1).get(); }, 4).get() == 5);
+        CHECK(pool.submit([](int a) { return process_pool(1).submit(add, a, 1).get(); }, 4).get() ==
+              5);
     }
     CHECK(left.text() == "");
 }
 
-// -- the initializer --------------------------------------------------------------------------------------------------
+// -- the initializer ------------------------------------------------------------------------------
 
 namespace {
 
@@ -316,12 +326,15 @@ TEST_CASE("process_pool: the initializer runs once in each worker", "[process_po
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: an initializer that fails breaks the pool, two hundred times", "[process_pool]") {
+TEST_CASE("process_pool: an initializer that fails breaks the pool, two hundred times",
+          "[process_pool]") {
     const nothing_left left;
     for (int i = 0; i < many(200, 10); ++i) {
-        process_pool pool({.workers = 2, .starts_max = static_cast<unsigned>(1 + i % 3)}, refuse, "no licence");
+        process_pool pool({.workers = 2, .starts_max = static_cast<unsigned>(1 + i % 3)}, refuse,
+                          "no licence");
         const auto first = pool.submit(add, 1, 2);
-        CHECK_THROWS_AS(pool.submit(add, 1, 2).get(), broken_process_pool_error);  // by then, or at once
+        // From submit or get.
+        CHECK_THROWS_AS(pool.submit(add, 1, 2).get(), broken_process_pool_error);
         CHECK(failure_of(first).find("its initializer failed: no licence") != std::string::npos);
         CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_pool_error);
     }
@@ -337,7 +350,7 @@ TEST_CASE("process_pool: an initializer that fails breaks the pool, two hundred 
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: where no worker can be started the futures say why", "[process_pool]") {
+TEST_CASE("process_pool: if no worker can be started, the futures say why", "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(2);
@@ -356,10 +369,11 @@ TEST_CASE("process_pool: where no worker can be started the futures say why", "[
     CHECK(left.text() == "");
 }
 
-// -- who uses it ------------------------------------------------------------------------------------------------------
+// -- users: callbacks, threads, loops -------------------------------------------------------------
 
-TEST_CASE("process_pool: callbacks are called once each, on the pool's thread, and may use the pool",
-          "[process_pool]") {
+TEST_CASE(
+    "process_pool: callbacks are called once each, on the pool's thread, and may use the pool",
+    "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(2);
@@ -370,13 +384,15 @@ TEST_CASE("process_pool: callbacks are called once each, on the pool's thread, a
         std::vector<thread_future<int>> further;
         for (int i = 0; i < 50; ++i) {
             jobs.push_back(pool.submit(add, i, 1));
-            jobs.back().add_done_callback([&, here = std::this_thread::get_id(), i](const thread_future<int>& job) {
-                if (job.get() != i + 1) return;
-                if (std::this_thread::get_id() == here) elsewhere = i == 0 ? elsewhere.load() : false;
-                const std::lock_guard lock(mutex);
-                further.push_back(pool.submit(add, job.get(), 1));
-                ++called;
-            });
+            jobs.back().add_done_callback(
+                [&, here = std::this_thread::get_id(), i](const thread_future<int>& job) {
+                    if (job.get() != i + 1) return;
+                    if (std::this_thread::get_id() == here)
+                        elsewhere = i == 0 ? elsewhere.load() : false;
+                    const std::lock_guard lock(mutex);
+                    further.push_back(pool.submit(add, job.get(), 1));
+                    ++called;
+                });
         }
         for (const auto& job : jobs) job.wait();
         pool.submit(add, 0, 0).wait();
@@ -432,12 +448,14 @@ task<> use_and_close() {
 task<> leave_it(process_pool& pool, const job_pipe& told, const job_pipe& word) {
     const auto job = pool.submit(say_and_wait, told.name(), word.name(0));
     told.next();
-    auto waiting = create_task([](thread_future<int> j) -> task<int> { co_return co_await j; }(job));
+    auto waiting =
+        create_task([](thread_future<int> j) -> task<int> { co_return co_await j; }(job));
     co_await yield_now();
     waiting.cancel();
     const std::vector<future<int>> all{waiting};
     co_await wait(all);
-    if (!waiting.cancelled() || job.done()) throw error("the await has not left, or the job has ended");
+    if (!waiting.cancelled() || job.done())
+        throw error("the await has not left, or the job has ended");
     word.give();
     const int pid = co_await job;
     if (pid == 0) throw error("no worker");
@@ -460,7 +478,8 @@ TEST_CASE("process_pool: used from one loop, and from two", "[process_pool]") {
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: kills that hit workers before their first job do not break the pool", "[process_pool]") {
+TEST_CASE("process_pool: workers killed before their first job do not break the pool",
+          "[process_pool]") {
     const nothing_left left;
     const std::string file = "/tmp/rondo-pool-" + std::to_string(::getpid());
     {
@@ -472,8 +491,9 @@ TEST_CASE("process_pool: kills that hit workers before their first job do not br
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: a worker whose status another waiter took has not ended well", "[process_pool]") {
-    if (rondo_tests::with_tsan()) return;  // which starts no threads in a forked child
+TEST_CASE("process_pool: a worker whose status another waiter took counts as failed",
+          "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // it supports no threads in a forked child
     const auto child = rondo_tests::run_child([] {
         ::signal(SIGCHLD, SIG_IGN);
         rondo_tests::forbid(SYS_ioctl, ENOTTY, static_cast<long>(_IOWR(0xFF, 11, char[64])));
@@ -486,8 +506,9 @@ TEST_CASE("process_pool: a worker whose status another waiter took has not ended
     CHECK(child.exited());
 }
 
-TEST_CASE("process_pool: exit in a task ends the program though pools are static", "[process_pool]") {
-    if (rondo_tests::with_tsan()) return;  // which starts no threads in a forked child
+TEST_CASE("process_pool: exit in a task ends the program even if pools are static",
+          "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // it supports no threads in a forked child
     const auto child = rondo_tests::run_child([] {
         static std::optional<process_pool> processes(1);
         static std::optional<rondo::thread_pool> threads(2);
@@ -504,13 +525,13 @@ TEST_CASE("process_pool: exit in a task ends the program though pools are static
     CHECK(child.exited(3));
 }
 
-TEST_CASE("process_pool: some of this while others meddle", "[process_pool]") {
-    if (rondo_tests::with_tsan()) return;  // four times as slow, and nothing in here is new to it
+TEST_CASE("process_pool: some of these cases under disturbances", "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // four times as slow, and no new code runs
     std::vector<std::unique_ptr<rondo_tests::disturbed_run>> runs;
     for (const auto what : rondo_tests::all_disturbances)
         runs.push_back(std::make_unique<rondo_tests::disturbed_run>(
             what, "process_pool: functions*,process_pool: exceptions*,process_pool: a worker is*"));
-    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the one that is stopped first
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {  // the stopped one first
         const bool passed = (*run)->passed();
         INFO((*run)->text());
         CHECK(passed);

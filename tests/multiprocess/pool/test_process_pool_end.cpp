@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// process_pool: how workers and pools end: by themselves, killed at every stage of a job, because they do not say what
-// they should, by a cancellation, by a timeout, and with the pool.
+// process_pool: the ends of workers and pools: workers that exit, are killed at every stage of a
+// job, or send wrong bytes; cancellation, timeouts, and the end of the pool.
 #include <rondo/process_pool.hpp>
 
 #include <sys/resource.h>
@@ -23,7 +23,7 @@ using namespace rondo_tests;
 
 extern "C" bool rondo_tests_take_over(int count, char** arguments);
 
-TEST_CASE("process_pool: a worker that is lost is an error of its job, and of nothing else", "[process_pool]") {
+TEST_CASE("process_pool: if a worker dies, only its job fails", "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(1);
@@ -33,7 +33,8 @@ TEST_CASE("process_pool: a worker that is lost is an error of its job, and of no
         const auto behind = pool.submit(add, 1, 2);
         CHECK_THROWS_AS(segfault.get(), broken_process_pool_error);
         CHECK(failure_of(segfault) ==
-              "process_pool: the worker that ran the job died: it was ended by signal 11 (Segmentation fault)");
+              "process_pool: the worker that ran the job died: it was ended by signal 11 "
+              "(Segmentation fault)");
         CHECK(failure_of(status) ==
               "process_pool: the worker that ran the job died: it ended with exit status 3");
         CHECK(failure_of(killed).find("signal 9 (Killed)") != std::string::npos);
@@ -44,7 +45,7 @@ TEST_CASE("process_pool: a worker that is lost is an error of its job, and of no
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: a job is run again where that is asked for", "[process_pool]") {
+TEST_CASE("process_pool: with `rerun`, a job whose worker died is run again", "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told;
@@ -60,14 +61,17 @@ TEST_CASE("process_pool: a job is run again where that is asked for", "[process_
         for (int i = 0; i < 2; ++i) twice_only.give();
         for (int i = 0; i < 3; ++i) three_times.give();
         CHECK(pool.submit(dies, told.name(), twice_only.name(0)).get() != 0);
-        CHECK_THROWS_AS(pool.submit(dies, told.name(), three_times.name(0)).get(), broken_process_pool_error);
+        CHECK_THROWS_AS(pool.submit(dies, told.name(), three_times.name(0)).get(),
+                        broken_process_pool_error);
         for (int i = 0; i < 6; ++i) CHECK(told.next() == 1);
     }
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: one that closes its socket and stays is killed; one whose child has it is not missed",
-          "[process_pool]") {
+TEST_CASE(
+    "process_pool: a worker that closes its socket is killed; a child that keeps it does not hide "
+    "the end",
+    "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe word;
@@ -93,7 +97,7 @@ TEST_CASE("process_pool: one that closes its socket and stays is killed; one who
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: whatever a worker says that is no answer costs it its life", "[process_pool]") {
+TEST_CASE("process_pool: a worker that sends anything but an answer is killed", "[process_pool]") {
     const nothing_left left;
     {
         process_pool pool(1);
@@ -102,8 +106,9 @@ TEST_CASE("process_pool: whatever a worker says that is no answer costs it its l
                 if (::send(number, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) continue;
             return 0;
         };
-        for (const std::string& bytes : {std::string("x"), std::string(31, '\0'), std::string(32, 'y'),
-                                         std::string("dnor\3\0\0\0", 8) + std::string(24, '\377')}) {
+        for (const std::string& bytes :
+             {std::string("x"), std::string(31, '\0'), std::string(32, 'y'),
+              std::string("dnor\3\0\0\0", 8) + std::string(24, '\377')}) {
             const auto job = pool.submit(garbage, bytes);
             CHECK_THROWS_AS(job.get(), broken_process_pool_error);
             CHECK(pool.submit(add, 1, 1).get() == 2);
@@ -114,19 +119,19 @@ TEST_CASE("process_pool: whatever a worker says that is no answer costs it its l
 
 namespace {
 
-/// A thread that kills the worker while, or after, its job returns.
+/// Starts a thread that kills the worker while, or after, its job returns.
 void die_soon() {
     std::thread([] { ::raise(SIGKILL); }).detach();
 }
 
-/// One job whose worker dies, at the stage of this number. The future is done in any case.
+/// Runs a job whose worker dies at the stage of this number. The future ends in any case.
 void lose_worker(process_pool& pool, int stage, const job_pipe& told, const std::string& large) {
     const auto kill_one = [&] {
         const auto pids = pool.worker_pids();
         if (!pids.empty()) ::kill(pids.front(), SIGKILL);
     };
     switch (stage) {
-        case 0:  // idle: the next job never meets it
+        case 0:  // idle: the next job does not get this worker
             kill_one();
             CHECK(pool.submit(add, stage, 1).get() == 1);
             break;
@@ -155,13 +160,14 @@ void lose_worker(process_pool& pool, int stage, const job_pipe& told, const std:
             CHECK_THROWS_AS(job.get(), future_cancelled);
             break;
         }
-        case 7:  // about when it answers
+        case 7:  // about the time of its answer
             pool.submit(die_soon).exception();
             break;
         case 8:  // in the middle of an answer
-            pool.submit([](const std::string& bytes) { return die_soon(), bytes; }, large).exception();
+            pool.submit([](const std::string& bytes) { return die_soon(), bytes; }, large)
+                .exception();
             break;
-        default: {  // in the middle of a question
+        default: {  // in the middle of a call's frame
             const auto job = pool.submit(twice, large);
             kill_one();
             job.exception();
@@ -172,7 +178,7 @@ void lose_worker(process_pool& pool, int stage, const job_pipe& told, const std:
 
 }  // namespace
 
-TEST_CASE("process_pool: workers die at every stage of a job, a thousand times, and nothing is left",
+TEST_CASE("process_pool: workers die at every stage of a job, a thousand times, without a leak",
           "[process_pool]") {
     const nothing_left left;
     {
@@ -190,9 +196,10 @@ TEST_CASE("process_pool: workers die at every stage of a job, a thousand times, 
     CHECK(left.text() == "");
 }
 
-// -- cancelling and timeouts ------------------------------------------------------------------------------------------
+// -- cancelling and timeouts ----------------------------------------------------------------------
 
-TEST_CASE("process_pool: cancel takes a job out of the queue, or kills its worker", "[process_pool]") {
+TEST_CASE("process_pool: cancel removes a queued job, or kills the job's worker",
+          "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told;
@@ -229,9 +236,10 @@ TEST_CASE("process_pool: a job that takes too long is ended, also in the queue",
     CHECK(left.text() == "");
 }
 
-// -- the end ----------------------------------------------------------------------------------------------------------
+// -- the end --------------------------------------------------------------------------------------
 
-TEST_CASE("process_pool: after shutdown no job is taken; those that are there are done", "[process_pool]") {
+TEST_CASE("process_pool: after shutdown no job is accepted; present jobs are done",
+          "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told, word;
@@ -251,7 +259,8 @@ TEST_CASE("process_pool: after shutdown no job is taken; those that are there ar
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: shutdown and the destructor cancel what is queued, where they are to", "[process_pool]") {
+TEST_CASE("process_pool: shutdown(cancel_queued) and the destructor cancel queued jobs",
+          "[process_pool]") {
     const nothing_left left;
     {
         const job_pipe told, word;
@@ -280,7 +289,7 @@ TEST_CASE("process_pool: shutdown and the destructor cancel what is queued, wher
     CHECK(left.text() == "");
 }
 
-TEST_CASE("process_pool: its workers can be terminated and killed; every job hears of it", "[process_pool]") {
+TEST_CASE("process_pool: workers can be terminated and killed; every job fails", "[process_pool]") {
     const nothing_left left;
     for (const bool kill : {false, true}) {
         const job_pipe told;
@@ -298,7 +307,8 @@ TEST_CASE("process_pool: its workers can be terminated and killed; every job hea
         else
             pool.terminate_workers();
         CHECK_THROWS_AS(queued.get(), broken_process_pool_error);
-        CHECK(failure_of(one) == std::string("process_pool: its workers were ") + (kill ? "killed" : "terminated"));
+        CHECK(failure_of(one) ==
+              std::string("process_pool: its workers were ") + (kill ? "killed" : "terminated"));
         CHECK_THROWS_AS(other.get(), broken_process_pool_error);
         CHECK_THROWS_AS(pool.submit(add, 1, 2), broken_process_pool_error);
     }
@@ -307,7 +317,7 @@ TEST_CASE("process_pool: its workers can be terminated and killed; every job hea
 
 TEST_CASE("process_pool: when its parent is killed, so are the workers", "[process_pool]") {
     const nothing_left left;
-    // What it writes to is ours until the worker has ended as well: so the run ends only then.
+    // The worker keeps the pipe of its output open, so run ends only when the worker has ended too.
     const auto end = run(command("/proc/self/exe", "--parent-that-dies").timeout(60s).run());
     CHECK(end.exit_code == -SIGKILL);
     CHECK(end.output == "the worker works\n");

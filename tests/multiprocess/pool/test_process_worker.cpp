@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What pools and workers say to each other: frames, errors and calls, as they are and as they should not be. What is
-// fuzzed comes from a seed that is printed; RONDO_SEED repeats it.
+// The protocol of pools and workers: frames, errors and calls, right and wrong ones. Fuzzed bytes
+// come from a seed that is printed; RONDO_SEED repeats it.
 #include "multiprocess/pool/worker.hpp"
 
 #include <dlfcn.h>
@@ -43,7 +43,8 @@ std::string as_frame(frame_kind kind, std::uint64_t job, const std::string& body
     return std::string(head.data(), head.size()) + body;
 }
 
-/// Reads a frame as both sides do. Throws: frame_error.
+/// Reads a frame as both sides do.
+/// Throws: frame_error.
 std::pair<frame_head, std::string> parse(const std::string& bytes) {
     head_bytes head;
     if (bytes.size() < head.size()) throw frame_error("too short");
@@ -54,7 +55,7 @@ std::pair<frame_head, std::string> parse(const std::string& bytes) {
     return {parsed, body};
 }
 
-/// A few bytes are changed, cut off, or put in.
+/// Changes, removes or inserts a few bytes.
 std::string damaged(std::string bytes, std::mt19937_64& random) {
     const auto place = [&] { return random() % (bytes.size() + 1); };
     switch (random() % 4) {
@@ -75,8 +76,9 @@ std::mt19937_64 seeded(std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("process_worker: a frame is what was sent, and nothing else is a frame", "[process_worker]") {
-    for (const std::string& body : {std::string(), std::string("x"), std::string(7, 'y'), std::string(100'000, 'z')}) {
+TEST_CASE("process_worker: a sent frame is parsed, anything else is refused", "[process_worker]") {
+    for (const std::string& body :
+         {std::string(), std::string("x"), std::string(7, 'y'), std::string(100'000, 'z')}) {
         const auto [head, came] = parse(as_frame(frame_kind::value, 77, body));
         CHECK(head.kind == frame_kind::value);
         CHECK(head.job == 77);
@@ -84,7 +86,8 @@ TEST_CASE("process_worker: a frame is what was sent, and nothing else is a frame
     }
     CHECK_THROWS_AS(parse(as_frame(frame_kind{0}, 1, "a")), frame_error);
     CHECK_THROWS_AS(parse(as_frame(frame_kind{8}, 1, "a")), frame_error);
-    CHECK_THROWS_AS(parse(as_frame(frame_kind::value, 1, std::string(size_max + 1, 'a'))), frame_error);
+    CHECK_THROWS_AS(parse(as_frame(frame_kind::value, 1, std::string(size_max + 1, 'a'))),
+                    frame_error);
     const std::string good = as_frame(frame_kind::value, 1, "some text");
     for (std::size_t i = 0; i < good.size(); ++i)
         for (const int bit : {1, 16, 128}) {
@@ -94,20 +97,22 @@ TEST_CASE("process_worker: a frame is what was sent, and nothing else is a frame
         }
 }
 
-TEST_CASE("process_worker: a call is made, and what is wrong with it is its answer", "[process_worker]") {
+TEST_CASE("process_worker: a call is made, and its errors are answers", "[process_worker]") {
     const auto answer = make_call(call_of_add(), size_max);
     CHECK(answer.kind == frame_kind::value);
     CHECK(rondo::deserialize<int>(answer.body) == 5);
     CHECK(make_call(call_of_text(), 3).kind == frame_kind::failed);  // too long
     CHECK(make_call("", size_max).kind == frame_kind::failed);
-    const auto thrown = make_call(pack_call([]() -> int { throw std::out_of_range("here"); }).bytes, size_max);
+    const auto thrown =
+        make_call(pack_call([]() -> int { throw std::out_of_range("here"); }).bytes, size_max);
     REQUIRE(thrown.kind == frame_kind::failed);
     CHECK_THROWS_AS(std::rethrow_exception(unpack_exception(thrown.body)), std::out_of_range);
-    // an offset that is no code, a module that is not there, a function that is none
+    // an offset outside the code, a module that is not loaded, no function
     const auto module = address_of(reinterpret_cast<any_function>(&add)).module;
-    for (const auto& [id, offset, kind] : {std::tuple(module, std::uint64_t{3}, frame_kind::failed),
-                                           std::tuple(std::string("b12345"), std::uint64_t{3}, frame_kind::missing),
-                                           std::tuple(std::string(), std::uint64_t{0}, frame_kind::failed)}) {
+    for (const auto& [id, offset, kind] :
+         {std::tuple(module, std::uint64_t{3}, frame_kind::failed),
+          std::tuple(std::string("b12345"), std::uint64_t{3}, frame_kind::missing),
+          std::tuple(std::string(), std::uint64_t{0}, frame_kind::failed)}) {
         std::string call;
         word_writer to(call);
         for (int i = 0; i < 2; ++i) {
@@ -118,7 +123,7 @@ TEST_CASE("process_worker: a call is made, and what is wrong with it is its answ
     }
 }
 
-// The seal is what lets a fuzzed call do no harm: without it a damaged offset would be jumped to.
+// The seal makes a fuzzed call harmless: without it the worker would jump to a damaged offset.
 TEST_CASE("process_worker: fuzzed frames are errors, at both ends", "[process_worker]") {
     const std::vector<std::string> good{
         as_frame(frame_kind::call, 1, call_of_add()),
@@ -136,7 +141,7 @@ TEST_CASE("process_worker: fuzzed frames are errors, at both ends", "[process_wo
             const std::string bad = damaged(whole, random);
             try {
                 const auto [head, body] = parse(bad);
-                if (bad.compare(0, whole.size(), whole) != 0) FAIL("a damaged frame was taken");
+                if (bad.compare(0, whole.size(), whole) != 0) FAIL("a damaged frame was accepted");
             } catch (const frame_error&) {
                 ++refused;
             }
@@ -150,15 +155,17 @@ TEST_CASE("process_worker: fuzzed arguments and fuzzed errors are errors", "[pro
     for (const std::uint64_t seed : testing::seeds(1)) {
         auto random = seeded(seed);
         const std::string call = call_of_text();
-        const std::string addresses = address_call(pack_call(text_with, "", std::vector<int>()).invoker,
-                                                   reinterpret_cast<any_function>(&text_with));
+        const std::string addresses =
+            address_call(pack_call(text_with, "", std::vector<int>()).invoker,
+                         reinterpret_cast<any_function>(&text_with));
         REQUIRE(call.starts_with(addresses));
         const std::string arguments = call.substr(addresses.size());
-        const std::string error = pack_exception(std::system_error(ENOENT, std::generic_category(), "open"));
+        const std::string error =
+            pack_exception(std::system_error(ENOENT, std::generic_category(), "open"));
         for (int i = 0; i < many(40'000, 20'000); ++i) {
             const auto answer = make_call(addresses + damaged(arguments, random), size_max);
             if (answer.kind != frame_kind::value && answer.kind != frame_kind::failed)
-                FAIL("an answer of another kind");
+                FAIL("the answer has another kind");
             try {
                 unpack_exception(damaged(error, random));
             } catch (const frame_error&) {
@@ -167,11 +174,11 @@ TEST_CASE("process_worker: fuzzed arguments and fuzzed errors are errors", "[pro
     }
 }
 
-// -- a real worker ----------------------------------------------------------------------------------------------------
+// -- a real worker --------------------------------------------------------------------------------
 
 namespace {
 
-/// A worker as a pool starts it, at whose socket the test sits.
+/// A worker that is started as by a pool; the test has the other end of its socket.
 class bare_worker {
 public:
     bare_worker() {
@@ -185,10 +192,11 @@ public:
     ~bare_worker() { ::close(line_); }
 
     void send(const std::string& bytes) const {
-        if (::send(line_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE) std::abort();
+        if (::send(line_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE)
+            std::abort();
     }
     void end() const { ::shutdown(line_, SHUT_WR); }
-    /// Everything that it says to the end.
+    /// Reads its output up to the end.
     std::string read() const {
         std::string all;
         char part[4096];
@@ -211,12 +219,13 @@ task<> fuzz_one(std::string bytes, bool greets) {
     const std::string said = worker.read();
     const int code = co_await worker.program().wait();
     if (code != 0) throw rondo::error("a worker ended with " + std::to_string(code));
-    if (greets && !said.starts_with(as_frame(frame_kind::ready, 0, {}))) throw rondo::error("it is not ready");
+    if (greets && !said.starts_with(as_frame(frame_kind::ready, 0, {})))
+        throw rondo::error("the worker is not ready");
 }
 
 }  // namespace
 
-TEST_CASE("process_worker: a worker survives no fuzzed frame, and dies of none", "[process_worker]") {
+TEST_CASE("process_worker: a worker exits normally on any fuzzed frame", "[process_worker]") {
     const nothing_left left;
     for (const std::uint64_t seed : testing::seeds(1)) {
         auto random = seeded(seed);
@@ -233,9 +242,11 @@ TEST_CASE("process_worker: a worker survives no fuzzed frame, and dies of none",
     CHECK(left.text() == "");
 }
 
-// -- a module that the workers lack -----------------------------------------------------------------------------------
+// -- a module that the workers lack ---------------------------------------------------------------
 
-TEST_CASE("process_worker: a function whose module the workers lack is an error that names it", "[process_worker]") {
+TEST_CASE(
+    "process_worker: a function whose module the workers lack is an error that names the module",
+    "[process_worker]") {
     const nothing_left left;
     void* const plugin = ::dlopen("./libprocess_plugin.so", RTLD_NOW | RTLD_LOCAL);
     REQUIRE(plugin != nullptr);
