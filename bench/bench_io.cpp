@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <rondo/copy.hpp>
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/net.hpp>
 #include <rondo/process.hpp>
 #include <rondo/udp.hpp>

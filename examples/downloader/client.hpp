@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/sleep.hpp>
 
 #include "http1.hpp"

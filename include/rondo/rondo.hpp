@@ -7,7 +7,9 @@
 #include <rondo/bridge.hpp>
 #include <rondo/buffer.hpp>
 #include <rondo/buffered.hpp>
+#include <rondo/command.hpp>
 #include <rondo/config.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/copy.hpp>
 #include <rondo/directory_watch.hpp>
 #include <rondo/dns.hpp>

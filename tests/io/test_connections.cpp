@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/run.hpp>
 #include <rondo/serve.hpp>
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/net.hpp>
 
 #include "support/core_tools.hpp"

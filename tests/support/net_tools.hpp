@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/future.hpp>
 #include <rondo/net.hpp>
 

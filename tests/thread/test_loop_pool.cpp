@@ -17,7 +17,7 @@
 #include <vector>
 
 #include <rondo/bridge.hpp>
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/serve.hpp>
 
 #include "support/core_tools.hpp"

@@ -18,6 +18,8 @@
 #include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/race.hpp>
 
+#include "io/net/dns.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {

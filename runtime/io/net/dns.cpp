@@ -10,8 +10,9 @@
 #include <memory>
 #include <new>
 
-#include <rondo/detail/io/net/connect.hpp>
+#include <rondo/loop.hpp>
 
+#include "io/net/dns.hpp"
 #include "io/net/resolver.hpp"
 
 namespace rondo {

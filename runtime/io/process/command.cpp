@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Describing a program, starting it, and running it to its end.
+#include <rondo/command.hpp>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -11,7 +13,6 @@
 #include <cerrno>
 
 #include <rondo/gather.hpp>
-#include <rondo/process.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/task_group.hpp>
 

@@ -2,7 +2,7 @@
 // Connecting to a host with several addresses: the order, the timing, the first success, and that
 // nothing of the other attempts is left. The names are made up. A silent address is a listener with
 // a full backlog: on both kernels a connect to it then waits.
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Names and connecting. Only names that every machine knows are looked up, or that no machine can
 // know: these tests send nothing to a name server.
+#include <rondo/connect.hpp>
 #include <rondo/dns.hpp>
 
 #include <netdb.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Network faults that a test makes while its program runs: parts cut off and restored, connections
 // reset, latencies.
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/net.hpp>
 #include <rondo/task_group.hpp>
 

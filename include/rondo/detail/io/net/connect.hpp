@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Steps of connecting: finding the addresses of a host, one attempt, and the limit around all of
-// it. A failed attempt is a value and not an exception, since one failure of several is not the
-// end.
+// Steps of connecting: one attempt, and the limit around all of them. A failed attempt is a value
+// and not an exception, since one failure of several is not the end.
 #pragma once
 
 #include <string>
-#include <system_error>
 #include <utility>
-#include <vector>
 
-#include <rondo/dns.hpp>
+#include <rondo/connect.hpp>
 #include <rondo/operation.hpp>
 #include <rondo/sleep.hpp>
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-
-/// Addresses of a host, or the error of the lookup.
-struct addresses_found {
-    std::vector<endpoint> addresses;
-    std::error_code error;
-    addresses_found() = default;  // no aggregate: see docs/gcc12.md
-};
-task<addresses_found> find_addresses(std::string host, std::uint16_t port, address_family family);
-
-/// Text of a host name for messages: "a name of 300 characters".
-std::string shown_host(const std::string& host);
 
 /// Makes one attempt, to an address of any family, and returns a connected socket. Only the options
 /// of the socket itself are used. The references must be valid until the await has ended.
