@@ -13,9 +13,9 @@
 //     all are here, cleo was the last
 //     cleo turns back
 //     ada is at hut 3
-//     ada waits for nobody: the barrier is broken
+//     ada goes on alone: the barrier is broken
 //     ben is at hut 3
-//     ben waits for nobody: the barrier is broken
+//     ben goes on alone: the barrier is broken
 #include <chrono>
 #include <string>
 
@@ -34,7 +34,7 @@ rondo::task<> hiker(std::string name, rondo::duration pace, int huts, rondo::bar
                 fmt::print("all are here, {} was the last\n", name);
         }
     } catch (const rondo::broken_barrier_error&) {
-        fmt::print("{} waits for nobody: the barrier is broken\n", name);
+        fmt::print("{} goes on alone: the barrier is broken\n", name);
         co_return;
     }
     fmt::print("{} turns back\n", name);

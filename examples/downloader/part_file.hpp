@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A file that appears under its name when it is complete, and not before.
 //
-// It is written as .NAME.part, which is no link: whoever can write to the folder cannot have us
-// write elsewhere. No URL is given a name that begins with a dot, and the name is one segment
-// without a slash (names.hpp sees to both), so the folder is the only path that is followed. A part
-// is locked while it is written; one that nobody holds was left by a run that was killed, and is
-// replaced. Opening, locking and renaming are system calls of microseconds, made directly: a thread
-// for them would cost more, and so would io_uring, which gives them to one.
+// It is written as .NAME.part, which must not be a link: so another user of the folder cannot make
+// us write elsewhere. names.hpp gives no name that begins with a dot or contains a slash, so the
+// folder is the only path that is followed. A part is locked while it is written; an unlocked one
+// was left by a killed run, and is replaced. Opening, locking and renaming are direct system calls
+// of microseconds: a thread for them would cost more, and so would io_uring, which uses one.
 #pragma once
 
 #include <string>

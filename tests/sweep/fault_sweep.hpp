@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fault sweep. A scenario is run once without a fault, which counts its operations and calls.
-// Then it is run once for each fault at each of them. Whatever the fault,
+// Then it is run once for each fault at each of them. With every fault,
 //   - the scenario ends within a bounded virtual time: with its result, with an error derived from
 //     std::exception, or by its cancellation;
 //   - its claims about its results hold, also before an error: no byte is lost unseen;
