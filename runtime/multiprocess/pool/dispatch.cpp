@@ -39,31 +39,6 @@ const void* process_job::loop_identity() const noexcept {
     return home_ != nullptr ? home_->remote_->identity() : nullptr;
 }
 
-// A circular list; first_ is its head.
-void process_job_queue::append(process_job& job) noexcept {
-    if (first_ == nullptr) {
-        first_ = job.next = job.previous = &job;
-    } else {
-        job.next = first_;
-        job.previous = first_->previous;
-        job.previous->next = job.next->previous = &job;
-    }
-    ++size_;
-}
-
-void process_job_queue::prepend(process_job& job) noexcept {
-    append(job);
-    first_ = &job;
-}
-
-void process_job_queue::remove(process_job& job) noexcept {
-    job.previous->next = job.next;
-    job.next->previous = job.previous;
-    if (first_ == &job) first_ = job.next != &job ? job.next : nullptr;
-    job.next = job.previous = nullptr;
-    --size_;
-}
-
 namespace {
 
 std::exception_ptr broken(const std::string& why) {
@@ -134,7 +109,7 @@ process_child* process_manager::child_of(const process_job& job) noexcept {
 }
 
 void process_manager::stop(process_job& job) {
-    if (job.previous != nullptr) {
+    if (job.in_queue.linked()) {
         queue_.remove(job);
         finish_cancelled(job);
         dispatch();

@@ -27,19 +27,27 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// FIFO of jobs: a circular list, so that any job can be removed.
+/// FIFO of jobs that knows its size.
 class process_job_queue {
 public:
-    process_job_queue() noexcept = default;
-    bool empty() const noexcept { return first_ == nullptr; }
+    bool empty() const noexcept { return jobs_.empty(); }
     std::size_t size() const noexcept { return size_; }
-    process_job& front() const noexcept { return *first_; }
-    void append(process_job& job) noexcept;
-    void prepend(process_job& job) noexcept;
-    void remove(process_job& job) noexcept;
+    process_job& front() const noexcept { return jobs_.front(); }
+    void append(process_job& job) noexcept {
+        jobs_.append(job);
+        ++size_;
+    }
+    void prepend(process_job& job) noexcept {
+        jobs_.prepend(job);
+        ++size_;
+    }
+    void remove(process_job& job) noexcept {
+        jobs_.remove(job);
+        --size_;
+    }
 
 private:
-    process_job* first_ = nullptr;
+    intrusive_list<process_job, &process_job::in_queue> jobs_;
     std::size_t size_ = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/thread/pool_map.hpp>
 #include <rondo/serialize.hpp>
 #include <rondo/thread_future.hpp>
@@ -52,8 +53,7 @@ public:
     packed_call call;
     duration timeout = duration::max();
 
-    process_job* next = nullptr;
-    process_job* previous = nullptr;  // null: not in the queue
+    list_links<process_job> in_queue;
     std::uint64_t number = 0;         // 0: the manager has not seen it yet
     unsigned lost = 0;                // workers that died while they ran it
     unsigned unread = 0;              // workers that died before they had read it
