@@ -296,24 +296,42 @@ bool ipc_bytes_queue::try_join(time_point& next_check) const {
 // -- attempts until one succeeds ------------------------------------------------------------------
 // `seen` is read before the attempt, so a change after that makes the wait return at once.
 
-task<bool> ipc_bytes_queue::put(std::string bytes) const {
+namespace {
+
+/// True: `attempt` is done; false: the queue is closed.
+template <class Attempt>
+task<bool> repeat(shared_signal* signal, Attempt attempt) {
+    using outcome = decltype(attempt());
     co_await checkpoint();
     for (;;) {
-        const std::uint32_t seen = header_->changed.now();
-        const outcome got = try_put(bytes);
+        const std::uint32_t seen = signal->now();
+        const outcome got = attempt();
         if (got != outcome::wait) co_return got == outcome::done;
-        co_await changed(header_->changed, seen);
+        co_await changed(*signal, seen);
     }
 }
 
-task<bool> ipc_bytes_queue::next(std::string& into) const {
-    co_await checkpoint();
+/// Like repeat, on a thread, which it blocks.
+template <class Attempt>
+bool repeat_blocking(shared_signal& signal, Attempt attempt) {
+    using outcome = decltype(attempt());
     for (;;) {
-        const std::uint32_t seen = header_->changed.now();
-        const outcome got = try_next(into);
-        if (got != outcome::wait) co_return got == outcome::done;
-        co_await changed(header_->changed, seen);
+        const std::uint32_t seen = signal.now();
+        const outcome got = attempt();
+        if (got != outcome::wait) return got == outcome::done;
+        signal.wait(seen, time_point::max());
     }
+}
+
+}  // namespace
+
+task<bool> ipc_bytes_queue::put(std::string bytes) const {
+    return repeat(&header_->changed,
+                  [this, bytes = std::move(bytes)] { return try_put(bytes); });
+}
+
+task<bool> ipc_bytes_queue::next(std::string& into) const {
+    return repeat(&header_->changed, [this, &into] { return try_next(into); });
 }
 
 task<> ipc_bytes_queue::join() const {
@@ -326,21 +344,11 @@ task<> ipc_bytes_queue::join() const {
 }
 
 bool ipc_bytes_queue::blocking_put(std::string_view bytes) const {
-    for (;;) {
-        const std::uint32_t seen = header_->changed.now();
-        const outcome got = try_put(bytes);
-        if (got != outcome::wait) return got == outcome::done;
-        header_->changed.wait(seen, time_point::max());
-    }
+    return repeat_blocking(header_->changed, [&] { return try_put(bytes); });
 }
 
 bool ipc_bytes_queue::blocking_next(std::string& into) const {
-    for (;;) {
-        const std::uint32_t seen = header_->changed.now();
-        const outcome got = try_next(into);
-        if (got != outcome::wait) return got == outcome::done;
-        header_->changed.wait(seen, time_point::max());
-    }
+    return repeat_blocking(header_->changed, [&] { return try_next(into); });
 }
 
 bool ipc_bytes_queue::blocking_join_for(detail::time_limit timeout) const {
