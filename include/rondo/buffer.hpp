@@ -184,7 +184,6 @@ static_assert(std::is_trivially_copyable_v<chunk> && sizeof(chunk) == 16);
 }  // namespace rondo
 
 // Both borrow their bytes, so a read may fill a temporary of these types.
-
 template <>
 inline constexpr bool std::ranges::enable_borrowed_range<rondo::writable_text> = true;
 template <>

@@ -93,7 +93,6 @@ private:
 
 /// Sets up a ring as a loop would, examines it and closes it. Does not throw uring_unavailable.
 /// Returns: a report, also if io_uring is not available.
-
 /// Thread:  any.
 RONDO_API probe_report probe();
 

@@ -17,8 +17,9 @@
 #include <coroutine>
 #include <cstddef>
 
-namespace rondo {
+#include <rondo/detail/base/intrusive_list.hpp>
 
+namespace rondo {
 inline namespace v0 {
 namespace detail {
 
@@ -39,36 +40,7 @@ struct callback_item : ready_item {
 };
 
 /// FIFO of ready items.
-class ready_queue {
-public:
-    bool empty() const noexcept { return head_ == nullptr; }
-
-    void push(ready_item& item) noexcept {
-        item.next_ready = nullptr;
-        if (head_ == nullptr)
-            head_ = &item;
-        else
-            tail_->next_ready = &item;
-        tail_ = &item;
-    }
-
-    ready_item& pop() noexcept {
-        ready_item& item = *head_;
-        head_ = item.next_ready;
-        return item;
-    }
-
-    /// Returns: the last item, which is popped after all that are in the queue now.
-    const ready_item& last() const noexcept { return *tail_; }
-
-    ready_queue() noexcept = default;
-    ready_queue(const ready_queue&) = delete;
-    ready_queue& operator=(const ready_queue&) = delete;
-
-private:
-    ready_item* head_ = nullptr;
-    ready_item* tail_ = nullptr;  // valid only if head_ is not null
-};
+using ready_queue = intrusive_fifo<ready_item, &ready_item::next_ready>;
 
 /// State that the running coroutine and its resumer share; one per thread.
 struct thread_state {
@@ -89,7 +61,7 @@ public:
 
     /// Puts `item` into the ready queue. Only on the loop's thread.
     void push(ready_item& item) noexcept {
-        ready_.push(item);
+        ready_.append(item);
         if (here.turn != this) [[unlikely]]
             host_wanted();
     }

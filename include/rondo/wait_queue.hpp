@@ -192,7 +192,7 @@ public:
 
     /// The wait of the one that waits longest, for the owner of the queue, who knows of which class its waits are.
     detail::queue_wait& front() const noexcept {
-        return static_cast<detail::queue_wait&>(*waiters_.first);
+        return static_cast<detail::queue_wait&>(waiters_.front());
     }
 
     /// What a wait of this kind is called in diagnostics: `static constexpr auto kind = wait_queue::kind("lock");`

@@ -7,7 +7,6 @@
 //             its size, oldest first: the oldest has had the most time to collect free frames;
 //   full      every frame is in use. `owner` is null although `home` is not. So the first free
 //             comes here and makes the slab partial, and the inline path needs no test for it;
-
 //   spare     empty and of no size;
 //   orphaned  its thread has ended. `home` is null; the last free, on any thread, unmaps it.
 //

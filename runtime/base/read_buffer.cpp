@@ -3,7 +3,6 @@
 // otherwise it at least doubles.
 #include <rondo/detail/base/read_buffer.hpp>
 
-
 #include <algorithm>
 #include <cstring>
 #include <functional>

@@ -63,7 +63,6 @@ inline void resumer::resume(ready_item& item) noexcept {
     }
     auto& record = static_cast<task_record&>(item);
     if (record.wait != nullptr) [[unlikely]] {  // it has not begun yet, or was requeued
-
         const bool begins = std::exchange(record.wait, nullptr) == &not_begun;
         if (begins && record.is_reached()) return end_unstarted(record);
     }

@@ -44,7 +44,6 @@ bool seccomp_filtered() {
     for (std::string line; std::getline(status, line);)
         if (line.starts_with("Seccomp:")) return line.back() == '2';
     return true;  // /proc is hidden, so this is probably a container
-
 }
 
 std::string kernel_release() {

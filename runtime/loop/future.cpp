@@ -62,13 +62,8 @@ struct done_callback : wait_node, callback_item {
 bool has_waiters(const shared_core& core) noexcept {
     if (has_frame(core) && (record_of(const_cast<shared_core&>(core)).parent->flags & scope::of_children) != 0)
         return true;  // whoever started it, and does not end before it
-    const wait_node* first = core.watchers.first;
-    if (first == nullptr) return false;
-    const wait_node* node = first;
-    do {
-        if (node->wake != done_callback::settled) return true;
-        node = node->next;
-    } while (node != first);
+    for (const wait_node* n = core.watchers.first(); n != nullptr; n = wait_list::next(*n))
+        if (n->wake != done_callback::settled) return true;
     return false;
 }
 
@@ -143,10 +138,9 @@ const wait_node* add_done_callback(shared_core& core, function<void()> call) {
 }
 
 bool remove_done_callback(shared_core& core, const wait_node* which) noexcept {
-    wait_node* node = core.is_done() ? nullptr : core.watchers.first;
-    if (node == nullptr || which == nullptr) return false;
-    for (; node != which; node = node->next)
-        if (node->next == core.watchers.first) return false;
+    wait_node* node = core.is_done() ? nullptr : core.watchers.first();
+    while (node != nullptr && node != which) node = wait_list::next(*node);
+    if (node == nullptr) return false;
     core.watchers.remove(*node);
     delete static_cast<done_callback*>(node);
     return true;

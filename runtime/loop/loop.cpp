@@ -93,7 +93,7 @@ void loop_core::run_ready(bool and_on) {
     do {
         ++counted.turns;
         if (ready_.empty()) return;
-        const ready_item* last = &ready_.last();
+        const ready_item* last = &ready_.back();
         for (bool more = true; more && !stopping;) {
             ready_item& item = ready_.pop();
             more = &item != last;

@@ -178,7 +178,7 @@ bool shared_watcher::check_waiters(watched_words& words) noexcept {
             waiter.post_home();
         }
     }
-    waiters_ = unchanged;
+    waiters_.take(unchanged);
     return room;
 }
 

@@ -292,7 +292,6 @@ void mapped_ring::watch_eventfd(bool on) noexcept { io_uring_cq_eventfd_toggle(r
 
 // Done without liburing, which records the number: io_uring_queue_exit on another thread would then
 // clear that number in that thread's table, where it may belong to another ring.
-
 int mapped_ring::register_descriptor() noexcept {
     io_uring_rsrc_update update{};
     update.offset = ~0u;  // any free number

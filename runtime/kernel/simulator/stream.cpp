@@ -190,7 +190,6 @@ std::int32_t sim_network::attempt(sim_operation& operation) {
 /// to the end of the queue, so two such transfers on one socket interleave, as on the real kernel.
 std::int32_t sim_network::continue_transfer(sim_operation& operation, std::uint32_t moved,
                                             std::uint32_t left) {
-
     operation.moved += moved;
     if (left > 0 && all_or_wait(operation) && operation.queue != nullptr) {
         sim_queue* const queue = operation.queue;
@@ -260,7 +259,6 @@ std::int32_t sim_network::receive(sim_operation& operation) {
     const bool keep = (message_flags(operation.what) & MSG_PEEK) != 0;
     // One receive takes the descriptors of at most one message, and stops before the byte that
     // carries the next ones.
-
     const std::uint64_t at = socket.incoming.taken();
     bool hands = false;
     for (const sim_rights& rights : socket.rights) {

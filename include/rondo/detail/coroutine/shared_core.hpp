@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <rondo/config.hpp>
+#include <rondo/detail/base/intrusive_list.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -16,52 +17,14 @@ struct task_awaiter_base;
 
 /// A watcher of a shared_core: a node in the frame of the waiting coroutine.
 struct wait_node {
-    wait_node* previous = nullptr;
-    wait_node* next = nullptr;
+    list_links<wait_node> links;
     void (*wake)(wait_node&, shared_core*) noexcept = nullptr;
 
-    bool linked() const noexcept { return next != nullptr; }
+    bool linked() const noexcept { return links.linked(); }
 };
 
-/// FIFO of wait nodes, a doubly linked ring, so that removing a node takes one step.
-struct wait_list {
-    wait_node* first = nullptr;
-
-    bool empty() const noexcept { return first == nullptr; }
-
-    void append(wait_node& node) noexcept {
-        if (first == nullptr) {
-            first = node.previous = node.next = &node;
-            return;
-        }
-        wait_node* last = first->previous;
-        last->next = first->previous = &node;
-        node.previous = last;
-        node.next = first;
-    }
-
-    void prepend(wait_node& node) noexcept {
-        append(node);
-        first = &node;
-    }
-
-    void remove(wait_node& node) noexcept {
-        if (node.next == &node) {
-            first = nullptr;
-        } else {
-            node.previous->next = node.next;
-            node.next->previous = node.previous;
-            if (first == &node) first = node.next;
-        }
-        node.previous = node.next = nullptr;
-    }
-
-    wait_node& pop() noexcept {
-        wait_node& node = *first;
-        remove(node);
-        return node;
-    }
-};
+/// FIFO of wait nodes.
+using wait_list = intrusive_list<wait_node, &wait_node::links>;
 
 struct shared_core {
     enum flags_t : std::uint32_t {

@@ -90,7 +90,6 @@ constexpr refused_call refuse_awaitable() {
         static_assert(is_meant<A>,
                       "this cannot be awaited: pass a task, a future or another awaitable of "
                       "rondo");
-
     return {};
 }
 
