@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include <rondo/config.hpp>
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/base/location.hpp>
 
 namespace rondo {
@@ -48,9 +49,8 @@ struct scope {
     };
 
     scope* parent;
-    scope* next;      // the next sibling; null in the last
-    scope* previous;  // the previous sibling; in the first it points to the last
-    scope* children;  // the first child
+    list_links<scope> siblings;
+    intrusive_list<scope, &scope::siblings> children;
     std::uint32_t flags;
     std::uint32_t line;  // where the task was created; here it costs the frame no padding
 
@@ -59,27 +59,13 @@ struct scope {
 
     void add_child(scope& child) noexcept {
         child.parent = this;
-        child.next = nullptr;
-        if (children == nullptr) {
-            children = child.previous = &child;
-        } else {
-            scope* last = children->previous;
-            last->next = &child;
-            child.previous = last;
-            children->previous = &child;
-        }
+        children.append(child);
     }
+    void remove_child(scope& child) noexcept { children.remove(child); }
 
-    void remove_child(scope& child) noexcept {
-        if (child.next != nullptr)
-            child.next->previous = child.previous;
-        else
-            children->previous = child.previous;
-        if (children == &child)
-            children = child.next;
-        else
-            child.previous->next = child.next;
-    }
+    /// For walking the tree. Null if there is none.
+    scope* first_child() const noexcept { return children.first(); }
+    scope* next_sibling() const noexcept { return siblings.next; }
 };
 
 /// Cancels `top` and reaches everything below it that is not shielded. It runs no user code,

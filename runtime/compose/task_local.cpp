@@ -92,7 +92,6 @@ scope& copy_bindings(scope& top) {
     auto context_owner = std::make_unique<taken_along>();
     collect(context_owner->values);
     taken_along* const context = context_owner.release();
-    context->children = nullptr;
     context->line = 0;
     context->flags = scope::of_context | scope::under_bindings | (top.flags & scope::reached);
     top.add_child(*context);

@@ -22,7 +22,8 @@ void cancel_wait(scope& s) noexcept {
 
 /// Returns: `s` or the first of its later siblings that is neither reached nor shielded.
 scope* first_to_reach(scope* s) noexcept {
-    while (s != nullptr && (s->flags & (scope::reached | scope::shielded)) != 0) s = s->next;
+    while (s != nullptr && (s->flags & (scope::reached | scope::shielded)) != 0)
+        s = s->next_sibling();
     return s;
 }
 
@@ -34,9 +35,9 @@ void cancel(scope& top) noexcept {
     for (scope* s = &top;;) {
         s->flags |= scope::reached;
         cancel_wait(*s);
-        scope* next = first_to_reach(s->children);
+        scope* next = first_to_reach(s->first_child());
         while (next == nullptr && s != &top) {
-            next = first_to_reach(s->next);
+            next = first_to_reach(s->next_sibling());
             s = s->parent;
         }
         if (next == nullptr) return;
@@ -57,7 +58,6 @@ time_point deadline_of(const scope& s) noexcept {
 inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
     RONDO_ASSERT(owner_ != nullptr, "a timeout, a shield or a task group needs a running task");
     scope* around = owner_->innermost;
-    children = nullptr;
     line = 0;
     flags = around->flags & inherited;
     if (kind == kind::shield) flags = shielded | (flags & ~std::uint32_t(reached));
@@ -66,7 +66,7 @@ inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
 }
 
 inner_scope::~inner_scope() {
-    RONDO_ASSERT(owner_->innermost == this && children == nullptr,
+    RONDO_ASSERT(owner_->innermost == this && children.empty(),
                  "a scope ended before the tasks and scopes inside it");
     parent->remove_child(*this);
     owner_->innermost = parent;

@@ -43,7 +43,7 @@ inline void promise_base::end_coroutine() noexcept {
 /// Ends a task whose root frame has reached its final suspension point.
 inline void end_task(task_record& record) noexcept {
     promise_base& frame = promise_base::of(record);
-    RONDO_ASSERT(record.innermost == &record && record.children == nullptr,
+    RONDO_ASSERT(record.innermost == &record && record.children.empty(),
                  "a task ended before the tasks and scopes inside it");
     frame.end_coroutine();
     finish_task(record);

@@ -28,9 +28,9 @@ template <class F>
 bool any_task(scope& top, F f) {
     for (scope* s = &top;;) {
         if ((s->flags & scope::of_task) != 0 && f(static_cast<task_record&>(*s))) return true;
-        scope* next = s->children;
+        scope* next = s->first_child();
         while (next == nullptr && s != &top) {
-            next = s->next;
+            next = s->next_sibling();
             s = s->parent;
         }
         if (next == nullptr) return false;

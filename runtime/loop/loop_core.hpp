@@ -28,7 +28,7 @@ namespace detail {
 enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
 
 struct scope_tree {
-    scope tree{nullptr, nullptr, nullptr, nullptr, scope::of_loop, 0};
+    scope tree{nullptr, {}, {}, scope::of_loop, 0};
 };
 
 /// call_soon, call_later, call_at: a callback with a handle on it.

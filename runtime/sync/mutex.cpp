@@ -17,9 +17,9 @@ bool is_a_task(const task_record* record) noexcept {
     const scope* const top = &here.turn->top();
     for (const scope* s = top;;) {
         if (s == record && (s->flags & scope::of_task) != 0) return true;
-        const scope* next = s->children;
+        const scope* next = s->first_child();
         while (next == nullptr && s != top) {
-            next = s->next;
+            next = s->next_sibling();
             s = s->parent;
         }
         if (next == nullptr) return false;

@@ -79,7 +79,7 @@ private:
 };
 
 struct top_scope {
-    rondo::detail::scope top{nullptr, nullptr, nullptr, nullptr, rondo::detail::scope::of_loop, 0};
+    rondo::detail::scope top{nullptr, {}, {}, rondo::detail::scope::of_loop, 0};
 };
 
 /// One run: a resumer with its actors, instead of a loop.

@@ -38,7 +38,6 @@ inline task_record& prepare(promise_base& frame, resumer& home, scope& under, lo
     frame.flags |= shared_core::root;
     task_record& record = *::new (static_cast<void*>(&frame.record)) task_record;
     record.point = frame.handle();
-    record.children = nullptr;
     record.flags = scope::of_task | (under.flags & scope::inherited);
     record.line = where.line;
     record.innermost = &record;
@@ -67,7 +66,7 @@ inline void leave_tree(task_record& record) noexcept {
     scope& above = *record.parent;
     above.remove_child(record);
     const bool is_ownerless = (above.flags & (scope::of_context | scope::of_job)) != 0;
-    if (is_ownerless && above.children == nullptr) [[unlikely]]
+    if (is_ownerless && above.children.empty()) [[unlikely]]
         remove_ownerless(above);
 }
 
