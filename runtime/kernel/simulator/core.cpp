@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The agenda, the queues and the index of the simulator. See core.hpp.
+// The agenda and the index of the simulator. See core.hpp.
 #include "kernel/simulator/core.hpp"
 
 #include <algorithm>
@@ -14,21 +14,6 @@
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-
-void sim_queue::push(sim_operation& operation) noexcept {
-    operation.queue = this;
-    operation.next = nullptr;
-    operation.previous = last;
-    (last != nullptr ? last->next : first) = &operation;
-    last = &operation;
-}
-
-void sim_queue::remove(sim_operation& operation) noexcept {
-    (operation.previous != nullptr ? operation.previous->next : first) = operation.next;
-    (operation.next != nullptr ? operation.next->previous : last) = operation.previous;
-    operation.next = operation.previous = nullptr;
-    operation.queue = nullptr;
-}
 
 // -- the agenda --
 

@@ -15,6 +15,7 @@
 #include <limits>
 #include <vector>
 
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/kernel/entry.hpp>
 
 #include "kernel/simulator/options.hpp"
@@ -25,20 +26,11 @@ inline namespace v0 {
 namespace detail {
 
 struct sim_file;
-struct sim_operation;
+struct sim_queue;
 struct sim_socket;
 
 /// Result of an attempt that has to wait. No errno and no count has this value.
 inline constexpr std::int32_t sim_wait = std::numeric_limits<std::int32_t>::min();
-
-/// FIFO of waiting operations. An operation is in at most one queue.
-struct sim_queue {
-    sim_operation* first = nullptr;
-    sim_operation* last = nullptr;
-
-    void push(sim_operation& operation) noexcept;
-    void remove(sim_operation& operation) noexcept;
-};
 
 /// One entry in flight, from submission to its last completion.
 struct sim_operation {
@@ -47,8 +39,7 @@ struct sim_operation {
     std::uint64_t sequence = 0;  // unique, in order of submission; 0 while the record is free
     entry what{};
 
-    sim_operation* next = nullptr;  // links of `queue`
-    sim_operation* previous = nullptr;
+    list_links<sim_operation> links;  // in `queue`
     sim_queue* queue = nullptr;
     sim_operation* bucket_next = nullptr;  // in the index by user_data
 
@@ -71,6 +62,21 @@ struct sim_operation {
     std::uint32_t max_bytes = 0;  // bytes that it may move, by a fault; 0: no limit
     bool failed = false;       // by a fault: a cancel comes too late
     std::int32_t picked = -1;  // the lent buffer that this completion has filled
+};
+
+/// FIFO of waiting operations. An operation is in at most one queue, and knows which.
+struct sim_queue {
+    intrusive_list<sim_operation, &sim_operation::links> operations;
+
+    sim_operation* first() const noexcept { return operations.first(); }
+    void push(sim_operation& operation) noexcept {
+        operation.queue = this;
+        operations.append(operation);
+    }
+    void remove(sim_operation& operation) noexcept {
+        operations.remove(operation);
+        operation.queue = nullptr;
+    }
 };
 
 enum class sim_event_kind : std::uint8_t { operation, bytes, end, reset, datagram, job };

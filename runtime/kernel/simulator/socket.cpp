@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 namespace rondo {
@@ -206,9 +207,7 @@ void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name&
     server.local = client.remote = destination;
     server.remote = client.local;
     couple(client, server);
-    (listener.last_waiting != nullptr ? listener.last_waiting->next_waiting
-                                      : listener.first_waiting) = &server;
-    listener.last_waiting = &server;
+    listener.accept_queue.append(server);
     ++listener.waiting;
     wake_waiters(listener, POLLIN | POLLRDNORM);
     wake_waiters(client, POLLOUT | POLLWRNORM);
@@ -230,17 +229,15 @@ void sim_network::couple(sim_socket& one, sim_socket& other) {
 
 sim_socket* sim_network::accept(sim_socket& listener, std::int32_t& result) noexcept {
     result = listener.state == sim_socket::phase::listening ? sim_wait : -EINVAL;
-    sim_socket* const first = listener.first_waiting;
-    if (result == -EINVAL || first == nullptr) return nullptr;
-    listener.first_waiting = std::exchange(first->next_waiting, nullptr);
-    if (listener.first_waiting == nullptr) listener.last_waiting = nullptr;
+    if (result == -EINVAL || listener.accept_queue.empty()) return nullptr;
+    sim_socket& first = listener.accept_queue.pop();
     --listener.waiting;
     retry_connects(listener);
-    return first;
+    return &first;
 }
 
 void sim_network::retry_connects(sim_socket& listener) {
-    while (sim_operation* const operation = listener.writers.first) {
+    while (sim_operation* const operation = listener.writers.first()) {
         listener.writers.remove(*operation);
         core_.schedule(*operation, latency_of(listener));
     }
@@ -286,13 +283,12 @@ int sim_network::shutdown(sim_socket& socket, int how) {
 /// Ends listening. Connections that were not accepted are reset. Connects that waited for the
 /// backlog are tried again, with another listener.
 void sim_network::stop_listening(sim_socket& listener) {
-    while (sim_socket* const server = listener.first_waiting) {
-        listener.first_waiting = server->next_waiting;
-        if (sim_socket* const client = peer_of(*server)) deliver(*client, sim_event_kind::reset, 0);
-        server->peer = nullptr;
-        close(*server);
+    while (!listener.accept_queue.empty()) {
+        sim_socket& server = listener.accept_queue.pop();
+        if (sim_socket* const client = peer_of(server)) deliver(*client, sim_event_kind::reset, 0);
+        server.peer = nullptr;
+        close(server);
     }
-    listener.last_waiting = nullptr;
     listener.waiting = 0;
     listener.state = sim_socket::phase::fresh;
     retry_connects(listener);
@@ -315,7 +311,8 @@ void sim_network::close(sim_socket& socket) {
     if (socket.bound) bound_.erase(std::find(bound_.begin(), bound_.end(), &socket));
     const std::uint32_t index = socket.index;
     const std::uint32_t ticket = socket.ticket + 1;
-    socket = sim_socket();
+    std::destroy_at(&socket);
+    std::construct_at(&socket);
     socket.index = index;
     socket.ticket = ticket;
     sockets_.give(socket);
@@ -374,10 +371,9 @@ void sim_network::restore(const sim_name& part) {
     std::vector<sim_event> held;
     held.swap(held_);
     for (const sim_event& event : held) arrive(event);
-    sim_queue unanswered = std::exchange(unanswered_, {});
-    for (sim_operation* at = unanswered.first; at != nullptr; at = unanswered.first) {
-        unanswered.remove(*at);
-        core_.schedule(*at, latency_of(*at->socket));
+    while (sim_operation* const operation = unanswered_.first()) {
+        unanswered_.remove(*operation);
+        core_.schedule(*operation, latency_of(*operation->socket));
     }
 }
 

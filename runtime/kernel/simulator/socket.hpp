@@ -90,10 +90,9 @@ struct sim_socket {
     sim_queue polls;
 
     std::uint32_t backlog = 0;
-    std::uint32_t waiting = 0;  // connections not accepted yet, chained by next_waiting
-    sim_socket* first_waiting = nullptr;
-    sim_socket* last_waiting = nullptr;
+    std::uint32_t waiting = 0;  // number of connections in accept_queue
     sim_socket* next_waiting = nullptr;
+    intrusive_fifo<sim_socket, &sim_socket::next_waiting> accept_queue;  // not accepted yet
 
     std::deque<sim_rights> rights;       // in transit or arrived
     std::deque<sim_datagram> datagrams;  // received

@@ -100,15 +100,16 @@ short sim_network::events_of(const sim_socket& socket) const noexcept {
 }
 
 void sim_network::schedule_first(sim_queue& queue, bool ready) {
-    if (ready && queue.first != nullptr && !queue.first->scheduled)
-        core_.schedule(*queue.first, core_.options.local);
+    sim_operation* const first = queue.first();
+    if (ready && first != nullptr && !first->scheduled)
+        core_.schedule(*first, core_.options.local);
 }
 
 void sim_network::wake_waiters(sim_socket& socket, short events) {
     schedule_first(socket.readers, readable(socket));
     if (socket.state != sim_socket::phase::listening)  // a listener's writers are connects
         schedule_first(socket.writers, writable(socket));
-    for (sim_operation* poll = socket.polls.first; poll != nullptr; poll = poll->next)
+    for (sim_operation* poll = socket.polls.first(); poll != nullptr; poll = poll->links.next)
         if (!poll->scheduled && (wanted_events(*poll) & events & events_of(socket)) != 0)
             core_.schedule(*poll, core_.options.local);
 }
