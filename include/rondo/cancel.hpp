@@ -142,7 +142,7 @@ struct leaf_wait {
 }  // namespace detail
 
 /// Returns: whether the running task was asked to stop, so that its next wait throws `cancelled`.
-/// False under a shield, and outside of tasks.
+/// False while a shield holds the request back, and outside of tasks.
 /// See: asyncio Task.cancelling.
 RONDO_API bool cancel_requested() noexcept;
 

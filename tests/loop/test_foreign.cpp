@@ -140,7 +140,7 @@ RONDO_TEST("foreign: await_suspend that returns a handle: its own, another one's
         const auto ready = []() -> task<int> { co_return 1; };
         int sum = 0;
         for (int i = 0; i < 300; ++i) {
-            for (int k = 0; k < i; ++k) co_await ready();  // its patience ends at every point
+            for (int k = 0; k < i; ++k) co_await ready();  // its budget ends at every point
             suspending nobody(make, 3);
             sum += co_await nobody;
         }
