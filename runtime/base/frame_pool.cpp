@@ -252,8 +252,8 @@ slab& new_slab(frame_pool& pool, std::size_t frame_size) {
     return s;
 }
 
-// Puts one page of frames onto the free list, in ascending order, so that no more memory is touched
-// than is about to be used.
+// Puts one page of frames onto the free list, in ascending order. So only memory that is about to
+// be used is touched.
 void carve(slab& s) noexcept {
     const auto at = reinterpret_cast<std::uintptr_t>(s.next);
     char* const page_end = s.next + (page_size - at % page_size);

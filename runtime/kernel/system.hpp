@@ -33,8 +33,8 @@ inline bool is_placeholder(int fd) noexcept {
     return flags >= 0 && (flags & O_PATH) != 0;
 }
 
-/// Moves a fresh descriptor above 2. Code that uses 0 to 2 as standard streams would otherwise
-/// reach a descriptor of rondo's, in a program that was started without them or has closed them.
+/// Moves a fresh descriptor above 2. A program may have been started without 0 to 2, or have closed
+/// them. Code that uses these numbers as standard streams must not reach a descriptor of rondo's.
 /// Returns: its number, or -1 and errno.
 inline int above_standard(int fd) noexcept {
     if (fd < 0 || fd > STDERR_FILENO) return fd;

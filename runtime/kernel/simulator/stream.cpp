@@ -188,7 +188,7 @@ std::int32_t sim_network::attempt(sim_operation& operation) {
 }
 
 /// Called after a transfer. Returns: the bytes moved, if it is done. The rest of a MSG_WAITALL goes
-/// to the end of the queue, so two such transfers on one socket interleave, as on the real kernel.
+/// to the end of the queue. So two such transfers on one socket interleave, as on the real kernel.
 std::int32_t sim_network::continue_transfer(sim_operation& operation, std::uint32_t moved,
                                             std::uint32_t left) {
     operation.moved += moved;

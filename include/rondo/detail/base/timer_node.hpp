@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of a timer that lives in the waiting frame: 16 bytes. The deadline and the place in the
-// heap are in the loop's own tables (runtime/loop/timers.hpp), so that setting and cancelling one
-// timer touches no other timer's frame.
+// heap are in the loop's own tables (runtime/loop/timers.hpp). So setting and cancelling one timer
+// touches no other timer's frame.
 #pragma once
 
 #include <cstdint>

@@ -128,7 +128,7 @@ constexpr refused_call refuse_kept_function() {
 template <class D>
 inline constexpr bool is_duration = requires { typename std::remove_cvref_t<D>::period; };
 
-/// Fails for an argument that is not a duration, where a time limit is expected.
+/// Fails for a time limit that is not a duration.
 template <class D>
 constexpr refused_call refuse_duration() {
     if constexpr (std::is_arithmetic_v<std::remove_cvref_t<D>>)
