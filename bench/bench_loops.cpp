@@ -66,7 +66,7 @@ measurement posted() {
         const rondo::remote there = (*cores)[1];
         for (std::uint64_t i = 0; i < posts; ++i)
             there.call_soon_threadsafe([] { ++touched; });
-        co_await rondo::on(there, touch);  // behind all of them
+        co_await rondo::on(there, touch);  // runs after all of them
     });
 }
 

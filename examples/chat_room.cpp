@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows a chat room: each line of a guest is sent to all other guests. Each guest has a bounded
 // queue of lines and a task that sends them. If a guest reads too slowly, lines for that guest are
-// dropped, and the others do not wait. Run: chat_room [PORT], then for each guest: nc 127.0.0.1
-// 7050
+// dropped, and the others do not wait.
+// Run: chat_room [PORT], then for each guest: nc 127.0.0.1 7050
 #include <cstdint>
 #include <cstdlib>
 #include <list>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows two endless sequences: a generator, and an async_generator, which may also await between
-// its items. Both compute an item only when it is asked for; so do filter, map and take. Run:
-// fibonacci
+// its items. Both compute an item only when it is asked for; so do filter, map and take.
+// Run: fibonacci
 //
 //     0 1 1 2 3 5 8 13 21 34 55
 //     even ones, while another task counts: 0 2 8 34 144

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows how tasks use an old library that blocks, must stay on one thread, and calls you back. A
 // pool of one thread runs the library, and tasks await each query. The callback uses block_on to
-// run a task on the loop and wait for it. Run: legacy_library
+// run a task on the loop and wait for it.
+// Run: legacy_library
 //
 //     alice asks about tea: 3 cups
 //     bob asks about milk: 4 cups

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows staggered_race with three mirrors of one file. The next mirror is asked if the previous one
 // fails or does not answer in time. The first answer wins; the other requests are cancelled and
-// have ended before the race returns. (The mirrors are simulated: an answer is a sleep.) Run:
-// mirrors
+// have ended before the race returns. (The mirrors are simulated: an answer is a sleep.)
+// Run: mirrors
 //
 //     asking far.example
 //     asking broken.example

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows to_thread: code that blocks or computes runs on a thread and is awaited, and can be
-// stopped. Run: offload
+// stopped.
+// Run: offload
 //
 //     9592 and 78498 primes
 //     the loop went on meanwhile

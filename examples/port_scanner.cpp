@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows map_concurrent: scans the ports of this machine, hundreds of connects at a time, each with
 // a time limit. Refused and silent ports count as closed. Scanning other people's machines needs
-// their permission, so this scans only loopback addresses. Run: port_scanner [FIRST LAST [ADDRESS]]
-// (1 1024 127.0.0.1)
+// their permission, so this scans only loopback addresses.
+// Run: port_scanner [FIRST LAST [ADDRESS]] (1 1024 127.0.0.1)
 #include <algorithm>
 #include <charconv>
 #include <chrono>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows a bounded queue as a bakery shelf for three loaves. The baker waits while the shelf is
 // full; the customers wait while it is empty. At closing time the queue is closed: no loaf can be
-// put any more, but the remaining loaves are sold. Run: producer_consumer
+// put any more, but the remaining loaves are sold.
+// Run: producer_consumer
 //
 //     loaf 1 is on the shelf
 //     ann buys loaf 1

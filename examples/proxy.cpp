@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows splice: a proxy that moves the bytes of both directions inside the kernel. If one side
-// shuts down writing, the proxy does the same on the other side. Run: proxy OWN-PORT HOST PORT
+// shuts down writing, the proxy does the same on the other side.
+// Run: proxy OWN-PORT HOST PORT
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows rondo::barrier: three hikers of different pace leave every hut together. One barrier serves
 // all huts. After the second hut cleo turns back and calls `abort`; without it the others would
-// wait for her at the third. Run: rendezvous
+// wait for her at the third.
+// Run: rendezvous
 //
 //     ada is at hut 1
 //     ben is at hut 1

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows task_local: a value that a task and everything it starts can read, without passing it
 // through every call. A typical use is a request's number in each log line. Awaited tasks, children
-// and detached tasks see it, and each request has its own value. Run: request_ids
+// and detached tasks see it, and each request has its own value.
+// Run: request_ids
 //
 //     [-] the server is up
 //     [1] GET /slow

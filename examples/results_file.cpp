@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows a thread_pool in a program without a loop: callbacks write each result to a file as it
-// comes. A callback runs on the thread that made the result, so the file needs a lock. Run:
-// results_file [FILE]
+// comes. A callback runs on the thread that made the result, so the file needs a lock.
+// Run: results_file [FILE]
 //
 //     12 results in the file
 //     the largest prime below 12000 is 11987

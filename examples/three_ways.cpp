@@ -4,9 +4,11 @@
 // only an error.
 // Run: three_ways
 //
-//     one thread:    148933 primes in 700 ms 2 threads:     148933 primes in 350 ms 2 processes:
-//     148933 primes in 350 ms a crash:       process_pool: the worker that ran the job died: it was
-//     ended by signal 6 (Aborted) and after it:  148933 primes in 350 ms
+//     one thread:    148933 primes in 700 ms
+//     2 threads:     148933 primes in 350 ms
+//     2 processes:   148933 primes in 350 ms
+//     a crash:       process_pool: the job's worker died: it was ended by signal 6 (Aborted)
+//     and after it:  148933 primes in 350 ms
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>

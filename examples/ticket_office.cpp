@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows robust_mutex: four processes sell 1,000 tickets from a counter in shared memory. Without a
 // lock some tickets are sold twice. With the robust lock, a seller that is killed while it holds
-// the lock does not block the others. Run: ticket_office
+// the lock does not block the others.
+// Run: ticket_office
 //
 //     without the lock more were sold than there are: yes
 //     with the lock sold: 1000

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows when tasks need a mutex: a hundred buyers and five tickets. Between two awaits no other
 // task runs, so a counter needs no lock. But a value that was read before an await may have changed
-// after it. Reading and writing with an await in between needs a mutex. Run: tickets
+// after it. Reading and writing with an await in between needs a mutex.
+// Run: tickets
 //
 //     without a mutex 100 tickets were sold, of 5
 //     with a mutex 5 tickets were sold, of 5

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows time limits around anything that can be awaited. The limited task has ended when they
-// return. Run: timeout
+// return.
+// Run: timeout
 //
 //     timed out after 200ms
 //     moved on

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Shows race with an interval and a read of standard input, on one thread: a code that changes
 // every few seconds while the user types. The reading task ends first, by the right code or the end
-// of the input; then race cancels the renewal. Run: verification_code [SECONDS]
+// of the input; then race cancels the renewal.
+// Run: verification_code [SECONDS]
 //
 //     the code is 4711; type it:
 //     0815

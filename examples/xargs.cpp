@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows `xargs -P`: runs a command once for each line of its input, several at a time. The output
-// of each command is printed as a whole, so outputs are not mixed. Run: ls | xargs 4 wc -c
+// of each command is printed as a whole, so outputs are not mixed.
+// Run: ls | xargs 4 wc -c
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shows rondo inside a GLib main loop, and so inside GTK: one source watches loop.fd(). Each side
-// has a timer of its own, and both run. Run: host_glib
+// has a timer of its own, and both run.
+// Run: host_glib
 //
 //     rondo: 1
 //     rondo: 2

@@ -234,7 +234,7 @@ void process_manager::end_lost(process_job& job, process_child::verdict verdict,
     else if (verdict == v::late)
         finish(job, late(job));
     else
-        finish(job, broken("the worker that ran the job died: " + how));
+        finish(job, broken("the job's worker died: " + how));
 }
 
 void process_manager::fail_start(const std::string& how, bool killed) {

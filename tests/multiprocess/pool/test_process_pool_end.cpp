@@ -33,10 +33,10 @@ TEST_CASE("process_pool: if a worker dies, only its job fails", "[process_pool]"
         const auto behind = pool.submit(add, 1, 2);
         CHECK_THROWS_AS(segfault.get(), broken_process_pool_error);
         CHECK(failure_of(segfault) ==
-              "process_pool: the worker that ran the job died: it was ended by signal 11 "
+              "process_pool: the job's worker died: it was ended by signal 11 "
               "(Segmentation fault)");
         CHECK(failure_of(status) ==
-              "process_pool: the worker that ran the job died: it ended with exit status 3");
+              "process_pool: the job's worker died: it ended with exit status 3");
         CHECK(failure_of(killed).find("signal 9 (Killed)") != std::string::npos);
         CHECK(behind.get() == 3);
         CHECK(pool.stats().restarted == 3);
