@@ -40,7 +40,7 @@ struct promise_core : shared_core {
     std::exception_ptr error;
     promise_core(resumer& h, void (*d)(promise_core&) noexcept) noexcept
         : shared_core(0), home(&h), destroy(d) {
-        ::new (static_cast<void*>(&watchers)) wait_list;
+        use_watchers();
     }
     RONDO_API ~promise_core();  // reports an error that nobody has seen
     RONDO_API void fail(std::exception_ptr why) noexcept;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <rondo/detail/base/function.hpp>
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/base/timer_node.hpp>
 #include <rondo/future.hpp>
 
@@ -35,6 +36,7 @@ struct preallocated_post {
     void* word;
     preallocated_post* next = nullptr;
 };
+using preallocated_posts = intrusive_fifo<preallocated_post, &preallocated_post::next>;
 }  // namespace detail
 
 class thread_pool;

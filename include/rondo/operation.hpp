@@ -25,6 +25,7 @@
 #include <string_view>
 #include <utility>
 
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/kernel/entry.hpp>
 #include <rondo/task.hpp>
 
@@ -73,8 +74,7 @@ struct RONDO_API operation_state : leaf_wait {
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
-    operation_state* next = nullptr;       // among the operations of its descriptor
-    operation_state* previous = nullptr;
+    list_links<operation_state> beside;    // among the operations of its descriptor
     operation_state* later = nullptr;      // in the loop's backlog, or among the cancelled
     resumer* home = nullptr;
     std::int32_t result = 0;
@@ -95,6 +95,9 @@ struct RONDO_API operation_state : leaf_wait {
 /// An operation that ended on a closed descriptor keeps its record, whose name its error may want to tell.
 RONDO_API void let_go_of_record(operation_state& operation) noexcept;
 
+using operation_list = intrusive_list<operation_state, &operation_state::beside>;
+using operation_fifo = intrusive_fifo<operation_state, &operation_state::later>;
+
 inline operation_state::~operation_state() {
     if ((state & holds_record) != 0) [[unlikely]]
         let_go_of_record(*this);
@@ -105,11 +108,11 @@ RONDO_API void begin(operation_state& operation) noexcept;
 
 /// An operation that no task waits on, such as a multishot accept. Its loop has a list of these.
 struct RONDO_API background_operation : operation_state {
-    background_operation* following = nullptr;
-    background_operation* preceding = nullptr;
+    list_links<background_operation> links;
 
     using operation_state::operation_state;
 };
+using background_list = intrusive_list<background_operation, &background_operation::links>;
 
 /// In await_ready, if the task was asked to stop: the kernel hears nothing of it. May it throw at
 /// once? Otherwise `begin` only lets others run first.

@@ -21,6 +21,12 @@ struct children_kinds {
     static constexpr wait_kind next_end{"the next end of a child", leave, nullptr};
 };
 
+namespace {
+promise_base& frame_of(ready_item& failed) noexcept {
+    return promise_base::of(static_cast<task_record&>(failed));
+}
+}  // namespace
+
 children::children(const char* what, others policy) noexcept
     : listening_scope([](listening_scope& self, shared_core& core) noexcept {
           static_cast<children&>(self).child_ended(core);
@@ -28,11 +34,7 @@ children::children(const char* what, others policy) noexcept
       what_(what), policy_(policy) {}
 
 children::~children() {
-    while (first_failed_ != nullptr) {
-        task_record& record = *first_failed_;
-        first_failed_ = static_cast<task_record*>(record.next_ready);
-        release(promise_base::of(record));
-    }
+    while (!failed_.empty()) release(frame_of(failed_.pop()));
 }
 
 void children::child_ended(shared_core& core) noexcept {
@@ -62,27 +64,21 @@ void children::ended_without_value(promise_base& frame) noexcept {
 /// Those that failed before were what a race is for; those that fail while they end are not.
 void children::won(const shared_core& core) noexcept {
     winner_ = &core;
-    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        promise_base::of(*r).flags |= shared_core::seen;
+    for (ready_item* each = failed_.first(); each != nullptr; each = failed_.next(*each))
+        frame_of(*each).flags |= shared_core::seen;
     cancel();
 }
 
 void children::add_failed(promise_base& frame) noexcept {
     ++frame.holders;
-    task_record& record = frame.record;
-    record.next_ready = nullptr;
-    if (first_failed_ == nullptr)
-        first_failed_ = &record;
-    else
-        last_failed_->next_ready = &record;
-    last_failed_ = &record;
+    failed_.append(frame.record);
 }
 
 void children::fail(std::exception_ptr error) noexcept {
     incomplete_ = true;
     if (!own_error_) {
         own_error_ = std::move(error);
-        own_first_ = first_failed_ == nullptr;
+        own_first_ = failed_.empty();
     }
     cancel();
 }
@@ -95,8 +91,8 @@ void children::stopped() noexcept {
 std::vector<std::exception_ptr> children::errors() const {
     std::vector<std::exception_ptr> all;
     if (own_first_) all.push_back(own_error_);
-    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        all.push_back(promise_base::of(*r).error());
+    for (ready_item* each = failed_.first(); each != nullptr; each = failed_.next(*each))
+        all.push_back(frame_of(*each).error());
     if (own_error_ && !own_first_) all.push_back(own_error_);
     return all;
 }
@@ -104,21 +100,21 @@ std::vector<std::exception_ptr> children::errors() const {
 void children::report_further(const std::exception_ptr& first) noexcept {
     const std::string text = std::string("a further error in ") + what_ +
                              ", where the first one was: " + what_of(first);
-    task_record* r = first_failed_;
-    if (!own_first_) r = static_cast<task_record*>(r->next_ready);
-    for (; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        running_loop().call_exception_handler({text, error_of(promise_base::of(*r))});
+    ready_item* each = failed_.first();
+    if (!own_first_) each = failed_.next(*each);
+    for (; each != nullptr; each = failed_.next(*each))
+        running_loop().call_exception_handler({text, error_of(frame_of(*each))});
     if (own_error_ && !own_first_) running_loop().call_exception_handler({text, own_error_});
 }
 
 void children::rethrow() {
-    if (first_failed_ == nullptr && !own_error_) {
+    if (failed_.empty() && !own_error_) {
         if (by_itself_ && !parent->is_reached())
             throw future_cancelled("a child task was cancelled by itself");
         throw rondo::cancelled();
     }
     const std::exception_ptr first =
-        own_first_ ? own_error_ : error_of(promise_base::of(*first_failed_));
+        own_first_ ? own_error_ : error_of(frame_of(failed_.front()));
     report_further(first);
     std::rethrow_exception(first);
 }
@@ -126,13 +122,13 @@ void children::rethrow() {
 void children::throw_all_errors() {
     std::vector<std::exception_ptr> all = errors();
     if (all.empty()) return;
-    for (task_record* r = first_failed_; r != nullptr; r = static_cast<task_record*>(r->next_ready))
-        promise_base::of(*r).flags |= shared_core::seen;
+    for (ready_item* each = failed_.first(); each != nullptr; each = failed_.next(*each))
+        frame_of(*each).flags |= shared_core::seen;
     throw group_error(what_, std::move(all));
 }
 
 void children::rethrow_but_own_cancel() {
-    if (first_failed_ != nullptr || own_error_ || (incomplete_ && parent->is_reached())) rethrow();
+    if (!failed_.empty() || own_error_ || (incomplete_ && parent->is_reached())) rethrow();
 }
 
 children_awaiter::children_awaiter(children& group, std::size_t limit, on_request what) noexcept

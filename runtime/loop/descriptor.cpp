@@ -25,12 +25,9 @@ const std::string nameless;
 }  // namespace
 
 bool descriptor_record::add(operation_state& operation, loop_core& home) noexcept {
-    RONDO_ASSERT(operations == nullptr || operations->home == &home,
+    RONDO_ASSERT(operations.empty() || operations.front().home == &home,
                  "a descriptor was used in two loops at the same time");
-    operation.previous = nullptr;
-    operation.next = operations;
-    if (operations != nullptr) operations->previous = &operation;
-    operations = &operation;
+    operations.prepend(operation);
     ++count;
     if (uses < worth_a_place && ++uses == worth_a_place && !closed && os == home.kernel)
         place = home.kernel->register_file(number);  // it was made here, so its close comes by there too
@@ -38,11 +35,7 @@ bool descriptor_record::add(operation_state& operation, loop_core& home) noexcep
 }
 
 void descriptor_record::remove(operation_state& operation) noexcept {
-    if (operation.previous != nullptr)
-        operation.previous->next = operation.next;
-    else
-        operations = operation.next;
-    if (operation.next != nullptr) operation.next->previous = operation.previous;
+    operations.remove(operation);
     --count;
     if (!closed) return;
     if ((operation.state & operation_state::holds_record) == 0) {
@@ -61,16 +54,16 @@ void descriptor_record::close() noexcept {
     if (closed) return;
     closed = true;
     ++holders;  // an operation that is taken out of the backlog ends at once, and would end us
-    for (operation_state* o = operations; o != nullptr;) {
-        operation_state* next = o->next;
+    for (operation_state* o = operations.first(); o != nullptr;) {
+        operation_state* const next = operation_list::next(*o);
         core_of(*o->home).cancel(*o);
         o = next;
     }
     if (count == 0) {
         give_back();
-    } else if (operations != nullptr) {
+    } else if (!operations.empty()) {
         counted = true;
-        ++core_of(*operations->home).closings;
+        ++core_of(*operations.front().home).closings;
     }
     release();
 }

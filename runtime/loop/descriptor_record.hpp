@@ -29,7 +29,7 @@ struct alignas(64) descriptor_record {
     int close_error = 0;
     unsigned holders = 1;                   // the descriptor, and awaited closings
     unsigned count = 0;                     // operations
-    operation_state* operations = nullptr;
+    operation_list operations;             
     std::int64_t started_at = -1;           // where the last transfer at the position began
     wait_list closers;
     std::shared_ptr<system> os;

@@ -51,7 +51,7 @@ void loop_core::host_poll(duration budget) {
     poll_kernel(time_point::min());
     kernel->watch_event(true);
     poll_kernel(time_point::min());  // what came before it was watched again
-    more = !ready_.empty() || backlog_ != nullptr || inbox->pending();
+    more = !ready_.empty() || !backlog_.empty() || inbox->pending();
     if (more || timers.next() < host_deadline_) kernel->signal_event();
 }
 

@@ -48,9 +48,7 @@ public:
         {
             std::lock_guard lock(mutex_);
             if (kernel_ == nullptr) return false;
-            p.next = nullptr;
-            *standing_end_ = &p;
-            standing_end_ = &p.next;
+            preallocated_.append(p);
             first = announce();
         }
         tell(first);
@@ -77,13 +75,13 @@ public:
         embedded_ = true;
     }
 
-    /// Swaps what was posted with `out`, which is empty; gives the standing ones, which are to be run after those.
-    preallocated_post* take(std::vector<post>& out) noexcept {
+    /// Swaps what was posted with `out`, and moves the preallocated posts to `after`, which are to be run after
+    /// those. Both are empty.
+    void take(std::vector<post>& out, preallocated_posts& after) noexcept {
         std::lock_guard lock(mutex_);
         out.swap(posts_);
         pending_.store(false, std::memory_order_relaxed);
-        standing_end_ = &standing_;
-        return std::exchange(standing_, nullptr);
+        after.take(preallocated_);
     }
 
     /// Refuses posts from now on; nobody has anything to do with the kernel any more when it returns.
@@ -124,8 +122,7 @@ private:
 
     std::mutex mutex_;
     std::vector<post> posts_;
-    preallocated_post* standing_ = nullptr;
-    preallocated_post** standing_end_ = &standing_;
+    preallocated_posts preallocated_;
     kernel* kernel_;
     bool embedded_ = false;
     std::atomic<bool> pending_{false};

@@ -201,8 +201,8 @@ void loop_core::abandon_foreign() {
 }
 
 void loop_core::cancel_background() noexcept {
-    for (background_operation* each = background; each != nullptr;) {
-        background_operation* const next = each->following;  // what has not reached the kernel leaves at once
+    for (background_operation* each = background.first(); each != nullptr;) {
+        background_operation* const next = background.next(*each);  // what has not reached the kernel leaves at once
         cancel(*each);
         each = next;
     }

@@ -14,13 +14,13 @@ namespace detail {
 
 namespace {
 std::mutex all_loops_mutex;
-loop_core* all_loops = nullptr;
+intrusive_list<loop_core, &loop_core::in_all_loops> all_loops;
 }  // namespace
 
 bool is_open(const resumer& home) noexcept {
     if (here.turn == &home) return true;
     std::lock_guard lock(all_loops_mutex);
-    for (const loop_core* l = all_loops; l != nullptr; l = l->next_loop_)
+    for (const loop_core* l = all_loops.first(); l != nullptr; l = all_loops.next(*l))
         if (l == &home) return !l->closed;
     return false;
 }
@@ -29,16 +29,14 @@ loop_core::loop_core(loop& f, std::shared_ptr<detail::kernel> k, const loop_opti
     : resumer(scope_tree::tree), face(f), kernel(std::move(k)), options(o),
       inbox(std::make_shared<detail::inbox>(*kernel)) {
     std::lock_guard lock(all_loops_mutex);
-    next_loop_ = std::exchange(all_loops, this);
+    all_loops.prepend(*this);
 }
 
 loop_core::~loop_core() {
     RONDO_ASSERT(operations == 0, "a loop was freed while the kernel still works for it");
     {
         std::lock_guard lock(all_loops_mutex);
-        loop_core** link = &all_loops;
-        while (*link != this) link = &(*link)->next_loop_;
-        *link = next_loop_;
+        all_loops.remove(*this);
     }
     inbox->close();
     kernel->unregister_all_files();
@@ -159,7 +157,7 @@ void loop_core::run_until_done(const task_handle& task) {
 // 7. Timers that are due make their tasks ready.
 void loop_core::poll_kernel(time_point until) {
     until_look_ = pause_at == time_point::max() ? look_every : 1;  // who has a budget looks at the clock
-    if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
+    if (!backlog_.empty()) [[unlikely]] make_backlog_entries();
     time_point wait_until = wake_time(until);
     const bool sleeps = wait_until != time_point::min() && inbox->begin_sleep();
     if (!sleeps) wait_until = time_point::min();
@@ -177,31 +175,31 @@ void loop_core::poll_kernel(time_point until) {
         if (e.completions < completions_.size()) break;
         wait_until = time_point::min();
     }
-    if (next_post_ != posts_.size() || standing_ != nullptr || inbox->pending()) deliver_posts();
+    if (next_post_ != posts_.size() || !preallocated_.empty() || inbox->pending()) deliver_posts();
     expire_timers();
 }
 
 void loop_core::submit_only() {
-    if (backlog_ != nullptr) [[unlikely]] make_backlog_entries();
+    if (!backlog_.empty()) [[unlikely]] make_backlog_entries();
     kernel->submit();
-    if (next_post_ != posts_.size() || standing_ != nullptr || inbox->pending()) deliver_posts();
+    if (next_post_ != posts_.size() || !preallocated_.empty() || inbox->pending()) deliver_posts();
     expire_timers();
 }
 
 time_point loop_core::wake_time(time_point until) const noexcept {
     // Who still found no slot finds one when these entries are gone: a cancel, say, of the very thing that would be
     // waited for.
-    if (!ready_.empty() || backlog_ != nullptr) return time_point::min();
+    if (!ready_.empty() || !backlog_.empty()) return time_point::min();
     const time_point due = timers.next();
     if (due == time_point::max()) return until;
     return std::min(until, saturating_add(due, options.timer_slack));
 }
 
 void loop_core::deliver_posts() {
-    if (next_post_ == posts_.size() && standing_ == nullptr) {
+    if (next_post_ == posts_.size() && preallocated_.empty()) {
         posts_.clear();
         next_post_ = 0;
-        standing_ = inbox->take(posts_);  // what is posted meanwhile waits for the next look
+        inbox->take(posts_, preallocated_);  // what is posted meanwhile waits for the next look
     }
     while (next_post_ < posts_.size()) {
         const inbox::post post = posts_[next_post_++];
@@ -212,8 +210,8 @@ void loop_core::deliver_posts() {
             report("a posted callback threw", std::current_exception());
         }
     }
-    while (standing_ != nullptr) {
-        const preallocated_post& post = *std::exchange(standing_, standing_->next);
+    while (!preallocated_.empty()) {
+        const preallocated_post& post = preallocated_.pop();
         ++counted.posts;
         post.run(post.word);
     }

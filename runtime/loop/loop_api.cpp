@@ -20,11 +20,7 @@ void let_go(scheduled_call* call) noexcept {
 /// It will not be called (again): leaves the list of those that are still to come.
 void finish(scheduled_call& call) noexcept {
     loop_core& core = *std::exchange(call.home, nullptr);
-    if (call.previous != nullptr)
-        call.previous->next = call.next;
-    else
-        core.calls = call.next;
-    if (call.next != nullptr) call.next->previous = call.previous;
+    core.calls.remove(call);
 }
 
 void run_call(callback_item& item) noexcept {
@@ -58,17 +54,15 @@ scheduled_call& make_call(loop_core& core, function<void()> fn) {
     call->point = nullptr;
     call->callback_item::run = run_call;
     call->timer_node::expire = call_due;
-    call->next = core.calls;
-    if (core.calls != nullptr) core.calls->previous = call;
-    core.calls = call;
+    core.calls.prepend(*call);
     return *call;
 }
 
 }  // namespace
 
 void drop_calls(loop_core& core) noexcept {
-    while (core.calls != nullptr) {
-        scheduled_call& call = *core.calls;
+    while (!core.calls.empty()) {
+        scheduled_call& call = core.calls.front();
         core.timers.cancel(call);
         finish(call);
         call.fn.reset();

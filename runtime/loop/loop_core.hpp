@@ -35,8 +35,7 @@ struct scope_tree {
 struct scheduled_call : callback_item, timer_node {
     function<void()> fn;
     loop_core* home = nullptr;          // null once it was called or cancelled
-    scheduled_call* next = nullptr;     // among those that are still to come
-    scheduled_call* previous = nullptr;
+    list_links<scheduled_call> pending;  // in loop_core::calls
     time_point when{};
     unsigned holders = 0;
     bool queued = false;                // in the ready queue, which cannot be left
@@ -122,6 +121,7 @@ public:
     void arm_host_timeout() noexcept;
     void host_completion(const completion& c) noexcept;
 
+    list_links<loop_core> in_all_loops;    // among all loops of the process
     loop& face;
     std::shared_ptr<detail::kernel> kernel;
     loop_options options;
@@ -130,9 +130,9 @@ public:
     std::shared_ptr<function<void(const exception_context&)>> handler;  // it may replace itself
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
-    scheduled_call* calls = nullptr;       // head of those that are still to come
+    intrusive_list<scheduled_call, &scheduled_call::pending> calls;  // still to come, newest first
     fd_watches watches;  // add_reader, add_writer
-    background_operation* background = nullptr;  // of no task: stopped when the loop is left
+    background_list background;            // of no task: stopped when the loop is left
     std::size_t operations = 0;            // begun and not done
     std::size_t closings = 0;              // descriptors that were closed and have operations left
     loop_stats counted;
@@ -153,13 +153,10 @@ private:
     [[noreturn]] void stuck();
 
     std::atomic<const thread_state*> inside_{nullptr};  // the `here` of the thread that is in a turn
-    loop_core* next_loop_ = nullptr;             // among all loops of the process
-    operation_state* backlog_ = nullptr;         // found no slot: FIFO
-    operation_state** backlog_end_ = &backlog_;
-    operation_state* cancelled_ = nullptr;       // in flight, their cancels submitted: FIFO
-    operation_state** cancelled_end_ = &cancelled_;
+    operation_fifo backlog_;                     // found no slot
+    operation_fifo cancelled_;                   // in flight, their cancels submitted
     std::vector<inbox::post> posts_;
-    preallocated_post* standing_ = nullptr;  // taken with the posts, run after them
+    preallocated_posts preallocated_;  // taken with the posts, run after them
     std::size_t next_post_ = 0;
     int until_look_ = look_every;  // resumptions; below zero it is overdue
     bool embedded_ = false;

@@ -163,17 +163,12 @@ void begin_background(background_operation& operation) noexcept {
 }
 
 void loop_core::begin_background(background_operation& operation) noexcept {
-    operation.preceding = nullptr;
-    operation.following = background;
-    if (background != nullptr) background->preceding = &operation;
-    background = &operation;
+    background.prepend(operation);
     begin(operation);
 }
 
 void loop_core::left_background(background_operation& operation) noexcept {
-    (operation.preceding != nullptr ? operation.preceding->following : background) =
-        operation.following;
-    if (operation.following != nullptr) operation.following->preceding = operation.preceding;
+    background.remove(operation);
 }
 
 void cancel_operation(leaf_wait& wait) noexcept {
@@ -194,23 +189,10 @@ void loop_core::begin(operation_state& operation) noexcept {
         return finish(operation);
     }
     operation.stage = phase::queued;
-    if (backlog_ != nullptr || !make_entry(operation)) queue(operation);
+    if (!backlog_.empty() || !make_entry(operation)) queue(operation);
 }
 
 namespace {
-
-void append(operation_state& operation, operation_state**& end) noexcept {
-    operation.later = nullptr;
-    *end = &operation;
-    end = &operation.later;
-}
-
-void unlink(operation_state& operation, operation_state*& first, operation_state**& end) noexcept {
-    operation_state** link = &first;
-    while (*link != &operation) link = &(*link)->later;
-    *link = operation.later;
-    if (operation.later == nullptr) end = link;
-}
 
 /// Tells most cancels that are in flight at the same time from each other.
 std::uint64_t cancel_tag(const operation_state& target) noexcept {
@@ -220,7 +202,7 @@ std::uint64_t cancel_tag(const operation_state& target) noexcept {
 
 }  // namespace
 
-void loop_core::queue(operation_state& operation) noexcept { append(operation, backlog_end_); }
+void loop_core::queue(operation_state& operation) noexcept { backlog_.append(operation); }
 
 bool loop_core::make_entry(operation_state& operation) noexcept {
     entry* slot = kernel->next_entry();
@@ -240,7 +222,7 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
     slot->address = address_of(&operation);
     slot->user_data = cancel_tag(operation);
     operation.state |= operation_state::cancel_sent;
-    append(operation, cancelled_end_);
+    cancelled_.append(operation);
     if (here.turn != this) [[unlikely]] host_wanted();
     return true;
 }
@@ -249,27 +231,25 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
 void loop_core::cancel(operation_state& operation) noexcept {
     using phase = operation_state::phase;
     if (operation.stage == phase::queued) {
-        unlink(operation, backlog_, backlog_end_);
+        backlog_.remove(operation);
         operation.result = -ECANCELED;
         if (operation.on != nullptr) operation.on->remove(operation);
         return finish(operation);
     }
     if (operation.stage != phase::in_flight) return;
     operation.stage = phase::cancelling;
-    if (backlog_ == nullptr && make_cancel(operation)) return;
+    if (backlog_.empty() && make_cancel(operation)) return;
     operation.state |= operation_state::cancel_unsent;  // in the backlog, as a cancel
     queue(operation);
 }
 
 void loop_core::make_backlog_entries() noexcept {
-    while (backlog_ != nullptr) {
-        operation_state& operation = *backlog_;
-        operation_state* const next = operation.later;
+    while (!backlog_.empty()) {
+        operation_state& operation = backlog_.pop();
         const bool is_cancel = (operation.state & operation_state::cancel_unsent) != 0;
-        if (!(is_cancel ? make_cancel(operation) : make_entry(operation))) return;
+        if (!(is_cancel ? make_cancel(operation) : make_entry(operation)))
+            return backlog_.prepend(operation);
         operation.state &= ~std::uint32_t(operation_state::cancel_unsent);
-        backlog_ = next;
-        if (backlog_ == nullptr) backlog_end_ = &backlog_;
     }
 }
 
@@ -277,8 +257,8 @@ void loop_core::make_backlog_entries() noexcept {
 /// a worker, where io_uring does not look: then it is cancelled once more.
 void loop_core::cancel_failed(const completion& c) noexcept {
     if (c.result != -ENOENT) return;
-    for (operation_state* each = cancelled_; each != nullptr;) {
-        operation_state& operation = *std::exchange(each, each->later);
+    for (operation_state* each = cancelled_.first(); each != nullptr;) {
+        operation_state& operation = *std::exchange(each, operation_fifo::next(*each));
         if (cancel_tag(operation) != c.user_data) continue;
         no_longer_cancelled(operation);
         operation.state |= operation_state::cancel_unsent;
@@ -289,9 +269,9 @@ void loop_core::cancel_failed(const completion& c) noexcept {
 /// Neither its cancel nor what is known of it is needed any more.
 void loop_core::no_longer_cancelled(operation_state& operation) noexcept {
     if ((operation.state & operation_state::cancel_sent) != 0)
-        unlink(operation, cancelled_, cancelled_end_);
+        cancelled_.remove(operation);
     else
-        unlink(operation, backlog_, backlog_end_);
+        backlog_.remove(operation);
     operation.state &= ~(operation_state::cancel_sent | operation_state::cancel_unsent);
 }
 
@@ -329,7 +309,7 @@ bool loop_core::begin_again(operation_state& operation) noexcept {
     }
     if (turns) operation.state ^= operation_state::polling;
     operation.stage = operation_state::phase::queued;
-    if (backlog_ != nullptr || !make_entry(operation)) queue(operation);
+    if (!backlog_.empty() || !make_entry(operation)) queue(operation);
     return true;
 }
 

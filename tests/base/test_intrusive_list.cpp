@@ -154,6 +154,9 @@ TEST_CASE("intrusive_fifo: elements leave in the order in which they were append
     queue.append(all[0]);
     CHECK(&queue.back() == &all[0]);
     CHECK(drain(queue) == "bca");
+    for (letter& each : all) queue.prepend(each);
+    CHECK(&queue.back() == &all[0]);
+    CHECK(drain(queue) == "cba");
     append_all(queue, all);  // as good as new
     CHECK(drain(queue) == "abc");
 }

@@ -119,6 +119,13 @@ public:
         last_ = &element;
     }
 
+    /// Adds it as the first one.
+    void prepend(T& element) noexcept {
+        element.*Next = first_;
+        if (first_ == nullptr) last_ = &element;
+        first_ = &element;
+    }
+
     /// Takes out the first element. The queue must not be empty.
     T& pop() noexcept {
         T& element = *first_;

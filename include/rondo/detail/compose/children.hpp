@@ -118,8 +118,7 @@ private:
     children_awaiter* waiter_ = nullptr;
     std::exception_ptr own_error_;        // of the parent
     bool own_first_ = false;              // it came before any child's
-    task_record* first_failed_ = nullptr;  // linked by next_ready, which nobody needs any more
-    task_record* last_failed_ = nullptr;
+    ready_queue failed_;                  // records of children: they are not made ready any more
     const shared_core* winner_ = nullptr;
     bool incomplete_ = false;
     bool by_itself_ = false;  // a child was cancelled by its own future: it has no value and no error

@@ -33,7 +33,7 @@ using owned_name = std::unique_ptr<task_name, free_name>;
 /// holds it until it has ended.
 inline task_record& prepare(promise_base& frame, resumer& home, scope& under, location where,
                             const task_name* name = nullptr) noexcept {
-    ::new (static_cast<void*>(&frame.watchers)) wait_list;
+    frame.use_watchers();
     frame.holders = 1;
     frame.flags |= shared_core::root;
     task_record& record = *::new (static_cast<void*>(&frame.record)) task_record;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 
 #include <rondo/config.hpp>
 #include <rondo/detail/base/intrusive_list.hpp>
@@ -53,6 +54,9 @@ struct shared_core {
     shared_core& operator=(const shared_core&) = delete;
 
     bool is_done() const noexcept { return (flags & done) != 0; }
+
+    /// Makes `watchers` the active member of the union.
+    void use_watchers() noexcept { ::new (static_cast<void*>(&watchers)) wait_list; }
 
     /// Sets `done` and wakes all watchers in FIFO order.
     void finish() noexcept {
