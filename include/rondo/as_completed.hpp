@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Futures one by one, in the order in which they are done. What comes is the handle that was given, so that one knows
-// whose result it is (asyncio's as_completed lost that for ten years); each costs one step, however many there are.
+// SPDX-License-Identifier: MIT Futures one by one, in the order in which they are done. It yields
+// the handles that were passed, so that the caller knows whose result it is (asyncio's as_completed
+// lost that for ten years). Each costs one step, however many there are.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ inline namespace v0 {
 
 namespace detail {
 
-/// Watches several cores, which outlive it, and keeps those that are done in the order in which they came.
+/// Watches several futures, which outlive it, and lists those that are done in the order in which
+/// they ended.
 class RONDO_API completion_order {
 public:
     explicit completion_order(const std::vector<shared_core*>& cores);
@@ -31,7 +32,8 @@ public:
         explicit waiting(completion_order& o) noexcept : order(&o) {}
         awaiter rondo_awaiter() const noexcept;
     };
-    /// `co_await order.next()`: the index of the next one. Not more often than there are cores.
+    /// `co_await order.next()` gives the index of the next future that is done. Call it at most
+    /// once for each future.
     waiting next() noexcept { return waiting(*this); }
 
 private:
@@ -65,15 +67,18 @@ inline completion_order::awaiter completion_order::waiting::rondo_awaiter() cons
 
 }  // namespace detail
 
-/// Yields each of `futures` when it is done: `while (auto f = co_await done.next()) use(f->result());`. Those that are
-/// done already come first, in their order; one that is given twice comes twice. Nobody is cancelled, and errors are
-/// not thrown here: they are found in the futures.
-/// Throws: next: timeout_error when `timeout`, which counts from the first next(), is over and some are not done yet;
-///         invalid_state_error where the task waits for itself, or for a future of another loop.
-/// Cancel: next: leaves at once; the futures go on, and none is lost: the next call of as_completed finds them.
+/// Yields each of `futures` when it is done: `while (auto f = co_await done.next())
+/// use(f->result());`. Those that are done already come first, in their order. A future that is
+/// passed twice comes twice. Cancels nothing. Errors are not thrown but stay in the futures.
+/// Throws: next: timeout_error if some are not done after `timeout`, which counts from the first
+///         next(); invalid_state_error if the task waits for itself, or for a future of another
+///         loop.
+/// Cancel: next: ends the wait at once. The futures go on, and none is lost: another as_completed
+///         finds them.
 /// See:    asyncio.as_completed.
 template <detail::handles R>
-async_generator<detail::element<R>> as_completed(R futures, detail::time_limit timeout = duration::max()) {
+async_generator<detail::element<R>> as_completed(R futures,
+                                                 detail::time_limit timeout = duration::max()) {
     std::vector<detail::element<R>> handles(futures.begin(), futures.end());
     std::vector<detail::shared_core*> cores;
     for (const auto& f : handles) {
@@ -110,11 +115,14 @@ template <class First, class... More>
 constexpr refused_call refuse_as_completed() {
     using range = std::decay_t<First>;
     if constexpr (!iterable<range>)
-        static_assert(is_meant<First>, "as_completed takes one range of futures: std::vector{f, g}");
+        static_assert(is_meant<First>,
+                      "as_completed takes one range of futures: std::vector{f, g}");
     else if constexpr (is_task<element<range>>::value)
-        static_assert(is_meant<First>, "as_completed takes futures, not tasks: start each by create_task");
+        static_assert(is_meant<First>,
+                      "as_completed takes futures, not tasks: start each by create_task");
     else if constexpr (!some_futures<range>)
-        static_assert(is_meant<First>, "as_completed takes a range of futures, of which this is none");
+        static_assert(is_meant<First>,
+                      "as_completed takes a range of futures, of which this is none");
     else
         return refuse_duration<More...>();
     return {};

@@ -1,10 +1,10 @@
-// SPDX-License-Identifier: MIT
-// What can be made of an async_generator: the members that are declared with it. Each is a generator around the first
-// one, which it owns; so destroying the outermost destroys all, and an item costs two hand-overs for each layer. They are
-// members since that reads in the order in which the items pass, and since free functions called `map` or `take` would be
-// found where nobody means them.
+// SPDX-License-Identifier: MIT The adaptors of async_generator, members that generator.hpp
+// declares. Each is a generator around the first one, which it owns. So destroying the outermost
+// destroys all, and an item costs two transfers of control for each layer. They are members because
+// that reads in the order in which the items pass, and because free functions called `map` or
+// `take` would be found by unrelated calls.
 //
-// Several generators at once are `with_merged` (merge.hpp): that needs tasks, so it is no generator.
+// To merge several generators use `with_merged` (merge.hpp); it needs tasks, so it is no generator.
 #pragma once
 
 #include <cstddef>

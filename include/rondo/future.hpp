@@ -1,11 +1,13 @@
-// SPDX-License-Identifier: MIT
-// future<T>: a copyable handle on what will be there: the outcome of a running task, or what a promise<T> will give.
+// SPDX-License-Identifier: MIT future<T>: a copyable handle on a result that will be there: the
+// outcome of a running task, or the value that a promise<T> will give.
 //
-// A task and its future are one allocation: the handle points at the head of the task's frame and keeps the memory. The
-// coroutine in it goes when the task ends, with its parameters; the outcome stays until the last future is dropped.
+// A task and its future are one allocation: the handle points at the head of the task's frame and
+// keeps its memory. When the task ends, its coroutine is destroyed with its parameters; the outcome
+// stays until the last future is dropped.
 //
-// Dropping a future detaches its task; the loop owns every running task. An error that nobody has seen when the last
-// handle goes is reported to the loop's exception handler. Waiters and done callbacks share one FIFO.
+// Dropping a future detaches its task; the loop owns every running task. An error that was not
+// retrieved when the last handle is dropped goes to the loop's exception handler. Waiters and done
+// callbacks share one FIFO.
 #pragma once
 
 #include <string>
@@ -25,7 +27,7 @@ template <class T>
 class future;
 class task_handle;
 
-/// A promise that went away without a value: what its waiters get.
+/// Thrown at the waiters of a promise that was destroyed without a value.
 class RONDO_API broken_promise_error : public error {
 public:
     broken_promise_error() : error("the promise was destroyed before it gave a value") {}
@@ -33,7 +35,7 @@ public:
 
 namespace detail {
 
-/// What a promise fills: no coroutine behind it.
+/// The shared state of a promise; it has no coroutine.
 struct promise_core : shared_core {
     resumer* home;
     void (*destroy)(promise_core&) noexcept;
@@ -42,7 +44,7 @@ struct promise_core : shared_core {
         : shared_core(0), home(&h), destroy(d) {
         use_watchers();
     }
-    RONDO_API ~promise_core();  // reports an error that nobody has seen
+    RONDO_API ~promise_core();  // reports an error that was not retrieved
     RONDO_API void fail(std::exception_ptr why) noexcept;
 };
 
@@ -78,29 +80,30 @@ std::add_lvalue_reference_t<T> value_of(shared_core& core) noexcept {
     }
 }
 
-/// The error it ended with, or null. Whoever asks has seen it.
+/// The error it ended with, or null. Marks it as retrieved.
 RONDO_API std::exception_ptr error_of(shared_core& core) noexcept;
 
-/// Throws what it ended with, unless that is a value: future_cancelled, or its error as the type it is.
+/// Throws future_cancelled, or its error as the type it is; returns if it has a value.
 RONDO_API void check_valued(shared_core& core);
 
 /// The loop whose turn runs on this thread. Throws no_running_loop_error.
 RONDO_API resumer& running();
 
-/// Cancels a task, or settles a promise as cancelled. False if that changes nothing.
+/// Cancels a task, or ends a promise as cancelled. False if that changes nothing.
 RONDO_API bool cancel_shared(shared_core& core) noexcept;
-/// Gives the callback's identity, null where it was scheduled already.
+/// Returns the callback's identity; null if it was scheduled at once.
 RONDO_API const wait_node* add_done_callback(shared_core& core, function<void()> call);
 RONDO_API bool remove_done_callback(shared_core& core, const wait_node* which) noexcept;
-/// Runs a task that was prepared up to its first wait, here and now; or makes it ready, where that would be too deep.
+/// Runs a prepared task up to its first wait; if that would nest too deep, makes it ready instead.
 RONDO_API void start_eagerly(task_record& record) noexcept;
 [[noreturn]] RONDO_API void throw_not_done();
-/// Throws invalid_state_error where the running task cannot wait for it: it is the task itself, or of another loop.
+/// Throws invalid_state_error if the running task cannot wait for it: it is that task itself, or
+/// belongs to another loop.
 RONDO_API void must_be_awaitable(shared_core& core);
 
-/// Aborts with a sentence where the handle is empty.
+/// Aborts with a message if the handle is empty.
 RONDO_API shared_core& future_core(const task_handle& handle) noexcept;
-/// The value was moved out while other handles look at it: from now on they get an error.
+/// Records that the value was moved out: the other handles get an error from now on.
 RONDO_API void note_moved_out(shared_core& core);
 
 /// A wait for a shared_core.
@@ -128,7 +131,7 @@ public:
                        location at = location::current()) noexcept;
 
 protected:
-    /// Throws what the wait ends with, unless that is a value.
+    /// Throws the error that the wait ends with; returns if there is a value.
     void finish() {
         if (state != 0 || is_cancelled() || (core_->flags & shared_core::valued) == 0) [[unlikely]]
             throw_end();
@@ -145,7 +148,8 @@ private:
     void throw_end();
 };
 
-/// While it lives somebody waits for the future: the cancellation of other waiters does not cancel it.
+/// Counts as a waiter of the future while it lives: cancelling other waiters does not cancel the
+/// task.
 class RONDO_API future_keeper : wait_node {
 public:
     explicit future_keeper(shared_core& core) noexcept;
@@ -157,7 +161,8 @@ private:
 
 enum class how { look, take };
 
-/// Can it be copied? A container says yes of itself, and then fails to compile where its elements cannot.
+/// Whether T can be copied. A container claims it, and then fails to compile if its elements
+/// cannot.
 template <class T>
 inline constexpr bool can_be_copied = std::is_copy_constructible_v<T>;
 template <class T>
@@ -165,8 +170,8 @@ template <class T>
 inline constexpr bool can_be_copied<T> =
     std::is_copy_constructible_v<T> && can_be_copied<typename T::value_type>;
 
-/// The value of a core that is done and valued, moved out. If other handles look at it, it is copied;
-/// if it cannot be copied they get an error from now on, not a value that is empty.
+/// The value of a core that is done and valued, moved out. If other handles refer to it, it is
+/// copied. If it cannot be copied, they get an error from now on, not an empty value.
 template <class T>
 T take_value(shared_core& core, bool others) {
     if (!others) return T(std::move(value_of<T>(core)));
@@ -200,13 +205,13 @@ private:
 
 }  // namespace detail
 
-/// Names one done callback of one future, as long as that is not done.
+/// Identifies a done callback of one future, as long as that is not done.
 using done_callback_id = const detail::wait_node*;
 
-/// Where a task is in its life: created and not yet begun, ready for its turn, running, waiting for something, done.
+/// State of a task: created and not yet begun, ready for its turn, running, waiting, or done.
 enum class task_state { created, ready, running, waiting, done };
 
-/// A handle on a running task, or on a promise, whatever its result is.
+/// A handle on a running task or a promise, without the type of its result.
 /// Thread: its loop's.
 class RONDO_API task_handle {
 public:
@@ -224,26 +229,27 @@ public:
     explicit operator bool() const noexcept { return core_ != nullptr; }
     bool operator==(const task_handle& other) const noexcept { return core_ == other.core_; }
 
-    /// Has it ended, with a value, an error or by cancellation?
+    /// True if it has ended, with a value, an error or by cancellation.
     bool done() const noexcept { return core().is_done(); }
-    /// Takes a done callback back. False where the future is done: the callback was called, or soon will be.
+    /// Removes a done callback. False if the future is done: the callback was called or will be.
     /// See: asyncio Future.remove_done_callback.
     bool remove_done_callback(done_callback_id id) const noexcept {
         return detail::remove_done_callback(core(), id);
     }
-    /// Did it end by a cancellation?
+    /// True if it ended by a cancellation.
     bool cancelled() const noexcept {
         return (core().flags & detail::shared_core::was_cancelled) != 0;
     }
-    /// Asks it to stop: every wait in it throws `cancelled` from now on. Before its first turn its body never runs.
-    /// A promise's future is cancelled at once. May be called any number of times.
-    /// Returns: false if that changed nothing: it has ended, or was asked before.
+    /// Cancels the task: every wait in it throws `cancelled` from now on. If it has not begun, its
+    /// body never runs. The future of a promise ends at once. May be called any number of times.
+    /// Returns: false if that changed nothing: it has ended, or was cancelled before.
+    /// See:     asyncio Task.cancel.
     bool cancel() noexcept { return detail::cancel_shared(core()); }
 
-    /// What create_task called it, or empty.
+    /// The name given to create_task, or empty.
     std::string_view name() const noexcept;
     task_state state() const noexcept;
-    /// One line: name or place of creation, state, what it waits for and where.
+    /// One line of text: name or place of creation, state, what it waits for and where.
     std::string describe() const;
 
     explicit task_handle(detail::shared_core& core) noexcept : core_(&core) { hold(); }
@@ -262,12 +268,14 @@ private:
     detail::shared_core* core_ = nullptr;
 };
 
-/// What will be there. `co_await f` gives `const T&`; `co_await std::move(f)`, and awaiting a temporary, move it out, or
-/// copy it where other handles still look at it. If it cannot be copied it is moved out all the same, once: the other
-/// handles then throw.
-/// Throws: awaited: the task's own error, as the type it is; future_cancelled where somebody cancelled it;
-///         invalid_state_error in the task itself, in a task of another loop, and if the value was moved out.
-/// Cancel: awaited: leaves at once; where it was the last one that waited, the task is cancelled as well (see shield).
+/// A result that will be there. `co_await f` gives `const T&`. `co_await std::move(f)`, and
+/// awaiting a temporary, move the value out, or copy it if other handles refer to it. If it cannot
+/// be copied, it is moved out in any case, once; the other handles then throw.
+/// Throws: if awaited: the task's own error, as the type it is; future_cancelled if the task was
+///         cancelled; invalid_state_error in the task itself, in a task of another loop, and if the
+///         value was moved out.
+/// Cancel: if awaited: ends the wait at once. If that was the last waiter, the task is cancelled as
+///         well (see shield).
 /// See:    asyncio.Task, asyncio.Future.
 template <class T = void>
 class future : public task_handle {
@@ -286,7 +294,7 @@ public:
             return static_cast<const T&>(detail::value_of<T>(core()));
     }
 
-    /// The error it ended with, null for a value. Who asks has seen it: it is not reported any more.
+    /// The error it ended with, null for a value. Counts as retrieved: it is no longer reported.
     /// Throws: invalid_state_error while it is not done, future_cancelled.
     std::exception_ptr exception() const {
         must_be_done();
@@ -294,9 +302,10 @@ public:
         return detail::error_of(core());
     }
 
-    /// Calls `fn(future)` in a turn of the loop once it is done, or soon if it is done already. What it gives is for
-    /// remove_done_callback, and may be dropped.
-    /// Throws: closed_error where its loop has ended. What `fn` throws goes to the loop's exception handler.
+    /// Calls `fn(future)` in a turn of the loop once the future is done; in a later turn if it is
+    /// done already. The result is for remove_done_callback and may be ignored.
+    /// Throws: closed_error if its loop has ended. What `fn` throws goes to the loop's exception
+    ///         handler.
     /// See:    asyncio Future.add_done_callback.
     template <class F>
     done_callback_id add_done_callback(F fn) const {
@@ -318,14 +327,14 @@ private:
     }
 };
 
-/// The giving end of a future. Move-only; given once. Destroyed without a value, its future throws
-/// broken_promise_error: a waiter never hangs.
-/// Thread: the loop's. To give from another thread post through loop.remote().
+/// The producer's end of a future. Move-only; filled once. If it is destroyed without a value, its
+/// future throws broken_promise_error, so that a waiter never hangs.
+/// Thread: the loop's. From another thread, post through loop.remote().
 /// See:    asyncio loop.create_future, set_result, set_exception.
 template <class T = void>
 class promise {
 public:
-    /// Belongs to the running loop.
+    /// A promise of the running loop.
     /// Throws: no_running_loop_error.
     promise() : promise(detail::running()) {}
     explicit promise(detail::resumer& home)
@@ -339,16 +348,17 @@ public:
     ~promise() {
         if (!future_ || future_.done()) return;
         settle_with(std::make_exception_ptr(broken_promise_error()));
-        state().flags |= detail::shared_core::seen;  // whoever does not ask has lost nothing
+        state().flags |= detail::shared_core::seen;  // it is not reported if no task waits
     }
 
     future<T> get_future() const noexcept { return future_; }
 
-    /// Was it given already, or its future cancelled?
+    /// True if it was filled, or its future was cancelled.
     bool done() const noexcept { return future_.done(); }
 
-    /// Returns: false, and drops the value, if the future was cancelled: its waiters have left.
-    /// Throws:  invalid_state_error if it was given already.
+    /// Gives the value, made of `args`.
+    /// Returns: false if the future was cancelled: its waiters have left, and the value is dropped.
+    /// Throws:  invalid_state_error if it was filled already; what the constructor of T throws.
     template <class... Args>
     bool set_value(Args&&... args) {
         if (!is_open()) return false;
@@ -357,7 +367,7 @@ public:
         state().finish();
         return true;
     }
-    /// The same with an error, which is thrown at whoever waits.
+    /// The same with an error, which the waiters throw.
     bool set_exception(std::exception_ptr error) {
         RONDO_ASSERT(error != nullptr, "a promise was given an exception_ptr that is null");
         if (!is_open()) return false;
@@ -387,10 +397,10 @@ private:
     open_future future_;
 };
 
-/// How a task is created.
+/// Options of create_task.
 struct task_options {
     std::string_view name{};  ///< for diagnostics; copied
-    bool eager = false;       ///< its body runs up to its first wait before create_task returns
+    bool eager = false;       ///< run its body up to its first wait before create_task returns
 };
 static_assert(std::is_trivially_destructible_v<task_options>);  // g++ 12: see docs/gcc12.md
 
@@ -413,7 +423,7 @@ future<T> create_in(resumer& home, task<T> t, const task_options& options, locat
     return handle;
 }
 
-/// The value of a future that is done, as take_value gives it, or throws what it ended with.
+/// The value of a future that is done, as take_value gives it; throws if it has none.
 template <class T>
 T take_result(future<T> f) {
     shared_core& core = future_core(f);
@@ -426,12 +436,13 @@ T take_result(future<T> f) {
 
 }  // namespace detail
 
-/// Hands `t` to the running loop, which owns it from now on; it first runs on the next turn, in creation order, or at
-/// once where `options.eager` says so.
-/// The future may be dropped: that detaches the task. Give it values, never references to the caller's locals: what
-/// borrows goes through gather, map_concurrent or with_task_group.
+/// Starts `t` as a task of the running loop, which owns it from now on. It first runs in the next
+/// turn, in creation order; with `options.eager`, at once.
+///
+/// Dropping the future detaches the task. Give it values, never references to the caller's locals:
+/// a task that borrows is started by gather, map_concurrent or with_task_group.
 /// Throws: no_running_loop_error, std::bad_alloc.
-/// Cancel: it does not hang below the caller's scope, but below the loop's.
+/// Cancel: the task's scope is below the loop's scope, not below the caller's.
 /// See:    asyncio.create_task.
 template <class T>
 future<T> create_task(task<T> t, task_options options = {},
@@ -450,7 +461,7 @@ template <native_awaitable A>
 struct await_result<A> {
     using type = std::remove_cvref_t<decltype(std::declval<A>().rondo_awaiter().await_resume())>;
 };
-/// What co_await gives.
+/// The type that co_await gives.
 template <class A>
 using awaited = typename await_result<A>::type;
 
@@ -460,8 +471,8 @@ task<awaited<A>> as_task(A awaitable) {
 }
 }  // namespace detail
 
-/// The same with what a function gives that was handed an owning closure (docs/gcc12.md), and with whatever else can be
-/// awaited but is no task yet: `create_task(sleep(1s))`.
+/// The same for the result of a function that was passed an owning closure (docs/gcc12.md), and for
+/// any other awaitable that is no task yet: `create_task(sleep(1s))`.
 template <class T>
 future<T> create_task(detail::guarded_task<T> t, task_options options = {},
                       detail::location where = detail::location::current()) {
@@ -474,7 +485,8 @@ auto create_task(A awaitable, task_options options = {},
     return create_task(detail::as_task(std::move(awaitable)), options, where);
 }
 
-/// A future of anything that can be awaited: a task is started, a future is itself, the rest is awaited by a task.
+/// A future of any awaitable: a task is started, a future is returned as it is, any other awaitable
+/// is awaited by a new task.
 /// See: asyncio.ensure_future.
 template <class T>
 future<T> ensure_future(task<T> t, detail::location where = detail::location::current()) {
@@ -494,17 +506,20 @@ namespace detail {
 template <class A>
 inline constexpr bool can_be_started = !std::is_base_of_v<task_handle, A> && awaitable<A>;
 
-/// Of create_task, and of ensure_future, which takes futures too.
+/// Error messages of create_task, and of ensure_future, which takes futures too.
 template <class A>
 constexpr refused_call refuse_start() {
     if constexpr (std::is_base_of_v<task_handle, std::decay_t<A>>)
         static_assert(is_meant<A>, "this is a future: its task runs already");
     else if constexpr (any_awaitable<std::decay_t<A>>)
-        static_assert(is_meant<A>, "this is no awaitable of rondo: await it in a coroutine, and start that");
+        static_assert(is_meant<A>,
+                      "this is no awaitable of rondo: await it in a coroutine, and start that");
     else if constexpr (iterable<std::decay_t<A>>)
-        static_assert(is_meant<A>, "a range is not started: start its elements one by one, or gather them");
+        static_assert(is_meant<A>,
+                      "a range is not started: start its elements one by one, or gather them");
     else if constexpr (callable<std::decay_t<A>>)
-        static_assert(is_meant<A>, "a function is not started: call it, and pass the task that it gives");
+        static_assert(is_meant<A>,
+                      "a function is not started: call it, and pass the task that it returns");
     else
         return refuse_awaitable<A>();
     return {};
@@ -524,7 +539,8 @@ auto ensure_future(A&&) {
 }
 
 /// The running task.
-/// Throws: no_running_loop_error outside of one.
+/// Throws: no_running_loop_error outside of a task.
+/// See:    asyncio.current_task.
 RONDO_API task_handle current_task();
 
 }  // namespace v0

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: MIT
-// Many at once, structured: what is started here has ended when the verb returns or throws, so children may borrow from
-// the caller's frame. On the first error the others are cancelled and awaited, then that error is thrown as the type it
-// is; further ones go to the loop's exception handler. asyncio leaves the siblings running instead; that is the
-// complaint that its users have made for ten years.
+// SPDX-License-Identifier: MIT Structured concurrency: tasks that are started here have ended when
+// the function returns or throws, so children may borrow from the caller's frame. On the first
+// error the others are cancelled and awaited, then that error is thrown as the type it is; further
+// errors go to the loop's exception handler. asyncio leaves the siblings running instead, which its
+// users have complained about for ten years.
 #pragma once
 
 #include <cstddef>
@@ -26,13 +26,15 @@ namespace detail {
 template <class R>
 concept awaitables = iterable<std::remove_cvref_t<R>> && awaitable<element<R>>;
 
-/// Does a const R give const elements? So does a container, which owns them; a view gives what it looks at.
+/// True if a const R gives const elements. A container, which owns its elements, does; a view does
+/// not.
 template <class R>
 concept owns_elements = requires(const R& range) {
     requires std::is_const_v<std::remove_reference_t<decltype(*range.begin())>>;
 };
 
-/// An element of R to be awaited. One that a view looks at stays its owner's, if it can be copied.
+/// An element of R, to be awaited. If R is a view, the element is copied if possible: its owner
+/// keeps it.
 template <class R, class E>
 std::remove_cvref_t<E> taken(E&& given) {
     if constexpr (std::is_lvalue_reference_v<E> && !owns_elements<R> &&
@@ -42,13 +44,14 @@ std::remove_cvref_t<E> taken(E&& given) {
         return std::move(given);
 }
 
-/// A named container of tasks cannot be copied, and nothing is moved that does not say so.
+/// A range that may be passed on. A named container of tasks is none: it cannot be copied, and is
+/// not moved without std::move.
 template <class R>
 concept kept_range =
     awaitables<R> && (!std::is_lvalue_reference_v<R> || !owns_elements<std::remove_cvref_t<R>> ||
                       std::is_copy_constructible_v<element<R>>);
 
-/// Of verbs for several awaitables: what is wrong with the first that is none.
+/// Error messages of functions with several awaitables, about the first argument that is none.
 template <class First, class... Rest>
 constexpr refused_call refuse_first() {
     if constexpr (awaitable<std::decay_t<First>>)
@@ -75,7 +78,8 @@ inline constexpr bool can_be_gathered<R> =
 template <class A>
 using started = future<awaited_t<A>>;
 
-/// Starts every element of a range, in its order. Throws where one cannot be started; the others are in `running`.
+/// Starts every element of a range, in its order. Throws if one cannot be started; those before are
+/// in `running`.
 template <class R>
 void start_each(children& group, R& range, std::vector<started<element<R>>>& running) {
     if constexpr (requires { range.size(); }) running.reserve(range.size());
@@ -83,7 +87,7 @@ void start_each(children& group, R& range, std::vector<started<element<R>>>& run
         running.push_back(group.start(to_task(taken<R>(std::forward<decltype(given)>(given)))));
 }
 
-/// The value of a child task that has one, moved out; void as std::monostate.
+/// The value of a child task that has one, moved out; std::monostate for void.
 template <class T>
 or_monostate<T> moved(future<T>& f) {
     if constexpr (std::is_void_v<T>)
@@ -100,11 +104,12 @@ using tuple_of = std::tuple<or_monostate<awaited_t<A>>...>;
 
 }  // namespace detail
 
-/// Runs every awaitable at once and gives their values in order: a tuple, `std::monostate` for void; nothing where all
-/// are void. They start in argument order. A future among them is only awaited: when that is given up it is cancelled
-/// if nobody else waits for it, and its end is not waited for.
+/// Runs all awaitables concurrently and returns their values in order: a tuple, with
+/// `std::monostate` for void; nothing if all are void. They start in argument order. A future among
+/// them is only awaited: if the gather gives it up, its task is cancelled if no other task waits
+/// for it, and not waited for.
 /// Throws: the first error, after the others were cancelled and have ended.
-/// Cancel: cancels all and awaits their end; where all gave a value nevertheless, that is the value.
+/// Cancel: cancels all and awaits their end; if all gave a value nevertheless, returns the values.
 /// See:    asyncio.gather, which leaves the others running on an error.
 template <detail::awaitable... A>
 auto gather(A... awaitables)
@@ -150,8 +155,8 @@ auto gather_range(R awaitables)
 
 }  // namespace detail
 
-/// The same for a range of awaitables of one type: a vector of their values, nothing for void. A container is moved or
-/// copied; the futures that a view looks at stay their owner's.
+/// The same for a range of awaitables of one type. Returns a vector of their values, nothing for
+/// void. A container is moved or copied; the owner of the futures in a view keeps them.
 template <detail::kept_range R>
 auto gather(R&& awaitables) {
     return detail::gather_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
@@ -164,7 +169,7 @@ auto gather(A&&...) {
 
 namespace detail {
 
-/// How a child task ended.
+/// The outcome of a child task.
 template <class T>
 outcome<T> settled(future<T>& f) {
     shared_core& core = future_core(f);
@@ -180,7 +185,8 @@ outcome<T> settled(future<T>& f) {
     return how;
 }
 
-/// Children that were cancelled because their parent was have no outcome of interest: the parent is to end.
+/// True if a child was cancelled because its parent was. Its outcome is of no interest: the parent
+/// ends too.
 template <class T>
 bool gave_way(const future<T>& f, const children& group) noexcept {
     return f.cancelled() && group.over();
@@ -188,10 +194,12 @@ bool gave_way(const future<T>& f, const children& group) noexcept {
 
 }  // namespace detail
 
-/// Runs every awaitable at once, cancels nobody when one fails, and tells how each ended: a tuple of outcomes in
-/// argument order. `outcome<T>` is a value or an exception; where somebody cancelled the child, future_cancelled.
-/// Cancel: cancels all and awaits their end; where none of them was cut short, their outcomes are the value. An error
-///         of one that nobody will see then goes to the loop's exception handler.
+/// Runs all awaitables concurrently, cancels none when one fails, and returns a tuple of their
+/// outcomes in argument order. `outcome<T>` is a value or an exception; future_cancelled if the
+/// child itself was cancelled.
+/// Throws: the error of an awaitable that could not be started, after the others have ended.
+/// Cancel: cancels all and awaits their end; if none of them was cut short, returns their outcomes.
+///         Errors of outcomes that are lost thereby go to the loop's exception handler.
 /// See:    asyncio.gather(return_exceptions=True), Promise.allSettled.
 template <detail::awaitable... A>
 task<std::tuple<outcome<detail::awaited_t<A>>...>> gather_settled(A... awaitables) {
@@ -210,7 +218,9 @@ task<std::tuple<outcome<detail::awaited_t<A>>...>> gather_settled(A... awaitable
     const auto cut_short = [&](auto&... f) { return (detail::gave_way(f, group) || ...); };
     if (std::apply(cut_short, running)) throw cancelled();
     co_return std::apply(
-        [](auto&... f) { return std::tuple<outcome<detail::awaited_t<A>>...>(detail::settled(f)...); },
+        [](auto&... f) {
+            return std::tuple<outcome<detail::awaited_t<A>>...>(detail::settled(f)...);
+        },
         running);
 }
 
@@ -241,7 +251,7 @@ task<std::vector<outcome<awaited_t<element<R>>>>> gather_settled_range(R awaitab
 
 }  // namespace detail
 
-/// The same for a range of awaitables of one type: a vector of outcomes.
+/// The same for a range of awaitables of one type. Returns a vector of outcomes.
 template <detail::kept_range R>
 auto gather_settled(R&& awaitables) {
     return detail::gather_settled_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
@@ -261,13 +271,16 @@ template <class R, class F>
 concept maps_to_tasks =
     iterable<R> && gives_awaitable<std::decay_t<F>&, decltype(*std::declval<R&>().begin())>;
 
-/// Of map_concurrent.
+/// Error messages of map_concurrent.
 template <class Limit, class R, class F>
 constexpr refused_call refuse_map() {
     if constexpr (!std::is_integral_v<std::decay_t<Limit>>)
-        static_assert(is_meant<R>, "map_concurrent(limit, range, fn): the limit, how many run at once, comes first");
+        static_assert(
+            is_meant<R>,
+            "map_concurrent(limit, range, fn): the limit, how many run at once, comes first");
     else if constexpr (!iterable<std::decay_t<R>>)
-        static_assert(is_meant<R>, "map_concurrent(limit, range, fn): the second argument is no range");
+        static_assert(is_meant<R>,
+                      "map_concurrent(limit, range, fn): the second argument is no range");
     else
         return refuse_function<F, decltype(*std::declval<std::decay_t<R>&>().begin())>();
     return {};
@@ -303,12 +316,14 @@ auto run_map(std::size_t limit, R range, F fn)
 
 }  // namespace detail
 
-/// Calls `fn(element)`, which must give a task, for each element of `range`, with at most `limit` of the tasks running
-/// at the same time; gives a vector of their values in the order of the range, nothing for void. The range and fn are
-/// kept until the end, so fn may take its element by reference and may capture.
-/// Throws: the first error, after the others were cancelled and have ended; elements not yet begun are left out.
+/// Calls `fn(element)`, which must return a task, for each element of `range`, and runs at most
+/// `limit` of the tasks concurrently. Returns a vector of their values in the order of the range,
+/// nothing for void. The range and fn are kept until the end, so fn may take its element by
+/// reference and may have captures.
+/// Throws: the first error, after the others were cancelled and have ended; tasks not yet started
+///         are left out.
 /// Cancel: cancels all and awaits their end.
-/// See:    asyncio with a semaphore around each of gather's coroutines.
+/// See:    asyncio.gather with a semaphore around each coroutine.
 template <detail::iterable R, class F>
     requires detail::maps_to_tasks<R, F>
 auto map_concurrent(std::size_t limit, R range, F&& fn) {

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// Functions that give many values, one at a time, when they are asked.
+// SPDX-License-Identifier: MIT Functions that produce many values, one at a time, on demand.
 //
 //     rondo::generator<int> naturals() { for (int i = 0;; ++i) co_yield i; }
 //     for (int i : naturals()) ...
@@ -7,15 +6,18 @@
 //     rondo::async_generator<chunk> pieces(stream& from) { ... co_await ...; co_yield ...; }
 //     while (auto piece = co_await pieces.next()) ...
 //
-// A generator is the one coroutine of rondo that is resumed directly, by the loop that runs over it; it knows of no tasks
-// and cannot await. An async_generator runs inside the task that awaits `next`, as an awaited task does: it has no task
-// and no scope of its own, and while nobody awaits `next` it stands at a co_yield and nothing is in flight for it. That is
-// why an unfinished one can simply be destroyed: its locals go, and that is its clean-up. asyncio needs `aclose` and a
-// hook of the loop for what here is a destructor; what must be awaited at the end does not belong into a generator but
-// into the one who uses it.
+// A generator is the only coroutine of rondo that is resumed directly, by the loop that iterates
+// over it; it knows of no tasks and cannot await.
 //
-// For the same reason a generator must not yield inside a timeout, a shield or a task group that it has opened: the scope
-// would stay open in its consumer. That ends the program with a sentence.
+// An async_generator runs inside the task that awaits `next`, as an awaited task does: it has no
+// task and no scope of its own. While no task awaits `next` it is suspended at a co_yield, and
+// nothing is in flight for it. So an unfinished one can simply be destroyed: its locals are
+// destroyed, and that is its clean-up. asyncio needs `aclose` and a hook of the loop for that.
+// Clean-up that must be awaited belongs into the consumer, not into the generator.
+//
+// For the same reason an async_generator must not yield inside a timeout, a shield or a task group
+// that it has opened: the scope would stay open in its consumer. That aborts the program with a
+// message.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -43,7 +45,7 @@ class generator;
 template <class T>
 class async_generator;
 
-// -- synchronous ----------------------------------------------------------------------------------------------------
+// -- synchronous ---------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -71,13 +73,14 @@ struct generator_promise : yielding_promise<generator_promise<T>, T> {
 
 }  // namespace detail
 
-/// A lazy sequence: its body runs from one co_yield to the next while somebody iterates. Move-only; iterated once.
-/// A C++20 input range: `*it` is `T&&`, so `for (auto item : items())` moves each item out; of references it is T.
-/// Throws: begin() and ++ what the body throws; the sequence has ended then.
+/// A lazy sequence: its body runs from one co_yield to the next during iteration. Move-only;
+/// iterated once. A C++20 input range: `*it` is `T&&`, so `for (auto item : items())` moves each
+/// item out. If T is a reference, `*it` is T.
+/// Throws: begin() and ++: what the body throws; the sequence has then ended.
 /// Thread: one at a time.
 /// See:    Python's generators, std::generator of C++23.
 template <class T>
-class [[nodiscard("a generator that nobody iterates over never runs")]] generator {
+class [[nodiscard("a generator that is not iterated over never runs")]] generator {
 public:
     using promise_type = detail::generator_promise<T>;
 
@@ -117,8 +120,8 @@ public:
     }
     ~generator() { drop(); }
 
-    /// Runs the body to its first item. Once only: after an iteration that was left, another begin() goes on with the
-    /// next item; after the end it gives end().
+    /// Runs the body to its first item. If an earlier iteration was left early, begin() continues
+    /// with the next item; after the end it returns end().
     iterator begin() {
         RONDO_ASSERT(frame_ || ended_, "this generator was moved from");
         return iterator(frame_ ? advance(frame_) : nullptr);
@@ -132,7 +135,8 @@ private:
         promise.owner = this;
     }
 
-    /// Runs to the next item. At the end the frame goes, with the parameters, and it gives null.
+    /// Runs to the next item. At the end it destroys the frame with the parameters, and returns
+    /// null.
     static std::coroutine_handle<promise_type> advance(std::coroutine_handle<promise_type> frame) {
         frame.resume();
         if (!frame.done()) [[likely]]
@@ -157,9 +161,9 @@ generator<T> detail::generator_promise<T>::get_return_object() noexcept {
     return generator<T>(*this);
 }
 
-// -- asynchronous ---------------------------------------------------------------------------------------------------
+// -- asynchronous --------------------------------------------------------------------------------
 
-/// What is like an optional and holds a reference: the item of an `async_generator<T&>`.
+/// An optional that holds a reference: the item of an `async_generator<T&>`.
 template <class T>
 class optional_reference {
 public:
@@ -182,18 +186,18 @@ using optional_item =
     std::conditional_t<std::is_reference_v<T>, optional_reference<std::remove_reference_t<T>>,
                        std::optional<std::remove_cv_t<T>>>;
 
-/// What does not depend on the type of the items.
+/// The part of the promise that does not depend on the type of the items.
 struct async_generator_base : awaiting_promise {
-    enum class stage : std::uint8_t { waiting, running, yielded };
-    stage at = stage::waiting;
-    scope* entered = nullptr;  // the scope in which `next` is awaited
+    enum class phase : std::uint8_t { waiting, running, yielded };
+    phase at = phase::waiting;
+    scope* entered = nullptr;  // the innermost scope of the task that awaits `next`
 
-    /// At a co_yield: whoever awaits `next` goes on.
+    /// At a co_yield: resumes the coroutine that awaits `next`.
     void hand_over() noexcept {
         RONDO_ASSERT(here.current->innermost == entered,
                      "an async_generator yielded inside a timeout, a shield or a task group that "
                      "it has opened");
-        at = stage::yielded;
+        at = phase::yielded;
         here.next = awaiter->caller;
     }
     void return_void() const noexcept {}
@@ -205,9 +209,10 @@ struct async_generator_promise : async_generator_base,
     async_generator<T> get_return_object() noexcept;
 };
 
-/// Awaits a generator's frame as task_awaiter does a task's, but the generator owns it. If the frame goes during the
-/// wait (at the end of the body; when a loop that ends destroys the frames of a suspended task, leaf first), `child` is
-/// null and this tells the owner.
+/// Awaits the frame of a generator, as task_awaiter does that of a task, but the generator owns the
+/// frame. The frame may be destroyed during the wait: at the end of the body, or when a loop that
+/// ends destroys the frames of a suspended task, leaf first. Then `child` is null, and the
+/// destructor sets the owner's pointer to null.
 class async_next : task_awaiter_base {
 public:
     explicit async_next(async_generator_base*& owner) noexcept
@@ -218,24 +223,24 @@ public:
     }
 
     bool await_ready() const {
-        if (child != nullptr && generator().at == async_generator_base::stage::running)
+        if (child != nullptr && generator().at == async_generator_base::phase::running)
             throw invalid_state_error(
-                "next() of an async_generator was awaited while another one was");
+                "next() of an async_generator was awaited while another next() is being awaited");
         return child == nullptr;
     }
     void await_suspend(std::coroutine_handle<> from, location at = location::current()) noexcept {
-        generator().at = async_generator_base::stage::running;
+        generator().at = async_generator_base::phase::running;
         generator().entered = here.current->innermost;
         task_awaiter_base::await_suspend(from, at);
     }
 
 protected:
-    /// At the end of the wait: the generator if there is an item, else null. At the end of the body its frame goes, with
-    /// the parameters. Throws what the body has thrown.
+    /// At the end of the wait: the generator if there is an item, else null. At the end of the body
+    /// its frame is destroyed, with the parameters. Throws what the body has thrown.
     async_generator_base* yielded() {
         if (child == nullptr) return nullptr;
         async_generator_base& g = generator();
-        if (g.at == async_generator_base::stage::yielded) [[likely]]
+        if (g.at == async_generator_base::phase::yielded) [[likely]]
             return &g;
         const std::exception_ptr error = g.error();
         *owner_ = nullptr;
@@ -264,7 +269,7 @@ public:
 };
 
 template <class T>
-class [[nodiscard("the next item is not made until it is awaited")]] next_item
+class [[nodiscard("next() does nothing until it is awaited")]] next_item
     : public only_in_tasks {
 public:
     explicit next_item(async_generator_base * &owner) noexcept : owner_(&owner) {}
@@ -274,7 +279,7 @@ private:
     async_generator_base** owner_;
 };
 
-/// What a callable gives, directly or by a task.
+/// The result type of a callable, returned directly or by a task.
 template <class R>
 struct item_or_task {
     using type = R;
@@ -290,12 +295,12 @@ using mapped_item = typename item_or_task<std::invoke_result_t<F&, T>>::type;
 
 }  // namespace detail
 
-/// A lazy sequence whose body may co_await. Move-only. It runs inside the task that awaits `next`, from one co_yield to
-/// the next; destroying an unfinished one destroys its locals.
+/// A lazy sequence whose body may co_await. Move-only. It runs inside the task that awaits `next`,
+/// from one co_yield to the next. Destroying an unfinished one destroys its locals.
 /// Thread: its loop's.
 /// See:    Python's asynchronous generators.
 template <class T>
-class [[nodiscard("an async_generator that nobody asks for an item never runs")]] async_generator {
+class [[nodiscard("an async_generator runs only while next() is awaited")]] async_generator {
 public:
     using promise_type = detail::async_generator_promise<T>;
     using value_type = T;
@@ -314,29 +319,33 @@ public:
         if (promise_ != nullptr) promise_->handle().destroy();
     }
 
-    /// Runs the body to its next item; empty once it has ended. The item is moved out; of an `async_generator<T&>` it is
-    /// an optional_reference.
-    /// Throws: what the body throws, which ends it; invalid_state_error where another `next` of it is being awaited.
-    /// Cancel: no wait of its own: the wait at which the body stands throws there. Where the body lets that pass, it has
-    ///         ended; an item that it has yielded is given in any case.
+    /// Runs the body to its next item; empty once it has ended. The item is moved out; for an
+    /// `async_generator<T&>` it is an optional_reference.
+    /// Throws: what the body throws, which ends it; invalid_state_error if another `next` of it is
+    ///         being awaited.
+    /// Cancel: next is no wait of its own: the wait inside the body throws. If the body does not
+    ///         catch that, it has ended. An item that it has yielded is returned in any case.
+    /// See:    Python's agen.__anext__.
     detail::next_item<T> next() noexcept { return detail::next_item<T>(promise_); }
 
-    // -- made of it, as in `co_await readings().filter(valid).map(scaled).take(10).collect()` ---------------------------
-    // Each takes the generator (`std::move(named).map(fn)`) and gives a new one, which asks it for an item when it is
-    // asked for one itself. `fn` gives a value or a task. A closure that owns something is named before (docs/gcc12.md).
+    // -- adaptors, as in `co_await readings().filter(valid).map(scaled).take(10).collect()`
+    // -----------
+    // Each takes the generator (`std::move(named).map(fn)`) and returns a new one, which pulls an
+    // item when an item is pulled from it. `fn` returns a value or a task. Name a closure with
+    // owning captures before the call (docs/gcc12.md).
 
-    /// `fn(item)` for each item.
+    /// Yields `fn(item)` for each item.
     template <class F>
     async_generator<detail::mapped_item<F, T>> map(F fn)&&;
-    /// The items for which `fn(item)` is true.
+    /// Yields the items for which `fn(item)` is true.
     template <class F>
     async_generator filter(F fn)&&;
-    /// The first `count` items; does not ask for one more.
+    /// Yields the first `count` items, and does not pull another one.
     async_generator take(std::size_t count)&&;
-    /// The items with their numbers, which begin with `first`.
+    /// Yields the items with their numbers, beginning with `first`.
     async_generator<std::pair<std::size_t, T>> enumerate(std::size_t first = 0)&&;
-    /// All items, in a vector.
-    /// Cancel: the wait at which the generator stands throws; what had come is gone.
+    /// Returns all items in a vector.
+    /// Cancel: the wait inside the generator throws; items collected so far are dropped.
     task<std::vector<T>> collect()&&;
 
 private:
@@ -345,7 +354,7 @@ private:
 
     void must_rest() const noexcept {
         RONDO_ASSERT(
-            promise_ == nullptr || promise_->at != detail::async_generator_base::stage::running,
+            promise_ == nullptr || promise_->at != detail::async_generator_base::phase::running,
             "an async_generator was moved or destroyed while its next() is being awaited");
     }
 

@@ -1,20 +1,21 @@
-// SPDX-License-Identifier: MIT
-// One kernel operation with a coroutine waiting on it.
+// SPDX-License-Identifier: MIT A kernel operation with a coroutine waiting on it.
 //
-// An `operation<T>` is a movable description: what to ask of the kernel, on which descriptor, and how to make a T of
-// the answer. Awaiting it puts the whole of it, state, links and result, into the awaiting frame; nothing is allocated.
-// The frame stays where it is until the kernel's own final completion has come, whatever was requested meanwhile (law
-// 1), and a result that came anyway is returned (law 2).
+// An `operation<T>` is a movable description: the request to the kernel, the descriptor, and a
+// function that makes a T of the result. Awaiting it puts all of it, state, links and result, into
+// the awaiting frame; nothing is allocated. The frame stays where it is until the kernel's final
+// completion has come, whatever was requested meanwhile (law 1). A result that arrives in spite of
+// a cancellation is returned (law 2).
 //
 //     idle ──begin──> queued ──a slot──> in_flight ──completion──> done
 //                       └──cancel──> done    └──cancel──> cancelling ──completion──> done
 //
-// If the kernel says EAGAIN (a descriptor with O_NONBLOCK) it goes from in_flight back to queued,
-// first as a poll and then as itself again. An operation that was interrupted goes back to queued
-// as it is; if a cancel was requested, it ends with ECANCELED.
+// If the kernel answers EAGAIN (a descriptor with O_NONBLOCK), the operation goes from in_flight
+// back to queued: first as a poll, then as itself again. An interrupted operation goes back to
+// queued unchanged; if a cancel was requested, it ends with ECANCELED.
 //
-// A `descriptor` is a small record that counts its operations. Closing it marks it closed and cancels what is in
-// flight; the last completion closes the number, so that no operation can ever run on a later descriptor (law 4).
+// A `descriptor` is a small record that counts its operations. Closing it marks it closed and
+// cancels the operations in flight; the last completion closes the number, so that no operation can
+// ever run on a later descriptor (law 4).
 #pragma once
 
 #include <rondo/config.hpp>
@@ -38,7 +39,7 @@ namespace detail {
 
 struct descriptor_record;
 
-/// What an operation asks for: the part of an entry that is its own.
+/// The part of a submission entry that an operation fills in.
 struct request {
     opcode code = opcode::nop;
     std::uint8_t flags = 0;
@@ -47,40 +48,40 @@ struct request {
     std::uint64_t address = 0;
     std::uint64_t offset = 0;
     std::uint32_t op_flags = 0;
-    /// Of an operation on no record, the descriptor, which its caller keeps open; by default the working directory of
-    /// the process (AT_FDCWD). Of a splice, its other descriptor.
+    /// The descriptor of an operation that is on no record; its caller keeps it open. By default
+    /// the working directory of the process (AT_FDCWD). For a splice, the other descriptor.
     std::int32_t number = -100;
 };
 
-/// request::ioprio of a splice that takes from the descriptor it is on, and not from request::number.
+/// request::ioprio of a splice that reads from the descriptor it is on and writes to
+/// request::number.
 inline constexpr std::uint16_t splice_takes = 1;
 
 inline std::uint64_t address_of(const void* p) noexcept {
     return reinterpret_cast<std::uint64_t>(p);
 }
 
-/// An operation that waits, in the awaiting frame.
+/// An operation in the frame that awaits it.
 struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
-    // leaf_wait::state; classes derived from this one have their bits from 16 on, except for the
-    // last.
+    // leaf_wait::state; derived classes have the bits from 16 on, except the last one.
     enum : std::uint32_t {
-        refused = 1,        // the scope was cancelled before: the kernel heard nothing of it
-        cancel_unsent = 2,  // cancelled in flight, and the cancel itself waits in the backlog
-        polling = 4,        // its entry is a poll, because the kernel said EAGAIN
-        holds_record = 8,   // its descriptor was closed meanwhile; keeps the record for its name
-        cancel_sent = 1u << 31,  // cancelled in flight, and the cancel was submitted
+        refused = 1,        // the scope was cancelled before it began: nothing was submitted
+        cancel_unsent = 2,  // cancelled in flight; the cancel waits in the backlog
+        polling = 4,        // its entry is a poll, because the kernel answered EAGAIN
+        holds_record = 8,   // its descriptor was closed meanwhile; it keeps the record for its name
+        cancel_sent = 1u << 31,  // cancelled in flight; the cancel was submitted
     };
 
     request ask;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
-    list_links<operation_state> beside;    // among the operations of its descriptor
-    operation_state* later = nullptr;      // in the loop's backlog, or among the cancelled
+    list_links<operation_state> links;     // in the list of its descriptor's operations
+    operation_state* later = nullptr;      // in the loop's backlog, or its list of cancelled ones
     resumer* home = nullptr;
     std::int32_t result = 0;
     std::uint32_t flags = 0;
     phase stage = phase::idle;
-    /// Called with each completion. Null: the last one makes the task ready.
+    /// Called with each completion. If null, the last completion makes the task ready.
     void (*arrived)(operation_state&) noexcept = nullptr;
 
     operation_state(const wait_kind& k, descriptor_record* d, const request& r) noexcept
@@ -92,10 +93,10 @@ struct RONDO_API operation_state : leaf_wait {
     }
 };
 
-/// An operation that ended on a closed descriptor keeps its record, whose name its error may want to tell.
+/// Drops the record of a closed descriptor that an operation kept: its error may tell the name.
 RONDO_API void let_go_of_record(operation_state& operation) noexcept;
 
-using operation_list = intrusive_list<operation_state, &operation_state::beside>;
+using operation_list = intrusive_list<operation_state, &operation_state::links>;
 using operation_fifo = intrusive_fifo<operation_state, &operation_state::later>;
 
 inline operation_state::~operation_state() {
@@ -103,34 +104,37 @@ inline operation_state::~operation_state() {
         let_go_of_record(*this);
 }
 
-/// Makes an entry of it, or queues it behind those that found no slot. On the running loop.
+/// Makes an entry of it, or appends it to the backlog if no entry is free. On the running loop.
 RONDO_API void begin(operation_state& operation) noexcept;
 
-/// An operation that no task waits on, such as a multishot accept. Its loop has a list of these.
+/// An operation that no task waits on, such as a multishot accept. Its loop keeps a list of them.
 struct RONDO_API background_operation : operation_state {
-    list_links<background_operation> links;
+    list_links<background_operation> of_loop;
 
     using operation_state::operation_state;
 };
-using background_list = intrusive_list<background_operation, &background_operation::links>;
+using background_list = intrusive_list<background_operation, &background_operation::of_loop>;
 
-/// In await_ready, if the task was asked to stop: the kernel hears nothing of it. May it throw at
-/// once? Otherwise `begin` only lets others run first.
+/// For await_ready, if the task is cancelled: marks the operation as refused, so that nothing is
+/// submitted. True if the wait may throw at once; otherwise `begin` only lets other tasks run
+/// first.
 RONDO_API bool refuse_operation(operation_state& operation) noexcept;
 
-/// Begins it: `arrived` is told of each completion, and the loop cancels it when it ends.
+/// Begins it: `arrived` is called with each completion, and the loop cancels it when the loop ends.
 RONDO_API void begin_background(background_operation& operation) noexcept;
 
-/// Asks the kernel to let go of it. Its completion comes all the same. `wait_kind::cancel` of all operations.
+/// Asks the kernel to cancel it. Its completion comes in any case. `wait_kind::cancel` of all
+/// operations.
 RONDO_API void cancel_operation(leaf_wait& operation) noexcept;
 
 /// `wait_kind::object` of all operations: the name of the descriptor.
 RONDO_API const char* operation_object(const leaf_wait& operation);
 
-/// Throws what a result below zero means: `cancelled` where that was asked for, else std::system_error.
+/// Throws the error of a negative result: `cancelled` if the task was cancelled and the result is
+/// ECANCELED, else std::system_error.
 [[noreturn]] RONDO_API void throw_failed(const operation_state& operation);
 
-/// A descriptor that came with a result which nobody takes any more.
+/// Closes a descriptor that came with a result that no task takes any more.
 RONDO_API void close_unclaimed(int number) noexcept;
 
 template <class T>
@@ -166,9 +170,10 @@ class result_awaiter;
 
 }  // namespace detail
 
-/// A kernel operation, described and not yet begun: `co_await` begins it and gives its T.
+/// A kernel operation that is described and not yet begun; `co_await` begins it and gives its T.
 /// Throws: std::system_error with the operation's name and its object; what `finish` throws.
-/// Cancel: the kernel is asked to let go; what it has done is returned all the same, and the next wait throws.
+/// Cancel: asks the kernel to cancel it. A result that arrives nevertheless is returned, and the
+///         next wait throws.
 /// Thread: its loop's.
 template <class T>
 class [[nodiscard("an operation does nothing until it is awaited")]] operation
@@ -177,7 +182,8 @@ public:
     using value_type = T;
     using finisher = T (*)(detail::operation_state&);
 
-    /// `finish` makes the T of a result that is not negative. `kind` names the operation; make it by operation_kind.
+    /// `finish` makes the T of a result that is not negative. `kind` names the operation; see
+    /// operation_kind.
     operation(const detail::wait_kind& kind, detail::descriptor_record* on,
               const detail::request& ask, finisher finish) noexcept
         : kind_(&kind), on_(on), finish_(finish), ask_(ask) {}
@@ -196,12 +202,12 @@ private:
 
 namespace detail {
 
-/// The constant that an operation's name is kept in: `static constexpr auto kind = operation_kind("recv");`
+/// The kind of an operation, a constant: `static constexpr auto kind = operation_kind("recv");`
 constexpr wait_kind operation_kind(const char* what) noexcept {
     return {what, cancel_operation, operation_object};
 }
 
-/// As operation_awaiter, but a failure is a value. A cancellation is thrown all the same.
+/// As operation_awaiter, but a failure is a value. A cancellation is thrown.
 template <class T>
 class result_awaiter : public operation_awaiter<T> {
 public:
@@ -234,7 +240,8 @@ private:
 
 }  // namespace detail
 
-/// The same operation with its failure as a value: `co_await` gives result<T> and throws nothing but `cancelled`.
+/// The same operation with its failure as a value: `co_await` gives result<T> and throws only
+/// `cancelled`.
 template <class T>
 detail::as_result_awaitable<T> as_result(operation<T> inner) noexcept {
     return detail::as_result_awaitable<T>(std::move(inner));
@@ -244,7 +251,7 @@ namespace detail {
 
 class closing_awaiter;
 
-/// What descriptor::close gives: may be ignored, or awaited until the number is really closed.
+/// Result of descriptor::close: may be ignored, or awaited until the number is closed.
 class RONDO_API closing : only_in_tasks {
 public:
     explicit closing(descriptor_record* record) noexcept;
@@ -272,14 +279,16 @@ private:
 
 }  // namespace detail
 
-/// A descriptor of the operating system, or of the simulated one inside a simulated loop. Move-only; the destructor
-/// closes it. Operations on it keep the number alive until their last completion.
+/// A descriptor of the operating system; inside a simulated loop, of the simulator. Move-only; the
+/// destructor closes it. Operations on it keep the number open until their last completion.
 class RONDO_API descriptor {
 public:
     descriptor() noexcept = default;
 
-    /// Takes `number` over. `name` is for errors and diagnostics: an endpoint, a path. Inside a turn it is a number of
-    /// the running loop's kernel, which may be the simulator, otherwise of the operating system.
+    /// Takes ownership of `number`. `name` is for errors and diagnostics: an endpoint, a path.
+    /// Inside a turn, `number` belongs to the kernel of the running loop, which may be the
+    /// simulator; otherwise to the operating system.
+    /// Throws: std::bad_alloc; `number` then stays the caller's.
     static descriptor adopt(int number, std::string_view name);
 
     descriptor(descriptor&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
@@ -293,20 +302,20 @@ public:
     bool is_open() const noexcept;
     explicit operator bool() const noexcept { return is_open(); }
 
-    /// The number, or -1. For system calls that leave it open: where it is closed, or another file put behind it (dup2),
-    /// operations may still reach the old one.
+    /// The number, or -1. For system calls that leave it open. If it is closed by number, or
+    /// replaced with dup2, operations may still reach the old file.
     int number() const noexcept;
     const std::string& name() const noexcept;
     void rename(std::string_view name);
 
-    /// Marks it closed and cancels what is in flight on it: those operations throw ECANCELED, the last one closes the
-    /// number. Awaiting the result waits for that.
-    /// Throws: awaited: std::system_error of close(2).
-    /// Cancel: awaited: leaves; the number is closed all the same.
+    /// Marks it closed and cancels the operations in flight on it, which throw ECANCELED; the last
+    /// one closes the number. Awaiting the result waits for that.
+    /// Throws: if awaited: std::system_error of close(2).
+    /// Cancel: if awaited: ends the wait; the number is closed all the same.
     /// See:    close(2), asyncio StreamWriter.close and wait_closed.
     detail::closing close() noexcept;
 
-    /// For those who describe operations.
+    /// For authors of operations.
     detail::descriptor_record* record() const noexcept { return record_; }
 
 private:

@@ -1,9 +1,9 @@
-// SPDX-License-Identifier: MIT
-// The first success wins: of several ways to one result, the others are cancelled, and have let go of what they held,
-// when the verb returns.
+// SPDX-License-Identifier: MIT The first success wins. When the function returns, the others were
+// cancelled and have released what they held.
 //
-// A failure is what a race is for, so it does not end it: the errors of those that failed before somebody won are
-// dropped. Where nobody wins, the first error is thrown as the type it is, as gather does.
+// A failure does not end a race, as its purpose is to survive failures. Errors of tasks that failed
+// before another won are dropped. If none wins, the first error is thrown as the type it is, as
+// gather does.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ namespace detail {
 template <class First, class... Rest>
 inline constexpr bool all_same = (std::is_same_v<First, Rest> && ...);
 
-/// What a race of several types gives: their common type, or a variant whose index says who won.
+/// The result type of a race: the common type, or a variant whose index tells the winner.
 template <class... T>
 struct race_value {
     using type = std::variant<or_monostate<T>...>;
@@ -56,7 +56,7 @@ Result winners_value(const shared_core* winner, std::tuple<future<T>...>& runnin
     return std::move(*result);
 }
 
-/// Awaits the end of a race and gives the value of whoever won it.
+/// Awaits the end of a race and returns the winner's value.
 template <class T>
 task<T> end_of_race(children& group, std::vector<future<T>>& running) {
     co_await group.ended();
@@ -74,7 +74,7 @@ task<awaited_t<element<R>>> race_range(R awaitables) {
     std::vector<started<element<R>>> running;
     try {
         start_each(group, awaitables, running);
-        if (running.empty()) throw std::invalid_argument("race: there is nobody to win");
+        if (running.empty()) throw std::invalid_argument("race needs at least one awaitable");
     } catch (...) {
         group.fail(std::current_exception());
     }
@@ -83,11 +83,12 @@ task<awaited_t<element<R>>> race_range(R awaitables) {
 
 }  // namespace detail
 
-/// Runs every awaitable at once; the first that gives a value wins, and the others are cancelled and awaited. Gives the
-/// winner's value: where the types differ as a std::variant (std::monostate for void), whose index says who won. They
-/// start in argument order, and the first of several that are done at once wins.
-/// Throws: where all fail, the first error; the further ones go to the exception handler.
-/// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
+/// Runs all awaitables concurrently. The first that gives a value wins; the others are cancelled
+/// and awaited. Returns the winner's value; if the types differ, as a std::variant (std::monostate
+/// for void) whose index tells the winner. They start in argument order. If several are done at the
+/// same time, the first in argument order wins.
+/// Throws: if all fail, the first error; further errors go to the exception handler.
+/// Cancel: cancels all and awaits their end; if one won nevertheless, returns its value.
 /// See:    Promise.any; asyncio.wait(FIRST_COMPLETED) and its clean-up; trio's race recipes.
 template <detail::awaitable... A>
     requires(sizeof...(A) > 0)
@@ -109,7 +110,7 @@ task<detail::race_of<A...>> race(A... awaitables) {
 }
 
 /// The same for a range of awaitables of one type.
-/// Throws: also std::invalid_argument where the range is empty: nobody could win.
+/// Throws: also std::invalid_argument if the range is empty.
 template <detail::kept_range R>
 auto race(R&& awaitables) {
     return detail::race_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
@@ -125,7 +126,7 @@ auto race(A&&...) {
 }
 namespace detail {
 
-/// Until a child has ended without winning, or `delay` is over.
+/// Waits until a child has ended without winning, or `delay` has passed.
 inline task<> until_next_start(children& group, duration delay) {
     timeout_scope scope(deadline_after(delay));
     try {
@@ -143,7 +144,7 @@ template <class T>
 task<T> failed_runner(std::exception_ptr error) {
     co_return rethrow<T>(std::move(error));
 }
-/// What `fn` gives as a task. If it throws instead, a task that fails with that.
+/// The result of `fn` as a task. If `fn` throws, a task that fails with that.
 template <class T, class F, class Element>
 task<T> runner_of(F& fn, Element&& element) {
     try {
@@ -159,7 +160,7 @@ auto run_staggered(duration delay, R range, F fn)
     using value = awaited_t<std::invoke_result_t<F&, decltype(*range.begin())>>;
     children group("staggered_race", children::others::end_on_value);
     std::vector<future<value>> running;
-    std::size_t replaced = 0;  // failures that had the next one started
+    std::size_t replaced = 0;  // failures after which the next one was started
     const auto failures = [&] { return running.size() - group.running(); };
     for (auto next = range.begin(); next != range.end() && !group.over();) {
         try {
@@ -173,18 +174,19 @@ auto run_staggered(duration delay, R range, F fn)
     }
     if (running.empty() && !group.over())
         group.fail(std::make_exception_ptr(
-            std::invalid_argument("staggered_race: there is nobody to win")));
+            std::invalid_argument("staggered_race needs at least one element")));
     co_return co_await end_of_race(group, running);
 }
 
 }  // namespace detail
 
-/// A race whose runners start one after the other: `fn(element)`, which must give a task, is called for the first
-/// element of `range`, and for each next one when `delay` has passed since the last start or one has failed. The first
-/// that gives a value wins; the others are cancelled and awaited. The range and fn are kept until the end.
-/// A call of fn that throws at once is a runner that has failed.
-/// Throws: where all fail, the first error; std::invalid_argument where the range is empty.
-/// Cancel: cancels all and awaits their end; where one won nevertheless, its value is the value.
+/// A race whose tasks start one after the other. `fn(element)`, which must return a task, is called
+/// for the first element of `range`, and for the next one when `delay` has passed since the last
+/// start or a task has failed. The first that gives a value wins; the others are cancelled and
+/// awaited. The range and fn are kept until the end. A call of fn that throws counts as a task that
+/// has failed.
+/// Throws: if all fail, the first error; std::invalid_argument if the range is empty.
+/// Cancel: cancels all and awaits their end; if one won nevertheless, returns its value.
 /// See:    asyncio.staggered.staggered_race, RFC 8305 (happy eyeballs).
 template <detail::iterable R, class F>
     requires detail::maps_to_tasks<R, F>
@@ -193,7 +195,7 @@ auto staggered_race(detail::time_limit delay, R range, F&& fn) {
         detail::run_staggered<R, std::decay_t<F>>(delay, std::move(range), std::forward<F>(fn)));
 }
 
-/// The same with a range of callables, each of which gives a task.
+/// The same for a range of callables, each of which returns a task.
 template <detail::iterable R>
     requires detail::gives_awaitable<detail::element<R>&>
 auto staggered_race(detail::time_limit delay, R starters) {
@@ -218,13 +220,15 @@ constexpr refused_call refuse_staggered() {
     if constexpr (!std::is_convertible_v<D, duration>)
         return refuse_duration<D>();
     else if constexpr (!iterable<range>)
-        static_assert(is_meant<R>, "staggered_race(delay, range, fn): the second argument is no range");
+        static_assert(is_meant<R>,
+                      "staggered_race(delay, range, fn): the second argument is no range");
     else if constexpr (sizeof...(F) == 1)
         return refuse_function<F..., decltype(*std::declval<range&>().begin())>();
     else
-        static_assert(is_meant<R>,
-                      "staggered_race starts its runners one by one: pass functions that give tasks, "
-                      "or values and one function");
+        static_assert(
+            is_meant<R>,
+            "staggered_race starts its runners one by one: pass functions that give tasks, "
+            "or values and one function");
     return {};
 }
 

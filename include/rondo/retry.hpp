@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Trying again: with delays that grow, and with jitter, so that a thousand clients that lost the same server do not come
-// back in the same millisecond.
+// SPDX-License-Identifier: MIT Retrying with growing delays and jitter, so that a thousand clients
+// of one failed server do not all come back in the same millisecond.
 #pragma once
 
 #include <exception>
@@ -15,26 +14,28 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How `retry` goes on. The first delay is `delay`, each next one `factor` times the one before, none longer than
-/// `longest`; of each, a random part of up to `jitter` (0 to 1) is left out.
+/// Options of retry. The first delay is `delay`; each further one is `factor` times the one before,
+/// and at most `longest`. A random part of each, up to `jitter` (0 to 1), is left out.
 struct retry_options {
-    unsigned attempts = 5;  ///< in all; 0: until one succeeds
+    unsigned attempts = 5;  ///< in total; 0 means no limit
     detail::time_limit delay = std::chrono::milliseconds(100);
     double factor = 2;
     detail::time_limit longest = std::chrono::seconds(30);
     double jitter = 0.5;
-    /// Which errors are worth another attempt; null: all but std::logic_error, which would only come again.
+    /// True for errors that another attempt may cure. Null: all except std::logic_error, which
+    /// would only repeat.
     bool (*worth)(const std::exception& error) = nullptr;
 };
 static_assert(std::is_trivially_destructible_v<retry_options>);  // g++ 12: see docs/gcc12.md
 
 namespace detail {
 
-/// Keeps count of the attempts and says how long to wait before the next.
+/// Counts the attempts and computes the delays.
 class RONDO_API retry_state {
 public:
     explicit retry_state(const retry_options& options);
-    /// To be called while an error is handled: throws it on where this was the last attempt, or it is not worth one.
+    /// Must be called while an error is handled. Rethrows it if this was the last attempt, or if
+    /// the error is not worth another.
     void failed(const std::exception& error);
     duration next_delay();
 
@@ -59,12 +60,12 @@ auto run_retry(retry_options options, F fn, Args... args) -> std::invoke_result_
 
 }  // namespace detail
 
-/// Calls `fn(args...)`, which must give a task, until one succeeds, and gives its value. fn and the arguments are kept
-/// until the end; each attempt gets the arguments as lvalues.
-/// Throws: the last error, where the attempts are used up or the error is not worth another; std::invalid_argument for
-///         options that make no sense.
-/// Cancel: cancels the attempt or the delay that is going on; a cancellation is never tried again. A time limit around
-///         the whole is a wait_for around it.
+/// Calls `fn(args...)`, which must return a task, until one succeeds, and returns its value. fn and
+/// the arguments are kept until the end; each attempt gets the arguments as lvalues. For a limit on
+/// the total time, put a wait_for around it.
+/// Throws: the last error, if the attempts are used up or the error is not worth another;
+///         std::invalid_argument for invalid options.
+/// Cancel: cancels the current attempt or delay. A cancellation is never retried.
 /// See:    tenacity.retry, tokio-retry.
 template <class F, class... Args>
     requires detail::gives_task<F&, Args&...>
@@ -85,7 +86,8 @@ template <class Options, class... Call>
 constexpr refused_call refuse_retry() {
     if constexpr (!std::is_convertible_v<Options, retry_options> || sizeof...(Call) == 0)
         static_assert(is_meant<Options>,
-                      "retry(options, fn, args...): rondo::retry_options come first; {} stands for the default");
+                      "retry(options, fn, args...): rondo::retry_options come first; {} stands for "
+                      "the default");
     else
         return [&]<class F, class... Args>(std::type_identity<F>, std::type_identity<Args>...) {
             return refuse_function<F, std::decay_t<Args>&...>();

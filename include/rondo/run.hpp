@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// run: the whole of a program's main. A loop of its own, main as its first task, an orderly end, and Ctrl-C.
+// SPDX-License-Identifier: MIT run: a program's main. It makes a loop, runs main as its first task,
+// ends everything in order, and handles Ctrl-C.
 #pragma once
 
 #include <functional>
@@ -11,16 +11,18 @@
 namespace rondo {
 inline namespace v0 {
 
-/// How a program is run.
+/// Options of run.
 struct run_options {
     loop_options loop{};
-    bool handle_sigint = true;    ///< only on the main thread, and where SIGINT has its default disposition
-    bool handle_sigterm = false;  ///< the same with SIGTERM, which stops a service
+    /// SIGINT cancels main. Only on the main thread, and if SIGINT has its default disposition.
+    bool handle_sigint = true;
+    /// The same for SIGTERM, which stops a service.
+    bool handle_sigterm = false;
 };
 
 namespace detail {
 
-/// A loop for one main, and what SIGINT does to it.
+/// The loop of one main, with its signal handlers.
 class RONDO_API main_run {
 public:
     explicit main_run(const run_options& options);
@@ -29,16 +31,16 @@ public:
     main_run& operator=(const main_run&) = delete;
 
     rondo::loop& loop() noexcept { return loop_; }
-    /// Until main has ended and everything else with it.
+    /// Runs until main and all other tasks have ended.
     void until_end(task_handle main);
-    /// Did a signal ask for the end?
+    /// True if a signal cancelled main.
     bool was_interrupted() const noexcept { return interrupted_; }
 
 private:
     bool handles() const noexcept { return handled_[0] != 0 || handled_[1] != 0; }
 
     rondo::loop loop_;
-    int handled_[2] = {0, 0};  // signals that have our handler
+    int handled_[2] = {0, 0};  // signals with our handler
     bool interrupted_ = false;
 };
 
@@ -54,7 +56,7 @@ T end_of(main_run& run, future<T> main) {
     return take_result(std::move(main));
 }
 
-/// Keeps a callable and its arguments for as long as the coroutine lives that they make.
+/// Keeps a callable and its arguments as long as the coroutine that they make.
 template <class F, class... Args>
 auto call_held(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
     co_return co_await std::invoke(fn, std::move(args)...);
@@ -62,11 +64,13 @@ auto call_held(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
 
 }  // namespace detail
 
-/// Runs `main` on a loop of its own, cancels and awaits what is left, runs the shutdown hooks, and returns main's value.
-/// The first SIGINT (or SIGTERM, if asked for) cancels main, the second one kills as usual; `return rondo::interrupted();`
-/// then makes it main's exit code. A signal that comes before `run` installs its handlers does what it does by default.
-/// Throws: what main throws; `interrupted` if a signal ended a main that has a value to return; uring_unavailable;
-///         invalid_state_error inside another run.
+/// Runs `main` on a new loop, cancels and awaits the remaining tasks, runs the shutdown hooks, and
+/// returns main's value. The first SIGINT (or SIGTERM, if enabled) cancels main; the second one
+/// kills the process as usual. After that, `return rondo::interrupted();` makes the signal the
+/// program's exit code. A signal that arrives before `run` has installed its handlers has its
+/// default effect.
+/// Throws: what main throws; `interrupted` if a signal ended a main that has a value to return;
+///         uring_unavailable; invalid_state_error inside another run.
 /// See:    asyncio.run.
 template <class T>
 T run(task<T> main, run_options options = {},
@@ -75,7 +79,8 @@ T run(task<T> main, run_options options = {},
     return detail::end_of(run, run.loop().create_task(std::move(main), {.name = "main"}, where));
 }
 
-/// The same with a callable and its arguments, which live as long as the task that they make: `run(serve_all, port)`.
+/// The same for a callable and its arguments, which live as long as the task that they make:
+/// `run(serve_all, port)`.
 template <class F, class... Args>
     requires detail::gives_task<F&, Args...>
 auto run(F fn, Args... args) {
@@ -86,7 +91,8 @@ template <class F, class... Args>
              !detail::is_task<std::decay_t<F>>::value)
 auto run(F&&, Args&&...) {
     if constexpr (detail::any_awaitable<std::decay_t<F>>)
-        static_assert(detail::is_meant<F>, "run takes a task: await this in a coroutine, and run that");
+        static_assert(detail::is_meant<F>,
+                      "run takes a task: await this in a coroutine, and run that");
     else
         return detail::refuse_kept_function<F, Args...>();
 }

@@ -1,12 +1,15 @@
-// SPDX-License-Identifier: MIT
-// Time: sleeping, and verbs that put a limit around anything that can be awaited.
+// SPDX-License-Identifier: MIT Time: sleeping, and functions that put a time limit around any
+// awaitable.
 //
-// A timeout starts no task. It opens a scope inside the running one and a timer that cancels it; what is inside has
-// ended before the verb returns. What is inside a wait_for of a future is the wait: the future's task goes on where
-// somebody else waits for it, and is cancelled, but not waited for, where nobody does. If it ended with a value, the value wins; if it ended because of this scope, and of
-// none around it, that is the timeout. An outer cancellation is never turned into one.
+// A timeout starts no task. It opens a scope inside the running one and a timer that cancels it;
+// what is inside has ended before the function returns. If it ended with a value, the value wins.
+// If it ended because of this scope, and no scope around it was cancelled, that is the timeout. An
+// outer cancellation is never turned into a timeout.
 //
-// The two meanings of a timeout have two names (trio's): `wait_for` throws, `move_on_after` goes on.
+// Inside a wait_for of a future is the wait alone. If other tasks wait for the future, its task
+// goes on; otherwise it is cancelled, but not waited for.
+//
+// A timeout has two forms (trio's names): `wait_for` throws, `move_on_after` goes on.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -29,8 +32,9 @@ namespace detail {
 /// The awaiter of a sleep: a timer in the awaiting frame.
 class RONDO_API sleep_awaiter : public leaf_wait, timer_node {
 public:
-    /// Below zero a span, counted from the await, above it a moment of the loop's clock; 0 lets
-    /// others run. One number, so that `sleeping` takes no more room than that in the frame.
+    /// `time` is a span below zero, counted from the await, or a moment of the loop's clock above
+    /// it; 0 lets other tasks run. One number, so that `sleeping` takes no more room than that in
+    /// the frame.
     explicit sleep_awaiter(duration::rep time) noexcept;
     ~sleep_awaiter();
     bool await_ready() noexcept {
@@ -52,7 +56,7 @@ private:
 
 }  // namespace detail
 
-/// What `sleep` gives: `co_await` it.
+/// The awaitable of sleep.
 class [[nodiscard("a sleep does nothing until it is awaited")]] sleeping : detail::only_in_tasks {
 public:
     explicit sleeping(duration delay) noexcept
@@ -62,12 +66,11 @@ public:
     detail::sleep_awaiter rondo_awaiter() const noexcept { return detail::sleep_awaiter(time_); }
 
 private:
-    duration::rep time_;  // as sleep_awaiter has it
+    duration::rep time_;  // see sleep_awaiter
 };
 
-/// Suspends the running task until `delay` has passed, never less, counted from the await; the loop
-/// looks at the clock at most its timer slack (64 us) later. Zero, or less, lets everybody run who
-/// is ready.
+/// Suspends the running task for `delay`, counted from the await. It never wakes early, and late by
+/// at most the loop's timer slack (64 µs). Zero, or less, lets every ready task run.
 /// Cancel: throws at once.
 /// See:    asyncio.sleep.
 template <class Rep, class Period>
@@ -75,11 +78,11 @@ sleeping sleep(const std::chrono::duration<Rep, Period>& delay) noexcept {
     return sleeping(detail::to_duration(delay));
 }
 
-/// The same until a moment of the loop's clock (`loop::time`).
+/// Suspends the running task until a moment of the loop's clock (`loop::time`).
 /// Cancel: throws at once.
 inline sleeping sleep_until(time_point when) noexcept { return sleeping(when); }
 
-/// The same, and gives `value` then.
+/// Sleeps for `delay` and returns `value`.
 /// See: asyncio.sleep(delay, result).
 template <class Rep, class Period, class T>
 task<T> sleep(std::chrono::duration<Rep, Period> delay, T value) {
@@ -89,7 +92,7 @@ task<T> sleep(std::chrono::duration<Rep, Period> delay, T value) {
 
 namespace detail {
 
-/// The awaiter of yield_now: no wait, only the end of the ready queue.
+/// The awaiter of yield_now: it only puts the task at the end of the ready queue.
 struct yield_awaiter {
     bool refused = false;
     bool await_ready() noexcept {
@@ -114,8 +117,8 @@ struct yielding : only_in_tasks {
 
 }  // namespace detail
 
-/// Gives way once to everybody who is ready.
-/// Cancel: throws instead; a request that comes meanwhile is thrown by the next wait.
+/// Lets every ready task run once.
+/// Cancel: throws instead. A cancellation that comes meanwhile is thrown by the next wait.
 /// See:    asyncio.sleep(0).
 inline detail::yielding yield_now() noexcept { return {}; }
 
@@ -126,18 +129,19 @@ class scope_view;
 /// See:    asyncio.Timeout, trio.CancelScope.
 class RONDO_API timeout_scope : detail::timed_scope, detail::timer_node {
 public:
-    /// No deadline for time_point::max(); one that has passed cancels at once.
+    /// time_point::max() means no deadline. A deadline in the past cancels at once.
     explicit timeout_scope(time_point when);
     ~timeout_scope();
 
-    /// The deadline. One around it may come earlier: current_scope() knows.
+    /// The deadline. A scope around this one may have an earlier deadline; see current_scope().
     time_point when() const noexcept { return deadline; }
-    /// Has the deadline come?
+    /// True once the deadline has passed.
     bool expired() const noexcept { return expired_; }
-    /// Moves the deadline. Once it has expired this does nothing: the next wait throws.
+    /// Moves the deadline. Has no effect once it has expired: the next wait throws.
     void reschedule(time_point when);
 
-    /// On `cancelled`: was it this deadline and no request from outside? Then it is a timeout.
+    /// After catching `cancelled`: true if this deadline was the cause, and no scope around was
+    /// cancelled.
     bool timed_out() const noexcept { return expired_ && ends_here(); }
 
 private:
@@ -148,17 +152,18 @@ private:
     bool expired_ = false;
 };
 
-/// Where the running task stands in the tree of scopes, as far as a cancellation could reach it there.
+/// A view of the scopes around the running task: deadline and cancellation.
 /// Thread: its loop's.
 /// See:    trio.current_effective_deadline, Go's context.Deadline.
 class scope_view {
 public:
-    /// The earliest deadline of the timeouts that it is in, also those around the verb that started the task;
-    /// time_point::max() where there is none. A shield hides what is around it, a detached task has none around it.
+    /// The earliest deadline of the timeouts around it, including those around the call that
+    /// started the task; time_point::max() if there is none. A shield hides the deadlines around
+    /// it. A detached task has none around it.
     time_point deadline() const noexcept { return deadline_; }
-    /// How long it is until then: zero when it has come, duration::max() where there is none.
+    /// The span until then: zero once it has passed, duration::max() if there is none.
     duration remaining() const noexcept { return remaining_; }
-    /// Was it asked to stop? The next wait will throw then.
+    /// True if the task was cancelled; the next wait will throw.
     bool cancel_requested() const noexcept { return requested_; }
 
 private:
@@ -168,18 +173,19 @@ private:
     bool requested_ = false;
 };
 
-/// The scope that is open now in the running task: a snapshot.
+/// A snapshot of the scopes around the running task.
 /// Throws: no_running_loop_error outside of a task.
 RONDO_API scope_view current_scope();
 
-/// How much time the running task has left: current_scope().remaining(). For what takes a limit of its own.
+/// The time that the running task has left, current_scope().remaining(). For calls with a limit of
+/// their own.
 /// Throws: no_running_loop_error outside of a task.
 RONDO_API duration remaining();
 
 namespace detail {
 
-/// What `co_await awaitable` gives, without the reference. void for what cannot be awaited: clang 14
-/// asks that too, in the types of functions that it then finds not to be meant.
+/// The type that `co_await awaitable` gives, without the reference; void for types that cannot be
+/// awaited. clang 14 asks for that too, in the types of functions that it then rejects.
 template <class A>
 struct awaited_by {
     using type = void;
@@ -195,13 +201,13 @@ struct awaited_by<task<T>> {
 template <class A>
 using awaited_t = typename awaited_by<std::remove_cvref_t<A>>::type;
 
-/// void as a value.
+/// std::monostate for void.
 template <class T>
 using or_monostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 RONDO_API time_point deadline_after(duration delay);
 
-/// A named guarded_task is the task that it is; everything else is awaited as it stands.
+/// A named guarded_task becomes its task; any other awaitable stays as it is.
 template <class A>
 A&& unguarded(A& awaitable) noexcept {
     return static_cast<A&&>(awaitable);
@@ -250,7 +256,8 @@ task<bool> run_move_on_after(duration limit, A awaitable) {
     co_return false;
 }
 
-/// Of a verb that takes A by value: A& is named, and the value of its future cannot be copied.
+/// True if A is a named future whose value cannot be copied: passing it by value would leave
+/// nothing.
 template <class A>
 inline constexpr bool leaves_nothing = false;
 template <class T>
@@ -259,10 +266,11 @@ template <class T>
 inline constexpr bool leaves_nothing<const future<T>&> = leaves_nothing<future<T>&>;
 
 template <class L, class A>
-concept can_be_limited = std::is_convertible_v<L, time_limit> && any_awaitable<std::decay_t<A>> &&
-                         !leaves_nothing<A> && !(is_task<std::decay_t<A>>::value && std::is_lvalue_reference_v<A>);
+concept can_be_limited =
+    std::is_convertible_v<L, time_limit> && any_awaitable<std::decay_t<A>> && !leaves_nothing<A> &&
+    !(is_task<std::decay_t<A>>::value && std::is_lvalue_reference_v<A>);
 
-/// Of wait_for and move_on_after.
+/// Error messages of wait_for and move_on_after.
 template <class L, class A>
 constexpr refused_call refuse_limited() {
     if constexpr (!std::is_convertible_v<L, time_limit>)
@@ -270,8 +278,9 @@ constexpr refused_call refuse_limited() {
     else if constexpr (is_task<std::decay_t<A>>::value)
         static_assert(is_meant<A>, "a task is awaited once: pass std::move(t)");
     else if constexpr (any_awaitable<std::decay_t<A>>)
-        static_assert(is_meant<A>,
-                      "the value of this future cannot be copied: pass std::move(f) to have it moved out");
+        static_assert(
+            is_meant<A>,
+            "the value of this future cannot be copied: pass std::move(f) to move it out");
     else
         return refuse_awaitable<A>();
     return {};
@@ -279,24 +288,26 @@ constexpr refused_call refuse_limited() {
 
 }  // namespace detail
 
-/// Awaits `awaitable` for at most `limit`. It has ended when this returns or throws. Of a future that is the wait alone:
-/// its task goes on if somebody else waits for it, and is otherwise cancelled and not waited for.
+/// Awaits `awaitable` for at most `limit`. It has ended when this returns or throws. For a future
+/// that is the wait alone: its task goes on if other tasks wait for it; otherwise it is cancelled
+/// and not waited for.
 ///
-/// With a limit of zero or less nothing is tried, not even what would not have to wait. For that there are `try_get`,
-/// `try_put`, `try_lock` and `try_acquire`.
+/// With a limit of zero or less nothing is tried, not even a wait that would end at once. For that
+/// there are `try_get`, `try_put`, `try_lock` and `try_acquire`.
 /// Throws: timeout_error; what the awaitable throws.
-/// Cancel: cancels what is inside and awaits its end.
+/// Cancel: cancels the awaitable and awaits its end.
 /// See:    asyncio.wait_for.
 template <class L, class A>
     requires detail::can_be_limited<L, A>
 auto wait_for(L limit, A&& awaitable) {
-    return detail::run_wait_for<std::decay_t<A>>(detail::time_limit(limit), std::forward<A>(awaitable));
+    return detail::run_wait_for<std::decay_t<A>>(detail::time_limit(limit),
+                                                 std::forward<A>(awaitable));
 }
 
-/// The same with an empty optional (for void: false) where the time was not enough. What was done is done: a value that
-/// came is returned, late or not.
+/// As wait_for, but returns an empty optional (for void: false) on a timeout. A value that arrived
+/// is returned, late or not.
 /// Throws: what the awaitable throws.
-/// Cancel: as wait_for.
+/// Cancel: cancels the awaitable and awaits its end.
 /// See:    trio.move_on_after, gevent.Timeout(silent).
 template <class L, class A>
     requires detail::can_be_limited<L, A>
@@ -336,26 +347,30 @@ auto run_shielded(F fn, Args... args) -> std::invoke_result_t<F&, Args...> {
     co_return co_await fn(std::move(args)...);
 }
 
-/// Of with_timeout.
+/// Error messages of with_timeout.
 template <class L, class F>
 constexpr refused_call refuse_timeout_body() {
     if constexpr (!std::is_convertible_v<L, time_limit>)
         return refuse_duration<L>();
     else if constexpr (any_awaitable<std::decay_t<F>>)
-        static_assert(is_meant<F>, "with_timeout takes a function: for a task there is wait_for(limit, task)");
-    else if constexpr (!callable<std::decay_t<F>> || !std::is_invocable_v<F&, timeout_scope&>)
-        static_assert(is_meant<F>, "with_timeout calls its function with one argument, a rondo::timeout_scope&");
-    else
         static_assert(is_meant<F>,
-                      "the function of with_timeout is a coroutine: its result type is rondo::task<...>");
+                      "with_timeout takes a function: for a task there is wait_for(limit, task)");
+    else if constexpr (!callable<std::decay_t<F>> || !std::is_invocable_v<F&, timeout_scope&>)
+        static_assert(is_meant<F>,
+                      "with_timeout calls its function with one argument, a rondo::timeout_scope&");
+    else
+        static_assert(
+            is_meant<F>,
+            "the function of with_timeout is a coroutine: its result type is rondo::task<...>");
     return {};
 }
 
 }  // namespace detail
 
-/// Runs `fn(timeout_scope&)`, which must give a task, for at most `limit`; inside, the deadline can be read and moved.
-/// Throws: timeout_error, with the limit as the last reschedule left it; what fn's task throws.
-/// Cancel: cancels what is inside and awaits its end.
+/// Runs `fn(timeout_scope&)`, which must return a task, for at most `limit`. Inside, the deadline
+/// can be read and moved.
+/// Throws: timeout_error, with the limit of the last reschedule; what fn's task throws.
+/// Cancel: cancels the task and awaits its end.
 /// See:    asyncio.timeout.
 template <class F>
     requires detail::gives_task<F&, timeout_scope&>
@@ -363,12 +378,14 @@ auto with_timeout(detail::time_limit limit, F&& fn) {
     return detail::guarded<F>(detail::run_limited<std::decay_t<F>>(limit, std::forward<F>(fn)));
 }
 template <class L, class F>
-    requires(!std::is_convertible_v<L, detail::time_limit> || !detail::gives_task<F&, timeout_scope&>)
+    requires(!std::is_convertible_v<L, detail::time_limit> ||
+             !detail::gives_task<F&, timeout_scope&>)
 auto with_timeout(L&&, F&&) {
     return detail::refuse_timeout_body<L, F>();
 }
 
-/// Holds a cancellation back until `inner` has ended; the wait after it throws then. For clean-up that awaits.
+/// Delays a cancellation until `inner` has ended; the wait after it then throws. For clean-up that
+/// awaits.
 /// See: asyncio.shield, trio's shielded scopes.
 template <class T>
 task<T> shield(task<T> inner) {
@@ -381,7 +398,8 @@ task<T> shield(detail::guarded_task<T> inner) {
     return shield(task<T>(std::move(inner)));
 }
 
-/// The same with a callable and its arguments, which live until its task has ended.
+/// The same for a callable and its arguments, which live until its task has ended.
+/// See: trio.CancelScope(shield=True).
 template <class F, class... Args>
     requires detail::gives_task<F&, Args...>
 auto with_shield(F&& fn, Args... args) {
@@ -394,8 +412,9 @@ auto with_shield(F&&, Args&&...) {
     return detail::refuse_kept_function<F, Args...>();
 }
 
-/// Awaits a future without owning it.
-/// Cancel: leaves at once; the future goes on.
+/// Awaits a future without cancelling its task.
+/// Cancel: ends the wait at once; the task goes on, also if it has no other waiter.
+/// See:    asyncio.shield.
 template <class T>
 task<T> shield(future<T> f) {
     const detail::future_keeper keeper(detail::future_core(f));
@@ -414,9 +433,11 @@ template <class A>
 constexpr refused_call refuse_shield() {
     if constexpr (any_awaitable<std::decay_t<A>>)
         static_assert(is_meant<A>,
-                      "shield takes a task or a future: await this inside a function, and pass that to with_shield");
+                      "shield takes a task or a future: await this inside a function, and pass "
+                      "that to with_shield");
     else if constexpr (callable<std::decay_t<A>>)
-        static_assert(is_meant<A>, "shield takes a task: call the function, or pass it to with_shield");
+        static_assert(is_meant<A>,
+                      "shield takes a task: call the function, or pass it to with_shield");
     else
         return refuse_awaitable<A>();
     return {};

@@ -1,18 +1,19 @@
-// SPDX-License-Identifier: MIT
-// **Declare what children borrow outside the body of their group.** The locals of the body are destroyed when it returns
-// or throws, and only then the group waits for its children.
+// SPDX-License-Identifier: MIT **Declare objects that children borrow outside the body of their
+// group.** The locals of the body are destroyed when it returns or throws, and the group waits for
+// its children after that.
 //
-//     std::string text = "outlives the group";                       // here, not inside the body
+//     std::string text = "outlives the group";  // here, not inside the body
 //     co_await with_task_group([&](task_group& group) -> task<> {
 //         group.start(child, std::ref(text));
-//         group.start(other, std::string("kept for the child"));     // arguments are kept as long as the child
+//         group.start(other, std::string("kept with the child"));  // arguments live as long as it
 //         co_return;
 //     });
 //
-// A task group: children that are started as one goes along, and that have all ended when with_task_group returns.
+// A task group: child tasks that are started one by one, and that have all ended when
+// with_task_group returns.
 //
-// C++ has no `async with`, and a destructor can neither await nor turn one exception into another: so a group is a
-// function that is given its body, not an object on its own.
+// C++ has no `async with`, and a destructor can neither await nor turn one exception into another.
+// So a group is a function that takes its body, not an object of its own.
 #pragma once
 
 #include <exception>
@@ -31,9 +32,9 @@ inline namespace v0 {
 
 class task_group;
 
-/// How a task group ends.
+/// Options of with_task_group.
 struct group_options {
-    bool all_errors = false;  ///< what it throws is a group_error, which has every error, not only the first
+    bool all_errors = false;  ///< throw a group_error with all errors, not only the first one
 };
 static_assert(std::is_trivially_destructible_v<group_options>);  // g++ 12: see docs/gcc12.md
 
@@ -47,22 +48,24 @@ auto run_group(F fn, group_options options) -> std::invoke_result_t<F&, task_gro
 /// See:    asyncio.TaskGroup, trio.Nursery.
 class task_group : detail::children {
 public:
-    /// Starts `fn(args...)`, which must give a task, as a child; both are kept until it has ended. The future may be
-    /// dropped: the group sees the child's error. Children may start children, as long as the group has not ended.
-    /// Cancelling the future ends that child alone; the others, and the body, go on.
+    /// Starts `fn(args...)`, which must return a task, as a child. Both are kept until it has
+    /// ended. The future may be dropped: the group gets the child's error. Children may start
+    /// children as long as the group has not ended. Cancelling the future ends that child only.
     template <class F, class... Args>
         requires detail::gives_task<F&, Args...>
     auto start(F fn, Args... args) {
         return start(detail::call_held(std::move(fn), std::move(args)...));
     }
-    /// Starts a task as a child; it first runs when its turn comes, and not at all under a group that was cancelled.
+    /// Starts a task as a child. It first runs in a later turn, and not at all if the group was
+    /// cancelled.
     template <class T>
     future<T> start(task<T> t, detail::location where = detail::location::current()) {
         return children::start(std::move(t), where);
     }
 
     template <class T>
-    future<T> start(detail::guarded_task<T> t, detail::location where = detail::location::current()) {
+    future<T> start(detail::guarded_task<T> t,
+                    detail::location where = detail::location::current()) {
         return start(task<T>(std::move(t)), where);
     }
     /// Starts a task that awaits it: `group.start(sleep(1s))`.
@@ -82,9 +85,10 @@ public:
             return detail::refuse_awaitable<F>();
     }
 
-    /// Cancels the children and the body; with_task_group then ends normally, unless somebody failed.
+    /// Cancels the children and the body; with_task_group then ends normally, unless one of them
+    /// failed.
     using detail::children::cancel;
-    /// Every error so far, in order.
+    /// All errors so far, in order.
     using detail::children::errors;
 
 private:
@@ -107,7 +111,7 @@ auto run_group(F fn, group_options options) -> std::invoke_result_t<F&, task_gro
         else
             result.emplace(co_await fn(group));
     } catch (const cancelled&) {
-        group.stopped();  // by its own cancel(), a child's error, or from outside: told apart at the end
+        group.stopped();  // by its cancel(), a child's error, or from outside: see rethrow
     } catch (...) {
         group.fail(std::current_exception());
     }
@@ -115,17 +119,20 @@ auto run_group(F fn, group_options options) -> std::invoke_result_t<F&, task_gro
     if (options.all_errors) group.throw_all_errors();
     group.rethrow_but_own_cancel();
     if constexpr (!std::is_void_v<value>) {
-        if (!result) throw future_cancelled("the task group was cancelled before its body gave a value");
+        if (!result)
+            throw future_cancelled("the task group was cancelled before its body gave a value");
         co_return std::move(*result);
     }
 }
 
 }  // namespace detail
 
-/// Calls `fn(task_group&)`, which must give a task, and returns its value when it and every child has ended. A child that
-/// was cancelled by its own future is no error. Its locals are gone before its children: see the head of this file.
-/// Throws: the first error of a child or of the body, after the others were cancelled and have ended; the further ones
-///         go to the exception handler. With `all_errors`: group_error. A `cancelled` that nobody asked for is an error.
+/// Calls `fn(task_group&)`, which must return a task, and returns its value when it and all
+/// children have ended. A child that was cancelled by its own future is no error. The locals of
+/// fn's task are destroyed before its children end: see the head of this file.
+/// Throws: the first error of a child or of the body, after the others were cancelled and have
+///         ended; further errors go to the exception handler. With `all_errors`: group_error. A
+///         `cancelled` that leaves an uncancelled child counts as an error.
 /// Cancel: cancels the body and the children and awaits their end.
 /// See:    asyncio.TaskGroup, trio.open_nursery.
 template <class F>
@@ -139,13 +146,19 @@ namespace detail {
 template <class F, class... More>
 constexpr refused_call refuse_group() {
     if constexpr (!callable<std::decay_t<F>>)
-        static_assert(is_meant<F>, "with_task_group takes a function, which it calls with a rondo::task_group&");
+        static_assert(is_meant<F>,
+                      "with_task_group takes a function, which it calls with a rondo::task_group&");
     else if constexpr (!std::is_invocable_v<F&, task_group&>)
-        static_assert(is_meant<F>, "the body of a task group takes one argument, a rondo::task_group&");
+        static_assert(is_meant<F>,
+                      "the body of a task group takes one argument, a rondo::task_group&");
     else if constexpr (!gives_task<F&, task_group&>)
-        static_assert(is_meant<F>, "the body of a task group is a coroutine: its result type is rondo::task<...>");
+        static_assert(
+            is_meant<F>,
+            "the body of a task group is a coroutine: its result type is rondo::task<...>");
     else
-        static_assert(is_meant<F>, "after the body of a task group come rondo::group_options, and nothing else");
+        static_assert(
+            is_meant<F>,
+            "after the body of a task group come rondo::group_options, and nothing else");
     return {};
 }
 

@@ -1,10 +1,10 @@
-// SPDX-License-Identifier: MIT
-// What a thread_local is for threads: a value that is there for everything a task does, without being handed through
-// every call. A request's number in each line of a log is the classic use.
+// SPDX-License-Identifier: MIT The counterpart of thread_local for tasks: a value that is visible
+// to everything that a task calls and starts, without being passed through every call. The typical
+// use is the number of a request in each line of a log.
 //
-// A value is bound for the time of one call, and seen by everything that runs inside: awaited tasks, children, and
-// detached tasks, which take it with them. It hangs in the tree of scopes, where a task looks upwards for it: who
-// binds nothing pays nothing.
+// A value is bound for the time of one call. Awaited tasks, children and detached tasks that run
+// inside see it; detached tasks take it with them. It stands in the tree of scopes, where a task
+// looks upwards for it: tasks that bind nothing pay nothing.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,8 @@ inline namespace v0 {
 
 namespace detail {
 
-/// A value and whose it is. Shared with the detached tasks that took it with them.
+/// A value and the address of its task_local. Shared with the detached tasks that took it with
+/// them.
 class bound_value {
 public:
     bound_value(const void* key, std::shared_ptr<const void> value) noexcept
@@ -35,7 +36,7 @@ private:
     std::shared_ptr<const void> value_;
 };
 
-/// The scope of one binding, in the frame of `with`.
+/// The scope of one binding; it lives in the frame of `with`.
 class RONDO_API binding_scope : inner_scope {
 public:
     explicit binding_scope(bound_value value) noexcept;
@@ -45,17 +46,17 @@ private:
     bound_value value_;
 };
 
-/// The innermost value of `key` around the running task, or of what this thread's job has taken along; null where there
-/// is none.
+/// The innermost value of `key` around the running task, or the one that the job of this thread has
+/// taken along; null if there is none.
 RONDO_API const void* find_bound(const void* key) noexcept;
 
-/// The values around the running task, or those of this thread's job, for a job on another thread. Whoever gets it drops
-/// it. Null where there are none.
+/// The values around the running task, or those of the job of this thread, for a job on another
+/// thread. Null if there are none. The caller drops them with drop_bindings.
 class carried_bindings;
 RONDO_API const carried_bindings* carry_bindings();
 RONDO_API void drop_bindings(const carried_bindings* bindings) noexcept;
 
-/// They are there on this thread, outside of tasks, for as long as this lives.
+/// Makes `bindings` visible on this thread, outside of tasks, while this object lives.
 class RONDO_API bindings_here {
 public:
     explicit bindings_here(const carried_bindings* bindings) noexcept;
@@ -75,22 +76,24 @@ auto run_bound(bound_value value, F fn, Args... args) -> std::invoke_result_t<F&
 
 }  // namespace detail
 
-/// A value of the running task and of what it started. Make it a global, or let it outlive its uses.
-/// Thread: each of its loop's; the object itself is never written.
+/// A value of the running task and of tasks that it started. Make it a global, or let it outlive
+/// its uses.
+/// Thread: any; the object itself is never written.
 /// See:    contextvars.ContextVar, tokio::task_local, threading.local.
 template <class T>
 class task_local {
 public:
     task_local() noexcept = default;
-    /// `otherwise` is what get() gives where nothing is bound.
+    /// `otherwise` is the value of get() if nothing is bound.
     explicit task_local(T otherwise) : otherwise_(std::move(otherwise)) {}
     task_local(const task_local&) = delete;
     task_local& operator=(const task_local&) = delete;
 
-    /// Calls `fn(args...)`, which must give a task, and gives what that gives; until it has ended `value` is what get()
-    /// gives inside, also in tasks that are started there, and longer in those that outlive it. A child of a group that
-    /// was opened outside belongs to the outside.
+    /// Calls `fn(args...)`, which must return a task, and gives its result. Until it has ended,
+    /// get() inside gives `value`, also in tasks that are started there, and in those that outlive
+    /// it. A child of a group that was opened outside does not see it.
     /// Cancel: cancels the task inside.
+    /// See:    contextvars.Context.run.
     template <class F, class... Args>
         requires std::is_invocable_v<F&, Args...>
     auto with(T value, F&& fn, Args... args) const {
@@ -99,15 +102,16 @@ public:
             std::forward<F>(fn), std::move(args)...));
     }
 
-    /// The value that is bound innermost, or the one that was given to the constructor.
-    /// Throws: invalid_state_error where there is neither.
+    /// The innermost bound value, or the constructor's.
+    /// Throws: invalid_state_error if there is neither.
     const T& get() const {
         if (const T* bound = find()) return *bound;
-        if (!otherwise_) throw invalid_state_error("this task_local is not bound here and has no default");
+        if (!otherwise_)
+            throw invalid_state_error("this task_local is not bound here and has no default");
         return *otherwise_;
     }
 
-    /// The value that is bound, or null: also outside of any task.
+    /// The innermost bound value, or null; also outside of any task.
     const T* find() const noexcept { return static_cast<const T*>(detail::find_bound(this)); }
 
 private:

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// A callback after a while (`timer`), and a beat to wait for (`interval`). Who only wants to wait once takes sleep.
+// SPDX-License-Identifier: MIT A callback after a delay (`timer`), and a periodic tick
+// (`interval`). To wait once, use sleep.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Calls a function once, a while after it was started, unless it is cancelled before. May be started again at any
-/// time. What the function throws goes to the loop's exception handler.
+/// Calls a function once, a delay after start(), unless it is cancelled before. May be started
+/// again at any time. What the function throws goes to the loop's exception handler.
 /// Thread: its loop's.
-/// See:    threading.Timer, loop.call_later.
+/// See:    threading.Timer, asyncio loop.call_later.
 class RONDO_API timer {
 public:
-    /// Of the running loop; not started.
+    /// A timer of the running loop; not started.
     /// Throws: no_running_loop_error.
     timer(detail::time_limit delay, detail::function<void()> fn);
     timer(loop& home, detail::time_limit delay, detail::function<void()> fn);
@@ -27,51 +27,54 @@ public:
     timer(const timer&) = delete;
     timer& operator=(const timer&) = delete;
 
-    /// Starts it, from now. Throws: invalid_state_error where it runs already.
+    /// Starts it: the function is called `delay` from now.
+    /// Throws: invalid_state_error if it is active already; closed_error; std::bad_alloc.
     void start();
-    /// Stops it; nothing happens where it does not run. May be called from inside the function.
+    /// Stops it. Does nothing if it is not active. May be called inside the function.
     void cancel() noexcept;
-    /// Starts it from now, whether it runs or not: for a deadline that every sign of life moves.
+    /// Starts it again from now, whether it is active or not: for a deadline that every activity
+    /// moves.
     void reset();
     void reset(detail::time_limit delay);
 
-    /// Was it started, and neither cancelled nor due since?
+    /// True from start() until it is cancelled or due.
     bool active() const noexcept { return *active_; }
     duration delay() const noexcept { return delay_; }
 
 private:
     loop* home_;
     duration delay_;
-    // Both shared with the call that is under way, during which this object may be destroyed.
+    // Both are shared with the current call, during which this object may be destroyed.
     std::shared_ptr<detail::function<void()>> fn_;
     std::shared_ptr<bool> active_;
     call_handle call_;
 };
 
-/// What an interval does with ticks that passed while nobody waited.
+/// Policy of an interval for ticks that passed while no task waited.
 enum class missed_ticks {
-    skip,   ///< they are left out; the next one is again at a whole number of periods from the start
-    burst,  ///< they come at once, one after the other
-    delay,  ///< the next one comes a whole period after the late one
+    skip,   ///< drop them; the next tick is again at a whole number of periods from the start
+    burst,  ///< deliver them at once, one after the other
+    delay,  ///< deliver one late; the next tick comes a whole period after it
 };
 
-/// A beat: ticks at start + period, start + 2 periods, ... It does not drift.
+/// A periodic tick at start + period, start + 2 periods, ... It does not drift.
 /// Thread: its loop's.
-/// See:    tokio::time::interval, whose first tick comes at once.
+/// See:    tokio::time::interval, which however ticks first at once.
 class RONDO_API interval {
 public:
-    /// Starts now: the first tick comes after one period.
+    /// Starts now; the first tick comes after one period.
     /// Throws: std::invalid_argument for a period that is not positive; no_running_loop_error.
     explicit interval(detail::time_limit period, missed_ticks policy = missed_ticks::skip);
 
-    /// Waits for the next tick and gives the number of ticks since the last one: 1, or more where some were skipped.
+    /// Waits for the next tick. Returns the number of ticks since the last one: 1, or more if some
+    /// were skipped.
     /// Cancel: throws at once; the tick is not lost.
     task<std::uint64_t> tick();
 
-    /// When the next tick comes.
+    /// The time of the next tick.
     time_point next() const noexcept { return next_; }
     duration period() const noexcept { return period_; }
-    /// The next tick comes one period from now.
+    /// Moves the next tick to one period from now.
     void reset();
 
 private:

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Waiting for some of several futures, without owning any of them: `wait` cancels nobody, neither on an error nor when
-// its time is over. Who wants the others to end says so, or uses gather.
+// SPDX-License-Identifier: MIT Waiting for some of several futures without owning them. `wait`
+// cancels none of them, neither on an error nor on a timeout. To end the others, cancel them, or
+// use gather.
 #pragma once
 
 #include <cstddef>
@@ -14,26 +14,26 @@
 namespace rondo {
 inline namespace v0 {
 
-/// When `wait` returns.
+/// Condition for wait to return.
 enum class return_when {
-    all_completed,    ///< every future is done
-    first_completed,  ///< one is
+    all_completed,    ///< all futures are done
+    first_completed,  ///< one is done
     first_exception,  ///< one ended with an error or was cancelled, or all are done
 };
 
-/// What `wait` gives: the same futures, in their order, parted. Of handles of several types it is a
-/// wait_result<task_handle>.
+/// Result of wait: the same futures in their order, divided into done and pending. For handles of
+/// several types it is a wait_result<task_handle>.
 template <class T>
 struct wait_result {
     using handle = std::conditional_t<std::is_same_v<T, task_handle>, task_handle, future<T>>;
     std::vector<handle> done;
     std::vector<handle> pending;
-    wait_result() = default;  // no aggregate: g++ 12 destroys those twice inside a co_await expression
+    wait_result() = default;  // no aggregate: g++ 12 destroys those twice in a co_await expression
 };
 
 namespace detail {
 
-/// Watches several cores until enough of them are done, or a deadline has come.
+/// Watches several futures until enough of them are done, or a deadline has passed.
 class RONDO_API watching : public only_in_tasks {
 public:
     class awaiter;
@@ -71,7 +71,7 @@ private:
     time_point deadline_;
 };
 
-/// For each key: is it the first of its value?
+/// For each key, whether it is the first of its value.
 RONDO_API std::vector<bool> firsts(const std::vector<const void*>& keys);
 
 /// The handles of a range, each once.
@@ -88,7 +88,7 @@ auto each_once(const R& handles, Key key) {
 }
 
 template <class H>
-struct waited {};  // clang 14 asks also for what is no handle
+struct waited {};  // clang 14 asks also for types that are no handles
 template <class H>
     requires requires { typename H::value_type; }
 struct waited<H> {
@@ -102,17 +102,19 @@ struct waited<task_handle> {
 template <class R>
 concept handles = iterable<R> && std::is_base_of_v<task_handle, element<R>>;
 
-/// Futures of any kind, those of threads too.
+/// A range of futures of any kind, including those of threads.
 template <class R>
-concept some_futures = iterable<std::decay_t<R>> && (native_awaitable<element<std::decay_t<R>>> ||
-                                                     std::is_same_v<element<std::decay_t<R>>, task_handle>);
+concept some_futures = iterable<std::decay_t<R>> &&
+    (native_awaitable<element<std::decay_t<R>>> ||
+     std::is_same_v<element<std::decay_t<R>>, task_handle>);
 
 template <class... A>
 inline constexpr bool can_be_waited_for = false;
 template <some_futures R>
 inline constexpr bool can_be_waited_for<R> = true;
 template <some_futures R, class Until>
-inline constexpr bool can_be_waited_for<R, Until> = std::is_same_v<std::decay_t<Until>, return_when>;
+inline constexpr bool can_be_waited_for<R, Until> =
+    std::is_same_v<std::decay_t<Until>, return_when>;
 template <some_futures R, class Until, class D>
 inline constexpr bool can_be_waited_for<R, Until, D> =
     can_be_waited_for<R, Until> && std::is_convertible_v<D, duration>;
@@ -122,28 +124,32 @@ constexpr refused_call refuse_wait() {
     using range = std::decay_t<First>;
     if constexpr (std::is_base_of_v<task_handle, range>)
         static_assert(is_meant<First>,
-                      "wait takes one range of futures: std::vector{f, g}; a single future is awaited itself");
+                      "wait takes one range of futures: std::vector{f, g}; a single future is "
+                      "awaited itself");
     else if constexpr (!iterable<range>)
         static_assert(is_meant<First>, "wait takes a range of futures");
     else if constexpr (is_task<element<range>>::value)
         static_assert(is_meant<First>,
-                      "wait takes futures, not tasks: start each by create_task, or use gather(std::move(tasks))");
+                      "wait takes futures, not tasks: start each by create_task, or use "
+                      "gather(std::move(tasks))");
     else if constexpr (!can_be_waited_for<First>)
         static_assert(is_meant<First>, "wait takes a range of futures, of which this is none");
     else
         static_assert(is_meant<First>,
-                      "wait(futures, return_when, timeout): the second argument is a rondo::return_when, the third a "
+                      "wait(futures, return_when, timeout): the second argument is a "
+                      "rondo::return_when, the third a "
                       "span of time, as 5s");
     return {};
 }
 
 }  // namespace detail
 
-/// Waits until `futures` are done as far as `until` says, or `timeout` is over, and parts them in done and pending.
-/// Nothing is cancelled; an empty range returns at once. Errors are not thrown here: they are found in the futures. One
-/// that is given twice is given back once. Futures of several types stand in a std::vector<rondo::task_handle>.
-/// Throws: invalid_state_error where a task waits for itself, or for a future of another loop.
-/// Cancel: leaves at once; the futures go on.
+/// Waits until the condition `until` holds for `futures`, or for at most `timeout`, and divides
+/// them into done and pending. Cancels nothing. An empty range returns at once. Errors are not
+/// thrown but stay in the futures. A future that is passed twice is returned once. Futures of
+/// several types are passed in a std::vector<rondo::task_handle>.
+/// Throws: invalid_state_error if the task waits for itself, or for a future of another loop.
+/// Cancel: ends the wait at once; the futures go on.
 /// See:    asyncio.wait.
 template <detail::handles R>
 auto wait(R futures, return_when until = return_when::all_completed,

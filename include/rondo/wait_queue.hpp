@@ -1,10 +1,9 @@
-// SPDX-License-Identifier: MIT
-// A FIFO of tasks that wait for another task: the only place that parks a task for a task. Mutex, semaphore, queue and
-// event are this, seen several ways.
+// SPDX-License-Identifier: MIT A FIFO of tasks that wait for another task. Mutex, semaphore, event
+// and the other locks are built on it.
 //
-// Law 3: what another task of the loop has granted is taken back until the waiter has resumed. So a waiter that was
-// chosen by `unpark_one` and is cancelled before it runs passes the choice on: `on_pass` is called, by default the next
-// in line is chosen. No wake-up is ever lost.
+// Law 3: a grant of another task of the loop is taken back until the waiter has resumed. If a
+// waiter that `unpark_one` has chosen is cancelled before it runs, it passes the choice on:
+// `on_pass` is called, which by default chooses the next waiter. No wake-up is ever lost.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -23,18 +22,18 @@ class wait_queue;
 
 namespace detail {
 
-/// A wait in a wait_queue: the base of the awaiter of everything that has one. An awaiter says in
-/// await_ready whether there is anything to wait for (`is_cancelled() ? cancel_at_start() : free && acquired()`), and
-/// in await_resume what becomes of a grant that came too late (`finish`). What else a waiter wants
-/// or is given stands in the derived class, where the owner of the queue finds it through
-/// `wait_queue::front`.
+/// A wait in a wait_queue, the base class of its awaiters. The derived awaiter says in await_ready
+/// whether to wait (`is_cancelled() ? cancel_at_start() : free && acquired()`), and in await_resume
+/// how to return a grant that came too late (`finish`). Data of the wait stand in the derived
+/// class, where the owner of the queue finds them through `wait_queue::front`.
 class RONDO_API queue_wait : public leaf_wait, public wait_node {
 public:
-    /// Suspends in the line or, having what it came for, only behind everybody who is ready.
+    /// Suspends: in the queue, or, if the wait was acquired or refused already, until the ready
+    /// tasks have run.
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
 
-    /// What a cancellation does, unless its kind has other plans: leaves the line; the wait will throw.
+    /// Default wait_kind::cancel: leaves the queue; the wait will throw.
     static void leave(leaf_wait& wait) noexcept;
 
 protected:
@@ -44,23 +43,25 @@ protected:
         : leaf_wait(what), queue_(&queue) {
         wait_node::wake = choose;
     }
-    // Only a frame that is destroyed while it waits gets here linked: one abandoned at its loop's end.
+    // It is still linked only if its frame is destroyed during the wait: abandoned at its loop's
+    // end.
     ~queue_wait() {
         if (linked()) [[unlikely]]
             step_out();
     }
 
-    /// The task was asked to stop: there is no wait. Does it throw at once?
+    /// For await_ready of a cancelled task: there is no wait. True if it may throw at once.
     bool cancel_at_start() noexcept {
         state |= refused;
         return may_go_on();
     }
-    /// It has what it came for: does it go on at once?
+    /// For await_ready of a wait that need not wait. True if the task may go on at once.
     bool acquired() noexcept {
         state |= chosen;
         return may_go_on();
     }
-    /// Throws `cancelled` where the task was asked to stop, after giving back what was granted nevertheless.
+    /// Throws `cancelled` if the task was cancelled. Calls `give_back` before, if something was
+    /// granted.
     template <class GiveBack>
     void finish(GiveBack give_back) {
         if (state & refused) [[unlikely]]
@@ -80,12 +81,13 @@ private:
     wait_queue* queue_;
 };
 
-/// Aborts with a sentence, unless an exception is on its way.
+/// Aborts with a message, unless an exception is being propagated.
 RONDO_API void fail_never_awaited() noexcept;
 
-/// What an awaitable waits for, and whether it was awaited or handed on. One that was not is a
-/// forgotten co_await, as in `auto guard = m.lock();`: builds without NDEBUG abort then. The mark is
-/// kept in every build, so that objects of both kinds of build may be linked with each other.
+/// The object that an awaitable waits for, and a mark that it was awaited or passed on. Without the
+/// mark it is a forgotten co_await, as in `auto guard = m.lock();`: builds without NDEBUG abort
+/// then. The mark is kept in every build, so that objects of both kinds of build may be linked
+/// together.
 template <class Of>
 class to_be_awaited {
 public:
@@ -107,7 +109,7 @@ private:
     mutable std::uintptr_t word_;
 };
 
-/// The awaitable of such a wait for something of `of`, with a datum where the awaiter wants one.
+/// The awaitable of such a wait: its Awaiter is made of `of`, and of a datum unless that is void.
 template <class Awaiter, class Of, class Datum = void>
 class [[nodiscard("nothing is waited for until this is awaited"), gnu::warn_unused]] waiting_for
     : only_in_tasks {
@@ -162,7 +164,7 @@ private:
 
 }  // namespace detail
 
-/// Tasks that wait, first come first served. It must outlive its waiters.
+/// A queue of waiting tasks, first come first served. It must outlive its waiters.
 /// Thread: its loop's.
 /// See:    trio.lowlevel.ParkingLot.
 class RONDO_API wait_queue {
@@ -172,30 +174,30 @@ public:
     wait_queue& operator=(const wait_queue&) = delete;
     ~wait_queue();
 
-    /// `co_await queue.park()` waits at the end of the line until it is chosen.
-    /// Cancel: leaves the line; one that was already chosen chooses the next one in its place.
+    /// `co_await queue.park()` waits at the end of the queue until it is chosen.
+    /// Cancel: leaves the queue; a waiter that was already chosen chooses the next one instead.
     detail::parking_awaitable park() noexcept;
 
-    /// The same, and `on_pass(context)` is called instead when one that was chosen is cancelled: hand on what was
-    /// granted with it.
+    /// The same, but if a waiter that was chosen is cancelled, it calls `on_pass(context)` instead,
+    /// which passes on what was granted with the choice.
     detail::parking_awaitable park(const detail::wait_kind& kind, void (*on_pass)(void*) noexcept,
                                    void* context) noexcept;
 
-    /// Chooses the one that waits longest; false where nobody waits.
+    /// Chooses the longest waiting task. False if no task waits.
     bool unpark_one() noexcept;
-    /// Chooses everybody who waits now; returns how many.
+    /// Chooses all tasks that wait now. Returns their number.
     std::size_t unpark_all() noexcept;
 
     bool empty() const noexcept { return waiters_.empty(); }
-    /// How many wait.
+    /// The number of waiting tasks.
     std::size_t size() const noexcept { return size_; }
 
-    /// The wait of the one that waits longest, for the owner of the queue, who knows of which class its waits are.
+    /// The longest wait, for the owner of the queue, which knows the class of its waits.
     detail::queue_wait& front() const noexcept {
         return static_cast<detail::queue_wait&>(waiters_.front());
     }
 
-    /// What a wait of this kind is called in diagnostics: `static constexpr auto kind = wait_queue::kind("lock");`
+    /// The name of a wait in diagnostics: `static constexpr auto kind = wait_queue::kind("lock");`
     static constexpr detail::wait_kind kind(const char* what) noexcept;
 
 private:

@@ -133,7 +133,7 @@ void closing_awaiter::await_resume() {
         throw_system_error(record_->close_error, "close", record_->name);
 }
 
-// -- calls that are no entries ----------------------------------------------------------------------------------------
+// -- calls that are no entries -------------------------------------------------------------------
 
 namespace {
 /// `f(system, number)` for an open descriptor, -EBADF for a closed one.

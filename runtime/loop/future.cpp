@@ -198,7 +198,7 @@ void must_be_awaitable(shared_core& core) {
 
 void throw_not_done() { throw invalid_state_error("the future is not done yet"); }
 
-// -- waiting ------------------------------------------------------------------------------------------------------------
+// -- waiting -------------------------------------------------------------------------------------
 
 // Leaves at once; the last one that waited takes the task with it. That task may be the last one that waits for
 // another, and so on: the first call works off what the inner ones find, so that the stack stays flat.

@@ -55,7 +55,7 @@ public:
         return true;
     }
 
-    // -- the loop's side ----------------------------------------------------------------------------------------------
+    // -- the loop's side -------------------------------------------------------------------------
     bool pending() const noexcept { return pending_.load(std::memory_order_relaxed); }
 
     /// From now on a post wakes the kernel. False where there is a post already: do not sleep.

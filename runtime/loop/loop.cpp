@@ -227,7 +227,7 @@ void loop_core::stuck() {
     throw deadlock_error("nothing can ever happen again, and tasks wait");
 }
 
-// -- for those who write awaitables -----------------------------------------------------------------------------------
+// -- for those who write awaitables --------------------------------------------------------------
 
 resumer& running() {
     if (here.turn == nullptr) throw no_running_loop_error();

@@ -72,7 +72,7 @@ void drop_calls(loop_core& core) noexcept {
 
 }  // namespace detail
 
-// -- call_handle --------------------------------------------------------------------------------------------------------
+// -- call_handle ---------------------------------------------------------------------------------
 
 call_handle::call_handle(detail::scheduled_call* call) noexcept : call_(call) { ++call_->holders; }
 call_handle::call_handle(const call_handle& other) noexcept : call_(other.call_) {
@@ -94,7 +94,7 @@ void call_handle::cancel() noexcept {
 bool call_handle::cancelled() const noexcept { return call_ != nullptr && call_->was_cancelled; }
 time_point call_handle::when() const noexcept { return call_ != nullptr ? call_->when : time_point(); }
 
-// -- remote -------------------------------------------------------------------------------------------------------------
+// -- remote --------------------------------------------------------------------------------------
 
 void remote::post(void (*run)(void*), void (*drop)(void*), void* word) const {
     bool taken = false;
@@ -115,7 +115,7 @@ bool remote::try_post(void (*run)(void*), void* word) const noexcept {
 
 bool remote::try_post(detail::preallocated_post& post) const noexcept { return inbox_->put(post); }
 
-// -- loop ---------------------------------------------------------------------------------------------------------------
+// -- loop ----------------------------------------------------------------------------------------
 
 namespace {
 

@@ -56,7 +56,7 @@ public:
     loop_core(loop& face, std::shared_ptr<kernel> kernel, const loop_options& options);
     ~loop_core() override;
 
-    // -- turns (loop.cpp) -----------------------------------------------------------------------------------------
+    // -- turns (loop.cpp) ------------------------------------------------------------------------
     /// Runs what is ready; with nothing ready waits for something until `until`, at most.
     void turn(time_point until);
     /// What is ready now; with `and_on`, turn after turn until nothing is, or the kernel was looked at.
@@ -77,7 +77,7 @@ public:
     void must_be_ours() const noexcept;
     void deliver_posts();
 
-    // -- operations (operation.cpp) -------------------------------------------------------------------------------
+    // -- operations (operation.cpp) --------------------------------------------------------------
     void begin(operation_state& operation) noexcept;
     void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
@@ -93,7 +93,7 @@ public:
     void queue(operation_state& operation) noexcept;
     void no_longer_cancelled(operation_state& operation) noexcept;
 
-    // -- ending (leave.cpp) -----------------------------------------------------------------------------------------
+    // -- ending (leave.cpp) ----------------------------------------------------------------------
     /// With `drop_callbacks`, those of call_soon that are still to come are not called.
     void leave(bool drop_callbacks);
     void end_tasks();
@@ -114,7 +114,7 @@ public:
     bool may_write_report() noexcept;
     void tell_left_out() noexcept;
 
-    // -- embedding (embed.cpp) --------------------------------------------------------------------------------------
+    // -- embedding (embed.cpp) -------------------------------------------------------------------
     void host_wanted() noexcept override;
     int host_fd();
     void host_poll(duration budget);
@@ -132,7 +132,7 @@ public:
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
     intrusive_list<scheduled_call, &scheduled_call::pending> calls;  // still to come, newest first
     fd_watches watches;  // add_reader, add_writer
-    background_list background;            // of no task: stopped when the loop is left
+    background_list background;            // operations of no task: cancelled when the loop is left
     std::size_t operations = 0;            // begun and not done
     std::size_t closings = 0;              // descriptors that were closed and have operations left
     loop_stats counted;

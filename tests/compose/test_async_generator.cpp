@@ -336,7 +336,7 @@ TEST_CASE("async_generator: yielding inside a scope of its own ends the program"
     CHECK(died.says("yielded inside a timeout"));
 }
 
-// -- what is made of them -------------------------------------------------------------------------
+// -- what is made of them ------------------------------------------------------------------------
 
 bool is_even(int i) { return i % 2 == 0; }
 task<bool> is_even_later(int i) {
@@ -414,7 +414,7 @@ RONDO_TEST("async_generator: errors and requests pass through every layer",
     CHECK(count == 0);
 }
 
-// -- merged ---------------------------------------------------------------------------------------
+// -- merged --------------------------------------------------------------------------------------
 
 task<std::vector<int>> all_of(merged<int>& items) {
     std::vector<int> all;

@@ -251,7 +251,7 @@ RONDO_TEST("gather: a hundred thousand children are cancelled at a linear cost",
     CHECK_THROWS_AS(co_await wait_for(1s, gather(std::move(many))), timeout_error);
 }
 
-// -- gather_settled -----------------------------------------------------------------------------------
+// -- gather_settled ------------------------------------------------------------------------------
 
 RONDO_TEST("gather_settled: tells how each ended, in order, and cancels nobody", "[gather][both]") {
     auto [a, b, c, d] = co_await gather_settled(after(3ms, 1), fail_after(1ms, "no"), made(4),
@@ -319,7 +319,7 @@ RONDO_TEST("gather_settled: cancelled, it awaits the end of its children, and th
     CHECK(reports == 1);
 }
 
-// -- map_concurrent ---------------------------------------------------------------------------------
+// -- map_concurrent ------------------------------------------------------------------------------
 
 RONDO_TEST("map_concurrent: keeps the order of the range and the limit", "[gather][both]") {
     int running = 0;

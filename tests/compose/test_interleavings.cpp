@@ -415,7 +415,7 @@ TEST_CASE("interleavings: task_group", "[interleavings]") {
     explore<groups<3, 2>, groups<4, 4>>(5'000, 1);
 }
 
-// -- wait_for: the clock takes part ------------------------------------------------------------------
+// -- wait_for: the clock takes part --------------------------------------------------------------
 
 enum class came { nothing, value, deadline, outer, inner };
 

@@ -147,7 +147,7 @@ RONDO_TEST("race: a winner's value wins over a cancellation", "[race][both]") {
     on.set_value();
 }
 
-// -- staggered_race ---------------------------------------------------------------------------------
+// -- staggered_race ------------------------------------------------------------------------------
 
 struct runner {
     duration needs;

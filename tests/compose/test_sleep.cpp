@@ -151,7 +151,7 @@ RONDO_TEST("sleep: cancelled before and while, also on the ring", "[sleep][cance
     CHECK(running_loop().stats().timers == 0);
 }
 
-// -- limits ---------------------------------------------------------------------------------------
+// -- limits --------------------------------------------------------------------------------------
 
 task<int> slow(duration delay) {
     co_await sleep(delay);
@@ -223,7 +223,7 @@ RONDO_TEST("with_timeout: the deadline can be read and moved", "[sleep]") {
     CHECK_THROWS_AS(co_await with_timeout(1h, hasty), timeout_error);
 }
 
-// -- how many -------------------------------------------------------------------------------------
+// -- how many ------------------------------------------------------------------------------------
 
 task<> sleep_and_count(time_point when, int* count, bool* early) {
     co_await sleep_until(when);
@@ -268,7 +268,7 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));
 }
 
-// -- deadlines that flow ------------------------------------------------------------------------------
+// -- deadlines that flow -------------------------------------------------------------------------
 
 RONDO_TEST("current_scope: has the earliest deadline, also in children", "[sleep]") {
     CHECK(remaining() == duration::max());

@@ -223,7 +223,7 @@ RONDO_TEST("task_group: times out with everything in it", "[task_group]") {
     CHECK(ended == 2);
 }
 
-// -- children that are awaited while their siblings end -------------------------------------------------
+// -- children that are awaited while their siblings end ------------------------------------------
 
 task<int> nap(duration delay, int value) {
     co_await sleep(delay);
@@ -266,7 +266,7 @@ RONDO_TEST("task_group: wait and as_completed see its children one by one", "[ta
     CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
 }
 
-// -- one child is cancelled, or says so ----------------------------------------------------------------
+// -- one child is cancelled, or says so ----------------------------------------------------------
 
 task<> cancels_itself(int* passed) {
     current_task().cancel();

@@ -95,7 +95,7 @@ RONDO_TEST("descriptor: a place never shows another file's bytes", "[descriptor]
     }
 }
 
-// -- across threads and loops ---------------------------------------------------------------------------
+// -- across threads and loops --------------------------------------------------------------------
 
 void needs_ring() {
     try {

@@ -441,7 +441,7 @@ RONDO_TEST("future: a wait in a dropped future's task goes on: the loop owns it"
     CHECK(ended);
 }
 
-// -- what outlives the loop -----------------------------------------------------------------------
+// -- what outlives the loop ----------------------------------------------------------------------
 
 task<int> give_number(int n) { co_return n; }
 

@@ -20,7 +20,7 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- running --------------------------------------------------------------------------------------
+// -- running -------------------------------------------------------------------------------------
 
 TEST_CASE("loop: run_until_complete gives the value or the error, as often as one likes",
           "[loop]") {
@@ -94,7 +94,7 @@ TEST_CASE("loop: run_once does one turn and waits no longer than it was told", "
     });
 }
 
-// -- callbacks ------------------------------------------------------------------------------------
+// -- callbacks -----------------------------------------------------------------------------------
 
 TEST_CASE("loop: callbacks are called in order, and not once they are cancelled", "[loop]") {
     on_both([](loop& l) {
@@ -207,7 +207,7 @@ TEST_CASE("loop: what is written of an error has its type, its text and the awai
     CHECK(text.find(": rondo::error: no number\n") != text.npos);
 }
 
-// -- clear errors ---------------------------------------------------------------------------------
+// -- clear errors --------------------------------------------------------------------------------
 
 TEST_CASE("loop: run inside run, and a second loop on the same thread, are clear errors",
           "[loop]") {

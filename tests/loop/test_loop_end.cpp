@@ -24,7 +24,7 @@ using namespace rondo_tests;
 
 namespace {
 
-// -- from other threads ---------------------------------------------------------------------------
+// -- from other threads --------------------------------------------------------------------------
 
 TEST_CASE("loop: eight threads post, and every post is called, each thread's in its order",
           "[loop]") {
@@ -108,7 +108,7 @@ TEST_CASE("loop: posts that race its end are called or refused, none is lost", "
     }
 }
 
-// -- its end --------------------------------------------------------------------------------------
+// -- its end -------------------------------------------------------------------------------------
 
 RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
     // The harness asks afterwards what is left.

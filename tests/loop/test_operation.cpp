@@ -106,7 +106,7 @@ RONDO_TEST("operation: the error of one on a destroyed descriptor still knows it
     for (const std::string& text : errors) CHECK(text == "recv there: Operation canceled");
 }
 
-// -- the real system ------------------------------------------------------------------------------
+// -- the real system -----------------------------------------------------------------------------
 
 RONDO_TEST("operation: pipes and socket pairs, also with O_NONBLOCK", "[operation][kernel]") {
     for (const int flags : {0, O_NONBLOCK}) {

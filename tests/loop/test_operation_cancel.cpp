@@ -168,7 +168,7 @@ RONDO_TEST("closing: cancelled when it has come about", "[operation][cancel][bot
     }
 }
 
-// -- the backlog ----------------------------------------------------------------------------------
+// -- the backlog ---------------------------------------------------------------------------------
 // A submission queue of four, which the simulator does not empty before the next look. On the real
 // ring a full queue is submitted at once, so that nobody ever waits there.
 

@@ -58,7 +58,7 @@ bool is_default() {
     return now.sa_handler == SIG_DFL;
 }
 
-// -- what is written, each to nobody --------------------------------------------------------------
+// -- what is written, each to nobody -------------------------------------------------------------
 
 task<int> to_a_closed_pipe() {
     a_pipe p;

@@ -31,7 +31,7 @@ void created(std::vector<rondo::task<int>> tasks, rondo::future<int> f) {
     auto t = work();
 #ifndef CONTROL
     rondo::create_task(t);        // expect: a task is awaited once: pass std::move\(t\)
-    rondo::create_task(square);   // expect: a function is not started: call it, and pass the task that it gives
+    rondo::create_task(square);   // expect: a function is not started: call it, and pass the task that it returns
     rondo::create_task(f);        // expect: this is a future: its task runs already
     rondo::create_task(tasks);    // expect: a range is not started: start its elements one by one, or gather them
     rondo::create_task(1);        // expect: this cannot be awaited: pass a task, a future or another
@@ -45,7 +45,7 @@ void ensured(std::vector<rondo::task<char>> tasks, rondo::future<int> f) {
     auto t = work();
 #ifndef CONTROL
     rondo::ensure_future(t);        // expect: a task is awaited once: pass std::move\(t\)
-    rondo::ensure_future(work);     // expect: a function is not started: call it, and pass the task that it gives
+    rondo::ensure_future(work);     // expect: a function is not started: call it, and pass the task that it returns
     rondo::ensure_future([] { return square(1); });  // expect: a function is not started
     rondo::ensure_future(tasks);    // expect: a range is not started: start its elements one by one, or gather them
     rondo::ensure_future("a task");  // expect: this cannot be awaited: pass a task, a future or another

@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: MIT
-// Tasks that may not outlive a scope: what gather, map_concurrent, race and task groups are made of.
+// SPDX-License-Identifier: MIT Child tasks that must not outlive a scope: the base of gather,
+// map_concurrent, race and task groups.
 //
-// The children hang below this scope, so that whatever cancels the parent reaches them. It hears of each
-// end by the tree too (listening_scope), so starting a child costs nothing beyond its frame. The first error
-// cancels the others; failed children are kept in a list that runs through their own records, in the
-// order in which they failed, so that keeping them cannot fail either.
+// The children hang below this scope, so that a cancellation of the parent reaches them. The scope
+// hears of each end by the tree too (listening_scope), so starting a child costs nothing beyond its
+// frame. The first error cancels the others. Failed children are kept in a list that runs through
+// their own records, in the order in which they failed, so that keeping them cannot fail either.
 //
-// The wait for the end cannot be left: a request reaches the children by the tree, and they end.
+// The wait for the end cannot be left: a cancellation reaches the children by the tree, and they
+// end.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -26,7 +27,8 @@ namespace detail {
 
 class children;
 
-/// Waits until fewer than `limit` children run. One that may be left ends earlier on a request.
+/// Waits until fewer than `limit` children run. With on_request::leave it ends earlier on a
+/// cancellation.
 class RONDO_API children_awaiter : leaf_wait {
 public:
     enum class on_request { stay, leave };
@@ -48,15 +50,16 @@ private:
 
 class RONDO_API children : listening_scope {
 public:
-    /// When the end of one child cancels the others: if it gave no value (gather), if it failed (task groups: one that
-    /// was cancelled by its own future concerns nobody else), never (gather_settled), if it gave a value (race).
+    /// When the end of one child cancels the others: if it gave no value (gather); if it failed
+    /// (task groups, where a child that was cancelled by its own future does not count); never
+    /// (gather_settled); if it gave a value (race).
     enum class others { end_without_value, end_on_failure, go_on, end_on_value };
 
-    /// `what` names the verb in reports.
+    /// `what` names the function in reports.
     explicit children(const char* what, others policy = others::end_without_value) noexcept;
     ~children();
 
-    /// Starts `t` below this scope; it first runs when its turn comes, in this order.
+    /// Starts `t` below this scope. Children first run in the order in which they were started.
     template <class T>
     future<T> start(task<T> t, location where = location::current()) {
         promise_base& frame = t.release();
@@ -66,19 +69,20 @@ public:
     }
 
     std::size_t running() const noexcept { return running_; }
-    /// Were the children told to end? Then it is no use to start more.
+    /// True if the children were cancelled: there is no use in starting more.
     bool over() const noexcept { return is_reached(); }
 
-    /// Of a race: the first child that gave a value; null where none did.
+    /// For a race: the first child that gave a value; null if none did.
     const shared_core* winner() const noexcept { return winner_; }
 
-    /// Did a child, or the parent, end without a value?
+    /// True if a child, or the parent, ended without a value.
     bool incomplete() const noexcept { return incomplete_; }
 
     void cancel() noexcept { detail::cancel(*this); }
-    /// An error of the parent's own: the children are not needed any more. The first one counts.
+    /// Records an error of the parent and cancels the children. The first one counts.
     void fail(std::exception_ptr error) noexcept;
-    /// The parent's body was left by `cancelled`, the current exception. That is an error unless it was asked to stop.
+    /// Records that the parent's body was left by `cancelled`, the current exception. That counts
+    /// as an error unless this scope was cancelled.
     void stopped() noexcept;
 
     /// `co_await group.fewer_than(n)`
@@ -90,17 +94,20 @@ public:
         waiting(children& g, std::size_t n, on_request w) noexcept : group(&g), limit(n), what(w) {}
         children_awaiter rondo_awaiter() const noexcept { return {*group, limit, what}; }
     };
-    waiting fewer_than(std::size_t limit) noexcept { return {*this, limit, waiting::on_request::stay}; }
+    waiting fewer_than(std::size_t limit) noexcept {
+        return {*this, limit, waiting::on_request::stay};
+    }
     waiting ended() noexcept { return fewer_than(1); }
-    /// The next end of a child. Cancel: leaves at once, as other waits do.
+    /// Waits for the next end of a child. A cancellation ends the wait at once, as in other waits.
     waiting next_end() noexcept { return {*this, running_, waiting::on_request::leave}; }
 
-    /// After the end: throws the first error, as the type it is; the further ones go to the exception handler.
-    /// Throws: also `cancelled`, where the children ended because they were asked to, and their parent was too.
+    /// After the end: throws the first error, as the type it is; further errors go to the exception
+    /// handler. Throws `cancelled` if the children ended because they and their parent were
+    /// cancelled.
     void rethrow();
-    /// As rethrow, but for a scope that may have been cancelled from inside: that is a normal end.
+    /// As rethrow, but returns if the children ended by this scope's own cancel().
     void rethrow_but_own_cancel();
-    /// Throws every error in one, if there is any.
+    /// Throws a group_error with all errors, if there are any.
     void throw_all_errors();
     std::vector<std::exception_ptr> errors() const;
 
@@ -116,16 +123,16 @@ private:
     const char* what_;
     std::size_t running_ = 0;
     children_awaiter* waiter_ = nullptr;
-    std::exception_ptr own_error_;        // of the parent
-    bool own_first_ = false;              // it came before any child's
-    ready_queue failed_;                  // records of children: they are not made ready any more
+    std::exception_ptr own_error_;  // of the parent
+    bool own_first_ = false;        // own_error_ came before any child's error
+    ready_queue failed_;            // records of children, which are not made ready any more
     const shared_core* winner_ = nullptr;
     bool incomplete_ = false;
-    bool by_itself_ = false;  // a child was cancelled by its own future: it has no value and no error
+    bool by_itself_ = false;  // a child was cancelled by its own future: no value and no error
     others policy_;
 };
 
-/// Tasks are started as they are, everything else is awaited by a task.
+/// The task to start for an awaitable: a task itself, or a new task that awaits it.
 template <class T>
 task<T> to_task(task<T> t) noexcept {
     return t;

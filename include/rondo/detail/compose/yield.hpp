@@ -1,9 +1,9 @@
-// SPDX-License-Identifier: MIT
-// What the two generators share: how an item gets from `co_yield` to whoever asked for it.
+// SPDX-License-Identifier: MIT Code that generator and async_generator share: the way of an item
+// from `co_yield` to the consumer.
 //
-// An item stays in the generator's frame, and the other side gets its address: a temporary lives until the generator is
-// resumed, so it is moved once, into what the consumer gets. What is not of the item's type, or is somebody's variable,
-// is made into an item of its own first, in the same place.
+// An item stays in the generator's frame, and the consumer gets its address. A temporary lives
+// until the generator is resumed, so it is moved once, into the consumer's object. A value of
+// another type, or a variable, is first converted or copied into an item in the same frame.
 #pragma once
 
 #include <rondo/config.hpp>
@@ -19,7 +19,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Leaves the generator; the item is where its address says.
+/// Suspends the generator; the item stands at its address.
 template <class Promise>
 struct yield_address {
     bool await_ready() const noexcept { return false; }
@@ -29,7 +29,7 @@ struct yield_address {
     void await_resume() const noexcept {}
 };
 
-/// The same with an item of its own.
+/// The same with an item that is stored here.
 template <class Promise, class T>
 class yield_copy : yield_address<Promise> {
 public:
@@ -49,19 +49,19 @@ private:
     T item_;
 };
 
-/// For ourselves: what is yielded has a name and may be moved from.
+/// For rondo's own generators: yields a named object that may be moved from.
 template <class T>
 struct named_item {
     T* object;
 };
 
-/// May a U be yielded where the items are references of type T? Not where that would make a temporary.
+/// Whether a U may be yielded as a reference of type T: not if that would make a temporary.
 template <class T, class U>
 concept referable = std::is_reference_v<T> && std::is_convertible_v<U&&, T> &&
                     std::is_convertible_v < std::remove_reference_t<U>
 *, std::remove_reference_t<T>* > ;
 
-/// The part of a generator's promise that takes what is yielded. Promise: the whole.
+/// The part of a generator's promise that takes the yielded items. Promise: the whole promise.
 template <class Promise, class T>
 struct yielding_promise {
     std::add_pointer_t<T> item = nullptr;

@@ -1,11 +1,10 @@
-// SPDX-License-Identifier: MIT
-// The buffers that a loop lends to its kernel: receives take one when bytes have come, and whoever
-// got the bytes gives it back. So ten thousand idle connections need no buffer, and what arrives is
-// used where it lies.
+// SPDX-License-Identifier: MIT The buffers that a loop provides to its kernel. A receive takes one
+// when bytes have come, and the reader gives it back. So ten thousand idle connections need no
+// buffer, and bytes are used where they arrive.
 //
-// They are made with the first receive that wants one, and are as many as loop_options says; memory
-// that was never filled is never used. The pool outlives its loop as long as somebody holds one of
-// its buffers.
+// The pool is made with the first receive that needs it, with the number of buffers in
+// loop_options; memory that was never filled is never touched. It outlives its loop as long as a
+// reader holds one of its buffers.
 #pragma once
 
 #include <cstddef>
@@ -23,26 +22,26 @@ class RONDO_API buffer_pool {
 public:
     static constexpr std::uint16_t none = 0xffff;
 
-    /// The running loop's; null where the kernel cannot pick buffers, or there is no memory.
+    /// The pool of the running loop; null if the kernel cannot pick buffers, or there is no memory.
     static buffer_pool* of_running_loop() noexcept;
 
     char* data(std::uint16_t number) const noexcept {
         return memory_ + std::size_t{number} * stride();
     }
     std::size_t buffer_size() const noexcept { return buffer_size_; }
-    /// Are all of them out?
+    /// True if all buffers are taken.
     bool exhausted() const noexcept { return out_ == count_; }
 
-    /// A completion has named it: it is out, and somebody has it.
+    /// Records that a completion has taken this buffer: a reader holds it.
     void took(std::uint16_t number) noexcept;
-    /// It may be filled again.
+    /// Gives the buffer back to the kernel.
     void give_back(std::uint16_t number) noexcept;
 
     void release() noexcept {
         if (--holders_ == 0) delete this;
     }
 
-    /// For whoever keeps received buffers in a line: which is next, and how much is in this one.
+    /// For readers that keep received buffers in a list: the next one, and the bytes in this one.
     struct filled {
         std::uint32_t size = 0;
         std::uint16_t next = none;
@@ -56,8 +55,8 @@ private:
     buffer_pool(unsigned count, unsigned size);
     ~buffer_pool();
     struct of_loop;
-    // Not the size, which is likely to be a power of two: the beginnings of all buffers, which is what short messages
-    // use, would share a few places of the caches.
+    // Not a power of two, as the size is likely to be: otherwise the beginnings of all buffers,
+    // which short messages use, would share a few places of the caches.
     unsigned stride() const noexcept { return buffer_size_ + 64; }
     std::size_t memory_size() const noexcept { return std::size_t{count_} * stride(); }
 

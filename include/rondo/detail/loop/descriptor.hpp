@@ -1,9 +1,9 @@
-// SPDX-License-Identifier: MIT
-// Calls on descriptors that are no entries of the ring: names, options, listening. They go to the
-// system that the descriptor came from, the simulated one inside a simulated loop; so that whoever
-// writes sockets above layer 2 needs to know neither the kernel nor the loop.
+// SPDX-License-Identifier: MIT System calls on descriptors that are no entries of the ring: names,
+// options, listening. They go to the system of the descriptor, which is the simulator inside a
+// simulated loop. So code for sockets above the layer `loop` needs to know neither the kernel nor
+// the loop.
 //
-// Each gives what its system call gives, or -errno: words and exceptions are the caller's, who
+// Each returns the result of its system call, or -errno. The caller makes the exception, since it
 // knows the object.
 #pragma once
 
@@ -23,55 +23,58 @@ namespace detail {
 
 class system;
 
-/// socket(2), close-on-exec, on the running loop's kernel; outside of any loop on the real system.
+/// socket(2), close-on-exec, on the running loop's kernel; outside of any loop, on the real system.
 RONDO_API int new_socket(int family, int type, int protocol);
 
-/// socketpair(2) and pipe(2), the same way: two numbers in `ends`; of a pipe the first is read from.
+/// socketpair(2) and pipe(2), likewise. `ends` gets two numbers; of a pipe, the first is the read
+/// end.
 RONDO_API int new_socket_pair(int family, int type, int protocol, int* ends);
 RONDO_API int new_pipe(int* ends);
-/// Asks for so much room in a pipe; less may be granted.
+/// Sets the capacity of a pipe in bytes; the kernel may grant less.
 RONDO_API int set_pipe_size(const descriptor& of, std::uint32_t size);
-/// Another number for what is behind this one, close-on-exec; of `number`, which nobody has adopted.
+/// Duplicates a descriptor, close-on-exec; or `number`, which no descriptor has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
-/// st_mode of fstat(2); of `number`, which nobody has adopted.
+/// Gets st_mode by fstat(2); also of `number`, which no descriptor has adopted.
 RONDO_API int file_mode(const descriptor& of, unsigned& mode);
 RONDO_API int file_mode(int number, unsigned& mode);
-/// Keeps what st_mode says about reading and writing: whether the kernel keeps a position, and
-/// whether writes may block a thread.
+/// Records two facts from st_mode: whether the kernel keeps a position, and whether writes may
+/// block a thread.
 RONDO_API void note_mode(const descriptor& of, unsigned mode) noexcept;
 RONDO_API bool has_slow_writes(const descriptor_record& of) noexcept;
-/// Notes the kernel's position before a transfer that begins there; false if there is none.
+/// Records the kernel's position before a transfer that begins there. False if there is none.
 RONDO_API bool note_position(descriptor_record& of) noexcept;
-/// After a transfer that has moved fewer bytes than it was asked to: puts the position behind them.
-/// io_uring leaves it where it was if an error ended the transfer, and what follows would go over
-/// what is there.
+/// After a transfer that moved fewer bytes than requested: sets the position to the end of the
+/// bytes moved. If an error ended the transfer, io_uring leaves the position where it was, and the
+/// next transfer would overwrite them.
 RONDO_API void mend_position(descriptor_record& of, std::int64_t moved) noexcept;
-/// Of a file just opened with `flags`: clears O_NONBLOCK, gives st_mode and notes it.
+/// For a file just opened with `flags`: clears O_NONBLOCK, gets st_mode and records it.
 RONDO_API int settle_open(const descriptor& of, int flags, unsigned& mode);
-/// 1 if a writer has opened the FIFO that this one reads from, 0 if none has yet.
+/// 1 if a writer has opened the FIFO that `of` reads from, 0 if none has yet.
 RONDO_API int peer_of_fifo(const descriptor& of);
 
-/// The running loop's system; outside of any loop the real one.
+/// The system of the running loop; outside of any loop, the real one.
 RONDO_API std::shared_ptr<system> system_here();
-/// Is that a simulated one? Then paths of the real system are nothing of ours.
+/// True if that is a simulated one, in which paths of the real system do not exist.
 RONDO_API bool is_simulated_here();
-/// Calls on paths that are no entries. They may block: call them on a thread. `each` is called with
-/// `word`, a name and its st_mode, 0 if the file system does not say.
+/// System calls on paths that are no entries. They may block: call them on a thread. list_directory
+/// calls `each` with `word`, a name and its st_mode; that is 0 if the file system does not tell it.
 RONDO_API int list_directory(system& os, const char* path,
                              void (*each)(void* word, const char* name, unsigned mode), void* word);
 RONDO_API int read_link(system& os, const char* path, std::string& target);
 RONDO_API int make_directories(system& os, const char* path);
-/// `count` is how many files and directories were removed.
+/// `count` is set to the number of files and directories removed.
 RONDO_API int remove_tree(system& os, const char* path, std::uint64_t& count);
 
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);
 
-/// Starts a program, which gets no descriptor but its streams and those kept. Returns 0, or -errno if it cannot be run.
+/// Starts a program, which inherits only its streams and the descriptors to keep. Returns 0, or
+/// -errno if it cannot be run.
 RONDO_API int spawn(const spawn_request& what, started_program& started);
-/// 1 where it has ended, and its exit code, or minus the number of the signal that ended it; 0 where
-/// it has not; -ECHILD where another waiter of this process took the status. Once.
+/// Returns 1 if it has ended, 0 if not, -ECHILD if another waiter of this process took the status.
+/// `code` is its exit code, or minus the number of the signal that ended it. The status can be
+/// taken once.
 RONDO_API int reap(const descriptor& program, int& code);
 RONDO_API int signal_program(const descriptor& program, int number);
 
@@ -91,19 +94,19 @@ RONDO_API int set_option(const descriptor& on, int level, int option, const void
                          socklen_t size);
 RONDO_API int get_option(const descriptor& on, int level, int option, void* value, socklen_t* size);
 
-/// Closes a number that came of an operation on `from` and that no descriptor has adopted.
+/// Closes a number that an operation on `from` returned and that no descriptor has adopted.
 RONDO_API void close_beside(const descriptor& from, int number) noexcept;
 
-/// Adopts `number`, which is fresh, or closes it if that fails. A program that runs without its
-/// standard streams gets 0, 1 and 2 as fresh numbers; the descriptor has another one then. Throws:
-/// std::bad_alloc, std::system_error.
+/// Adopts `number`, which was just created, or closes it if that fails. A program that runs without
+/// standard streams gets 0, 1 and 2 as new numbers; the descriptor then has a higher one.
+/// Throws: std::bad_alloc, std::system_error.
 RONDO_API descriptor adopt_or_close(int number, std::string_view name);
-/// The same with the two ends of a pipe or of a pair.
+/// The same for both ends of a pipe or of a socket pair.
 RONDO_API std::pair<descriptor, descriptor> adopt_both(const int* ends, std::string_view name);
 
-/// Can one accept of the running loop bring any number of connections?
+/// True if the kernel of the running loop has multishot accept.
 RONDO_API bool has_multishot_accept() noexcept;
-/// Does the kernel behind the running loop know this operation?
+/// True if the kernel of the running loop supports this operation.
 RONDO_API bool knows(opcode code) noexcept;
 
 }  // namespace detail
