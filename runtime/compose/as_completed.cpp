@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// A node for each future: in the future's own list until that is done, then in the list of those that are.
+// SPDX-License-Identifier: MIT A node for each future: in the future's list of watchers until it is
+// done, then in the list of done ones.
 #include <rondo/as_completed.hpp>
 
 namespace rondo {
@@ -16,7 +16,7 @@ struct completion_kind {
     static void settled(wait_node& w, shared_core*) noexcept {
         auto& done = static_cast<completion_order::node&>(w);
         completion_order& order = *done.owner;
-        done.core = nullptr;  // it is in done_ now, not in the core's list
+        done.core = nullptr;  // it is in done_ from now on, not in the core's list
         order.done_.append(done);
         if (order.waiter_ != nullptr)
             detail::wake(static_cast<leaf_wait&>(*std::exchange(order.waiter_, nullptr)));
@@ -56,12 +56,13 @@ void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, loc
     else if (order_->done_.empty())
         order_->waiter_ = this;
     else
-        detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
+        detail::wake(static_cast<leaf_wait&>(*this));  // it is ready, but other tasks run first
 }
 
 std::size_t completion_order::awaiter::await_resume() {
     if (state == refused || is_cancelled()) throw cancelled();
-    return static_cast<std::size_t>(&static_cast<node&>(order_->done_.pop()) - order_->nodes_.data());
+    const node& done = static_cast<node&>(order_->done_.pop());
+    return static_cast<std::size_t>(&done - order_->nodes_.data());
 }
 
 }  // namespace detail

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// The end of children: counting, cancelling the others, telling errors apart.
+// SPDX-License-Identifier: MIT The end of child tasks: counts them, cancels the others, and sorts
+// their errors.
 #include <rondo/detail/compose/children.hpp>
 
 #include <rondo/loop.hpp>
@@ -9,7 +9,7 @@ inline namespace v0 {
 namespace detail {
 
 struct children_kinds {
-    // The request reaches the children by the tree, and their end ends the wait.
+    // A cancellation reaches the children by the tree, and their end ends the wait.
     static void reached_by_the_tree(leaf_wait&) noexcept {}
     static void leave(leaf_wait& wait) noexcept {
         auto& self = static_cast<children_awaiter&>(wait);
@@ -47,7 +47,7 @@ void children::child_ended(shared_core& core) noexcept {
         wake(*std::exchange(waiter_, nullptr));
 }
 
-/// A `cancelled` that leaves a child which nobody asked to stop is an error like any other.
+/// A `cancelled` that leaves a child that was not cancelled counts as an error.
 void children::ended_without_value(promise_base& frame) noexcept {
     const bool cancelled = (frame.flags & shared_core::was_cancelled) != 0;
     const bool threw = (frame.flags & shared_core::failed) != 0;
@@ -61,7 +61,7 @@ void children::ended_without_value(promise_base& frame) noexcept {
         if (failed || by_itself) cancel();
 }
 
-/// Those that failed before were what a race is for; those that fail while they end are not.
+/// Errors of children that failed before the winner are dropped; errors of later ones are reported.
 void children::won(const shared_core& core) noexcept {
     winner_ = &core;
     for (ready_item* each = failed_.first(); each != nullptr; each = failed_.next(*each))
@@ -98,8 +98,8 @@ std::vector<std::exception_ptr> children::errors() const {
 }
 
 void children::report_further(const std::exception_ptr& first) noexcept {
-    const std::string text = std::string("a further error in ") + what_ +
-                             ", where the first one was: " + what_of(first);
+    const std::string text =
+        std::string("a further error in ") + what_ + ", after the first one: " + what_of(first);
     ready_item* each = failed_.first();
     if (!own_first_) each = failed_.next(*each);
     for (; each != nullptr; each = failed_.next(*each))

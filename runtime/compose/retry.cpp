@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// How long to wait before the next attempt, and whether there is one.
+// SPDX-License-Identifier: MIT The delay before the next attempt, and the decision whether there is
+// one.
 #include <rondo/retry.hpp>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace detail {
 namespace {
 double nanoseconds(duration d) { return static_cast<double>(d.count()); }
 
-bool makes_sense(const retry_options& o) {
+bool is_valid(const retry_options& o) {
     return o.delay >= duration::zero() && o.longest >= duration::zero() && o.factor >= 1 &&
            o.jitter >= 0 && o.jitter <= 1;
 }
@@ -22,9 +22,10 @@ bool makes_sense(const retry_options& o) {
 
 retry_state::retry_state(const retry_options& options)
     : options_(options), delay_(nanoseconds(options.delay)) {
-    if (!makes_sense(options))
+    if (!is_valid(options))
         throw std::invalid_argument(
-            "retry: delays are not negative, the factor is at least 1, the jitter between 0 and 1");
+            "retry: delays must not be negative, the factor must be at least 1, the jitter from 0 "
+            "to 1");
 }
 
 void retry_state::failed(const std::exception& error) {

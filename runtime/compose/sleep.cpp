@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// Sleeping and timeouts: timers whose nodes live in the waiting frame.
+// SPDX-License-Identifier: MIT Sleeps and timeouts: timers whose nodes live in the waiting frame.
 #include <rondo/sleep.hpp>
 
 #include <algorithm>
@@ -26,7 +25,7 @@ sleep_awaiter::sleep_awaiter(duration::rep time) noexcept
     before_parking = time;
 }
 
-// Only a frame that is destroyed while it sleeps gets here with its timer set.
+// The timer is still set only if the frame is destroyed during the sleep.
 sleep_awaiter::~sleep_awaiter() {
     if (is_set()) cancel_timer(*task->home, *this);
 }

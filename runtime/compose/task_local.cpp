@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Bindings in the tree of scopes, and what of them a detached task takes along.
+// SPDX-License-Identifier: MIT Bindings in the tree of scopes, and their copies for detached tasks
+// and jobs.
 #include <rondo/task_local.hpp>
 
 #include <algorithm>
@@ -9,15 +9,16 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What detached tasks took along: a scope of its own below the loop's, which goes with the last task below it.
+/// Bindings that a detached task took along: a scope below the loop's, freed with the last task
+/// below it.
 struct taken_along : scope {
     std::vector<bound_value> values;  // innermost first
 };
 
-/// What a job took along to its thread. Innermost first.
+/// Bindings that a job took along to its thread.
 class carried_bindings {
 public:
-    std::vector<bound_value> values;
+    std::vector<bound_value> values;  // innermost first
 };
 
 namespace {
@@ -25,7 +26,8 @@ thread_local const carried_bindings* of_this_job = nullptr;
 }
 
 struct bindings {
-    /// Calls `f(value)` for each value around the running task, innermost first, until one gives true.
+    /// Calls `f(value)` for each value around the running task, innermost first, until f returns
+    /// true.
     template <class F>
     static void each(F f) {
         if (here.current == nullptr) {
@@ -35,9 +37,9 @@ struct bindings {
             return;
         }
         for (const scope* s = here.current->innermost; s != nullptr; s = s->parent) {
-            if ((s->flags & scope::under_bindings) == 0) return;  // nothing further up either
-            if ((s->flags & scope::of_binding) != 0 && f(static_cast<const binding_scope&>(*s).value_))
-                return;
+            if ((s->flags & scope::under_bindings) == 0) return;  // no bindings further up
+            if ((s->flags & scope::of_binding) != 0)
+                if (f(static_cast<const binding_scope&>(*s).value_)) return;
             if ((s->flags & scope::of_context) == 0) continue;
             for (const bound_value& value : static_cast<const taken_along&>(*s).values)
                 if (f(value)) return;
@@ -60,7 +62,7 @@ const void* find_bound(const void* key) noexcept {
 
 namespace {
 
-/// The values that are seen here, each key once.
+/// Appends the values that are visible here, each key once.
 void collect(std::vector<bound_value>& into) {
     bindings::each([&](const bound_value& value) {
         const auto hides = [&](const bound_value& inner) { return inner.has_key_of(value); };

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// timer on call_later, interval on sleep_until.
+// SPDX-License-Identifier: MIT timer is made of call_later, interval of sleep_until.
 #include <rondo/timer.hpp>
 
 #include <stdexcept>
@@ -19,7 +18,7 @@ timer::timer(loop& home, detail::time_limit delay, detail::function<void()> fn)
 timer::~timer() { cancel(); }
 
 void timer::start() {
-    if (active()) throw invalid_state_error("this timer runs already: reset() starts it anew");
+    if (active()) throw invalid_state_error("this timer is active: reset() starts it again");
     call_ = home_->call_later(delay_, [fn = fn_, active = active_] {
         *active = false;
         (*fn)();
@@ -42,9 +41,10 @@ void timer::reset(detail::time_limit delay) {
     reset();
 }
 
-interval::interval(detail::time_limit period, missed_ticks policy) : period_(period), policy_(policy) {
+interval::interval(detail::time_limit period, missed_ticks policy)
+    : period_(period), policy_(policy) {
     if (period <= duration::zero())
-        throw std::invalid_argument("an interval needs a period that is longer than nothing");
+        throw std::invalid_argument("the period of an interval must be greater than zero");
     reset();
 }
 
@@ -55,7 +55,7 @@ task<std::uint64_t> interval::tick() {
     co_return take(running_loop().time());
 }
 
-// The tick at next_ has come, and perhaps some more after it.
+// The tick at next_ is due, and perhaps further ones after it.
 std::uint64_t interval::take(time_point now) noexcept {
     std::uint64_t ticks = 1;
     if (policy_ == missed_ticks::skip && now > next_) {

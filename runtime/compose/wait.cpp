@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// Watching several futures at once: a node for each, and a timer.
+// SPDX-License-Identifier: MIT Watches several futures at once, with a node for each and a timer.
 #include <rondo/wait.hpp>
 
 #include <algorithm>
@@ -58,7 +57,7 @@ watching::awaiter::~awaiter() {
     if (is_set()) cancel_timer(*task->home, *this);
 }
 
-/// Counts one that is done; true where that suffices.
+/// Counts a future that is done. True if the condition is met.
 bool watching::awaiter::enough(const shared_core& core) noexcept {
     --missing_;
     if (until_ == return_when::first_completed || missing_ == 0) return true;
@@ -86,7 +85,7 @@ void watching::awaiter::await_suspend(std::coroutine_handle<> frame, location at
             ready = enough(*n.core) || ready;
         else
             n.core->watchers.append(n);
-    if (ready) return finish();  // it was ready, but others are to run first
+    if (ready) return finish();  // it is ready, but other tasks run first
     if (deadline_ == time_point::max()) return;
     try {
         set_timer(*task->home, *this, deadline_);

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: MIT The memory of a loop's receive buffers, and its registration with
+// the kernel.
 #include <rondo/detail/loop/buffer_pool.hpp>
 
 #include <sys/mman.h>
@@ -17,7 +18,8 @@ namespace detail {
 
 buffer_pool::buffer_pool(unsigned count, unsigned size)
     : notes_(new filled[count]), buffer_size_(size), count_(count) {
-    // Pages come when they are first written; and no child has a copy that the kernel fills.
+    // The kernel allocates pages when they are first written. A forked child gets no copy
+    // (MADV_DONTFORK).
     void* memory = ::mmap(nullptr, memory_size(), PROT_READ | PROT_WRITE,
                           MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
@@ -30,7 +32,7 @@ buffer_pool::buffer_pool(unsigned count, unsigned size)
 }
 
 buffer_pool::~buffer_pool() {
-    allow(memory_, memory_size());  // for whoever is given these addresses next
+    allow(memory_, memory_size());  // these addresses will be used again
     ::munmap(memory_, memory_size());
     delete[] notes_;
 }
@@ -48,7 +50,7 @@ void buffer_pool::give_back(std::uint16_t number) noexcept {
     release();
 }
 
-/// The loop's share of it.
+/// A loop's reference to its pool.
 struct buffer_pool::of_loop {
     buffer_pool* pool = nullptr;
 

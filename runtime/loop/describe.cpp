@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// One line about a task: its name, its creator, its parent, its deadline, and the place where it
-// waits. Places are those of the program: a coroutine of ours (gather, wait_for, connect_tcp)
-// stands for the co_await that began it.
+// SPDX-License-Identifier: MIT Describes a task in one line: its name, where it was created, its
+// parent, its deadline, and the place where it waits. Places are those of the program: for
+// coroutines of rondo (gather, wait_for, connect_tcp), the co_await that called them.
 #include <rondo/future.hpp>
 
 #include <cstring>
@@ -16,7 +15,7 @@ namespace detail {
 
 namespace {
 
-/// In a public header, or in runtime/.
+/// Whether `file` is a public header or in runtime/.
 bool is_ours(const char* file) noexcept {
     constexpr std::size_t folder = sizeof __FILE__ - sizeof "loop/describe.cpp";
     return std::strstr(file, "include/rondo/") != nullptr ||
@@ -27,8 +26,8 @@ bool is_suspended(const task_record& record) noexcept {
     return record.wait != nullptr && record.wait->task != nullptr;
 }
 
-/// The innermost co_await of the program that a task stands in; line 0 if there is none, or if the
-/// task is running.
+/// The innermost co_await of the program in which a task is suspended; line 0 if there is none, or
+/// if the task is running.
 location place_in_program(const task_record& record) noexcept {
     if (&record == here.current) return {"", "", 0};
     if (is_suspended(record) && !is_ours(record.wait->file))
@@ -42,21 +41,21 @@ location place_in_program(const task_record& record) noexcept {
     }
 }
 
-/// The task that opened a scope; null for the scope of a loop and for those that no task has.
+/// The task that opened a scope; null for the scope of a loop and others without an owner.
 const task_record* owner_of(const scope& s) noexcept {
     if ((s.flags & scope::of_task) != 0) return &static_cast<const task_record&>(s);
     if ((s.flags & (scope::of_loop | scope::of_context | scope::of_job)) != 0) return nullptr;
     return &static_cast<const inner_scope&>(s).owner();
 }
 
-/// The task that has started this one as its child; null for a detached task.
+/// The task that started this one as its child; null for a detached task.
 const task_record* parent_of(const task_record& record) noexcept {
     for (const scope* s = record.parent; s != nullptr; s = s->parent)
         if (const task_record* owner = owner_of(*s)) return owner;
     return nullptr;
 }
 
-/// The call that created a task; of a child of gather and the like, the await of that verb.
+/// The call that created a task. For a child of gather and the like, the await of gather.
 location birth_of(const task_record& record) noexcept {
     const location noted{file_of(record), "", record.line};
     if (!is_ours(noted.file)) return noted;
@@ -80,7 +79,7 @@ std::string text_of_wait(const task_record& record) {
     std::string text = std::string(", waits in ") + wait.kind->what;
     if (wait.kind->object != nullptr) text += std::string(" ") + wait.kind->object(wait);
     location at = place_in_program(record);
-    if (at.line == 0) at = birth_of(record);  // a wait that was handed to create_task
+    if (at.line == 0) at = birth_of(record);  // an awaitable that was passed to create_task
     return text + " at " + text_of_place(at);
 }
 
@@ -108,7 +107,7 @@ std::string task_handle::describe() const {
     const char* const called = name_of(record);
     std::string text = called != nullptr ? "task \"" + std::string(called) + "\"" : "task";
     const task_state now = state();
-    if (now == task_state::done)  // its parent is gone, and its loop perhaps
+    if (now == task_state::done)  // its parent, and perhaps its loop, no longer exist
         return text + ", created at " + text_of_place({file_of(record), "", record.line}) +
                ", done";
     text += ", " + text_of_birth(record);

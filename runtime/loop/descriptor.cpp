@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Descriptors: counted operations, and a number that is closed by whoever is last.
+// SPDX-License-Identifier: MIT Descriptors: they count their operations, and the last one to end
+// closes the number.
 #include <rondo/detail/loop/descriptor.hpp>
 
 #include <sys/stat.h>
@@ -30,7 +30,8 @@ bool descriptor_record::add(operation_state& operation, loop_core& home) noexcep
     operations.prepend(operation);
     ++count;
     if (uses < worth_a_place && ++uses == worth_a_place && !closed && os == home.kernel)
-        place = home.kernel->register_file(number);  // it was made here, so its close comes by there too
+        // Made by this kernel, which will also close it.
+        place = home.kernel->register_file(number);
     return !closed;
 }
 
@@ -53,7 +54,7 @@ void descriptor_record::last_operation_ended(loop_core& home) noexcept {
 void descriptor_record::close() noexcept {
     if (closed) return;
     closed = true;
-    ++holders;  // an operation that is taken out of the backlog ends at once, and would end us
+    ++holders;  // an operation removed from the backlog ends at once, and might delete this
     for (operation_state* o = operations.first(); o != nullptr;) {
         operation_state* const next = operation_list::next(*o);
         core_of(*o->home).cancel(*o);
@@ -133,10 +134,10 @@ void closing_awaiter::await_resume() {
         throw_system_error(record_->close_error, "close", record_->name);
 }
 
-// -- calls that are no entries -------------------------------------------------------------------
+// -- system calls that are no entries -------------------------------------------------------------
 
 namespace {
-/// `f(system, number)` for an open descriptor, -EBADF for a closed one.
+/// Calls `f(system, number)` for an open descriptor; -EBADF for a closed one.
 template <class F>
 int on_open(const descriptor& d, F f) {
     return d.is_open() ? f(*d.record()->os, d.record()->number) : -EBADF;
@@ -219,8 +220,8 @@ int add_watch(const descriptor& to, const char* path, std::uint32_t events) {
 int new_signal_descriptor(const sigset_t& signals) {
     return current_system()->signal_descriptor(signals);
 }
-/// The name may be that of a socket which was closed a moment ago, and whose last completion is
-/// still to come.
+/// The name may belong to a socket that was closed a moment ago, and whose last completion is still
+/// pending.
 int bind_name(const descriptor& on, const sockaddr* name, socklen_t size) {
     const auto bind = [&](system& os, int fd) { return os.bind(fd, name, size); };
     const int result = on_open(on, bind);
@@ -256,7 +257,7 @@ void close_beside(const descriptor& from, int number) noexcept { from.record()->
 
 descriptor adopt_or_close(int number, std::string_view name) {
     if (number <= STDERR_FILENO) {
-        const int moved = duplicate(number);  // above
+        const int moved = duplicate(number);  // gives a number above 2
         close_unclaimed(number);
         if (moved < 0) throw_system_error(-moved, "dup", name);
         number = moved;

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// The record behind a descriptor: a number, who made it, and the operations that are on it now.
+// SPDX-License-Identifier: MIT The record of a descriptor: its number, its system, and the
+// operations that are on it now.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace detail {
 
 class loop_core;
 
-/// What each operation looks at stands in one line of the cache.
+/// The members that each operation uses stand in one cache line.
 struct alignas(64) descriptor_record {
     int number = -1;
     int place = -1;                         // in the kernel's own table, see kernel::keep
     std::uint8_t uses = 0;                  // operations so far, up to worth_a_place
-    bool closed = false;                    // asked for; no operation may begin any more
-    bool gone = false;                      // the number has been given back
-    bool seekable = false;                  // transfers may be at a position that the kernel keeps
+    bool closed = false;                    // close was called; no operation may begin any more
+    bool gone = false;                      // the number was closed
+    bool seekable = false;                  // the kernel keeps a position
     bool slow_writes = false;               // a device: a write may block its thread
     bool counted = false;                   // in loop_core::closings
     int close_error = 0;
@@ -35,15 +35,15 @@ struct alignas(64) descriptor_record {
     std::shared_ptr<system> os;
     std::string name;
 
-    /// False where it is closed; the operation is counted all the same, until `remove`.
+    /// False if it is closed; the operation is counted in any case, until `remove`.
     bool add(operation_state& operation, loop_core& home) noexcept;
-    /// The last one closes a closed descriptor's number.
+    /// The last operation to leave a closed descriptor closes the number.
     void remove(operation_state& operation) noexcept;
     void close() noexcept;
     void release() noexcept;
 
 private:
-    /// A place costs two system calls, which about as many operations earn back.
+    /// A place costs two system calls; about this many operations make up for them.
     static constexpr std::uint8_t worth_a_place = 32;
     void last_operation_ended(loop_core& home) noexcept;
     void give_back() noexcept;

@@ -1,10 +1,12 @@
-// SPDX-License-Identifier: MIT
-// The loop inside somebody else's loop. The contract is one descriptor: it is readable whenever poll() would do
-// something. Three things make it so:
-//   - the kernel writes it with each completion (an eventfd registered with the ring), but not while poll() looks for
-//     itself: half of those wake-ups would be spurious;
-//   - one timeout entry in the ring is kept at the next deadline, so that timers are completions too;
-//   - whatever makes a task ready, moves the earliest deadline or makes an entry while no turn is running writes it.
+// SPDX-License-Identifier: MIT A loop inside another library's loop. The contract is one
+// descriptor, which is readable whenever poll() would do something. Three things make it so:
+//   - the kernel writes it with each completion (an eventfd registered with the ring), except while
+//     poll() itself polls the kernel: half of those wake-ups would be spurious;
+//   - one timeout entry in the ring is kept at the next deadline, so that timers are completions
+//   too;
+//   - any call that makes a task ready, moves the earliest deadline or makes an entry writes it, if
+//   no
+//     turn is running.
 #include <cerrno>
 
 #include "loop/loop_core.hpp"
@@ -26,14 +28,14 @@ int loop_core::host_fd() {
         if (number < 0) throw_system_error(-number, "loop.fd", "");
         embedded_ = true;
         inbox->embed();
-        kernel->signal_event();  // whatever was made before: poll() has a look
+        kernel->signal_event();  // poll() must look at what was made before
     }
     return kernel->event_fd();
 }
 
 void loop_core::host_poll(duration budget) {
     running_turn running(*this);
-    stopping = false;  // a poll never waits: there is nothing to end
+    stopping = false;  // poll never waits, so there is no wait to end
     if (embedded_) {
         kernel->watch_event(false);
         kernel->drain_event();
@@ -41,7 +43,7 @@ void loop_core::host_poll(duration budget) {
     if (budget != duration::max()) pause_at = saturating_add(kernel->now(), budget);
     poll_kernel(time_point::min());
     bool more = !ready_.empty();
-    while (more && !stopping) {  // with a budget that is too small for anything, one resumption
+    while (more && !stopping) {  // at least one resumption, however small the budget
         run_ready();
         poll_kernel(time_point::min());
         more = !ready_.empty() && (pause_at == time_point::max() || kernel->now() < pause_at);
@@ -50,7 +52,7 @@ void loop_core::host_poll(duration budget) {
     arm_host_timeout();
     poll_kernel(time_point::min());
     kernel->watch_event(true);
-    poll_kernel(time_point::min());  // what came before it was watched again
+    poll_kernel(time_point::min());  // takes completions from before the event was watched again
     more = !ready_.empty() || !backlog_.empty() || inbox->pending();
     if (more || timers.next() < host_deadline_) kernel->signal_event();
 }
@@ -59,7 +61,7 @@ void loop_core::arm_host_timeout() noexcept {
     const time_point due = timers.next();
     if (due == time_point::max() || due == host_deadline_) return;
     entry* slot = kernel->next_entry();
-    if (slot == nullptr) return kernel->signal_event();  // the queue is full: the host calls again
+    if (slot == nullptr) return kernel->signal_event();  // no free entry: the host calls again
     const auto ns = due.time_since_epoch().count();
     host_timespec_[0] = ns / 1'000'000'000;
     host_timespec_[1] = ns % 1'000'000'000;
@@ -86,7 +88,7 @@ void loop_core::host_completion(const completion& c) noexcept {
         host_timeout_armed_ = false;
         host_deadline_ = time_point::max();
     } else if (c.user_data == tag_host_update && c.result < 0) {
-        host_deadline_ = time_point::max();  // it had gone off already: its own completion is on the way
+        host_deadline_ = time_point::max();  // it had expired already; its own completion follows
     }
 }
 

@@ -24,7 +24,8 @@ struct proxy_coroutine {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
         std::suspend_always initial_suspend() noexcept { return {}; }
-        std::suspend_never final_suspend() noexcept { return {}; }  // frees itself, on any thread
+        // Destroys the frame, on the thread that resumed it.
+        std::suspend_never final_suspend() noexcept { return {}; }
         void return_void() noexcept {}
         [[noreturn]] void unhandled_exception() noexcept {
             fail("posting a task that awaits a foreign awaitable threw");

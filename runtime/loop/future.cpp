@@ -15,7 +15,9 @@ task_record& record_of(shared_core& core) noexcept {
     return static_cast<promise_base&>(core).record;
 }
 
-bool has_frame(const shared_core& core) noexcept { return (core.flags & shared_core::of_task) != 0; }
+bool has_frame(const shared_core& core) noexcept {
+    return (core.flags & shared_core::of_task) != 0;
+}
 
 }  // namespace
 
@@ -45,7 +47,7 @@ struct done_callback : wait_node, callback_item {
         if (is_open(*home))
             home->push(*this);
         else
-            delete this;  // nobody is left to call it
+            delete this;  // its loop has ended
     }
     void call() noexcept {
         loop_core& core = core_of(*home);
@@ -58,12 +60,15 @@ struct done_callback : wait_node, callback_item {
     }
 };
 
-/// Does anybody wait for it? A done callback only looks on.
+/// Whether a task waits for it. A done callback does not count.
 bool has_waiters(const shared_core& core) noexcept {
-    if (has_frame(core) && (record_of(const_cast<shared_core&>(core)).parent->flags & scope::of_children) != 0)
-        return true;  // whoever started it, and does not end before it
-    for (const wait_node* n = core.watchers.first(); n != nullptr; n = wait_list::next(*n))
-        if (n->wake != done_callback::settled) return true;
+    if (has_frame(core)) {
+        const scope& parent = *record_of(const_cast<shared_core&>(core)).parent;
+        if ((parent.flags & scope::of_children) != 0) return true;  // its group waits for its end
+    }
+    const wait_node* each = core.watchers.first();
+    for (; each != nullptr; each = wait_list::next(*each))
+        if (each->wake != done_callback::settled) return true;
     return false;
 }
 
@@ -81,7 +86,8 @@ void destroy_now(shared_core& core) noexcept {
 }  // namespace
 
 // A value may hold the last future of another task, and a task that never began may have another
-// one as a parameter, and so on: they are let go of in a loop, so that the stack stays flat.
+// one as a parameter, and so on. They are destroyed in a loop, so that the stack stays flat (law
+// 7).
 void destroy_shared(shared_core& core) noexcept {
     constexpr int deepest = 32;
     thread_local int depth = 0;
@@ -147,7 +153,7 @@ bool remove_done_callback(shared_core& core, const wait_node* which) noexcept {
 }
 
 void start_eagerly(task_record& record) noexcept {
-    constexpr int deepest = 32;  // each is a call on the stack, which is to stay flat
+    constexpr int deepest = 32;  // each nests on the stack, which must stay flat (law 7)
     thread_local int depth = 0;
     if (depth == deepest) return record.home->push(record);
     ++depth;
@@ -162,7 +168,8 @@ void start_eagerly(task_record& record) noexcept {
 
 promise_core::~promise_core() {
     if ((flags & (failed | seen | was_cancelled)) != failed || !is_open(*home)) return;
-    core_of(*home).report("nobody asked for the error of a promise", std::move(error));
+    core_of(*home).report("a promise failed and its exception was never retrieved",
+                          std::move(error));
 }
 
 void promise_core::fail(std::exception_ptr why) noexcept {
@@ -198,10 +205,11 @@ void must_be_awaitable(shared_core& core) {
 
 void throw_not_done() { throw invalid_state_error("the future is not done yet"); }
 
-// -- waiting -------------------------------------------------------------------------------------
+// -- waiting --------------------------------------------------------------------------------------
 
-// Leaves at once; the last one that waited takes the task with it. That task may be the last one that waits for
-// another, and so on: the first call works off what the inner ones find, so that the stack stays flat.
+// Leaves at once; the last waiter cancels the task. That task may be the last waiter of another
+// one, and so on. The first call processes what the inner calls find, so that the stack stays flat
+// (law 7).
 void future_wait::leave(leaf_wait& wait) noexcept {
     thread_local wait_list* left = nullptr;
     auto& self = static_cast<future_wait&>(wait);
@@ -231,7 +239,8 @@ const char* future_wait::object(const leaf_wait& wait) {
 
 constinit const wait_kind future_wait::kind_{"await", leave, object};
 
-// Of its own, or of another loop: it would wait for ever, or be woken on the wrong thread.
+// True for a task that awaits itself, which would wait for ever, and for a future of another loop,
+// which would wake it on the wrong thread.
 bool future_wait::is_hopeless() noexcept {
     if ((has_frame(*core_) && &record_of(*core_) == here.current) || &home_of(*core_) != here.turn)
         state = hopeless;
@@ -255,7 +264,7 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
     else if ((state & refused) != 0)
         requeue(*this);
     else
-        detail::wake(static_cast<leaf_wait&>(*this));  // it was ready, but others are to run first
+        detail::wake(static_cast<leaf_wait&>(*this));  // it is ready, but other tasks run first
 }
 
 void future_wait::throw_end() {
@@ -267,7 +276,8 @@ void future_wait::throw_end() {
 }  // namespace detail
 
 std::string_view task_handle::name() const noexcept {
-    const char* called = detail::has_frame(core()) ? detail::name_of(detail::record_of(core())) : nullptr;
+    const char* const called =
+        detail::has_frame(core()) ? detail::name_of(detail::record_of(core())) : nullptr;
     return called != nullptr ? called : std::string_view();
 }
 

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT
-// What other threads post to a loop: a vector that is swapped out under a lock, and a wake-up only where the loop
-// sleeps. An intrusive lock-free list with nodes made by one thread and freed by another costs three times as much a
-// post (performance.md, point 7), and its order is reversed.
+// SPDX-License-Identifier: MIT Posts from other threads to a loop: a vector that is swapped out
+// under a lock, and a wake-up only if the loop sleeps. An intrusive lock-free list, with nodes made
+// by one thread and freed by another, costs three times as much for each post (performance.md,
+// point 7), and its order is reversed.
 #pragma once
 
 #include <sched.h>
@@ -29,7 +29,7 @@ public:
 
     explicit inbox(kernel& kernel) noexcept : kernel_(&kernel) {}
 
-    /// False where the loop has ended. Any thread.
+    /// False if the loop has ended. Any thread.
     bool put(post p) {
         news first;
         {
@@ -42,7 +42,7 @@ public:
         return true;
     }
 
-    /// The same without an allocation: `p` itself is linked in.
+    /// The same without an allocation: links `p` itself in.
     bool put(preallocated_post& p) noexcept {
         news first;
         {
@@ -58,9 +58,11 @@ public:
     // -- the loop's side -------------------------------------------------------------------------
     bool pending() const noexcept { return pending_.load(std::memory_order_relaxed); }
 
-    /// From now on a post wakes the kernel. False where there is a post already: do not sleep.
-    // Without the lock: of two who each write their own flag and then read the other's, in one order
-    // for all, at least one sees the other. So either we see the post or the poster sees us.
+    /// From now on a post wakes the kernel. False if there is a post already: the loop must not
+    /// sleep.
+    // Without the lock: each side writes its own flag and then reads the other's, all in one total
+    // order. At least one sees the other's: either the loop sees the post, or the poster sees the
+    // loop.
     bool begin_sleep() noexcept {
         if (pending()) return false;
         sleeping_.store(true);
@@ -75,8 +77,8 @@ public:
         embedded_ = true;
     }
 
-    /// Swaps what was posted with `out`, and moves the preallocated posts to `after`, which are to be run after
-    /// those. Both are empty.
+    /// Swaps the posts with `out`, and moves the preallocated ones to `after`, which run after
+    /// those. Both must be empty.
     void take(std::vector<post>& out, preallocated_posts& after) noexcept {
         std::lock_guard lock(mutex_);
         out.swap(posts_);
@@ -84,7 +86,7 @@ public:
         after.take(preallocated_);
     }
 
-    /// Refuses posts from now on; nobody has anything to do with the kernel any more when it returns.
+    /// Refuses posts from now on. When this returns, no poster uses the kernel any more.
     void close() noexcept {
         {
             std::lock_guard lock(mutex_);
@@ -94,14 +96,14 @@ public:
     }
 
 private:
-    /// Whom to tell of the first post; null: nobody.
+    /// The wake-up that the first post causes; `to` is null if none is needed.
     struct news {
         kernel* to = nullptr;
         bool wake = false;
         bool signal = false;
     };
 
-    // Under the lock.
+    // Called with the lock held.
     news announce() noexcept {
         if (pending()) return {};
         pending_.store(true);
@@ -111,8 +113,8 @@ private:
         return first;
     }
 
-    // Not under the lock: the loop that is woken wants it at once, and would go to sleep again on it. The kernel is
-    // kept by `close`, which waits.
+    // Called without the lock: the loop that wakes needs the lock at once, and would sleep again on
+    // it. `close` keeps the kernel alive until this has returned.
     void tell(const news& first) noexcept {
         if (first.to == nullptr) return;
         if (first.wake) first.to->wake();

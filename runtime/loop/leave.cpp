@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT
-// How a loop ends: everything below its scope is cancelled, so that nothing can refuse; then it waits until every task
-// and every operation has ended, because a frame is never destroyed while the kernel or a thread can still touch it.
-// Tasks that are in somebody else's hands (foreign awaitables) get a grace time, are named, and go last.
+// SPDX-License-Identifier: MIT The end of a loop. It cancels everything below its scope, so that no
+// task can refuse. Then it waits until all tasks and operations have ended, because a frame is
+// never destroyed while the kernel or a thread can still touch it (law 1). Tasks in foreign
+// awaitables get a grace period, are printed, and are destroyed last.
 #include <unistd.h>
 
 #include <cxxabi.h>
@@ -22,8 +22,8 @@ namespace detail {
 
 namespace {
 
-/// Is `f(task)` true for one of the tasks at or below `top`? Asks a parent before its children, without recursion, and
-/// not on after a yes.
+/// True if `f(task)` is true for a task at or below `top`. Visits parents before their children,
+/// without recursion, and stops at the first true.
 template <class F>
 bool any_task(scope& top, F f) {
     for (scope* s = &top;;) {
@@ -51,7 +51,7 @@ bool is_foreign(const task_record& record) noexcept {
     return record.wait != nullptr && record.wait->kind->foreign;
 }
 
-/// Destroys the frames of a suspended chain below its root, leaf first, in a loop.
+/// Destroys the frames of a suspended chain below its root, leaf first, in a loop (law 7).
 void unwind(task_record& record) noexcept {
     using handle = std::coroutine_handle<promise_base>;
     promise_base* frame = &handle::from_address(record.point.address()).promise();
@@ -63,7 +63,7 @@ void unwind(task_record& record) noexcept {
     }
 }
 
-/// The task is over, as one that was cancelled.
+/// Destroys a suspended task; it ends as a cancelled one.
 void abandon(task_record& record) noexcept {
     promise_base& root = promise_base::of(record);
     ++root.holders;
@@ -72,7 +72,7 @@ void abandon(task_record& record) noexcept {
     root.flags |= shared_core::was_cancelled;
     root.end_coroutine();
     finish_task(record);
-    release(root);  // the loop's share
+    release(root);  // the loop's reference
     release(root);
 }
 
@@ -80,7 +80,7 @@ void write_out(const std::string& text) noexcept {
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-/// As it is written in programs: without our inline namespace.
+/// The type's name as programs write it: without rondo's inline namespace.
 std::string name_of_type(const std::exception_ptr& error) {
     const std::type_info* type = error.__cxa_exception_type();
     if (type == nullptr) return "an exception";
@@ -94,7 +94,7 @@ std::string name_of_type(const std::exception_ptr& error) {
     return name;
 }
 
-/// Its type, its text, and where it came through.
+/// The error's type, its text, and the path of coroutines that it passed through.
 std::string text_of(const std::exception_ptr& error) {
     if (!error) return "";
     std::string text = name_of_type(error);
@@ -102,7 +102,7 @@ std::string text_of(const std::exception_ptr& error) {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
         text += std::string(": ") + e.what();
-    } catch (...) {  // it has no text
+    } catch (...) {  // no text
     }
     return text + path_of(error);
 }
@@ -121,7 +121,7 @@ void write_report(const exception_context& context) {
 
 namespace {
 
-/// If it throws, both errors are written.
+/// Calls the handler. If it throws, writes both errors.
 void call_handler(function<void(const exception_context&)>& handler,
                   const exception_context& context) {
     try {
@@ -140,7 +140,7 @@ bool loop_core::may_write_report() noexcept {
         tell_left_out();
         reports = {.since = now};
     }
-    if (++reports.count <= written_reports::most) return true;
+    if (++reports.count <= written_reports::limit) return true;
     ++reports.left_out;
     return false;
 }
@@ -162,19 +162,22 @@ void loop_core::report(std::string message, std::exception_ptr error) noexcept {
 
 void loop_core::report(const exception_context& context) noexcept {
     try {
-        if (const auto called = handler)  // held: it may replace itself
+        if (const auto called = handler)  // a copy: the handler may replace itself
             call_handler(*called, context);
         else if (!context.routine && may_write_report())
             write_report(context);
     } catch (...) {
-        write_out("rondo: an error could not be reported for want of memory\n");
+        write_out("rondo: an error could not be reported: out of memory\n");
     }
 }
 
 void report_unseen(task_record& record, std::exception_ptr error) noexcept {
-    std::string message = "nobody asked for the error of task ";
-    if (const char* name = name_of(record)) message += '"' + std::string(name) + "\", ";
-    message += "created at " + std::string(file_of(record)) + ':' + std::to_string(record.line);
+    std::string message = "task ";
+    const char* const name = name_of(record);
+    if (name != nullptr) message += '"' + std::string(name) + "\", ";
+    message += "created at " + std::string(file_of(record)) + ':' + std::to_string(record.line) +
+               (name != nullptr ? ", failed" : " failed") +
+               " and its exception was never retrieved";
     if (is_open(*record.home))
         core_of(*record.home).report(std::move(message), std::move(error));
     else
@@ -193,7 +196,8 @@ void loop_core::abandon_foreign() {
     for_each_task(top(), [&](task_record& r) {
         if (is_foreign(r) && !has_child_tasks(r)) left.emplace_back(promise_base::of(r));
     });
-    std::string text = "rondo: the loop ends while these tasks are in a foreign awaitable; they are destroyed:\n";
+    std::string text =
+        "rondo: the loop ends while these tasks are in a foreign awaitable; they are destroyed:\n";
     for (const task_handle& task : left) text += "  " + task.describe() + '\n';
     write_out(text);
     for (const task_handle& task : left)
@@ -202,7 +206,7 @@ void loop_core::abandon_foreign() {
 
 void loop_core::cancel_background() noexcept {
     for (background_operation* each = background.first(); each != nullptr;) {
-        background_operation* const next = background.next(*each);  // what has not reached the kernel leaves at once
+        background_operation* const next = background.next(*each);  // `each` may end at once
         cancel(*each);
         each = next;
     }
@@ -222,11 +226,12 @@ void loop_core::wait_for_tasks() {
         const time_point until = foreign ? foreign_at : warned ? time_point::max() : warn_at;
         stopping = false;
         run_ready();
-        if (tasks() == 0 && operations == 0) return;  // nothing would end the wait
-        if (tasks() == 0) cancel_background();        // what a shielded task has begun since
+        if (tasks() == 0 && operations == 0) return;  // nothing would end a wait
+        if (tasks() == 0) cancel_background();        // a shielded task may have begun more
         if (ready_.empty()) poll_kernel(until);
         if (!warned && kernel->now() >= warn_at && tasks() != 0) {
-            print_tasks("leaving a loop takes long; these tasks have been cancelled and have not ended");
+            print_tasks(
+                "leaving a loop takes long; these tasks have been cancelled and have not ended");
             warned = true;
         }
     }
@@ -235,7 +240,7 @@ void loop_core::wait_for_tasks() {
 void loop_core::leave(bool drop_callbacks) {
     must_be_ours();
     leaving = true;
-    detail::cancel(top());  // also for what a post that is still to be run creates
+    detail::cancel(top());  // also cancels tasks that pending posts create
     if (drop_callbacks) {
         const borrowed_turn borrowed(*this);
         drop_calls(*this);
@@ -243,7 +248,7 @@ void loop_core::leave(bool drop_callbacks) {
     if (tasks() != 0 || operations != 0 || !ready_.empty() || !hooks.empty()) end_tasks();
     inbox->close();
     run_what_is_left();
-    // What a hook, a post or a callback has begun.
+    // A hook, a post or a callback may have begun more.
     while (tasks() != 0 || operations != 0 || !hooks.empty()) {
         end_tasks();
         run_what_is_ready();
@@ -259,7 +264,7 @@ void loop_core::end_tasks() {
     run_hooks();
 }
 
-/// Why it was destroyed where it could not end its tasks.
+/// The error of a loop that was destroyed in a place where it could not end its tasks.
 const char* loop_core::why_not_left() const noexcept {
     if (!process.is_current())
         return "a loop with tasks was destroyed in a forked child: it belongs to the parent";
@@ -281,7 +286,8 @@ void loop_core::run_hooks() noexcept {
     }
 }
 
-/// What was posted or ready is run once more; a callback that schedules itself again and again ends here.
+/// Runs posts and ready callbacks once more. A callback that always schedules itself again ends
+/// here.
 void loop_core::run_what_is_left() {
     {
         const borrowed_turn borrowed(*this);

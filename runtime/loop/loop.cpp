@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// One turn of the loop. docs/loop.md tells the same story with the same numbers.
+// SPDX-License-Identifier: MIT One turn of the loop. docs/loop.md describes it with the same
+// numbers.
 #include <rondo/loop.hpp>
 
 #include <mutex>
@@ -33,7 +33,7 @@ loop_core::loop_core(loop& f, std::shared_ptr<detail::kernel> k, const loop_opti
 }
 
 loop_core::~loop_core() {
-    RONDO_ASSERT(operations == 0, "a loop was freed while the kernel still works for it");
+    RONDO_ASSERT(operations == 0, "a loop was freed while the kernel still uses its operations");
     {
         std::lock_guard lock(all_loops_mutex);
         all_loops.remove(*this);
@@ -46,7 +46,8 @@ loop_core::~loop_core() {
 
 void loop_core::check_usable() const {
     if (closed && !leaving) throw invalid_state_error("this loop was closed and cannot run again");
-    if (here.turn == this) throw invalid_state_error("run inside run: this loop is running already");
+    if (here.turn == this)
+        throw invalid_state_error("run inside run: this loop is running already");
     if (here.turn != nullptr && core_of(*here.turn).process.is_current())
         throw invalid_state_error("run inside run: another loop is running on this thread");
 }
@@ -54,8 +55,8 @@ void loop_core::check_usable() const {
 void loop_core::must_be_ours() const noexcept {
     const thread_state* const inside = inside_.load(std::memory_order_relaxed);
     RONDO_ASSERT(inside == nullptr || inside == &here,
-                 "a loop is used by one thread while another one is in its turn: use call_soon_threadsafe, a remote(), "
-                 "or run_coroutine_threadsafe");
+                 "a loop is used by one thread while another one is in its turn: use "
+                 "call_soon_threadsafe, a remote(), or run_coroutine_threadsafe");
 }
 
 running_turn::only_thread::only_thread(loop_core& c) : core(c) {
@@ -72,12 +73,13 @@ running_turn::running_turn(loop_core& core) : only_(core) {
     here.turn = &core;
 }
 
-// 1. Runs what was ready when the turn began; what becomes ready meanwhile waits for the next one. Every 61 resumptions
-//    it hands the kernel what was made and looks at the clock; and where a turn ends with so many behind it looks at
-//    the kernel, without waiting, so that nothing that is always ready starves the rest. Not in the middle of a turn:
-//    what comes would stand behind all the others anyway, and with a thousand busy connections everything would be
-//    received, and fall out of the caches, before any of it is answered.
-// 2. With nothing ready it looks at the kernel and waits.
+// 1. Runs what was ready when the turn began; what becomes ready meanwhile waits for the next turn.
+//    Every 61 resumptions it submits the entries and looks at the clock. At the end of a turn after
+//    so many, it polls the kernel without waiting, so that tasks that are always ready do not
+//    starve the others. Not in the middle of a turn: completions would be queued after all ready
+//    tasks anyway, and with a thousand busy connections everything would be received, and drop out
+//    of the caches, before any of it is answered.
+// 2. If nothing is ready, it polls the kernel and waits.
 void loop_core::turn(time_point until) {
     run_ready(true);
     if (!ready_.empty() || stopping) return;
@@ -85,8 +87,8 @@ void loop_core::turn(time_point until) {
     poll_kernel(nothing_left ? time_point::min() : until);
 }
 
-// While something is ready one turn follows the other in here: with one task that gives way again and again, going in
-// and out would be a third of its cost.
+// Runs turn after turn in this function while something is ready: with one task that yields again
+// and again, calling it for each turn would be a third of the cost.
 void loop_core::run_ready(bool and_on) {
     do {
         ++counted.turns;
@@ -97,9 +99,9 @@ void loop_core::run_ready(bool and_on) {
             more = &item != last;
             __builtin_prefetch(item.next_ready);
             resume(item);
-            if (--until_look_ <= 0) [[unlikely]] {
+            if (--until_poll_ <= 0) [[unlikely]] {
                 if (more) {
-                    if (until_look_ % look_every == 0) submit_only();
+                    if (until_poll_ % poll_every == 0) submit_only();
                 } else {
                     poll_kernel(time_point::min());
                     and_on = false;
@@ -150,13 +152,15 @@ void loop_core::run_until_done(const task_handle& task) {
         throw invalid_state_error("the loop was stopped before the awaited task had ended");
 }
 
-// 3. Operations that found no slot get one, in the order in which they were made.
-// 4. One system call submits every entry and waits: not at all while something is ready, else until the next deadline.
+// 3. Operations of the backlog get entries, in the order in which they were made.
+// 4. One system call submits every entry and waits: not at all if something is ready, else until
+//    the next deadline.
 // 5. Completions make their tasks ready.
-// 6. Posts from other threads are run.
-// 7. Timers that are due make their tasks ready.
+// 6. Posts from other threads run.
+// 7. Expired timers make their tasks ready.
 void loop_core::poll_kernel(time_point until) {
-    until_look_ = pause_at == time_point::max() ? look_every : 1;  // who has a budget looks at the clock
+    const bool has_budget = pause_at != time_point::max();  // then look at the clock each time
+    until_poll_ = has_budget ? 1 : poll_every;
     if (!backlog_.empty()) [[unlikely]] make_backlog_entries();
     time_point wait_until = wake_time(until);
     const bool sleeps = wait_until != time_point::min() && inbox->begin_sleep();
@@ -166,8 +170,9 @@ void loop_core::poll_kernel(time_point until) {
         if (sleeps) inbox->end_sleep();
         if (e.stuck && until == time_point::max()) stuck();
         for (std::size_t i = 0; i < e.completions; ++i) {
-            // Operations have been cold since they were begun, where there are many connections.
-            const std::uint64_t soon = completions_[(i + 2) % completions_.size()].user_data;  // may be no address
+            // With many connections, operations have been cold since they were begun. It may be no
+            // address; a prefetch does not fault.
+            const std::uint64_t soon = completions_[(i + 2) % completions_.size()].user_data;
             for (const std::uint64_t line : {0u, 64u, 128u})
                 __builtin_prefetch(reinterpret_cast<const void*>(soon + line));
             arrived(completions_[i]);
@@ -187,8 +192,8 @@ void loop_core::submit_only() {
 }
 
 time_point loop_core::wake_time(time_point until) const noexcept {
-    // Who still found no slot finds one when these entries are gone: a cancel, say, of the very thing that would be
-    // waited for.
+    // An operation in the backlog gets an entry when the present ones are submitted. It may be the
+    // cancel of the very operation that the loop would wait for.
     if (!ready_.empty() || !backlog_.empty()) return time_point::min();
     const time_point due = timers.next();
     if (due == time_point::max()) return until;
@@ -199,7 +204,7 @@ void loop_core::deliver_posts() {
     if (next_post_ == posts_.size() && preallocated_.empty()) {
         posts_.clear();
         next_post_ = 0;
-        inbox->take(posts_, preallocated_);  // what is posted meanwhile waits for the next look
+        inbox->take(posts_, preallocated_);  // posts made meanwhile wait for the next call
     }
     while (next_post_ < posts_.size()) {
         const inbox::post post = posts_[next_post_++];
@@ -223,11 +228,11 @@ void loop_core::expire_timers() noexcept {
 }
 
 void loop_core::stuck() {
-    print_tasks("nothing can ever happen again, and these tasks wait");
-    throw deadlock_error("nothing can ever happen again, and tasks wait");
+    print_tasks("deadlock: nothing can wake these tasks");
+    throw deadlock_error("deadlock: every task waits and nothing can wake one");
 }
 
-// -- for those who write awaitables --------------------------------------------------------------
+// -- for authors of awaitables --------------------------------------------------------------------
 
 resumer& running() {
     if (here.turn == nullptr) throw no_running_loop_error();

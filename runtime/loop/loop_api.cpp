@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// The face of the loop: running it, and scheduling callbacks on it.
+// SPDX-License-Identifier: MIT The public interface of the loop: running it, and scheduling
+// callbacks.
 #include <rondo/loop.hpp>
 
 #include <stdexcept>
@@ -17,7 +17,7 @@ void let_go(scheduled_call* call) noexcept {
     if (--call->holders == 0) delete call;
 }
 
-/// It will not be called (again): leaves the list of those that are still to come.
+/// Removes a call from the list of pending ones: it was called, or will not be.
 void finish(scheduled_call& call) noexcept {
     loop_core& core = *std::exchange(call.home, nullptr);
     core.calls.remove(call);
@@ -83,16 +83,18 @@ call_handle::~call_handle() {
 }
 void call_handle::cancel() noexcept {
     if (call_ == nullptr || call_->home == nullptr) return;
-    const call_handle held = *this;  // the callback may own this very handle, and goes
+    const call_handle held = *this;  // the callback, which is destroyed here, may own this handle
     detail::scheduled_call& call = *held.call_;
     call.was_cancelled = true;
     call.home->timers.cancel(call);
     detail::finish(call);
     call.fn.reset();
-    if (!call.queued) detail::let_go(&call);  // the loop's share; the handle has its own
+    if (!call.queued) detail::let_go(&call);  // drops the loop's reference
 }
 bool call_handle::cancelled() const noexcept { return call_ != nullptr && call_->was_cancelled; }
-time_point call_handle::when() const noexcept { return call_ != nullptr ? call_->when : time_point(); }
+time_point call_handle::when() const noexcept {
+    return call_ != nullptr ? call_->when : time_point();
+}
 
 // -- remote --------------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ void remote::post(void (*run)(void*), void (*drop)(void*), void* word) const {
     }
     if (taken) return;
     if (drop != nullptr) drop(word);
-    throw closed_error("posting to a loop that has ended");
+    throw closed_error("the loop has ended: it takes no more posts");
 }
 
 bool remote::try_post(void (*run)(void*), void* word) const noexcept {
@@ -144,7 +146,7 @@ loop::~loop() {
     try {
         core_->leave(true);
     } catch (const deadlock_error&) {
-        detail::fail("a loop cannot be left: its tasks were cancelled, and nothing can ever happen that would end them");
+        detail::fail("a loop cannot be left: its tasks were cancelled, and nothing can end them");
     } catch (...) {
         detail::fail(core_->why_not_left());
     }

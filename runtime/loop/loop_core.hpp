@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT
-// What a loop consists of: the ready queue (its base), the kernel, the timers, the inbox, the operations that found no
-// slot, and the top of the tree of scopes. loop.cpp runs turns on it, operation.cpp gives it operations, leave.cpp ends
-// it, embed.cpp puts it inside somebody else's loop.
+// SPDX-License-Identifier: MIT The parts of a loop: the ready queue (its base class), the kernel,
+// the timers, the inbox, the backlog of operations, and the top of the tree of scopes. loop.cpp
+// runs turns on it, operation.cpp gives it operations, leave.cpp ends it, embed.cpp puts it inside
+// another library's loop.
 #pragma once
 
 #include <array>
@@ -23,29 +23,28 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// user_data that is not the address of an operation; 0 to 15 are the kernel's own. From tag_cancel
-/// on up to first_address: cancels, by a few bits of the target's address.
+/// Values of user_data that are no addresses of operations. 0 to 15 belong to the kernel. From
+/// tag_cancel to first_address: cancels, which carry a few bits of their target's address.
 enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
 
 struct scope_tree {
     scope tree{nullptr, {}, {}, scope::of_loop, 0};
 };
 
-/// call_soon, call_later, call_at: a callback with a handle on it.
+/// A callback of call_soon, call_later or call_at, to which handles refer.
 struct scheduled_call : callback_item, timer_node {
     function<void()> fn;
-    loop_core* home = nullptr;          // null once it was called or cancelled
+    loop_core* home = nullptr;  // null once it was called or cancelled
     list_links<scheduled_call> pending;  // in loop_core::calls
     time_point when{};
     unsigned holders = 0;
-    bool queued = false;                // in the ready queue, which cannot be left
+    bool queued = false;  // in the ready queue, from which it cannot be removed
     bool was_cancelled = false;
 };
 
-/// How much was written about errors that no handler took: what goes wrong all the time must not
-/// fill a disk.
+/// Counts reports of errors written to stderr: an error that repeats must not fill a disk.
 struct written_reports {
-    static constexpr unsigned most = 20;  // in a second
+    static constexpr unsigned limit = 20;  // in a second
     time_point since{};
     unsigned count = 0;
     std::uint64_t left_out = 0;
@@ -56,28 +55,31 @@ public:
     loop_core(loop& face, std::shared_ptr<kernel> kernel, const loop_options& options);
     ~loop_core() override;
 
-    // -- turns (loop.cpp) ------------------------------------------------------------------------
-    /// Runs what is ready; with nothing ready waits for something until `until`, at most.
+    // -- turns (loop.cpp) -------------------------------------------------------------------------
+    /// Runs what is ready. If nothing is ready, waits until `until` at most.
     void turn(time_point until);
-    /// What is ready now; with `and_on`, turn after turn until nothing is, or the kernel was looked at.
+    /// Runs what is ready now. With `and_on`, runs further turns until nothing is ready, or the
+    /// kernel was polled.
     void run_ready(bool and_on = false);
-    /// One turn, which waits until `until` if nothing is ready. True if something was done.
+    /// Runs one turn, which waits until `until` if nothing is ready. True if a task or callback was
+    /// ready.
     bool turn_once(time_point until);
-    /// Turns until `task` has ended.
+    /// Runs turns until `task` has ended.
     void run_until_done(const task_handle& task);
-    /// Looks at the kernel, the inbox and the clock, once; waits until `until` where nothing is ready.
+    /// Polls the kernel, the inbox and the clock once. Waits until `until` if nothing is ready.
     void poll_kernel(time_point until);
-    /// In the middle of a turn: hands down what was made, and looks at the inbox and the clock.
+    /// In the middle of a turn: submits the entries, and polls the inbox and the clock, not the
+    /// kernel.
     void submit_only();
     bool anything_ready() const noexcept { return !ready_.empty(); }
-    /// A task that has not begun, from inside a turn, before its turn comes.
+    /// Runs a task that has not begun at once, inside a turn (task_options::eager).
     void run_inside(task_record& record) noexcept;
     void check_usable() const;
     /// Aborts if another thread is in a turn of this loop.
     void must_be_ours() const noexcept;
     void deliver_posts();
 
-    // -- operations (operation.cpp) --------------------------------------------------------------
+    // -- operations (operation.cpp) ---------------------------------------------------------------
     void begin(operation_state& operation) noexcept;
     void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
@@ -93,13 +95,13 @@ public:
     void queue(operation_state& operation) noexcept;
     void no_longer_cancelled(operation_state& operation) noexcept;
 
-    // -- ending (leave.cpp) ----------------------------------------------------------------------
-    /// With `drop_callbacks`, those of call_soon that are still to come are not called.
+    // -- ending (leave.cpp) -----------------------------------------------------------------------
+    /// With `drop_callbacks`, pending callbacks of call_soon are not called.
     void leave(bool drop_callbacks);
     void end_tasks();
     void wait_for_tasks();
-    /// It has ended for good. Between `closed` and that it waits for what its last callbacks have
-    /// begun.
+    /// True if it has ended. Between `closed` and this it waits for work that its last callbacks
+    /// have begun.
     bool is_left() const noexcept { return closed && !leaving; }
     const char* why_not_left() const noexcept;
     void cancel_background() noexcept;
@@ -114,7 +116,7 @@ public:
     bool may_write_report() noexcept;
     void tell_left_out() noexcept;
 
-    // -- embedding (embed.cpp) -------------------------------------------------------------------
+    // -- embedding (embed.cpp) --------------------------------------------------------------------
     void host_wanted() noexcept override;
     int host_fd();
     void host_poll(duration budget);
@@ -127,21 +129,22 @@ public:
     loop_options options;
     std::shared_ptr<detail::inbox> inbox;
     timer_heap timers;
-    std::shared_ptr<function<void(const exception_context&)>> handler;  // it may replace itself
+    // Shared, since the handler may replace itself.
+    std::shared_ptr<function<void(const exception_context&)>> handler;
     std::vector<function<void()>> hooks;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> extensions;  // loop::extension
-    intrusive_list<scheduled_call, &scheduled_call::pending> calls;  // still to come, newest first
+    intrusive_list<scheduled_call, &scheduled_call::pending> calls;  // not yet called
     fd_watches watches;  // add_reader, add_writer
-    background_list background;            // operations of no task: cancelled when the loop is left
+    background_list background;            // operations of no task; cancelled when the loop ends
     std::size_t operations = 0;            // begun and not done
-    std::size_t closings = 0;              // descriptors that were closed and have operations left
+    std::size_t closings = 0;              // closed descriptors that still have operations
     loop_stats counted;
     written_reports reports;
-    function<void()> on_turn;              // run()'s look at SIGINT
-    time_point pause_at = time_point::max();  // poll(budget) ends here
-    const birth_process process;           // a forked child is another one
-    bool stopping = false;                 // the run that goes on, or the next one
-    bool until_no_task = false;            // run(): does not wait when no task is left
+    function<void()> on_turn;              // run() looks for a signal in it
+    time_point pause_at = time_point::max();  // poll(budget) returns then
+    const birth_process process;           // a forked child is another process
+    bool stopping = false;                 // ends the current run, or the next one
+    bool until_no_task = false;            // set by run(): do not wait when no task is left
     bool closed = false;
     bool leaving = false;
 
@@ -152,30 +155,33 @@ private:
     time_point wake_time(time_point until) const noexcept;
     [[noreturn]] void stuck();
 
-    std::atomic<const thread_state*> inside_{nullptr};  // the `here` of the thread that is in a turn
-    operation_fifo backlog_;                     // found no slot
-    operation_fifo cancelled_;                   // in flight, their cancels submitted
+    std::atomic<const thread_state*> inside_{nullptr};  // `here` of the thread that is in a turn
+    operation_fifo backlog_;    // waiting for a free submission entry
+    operation_fifo cancelled_;  // in flight, their cancels submitted
     std::vector<inbox::post> posts_;
-    preallocated_posts preallocated_;  // taken with the posts, run after them
+    preallocated_posts preallocated_;  // taken from the inbox with posts_, run after them
     std::size_t next_post_ = 0;
-    int until_look_ = look_every;  // resumptions; below zero it is overdue
+    int until_poll_ = poll_every;  // resumptions left; negative: overdue
     bool embedded_ = false;
     bool host_timeout_armed_ = false;
     time_point host_deadline_ = time_point::max();
     std::int64_t host_timespec_[2] = {0, 0};
     std::array<completion, 256> completions_;
 
-    static constexpr int look_every = 61;   // resumptions; entering the kernel on every turn costs 20 times a ready hand-over
+    // Resumptions between two polls. Entering the kernel on every turn costs 20 times a ready
+    // transfer.
+    static constexpr int poll_every = 61;
 };
 
-/// Is there (still) a loop at this address that has not been closed? For futures, which may outlive their loop.
+/// Whether there is a loop at this address that has not been closed. For futures, which may outlive
+/// their loop.
 bool is_open(const resumer& home) noexcept;
 
-/// At the loop's end: callbacks that were to come are not called any more.
+/// At the loop's end: drops the pending callbacks.
 void drop_calls(loop_core& core) noexcept;
 
-/// While one of these lives the loop runs on this thread, and on no other. A stop() ends the run that goes on, and is
-/// forgotten with it. A child forked by a task is inside the parent's turn: that one is set aside meanwhile.
+/// While it lives, the loop runs on this thread and on no other. A stop() ends the current run
+/// only. A child forked by a task is inside the parent's turn, which is set aside meanwhile.
 class running_turn {
 public:
     explicit running_turn(loop_core& core);
@@ -196,8 +202,8 @@ private:
     std::optional<thread_state> of_parent_;
 };
 
-/// While one of these lives, code that the loop calls at its end finds it as the running one, on
-/// whatever thread.
+/// While it lives, code that the loop calls at its end finds the loop as the running one, on any
+/// thread.
 class borrowed_turn {
 public:
     explicit borrowed_turn(loop_core& core) noexcept : outer_(std::exchange(here.turn, &core)) {}

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Callbacks for descriptors of other libraries. What these expect is level-triggered: a one-shot
-// poll, made anew after each callback, tells again what is still there.
+// SPDX-License-Identifier: MIT Callbacks for descriptors of other libraries, which expect
+// level-triggered events: a one-shot poll, made again after each callback, reports what is still
+// there.
 #include "loop/loop_watch.hpp"
 
 #include <poll.h>
@@ -47,7 +47,7 @@ void fd_watch::arm() noexcept {
 void fd_watch::ready(operation_state& operation) noexcept {
     auto& self = static_cast<fd_watch&>(operation);
     if (!self.removed && self.result >= 0) {
-        self.core->push(self);  // the poll's hold is the ready queue's now
+        self.core->push(self);  // the poll's reference passes to the ready queue
         return;
     }
     if (!self.removed && self.result != -ECANCELED)
@@ -79,7 +79,7 @@ void fd_watches::add(loop_core& core, int fd, bool writes, function<void()> fn) 
     if (const int result = core.kernel->file_status(fd, &mode); result < 0)
         throw_system_error(-result, writes ? "add_writer" : "add_reader",
                            "descriptor " + std::to_string(fd));
-    if (core.closed) throw closed_error("watching a descriptor in a loop that has ended");
+    if (core.closed) throw closed_error("the loop has ended: it cannot watch a descriptor");
     if (here.turn != &core) core.kernel->attach();
     auto* watch = new fd_watch(core, fd, writes, std::move(fn));
     try {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// add_reader and add_writer: a poll in the background, made anew after each callback.
+// SPDX-License-Identifier: MIT add_reader and add_writer: a background poll, made again after each
+// callback.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@ namespace detail {
 
 class loop_core;
 
-/// One callback for one direction of one descriptor. Held by the table, by the poll in flight, and
-/// by the ready queue; whoever lets go last frees it. So a completion that comes late finds the
-/// watch that it belongs to and never a later one on the same number.
+/// The callback for one direction of one descriptor. The table, the poll in flight and the ready
+/// queue hold references; the last one frees it. So a late completion finds its own watch, and
+/// never a later one on the same number.
 struct fd_watch final : background_operation, callback_item {
     loop_core* core;
     function<void()> fn;
@@ -38,7 +38,8 @@ class fd_watches {
 public:
     ~fd_watches();
     void add(loop_core& core, int fd, bool writes, function<void()> fn);
-    /// Has reached the kernel when it returns: a poll that is armed keeps what was closed alive.
+    /// Cancels the poll in the kernel before it returns: an armed poll would keep a closed file
+    /// open.
     bool remove(loop_core& core, int fd, bool writes) noexcept;
     void forget(fd_watch& watch) noexcept;
 

@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: MIT
-// Operations between the awaiting frame and the kernel. The invariant behind everything here: an operation that has an
-// entry is not touched by anyone but the kernel until the completion that carries no completion_more, and every entry
-// has exactly one of those.
+// SPDX-License-Identifier: MIT Operations between the awaiting frame and the kernel. The invariant:
+// once an operation has an entry, only the kernel touches it, until the completion without the flag
+// completion_more. Every entry has exactly one of those.
 //
-// Why a cancel can never hit a later operation: the kernel finds its target by the operation's address. Entries are
-// submitted strictly in the order in which they were made, and the frame, whose memory that is, waits for the target's
-// own completion. So the cancel is always looked up before any later operation at the same address can exist.
+// Why a cancel can never hit a later operation (law 4): the kernel finds its target by the
+// operation's address. Entries are submitted strictly in the order in which they were made. The
+// frame that holds the operation waits for the target's own completion. So the kernel looks up the
+// cancel before any later operation at the same address can exist.
 #include <rondo/operation.hpp>
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 #include "loop/descriptor_record.hpp"
 #include "loop/loop_core.hpp"
 
-// ASan does not see the kernel write into freed memory; so in such a build each completion asks about its buffer.
+// ASan does not see the kernel write into freed memory, so each completion checks its buffer.
 extern "C" [[gnu::weak]] void* __asan_region_is_poisoned(void* begin, std::size_t size);
 
 namespace rondo {
@@ -67,7 +67,8 @@ void check_buffer(const operation_state& operation) noexcept {
     }
 }
 
-/// Who says -EAGAIN (a descriptor with O_NONBLOCK, on older kernels) is waited for by a poll and then asked again.
+/// The poll events to wait for after -EAGAIN (a descriptor with O_NONBLOCK, on older kernels); 0 if
+/// the operation is not retried.
 std::uint32_t awaited_readiness(opcode code) noexcept {
     switch (code) {
         case opcode::read:
@@ -84,9 +85,9 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
     }
 }
 
-/// A signal reached the kernel's worker: a cancel, or the stop of the whole process. io_uring
-/// passes on numbers that the kernel keeps for itself (include/linux/errno.h: ERESTARTSYS and its
-/// kin, 512 to 516).
+/// True if a signal reached the kernel's worker: a cancel, or a stop of the whole process. io_uring
+/// passes on numbers that the kernel normally keeps to itself (include/linux/errno.h: ERESTARTSYS
+/// and the like, 512 to 516).
 bool is_interrupted(const operation_state& operation) noexcept {
     constexpr std::int32_t restart_least = 512, restart_most = 516;
     if (operation.ask.code == opcode::close) return false;  // the number may be closed already
@@ -94,7 +95,8 @@ bool is_interrupted(const operation_state& operation) noexcept {
            (operation.result <= -restart_least && operation.result >= -restart_most);
 }
 
-/// What is done often, and takes a place instead of a number.
+/// Frequent operations, which use the descriptor's place in the kernel's table instead of its
+/// number.
 constexpr bool takes_place(opcode code) noexcept {
     switch (code) {
         case opcode::read:
@@ -194,7 +196,7 @@ void loop_core::begin(operation_state& operation) noexcept {
 
 namespace {
 
-/// Tells most cancels that are in flight at the same time from each other.
+/// The user_data of a cancel: distinguishes most cancels that are in flight at the same time.
 std::uint64_t cancel_tag(const operation_state& target) noexcept {
     constexpr std::uint64_t tags = first_address - tag_cancel;
     return tag_cancel + address_of(&target) / alignof(operation_state) % tags;
@@ -227,7 +229,7 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
     return true;
 }
 
-// Also what a descriptor does to each of its operations when it is closed.
+// Also called for each operation of a descriptor that is closed.
 void loop_core::cancel(operation_state& operation) noexcept {
     using phase = operation_state::phase;
     if (operation.stage == phase::queued) {
@@ -239,7 +241,7 @@ void loop_core::cancel(operation_state& operation) noexcept {
     if (operation.stage != phase::in_flight) return;
     operation.stage = phase::cancelling;
     if (backlog_.empty() && make_cancel(operation)) return;
-    operation.state |= operation_state::cancel_unsent;  // in the backlog, as a cancel
+    operation.state |= operation_state::cancel_unsent;  // it is in the backlog as a cancel
     queue(operation);
 }
 
@@ -253,8 +255,9 @@ void loop_core::make_backlog_entries() noexcept {
     }
 }
 
-/// The kernel did not find the target. Either it has ended, or it was on its way between a poll and
-/// a worker, where io_uring does not look: then it is cancelled once more.
+/// Handles a cancel that failed. With -ENOENT the kernel did not find the target. Either it has
+/// ended, or it was moving between a poll and a worker, where io_uring does not look: then it is
+/// cancelled again.
 void loop_core::cancel_failed(const completion& c) noexcept {
     if (c.result != -ENOENT) return;
     for (operation_state* each = cancelled_.first(); each != nullptr;) {
@@ -266,7 +269,8 @@ void loop_core::cancel_failed(const completion& c) noexcept {
     }
 }
 
-/// Neither its cancel nor what is known of it is needed any more.
+/// Removes an operation that has ended from the list of cancelled ones, or its cancel from the
+/// backlog.
 void loop_core::no_longer_cancelled(operation_state& operation) noexcept {
     if ((operation.state & operation_state::cancel_sent) != 0)
         cancelled_.remove(operation);
@@ -294,9 +298,9 @@ void loop_core::arrived(const completion& c) noexcept {
     finish(operation);
 }
 
-/// The only place that knows which results mean that nothing was done and that the operation goes
-/// on: it was interrupted, it was not ready, or the poll that it waited in says that it is. If a
-/// cancel was requested, the operation has ended with -ECANCELED instead.
+/// The only function that knows which results mean that nothing was done and that the operation is
+/// retried: it was interrupted, it was not ready, or the poll before it reports that it is ready.
+/// If a cancel was requested, the operation ends with -ECANCELED instead.
 bool loop_core::begin_again(operation_state& operation) noexcept {
     const bool polled = (operation.state & operation_state::polling) != 0;
     const bool turns = polled ? operation.result >= 0
@@ -313,7 +317,7 @@ bool loop_core::begin_again(operation_state& operation) noexcept {
     return true;
 }
 
-/// The operation has ended and is in nobody's hands but its frame's.
+/// Ends the operation: from now on only its frame uses it.
 void loop_core::finish(operation_state& operation) noexcept {
     --operations;
     operation.stage = operation_state::phase::done;
@@ -324,9 +328,9 @@ void loop_core::finish(operation_state& operation) noexcept {
         wake(operation);
 }
 
-/// Waits for the last completions on descriptors that were closed, and so for the end of their
-/// numbers (law 4). The kernel does what it was asked to cancel at once; for what it does not, the
-/// loop stands for 20 ms at most. Returns: whether there was anything to wait for.
+/// Waits for the last completions on closed descriptors, and so for the end of their numbers (law
+/// 4). The kernel cancels most operations at once; for others, the loop blocks for 20 ms at most.
+/// Returns: true if there was something to wait for.
 bool loop_core::finish_closings() noexcept {
     if (closings == 0) return false;
     std::array<completion, 64> came;
@@ -347,7 +351,8 @@ const char* operation_object(const leaf_wait& wait) {
 }
 
 void throw_failed(const operation_state& operation) {
-    if (operation.result == -ECANCELED && here.current != nullptr && is_cancelled()) throw cancelled();
+    if (operation.result == -ECANCELED && here.current != nullptr && is_cancelled())
+        throw cancelled();
     const char* object = operation.kind->object != nullptr ? operation.kind->object(operation) : "";
     throw_system_error(-operation.result, operation.kind->what, object);
 }

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// Polls that somebody waits for.
+// SPDX-License-Identifier: MIT Operations that wait for the readiness of a descriptor by a poll.
 #include <rondo/readiness.hpp>
 
 #include <poll.h>

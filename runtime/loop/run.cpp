@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// SIGINT and SIGTERM for `run`. The handler does two things that a handler may do: it sets a flag and writes an eventfd.
-// It is installed with SA_RESETHAND, so that the second signal finds the default disposition and kills.
+// SPDX-License-Identifier: MIT SIGINT and SIGTERM for `run`. The handler makes two calls that are
+// safe in a handler: it sets a flag and writes an eventfd. It is installed with SA_RESETHAND, so
+// that the second signal finds the default disposition and kills the process.
 #include <rondo/run.hpp>
 
 #include <signal.h>
@@ -19,11 +19,11 @@ namespace detail {
 namespace {
 
 std::atomic<kernel*> to_wake{nullptr};
-std::optional<birth_process> handling;  // whose `to_wake` it is: a forked child has inherited it
-std::atomic<int> asked_to_end{0};       // the signal that came
+std::optional<birth_process> handling;  // the process of `to_wake`; a forked child inherits both
+std::atomic<int> received{0};           // the signal that arrived; 0: none
 
 void on_signal(int number) {
-    if (asked_to_end.exchange(number) != 0) {  // a second one, of the other kind
+    if (received.exchange(number) != 0) {  // a second signal, of the other kind
         ::signal(number, SIG_DFL);
         ::raise(number);
         return;
@@ -50,7 +50,7 @@ void uninstall(int number) {
     ::sigaction(number, &now, nullptr);
 }
 
-/// In a forked child: what the parent's run has set up is none of ours.
+/// In a forked child: resets the handlers that the parent's run has installed.
 void forget_run_of_parent() noexcept {
     if (!handling || handling->is_current()) return;
     to_wake.store(nullptr);
@@ -63,11 +63,11 @@ void forget_run_of_parent() noexcept {
 main_run::main_run(const run_options& options) : loop_(options.loop) {
     loop_.core().check_usable();
     set_interrupted(0);
-    if (::getpid() != ::gettid()) return;  // only a main thread touches `handling`
+    if (::getpid() != ::gettid()) return;  // only a main thread uses `handling`
     forget_run_of_parent();
     if (to_wake.load() != nullptr) return;
     handling.emplace();
-    asked_to_end.store(0);
+    received.store(0);
     to_wake.store(loop_.core().kernel.get());
     if (options.handle_sigint && install(SIGINT)) handled_[0] = SIGINT;
     if (options.handle_sigterm && install(SIGTERM)) handled_[1] = SIGTERM;
@@ -84,7 +84,7 @@ main_run::~main_run() {
 void main_run::until_end(task_handle main) {
     if (handles())
         loop_.core().on_turn = [this, main]() mutable {
-            const int signal = asked_to_end.load();
+            const int signal = received.load();
             if (interrupted_ || signal == 0) return;
             interrupted_ = true;
             set_interrupted(signal);

@@ -1,18 +1,17 @@
-// SPDX-License-Identifier: MIT
-// The deadlines of one loop: a 4-ary heap. Nearly every timeout is cancelled, so a cancelled one
-// leaves at once, and nothing grows with their number.
+// SPDX-License-Identifier: MIT The deadlines of one loop: a 4-ary heap. Nearly every timeout is
+// cancelled, so a cancelled timer is removed at once, and their number has no lasting cost.
 //
-// A heap item is 16 bytes: deadline, sequence number and the slot of its timer. Slots do not move;
-// a table leads from a slot to the node in the waiting frame, another to the item's present place
-// in the heap. So sifting stays in dense arrays: it writes to no frame that has been cold since it
-// went to sleep, and tells equal deadlines apart by what is in the items. (With node and place in
-// each other, as is usual, a million sleepers with a thousand deadlines between them took twice the
-// time.) Four children a node rather than two are half the levels, and with the root at the last
-// place of a cache line each family of siblings has one line of its own.
+// A heap item is 16 bytes: deadline, sequence number and the slot of its timer. Slots do not move.
+// One table leads from a slot to the node in the waiting frame, another to the item's place in the
+// heap. So sifting stays in dense arrays: it writes to no frame that has been cold since it was
+// suspended, and compares equal deadlines by data in the items. (With node and place in each other,
+// as is usual, a million sleepers with a thousand different deadlines took twice the time.) Four
+// children a node instead of two halve the number of levels. With the root at the last place of a
+// cache line, each family of siblings has one line of its own.
 //
-// Not taken: a hashed wheel (Varghese and Lauck), whose ticks are either coarse or many; marking
-// the cancelled ones as dead, which wins benchmarks of cancellation and makes every other timer
-// pay; a list of those set this turn.
+// Alternatives not taken: a hashed wheel (Varghese and Lauck), whose ticks are either coarse or
+// many; marking cancelled timers as dead, which wins benchmarks of cancellation at the cost of
+// every other timer; a list of the timers set in this turn.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +30,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Timers by deadline; those with one deadline in the order in which they were set, as long as
-/// fewer than 2^31 were set in between.
+/// Timers by deadline. Timers with the same deadline expire in the order in which they were set, as
+/// long as fewer than 2^31 were set in between.
 class timer_heap {
 public:
     timer_heap() noexcept = default;
@@ -44,9 +43,9 @@ public:
     bool empty() const noexcept { return size_ == 0; }
     std::size_t capacity() const noexcept { return capacity_; }
 
-    /// Calls node.expire in the first `expire` at or after `when`, and not in one that is under
-    /// way.
-    /// Throws: std::bad_alloc, and then nothing has changed.
+    /// Calls node.expire in the first `expire` at or after `when`, but not in one that is running
+    /// now.
+    /// Throws: std::bad_alloc; nothing has changed then.
     void set(timer_node& node, time_point when) {
         RONDO_ASSERT(!node.is_set(), "a timer was set that is set already");
         fit();
@@ -56,7 +55,7 @@ public:
         rise(size_++, {ticks_of(when), sequence_++, slot});
     }
 
-    /// Takes it out; nothing happens if it is not set.
+    /// Removes it. Does nothing if it is not set.
     void cancel(timer_node& node) noexcept {
         if (node.is_set()) take_out(node);
     }
@@ -72,19 +71,20 @@ public:
         return time_point(duration(tables_.items[tables_.places[node.slot]].when));
     }
 
-    /// The earliest deadline; time_point::max() where there is none.
+    /// The earliest deadline; time_point::max() if there is none.
     time_point next() const noexcept {
         return size_ == 0 ? time_point::max() : time_point(duration(tables_.items[0].when));
     }
 
-    /// Takes out each timer whose deadline is not after `now` and calls its `expire`, in their
-    /// order. What is called may set, update and cancel timers, also ones due now. A deadline that
-    /// it sets is at least one nanosecond after `now`, so it waits for the next pass, and a timer
-    /// that re-arms itself in the past cannot hold this one for ever.
-    /// Returns: how many expired.
+    /// Removes each timer whose deadline is not after `now` and calls its `expire`, in order. These
+    /// calls may set, update and cancel timers, also ones that are due. A deadline set by them is
+    /// at least one nanosecond after `now`, so it waits for the next pass: a timer that sets itself
+    /// again in the past cannot hold this pass for ever.
+    /// Returns: the number of timers expired.
     std::size_t expire(time_point now) noexcept {
-        RONDO_ASSERT(now < time_point::max(), "timers were told that the end of time has come");
-        RONDO_ASSERT(floor_ == no_floor, "timers were told to expire by one that is expiring");
+        RONDO_ASSERT(now < time_point::max(),
+                     "timer_heap::expire was called with time_point::max()");
+        RONDO_ASSERT(floor_ == no_floor, "timer_heap::expire was called by a timer that expires");
         const std::int64_t limit = now.time_since_epoch().count();
         floor_ = limit + 1;
         std::size_t count = 0;
@@ -114,7 +114,7 @@ private:
     };
 
     static constexpr std::size_t capacity_min = 61;  // with the three unused places: 1 KiB of items
-    static constexpr std::size_t unused = 3;  // so that siblings begin a line: 1 + 3, 5 + 3 ...
+    static constexpr std::size_t unused = 3;  // aligns siblings with cache lines: 1 + 3, 5 + 3 ...
     static constexpr std::int64_t no_floor = std::numeric_limits<std::int64_t>::min();
 
     std::int64_t ticks_of(time_point when) const noexcept {
@@ -171,8 +171,8 @@ private:
             sink(hole, it);
     }
 
-    /// The next one's frame has been cold since its timer was set: have it here when it is its turn. And one of the
-    /// root's children is the one after it.
+    /// Prefetches the frame of the next timer, which has been cold since its timer was set, and the
+    /// node entries of the root's children, one of which is the timer after it.
     void prefetch_next() const noexcept {
         const auto* frame = reinterpret_cast<const char*>(tables_.nodes[tables_.items[0].slot]);
         __builtin_prefetch(frame);
@@ -197,7 +197,7 @@ private:
         return std::exchange(free_slot_, tables_.places[free_slot_]);
     }
 
-    // Room for one more. Growing and shrinking both happen here alone, where it may fail.
+    // Makes room for one more. Growing and shrinking happen only here, where they may fail.
     void fit() {
         if (size_ == capacity_) [[unlikely]]
             grow(size_ * 2 + capacity_min);
@@ -222,7 +222,7 @@ private:
     }
 
     void grow(std::size_t capacity) {
-        RONDO_ASSERT(capacity < timer_node::npos, "more timers than there are slots");
+        RONDO_ASSERT(capacity < timer_node::npos, "a loop has more timers than there are slots");
         const tables old = tables_;
         tables_ = lay_out(::operator new(block_size(capacity), line), capacity);
         capacity_ = capacity;
@@ -233,8 +233,7 @@ private:
         deallocate(old.items);
     }
 
-    // Numbers the slots anew, by place, so that they fit. Where there is no memory everything stays
-    // as it is.
+    // Renumbers the slots by place, so that they fit. Without memory, everything stays as it is.
     void shrink(std::size_t capacity) noexcept {
         void* const block = ::operator new(block_size(capacity), line, std::nothrow);
         if (block == nullptr) return;
@@ -259,7 +258,7 @@ private:
     std::size_t capacity_ = 0;
     std::int64_t floor_ = no_floor;  // during a pass: the earliest deadline that may be set
     std::uint32_t sequence_ = 0u - 500;  // of the next one set; wraps early in every program
-    std::uint32_t slots_ = 0;            // ever used; the free ones among them hang on free_slot_
+    std::uint32_t slots_ = 0;            // used so far; free_slot_ is a list of the free ones
     std::uint32_t free_slot_ = timer_node::npos;
 };
 

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// Parking a task for another task, and handing a choice on (law 3).
+// SPDX-License-Identifier: MIT Parking tasks, choosing waiters, and passing a choice on (law 3).
 #include <rondo/wait_queue.hpp>
 
 #include <exception>
