@@ -304,7 +304,7 @@ public:
 
     /// Calls `fn(future)` in a turn of the loop once the future is done; in a later turn if it is
     /// done already. The result is for remove_done_callback and may be ignored.
-    /// Throws: closed_error if its loop has ended. What `fn` throws goes to the loop's exception
+    /// Throws: closed_error if its loop has ended. Exceptions of `fn` go to the loop's exception
     ///         handler.
     /// See:    asyncio Future.add_done_callback.
     template <class F>

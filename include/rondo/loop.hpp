@@ -108,7 +108,7 @@ private:
 class RONDO_API remote {
 public:
     /// Calls `fn` in a turn of the loop, after callbacks that were posted earlier.
-    /// Throws: closed_error if the loop has ended; std::bad_alloc. What `fn` throws goes to the
+    /// Throws: closed_error if the loop has ended; std::bad_alloc. Exceptions of `fn` go to the
     ///         loop's exception handler.
     /// Thread: any.
     /// See:    asyncio loop.call_soon_threadsafe.
@@ -230,8 +230,8 @@ public:
     /// Calls `fn` in a turn whenever reading `fd` would not block, repeatedly as long as that
     /// holds. Each direction of a descriptor has one callback; a new one replaces it. The caller
     /// keeps owning `fd`. A regular file is always ready.
-    /// Throws: std::system_error if `fd` is not open; closed_error; std::bad_alloc. What `fn`
-    ///         throws goes to the exception handler.
+    /// Throws: std::system_error if `fd` is not open; closed_error; std::bad_alloc. Exceptions of
+    ///         `fn` go to the exception handler.
     /// Thread: the loop's, in a turn or outside of one.
     /// See:    asyncio loop.add_reader; wait_readable for tasks.
     void add_reader(int fd, detail::function<void()> fn);
@@ -270,7 +270,7 @@ public:
 
     /// Calls `fn` in the next turn, after callbacks that were scheduled earlier. close(), and the
     /// end of `run`, still call it; the loop's destructor does not.
-    /// Throws: closed_error; std::bad_alloc. What `fn` throws goes to the exception handler.
+    /// Throws: closed_error; std::bad_alloc. Exceptions of `fn` go to the exception handler.
     /// See:    asyncio loop.call_soon.
     call_handle call_soon(detail::function<void()> fn);
     template <class F, class... Args>

@@ -13,7 +13,7 @@ namespace rondo {
 inline namespace v0 {
 
 /// Calls a function once, a delay after start(), unless it is cancelled before. May be started
-/// again at any time. What the function throws goes to the loop's exception handler.
+/// again at any time. Exceptions of the function go to the loop's exception handler.
 /// Thread: its loop's.
 /// See:    threading.Timer, asyncio loop.call_later.
 class RONDO_API timer {

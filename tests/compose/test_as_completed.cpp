@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// as_completed: the handles that were given, in the order in which they are done.
+// SPDX-License-Identifier: MIT as_completed: yields the handles that were passed, in the order in
+// which they are done.
 #include <rondo/as_completed.hpp>
 
 #include <stdexcept>
@@ -28,13 +28,13 @@ RONDO_TEST("as_completed: yields the handles in the order of their ends", "[as_c
     auto done = as_completed(asked);
     while (auto f = co_await done.next()) {
         CHECK(f->done());
-        CHECK(*f == asked[static_cast<std::size_t>(f->result())]);  // the one that was given
+        CHECK(*f == asked[static_cast<std::size_t>(f->result())]);  // the same handle
         order.push_back(f->result());
     }
     CHECK(order == std::vector<int>{4, 3, 2, 1, 0});
 }
 
-RONDO_TEST("as_completed: those that are done come first, in their order, and one given twice comes twice",
+RONDO_TEST("as_completed: futures that are done come first, in order; one passed twice comes twice",
            "[as_completed][both]") {
     std::vector<future<int>> asked{create_task(after(1us, 1)), create_task(after(0s, 2))};
     asked.push_back(asked[0]);
@@ -47,7 +47,7 @@ RONDO_TEST("as_completed: those that are done come first, in their order, and on
     CHECK_FALSE((co_await nothing.next()).has_value());
 }
 
-RONDO_TEST("as_completed: errors and cancellations are found in the futures", "[as_completed]") {
+RONDO_TEST("as_completed: errors and cancellations stay in the futures", "[as_completed]") {
     std::vector<future<int>> asked{create_task(fail_after(1s)), create_task(after(1h, 1))};
     asked[1].cancel();
     int failed = 0, cut = 0;
@@ -62,7 +62,7 @@ RONDO_TEST("as_completed: errors and cancellations are found in the futures", "[
     CHECK(cut == 1);
 }
 
-RONDO_TEST("as_completed: the timeout counts for all of them", "[as_completed]") {
+RONDO_TEST("as_completed: the timeout is for all of them together", "[as_completed]") {
     std::vector<future<int>> asked{create_task(after(1s, 1)), create_task(after(3s, 2)),
                                    create_task(after(1h, 3))};
     auto done = as_completed(asked, 4s);
@@ -73,13 +73,13 @@ RONDO_TEST("as_completed: the timeout counts for all of them", "[as_completed]")
     REQUIRE(second.has_value());
     CHECK(second->result() == 2);
     CHECK_THROWS_AS(co_await done.next(), timeout_error);
-    CHECK_FALSE(asked[2].done());  // nobody was cancelled
+    CHECK_FALSE(asked[2].done());  // none was cancelled
     CHECK_FALSE((co_await done.next()).has_value());
     asked[2].cancel();
     co_await finish();
 }
 
-RONDO_TEST("as_completed: given up early it leaves nothing behind", "[as_completed][both]") {
+RONDO_TEST("as_completed: destroyed early it leaves nothing behind", "[as_completed][both]") {
     std::vector<future<int>> asked{create_task(after(1ms, 1)), create_task(after(2ms, 2))};
     {
         auto done = as_completed(asked);
@@ -90,7 +90,8 @@ RONDO_TEST("as_completed: given up early it leaves nothing behind", "[as_complet
     CHECK(co_await asked[1] == 2);
 }
 
-RONDO_TEST("as_completed: a task that waits for itself, or for another loop's, gets an error", "[as_completed]") {
+RONDO_TEST("as_completed: waiting for the task itself or for another loop's future is an error",
+           "[as_completed]") {
     testing::world other{testing::sim_options{}};
     auto given = other.loop().create_promise<int>();
     std::vector<future<int>> theirs(1, given.get_future());
@@ -100,7 +101,7 @@ RONDO_TEST("as_completed: a task that waits for itself, or for another loop's, g
 }
 
 RONDO_TEST("as_completed: each end costs one step", "[as_completed]", seeds(1).limit(60s)) {
-    // Not quadratic: a hundred thousand would take minutes.
+    // If the cost were quadratic, a hundred thousand would take minutes.
     std::vector<future<int>> asked;
     for (int i = 0; i < 100'000; ++i)
         asked.push_back(create_task(after(std::chrono::microseconds(100'000 - i), i)));
@@ -110,7 +111,8 @@ RONDO_TEST("as_completed: each end costs one step", "[as_completed]", seeds(1).l
     CHECK(seen == 100'000);
 }
 
-RONDO_TEST("as_completed: cancelled in three forms, and no future is lost", "[as_completed][both]") {
+RONDO_TEST("as_completed: cancelled in three forms, and no future is lost",
+           "[as_completed][both]") {
     promise<int> given;
     std::vector<future<int>> asked(1, given.get_future());
     const auto first_of = [&]() -> task<int> {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// async_generator<T>: runs in the task that asks, leaves nothing behind when it is abandoned, and what is made of several.
+// SPDX-License-Identifier: MIT async_generator<T>: runs in the task that awaits next(), leaves
+// nothing behind when it is destroyed early; its adaptors, and merge.
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -27,13 +27,13 @@ async_generator<int> count_at_once(int end) {
     for (int i = 0; i < end; ++i) co_yield i;
 }
 
-/// No braced list in an expression that awaits: g++ 12 refuses it.
+/// A function, since g++ 12 rejects a braced list in an expression with co_await.
 template <class... I>
 std::vector<int> ints(I... all) {
     return {all...};
 }
 
-/// Lives until the frame that holds it has gone.
+/// Lives until the frame that holds it is destroyed.
 class alive {
 public:
     explicit alive(int* count) : count_(count) { ++*count_; }
@@ -75,7 +75,7 @@ RONDO_TEST("async_generator: is lazy", "[async_generator]") {
     CHECK(count == 0);
 }
 
-RONDO_TEST("async_generator: an abandoned one destroys its locals at once",
+RONDO_TEST("async_generator: destroyed early it destroys its locals at once",
            "[async_generator][both]") {
     int count = 0;
     {
@@ -85,7 +85,7 @@ RONDO_TEST("async_generator: an abandoned one destroys its locals at once",
         auto unstarted = held(&count, 10);
         auto moved = std::move(numbers);
         CHECK(co_await moved.next() == 1);
-        CHECK_FALSE(co_await numbers.next());  // was moved from: it is an empty one
+        CHECK_FALSE(co_await numbers.next());  // it was moved from, and is empty
     }
     CHECK(count == 0);
 }
@@ -96,7 +96,7 @@ async_generator<int> outer(int* count) {
     while (auto i = co_await inner.next()) co_yield *i * 2;
 }
 
-RONDO_TEST("async_generator: one around another takes it along", "[async_generator]") {
+RONDO_TEST("async_generator: one around another destroys it with itself", "[async_generator]") {
     int count = 0;
     {
         auto numbers = outer(&count);
@@ -107,7 +107,7 @@ RONDO_TEST("async_generator: one around another takes it along", "[async_generat
     CHECK(count == 0);
 }
 
-RONDO_TEST("async_generator: an error passes, and is the end", "[async_generator][both]") {
+RONDO_TEST("async_generator: an error is thrown by next, and ends it", "[async_generator][both]") {
     int count = 0;
     const auto failing = [](int* c) -> async_generator<int> {
         const alive local(c);
@@ -159,7 +159,7 @@ RONDO_TEST("async_generator: next is cancelled before, while and after",
     {
         auto numbers = held(&count, 10);
         co_await check_cancelled_before([&] { return numbers.next(); });
-        CHECK(count == 0);  // cancelled at its wait, it has ended
+        CHECK(count == 0);  // it was cancelled at its wait, and has ended
         CHECK_FALSE(co_await numbers.next());
     }
     {
@@ -183,7 +183,7 @@ RONDO_TEST("async_generator: next is cancelled before, while and after",
     CHECK(count == 0);
 }
 
-RONDO_TEST("async_generator: an item that it yields is given, whatever was requested",
+RONDO_TEST("async_generator: an item that was yielded is returned in spite of a cancellation",
            "[async_generator][cancel]") {
     auto numbers = count_at_once(3);
     rondo::detail::inner_scope scope;
@@ -192,7 +192,7 @@ RONDO_TEST("async_generator: an item that it yields is given, whatever was reque
     CHECK(co_await numbers.next() == 1);
 }
 
-RONDO_TEST("async_generator: a timeout around next leaves one that has ended",
+RONDO_TEST("async_generator: a timeout around next ends it",
            "[async_generator][both]") {
     int count = 0;
     auto numbers = held(&count, 10);
@@ -201,7 +201,8 @@ RONDO_TEST("async_generator: a timeout around next leaves one that has ended",
     CHECK_FALSE(co_await numbers.next());
 }
 
-RONDO_TEST("async_generator: one that catches the request may go on", "[async_generator][cancel]") {
+RONDO_TEST("async_generator: one that catches the cancellation may go on",
+           "[async_generator][cancel]") {
     const auto stubborn = []() -> async_generator<int> {
         for (int i = 0; i < 3; ++i) {
             bool asked = false;
@@ -229,7 +230,7 @@ RONDO_TEST("async_generator: two tasks cannot await next at once", "[async_gener
     CHECK(co_await numbers.next() == 1);
 }
 
-RONDO_TEST("async_generator: tasks may take turns", "[async_generator]") {
+RONDO_TEST("async_generator: several tasks may await next in turn", "[async_generator]") {
     auto numbers = count_to(4);
     const auto one = [](async_generator<int>* of) -> task<int> {
         const auto item = co_await of->next();
@@ -238,7 +239,7 @@ RONDO_TEST("async_generator: tasks may take turns", "[async_generator]") {
     for (int i = 0; i < 4; ++i) CHECK(co_await create_task(one(&numbers)) == i);
 }
 
-RONDO_TEST("async_generator: a task that is abandoned with its loop leaves nothing",
+RONDO_TEST("async_generator: a task destroyed with its loop leaves nothing",
            "[async_generator]") {
     int count = 0;
     {
@@ -252,7 +253,7 @@ RONDO_TEST("async_generator: a task that is abandoned with its loop leaves nothi
     CHECK(count == 0);
 }
 
-/// What a foreign awaitable is that nobody ever resumes.
+/// A foreign awaitable that is never resumed.
 struct never {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<>) const noexcept {}
@@ -279,7 +280,7 @@ task<> ask_twice(int* count) {
     co_await numbers.next();
 }
 
-TEST_CASE("async_generator: frames that are destroyed while they wait go leaf first",
+TEST_CASE("async_generator: frames destroyed during a wait are destroyed leaf first",
           "[async_generator]") {
     const captured_stderr quiet;
     int count = 0;
@@ -306,7 +307,7 @@ TEST_CASE("async_generator: a million items on a small stack", "[async_generator
     });
 }
 
-RONDO_TEST("async_generator: lets others run between its items", "[async_generator]") {
+RONDO_TEST("async_generator: lets other tasks run between its items", "[async_generator]") {
     bool ran = false;
     auto other = create_task([](bool* flag) -> task<> {
         *flag = true;
@@ -320,7 +321,7 @@ RONDO_TEST("async_generator: lets others run between its items", "[async_generat
     CHECK(count < 1000);
 }
 
-TEST_CASE("async_generator: yielding inside a scope of its own ends the program",
+TEST_CASE("async_generator: yielding inside a scope of its own aborts",
           "[async_generator][death]") {
     const auto died = run_child([] {
         testing::simulate([]() -> task<> {
@@ -336,7 +337,7 @@ TEST_CASE("async_generator: yielding inside a scope of its own ends the program"
     CHECK(died.says("yielded inside a timeout"));
 }
 
-// -- what is made of them ------------------------------------------------------------------------
+// -- adaptors ------------------------------------------------------------------------------------
 
 bool is_even(int i) { return i % 2 == 0; }
 task<bool> is_even_later(int i) {
@@ -361,7 +362,7 @@ RONDO_TEST("async_generator: map, filter, take, enumerate and collect", "[async_
     CHECK(numbered == std::vector<std::pair<std::size_t, std::string>>{{1, "0"}, {2, "1"}});
 }
 
-RONDO_TEST("async_generator: take does not ask for one more", "[async_generator]") {
+RONDO_TEST("async_generator: take does not pull one more item", "[async_generator]") {
     const auto then_fail = []() -> async_generator<int> {
         co_yield 1;
         co_yield 2;
@@ -395,7 +396,7 @@ RONDO_TEST("async_generator: move-only items, aggregates and references pass thr
     CHECK(table.back().age == 3);
 }
 
-RONDO_TEST("async_generator: errors and requests pass through every layer",
+RONDO_TEST("async_generator: errors and cancellations pass through every layer",
            "[async_generator][cancel]") {
     int count = 0;
     const auto fail_at_two = [](int i) {
@@ -471,7 +472,7 @@ RONDO_TEST("merge: cancelled before and while", "[merge][cancel][both]") {
     CHECK(count == 0);
 }
 
-RONDO_TEST("async_generator: moving onto one destroys the one that was there at once",
+RONDO_TEST("async_generator: move assignment destroys the old generator at once",
            "[generator][both]") {
     const auto held = std::make_shared<int>(1);
     const auto items = [](std::shared_ptr<int> kept) -> async_generator<int> { co_yield *kept; };

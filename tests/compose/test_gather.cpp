@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// gather and map_concurrent: order, errors, cancellation, and that nothing outlives them.
+// SPDX-License-Identifier: MIT gather and map_concurrent: order, errors, cancellation, and that no
+// child outlives them.
 #include <rondo/gather.hpp>
 
 #include <array>
@@ -27,7 +27,7 @@ task<> fail_after(duration delay, std::string text) {
     throw std::invalid_argument(text);
 }
 
-/// Sleeps for ever and says when it was asked to stop; lets go only after a while.
+/// Sleeps for ever, records its cancellation, and ends only a while later.
 task<> stubborn(int* ended) {
     try {
         co_await sleep(24h);
@@ -43,7 +43,8 @@ struct no_default {
 };
 task<no_default> made(int v) { co_return no_default(v); }
 
-RONDO_TEST("gather: gives the values in argument order, whoever ends first", "[gather][both]") {
+RONDO_TEST("gather: gives the values in argument order, in whichever order the tasks end",
+           "[gather][both]") {
     auto [a, b, c] = co_await gather(after(3ms, 1), after(1ms, 2), after(2ms, 3));
     CHECK(a == 1);
     CHECK(b == 2);
@@ -66,7 +67,7 @@ RONDO_TEST("gather: starts its children in argument order", "[gather][both]") {
     CHECK(order == "abc");
 }
 
-RONDO_TEST("gather: void is monostate beside values and nothing alone", "[gather][both]") {
+RONDO_TEST("gather: void is monostate beside values; all void gives nothing", "[gather][both]") {
     auto [nothing, one] = co_await gather(rondo::detail::as_task(sleep(1ms)), after(1ms, 1));
     static_assert(std::is_same_v<decltype(nothing), std::monostate>);
     CHECK(one == 1);
@@ -87,7 +88,9 @@ RONDO_TEST("gather: takes a range, also an empty one", "[gather][both]") {
 }
 
 RONDO_TEST("gather: values need neither a copy nor a default constructor", "[gather][both]") {
-    const auto owned = [](int v) -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(v); };
+    const auto owned = [](int v) -> task<std::unique_ptr<int>> {
+        co_return std::make_unique<int>(v);
+    };
     auto [a, b] = co_await gather(made(1), owned(2));
     CHECK(a.value == 1);
     CHECK(*b == 2);
@@ -101,7 +104,7 @@ RONDO_TEST("gather: awaits futures without restarting them", "[gather][both]") {
     auto f = create_task(text("a string that is too long to be kept in place"));
     auto [x, y] = co_await gather(f, f);
     CHECK(x == y);
-    CHECK(f.result() == x);  // copied: f is still looked at
+    CHECK(f.result() == x);  // copied: f still refers to it
     CHECK(co_await wait_for(1s, f) == x);
     CHECK(f.result() == x);
 }
@@ -117,7 +120,7 @@ std::vector<future<std::string>> two_texts() {
     return both;
 }
 
-RONDO_TEST("gather: the futures that a view looks at stay their owner's", "[gather][both]") {
+RONDO_TEST("gather: the owner of the futures in a view keeps them", "[gather][both]") {
     const auto owner = two_texts();
     std::vector<future<std::string>> copies = owner;
     const auto values = co_await gather(std::span(copies));
@@ -128,13 +131,14 @@ RONDO_TEST("gather: the futures that a view looks at stay their owner's", "[gath
     CHECK(copies == owner);
     CHECK(outcomes[1].value() == values[1]);
     CHECK(copies[1].result() == values[1]);
-    std::vector<task<int>> tasks;  // they are awaited once, and so started in place
+    std::vector<task<int>> tasks;  // tasks are awaited once, so they are moved out
     tasks.push_back(after(1ms, 4));
     CHECK((co_await gather(std::span(tasks))).front() == 4);
     CHECK_FALSE(tasks.front().valid());
 }
 
-RONDO_TEST("gather: a value that cannot be copied is given once, and then is an error", "[gather][both]") {
+RONDO_TEST("gather: a value that cannot be copied is given once, later it is an error",
+           "[gather][both]") {
     const auto owned = []() -> task<std::unique_ptr<int>> {
         co_await sleep(1ms);
         co_return std::make_unique<int>(5);
@@ -154,7 +158,8 @@ RONDO_TEST("gather: a value that cannot be copied is given once, and then is an 
     CHECK(*co_await wait_for(1s, std::move(last)) == 5);
 }
 
-RONDO_TEST("gather: the first error cancels and awaits the others and keeps its type", "[gather][both]") {
+RONDO_TEST("gather: the first error cancels and awaits the others and keeps its type",
+           "[gather][both]") {
     int ended = 0;
     bool caught = false;
     try {
@@ -195,7 +200,7 @@ RONDO_TEST("gather: cancelled, it cancels all and awaits their end", "[gather][b
     } catch (const future_cancelled&) {
         threw = true;
     }
-    // both swallowed the request and gave their (void) value: then that is the value
+    // both caught the cancellation and returned (void): gather returns then
     CHECK_FALSE(threw);
     CHECK(ended == 2);
 
@@ -205,7 +210,8 @@ RONDO_TEST("gather: cancelled, it cancels all and awaits their end", "[gather][b
     CHECK_THROWS_AS(co_await sleepers, future_cancelled);
 }
 
-RONDO_TEST("gather: cancelled before it starts, its children end at their first wait", "[gather][both]") {
+RONDO_TEST("gather: cancelled before it starts, its children end at their first wait",
+           "[gather][both]") {
     int begun = 0;
     const auto child = [&]() -> task<> {
         ++begun;
@@ -217,7 +223,7 @@ RONDO_TEST("gather: cancelled before it starts, its children end at their first 
     CHECK(begun == 0);
 }
 
-RONDO_TEST("gather: a child that is cancelled by itself is an error of gather", "[gather][both]") {
+RONDO_TEST("gather: a child that is cancelled alone is an error of gather", "[gather][both]") {
     const auto suicidal = []() -> task<int> {
         current_task().cancel();
         co_await sleep(1s);
@@ -228,8 +234,9 @@ RONDO_TEST("gather: a child that is cancelled by itself is an error of gather", 
 
 RONDO_TEST("gather: times out as a whole, and its children have ended then", "[gather]") {
     int ended = 0;
-    CHECK_THROWS_AS(co_await wait_for(1s, gather(stubborn(&ended), rondo::detail::as_task(sleep(24h)))),
-                    timeout_error);
+    CHECK_THROWS_AS(
+        co_await wait_for(1s, gather(stubborn(&ended), rondo::detail::as_task(sleep(24h)))),
+        timeout_error);
     CHECK(ended == 1);
 }
 
@@ -253,7 +260,7 @@ RONDO_TEST("gather: a hundred thousand children are cancelled at a linear cost",
 
 // -- gather_settled ------------------------------------------------------------------------------
 
-RONDO_TEST("gather_settled: tells how each ended, in order, and cancels nobody", "[gather][both]") {
+RONDO_TEST("gather_settled: gives every outcome in order, and cancels none", "[gather][both]") {
     auto [a, b, c, d] = co_await gather_settled(after(3ms, 1), fail_after(1ms, "no"), made(4),
                                                 rondo::detail::as_task(sleep(2ms)));
     CHECK(a.value() == 1);
@@ -262,14 +269,15 @@ RONDO_TEST("gather_settled: tells how each ended, in order, and cancels nobody",
     CHECK(c.value().value == 4);
     CHECK(d.has_value());
     std::vector<task<int>> several;
-    for (int i = 0; i < 3; ++i) several.push_back(after(std::chrono::microseconds(300 - 100 * i), i));
+    for (int i = 0; i < 3; ++i)
+        several.push_back(after(std::chrono::microseconds(300 - 100 * i), i));
     const auto all = co_await gather_settled(std::move(several));
     REQUIRE(all.size() == 3);
     for (int i = 0; i < 3; ++i) CHECK(all[static_cast<std::size_t>(i)].value() == i);
     CHECK((co_await gather_settled(std::vector<task<>>())).empty());
 }
 
-RONDO_TEST("gather_settled: the same future twice, and one that somebody cancelled", "[gather][both]") {
+RONDO_TEST("gather_settled: the same future twice, and one that was cancelled", "[gather][both]") {
     auto shared = create_task(after(1ms, 5));
     auto [first, second] = co_await gather_settled(shared, shared);
     CHECK(first.value() == 5);
@@ -303,11 +311,11 @@ RONDO_TEST("gather_settled: cancelled in three forms", "[gather][both]") {
     co_await yield_now();  // the child has ended, and its parent is ready
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
-    CHECK(seen.first == outcome_of_wait::value);  // what has ended has its outcome
+    CHECK(seen.first == outcome_of_wait::value);  // a child that has ended has its outcome
     CHECK(seen.next_threw);
 }
 
-RONDO_TEST("gather_settled: cancelled, it awaits the end of its children, and their errors are reported",
+RONDO_TEST("gather_settled: cancelled, it awaits its children, and their errors are reported",
            "[gather]") {
     int reports = 0;
     running_loop().set_exception_handler([&reports](const exception_context&) { ++reports; });
@@ -365,7 +373,8 @@ RONDO_TEST("map_concurrent: the first error ends it and leaves the rest out", "[
     CHECK(begun == 3);
 }
 
-RONDO_TEST("map_concurrent: a function that throws instead of giving a task ends it too", "[gather][both]") {
+RONDO_TEST("map_concurrent: a function that throws instead of returning a task ends it too",
+           "[gather][both]") {
     const std::array range{1, 2, 3};
     const auto work = [](int i) -> task<> {
         if (i == 2) throw std::out_of_range("no task for two");
@@ -374,7 +383,8 @@ RONDO_TEST("map_concurrent: a function that throws instead of giving a task ends
     CHECK_THROWS_AS(co_await map_concurrent(3, range, work), std::out_of_range);
 }
 
-RONDO_TEST("map_concurrent: cancelled, it ends what runs and begins nothing more", "[gather][both]") {
+RONDO_TEST("map_concurrent: cancelled, it ends the running tasks and starts no more",
+           "[gather][both]") {
     int begun = 0;
     std::vector<int> range(10);
     const auto work = [&](int) -> task<> {

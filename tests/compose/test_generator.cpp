@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// generator<T>: lazy, a range, and done with when it is destroyed.
+// SPDX-License-Identifier: MIT generator<T>: lazy, a range, and cleaned up by its destructor.
 #include <iterator>
 #include <memory>
 #include <stdexcept>
@@ -33,7 +32,7 @@ TEST_CASE("generator: gives its items in order", "[generator]") {
     for (int i : count_to(0)) FAIL("an empty one gave " << i);
 }
 
-TEST_CASE("generator: runs only as far as it is asked", "[generator]") {
+TEST_CASE("generator: runs only as far as it is iterated", "[generator]") {
     int steps = 0;
     auto numbers = count_to(10, &steps);
     CHECK(steps == 0);
@@ -47,7 +46,7 @@ TEST_CASE("generator: runs only as far as it is asked", "[generator]") {
     CHECK(it != numbers.end());
 }
 
-TEST_CASE("generator: begin once more goes on behind where one has stopped", "[generator]") {
+TEST_CASE("generator: another begin continues after the last item", "[generator]") {
     auto numbers = count_to(5);
     for (int i : numbers)
         if (i == 1) break;
@@ -75,7 +74,7 @@ TEST_CASE("generator: an unfinished one destroys its locals", "[generator]") {
     CHECK(token.use_count() == 1);
 }
 
-TEST_CASE("generator: an error passes, and is the end", "[generator]") {
+TEST_CASE("generator: an error is thrown at the iteration, and ends it", "[generator]") {
     const auto failing = []() -> generator<int> {
         co_yield 1;
         throw std::runtime_error("no more");
@@ -110,7 +109,7 @@ TEST_CASE("generator: items are moved out, references refer", "[generator]") {
     CHECK(names == std::vector<std::string>{"ada!", "grace!"});
 
     const auto texts = []() -> generator<const std::string&> {
-        co_yield std::string("a temporary that lives until the next one is asked for");
+        co_yield std::string("a temporary that lives until the generator is resumed");
     };
     for (const auto& text : texts()) CHECK(text.size() == 54);
 }
@@ -138,7 +137,7 @@ generator<int> walk(int depth) {
     co_yield depth;
 }
 
-TEST_CASE("generator: may run over itself", "[generator]") {
+TEST_CASE("generator: may iterate over another one of itself", "[generator]") {
     int expected = 0;
     for (int i : walk(50)) CHECK(i == ++expected);
     CHECK(expected == 50);

@@ -1,8 +1,7 @@
-// SPDX-License-Identifier: MIT
-// Every order in which a few tasks can use a primitive and be cancelled while they do: three tasks
-// with three steps each in all orders, four with four in a million drawn ones. What must hold:
-// mutual exclusion, first come first served where that is promised, no permit, item or wake-up lost,
-// nobody left waiting without cause.
+// SPDX-License-Identifier: MIT All orders in which a few tasks can use a primitive and be cancelled
+// meanwhile: three tasks with three steps each in all orders, four with four in a million random
+// ones. Checked are: mutual exclusion, first come first served if promised, no permit, item or
+// wake-up lost, no task left waiting without cause.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -24,7 +23,7 @@ namespace {
 
 using namespace rondo_tests;
 
-/// Who came, in order; whoever is served must be first of those who were not asked to leave.
+/// The arrivals in order; the actor served must be the first of those that were not cancelled.
 class line_of_tasks {
 public:
     void comes(std::size_t who) { line_.push_back(who); }
@@ -40,7 +39,7 @@ private:
     std::deque<std::size_t> line_;
 };
 
-/// While it lives its task is inside; never more than `most` are.
+/// While it lives its task is inside; at most `most` may be.
 class inside {
 public:
     inside(stage& s, int& count, int most) : count_(count) {
@@ -74,7 +73,7 @@ struct locks {
                 line.is_served(s, me);
                 const inside here(s, count, 1);
                 if constexpr (std::is_same_v<Lock, recursive_mutex>) {
-                    auto again = co_await lock.lock();  // by who has it: never waits
+                    auto again = co_await lock.lock();  // the owner locks it again: never waits
                     s.require(lock.depth() == 2, "a second lock was not counted");
                 }
                 co_await yield_now();
@@ -131,7 +130,7 @@ struct permits {
 
     explicit permits(stage& s) { start_all(s, *this, Tasks); }
 
-    // Not asked who comes first: two may have permits, and the stage lets the later one run first.
+    // The order is not checked: two may have permits, and the stage may run the later one first.
     task<> body(stage& s, std::size_t me) {
         try {
             for (int i = 0; i < Rounds; ++i) {
@@ -187,7 +186,7 @@ struct events {
     }
 };
 
-/// The first actor makes an item for each of the others and notifies once for each.
+/// The first actor makes an item for each other actor and notifies once for each.
 template <int Tasks, int>
 struct conditions {
     mutex lock;
@@ -254,12 +253,13 @@ struct meetings {
         s.require(gate.n_waiting() < gate.parties(), "all have come and it does not open");
     }
     void check_end(stage& s) {
-        // One that was cancelled before it began is missed by the others; else he breaks the barrier.
+        // An actor cancelled before it began is missing at the barrier; one cancelled later breaks
+        // it.
         s.require(s.all_ended() || began < Tasks, "somebody waits at a barrier for ever");
     }
 };
 
-/// Half of them put, the others take; nothing is lost, doubled or taken that was not put.
+/// Half of them put, the others take. No item is lost, doubled or taken that was not put.
 template <int Tasks, int Rounds>
 struct items {
     queue<int> line{1};
@@ -288,7 +288,8 @@ struct items {
     }
     void check_step(stage&) {}
     void check_end(stage& s) {
-        s.require(put == taken + static_cast<int>(line.size()), "an item is lost, or came from nowhere");
+        s.require(put == taken + static_cast<int>(line.size()),
+                  "an item is lost, or came from nowhere");
         bool putter = false, taker = false;
         for (std::size_t i = 0; i < s.actors(); ++i)
             if (!s.ended(i)) (i % 2 == 0 ? putter : taker) = true;
@@ -297,7 +298,7 @@ struct items {
     }
 };
 
-/// A group with two children, one of which may fail; the actor beside it lets them go on.
+/// A group with two children, one of which may fail; another actor lets them continue.
 template <int Tasks, int Rounds>
 struct groups {
     event go;
@@ -345,7 +346,7 @@ private:
     };
 };
 
-/// The planted bug: a lock on a wait queue that forgets to hand a choice on (law 3).
+/// A deliberate bug: a lock on a wait queue that does not pass a choice on (law 3).
 struct forgetful {
     struct guard {
         forgetful* of;
@@ -374,8 +375,8 @@ void report(const exploration& done) {
     CHECK(done.failure == "");
 }
 
-/// All orders of the small one, at least `least` of them, and a million of each drawn. Under a sanitizer only a few
-/// of those, since each takes ten times as long.
+/// All orders of the small stage, at least `least` of them, and a million random ones of the large
+/// one; under a sanitizer fewer, since each takes ten times as long.
 template <class Small, class Large>
 void explore(std::uint64_t least, unsigned cancellations = 2) {
     if (!with_asan() && !with_tsan()) {
@@ -415,7 +416,7 @@ TEST_CASE("interleavings: task_group", "[interleavings]") {
     explore<groups<3, 2>, groups<4, 4>>(5'000, 1);
 }
 
-// -- wait_for: the clock takes part --------------------------------------------------------------
+// -- wait_for: with the clock --------------------------------------------------------------------
 
 enum class came { nothing, value, deadline, outer, inner };
 
@@ -429,8 +430,8 @@ task<came> limited(duration limit, future<int> f) {
     }
 }
 
-/// Value, deadline, cancellation of the waiter and of what it waits for, at these milliseconds; in which order the
-/// first three are set up is `order`. Gives what came of it.
+/// Value, deadline, cancellation of the waiter and of the future, at these milliseconds. `order` is
+/// the order in which the first three are set up. Returns the outcome.
 task<came> one_wait_for(const std::array<int, 4>& at, const std::array<int, 4>& order) {
     promise<int> given;
     const future<int> f = given.get_future();
@@ -438,8 +439,8 @@ task<came> one_wait_for(const std::array<int, 4>& at, const std::array<int, 4>& 
     std::vector<call_handle> calls;
     const time_point start = running_loop().time();
     const auto call_at = [&](int which, rondo::detail::function<void()> fn) {
-        calls.push_back(running_loop().call_at(start + std::chrono::milliseconds(at[static_cast<std::size_t>(which)]),
-                                               std::move(fn)));
+        calls.push_back(running_loop().call_at(
+            start + std::chrono::milliseconds(at[static_cast<std::size_t>(which)]), std::move(fn)));
     };
     for (const int which : order) {
         if (which == 0)
@@ -460,17 +461,19 @@ task<came> one_wait_for(const std::array<int, 4>& at, const std::array<int, 4>& 
     co_return waiting.cancelled() ? came::outer : waiting.result();
 }
 
-RONDO_TEST("interleavings: wait_for, with every order and every tie of what can end it", "[interleavings]",
-           seeds(1).limit(60s)) {
+RONDO_TEST("interleavings: wait_for, with every order and every tie of its possible ends",
+           "[interleavings]", seeds(1).limit(60s)) {
     constexpr std::array<came, 4> meaning{came::value, came::deadline, came::outer, came::inner};
     std::array<int, 4> order{0, 1, 2, 3};
     do {
         for (int code = 0; code < 256; ++code) {
-            const std::array<int, 4> at{1 + code % 4, 1 + code / 4 % 4, 1 + code / 16 % 4, 1 + code / 64};
+            const std::array<int, 4> at{1 + code % 4, 1 + code / 4 % 4, 1 + code / 16 % 4,
+                                        1 + code / 64};
             const int first = *std::min_element(at.begin(), at.end());
             const came seen = co_await one_wait_for(at, order);
-            bool expected = false;  // what came first; on a tie one of those
-            for (std::size_t i = 0; i < 4; ++i) expected = expected || (at[i] == first && meaning[i] == seen);
+            bool expected = false;  // the earliest event; on a tie one of them
+            for (std::size_t i = 0; i < 4; ++i)
+                expected = expected || (at[i] == first && meaning[i] == seen);
             if (!expected) FAIL("code " << code << " ended with " << static_cast<int>(seen));
             const came again = co_await one_wait_for(at, order);
             if (again != seen) FAIL("code " << code << " ended in two ways");
@@ -478,7 +481,7 @@ RONDO_TEST("interleavings: wait_for, with every order and every tie of what can 
     } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_CASE("interleavings: a wake-up that is dropped is found", "[interleavings]") {
+TEST_CASE("interleavings: a lost wake-up is found", "[interleavings]") {
     const exploration small = explore_all<locks<forgetful, 3, 1>>(1);
     CHECK(small.failure != "");
     const exploration drawn = explore_samples<locks<forgetful, 4, 4>>(10'000, 2, 1);

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// race and staggered_race: who wins, what becomes of the others and of their errors, cancellation.
+// SPDX-License-Identifier: MIT race and staggered_race: the winner, the end of the others, their
+// errors, cancellation.
 #include <rondo/race.hpp>
 
 #include <stdexcept>
@@ -23,7 +23,7 @@ task<std::string> refuse(duration delay, std::string why) {
     throw std::invalid_argument(why);
 }
 
-/// Answers, and lets go only a while after it was asked to.
+/// Gives an answer, or if cancelled, ends only a while later.
 task<std::string> slow_to_go(int* gone) {
     try {
         co_await sleep(24h);
@@ -34,17 +34,18 @@ task<std::string> slow_to_go(int* gone) {
     throw cancelled();
 }
 
-RONDO_TEST("race: the first answer wins, and the others have ended when it returns", "[race][both]") {
+RONDO_TEST("race: the first answer wins, and the others have ended when it returns",
+           "[race][both]") {
     int gone = 0;
     CHECK(co_await race(slow_to_go(&gone), answer(1ms, "quick"), slow_to_go(&gone)) == "quick");
     CHECK(gone == 2);
 }
 
-RONDO_TEST("race: an error does not win, and is dropped where somebody wins", "[race][both]") {
+RONDO_TEST("race: an error does not win, and is dropped if another task wins", "[race][both]") {
     CHECK(co_await race(refuse(0s, "first"), refuse(1ms, "second"), answer(2ms, "late")) == "late");
 }
 
-RONDO_TEST("race: where all fail the first error is thrown, the further ones are reported", "[race]") {
+RONDO_TEST("race: if all fail the first error is thrown, the others are reported", "[race]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&reports](const exception_context& context) {
         reports.push_back(context.message);
@@ -60,7 +61,7 @@ RONDO_TEST("race: where all fail the first error is thrown, the further ones are
     CHECK(reports[0].find("quick") != std::string::npos);  // it names the first one
 }
 
-RONDO_TEST("race: an error of one that is told to end goes to the exception handler", "[race]") {
+RONDO_TEST("race: an error of a cancelled loser goes to the exception handler", "[race]") {
     std::vector<std::exception_ptr> reports;
     running_loop().set_exception_handler(
         [&reports](const exception_context& context) { reports.push_back(context.error); });
@@ -77,7 +78,7 @@ RONDO_TEST("race: an error of one that is told to end goes to the exception hand
     CHECK_THROWS_AS(std::rethrow_exception(reports[0]), std::runtime_error);
 }
 
-RONDO_TEST("race: of several that are done at once the first in argument order wins", "[race][both]") {
+RONDO_TEST("race: if several are done at once, the first in argument order wins", "[race][both]") {
     CHECK(co_await race(answer(0s, "a"), answer(0s, "b")) == "a");
     std::vector<task<int>> ready;
     for (int i = 0; i < 5; ++i)
@@ -85,7 +86,7 @@ RONDO_TEST("race: of several that are done at once the first in argument order w
     CHECK(co_await race(std::move(ready)) == 0);
 }
 
-RONDO_TEST("race: of several types gives a variant whose index says who won", "[race][both]") {
+RONDO_TEST("race: of several types gives a variant whose index tells the winner", "[race][both]") {
     const auto number = []() -> task<int> { co_return 7; };
     const auto nothing = []() -> task<> { co_await sleep(1h); };
     const auto who = co_await race(nothing(), number(), answer(1h, "x"));
@@ -94,10 +95,11 @@ RONDO_TEST("race: of several types gives a variant whose index says who won", "[
     const auto quick = []() -> task<> { co_return; };
     const auto other = co_await race(number(), quick());
     CHECK(other.index() == 0);
-    co_await race(quick(), quick());  // void all: nothing
+    co_await race(quick(), quick());  // all void: gives nothing
 }
 
-RONDO_TEST("race: futures are only awaited; one that lost goes on where somebody else waits", "[race][both]") {
+RONDO_TEST("race: futures are only awaited; a loser goes on if another task waits for it",
+           "[race][both]") {
     auto slow = create_task(answer(2ms, "slow"));
     const auto look = [](future<std::string> f) -> task<std::string> { co_return co_await f; };
     auto waiting = create_task(look(slow));
@@ -106,7 +108,7 @@ RONDO_TEST("race: futures are only awaited; one that lost goes on where somebody
     CHECK(co_await waiting == "slow");
 }
 
-RONDO_TEST("race: nobody to win is an error", "[race][both]") {
+RONDO_TEST("race: an empty range is an error", "[race][both]") {
     CHECK_THROWS_AS(co_await race(std::vector<task<int>>()), std::invalid_argument);
 }
 
@@ -126,7 +128,7 @@ RONDO_TEST("race: cancelled in three forms", "[race][both]") {
     CHECK(given.get_future().result() == "won");
 }
 
-RONDO_TEST("race: a winner's value wins over a cancellation", "[race][both]") {
+RONDO_TEST("race: a winner's value is returned in spite of a cancellation", "[race][both]") {
     promise<> on;
     observed seen;
     const auto child = [f = on.get_future()]() -> task<int> {
@@ -161,25 +163,29 @@ task<duration> run_it(runner r, std::vector<duration>* starts, time_point from) 
     co_return r.needs;
 }
 
-RONDO_TEST("staggered_race: the next one starts when the delay is over", "[race]") {
+RONDO_TEST("staggered_race: the next task starts after the delay", "[race]") {
     std::vector<duration> starts;
     const std::vector<runner> all{{10s, true}, {3s, true}, {1h, true}, {1h, true}};
-    const auto run = [&, from = running_loop().time()](runner r) { return run_it(r, &starts, from); };
+    const auto run = [&, from = running_loop().time()](runner r) {
+        return run_it(r, &starts, from);
+    };
     CHECK(co_await staggered_race(1s, all, run) == 3s);
     REQUIRE(starts.size() == 4);
     for (int i = 0; i < 4; ++i) CHECK(starts[static_cast<std::size_t>(i)] / 1s == i);
 }
 
-RONDO_TEST("staggered_race: ... or when one has failed", "[race]") {
+RONDO_TEST("staggered_race: the next task starts when one has failed", "[race]") {
     std::vector<duration> starts;
     const std::vector<runner> all{{1ms, false}, {2ms, false}, {5s, true}, {1h, true}};
-    const auto run = [&, from = running_loop().time()](runner r) { return run_it(r, &starts, from); };
+    const auto run = [&, from = running_loop().time()](runner r) {
+        return run_it(r, &starts, from);
+    };
     CHECK(co_await staggered_race(10s, all, run) == 5s);
     CHECK(starts.size() == 3);
     CHECK(starts.back() < 1s);
 }
 
-RONDO_TEST("staggered_race: two that fail at once have two others started", "[race]") {
+RONDO_TEST("staggered_race: after two failures at once, two others start", "[race]") {
     promise<> fails;
     int started = 0;
     const auto run = [&](int which) -> task<int> {
@@ -197,11 +203,11 @@ RONDO_TEST("staggered_race: two that fail at once have two others started", "[ra
     const std::vector<int> all{0, 1, 2, 3};
     CHECK(co_await staggered_race(1s, all, run) == 3);
     CHECK(started == 4);
-    CHECK(running_loop().time() - from < 1500ms);  // not another second for the second one
+    CHECK(running_loop().time() - from < 1500ms);  // no further second for the second one
     co_await failing;
 }
 
-RONDO_TEST("staggered_race: a callable that throws at once is a runner that has failed", "[race]") {
+RONDO_TEST("staggered_race: a callable that throws counts as a failed task", "[race]") {
     running_loop().set_exception_handler([](const exception_context&) {});
     const time_point from = running_loop().time();
     const auto run = [](int which) -> task<int> {
@@ -210,19 +216,22 @@ RONDO_TEST("staggered_race: a callable that throws at once is a runner that has 
     };
     const std::vector<int> all{0, 1, 2, 3};
     CHECK(co_await staggered_race(10s, all, run) == 2);
-    CHECK(running_loop().time() - from < 1s);  // each failure has had the next one started
+    CHECK(running_loop().time() - from < 1s);  // each failure started the next one
     const std::vector<int> none{0, 1};
     CHECK_THROWS_AS(co_await staggered_race(10s, none, run), std::out_of_range);
 }
 
-RONDO_TEST("staggered_race: where all fail the first error is thrown", "[race]") {
+RONDO_TEST("staggered_race: if all fail, the first error is thrown", "[race]") {
     running_loop().set_exception_handler([](const exception_context&) {});
     std::vector<duration> starts;
     const std::vector<runner> all{{1ms, false}, {1ms, false}};
-    const auto run = [&, from = running_loop().time()](runner r) { return run_it(r, &starts, from); };
+    const auto run = [&, from = running_loop().time()](runner r) {
+        return run_it(r, &starts, from);
+    };
     CHECK_THROWS_AS(co_await staggered_race(10s, all, run), std::runtime_error);
     CHECK(starts.size() == 2);
-    CHECK_THROWS_AS(co_await staggered_race(10s, std::vector<runner>(), run), std::invalid_argument);
+    CHECK_THROWS_AS(co_await staggered_race(10s, std::vector<runner>(), run),
+                    std::invalid_argument);
 }
 
 RONDO_TEST("staggered_race: takes a range of callables too", "[race][both]") {
@@ -249,14 +258,16 @@ RONDO_TEST("staggered_race: cancelled in three forms", "[race][both]") {
     };
     observed seen;
     const auto once = [&] { return staggered_race(1h, std::vector<int>{0, 1}, on_call); };
-    const auto complete = [&] { fails.set_exception(std::make_exception_ptr(std::runtime_error("no"))); };
+    const auto complete = [&] {
+        fails.set_exception(std::make_exception_ptr(std::runtime_error("no")));
+    };
     auto waiting = create_task(observe(once, &seen));
     co_await finish();
     complete();  // the first one will fail, and has not yet
     waiting.cancel();
     CHECK_THROWS_AS(co_await waiting, future_cancelled);
     CHECK(seen.next_threw);
-    CHECK(fails.get_future().exception() != nullptr);  // the cancelled one did not come to see it
+    CHECK(fails.get_future().exception() != nullptr);  // the cancelled race did not retrieve it
 }
 
 }  // namespace

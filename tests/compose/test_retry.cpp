@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// retry: how often, how late, which errors, and that a cancellation is never tried again.
+// SPDX-License-Identifier: MIT retry: attempts, delays, which errors are retried, and that a
+// cancellation is not.
 #include <rondo/retry.hpp>
 
 #include <stdexcept>
@@ -67,7 +67,7 @@ RONDO_TEST("retry: throws the last error when the attempts are used up", "[retry
     CHECK(co_await retry({.attempts = 0, .longest = 1s}, try_it, &seen) == 101);  // no limit
 }
 
-RONDO_TEST("retry: what is not worth it is thrown at once", "[retry]") {
+RONDO_TEST("retry: an error that is not worth another attempt is thrown at once", "[retry]") {
     int calls = 0;
     const auto misuse = [&]() -> task<> {
         ++calls;
@@ -85,12 +85,12 @@ RONDO_TEST("retry: what is not worth it is thrown at once", "[retry]") {
     CHECK(seen.at.size() == 1);
     const auto odd = []() -> task<> {
         co_await yield_now();
-        throw 7;  // nothing is known about it
+        throw 7;  // no std::exception
     };
     CHECK_THROWS_AS(co_await retry({}, odd), int);
 }
 
-RONDO_TEST("retry: options that make no sense are refused", "[retry]") {
+RONDO_TEST("retry: invalid options are errors", "[retry]") {
     attempts seen;
     CHECK_THROWS_AS(co_await retry({.delay = -1s}, try_it, &seen), std::invalid_argument);
     CHECK_THROWS_AS(co_await retry({.factor = 0.5}, try_it, &seen), std::invalid_argument);
@@ -98,7 +98,8 @@ RONDO_TEST("retry: options that make no sense are refused", "[retry]") {
     CHECK(seen.at.empty());
 }
 
-RONDO_TEST("retry: a cancellation ends the attempt or the delay, and nothing is tried again", "[retry][both]") {
+RONDO_TEST("retry: a cancellation ends the attempt or the delay, and is not retried",
+           "[retry][both]") {
     int calls = 0;
     const auto fails = [&]() -> task<int> {
         ++calls;
@@ -107,7 +108,7 @@ RONDO_TEST("retry: a cancellation ends the attempt or the delay, and nothing is 
     };
     const auto in_a_delay = [&] { return retry({.delay = 1h}, fails); };
     co_await check_cancelled_before(in_a_delay);
-    CHECK(calls == 1);  // it was begun, and its first wait threw
+    CHECK(calls == 1);  // it began, and its first wait threw
     co_await check_cancelled_while_suspended(in_a_delay);
     CHECK(calls == 2);
     promise<> on;

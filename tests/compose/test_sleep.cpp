@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Time: never early, ties in order, and a million sleepers. On the ring no test looks at how late
-// anything is.
+// SPDX-License-Identifier: MIT Time: never early, ties in order, and a million sleepers. On the
+// ring no test checks lateness.
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
@@ -48,10 +47,10 @@ RONDO_TEST("sleep: ends in the order of the deadlines, and on a tie in the order
     running_loop().call_at(when, [&log] { log.push_back('i'); });
     for (const auto& f : all) co_await f;
     co_await finish();
-    CHECK(log == "0iabcdefgh9");  // the callback was set first: the tasks had not begun
+    CHECK(log == "0iabcdefgh9");  // the callback was set first, before the tasks began
 }
 
-RONDO_TEST("sleep: zero and less give way once", "[sleep][both]") {
+RONDO_TEST("sleep: zero and less let other tasks run once", "[sleep][both]") {
     std::string log;
     auto a = create_task(sleep_and_note(0ns, &log, 'a'));
     auto b = create_task(sleep_and_note(-1h, &log, 'b'));
@@ -65,7 +64,7 @@ RONDO_TEST("sleep: zero and less give way once", "[sleep][both]") {
     CHECK(running_loop().stats().timers == 0);
 }
 
-RONDO_TEST("sleep: the longest span there is does not overflow", "[sleep][both]") {
+RONDO_TEST("sleep: the longest span does not overflow", "[sleep][both]") {
     std::string log;
     auto f = create_task(sleep_and_note(duration::max(), &log, 'a'));
     auto g = create_task(sleep_and_note(std::chrono::hours(2'000'000), &log, 'b'));
@@ -97,7 +96,8 @@ static_assert(to_duration(span<float>(std::numeric_limits<float>::infinity())) =
 static_assert(to_duration(span<double>(-1e300)) == duration::min());
 static_assert(to_duration(span<double>(std::numeric_limits<double>::quiet_NaN())) == 0ns);
 
-RONDO_TEST("sleep: every span of time is what it is, wherever one is taken", "[sleep][both]") {
+RONDO_TEST("sleep: a span of any unit is converted exactly, in every function that takes one",
+           "[sleep][both]") {
     constexpr auto long_ago = seconds(-10'000'000'000);
     constexpr auto for_ever = span<std::uint64_t>::max();
     co_await sleep(long_ago);
@@ -124,7 +124,8 @@ RONDO_TEST("sleep: cancelled before, while and after", "[sleep][cancel]") {
     co_await check_cancelled_before(make);
     co_await check_cancelled_while_suspended(make);
     CHECK(running_loop().stats().timers == 0);
-    // After: a callback of the same moment that was set earlier runs while the sleeper is ready.
+    // After: a callback with the same deadline that was set earlier runs while the sleeper is
+    // ready.
     const time_point when = running_loop().time() + 1s;
     observed seen;
     future<> sleeper;
@@ -137,7 +138,7 @@ RONDO_TEST("sleep: cancelled before, while and after", "[sleep][cancel]") {
     sleeper = create_task(observe(make_until, &seen));
     co_await sleep(2s);
     CHECK(was_ready);
-    CHECK(seen.first == outcome_of_wait::value);  // its time had come
+    CHECK(seen.first == outcome_of_wait::value);  // its deadline had passed
     CHECK(seen.next_threw);
     CHECK(sleeper.cancelled());
 }
@@ -167,11 +168,11 @@ RONDO_TEST("wait_for: gives the value in time, else throws timeout_error", "[sle
     CHECK(co_await wait_for(duration::max(), slow(1s)) == 4);
     CHECK_THROWS_AS(co_await wait_for(0s, slow(1s)), timeout_error);
     const auto immediately = []() -> task<int> { co_return 5; };
-    CHECK(co_await wait_for(0s, immediately()) == 5);  // it ended with a value: the value wins
+    CHECK(co_await wait_for(0s, immediately()) == 5);  // it ended with a value, which wins
     co_await wait_for(1s, sleep(1ms));
 }
 
-RONDO_TEST("wait_for: the inner error wins, an inner timeout stays the inner one's", "[sleep]") {
+RONDO_TEST("wait_for: an inner error wins, an inner timeout stays the inner one's", "[sleep]") {
     const auto fails = []() -> task<> {
         co_await sleep(1s);
         throw std::out_of_range("inner");
@@ -215,7 +216,7 @@ RONDO_TEST("with_timeout: the deadline can be read and moved", "[sleep]") {
     const auto hasty = [](timeout_scope& scope) -> task<int> {
         scope.reschedule(running_loop().time());
         CHECK(scope.expired());
-        scope.reschedule(time_point::max());  // does nothing any more
+        scope.reschedule(time_point::max());  // has no effect any more
         CHECK(scope.expired());
         co_await yield_now();
         co_return 1;
@@ -223,7 +224,7 @@ RONDO_TEST("with_timeout: the deadline can be read and moved", "[sleep]") {
     CHECK_THROWS_AS(co_await with_timeout(1h, hasty), timeout_error);
 }
 
-// -- how many ------------------------------------------------------------------------------------
+// -- many sleepers -------------------------------------------------------------------------------
 
 task<> sleep_and_count(time_point when, int* count, bool* early) {
     co_await sleep_until(when);
@@ -249,7 +250,7 @@ RONDO_TEST("sleep: a million at the same time, on the ring", "[sleep][kernel]", 
     co_await many_sleepers(many(1'000'000, 100'000), 20ms);
 }
 
-RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their timers are gone",
+RONDO_TEST("sleep: nine of ten of a hundred thousand are cancelled, and their timers removed",
            "[sleep][both]", seeds(2).limit(60s)) {
     const int count = many(100'000, 10'000);
     std::vector<future<>> all;
@@ -268,7 +269,7 @@ RONDO_TEST("sleep: of a hundred thousand nine in ten are cancelled, and their ti
     CHECK(std::all_of(all.begin(), all.end(), [](const future<>& f) { return f.cancelled(); }));
 }
 
-// -- deadlines that flow -------------------------------------------------------------------------
+// -- inherited deadlines -------------------------------------------------------------------------
 
 RONDO_TEST("current_scope: has the earliest deadline, also in children", "[sleep]") {
     CHECK(remaining() == duration::max());
@@ -283,9 +284,9 @@ RONDO_TEST("current_scope: has the earliest deadline, also in children", "[sleep
         CHECK(remaining() / 1s == 8);
         auto [child, limited] = co_await gather(look(), wait_for(1h, look()));
         CHECK(child / 1s == 8);
-        CHECK(limited / 1s == 8);  // the outer one comes first
+        CHECK(limited / 1s == 8);  // the outer deadline is earlier
         CHECK(co_await wait_for(2500ms, look()) / 1s == 2);
-        CHECK(co_await shield(look()) == duration::max());  // nothing can reach it there
+        CHECK(co_await shield(look()) == duration::max());  // no deadline reaches it there
         auto detached = create_task(look());
         CHECK(co_await detached == duration::max());
         outer.reschedule(time_point::max());
@@ -327,7 +328,7 @@ TEST_CASE("sleep: may be made before there is a loop", "[sleep]") {
     testing::simulate(body);
 }
 
-RONDO_TEST("timeout_scope: moved when its deadline has come, the next wait throws",
+RONDO_TEST("timeout_scope: moved into the past, the next wait throws",
            "[sleep][both]") {
     bool moved = false;
     const auto body = [&](timeout_scope& limit) -> task<> {
@@ -342,7 +343,7 @@ RONDO_TEST("timeout_scope: moved when its deadline has come, the next wait throw
     CHECK(moved);
 }
 
-RONDO_TEST("with_timeout: tells the limit that held", "[sleep]") {
+RONDO_TEST("with_timeout: its error tells the limit in force", "[sleep]") {
     const auto body = [](timeout_scope& limit) -> task<> {
         co_await sleep(1s);
         limit.reschedule(running_loop().time() + 2s);

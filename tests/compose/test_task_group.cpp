@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Task groups: everything that was started in one has ended when it returns, however it ends.
+// SPDX-License-Identifier: MIT Task groups: all children have ended when with_task_group returns or
+// throws.
 #include <rondo/task_group.hpp>
 
 #include <functional>
@@ -28,12 +28,12 @@ task<> fail_after(duration delay, std::string text) {
     throw std::invalid_argument(text);
 }
 
-/// Ends only some time after it was asked to.
+/// Ends only some time after it was cancelled.
 task<> slow_to_end(int* ended) {
     try {
         co_await sleep(24h);
     } catch (const cancelled&) {
-        // what follows is not in the handler: C++ allows no co_await there
+        // the sleep stands after the handler, in which C++ allows no co_await
     }
     co_await shield(rondo::detail::as_task(sleep(1ms)));
     ++*ended;
@@ -74,7 +74,8 @@ RONDO_TEST("task_group: keeps callables and arguments for the child's life", "[t
     CHECK(watch.expired());
 }
 
-RONDO_TEST("task_group: a child's error cancels and awaits the others and the body", "[task_group][both]") {
+RONDO_TEST("task_group: a child's error cancels and awaits the others and the body",
+           "[task_group][both]") {
     int ended = 0;
     bool body_asked = false;
     try {
@@ -147,7 +148,7 @@ RONDO_TEST("task_group: cancel() ends it without an error", "[task_group][both]"
     });
     CHECK(ended == 1);
     CHECK_FALSE(after);
-    co_await yield_now();  // the request ended with the group
+    co_await yield_now();  // the cancellation ended with the group
 }
 
 RONDO_TEST("task_group: cancelled from outside it throws cancelled", "[task_group][both]") {
@@ -165,7 +166,8 @@ RONDO_TEST("task_group: cancelled from outside it throws cancelled", "[task_grou
     CHECK(ended == 1);
 }
 
-RONDO_TEST("task_group: cancelled while it leaves, it still awaits its children", "[task_group][both]") {
+RONDO_TEST("task_group: cancelled while it leaves, it still awaits its children",
+           "[task_group][both]") {
     int ended = 0;
     const auto outer = [&]() -> task<> {
         co_await with_task_group([&](task_group& group) -> task<> {
@@ -198,7 +200,8 @@ RONDO_TEST("task_group: children may start children, also while it leaves", "[ta
     CHECK(born == 31);
 }
 
-RONDO_TEST("task_group: a child started under a cancelled scope ends at its first wait", "[task_group][both]") {
+RONDO_TEST("task_group: a child started under a cancelled scope ends at its first wait",
+           "[task_group][both]") {
     bool passed = false;
     const auto child = [&]() -> task<> {
         co_await yield_now();
@@ -212,7 +215,7 @@ RONDO_TEST("task_group: a child started under a cancelled scope ends at its firs
     CHECK_FALSE(passed);
 }
 
-RONDO_TEST("task_group: times out with everything in it", "[task_group]") {
+RONDO_TEST("task_group: times out with all its children", "[task_group]") {
     int ended = 0;
     CHECK_THROWS_AS(co_await wait_for(1s, with_task_group([&](task_group& group) -> task<> {
                                           group.start(slow_to_end, &ended);
@@ -266,7 +269,7 @@ RONDO_TEST("task_group: wait and as_completed see its children one by one", "[ta
     CHECK(order == std::vector<int>{1, 2, 3, 4, 5});
 }
 
-// -- one child is cancelled, or says so ----------------------------------------------------------
+// -- one child is cancelled, or throws `cancelled` -----------------------------------------------
 
 task<> cancels_itself(int* passed) {
     current_task().cancel();
@@ -274,7 +277,8 @@ task<> cancels_itself(int* passed) {
     ++*passed;
 }
 
-RONDO_TEST("task_group: a child that is cancelled by its own future ends alone", "[task_group][both]") {
+RONDO_TEST("task_group: a child that is cancelled by its own future ends alone",
+           "[task_group][both]") {
     int sum = 0;
     const auto body = [&](task_group& group) -> task<int> {
         auto before = group.start(nap(24h, 1));  // cancelled before its first turn
@@ -288,7 +292,7 @@ RONDO_TEST("task_group: a child that is cancelled by its own future ends alone",
         CHECK(before.cancelled());
         CHECK(doomed.cancelled());
         CHECK(sum == 0);
-        CHECK_THROWS_AS(co_await doomed, future_cancelled);  // as anybody else who awaits it
+        CHECK_THROWS_AS(co_await doomed, future_cancelled);  // as for any other waiter
         co_return 7;
     };
     CHECK(co_await with_task_group(body) == 7);
@@ -296,8 +300,9 @@ RONDO_TEST("task_group: a child that is cancelled by its own future ends alone",
     co_await yield_now();
 }
 
-RONDO_TEST("task_group: one that ends late after its own future was cancelled does not cut the group short",
-           "[task_group]") {
+RONDO_TEST(
+    "task_group: a child that ends late after its future was cancelled does not end the group",
+    "[task_group]") {
     int ended = 0;
     const auto group = [&]() -> task<int> {
         co_return co_await with_task_group([&](task_group& g) -> task<int> {
@@ -311,12 +316,13 @@ RONDO_TEST("task_group: one that ends late after its own future was cancelled do
     auto running = create_task(group());
     co_await sleep(1s);
     co_await yield_now();
-    running.cancel();  // while the child that was cancelled before lets go
+    running.cancel();  // while the child that was cancelled before is ending
     CHECK(co_await running == 3);
     CHECK(ended == 1);
 }
 
-RONDO_TEST("task_group: `cancelled` that nobody asked for is an error like any other", "[task_group][both]") {
+RONDO_TEST("task_group: `cancelled` without a request is an error like any other",
+           "[task_group][both]") {
     const auto throws_it = []() -> task<> {
         co_await sleep(1ms);
         throw cancelled();
@@ -338,7 +344,7 @@ RONDO_TEST("task_group: `cancelled` that nobody asked for is an error like any o
     CHECK(ended == 2);
     CHECK_THROWS_AS(co_await gather(throws_it(), sleep(24h)), cancelled);
     CHECK_THROWS_AS(co_await wait_for(1h, with_task_group(of_body)), cancelled);  // no timeout
-    co_await yield_now();  // this task was not asked to stop
+    co_await yield_now();  // this task was not cancelled
 }
 
 RONDO_TEST("task_group: with all_errors it throws every error in one", "[task_group]") {
@@ -370,7 +376,8 @@ RONDO_TEST("task_group: with all_errors it throws every error in one", "[task_gr
     running_loop().set_exception_handler({});
 }
 
-RONDO_TEST("task_group: the body's error in its clean-up is reported beside the child's", "[task_group]") {
+RONDO_TEST("task_group: the body's error in its clean-up is reported beside the child's",
+           "[task_group]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler(
         [&](const exception_context& context) { reports.push_back(context.message); });
@@ -390,7 +397,7 @@ RONDO_TEST("task_group: the body's error in its clean-up is reported beside the 
     CHECK(reports.size() == 1);
 }
 
-RONDO_TEST("task_group: starts whatever can be awaited", "[task_group][both]") {
+RONDO_TEST("task_group: starts any awaitable", "[task_group][both]") {
     const auto body = [](task_group& group) -> task<> {
         auto slept = group.start(sleep(1ms));
         co_await slept;

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// task_local: who sees what is bound, and for how long.
+// SPDX-License-Identifier: MIT task_local: which tasks see a bound value, and for how long.
 #include <rondo/task_local.hpp>
 
 #include <memory>
@@ -23,7 +22,8 @@ task<std::string> look() {
     co_return request.find() != nullptr ? request.get() : "none";
 }
 
-RONDO_TEST("task_local: is seen by what runs inside, and only there", "[task_local][both]") {
+RONDO_TEST("task_local: code inside the call sees the value, other code does not",
+           "[task_local][both]") {
     CHECK(request.find() == nullptr);
     CHECK_THROWS_AS(request.get(), invalid_state_error);
     CHECK(depth.get() == 0);
@@ -31,7 +31,7 @@ RONDO_TEST("task_local: is seen by what runs inside, and only there", "[task_loc
     CHECK(co_await look() == "none");
 }
 
-RONDO_TEST("task_local: the innermost binding counts, each of its own", "[task_local][both]") {
+RONDO_TEST("task_local: the innermost binding of each object counts", "[task_local][both]") {
     const auto inner = []() -> task<std::string> {
         const std::string here = request.get() + std::to_string(depth.get());
         co_return here + co_await look();
@@ -44,7 +44,7 @@ RONDO_TEST("task_local: the innermost binding counts, each of its own", "[task_l
     CHECK(co_await request.with("a", with_depth) == "b7ba");
 }
 
-RONDO_TEST("task_local: children inherit it, whatever started them", "[task_local][both]") {
+RONDO_TEST("task_local: children inherit it, however they are started", "[task_local][both]") {
     const auto in_a_group = [](task_group& group) -> task<std::string> {
         auto child = group.start(look());
         co_return co_await child;
@@ -65,13 +65,14 @@ RONDO_TEST("task_local: children inherit it, whatever started them", "[task_loca
     co_await request.with("r", body);
 }
 
-RONDO_TEST("task_local: detached tasks take along what was bound, and keep it", "[task_local][both]") {
+RONDO_TEST("task_local: detached tasks take the bound values along, and keep them",
+           "[task_local][both]") {
     future<std::string> late;
     future<std::string> later;
     const auto body = [&]() -> task<> {
         const auto sleeper = []() -> task<std::string> {
             co_await sleep(2ms);
-            auto next = create_task(look());  // and so do theirs
+            auto next = create_task(look());  // their detached tasks do too
             const std::string mine = co_await look();
             co_return mine + co_await next + std::to_string(depth.get());
         };
@@ -90,7 +91,8 @@ RONDO_TEST("task_local: detached tasks take along what was bound, and keep it", 
     CHECK(co_await outside == "none");
 }
 
-RONDO_TEST("task_local: a detached task that is cancelled, or dropped, lets go of what it took", "[task_local][both]") {
+RONDO_TEST("task_local: a detached task that is cancelled, or dropped, releases the values",
+           "[task_local][both]") {
     const auto value = std::make_shared<int>(1);
     const task_local<std::shared_ptr<int>> held;
     const auto body = [&]() -> task<> {
@@ -134,7 +136,8 @@ RONDO_TEST("task_local: with is cancelled in three forms", "[task_local][both]")
     CHECK(seen.first == outcome_of_wait::cancelled);
 }
 
-RONDO_TEST("task_local: a value's destructor may cancel the task that took it along", "[task_local][both]") {
+RONDO_TEST("task_local: a value's destructor may cancel the task that took it along",
+           "[task_local][both]") {
     struct canceller {
         future<>* who;
         explicit canceller(future<>* f) : who(f) {}

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// timer: once, when it is due and not otherwise; interval: a beat that does not drift.
+// SPDX-License-Identifier: MIT timer: calls once, when it is due; interval: ticks that do not
+// drift.
 #include <rondo/timer.hpp>
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace {
 
 using namespace rondo_tests;
 
-RONDO_TEST("timer: calls its function once, when the delay is over", "[timer][both]") {
+RONDO_TEST("timer: calls its function once, after the delay", "[timer][both]") {
     int calls = 0;
     timer t(1ms, [&calls] { ++calls; });
     CHECK_FALSE(t.active());
@@ -100,8 +100,9 @@ RONDO_TEST("interval: does not drift", "[timer]") {
     CHECK(every.next() - running_loop().time() == 1s);
 }
 
-RONDO_TEST("interval: ticks that were missed are skipped, come at once, or push the beat back", "[timer]") {
-    for (const missed_ticks policy : {missed_ticks::skip, missed_ticks::burst, missed_ticks::delay}) {
+RONDO_TEST("interval: missed ticks are skipped, come at once, or delay the next ones", "[timer]") {
+    for (const missed_ticks policy :
+         {missed_ticks::skip, missed_ticks::burst, missed_ticks::delay}) {
         const time_point from = running_loop().time();
         interval every(1s, policy);
         co_await sleep(3500ms);

@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: MIT
-// wait: parts futures in done and pending, and owns none of them.
+// SPDX-License-Identifier: MIT wait: divides futures into done and pending, and owns none of them.
 #include <rondo/wait.hpp>
 
 #include <stdexcept>
@@ -26,7 +25,8 @@ task<int> fail_after(duration delay) {
 
 RONDO_TEST("wait: all_completed waits for all, in the order given", "[wait][both]") {
     std::vector<future<int>> asked;
-    for (int i = 0; i < 5; ++i) asked.push_back(create_task(after(std::chrono::milliseconds(5 - i), i)));
+    for (int i = 0; i < 5; ++i)
+        asked.push_back(create_task(after(std::chrono::milliseconds(5 - i), i)));
     auto [done, pending] = co_await rondo::wait(asked);
     CHECK(pending.empty());
     REQUIRE(done.size() == 5);
@@ -48,7 +48,8 @@ RONDO_TEST("wait: first_completed leaves the others running", "[wait]") {
     CHECK(co_await pending[0] == 1);
 }
 
-RONDO_TEST("wait: first_exception returns at an error or a cancellation, else waits for all", "[wait]") {
+RONDO_TEST("wait: first_exception returns at an error or a cancellation, else waits for all",
+           "[wait]") {
     std::vector<future<int>> asked;
     asked.push_back(create_task(after(1s, 1)));
     asked.push_back(create_task(fail_after(2s)));
@@ -66,7 +67,7 @@ RONDO_TEST("wait: first_exception returns at an error or a cancellation, else wa
     CHECK(co_await going[0] == 3);
 }
 
-RONDO_TEST("wait: a timeout cancels nobody and is no error", "[wait]") {
+RONDO_TEST("wait: a timeout cancels none of them and is no error", "[wait]") {
     std::vector<future<int>> asked{create_task(after(1s, 1)), create_task(after(5s, 2))};
     auto [done, pending] = co_await rondo::wait(asked, return_when::all_completed, 2s);
     CHECK(done.size() == 1);
@@ -78,7 +79,8 @@ RONDO_TEST("wait: a timeout cancels nobody and is no error", "[wait]") {
     CHECK(co_await pending[0] == 2);
 }
 
-RONDO_TEST("wait: nothing, what is done already, and one future twice: it comes once", "[wait][both]") {
+RONDO_TEST("wait: an empty range, futures that are done, and one future twice: it comes once",
+           "[wait][both]") {
     std::vector<future<int>> asked;
     auto [no, none] = co_await rondo::wait(asked);
     CHECK((no.empty() && none.empty()));
@@ -112,7 +114,7 @@ RONDO_TEST("wait: futures of several types are waited for as task_handles", "[wa
     CHECK(none.empty());
 }
 
-TEST_CASE("wait: an empty future ends the program with a sentence, as everywhere", "[wait]") {
+TEST_CASE("wait: an empty future aborts with a message", "[wait]") {
     using verb = task<> (*)(future<int>);
     const verb verbs[] = {
         [](future<int> f) -> task<> { co_await f; },
@@ -160,7 +162,7 @@ RONDO_TEST("wait: cancelled before, while and after; the futures go on", "[wait]
     CHECK(co_await f == 5);
 }
 
-RONDO_TEST("wait: a future of another loop is refused", "[wait]") {
+RONDO_TEST("wait: a future of another loop is an error", "[wait]") {
     testing::world other{testing::sim_options{}};
     auto given = other.loop().create_promise<int>();
     std::vector<future<int>> theirs(1, given.get_future());

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Nothing is quadratic. Each of these is a hundred thousand of something, or a thousand inside each
-// other, where a step for each pair would take minutes; the test's limit is a few seconds, and what
-// can be counted is counted in turns of the loop.
+// SPDX-License-Identifier: MIT No cost is quadratic. Each test has a hundred thousand objects, or a
+// thousand nested ones: a step for each pair would take minutes. The limits are a few seconds;
+// turns of the loop are counted where possible.
 #include <vector>
 
 #include <rondo/as_completed.hpp>
@@ -27,7 +26,8 @@ task<> nested(int depth) {
         co_await wait_for(1h + std::chrono::seconds(depth), nested(depth - 1));
 }
 
-RONDO_TEST("cost: a thousand timeouts inside each other are cancelled in one go", "[cost]", seeds(1).limit(10s)) {
+RONDO_TEST("cost: a thousand nested timeouts are cancelled at once", "[cost]",
+           seeds(1).limit(10s)) {
     for (int i = 0; i < 50; ++i) {
         auto outer = create_task(nested(1000));
         co_await finish();
@@ -38,7 +38,7 @@ RONDO_TEST("cost: a thousand timeouts inside each other are cancelled in one go"
     }
 }
 
-RONDO_TEST("cost: of a thousand timeouts inside each other the innermost expires alone", "[cost]",
+RONDO_TEST("cost: of a thousand nested timeouts only the innermost expires", "[cost]",
            seeds(1).limit(10s)) {
     CHECK_THROWS_AS(co_await nested(1000), timeout_error);
 }
@@ -57,7 +57,8 @@ RONDO_TEST("cost: a hundred thousand scopes are opened and closed", "[cost]", se
     co_await with_task_group(in_a_group);
 }
 
-RONDO_TEST("cost: a race of a hundred thousand ends with its first", "[cost]", seeds(1).limit(20s)) {
+RONDO_TEST("cost: a race of a hundred thousand ends with its first", "[cost]",
+           seeds(1).limit(20s)) {
     std::vector<task<int>> runners;
     const auto run = [](int delay) -> task<int> {
         co_await sleep(std::chrono::seconds(delay));
@@ -68,7 +69,7 @@ RONDO_TEST("cost: a race of a hundred thousand ends with its first", "[cost]", s
     CHECK(co_await race(std::move(runners)) == 1);
 }
 
-/// Starts many that wait for what `make` gives, and cancels them from the last to the first.
+/// Starts many tasks that await the result of `make`, and cancels them from the last to the first.
 template <class Make>
 task<> cancel_backwards(Make make) {
     std::vector<future<>> waiters;
@@ -85,7 +86,8 @@ task<> cancel_backwards(Make make) {
     CHECK(turns() - before < a_hundred_thousand() / 100);
 }
 
-RONDO_TEST("cost: a hundred thousand waiters are cancelled one by one", "[cost]", seeds(1).limit(30s)) {
+RONDO_TEST("cost: a hundred thousand waiters are cancelled one by one", "[cost]",
+           seeds(1).limit(30s)) {
     mutex lock;
     const auto held = lock.try_lock();
     const auto for_lock = [&]() -> task<> { const auto mine = co_await lock.lock(); };

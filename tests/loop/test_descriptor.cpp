@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Descriptors that have earned a place in the ring's own table: the file is let go of as promptly as
-// without one, on whatever thread and in whatever loop.
+// SPDX-License-Identifier: MIT Descriptors with a place in the ring's own table: the file is closed
+// as promptly as without one, on any thread and in any loop.
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -15,7 +14,7 @@ namespace {
 
 using namespace rondo_tests;
 
-constexpr int enough = 40;  // operations, to earn a place
+constexpr int enough = 40;  // operations, to get a place
 
 bool has_places() {
     return (rondo::detail::examine_ring({}).features & rondo::detail::feature_no_iowait) != 0;
@@ -29,7 +28,8 @@ task<> exchange(const two_ends& pair, int times) {
     }
 }
 
-RONDO_TEST("descriptor: many operations earn it a place, where the kernel has some", "[descriptor][kernel]") {
+RONDO_TEST("descriptor: many operations give it a place, if the kernel has some",
+           "[descriptor][kernel]") {
     two_ends pair = co_await connected();
     co_await exchange(pair, 3);
     CHECK(pair.here.record()->place < 0);
@@ -39,7 +39,8 @@ RONDO_TEST("descriptor: many operations earn it a place, where the kernel has so
     co_await exchange(pair, enough);
 }
 
-RONDO_TEST("descriptor: with a place or without, its peer sees the close at once", "[descriptor][both]") {
+RONDO_TEST("descriptor: with a place or without, its peer sees the close at once",
+           "[descriptor][both]") {
     for (const int times : {1, enough}) {
         two_ends pair = co_await connected();
         co_await exchange(pair, times);
@@ -52,13 +53,14 @@ RONDO_TEST("descriptor: with a place or without, its peer sees the close at once
     }
 }
 
-RONDO_TEST("descriptor: closed while operations are in flight, they end and the place is free again",
-           "[descriptor][both]", seeds(1).limit(20s)) {
+RONDO_TEST(
+    "descriptor: closed while operations are in flight, they end and the place is free again",
+    "[descriptor][both]", seeds(1).limit(20s)) {
     const int rounds = many(1500, 200);  // more than there are places
     for (int i = 0; i < rounds; ++i) {
         two_ends pair = co_await connected();
         co_await exchange(pair, i % 100 == 0 ? enough : 1);
-        pair.there.record()->uses = 31;  // the next one earns it
+        pair.there.record()->uses = 31;  // the next one gives it a place
         char byte = 0;
         const auto read = [&]() -> task<int> { co_return co_await receive(pair.there, &byte, 1); };
         auto waiting = create_task(read());
@@ -75,7 +77,7 @@ RONDO_TEST("descriptor: closed while operations are in flight, they end and the 
 
 RONDO_TEST("descriptor: a place never shows another file's bytes", "[descriptor][both]",
            seeds(2).limit(20s)) {
-    // Whoever gets the place of one that was closed must not read what is meant for that one.
+    // A descriptor with the place of a closed one must not read bytes meant for that one.
     two_ends keeps = co_await connected();
     co_await exchange(keeps, enough);
     for (int i = 0; i < 50; ++i) {
@@ -132,7 +134,8 @@ TEST_CASE("descriptor: its place moves with the loop to another thread", "[descr
     CHECK((place >= 0) == has_places());
 }
 
-TEST_CASE("descriptor: destroyed on another thread, its file goes when the loop runs again", "[descriptor]") {
+TEST_CASE("descriptor: destroyed on another thread, its file is closed when the loop runs again",
+          "[descriptor]") {
     needs_ring();
     loop idle;
     std::optional<two_ends> pair;

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT
-// The loop inside somebody else's: a host that knows nothing but poll(2) on one descriptor. A
-// wake-up that is missed shows as a poll that runs into its bound, which is never right.
+// SPDX-License-Identifier: MIT The loop inside a host's loop: the host only calls poll(2) on one
+// descriptor. A missed wake-up shows as a poll that reaches its time limit, which is always an
+// error.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,12 +18,13 @@ using namespace rondo_tests;
 
 namespace {
 
-/// The host's loop. Between its turns `between` does what a host does: set promises, cancel, start.
+/// The host's loop. Between its turns, `between` does the host's work: sets promises, cancels,
+/// starts.
 class host {
 public:
     explicit host(rondo::loop& guest) : guest_(&guest), fd_(guest.fd()) {}
 
-    /// Until `done`. False where nothing came for ten seconds: a wake-up was missed.
+    /// Runs until `done`. False if nothing came for ten seconds: a wake-up was missed.
     template <class Done, class Between>
     bool run(Done done, Between between, duration budget = duration::max()) {
         while (!done()) {
@@ -52,7 +53,7 @@ private:
     int fd_;
 };
 
-TEST_CASE("embed: a loop that a thread is in is left alone by others, or the program ends with a sentence",
+TEST_CASE("embed: use of a loop by another thread during its turn aborts with a message",
           "[embed][death]") {
     if (with_tsan()) return;  // it starts no thread in a forked child
     const auto meanwhile = [](void (*what)(rondo::loop&)) {
@@ -130,7 +131,7 @@ TEST_CASE("embed: with nothing to do the descriptor is not readable", "[embed]")
     CHECK_FALSE(h.readable());
 }
 
-TEST_CASE("embed: whatever is done between turns makes it readable", "[embed]") {
+TEST_CASE("embed: any call between turns that makes work makes it readable", "[embed]") {
     loop l;
     host h(l);
     const auto drained = [&] {
@@ -178,12 +179,12 @@ TEST_CASE("embed: whatever is done between turns makes it readable", "[embed]") 
     };
     auto reader = l.create_task(reads(end.get()));
     REQUIRE(drained());
-    REQUIRE(::write(pair[1], "x", 1) == 1);  // the kernel's own doing
+    REQUIRE(::write(pair[1], "x", 1) == 1);  // the completion comes from the kernel
     CHECK(h.run([&] { return reader.done(); }));
     CHECK(reader.result() == 1);
     reader = l.create_task(reads(end.get()));
     REQUIRE(drained());
-    reader.cancel();  // makes an entry: somebody has to submit it
+    reader.cancel();  // makes an entry, which the host must get submitted
     CHECK(h.run([&] { return reader.done(); }));
     CHECK(reader.cancelled());
     auto second = l.create_task(reads(end.get()));
@@ -278,7 +279,7 @@ TEST_CASE("embed: one post at a time, each wakes the host", "[embed]") {
     poster.join();
 }
 
-TEST_CASE("embed: a budget ends a turn and what is left is announced", "[embed]") {
+TEST_CASE("embed: a budget ends a turn, and remaining work makes it readable", "[embed]") {
     loop l;
     host h(l);
     long rounds = 0;
@@ -292,7 +293,7 @@ TEST_CASE("embed: a budget ends a turn and what is left is announced", "[embed]"
     auto f = l.create_task(busy(&rounds, &stop));
     for (int i = 0; i < 5; ++i) {
         const long before = rounds;
-        l.poll(100us);  // comes back, though the task is ready for ever
+        l.poll(100us);  // returns, though the task is always ready
         CHECK(rounds > before);
         CHECK(h.readable());
     }
@@ -302,7 +303,7 @@ TEST_CASE("embed: a budget ends a turn and what is left is announced", "[embed]"
     CHECK(h.run([&] { return f.done(); }));
 }
 
-TEST_CASE("embed: poll and run may take turns, and stop ends neither for good", "[embed]") {
+TEST_CASE("embed: poll and run may alternate, and stop ends only one of them", "[embed]") {
     loop l;
     host h(l);
     const auto body = []() -> task<int> {
@@ -320,7 +321,7 @@ TEST_CASE("embed: poll and run may take turns, and stop ends neither for good", 
     CHECK(h.run([&] { return g.done(); }));
 }
 
-TEST_CASE("embed: the simulator has no descriptor, and says so", "[embed]") {
+TEST_CASE("embed: the simulator has no descriptor: an error", "[embed]") {
     testing::world w(testing::sim_options{});
     CHECK_THROWS_AS(w.loop().fd(), std::system_error);
     bool called = false;
@@ -330,7 +331,7 @@ TEST_CASE("embed: the simulator has no descriptor, and says so", "[embed]") {
     w.end();
 }
 
-TEST_CASE("embed: a budget too small for anything does something all the same", "[embed]") {
+TEST_CASE("embed: with a budget of nearly nothing, one resumption runs", "[embed]") {
     testing::world w(testing::sim_options{});
     int called = 0;
     for (int i = 0; i < 3; ++i) w.loop().call_soon([&called] { ++called; });

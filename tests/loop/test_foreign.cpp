@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Foreign awaitables: whatever a stranger does with the handle, the task is resumed by its loop.
+// SPDX-License-Identifier: MIT Foreign awaitables: however the foreign code uses the handle, the
+// loop resumes the task.
 #include <atomic>
 #include <coroutine>
 #include <memory>
@@ -13,7 +13,7 @@ using namespace rondo_tests;
 
 namespace {
 
-/// An awaitable whose await_suspend is a function: what it returns, when it resumes.
+/// An awaitable whose await_suspend is a function of the test.
 template <class F>
 struct suspending {
     F on_suspend;
@@ -128,7 +128,7 @@ RONDO_TEST("foreign: await_suspend that returns a handle: its own, another one's
         kept = h;
         return std::noop_coroutine();
     };
-    // more often than a task may hand over before it goes to the end of the queue
+    // more transfers than a task may make before it goes to the end of the queue
     for (int i = 0; i < 1000; ++i) {
         suspending itself(own, 1);
         suspending through(other, 2);
@@ -154,7 +154,7 @@ RONDO_TEST("foreign: await_suspend that returns a handle: its own, another one's
     CHECK(waiting.result() == 900);
 }
 
-RONDO_TEST("foreign: what throws in await_suspend has not suspended", "[foreign][both]") {
+RONDO_TEST("foreign: a task whose await_suspend throws is not suspended", "[foreign][both]") {
     const auto refuses = [](std::coroutine_handle<>) { throw std::runtime_error("no"); };
     struct bad_end {
         bool await_ready() { return false; }
@@ -166,7 +166,7 @@ RONDO_TEST("foreign: what throws in await_suspend has not suspended", "[foreign]
         CHECK_THROWS_AS(co_await awaitable, std::runtime_error);
         CHECK_THROWS_AS(co_await bad_end(), std::out_of_range);
     }
-    co_await sleep(1ms);  // and the task is well
+    co_await sleep(1ms);  // the task goes on as usual
 }
 
 RONDO_TEST("foreign: resumed from other threads", "[foreign][kernel]") {
@@ -210,7 +210,7 @@ RONDO_TEST("foreign: two hundred tasks resumed by four threads at once", "[forei
     for (std::thread& t : threads) t.join();
 }
 
-RONDO_TEST("foreign: a cancellation waits for the stranger and then reaches the next wait",
+RONDO_TEST("foreign: a cancellation waits for the foreign code and then reaches the next wait",
            "[foreign][cancel][both]") {
     std::coroutine_handle<> handle;
     const auto keep = [&handle](std::coroutine_handle<> h) { handle = h; };
@@ -239,7 +239,7 @@ RONDO_TEST("foreign: a cancellation waits for the stranger and then reaches the 
     CHECK(next_threw);
 }
 
-TEST_CASE("foreign: a task that hangs in one is named at the loop's end and destroyed",
+TEST_CASE("foreign: a task suspended in one is named at the loop's end and destroyed",
           "[foreign]") {
     auto alive = std::make_shared<int>();
     captured_stderr quiet;
@@ -258,9 +258,9 @@ TEST_CASE("foreign: a task that hangs in one is named at the loop's end and dest
     CHECK(text.find("test_foreign.cpp:") != std::string::npos);
 }
 
-TEST_CASE("foreign: a stranger that holds on until its owner's destruction is no leak",
+TEST_CASE("foreign: foreign code that keeps the handle until its destruction is no leak",
           "[foreign]") {
-    // The awaitable lives in the frame, so it goes with it, at the very end.
+    // The awaitable lives in the frame, and is destroyed with it, last of all.
     struct owner {
         std::shared_ptr<int> alive;
         bool await_ready() { return false; }

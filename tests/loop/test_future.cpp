@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Futures and promises: who gets what, in which order, and what happens when one side goes away.
+// SPDX-License-Identifier: MIT Futures and promises: results, their order, and either side
+// destroyed before the other.
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -26,7 +26,7 @@ task<int> fail_later() {
     throw std::runtime_error("failed later");
 }
 
-RONDO_TEST("future: a value is given once, and to everybody", "[future][both]") {
+RONDO_TEST("future: a value is set once, and all waiters get it", "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
     CHECK_FALSE(f.done());
@@ -60,7 +60,7 @@ RONDO_TEST("future: an lvalue gives a reference, an rvalue moves the value out",
     co_await nothing.get_future();
 }
 
-RONDO_TEST("future: several waiters and callbacks are served in the order in which they came",
+RONDO_TEST("future: waiters and callbacks run in the order in which they came",
            "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
@@ -75,16 +75,16 @@ RONDO_TEST("future: several waiters and callbacks are served in the order in whi
     co_await yield_now();
     f.add_done_callback([&log](const future<int>&) { log.push_back('d'); });
     given.set_value(1);
-    CHECK(log.empty());  // nobody runs inside set_value
+    CHECK(log.empty());  // no waiter runs inside set_value
     co_await finish();
     CHECK(log == "abcd");
     f.add_done_callback([&log](const future<int>&) { log.push_back('e'); });
-    CHECK(log == "abcd");  // also not inside add_done_callback
+    CHECK(log == "abcd");  // nor inside add_done_callback
     co_await finish();
     CHECK(log == "abcde");
 }
 
-RONDO_TEST("future: a promise that dies without a value is an error at the waiter",
+RONDO_TEST("future: a promise destroyed without a value is an error at the waiter",
            "[future][both]") {
     std::string log;
     auto given = std::make_unique<promise<int>>();
@@ -101,7 +101,7 @@ RONDO_TEST("future: a promise that dies without a value is an error at the waite
     CHECK_THROWS_AS(from_first.result(), broken_promise_error);
 }
 
-RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[future][both]") {
+RONDO_TEST("future: all waiters get an exception as the type it is", "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
     std::string log;
@@ -116,7 +116,8 @@ RONDO_TEST("future: an exception is thrown as the type it is, to everybody", "[f
     CHECK(f.exception() != nullptr);
 }
 
-RONDO_TEST("future: a limit around a promise's future leaves its giver in peace", "[future][both]") {
+RONDO_TEST("future: a timeout around a promise's future does not disturb the promise",
+           "[future][both]") {
     promise<int> given;
     CHECK_FALSE(co_await move_on_after(1ms, given.get_future()));
     bool taken = true, again = true;
@@ -132,7 +133,7 @@ RONDO_TEST("future: a limit around a promise's future leaves its giver in peace"
     CHECK(reported == "");
 }
 
-RONDO_TEST("future: cancel says whether it has changed anything", "[future][both]") {
+RONDO_TEST("future: cancel returns whether it has changed anything", "[future][both]") {
     auto f = create_task([]() -> task<> { co_await sleep(10h); }());
     co_await finish();
     CHECK(f.cancel());
@@ -144,7 +145,7 @@ RONDO_TEST("future: cancel says whether it has changed anything", "[future][both
     CHECK_FALSE(ended.cancel());
 }
 
-RONDO_TEST("future: cancelling a promise's future settles it at once", "[future][both]") {
+RONDO_TEST("future: cancelling a promise's future ends it at once", "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
     std::string log;
@@ -192,7 +193,7 @@ RONDO_TEST("future: callbacks may throw, add callbacks, cancel and start tasks",
 
 RONDO_TEST("future: callbacks do not run a future's cancellation into its waiters",
            "[future][both]") {
-    // A callback only looks on: the last waiter's cancellation cancels, callbacks or not.
+    // A callback is no waiter: the last waiter's cancellation cancels, with callbacks or without.
     const auto for_ever = []() -> task<> { co_await sleep(1h); };
     const auto wait = [](future<> f) -> task<> { co_await f; };
     auto inner = create_task(for_ever());
@@ -213,14 +214,14 @@ RONDO_TEST("future: cancelled before, while and after", "[future][cancel][both]"
     co_await check_cancelled_before(make);
     CHECK_FALSE(given->done());  // it was never awaited
     co_await check_cancelled_while_suspended(make);
-    CHECK(given->done());  // its only waiter was cancelled, and took it along
+    CHECK(given->done());  // its only waiter was cancelled, and cancelled it
     promise<int> second;
     given = &second;
     observed seen;
     const auto give = [&] { second.set_value(9); };
     co_await check_cancelled_after_completion(make, give, &seen);
     CHECK(seen.first == outcome_of_wait::cancelled);
-    CHECK(second.get_future().result() == 9);  // the value is where it was
+    CHECK(second.get_future().result() == 9);  // the value is still there
 }
 
 RONDO_TEST("future: awaiting a task's future, cancelled before, while and after",
@@ -260,7 +261,7 @@ RONDO_TEST("future: a task that awaits itself gets an error", "[future][both]") 
     co_await f;
 }
 
-RONDO_TEST("future: a done callback can be taken back until it is done", "[future][both]") {
+RONDO_TEST("future: a done callback can be removed until the future is done", "[future][both]") {
     promise<int> given;
     auto f = given.get_future();
     std::string log;
@@ -276,7 +277,7 @@ RONDO_TEST("future: a done callback can be taken back until it is done", "[futur
     CHECK(log == "bc");
 }
 
-RONDO_TEST("future: of another loop is refused while it is not done", "[future]") {
+RONDO_TEST("future: one of another loop is an error while it is not done", "[future]") {
     testing::world other{testing::sim_options{}};
     auto given = std::make_unique<promise<int>>(other.loop().create_promise<int>());
     auto f = given->get_future();
@@ -285,7 +286,7 @@ RONDO_TEST("future: of another loop is refused while it is not done", "[future]"
     CHECK(co_await f == 3);
 }
 
-RONDO_TEST("future: all_tasks knows every task and its name", "[future][both]") {
+RONDO_TEST("future: all_tasks gives every task with its name", "[future][both]") {
     auto one = create_task(rondo::detail::as_task(sleep(1h)), {.name = "one"});
     co_await yield_now();
     bool found = false;
@@ -296,7 +297,8 @@ RONDO_TEST("future: all_tasks knows every task and its name", "[future][both]") 
     CHECK_THROWS_AS(co_await one, future_cancelled);
 }
 
-RONDO_TEST("future: describe names the place in the program, not one in our headers", "[future][both]") {
+RONDO_TEST("future: describe names a place in the program, not in a header of rondo",
+           "[future][both]") {
     const auto make = []() -> task<> { co_await wait_for(1h, sleep(1h, 1)); };
     constexpr int line = __LINE__ - 1;
     auto waiting = create_task(make(), {.name = "patient"});
@@ -310,7 +312,7 @@ RONDO_TEST("future: describe names the place in the program, not one in our head
     const std::string created = "test_future.cpp:" + std::to_string(__LINE__ - 1);
     co_await finish();
     INFO(ours.describe());
-    CHECK(ours.describe().ends_with(created));  // the wait is nowhere else
+    CHECK(ours.describe().ends_with(created));  // the wait has no other place in the program
     CHECK(text.find("before its deadline") != std::string::npos);
     waiting.cancel();
     ours.cancel();
@@ -333,7 +335,7 @@ RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][b
     CHECK(co_await eager == 'b');
     CHECK(co_await late == 'a');
     const auto quick = []() -> task<int> { co_return 7; };
-    CHECK(create_task(quick(), {.eager = true}).result() == 7);  // done already
+    CHECK(create_task(quick(), {.eager = true}).result() == 7);  // it is done already
     const auto fails = []() -> task<int> {
         throw std::runtime_error("at once");
         co_return 1;
@@ -345,7 +347,7 @@ RONDO_TEST("create_task: eager, the body runs up to its first wait", "[future][b
     CHECK(log.find('c') != std::string::npos);
 }
 
-RONDO_TEST("create_task: eager tasks that start eager tasks leave the stack flat", "[future][both]",
+RONDO_TEST("create_task: eager tasks that start eager tasks keep the stack flat", "[future][both]",
            seeds(1)) {
     struct chain {
         static task<> on(int left, int* begun) {
@@ -357,12 +359,12 @@ RONDO_TEST("create_task: eager tasks that start eager tasks leave the stack flat
     int begun = 0;
     create_task(chain::on(20'000, &begun), {.eager = true});
     CHECK(begun >= 32);
-    CHECK(begun < 100);  // the deeper ones have their turn
+    CHECK(begun < 100);  // the deeper ones run in a turn
     while (begun < 20'001) co_await yield_now();
     co_await finish();
 }
 
-RONDO_TEST("create_task: an eager task may cancel the one that starts it", "[future][both]") {
+RONDO_TEST("create_task: an eager task may cancel the task that starts it", "[future][both]") {
     bool threw = false;
     const auto starter = [](bool* cut) -> task<> {
         const auto kill = [](task_handle who) -> task<> {
@@ -382,7 +384,7 @@ RONDO_TEST("create_task: an eager task may cancel the one that starts it", "[fut
     CHECK(threw);
 }
 
-RONDO_TEST("future: an error that nobody asked for is reported once", "[future][both]") {
+RONDO_TEST("future: an error that was not retrieved is reported once", "[future][both]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&reports](const exception_context& context) {
         reports.push_back(context.message);
@@ -397,7 +399,7 @@ RONDO_TEST("future: an error that nobody asked for is reported once", "[future][
         auto kept = create_task(fail_later());
         co_await finish(4);
         CHECK(kept.done());
-        CHECK(reports.size() == 1);  // while there is a handle somebody may still ask
+        CHECK(reports.size() == 1);  // while there is a handle the error may still be retrieved
         auto copy = kept;
         kept = {};
         CHECK(reports.size() == 1);
@@ -418,7 +420,7 @@ RONDO_TEST("future: an error that nobody asked for is reported once", "[future][
     running_loop().set_exception_handler({});
 }
 
-RONDO_TEST("future: ensure_future takes tasks, futures and whatever can be awaited",
+RONDO_TEST("future: ensure_future takes tasks, futures and other awaitables",
            "[future][both]") {
     const auto give = []() -> task<int> { co_return 1; };
     auto from_task = ensure_future(give());
@@ -441,7 +443,7 @@ RONDO_TEST("future: a wait in a dropped future's task goes on: the loop owns it"
     CHECK(ended);
 }
 
-// -- what outlives the loop ----------------------------------------------------------------------
+// -- futures that outlive the loop ---------------------------------------------------------------
 
 task<int> give_number(int n) { co_return n; }
 
@@ -462,10 +464,10 @@ TEST_CASE("future: outlives its loop", "[future]") {
     CHECK(value.result() == 8);
     CHECK(error.done());
     CHECK_THROWS_AS(value.add_done_callback([](const future<int>&) {}), closed_error);
-    open.reset();  // its callback has no loop to be called by any more
+    open.reset();  // no loop is left to call its callback
     CHECK_THROWS_AS(never.result(), broken_promise_error);
     CHECK_FALSE(called);
-    error = {};  // its error goes to stderr, since there is no handler left
+    error = {};  // its error goes to stderr, since its loop's handler is gone
     CHECK(quiet.text().find("failed later") != std::string::npos);
 }
 
@@ -477,8 +479,9 @@ TEST_CASE("future: without a running loop there is a clear error", "[future]") {
     CHECK_THROWS_AS(create_task(sleep(1s)), no_running_loop_error);
 }
 
-RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[future][both]", seeds(1).limit(20s)) {
-    // Each keeps the one before, as its parameter, until it ends.
+RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[future][both]",
+           seeds(1).limit(20s)) {
+    // Each task holds the one before as a parameter until it ends.
     const auto after = [](future<> before) -> task<> { co_await before; };
     auto last = create_task(yield_now());
     for (int i = 0; i < many(200'000, 20'000); ++i) {
@@ -489,10 +492,13 @@ RONDO_TEST("future: a long chain of waiting tasks ends without recursion", "[fut
     co_await last;
 }
 
-RONDO_TEST("promise: an error that nobody asks for is reported, a broken one is not", "[future][both]") {
+RONDO_TEST("promise: an error that was not retrieved is reported, a broken promise is not",
+           "[future][both]") {
     int reports = 0;
     running_loop().set_exception_handler([&reports](const exception_context&) { ++reports; });
-    const auto fail = [](promise<int> p) { p.set_exception(std::make_exception_ptr(std::runtime_error("x"))); };
+    const auto fail = [](promise<int> p) {
+        p.set_exception(std::make_exception_ptr(std::runtime_error("x")));
+    };
     fail(promise<int>());
     CHECK(reports == 1);
     {
@@ -530,7 +536,7 @@ RONDO_TEST("future: a child is described by the await of its parent", "[future][
     co_await finish();
 }
 
-RONDO_TEST("promise: moving onto one breaks the promise that was there at once", "[future][both]") {
+RONDO_TEST("promise: move assignment breaks the old promise at once", "[future][both]") {
     promise<int> one, other;
     const auto broken = one.get_future();
     const auto kept = other.get_future();
@@ -542,7 +548,7 @@ RONDO_TEST("promise: moving onto one breaks the promise that was there at once",
     CHECK(co_await kept == 3);
 }
 
-TEST_CASE("promise: an exception_ptr that is null ends the program with a sentence", "[future]") {
+TEST_CASE("promise: a null exception_ptr aborts with a message", "[future]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
             promise<> p;

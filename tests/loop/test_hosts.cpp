@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// The loop inside the loops of others: poll(2), epoll, GLib, libuv. In each of them timers, sockets
-// and posts from threads go on at the same time; no wake-up may be lost, and hardly any may be for
-// nothing.
+// SPDX-License-Identifier: MIT The loop inside other loops: poll(2), epoll, GLib, libuv. In each,
+// timers, sockets and posts from threads are active at the same time. No wake-up may be lost, and
+// hardly any may be spurious.
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -32,12 +31,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Somebody else's loop: calls `ready` whenever `fd` is readable, until `done` says so.
+/// The host's loop: calls `ready` whenever `fd` is readable, until `done` returns true.
 using host = void (*)(int fd, const std::function<void()>& ready,
                       const std::function<bool()>& done);
 
-/// Whether the wait was for its descriptor. It may be cut short (EINTR), as any host's may: by a
-/// signal, and by what a ring's kernel side does on this thread.
+/// True if the wait ended by its descriptor. It may be interrupted (EINTR), as any host's may: by a
+/// signal, and by work that the ring's kernel side does on this thread.
 bool woken(int result) {
     const int error = errno;
     if (result == -1 && error == EINTR) return false;
@@ -166,9 +165,9 @@ outcome run_in(host somebody, int events) {
 void check_host(const char* name, host somebody) {
     INFO(name);
     {
-        loop first;  // what they keep for the whole process
+        loop first;  // allocates what a loop keeps for the whole process
         somebody(first.fd(), [] {}, [] { return true; });
-        std::thread([] {}).join();  // with the first one the thread sanitizer starts its own
+        std::thread([] {}).join();  // the thread sanitizer starts its own thread with the first one
     }
     testing::leak_probe probe;
     const int events = rondo_tests::many(20'000, 4'000);
@@ -204,7 +203,7 @@ TEST_CASE("hosts: libuv loses no wake-up", "[hosts]") {
 #endif
 }
 
-TEST_CASE("hosts: a frame is held up for as long as its budget, and what is left is announced",
+TEST_CASE("hosts: poll takes as long as its budget, and remaining work makes the fd readable",
           "[hosts]") {
     loop guest;
     int steps = 0;
@@ -219,10 +218,10 @@ TEST_CASE("hosts: a frame is held up for as long as its budget, and what is left
     for (int frame = 1; frame <= 10; ++frame) {
         guest.poll(100us);
         CHECK(steps >= frame);
-        CHECK(::poll(&watched, 1, 0) == 1);  // there is more
+        CHECK(::poll(&watched, 1, 0) == 1);  // more work is left
     }
     const int before = steps;
-    guest.poll(0us);  // no time at all: it has a look, and goes on at the next
+    guest.poll(0us);  // no budget: it polls once, and continues in the next call
     CHECK(steps - before <= 1);
     busy.cancel();
     guest.run();

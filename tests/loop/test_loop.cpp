@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// The loop: running and stopping it, callbacks, clear errors, and what it counts. Threads and its
-// end: test_loop_end.cpp.
+// SPDX-License-Identifier: MIT The loop: running and stopping it, callbacks, errors, and its
+// counters. For threads and its end see test_loop_end.cpp.
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -22,14 +21,14 @@ namespace {
 
 // -- running -------------------------------------------------------------------------------------
 
-TEST_CASE("loop: run_until_complete gives the value or the error, as often as one likes",
+TEST_CASE("loop: run_until_complete gives the value or the error, any number of times",
           "[loop]") {
     on_both([](loop& l) {
         CHECK(l.run_until_complete(give(1)) == 1);
         CHECK(l.run_until_complete(give(2)) == 2);
         auto f = l.create_task(give(3));
         CHECK(l.run_until_complete(f) == 3);
-        CHECK(l.run_until_complete(f) == 3);  // is done already
+        CHECK(l.run_until_complete(f) == 3);  // it is done already
         const auto fails = []() -> task<> {
             throw std::out_of_range("x");
             co_return;
@@ -75,7 +74,7 @@ TEST_CASE("loop: stop ends run_forever, run and run_until_complete", "[loop]") {
     });
 }
 
-TEST_CASE("loop: run_once does one turn and waits no longer than it was told", "[loop]") {
+TEST_CASE("loop: run_once does one turn and waits no longer than its timeout", "[loop]") {
     on_both([](loop& l) {
         CHECK_FALSE(l.run_once());
         CHECK_FALSE(l.run_once(1us));
@@ -89,7 +88,7 @@ TEST_CASE("loop: run_once does one turn and waits no longer than it was told", "
         CHECK(l.run_once());
         CHECK(called == 2);
         l.call_later(1ms, [&] { ++called; });
-        while (called == 2) l.run_once(1h);  // the timer is what ends the wait
+        while (called == 2) l.run_once(1h);  // the timer ends the wait
         CHECK(called == 3);
     });
 }
@@ -118,7 +117,7 @@ TEST_CASE("loop: callbacks are called in order, and not once they are cancelled"
         CHECK_FALSE(f.cancelled());
         l.run_forever();
         CHECK(log == "ac0df");
-        f.cancel();  // was called: nothing happens
+        f.cancel();  // it was called: has no effect
         CHECK(l.stats().timers == 0);
     });
 }
@@ -139,7 +138,7 @@ TEST_CASE("loop: a callback may cancel itself, another one, and schedule more", 
     });
 }
 
-TEST_CASE("loop: what callbacks, tasks and posts throw goes to the exception handler", "[loop]") {
+TEST_CASE("loop: exceptions of callbacks, tasks and posts go to the exception handler", "[loop]") {
     on_both([](loop& l) {
         std::vector<std::string> messages;
         l.set_exception_handler([&](const exception_context& c) { messages.push_back(c.message); });
@@ -191,7 +190,7 @@ task<> handle_otherwise(std::string text) {
     if (failed) throw rondo::error("no number");
 }
 
-TEST_CASE("loop: what is written of an error has its type, its text and the awaits it came through",
+TEST_CASE("loop: a written error has its type, its text and the awaits that it passed through",
           "[loop]") {
     captured_stderr captured;
     {
@@ -227,11 +226,11 @@ TEST_CASE("loop: run inside run, and a second loop on the same thread, are clear
         };
         l.run_until_complete(body(&l, &other));
         other.run_once();
-        l.run();  // what run_until_complete left behind above
+        l.run();  // runs the tasks that run_until_complete left above
     });
 }
 
-TEST_CASE("loop: a closed one refuses everything", "[loop]") {
+TEST_CASE("loop: every call on a closed loop is an error", "[loop]") {
     loop l(std::make_shared<rondo::detail::simulator>());
     l.close();
     l.close();
@@ -266,11 +265,12 @@ TEST_CASE("loop: built on one thread it runs on another, and two threads have on
     CHECK(results[1] == 2);
 }
 
-TEST_CASE("loop: idle it may be destroyed anywhere; with tasks only where it ran", "[loop]") {
+TEST_CASE("loop: an idle one may be destroyed on any thread, one with tasks only where it ran",
+          "[loop]") {
     auto idle = std::make_unique<loop>();
     std::thread([&] { CHECK(idle->run_until_complete(give(1)) == 1); }).join();
     idle.reset();
-    if (with_tsan()) return;  // which does not bear a thread in a forked child
+    if (with_tsan()) return;  // it supports no thread in a forked child
     const child_end end = run_child([] {
         auto l = std::make_unique<loop>();
         int pair[2];
@@ -292,7 +292,7 @@ TEST_CASE("loop: idle it may be destroyed anywhere; with tasks only where it ran
     CHECK(end.says("a loop with tasks was destroyed on another thread than the one that ran it"));
 }
 
-RONDO_TEST("loop: its counts add up", "[loop][both]") {
+RONDO_TEST("loop: its counters are consistent", "[loop][both]") {
     const loop_stats before = running_loop().stats();
     CHECK(before.tasks == 1);
     CHECK(before.operations == 0);
@@ -335,7 +335,7 @@ TEST_CASE("loop: a stop before a run ends it after one turn", "[loop]") {
         CHECK(called == 2);
         l.stop();
         CHECK_THROWS_AS(l.run_until_complete(f), invalid_state_error);
-        l.call_later(1us, [&l] { l.stop(); });  // none is remembered
+        l.call_later(1us, [&l] { l.stop(); });  // no earlier stop is remembered
         l.run_forever();
     });
 }
@@ -384,12 +384,12 @@ TEST_CASE("loop: run_until_complete leaves the value for other handles", "[loop]
         const auto own = []() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(4); };
         CHECK(*l.run_until_complete(l.create_task(own())) == 4);
         auto kept = l.create_task(own());
-        CHECK(*l.run_until_complete(kept) == 4);  // it cannot be copied, and is gone
+        CHECK(*l.run_until_complete(kept) == 4);  // it cannot be copied, and was moved out
         CHECK_THROWS_AS(kept.result(), invalid_state_error);
     });
 }
 
-TEST_CASE("loop: what can be awaited is made a task of", "[loop]") {
+TEST_CASE("loop: create_task takes any awaitable", "[loop]") {
     on_both([](loop& l) {
         auto f = l.create_task(sleep(1us), {.name = "sleeper"});
         CHECK(f.name() == "sleeper");
@@ -397,8 +397,7 @@ TEST_CASE("loop: what can be awaited is made a task of", "[loop]") {
     });
 }
 
-// -- handlers and callbacks that go while they are used
-// ------------------------------------------------
+// -- handlers and callbacks that are destroyed during their call ---------------------------------
 
 TEST_CASE("loop: an exception handler that throws loses neither error", "[loop]") {
     captured_stderr captured;
@@ -416,7 +415,7 @@ TEST_CASE("loop: an exception handler that throws loses neither error", "[loop]"
           std::string::npos);
 }
 
-/// Says when it is destroyed.
+/// Records its destruction.
 struct sentinel {
     explicit sentinel(bool* flag) noexcept : gone(flag) {}
     sentinel(const sentinel&) = delete;
@@ -452,14 +451,14 @@ TEST_CASE("loop: a call may be cancelled by a handle that its own callback owns"
             std::fill(std::begin(room), std::end(room), static_cast<unsigned char>(0xff));
         });
         *handle = l.call_later(1h, [handle, held = std::make_shared<sentinel>(&gone)] {});
-        handle.reset();  // only the callback has it now
+        handle.reset();  // only the callback holds it from now on
         owned->cancel();
         CHECK(gone);
         CHECK(l.stats().timers == 0);
     });
 }
 
-TEST_CASE("loop: options that make no sense are refused with a sentence", "[loop]") {
+TEST_CASE("loop: invalid options are errors with a message", "[loop]") {
     CHECK_THROWS_WITH(loop({.entries = 0}), "loop_options::entries must be at least 1");
     CHECK_THROWS_AS(loop({.completions = 0}), std::invalid_argument);
     CHECK_THROWS_AS(loop({.timer_slack = -1ns}), std::invalid_argument);

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What reaches a loop from other threads, up to its end and behind it, and how it ends with whatever
-// is left.
+// SPDX-License-Identifier: MIT Posts from other threads before, during and after a loop's end, and
+// the end of a loop with tasks, operations and callbacks that are left.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +25,7 @@ namespace {
 
 // -- from other threads --------------------------------------------------------------------------
 
-TEST_CASE("loop: eight threads post, and every post is called, each thread's in its order",
+TEST_CASE("loop: eight threads post, and every post runs, those of a thread in order",
           "[loop]") {
     loop l;
     constexpr int threads = 8;
@@ -74,7 +73,7 @@ TEST_CASE("loop: posting after the end is closed_error, and drops what was poste
     {
         loop l;
         way = l.remote();
-        way->call_soon_threadsafe([owned] { ++*owned; });  // before the end: it is called
+        way->call_soon_threadsafe([owned] { ++*owned; });  // before the end: it runs
     }
     CHECK(*owned == 1);
     CHECK(owned.use_count() == 1);
@@ -84,7 +83,7 @@ TEST_CASE("loop: posting after the end is closed_error, and drops what was poste
     CHECK_FALSE(way->try_post([](void*) {}, nullptr));
 }
 
-TEST_CASE("loop: posts that race its end are called or refused, none is lost", "[loop]") {
+TEST_CASE("loop: posts that race its end run or are refused, none is lost", "[loop]") {
     for (int round = 0; round < many(30, 10); ++round) {
         std::atomic<int> taken{0}, called{0};
         std::atomic<bool> begun{false};
@@ -111,7 +110,7 @@ TEST_CASE("loop: posts that race its end are called or refused, none is lost", "
 // -- its end -------------------------------------------------------------------------------------
 
 RONDO_TEST("loop: is destroyed with everything in flight", "[loop][both]") {
-    // The harness asks afterwards what is left.
+    // The test harness checks afterwards that nothing is left.
     const auto receives = [](two_ends c) -> task<> {
         char byte = 0;
         co_await receive(c.here, &byte, 1);
@@ -162,7 +161,7 @@ TEST_CASE("loop: a callback that schedules itself for ever does not keep it from
         static long count;
         l.call_soon(rearming{&l, &count});
         CHECK(l.run_until_complete(give(7)) == 7);
-        // The task that is left at its end swallows its cancellation once, and still ends.
+        // The task left at the loop's end catches its cancellation once, and still ends.
         const auto stubborn = []() -> task<> {
             try {
                 co_await sleep_for_ever();
@@ -200,8 +199,8 @@ TEST_CASE("loop: shutdown hooks run after the tasks, the last one first", "[loop
     CHECK(quiet.text().find("from a hook") != std::string::npos);
 }
 
-TEST_CASE("loop: leaving takes no longer than its tasks do", "[loop]") {
-    // On the real clock: a wait for nothing would take leave_warning, five seconds.
+TEST_CASE("loop: leaving takes no longer than its tasks", "[loop]") {
+    // On the real clock: an unneeded wait would take leave_warning, five seconds.
     testing::world w(testing::ring_options{.limit = 3s});
     auto f = w.loop().create_task(sleep_for_ever());
     w.loop().run_once();
@@ -210,8 +209,9 @@ TEST_CASE("loop: leaving takes no longer than its tasks do", "[loop]") {
     w.end();
 }
 
-TEST_CASE("loop: at its end a shield holds until what it protects has ended, and is named when that takes long",
-          "[loop]") {
+TEST_CASE(
+    "loop: at its end a shield holds until its task has ended, and is printed if that takes long",
+    "[loop]") {
     captured_stderr captured;
     int cleaned_up = 0;
     {
@@ -234,7 +234,7 @@ TEST_CASE("loop: at its end a shield holds until what it protects has ended, and
     CHECK(text.find("the one that tidies") != std::string::npos);
 }
 
-TEST_CASE("loop: a deadlock is reported by name, on the simulator", "[loop]") {
+TEST_CASE("loop: on the simulator a deadlock is an error that names the tasks", "[loop]") {
     captured_stderr captured;
     wait_queue queue;
     {
@@ -279,7 +279,8 @@ struct for_ever {
     void await_resume() {}
 };
 
-TEST_CASE("loop: a group whose body and child are in foreign awaitables is destroyed child first", "[loop]") {
+TEST_CASE("loop: a group whose body and child are in foreign awaitables is destroyed child first",
+          "[loop]") {
     captured_stderr captured;
     testing::leak_probe probe;
     {
@@ -300,14 +301,14 @@ TEST_CASE("loop: a group whose body and child are in foreign awaitables is destr
     CHECK(probe.leaks() == "");
 }
 
-TEST_CASE("loop: ends with a thousand gathers inside each other", "[loop]") {
+TEST_CASE("loop: ends with a thousand nested gathers", "[loop]") {
     struct nest {
         static task<> down(int depth) {
             if (depth == 0) co_return co_await sleep(1h);
             co_await gather(down(depth - 1));
         }
     };
-    testing::world w(testing::sim_options{});  // whose watchdog has five seconds
+    testing::world w(testing::sim_options{});  // its watchdog allows five seconds
     const auto main = []() -> task<> {
         create_task(nest::down(1000));
         co_await sleep(1ms);
@@ -316,10 +317,9 @@ TEST_CASE("loop: ends with a thousand gathers inside each other", "[loop]") {
     w.end();
 }
 
-// -- what is started as it ends
-// -----------------------------------------------------------------------
+// -- tasks and calls started during the end ------------------------------------------------------
 
-/// Starts something when it is destroyed.
+/// Starts a task or a call when it is destroyed.
 struct starts_when_dropped {
     int number;
     explicit starts_when_dropped(int fd) : number(fd) {}
@@ -333,7 +333,7 @@ struct starts_when_dropped {
     }
 };
 
-TEST_CASE("loop: what hooks, posts and callbacks start at its end is waited for or refused",
+TEST_CASE("loop: work that hooks, posts and callbacks start at its end is awaited or refused",
           "[loop]") {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
@@ -360,7 +360,8 @@ TEST_CASE("loop: what hooks, posts and callbacks start at its end is waited for 
             const auto held = std::make_shared<starts_when_dropped>(pair[0]);
             if (way == "call_later") l.call_later(1h, [held] {});
             if (way == "call_soon") l.call_soon([held] {});
-            if (way == "late hook") l.call_soon_threadsafe([&l, watches] { l.at_shutdown(watches); });
+            if (way == "late hook")
+                l.call_soon_threadsafe([&l, watches] { l.at_shutdown(watches); });
         }
         CHECK(ran == (way.find("call") == std::string::npos));
         CHECK(probe.leaks() == "");
@@ -384,8 +385,8 @@ TEST_CASE("loop: its destructor drops callbacks, close calls them", "[loop]") {
     }
 }
 
-TEST_CASE("loop: each place where it cannot be destroyed has a sentence", "[loop]") {
-    if (with_tsan()) return;  // which does not bear a thread in a forked child
+TEST_CASE("loop: destruction in a wrong place aborts with a message for each", "[loop]") {
+    if (with_tsan()) return;  // it supports no thread in a forked child
     const auto parked = []() -> task<> { co_await sleep_for_ever(); };
     const auto of = [&](auto body) { return run_child([&] { return body(), 0; }); };
     const child_end in_callback = of([] {

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Operations and descriptors: results, errors and their names, the real system, and the end of a
-// loop with everything in flight. How they are cancelled: test_operation_cancel.cpp; what races
-// them: test_operation_race.cpp.
+// SPDX-License-Identifier: MIT Operations and descriptors: results, errors and their names, the
+// real system, and the end of a loop with operations in flight. For cancellation see
+// test_operation_cancel.cpp, for races test_operation_race.cpp.
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -49,7 +48,7 @@ RONDO_TEST("operation: a failure names the operation and its object", "[operatio
     CHECK(worked.value() == 0);
 }
 
-RONDO_TEST("operation: on a closed descriptor it fails and touches no other one",
+RONDO_TEST("operation: on a closed descriptor it fails and uses no other one",
            "[operation][both]") {
     two_ends pair = co_await connected();
     const descriptor fills_the_gap = tcp_socket("in the listener's place");
@@ -63,11 +62,12 @@ RONDO_TEST("operation: on a closed descriptor it fails and touches no other one"
     char byte = 0;
     CHECK_THROWS_WITH(co_await receive(pair.here, &byte, 1),
                       Catch::Contains("recv here: Bad file descriptor"));
-    co_await pair.here.close();  // as often as one likes
+    co_await pair.here.close();  // may be called again
     CHECK(next.is_open());
 }
 
-RONDO_TEST("operation: more than the queue holds wait for a slot, in order", "[operation][both]") {
+RONDO_TEST("operation: more than the queue holds wait for an entry, in order",
+           "[operation][both]") {
     int ended = 0;
     const auto body = [](int* count) -> task<> {
         co_await nop();
@@ -83,7 +83,7 @@ RONDO_TEST("operation: more than the queue holds wait for a slot, in order", "[o
     CHECK(running_loop().stats().operations == 0);
 }
 
-RONDO_TEST("operation: the error of one on a destroyed descriptor still knows its name",
+RONDO_TEST("operation: the error of one on a destroyed descriptor has its name",
            "[operation][both]") {
     two_ends pair = co_await connected();
     auto doomed = std::make_unique<descriptor>(std::move(pair.there));
@@ -99,7 +99,7 @@ RONDO_TEST("operation: the error of one on a destroyed descriptor still knows it
     };
     auto a = create_task(body(doomed.get(), &errors)), b = create_task(body(doomed.get(), &errors));
     co_await finish();
-    doomed.reset();  // the record lives on until both have told what became of them
+    doomed.reset();  // the record lives until both errors were made
     co_await a;
     co_await b;
     REQUIRE(errors.size() == 2);
@@ -149,7 +149,7 @@ TEST_CASE("operation: a loop is destroyed with a thousand reads in flight", "[op
         std::vector<std::unique_ptr<descriptor>> ends;
         std::vector<int> others;
         const auto body = [](const descriptor* from) -> task<> {
-            std::string buffer(4096, '\0');  // its own local: borrowed by the kernel
+            std::string buffer(4096, '\0');  // a local that the kernel borrows
             co_await receive(*from, buffer.data(), buffer.size());
         };
         for (int i = 0; i < 400; ++i) {
@@ -172,7 +172,7 @@ TEST_CASE("operation: a loop is destroyed with a thousand reads in flight", "[op
     CHECK(probe.leaks() == "");
 }
 
-/// What a task reads into memory that is freed meanwhile: by recv, or by recvmsg.
+/// Reads into memory that is freed meanwhile, by recv or by recvmsg.
 task<> receive_into(int number, char* buffer, msghdr* message) {
     const descriptor from = descriptor::adopt(number, "end");
     if (message == nullptr) {
@@ -187,7 +187,7 @@ task<> receive_into(int number, char* buffer, msghdr* message) {
     co_await operation<int>(kind, from.record(), ask, result_of);
 }
 
-TEST_CASE("operation: a buffer freed while the kernel has it ends a sanitized program",
+TEST_CASE("operation: a buffer freed while the kernel uses it aborts a sanitized program",
           "[operation]") {
     if (!with_asan()) return;
     for (const bool by_message : {false, true}) {

@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Operations that are cancelled: before they begin, while the kernel has them, when it has done
-// them and their task has not run since (law 2), and in the backlog, where those stand that found
-// no slot in the queue.
+// SPDX-License-Identifier: MIT Cancelled operations: before they begin, while the kernel has them,
+// after their completion and before their task has run (law 2), and in the backlog, where
+// operations wait for a free entry.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,14 +36,14 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
     co_await check_cancelled_while_suspended(make_result);
     co_await check_cancelled_while_suspended(make_accept);
     co_await check_cancelled_before(make_send);
-    // Until it blocks: then it can be cancelled while suspended.
+    // Until it blocks, so that it can be cancelled while suspended.
     for (bool blocked = false; !blocked;)
         blocked = !(co_await move_on_after(1ms, transmit(pair.here, large.data(), large.size())));
     co_await check_cancelled_while_suspended(make_send);
     CHECK(running_loop().stats().operations == 0);
 }
 
-RONDO_TEST("operation: cancelled when its completion has come it gives its result all the same",
+RONDO_TEST("operation: cancelled after its completion, it gives its result",
            "[operation][cancel][both]") {
     two_ends pair = co_await connected();
     listening at;
@@ -67,14 +66,14 @@ RONDO_TEST("operation: cancelled when its completion has come it gives its resul
 
         const auto make_send = [&] { return transmit(pair.here, "y", 1); };
         co_await check_cancelled_after_arrival(make_send);
-        CHECK(co_await receive(pair.there, &byte, 1) == 1);  // it has been sent, and once
+        CHECK(co_await receive(pair.there, &byte, 1) == 1);  // it was sent, and once
         CHECK(byte == 'y');
 
         const descriptor client = tcp_socket("client");
         const auto make_accept = [&] { return accept_from(at.socket); };
         const auto begin_connect = [&] { create_task(connect_one(&client, &at.name)); };
         co_await check_cancelled_after_arrival(make_accept, begin_connect);
-        CHECK(co_await receive(client, &byte, 1) == 0);  // what nobody took was closed
+        CHECK(co_await receive(client, &byte, 1) == 0);  // the unclaimed descriptor was closed
 
         const descriptor second = tcp_socket("second");
         const auto make_connect = [&] { return connect_to(second, at.name); };
@@ -87,7 +86,7 @@ RONDO_TEST("operation: cancelled when its completion has come it gives its resul
     CHECK(running_loop().stats().operations == 0);
 }
 
-RONDO_TEST("operation: an error that came before the cancellation is told all the same",
+RONDO_TEST("operation: an error that came before the cancellation is thrown",
            "[operation][cancel][both]") {
     const descriptor idle = tcp_socket("idle");
     char byte = 0;
@@ -126,9 +125,9 @@ RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][bo
     co_await yield_now();
     const auto make_there = [&] { return pair.there.close(); };
     co_await check_cancelled_before(make_there);
-    CHECK_FALSE(pair.there.is_open());  // closed all the same
+    CHECK_FALSE(pair.there.is_open());  // it is closed in any case
     co_await first;
-    // While: it waits for the operation's completion. After: that has come.
+    // While: it waits for the operation's completion. After: the completion has come.
     for (int round = 1; round < 20; ++round) {
         two_ends next = co_await connected();
         auto reader = create_task(reading(&next.there, &byte));
@@ -146,7 +145,7 @@ RONDO_TEST("closing: cancelled before, while and after", "[operation][cancel][bo
     }
 }
 
-RONDO_TEST("closing: cancelled when it has come about", "[operation][cancel][both]") {
+RONDO_TEST("closing: cancelled after the number was closed", "[operation][cancel][both]") {
     for (int round = 0; round < 3; ++round) {
         two_ends pair = co_await connected();
         char byte = 0;
@@ -169,8 +168,8 @@ RONDO_TEST("closing: cancelled when it has come about", "[operation][cancel][bot
 }
 
 // -- the backlog ---------------------------------------------------------------------------------
-// A submission queue of four, which the simulator does not empty before the next look. On the real
-// ring a full queue is submitted at once, so that nobody ever waits there.
+// A submission queue of four, which the simulator does not empty before the next poll. The real
+// ring submits a full queue at once, so that no operation ever waits there.
 
 constexpr unsigned slots = 4;
 
@@ -205,8 +204,8 @@ task<> wait_for_all(std::vector<future<>>* tasks) {
     }
 }
 
-/// Five behind a full queue, and those of them whose bit is set are cancelled, from the front or
-/// from the back.
+/// Five operations after a full queue. Those whose bit is set are cancelled, from the front or from
+/// the back.
 task<> cancel_in_backlog(unsigned chosen, bool from_the_back) {
     constexpr unsigned behind = 5;
     crowd all(slots + behind, [] { return nop(); });
@@ -220,7 +219,7 @@ task<> cancel_in_backlog(unsigned chosen, bool from_the_back) {
         all.tasks[slots + at].cancel();
         ++asked;
     }
-    CHECK(running_loop().stats().operations == slots + behind - asked);  // those ended on the spot
+    CHECK(running_loop().stats().operations == slots + behind - asked);  // those ended at once
     co_await wait_for_all(&all.tasks);
     for (unsigned i = 0; i < slots + behind; ++i) {
         const bool was_asked = i >= slots && (chosen >> (i - slots) & 1u) != 0;
@@ -228,7 +227,7 @@ task<> cancel_in_backlog(unsigned chosen, bool from_the_back) {
         CHECK(all.tasks[i].cancelled() == was_asked);
     }
     CHECK(running_loop().stats().operations == 0);
-    // Neither they nor cancellations of them were ever submitted.
+    // Neither they nor their cancels were ever submitted.
     CHECK(running_loop().stats().entries == before + slots + behind - asked);
 }
 
@@ -249,7 +248,7 @@ TEST_CASE("operation: in the backlog it is cancelled at every place, and never s
         }
 }
 
-TEST_CASE("operation: closing a descriptor ends what it has in the backlog too",
+TEST_CASE("operation: closing a descriptor ends its operations in the backlog too",
           "[operation][cancel]") {
     for (const std::uint64_t seed : testing::seeds(10))
         testing::simulate(
@@ -259,7 +258,7 @@ TEST_CASE("operation: closing a descriptor ends what it has in the backlog too",
                 int next = 0;
                 crowd all(8, [&] { return receive(pair.there, &bytes[next++], 1); });
                 co_await yield_now();
-                co_await pair.there.close();  // four in the queue, four behind it
+                co_await pair.there.close();  // four in the queue, four in the backlog
                 co_await wait_for_all(&all.tasks);
                 for (const outcome_of_wait came : all.came) CHECK(came == outcome_of_wait::failed);
                 CHECK(running_loop().stats().operations == 0);
@@ -267,17 +266,17 @@ TEST_CASE("operation: closing a descriptor ends what it has in the backlog too",
             four_slots(seed));
 }
 
-TEST_CASE("operation: a cancel that finds no slot waits for one, and is forgotten if it comes late",
+TEST_CASE("operation: a cancel without a free entry waits, and is dropped if it is too late",
           "[operation][cancel]") {
     int sent = 0, forgotten = 0;
     const auto body = [&](duration before_it) -> task<> {
         crowd one(1, [] { return nop(); });
-        co_await sleep(before_it);  // until the kernel has it, or has done with it
+        co_await sleep(before_it);  // until the kernel has it, or has completed it
         if (one.tasks[0].done()) co_return;
         const std::uint64_t before = running_loop().stats().entries;
         crowd fill(slots, [] { return nop(); });
         co_await yield_now();
-        one.tasks[0].cancel();  // every slot is taken
+        one.tasks[0].cancel();  // no entry is free
         co_await wait_for_all(&one.tasks);
         co_await wait_for_all(&fill.tasks);
         const std::uint64_t cancels = running_loop().stats().entries - before - slots;

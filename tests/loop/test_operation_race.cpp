@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
-// Cancel against completion, ten thousand times, with frames, addresses and descriptor numbers used
-// again at once (law 4): every round has one outcome, each outcome comes often, nobody else is hit
-// and nothing is lost.
+// SPDX-License-Identifier: MIT Cancel against completion, ten thousand times, with frames,
+// addresses and descriptor numbers reused at once (law 4). Every round has one outcome, each
+// outcome comes often, no other operation is hit, and no byte is lost.
 #include <sys/socket.h>
 
 #include <array>
@@ -18,7 +17,7 @@ namespace {
 struct tally {
     int delivered = 0;
     int cancelled = 0;
-    int again = 0;  // the buffer, and with it the frame and the operation, stood where the last did
+    int again = 0;  // rounds whose buffer, frame and operation had the address of the last one's
     const void* last = nullptr;
     long sent = 0;
     long received = 0;
@@ -47,8 +46,8 @@ task<> connect_one(const descriptor* from, const sockaddr_in* name) {
     co_await connect_to(*from, *name);
 }
 
-/// Of what has to be shown on the real ring above all. The simulator takes three times as long for
-/// a round, since its latencies must pass.
+/// Number of rounds. The real ring matters most; the simulator takes three times as long for a
+/// round, since its latencies must pass.
 int rounds_here() { return testing::simulated() ? 1'000 : many(10'000, 1'000); }
 
 task<> ended(const future<>& f) {
@@ -58,16 +57,16 @@ task<> ended(const future<>& f) {
     }
 }
 
-/// A little while, another one each round: up to the latencies of the simulator, or a few turns.
+/// A short wait, another one each round: up to the latencies of the simulator, or a few turns.
 task<> a_while(int round) {
     if (testing::simulated())
         co_await sleep(duration(round % 100 * 25'000));
     else
-        co_await finish(round % 12 * 10);  // the loop looks at the kernel every 61 resumptions
+        co_await finish(round % 12 * 10);  // the loop polls the kernel every 61 resumptions
 }
 
-/// The moments at which `waiting` is cancelled, in turn: before `begin` makes happen what it waits
-/// for, in the same batch of entries, a while later, and when it has happened and been seen.
+/// Cancels `waiting` at one of these moments, in turn: before `begin` makes its event, in the same
+/// batch of entries, a while later, and after the event was seen.
 enum class moment { before, together, later, after };
 template <class Begin>
 task<moment> cancel_in_turn(future<> waiting, int round, Begin begin) {
@@ -92,10 +91,10 @@ task<moment> cancel_in_turn(future<> waiting, int round, Begin begin) {
     co_return when;
 }
 
-RONDO_TEST("operation: ten thousand cancels race completions and hit nobody else",
+RONDO_TEST("operation: ten thousand cancels race completions and hit no other operation",
            "[operation][cancel][both]", seeds(1).limit(60s)) {
-    // The next round's frame and operation stand at the address of the last one's. Each byte sent
-    // is received by exactly one operation; none fails with a cancellation it was not asked for.
+    // The next round's frame and operation have the address of the last one's. Each byte sent is
+    // received by exactly one operation; none fails with a cancellation that was not requested.
     two_ends pair = co_await connected();
     tally count, rest;
     const int rounds = many(10'000, 1'000);
@@ -110,7 +109,7 @@ RONDO_TEST("operation: ten thousand cancels race completions and hit nobody else
         const bool came = count.delivered != delivered;
         if (when == moment::before) REQUIRE_FALSE(came);
         if (when == moment::after) REQUIRE(came);
-        if (!came) co_await receive_one(&pair.there, &rest);  // nobody else had it
+        if (!came) co_await receive_one(&pair.there, &rest);  // no other operation took it
         REQUIRE(count.delivered + count.cancelled == round + 1);
         REQUIRE(count.received + rest.received == count.sent);
     }
@@ -148,7 +147,7 @@ RONDO_TEST("operation: of ten thousand cancelled accepts each connection is take
         if (!got) got = co_await accept_from(at.socket);
         char byte = 0;
         co_await transmit(client, "c", 1);
-        REQUIRE(co_await receive(*got, &byte, 1) == 1);  // it is this round's
+        REQUIRE(co_await receive(*got, &byte, 1) == 1);  // the byte is this round's
         reset_at_close(*got);
     }
     INFO("delivered " << delivered << ", left " << left);
@@ -157,9 +156,9 @@ RONDO_TEST("operation: of ten thousand cancelled accepts each connection is take
     CHECK(left >= 100);
 }
 
-RONDO_TEST("operation: of ten thousand cancelled connects each is made or not, and never half",
+RONDO_TEST("operation: of ten thousand cancelled connects each is made or not made",
            "[operation][cancel][both]", seeds(1).limit(60s)) {
-    // A cancelled connect may or may not have reached the listener; one that succeeded has.
+    // A cancelled connect may have reached the listener or not; one that succeeded has.
     listening at;
     int connected_ones = 0, given_up = 0;
     const auto body = [](const descriptor* from, const sockaddr_in* name, bool* done) -> task<> {
@@ -190,7 +189,7 @@ RONDO_TEST("operation: of ten thousand cancelled connects each is made or not, a
             co_await connect_to(client, at.name);
         }
         co_await transmit(client, "c", 1);
-        for (char byte = 0; byte != 'c';) {  // past those that came and gave up
+        for (char byte = 0; byte != 'c';) {  // skips those that arrived and were cancelled
             const descriptor there = co_await accept_from(at.socket);
             reset_at_close(there);
             const auto got = co_await as_result(receive(there, &byte, 1));
@@ -230,7 +229,7 @@ RONDO_TEST("sleep: of ten thousand cancelled ones each has ended or was cancelle
             asked = !sleeper.done();
             sleeper.cancel();
         };
-        // At once; before it, in it and behind it. Callbacks of one moment come in their order.
+        // At once; before the deadline, at it and after it. Callbacks of one moment come in order.
         const int which = round % 4;
         const duration far = which == 0 ? duration(1h) : duration(10us);
         const time_point until = running_loop().time() + far;
@@ -254,8 +253,8 @@ RONDO_TEST("sleep: of ten thousand cancelled ones each has ended or was cancelle
 
 RONDO_TEST("operation: ten thousand times closed with a read in flight, and no later one is read",
            "[operation][both]", seeds(1).limit(60s)) {
-    // Number and frame are used again at once; a byte of a later connection must never come to an
-    // operation of an earlier one.
+    // Number and frame are reused at once. An operation of an earlier connection must never get a
+    // byte of a later one.
     const int rounds = many(10'000, 1'000);
     listening at;
     int refused = 0, ended_in_flight = 0, same_number = 0;
@@ -278,7 +277,7 @@ RONDO_TEST("operation: ten thousand times closed with a read in flight, and no l
         const int number = there.number();
         auto closing = there.close();
         if (round % 3 == 0) co_await std::move(closing);
-        descriptor other = tcp_socket("other");  // may have the number, once that is free
+        descriptor other = tcp_socket("other");  // may get the number, once it is free
         same_number += other.number() == number ? 1 : 0;
         co_await connect_to(other, at.name);
         descriptor peer = co_await accept_from(at.socket);
@@ -287,7 +286,7 @@ RONDO_TEST("operation: ten thousand times closed with a read in flight, and no l
         co_await transmit(peer, "S", 1);
         co_await reader;
         REQUIRE(secret == 0);
-        // Begun before the close it ends cancelled, begun behind it it is refused.
+        // Begun before the close it is cancelled, begun after it it is refused.
         REQUIRE(error == (round % 2 == 0 ? ECANCELED : EBADF));
         (error == EBADF ? refused : ended_in_flight) += 1;
         char byte = 0;
@@ -303,8 +302,9 @@ RONDO_TEST("operation: ten thousand times closed with a read in flight, and no l
     CHECK(same_number >= rounds / 3);
 }
 
-RONDO_TEST("operation: a cancel that meets readiness of a nonblocking descriptor invents no result",
-           "[operation][kernel]", limit(20s)) {
+RONDO_TEST(
+    "operation: a cancel that races readiness of a nonblocking descriptor gives no wrong result",
+    "[operation][kernel]", limit(20s)) {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     const descriptor a = descriptor::adopt(pair[0], "a"), b = descriptor::adopt(pair[1], "b");

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT
-// A write to a pipe that nobody reads is an error and does not kill, while the disposition of
-// SIGPIPE, the thread's mask and what is pending stay as they were: on this kernel, and as if on
-// one whose writes cannot be told to be quiet. In child processes, since a failure is a death.
+// SPDX-License-Identifier: MIT A write to a pipe without a reader is an error and does not kill.
+// The disposition of SIGPIPE, the thread's mask and pending signals stay as they were: on this
+// kernel, and as if on one without RWF_NOSIGNAL. In child processes, since a failure kills the
+// process.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -58,7 +58,7 @@ bool is_default() {
     return now.sa_handler == SIG_DFL;
 }
 
-// -- what is written, each to nobody -------------------------------------------------------------
+// -- writes to pipes and sockets without a reader ------------------------------------------------
 
 task<int> to_a_closed_pipe() {
     a_pipe p;
@@ -67,7 +67,7 @@ task<int> to_a_closed_pipe() {
     co_return wrote.has_value() ? 0 : wrote.error().value();
 }
 
-/// It waits in the kernel for room, and then for nobody.
+/// It waits in the kernel for room, until the reader is closed.
 task<int> to_a_full_pipe() {
     a_pipe p;
     const std::string much(1 << 20, 'x');
@@ -87,7 +87,8 @@ task<int> to_a_fifo() {
     if (::mkdtemp(folder) == nullptr) ::_exit(91);
     const std::string path = std::string(folder) + "/fifo";
     if (::mkfifo(path.c_str(), 0600) != 0) ::_exit(92);
-    const int reader = ::open(path.c_str(), O_RDWR | O_CLOEXEC);  // a reader that waits for nobody
+    const int reader =
+        ::open(path.c_str(), O_RDWR | O_CLOEXEC);  // O_RDWR: opening it does not wait for a writer
     file fifo = co_await file::open(path, open_mode::write);
     ::close(reader);
     std::filesystem::remove_all(folder);
@@ -103,7 +104,7 @@ task<int> to_a_fifo() {
 
 using writes = task<int> (*)();
 
-/// In a child: 0 where everything was as it should.
+/// In a child: 0 if everything was right.
 int write_and_look(const char* kernel, writes body) {
     testing::pretend_kernel(kernel);
     loop l;
@@ -117,7 +118,7 @@ int write_and_look(const char* kernel, writes body) {
     return 0;
 }
 
-TEST_CASE("sigpipe: a write through the ring that nobody reads is EPIPE and kills nobody",
+TEST_CASE("sigpipe: a write through the ring without a reader is EPIPE and does not kill",
           "[operation][file]") {
     for (const char* kernel : {"", "6.1"})
         for (const writes body : {to_a_closed_pipe, to_a_full_pipe, to_a_fifo}) {
@@ -127,7 +128,7 @@ TEST_CASE("sigpipe: a write through the ring that nobody reads is EPIPE and kill
         }
 }
 
-TEST_CASE("sigpipe: one's own write still kills, as it does without rondo", "[operation]") {
+TEST_CASE("sigpipe: a write(2) of the program still kills, as without rondo", "[operation]") {
     for (const char* kernel : {"", "6.1"}) {
         const child_end end = run_child([&] {
             testing::pretend_kernel(kernel);
@@ -144,7 +145,7 @@ TEST_CASE("sigpipe: one's own write still kills, as it does without rondo", "[op
     }
 }
 
-TEST_CASE("sigpipe: one that was pending before stays pending", "[operation]") {
+TEST_CASE("sigpipe: a signal that was pending before stays pending", "[operation]") {
     for (const char* kernel : {"", "6.1"}) {
         const child_end end = run_child([&] {
             testing::pretend_kernel(kernel);

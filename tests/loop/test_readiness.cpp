@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Readiness of descriptors that are somebody else's: as a wait, and as callbacks, which are
-// level-triggered and gone from the kernel as soon as they are removed.
+// SPDX-License-Identifier: MIT Readiness of descriptors of other libraries: as a wait, and as
+// callbacks, which are level-triggered and leave the kernel as soon as they are removed.
 #include <rondo/readiness.hpp>
 
 #include <poll.h>
@@ -21,10 +20,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Two ends of a socket pair of the system's own, as another library would have them.
+/// Both ends of a socket pair of the operating system, as another library would have them.
 class foreign_pair {
 public:
-    foreign_pair() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends_) == 0); }
+    foreign_pair() {
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends_) == 0);
+    }
     foreign_pair(const foreign_pair&) = delete;
     foreign_pair& operator=(const foreign_pair&) = delete;
     ~foreign_pair() {
@@ -48,7 +49,7 @@ private:
 
 }  // namespace
 
-RONDO_TEST("readiness: a wait tells what can be done now", "[readiness][kernel]") {
+RONDO_TEST("readiness: a wait returns what is possible now", "[readiness][kernel]") {
     foreign_pair pair;
     readiness ready = co_await wait_writable(pair.here());
     CHECK(ready.writable);
@@ -69,7 +70,7 @@ RONDO_TEST("readiness: a wait tells what can be done now", "[readiness][kernel]"
     }
 }
 
-RONDO_TEST("readiness: a wait on a descriptor of ours ends when that is closed",
+RONDO_TEST("readiness: a wait on a rondo::descriptor ends when that is closed",
            "[readiness][both]") {
     auto pair = co_await rondo_tests::connected();
     const auto wait = [](descriptor* of) -> task<> { co_await wait_readable(*of); };
@@ -92,12 +93,12 @@ RONDO_TEST("readiness: waits end in all three forms", "[readiness][both]") {
     co_await rondo_tests::check_cancelled_after_arrival(write);
 }
 
-RONDO_TEST("readiness: a reader is told again until it has read", "[readiness][kernel]") {
+RONDO_TEST("readiness: a reader is called again until it has read", "[readiness][kernel]") {
     foreign_pair pair;
     loop& home = running_loop();
     int calls = 0;
     home.add_reader(pair.here(), [&] {
-        if (++calls >= 3) pair.take();  // only then
+        if (++calls >= 3) pair.take();  // reads only then
     });
     co_await sleep(1ms);
     CHECK(calls == 0);
@@ -114,7 +115,7 @@ RONDO_TEST("readiness: a reader is told again until it has read", "[readiness][k
     CHECK(calls == 4);
 }
 
-RONDO_TEST("readiness: reader and writer of one descriptor know nothing of each other",
+RONDO_TEST("readiness: reader and writer of one descriptor are independent",
            "[readiness][kernel]") {
     foreign_pair pair;
     loop& home = running_loop();
@@ -122,14 +123,14 @@ RONDO_TEST("readiness: reader and writer of one descriptor know nothing of each 
     int writes = 0;
     home.add_reader(pair.here(), [&] { reads += pair.take(); });
     home.add_writer(pair.here(), [&] {
-        if (++writes == 5) home.remove_writer(pair.here());  // out of its own callback
+        if (++writes == 5) home.remove_writer(pair.here());  // inside its own callback
     });
     while (writes < 5) co_await yield_now();
     pair.send();
     while (reads < 1) co_await yield_now();
     co_await sleep(1ms);
     CHECK(writes == 5);
-    home.add_reader(pair.here(), [&] { reads += 100 * pair.take(); });  // instead of the first
+    home.add_reader(pair.here(), [&] { reads += 100 * pair.take(); });  // replaces the first
     pair.send();
     while (reads < 101) co_await yield_now();
     CHECK(home.remove_reader(pair.here()));
@@ -163,7 +164,8 @@ RONDO_TEST("readiness: once removed the descriptor can be closed, and the peer s
     }
 }
 
-RONDO_TEST("readiness: a new watch on a number never hears of the old one's", "[readiness][kernel]") {
+RONDO_TEST("readiness: a new watch on a number never gets events of the old one",
+           "[readiness][kernel]") {
     loop& home = running_loop();
     for (int round = 0; round < 1000; ++round) {
         auto old = std::make_unique<foreign_pair>();
@@ -209,7 +211,7 @@ RONDO_TEST("readiness: a callback that throws is reported, and is called again",
     CHECK_THROWS_AS(home.add_writer(-1, [] {}), std::system_error);
 }
 
-TEST_CASE("readiness: watches outside of any turn, in somebody else's loop, and at the end",
+TEST_CASE("readiness: watches outside of any turn, in a host's loop, and at the end",
           "[readiness]") {
     testing::leak_probe probe;
     {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT
-// run: main's value and errors, and what SIGINT does to it. What signals do is tried in children.
+// SPDX-License-Identifier: MIT run: main's value and errors, and SIGINT. The cases with signals run
+// in child processes.
 #include <rondo/run.hpp>
 
 #include <fcntl.h>
@@ -56,7 +56,7 @@ TEST_CASE("run: takes a callable and its arguments and keeps them", "[run]") {
     CHECK(owned.use_count() == 2);
 }
 
-TEST_CASE("run: what is left when main has ended is cancelled and awaited", "[run]") {
+TEST_CASE("run: tasks left when main has ended are cancelled and awaited", "[run]") {
     bool cleaned_up = false;
     const auto left = [](bool* flag) -> task<> {
         try {
@@ -75,7 +75,7 @@ TEST_CASE("run: what is left when main has ended is cancelled and awaited", "[ru
     CHECK(cleaned_up);
 }
 
-TEST_CASE("run: inside run is a clear error", "[run]") {
+TEST_CASE("run: inside run it is an error", "[run]") {
     const auto main = []() -> task<> {
         CHECK_THROWS_AS(run(give(1)), invalid_state_error);
         co_await yield_now();
@@ -93,7 +93,7 @@ TEST_CASE("run: works on a thread that is not the main one, and on two at once",
     CHECK(results[1] == 2);
 }
 
-TEST_CASE("run: a main that is cancelled otherwise throws future_cancelled", "[run]") {
+TEST_CASE("run: a main cancelled without a signal throws future_cancelled", "[run]") {
     const auto main = []() -> task<> {
         current_task().cancel();
         co_await yield_now();
@@ -153,7 +153,7 @@ TEST_CASE("run: SIGINT ends a main that has a value to return with `interrupted`
             }
             co_return 44;
         };
-        return run(main());  // it returned a value, so it has it
+        return run(main());  // main returned a value, which wins
     });
     CHECK(value.exited(44));
 }
@@ -177,7 +177,7 @@ TEST_CASE("run: the second SIGINT kills as usual", "[run]") {
     CHECK(WTERMSIG(end.status) == SIGINT);
 }
 
-TEST_CASE("run: SIGINT that is ignored or handled otherwise stays so", "[run]") {
+TEST_CASE("run: a SIGINT that is ignored or handled stays so", "[run]") {
     const child_end ignored = run_child([] {
         ::signal(SIGINT, SIG_IGN);
         const auto main = []() -> task<int> {
@@ -201,8 +201,8 @@ TEST_CASE("run: SIGINT that is ignored or handled otherwise stays so", "[run]") 
 }
 
 TEST_CASE("run: SIGINT wakes a loop that sleeps and a program that only computes", "[run]") {
-    if (with_tsan()) return;  // which does not bear a thread in a forked child
-    // From outside, at a moment when main waits in the kernel.
+    if (with_tsan()) return;  // it supports no thread in a forked child
+    // Sent by another process while main waits in the kernel.
     const child_end end = run_child([] {
         ::signal(SIGINT, SIG_DFL);
         std::thread sender;
@@ -252,7 +252,7 @@ TEST_CASE("run: works in a child that a task has forked", "[run]") {
             }
             int status = 0;
             ::waitpid(child, &status, 0);
-            co_await sleep(1ms);  // this loop goes on
+            co_await sleep(1ms);  // the parent's loop goes on
             co_return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
         };
         return rondo::run(main());
@@ -263,10 +263,11 @@ TEST_CASE("run: works in a child that a task has forked", "[run]") {
 
 namespace {
 
-/// Has three files as its 0, 1 and 2, if nobody else takes these numbers, and an error that nobody sees.
+/// Opens three files, as 0, 1 and 2 if these numbers are free, and leaves an error unretrieved.
 void run_without_streams(const char* path) {
     for (int i = 0; i < 3; ++i)
-        [[maybe_unused]] const int stays = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        [[maybe_unused]] const int stays =
+            ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     const auto fails = []() -> task<> {
         co_await yield_now();
         throw std::out_of_range("to nobody");
@@ -280,7 +281,8 @@ void run_without_streams(const char* path) {
 
 }  // namespace
 
-TEST_CASE("run: started with 0 to 2 closed, it writes no message into what gets these numbers", "[run]") {
+TEST_CASE("run: started with 0 to 2 closed, it writes no message into files with these numbers",
+          "[run]") {
     const std::string path = "/tmp/rondo-run-" + std::to_string(::getpid());
     const pid_t child = ::fork();
     if (child == 0) {

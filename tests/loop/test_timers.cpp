@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// The timer heap against a model (a std::map by deadline and order of setting), and what it
-// promises beyond it.
+// SPDX-License-Identifier: MIT The timer heap against a model (a std::map by deadline and order of
+// setting), and its further guarantees.
 #include "loop/timers.hpp"
 
 #include <chrono>
@@ -22,7 +21,7 @@ namespace {
 
 time_point at(std::int64_t ns) { return time_point(duration(ns)); }
 
-// A timer that writes its number down when it expires, and then does what the test says.
+// A timer that records its number when it expires, and then calls a function of the test.
 struct recorder : timer_node {
     explicit recorder(int n = 0, std::vector<int>* l = nullptr)
         : timer_node(record), number(n), log(l) {}
@@ -133,7 +132,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("timers: random use gives what the model gives", "[timers]") {
+TEST_CASE("timers: random use gives the model's results", "[timers]") {
     const auto seed = std::random_device()();
     CAPTURE(seed);
     for (std::uint32_t run = 0; run < 20; ++run) {
@@ -143,7 +142,7 @@ TEST_CASE("timers: random use gives what the model gives", "[timers]") {
     }
 }
 
-TEST_CASE("timers: those with one deadline expire in the order in which they were set",
+TEST_CASE("timers: timers with one deadline expire in the order in which they were set",
           "[timers]") {
     std::vector<int> log;
     std::vector<int> expected;
@@ -153,7 +152,7 @@ TEST_CASE("timers: those with one deadline expire in the order in which they wer
         heap.set(nodes.emplace_back(i, &log), at(5));
         if (i % 3 != 0) expected.push_back(i);
     }
-    for (std::size_t i = 0; i < 1000; i += 3) heap.cancel(nodes[i]);  // which moves others about
+    for (std::size_t i = 0; i < 1000; i += 3) heap.cancel(nodes[i]);  // which moves other items
     for (std::size_t i = 0; i < 1000; i += 6) {
         heap.set(nodes[i], at(5));
         expected.push_back(static_cast<int>(i));
@@ -162,7 +161,7 @@ TEST_CASE("timers: those with one deadline expire in the order in which they wer
     CHECK(log == expected);
 }
 
-TEST_CASE("timers: an update counts as set anew among equals", "[timers]") {
+TEST_CASE("timers: an updated timer comes after others with its deadline", "[timers]") {
     std::vector<int> log;
     recorder a(1, &log);
     recorder b(2, &log);
@@ -186,7 +185,7 @@ TEST_CASE("timers: never before the deadline, and all of them at it", "[timers]"
     CHECK_FALSE(a.is_set());
 }
 
-TEST_CASE("timers: the ends of time are deadlines like others", "[timers]") {
+TEST_CASE("timers: the least and the greatest time_point are valid deadlines", "[timers]") {
     std::vector<int> log;
     recorder never(1, &log);
     recorder always(2, &log);
@@ -229,15 +228,14 @@ TEST_CASE("timers: an expiring timer may move others, into this pass's past or o
     heap.set(later, at(2));
     heap.set(moved_back, at(30));
     CHECK(heap.expire(at(10)) == 1);
-    CHECK(heap.next() == at(11));  // as early as the next pass can be
+    CHECK(heap.next() == at(11));  // the earliest deadline of the next pass
     CHECK(heap.expire(at(11)) == 1);
     CHECK(log == std::vector<int>{1, 3});
     CHECK(heap.expire(at(20)) == 1);
 }
 
 TEST_CASE("timers: one that re-arms itself in the past waits for the next pass", "[timers]") {
-    // Were it run in this pass, the pass would never end, and the timers behind it would never
-    // come.
+    // In this pass it would run for ever, and the timers after it would never run.
     std::vector<int> log;
     timer_heap heap;
     recorder behind(2, &log);
@@ -253,8 +251,8 @@ TEST_CASE("timers: one that re-arms itself in the past waits for the next pass",
     heap.cancel(greedy);
 }
 
-TEST_CASE("timers: an expiring timer's memory may go", "[timers]") {
-    // It is out of the heap before it is called: a frame may be destroyed from there.
+TEST_CASE("timers: an expiring timer may be freed", "[timers]") {
+    // It is out of the heap before it is called, so its frame may be destroyed in the call.
     struct ends_itself : timer_node {
         int* ended;
         explicit ends_itself(int* e) : timer_node(end), ended(e) {}
@@ -293,7 +291,7 @@ TEST_CASE("timers: a million, nine of ten cancelled, the rest in order; the tabl
         if (i % 10 != 0) heap.cancel(nodes[i]);
     CHECK(heap.size() == count / 10);
 
-    // Cancelling frees nothing, since that might fail; the next one set does.
+    // Cancelling does not shrink the tables, since that might fail; setting the next timer does.
     recorder last(static_cast<int>(count), &log);
     heap.set(last, at(1001));
     CHECK(heap.capacity() < most / 3);

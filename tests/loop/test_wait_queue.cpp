@@ -32,7 +32,7 @@ RONDO_TEST("wait_queue: chooses in the order of arrival", "[wait_queue][both]") 
     CHECK(queue.empty());
 }
 
-RONDO_TEST("wait_queue: one in the middle leaves when it is cancelled", "[wait_queue][both]") {
+RONDO_TEST("wait_queue: a waiter in the middle leaves when it is cancelled", "[wait_queue][both]") {
     wait_queue queue;
     std::string log;
     auto a = create_task(wait_and_note(&queue, &log, 'a'));
@@ -48,7 +48,7 @@ RONDO_TEST("wait_queue: one in the middle leaves when it is cancelled", "[wait_q
     CHECK(log == "ac");
 }
 
-RONDO_TEST("wait_queue: one that was chosen and is cancelled passes the choice on",
+RONDO_TEST("wait_queue: a chosen waiter that is cancelled passes the choice on",
            "[wait_queue][both]") {
     wait_queue queue;
     std::string log;
@@ -58,16 +58,16 @@ RONDO_TEST("wait_queue: one that was chosen and is cancelled passes the choice o
     co_await yield_now();
     queue.unpark_one();
     a.cancel();
-    queue.unpark_one();  // b's own
+    queue.unpark_one();  // chooses b
     b.cancel();
     co_await finish();
     CHECK(a.cancelled());
     CHECK(b.cancelled());
-    CHECK(log == "c");  // two choices came to one waiter; the other went to nobody who waits
+    CHECK(log == "c");  // two choices came to one waiter; the other found none
     CHECK(queue.empty());
 }
 
-RONDO_TEST("wait_queue: what is to be passed on is the owner's business", "[wait_queue][both]") {
+RONDO_TEST("wait_queue: the owner decides how a choice is passed on", "[wait_queue][both]") {
     struct permits {
         wait_queue queue;
         int free = 0;
@@ -96,7 +96,7 @@ RONDO_TEST("wait_queue: what is to be passed on is the owner's business", "[wait
     co_await finish();
     CHECK(c.cancelled());
     CHECK(store.taken == 1);
-    CHECK(store.free == 1);  // nobody was left in line: the permit is back
+    CHECK(store.free == 1);  // no waiter was left: the permit is back
     co_await b;
 }
 
@@ -114,10 +114,10 @@ RONDO_TEST("wait_queue: cancelled before, while and after", "[wait_queue][cancel
     CHECK(queue.empty());
 }
 
-RONDO_TEST("wait_queue: exhaustively, every choice ends at somebody who waits", "[wait_queue]",
+RONDO_TEST("wait_queue: exhaustively, every choice ends at a waiter", "[wait_queue]",
            seeds(1).limit(30s)) {
-    // Three waiters; six steps out of {choose one, cancel a, cancel b, cancel c, one turn}. Whoever
-    // ends uncancelled has had a choice; no choice vanishes while somebody waits.
+    // Three waiters; six steps out of {choose one, cancel a, cancel b, cancel c, one turn}. A
+    // waiter that ends uncancelled was chosen; no choice is lost while a task waits.
     constexpr int steps = 6, kinds = 5;
     int programs = 1;
     for (int i = 0; i < steps; ++i) programs *= kinds;
@@ -142,7 +142,7 @@ RONDO_TEST("wait_queue: exhaustively, every choice ends at somebody who waits", 
         co_await finish();
         std::size_t alive = 0;
         for (const auto& w : waiters) alive += w.done() ? 0U : 1U;
-        // Choices that found a waiter were used, unless all who were left had been cancelled.
+        // Choices that found a waiter were used, unless all waiters left had been cancelled.
         const bool ok = queue.size() == alive && (alive == 0 || log.size() == choices);
         if (!ok) {
             INFO("program " << program);
@@ -153,7 +153,7 @@ RONDO_TEST("wait_queue: exhaustively, every choice ends at somebody who waits", 
     }
 }
 
-TEST_CASE("wait_queue: destroying one with waiters ends the program with a sentence",
+TEST_CASE("wait_queue: destroying one with waiters aborts with a message",
           "[wait_queue]") {
     const child_end end = run_child([] {
         testing::simulate([]() -> task<> {
