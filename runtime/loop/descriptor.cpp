@@ -29,8 +29,8 @@ bool descriptor_record::add(operation_state& operation, loop_core& home) noexcep
                  "a descriptor was used in two loops at the same time");
     operations.prepend(operation);
     ++count;
+    // If the number was made by this kernel, its close comes by there too.
     if (uses < worth_a_place && ++uses == worth_a_place && !closed && os == home.kernel)
-        // Made by this kernel, which will also close it.
         place = home.kernel->register_file(number);
     return !closed;
 }

@@ -19,7 +19,7 @@ class loop_core;
 /// The members that each operation uses stand in one cache line.
 struct alignas(64) descriptor_record {
     int number = -1;
-    int place = -1;                         // in the kernel's own table, see kernel::keep
+    int place = -1;                         // in the kernel's table: kernel::register_file
     std::uint8_t uses = 0;                  // operations so far, up to worth_a_place
     bool closed = false;                    // close was called; no operation may begin any more
     bool gone = false;                      // the number was closed
