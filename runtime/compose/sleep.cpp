@@ -92,7 +92,7 @@ scope_view current_scope() {
     const detail::task_record* self = detail::current_record();
     if (self == nullptr) throw no_running_loop_error("there is no running task");
     scope_view view;
-    view.requested_ = self->is_cancelled();
+    view.requested_ = self->cancel_requested();
     view.deadline_ = detail::deadline_of(*self->innermost);
     if (view.deadline_ != time_point::max())
         view.remaining_ = std::max(duration::zero(), view.deadline_ - detail::now(*self->home));

@@ -75,7 +75,7 @@ inner_scope::~inner_scope() {
 }  // namespace detail
 
 bool cancel_requested() noexcept {
-    return detail::here.current != nullptr && detail::here.current->is_cancelled();
+    return detail::here.current != nullptr && detail::here.current->cancel_requested();
 }
 
 }  // namespace v0

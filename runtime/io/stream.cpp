@@ -364,7 +364,7 @@ void write_awaiter::advance(std::size_t count) noexcept {
 void write_awaiter::part_sent(operation_state& operation) noexcept {
     auto& self = static_cast<write_awaiter&>(operation);
     if (self.result > 0) self.advance(static_cast<std::size_t>(self.result));
-    if (self.left_ == 0 || self.result <= 0 || self.task->is_cancelled())
+    if (self.left_ == 0 || self.result <= 0 || self.task->cancel_requested())
         return detail::wake(static_cast<leaf_wait&>(self));
     self.prepare();
     begin(self);

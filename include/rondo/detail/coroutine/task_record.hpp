@@ -28,7 +28,9 @@ struct task_record : ready_item, scope {
 
     task_record() noexcept {}
     ~task_record() {}
-    bool is_cancelled() const noexcept { return innermost->is_reached(); }
+
+    /// Whether its next wait throws. (is_cancelled, of scope, is about the task's own scope alone.)
+    bool cancel_requested() const noexcept { return innermost->is_reached(); }
 };
 
 /// The origin of a task that has a name. Few tasks have one, so the others carry no word for it.
@@ -52,7 +54,7 @@ inline task_record* current_record() noexcept { return here.current; }
 // -- leaf waits -----------------------------------------------------------------------------------
 
 /// At the start of a leaf wait: whether the running task was asked to stop.
-inline bool is_cancelled() noexcept { return here.current->is_cancelled(); }
+inline bool is_cancelled() noexcept { return here.current->cancel_requested(); }
 
 /// Whether a wait that is ready, or refused, may go on without suspending. It spends the task's
 /// budget: after 128 such waits the task suspends, so that other tasks run.
