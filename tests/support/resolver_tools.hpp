@@ -27,7 +27,7 @@ public:
     /// Makes the running loop use this.
     void use() const {
         rondo::detail::resolver::of(rondo::running_loop())
-            .ask_instead([state = state_](const std::string& host, rondo::address_family) {
+            .set_source([state = state_](const std::string& host, rondo::address_family) {
                 ++state->questions;
                 rondo::detail::answer given;
                 const auto found = state->known.find(host);
@@ -54,7 +54,7 @@ class hanging_names {
 public:
     void use() const {
         rondo::detail::resolver::of(rondo::running_loop())
-            .ask_instead([state = state_](const std::string& host, rondo::address_family) {
+            .set_source([state = state_](const std::string& host, rondo::address_family) {
                 ++state->begun;
                 state->hangs.pass();
                 ++state->ended;

@@ -5,10 +5,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <memory>
-#include <new>
+#include <utility>
 
 #include <rondo/loop.hpp>
 
@@ -37,118 +34,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t name_max = 253;   // RFC 1035: 255 with the lengths of its labels
-constexpr std::size_t threads_max = 4;  // more help only against lookups that hang
-
-/// AF_*; -1 for a family that has no host names.
-int system_family(address_family family) noexcept {
-    switch (family) {
-        case address_family::none:
-            return AF_UNSPEC;
-        case address_family::ipv4:
-            return AF_INET;
-        case address_family::ipv6:
-            return AF_INET6;
-        case address_family::unix_socket:
-            break;
-    }
-    return -1;
-}
-
-/// Runs on a thread that may have outlived the program's other threads, so it uses only the C
-/// library and the heap.
-answer ask_system(const std::string& host, address_family family) {
-    addrinfo hints{};
-    hints.ai_family = system_family(family);
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* first = nullptr;
-    answer result;
-    result.failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &first);
-    result.system_error = result.failed == EAI_SYSTEM ? errno : 0;
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(first, ::freeaddrinfo);
-    for (const addrinfo* each = first; each != nullptr; each = each->ai_next) {
-        const auto address = endpoint::from_system(each->ai_addr, each->ai_addrlen);
-        auto& all = result.addresses;
-        const bool known = std::find(all.begin(), all.end(), address) != all.end();
-        if (!known && address.family() != address_family::none) all.push_back(address);
-    }
-    return result;
-}
-
-}  // namespace
-
-// -- lookups --------------------------------------------------------------------------------------
-
-class resolver::job final : public lane_job {
-public:
-    job(resolver& home, lookup& of)
-        : home_(&home), of_(&of), asked_(of.asked), source_(home.source_) {}
-
-    void call() noexcept override {
-        try {
-            found_ = source_ != nullptr ? (*source_)(asked_.first, asked_.second)
-                                        : ask_system(asked_.first, asked_.second);
-        } catch (...) {
-            found_ = answer();
-            found_.failed = EAI_MEMORY;
-        }
-    }
-    void came_home() noexcept override { home_->ended(*of_, std::move(found_)); }
-
-private:
-    resolver* home_;  // this and the next member are used only when the job has ended
-    lookup* of_;
-    const lookup::question asked_;
-    const std::shared_ptr<const name_source> source_;
-    answer found_;
-};
-
-resolver::resolver(loop& home) : lane_(home, threads_max, "rondo-resolver") {}
-
-resolver& resolver::of(loop& loop) {
-    static constexpr char key = 0;
-    std::shared_ptr<void>& slot = loop.extension(&key);
-    if (slot == nullptr) slot = std::make_shared<resolver>(loop);
-    return *static_cast<resolver*>(slot.get());
-}
-
-void resolver::ask_instead(name_source source) {
-    source_ = std::make_shared<const name_source>(std::move(source));
-}
-
-std::shared_ptr<lookup> resolver::join(const lookup::question& q) {
-    const auto place = lookups_.find(q);
-    if (place != lookups_.end()) return place->second;
-    auto fresh = std::make_shared<lookup>(q);
-    auto job = std::make_unique<resolver::job>(*this, *fresh);
-    fresh->job = job.get();
-    lookups_.emplace(q, fresh);
-    lane_.start(std::move(job));
-    return fresh;
-}
-
-void resolver::ended(lookup& l, answer&& found) noexcept {
-    const auto place = lookups_.find(l.asked);
-    const std::shared_ptr<lookup> keep = place->second;
-    lookups_.erase(place);
-    l.job = nullptr;
-    l.found = std::move(found);
-    l.waiters.unpark_all();
-}
-
-void resolver::nobody_waits(lookup& l) noexcept {
-    if (l.job != nullptr && lane_.take_back(*l.job)) lookups_.erase(lookups_.find(l.asked));
-}
-
-asker::asker(resolver& of, const lookup::question& q) : resolver_(of), lookup_(of.join(q)) {
-    ++lookup_->askers;
-}
-
-asker::~asker() {
-    if (--lookup_->askers == 0) resolver_.nobody_waits(*lookup_);
-}
-
-namespace {
+constexpr std::size_t name_max = 253;  // RFC 1035: 255 with the lengths of its labels
 
 /// Waits for the answer. A lock that was granted is given back if its waiter is cancelled; an
 /// answer is returned all the same.
@@ -202,14 +88,14 @@ task<addresses_found> find_addresses(std::string host, std::uint16_t port, addre
         co_return result;
     }
     if (!is_nameable(host)) fail(EAI_NONAME);
-    if (system_family(family) < 0) fail(EAI_FAMILY);
+    if (family == address_family::unix_socket) fail(EAI_FAMILY);
     if (result.error) co_return result;
     if (cancel_requested()) throw cancelled();
 
     const lookup::question question(std::move(host), family);
-    const asker self(resolver::of(running_loop()), question);
-    co_await answer_awaitable(self.shared());
-    const answer& found = self.shared().found;
+    const lookup_share shared(resolver::of(running_loop()), question);
+    co_await answer_awaitable(*shared);
+    const answer& found = shared->found;
     if (found.failed == EAI_SYSTEM)
         result.error = std::error_code(found.system_error, std::system_category());
     else if (found.failed != 0 || found.addresses.empty())

@@ -7,34 +7,20 @@
 // all threads. A lookup that no task waits for and no thread has begun is taken back.
 #pragma once
 
-#include <functional>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include <rondo/detail/thread/lane.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/wait_queue.hpp>
+
+#include "io/net/lookup_threads.hpp"
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-
-/// Answer of a lookup: addresses with port 0, or an error.
-struct answer {
-    std::vector<endpoint> addresses;
-    int failed = 0;        // EAI_*
-    int system_error = 0;  // errno of EAI_SYSTEM
-    answer() = default;    // no aggregate: see docs/gcc12.md
-};
-
-/// Looks up a name and may block forever. It runs on a thread that may outlive the loop, so it owns
-/// all that it needs.
-using name_source = std::function<answer(const std::string& host, address_family family)>;
-
-class resolver;
 
 /// One lookup and the tasks that wait for it.
 struct lookup {
@@ -43,20 +29,21 @@ struct lookup {
     explicit lookup(const question& q) : asked(q) {}
     const question asked;
     wait_queue waiters;
-    std::size_t askers = 0;
-    lane_job* job = nullptr;  // null once it has ended
+    std::size_t users = 0;
+    lookup_job* job = nullptr;  // null once it has ended
     answer found;
 };
 
 /// A task's share in a lookup; destroying it leaves the lookup.
-class asker {
+class lookup_share {
 public:
-    asker(resolver& of, const lookup::question& q);
-    ~asker();
-    asker(const asker&) = delete;
-    asker& operator=(const asker&) = delete;
+    lookup_share(resolver& of, const lookup::question& q);
+    ~lookup_share();
+    lookup_share(const lookup_share&) = delete;
+    lookup_share& operator=(const lookup_share&) = delete;
 
-    lookup& shared() const noexcept { return *lookup_; }
+    lookup& operator*() const noexcept { return *lookup_; }
+    lookup* operator->() const noexcept { return lookup_.get(); }
 
 private:
     resolver& resolver_;
@@ -69,20 +56,22 @@ public:
     static resolver& of(loop& loop);
 
     /// For tests: from now on lookups call `source` instead of the system's resolver.
-    void ask_instead(name_source source);
+    void set_source(name_source source);
+    const std::shared_ptr<const name_source>& source() const noexcept { return source_; }
     /// Lookups that have not ended.
     std::size_t running() const noexcept { return lookups_.size(); }
 
-private:
-    friend class asker;
-    class job;
+    /// The lookup for this name that has not ended, or a new one.
     std::shared_ptr<lookup> join(const lookup::question& q);
-    void nobody_waits(lookup& l) noexcept;
+    /// Takes the lookup back if it has not begun.
+    void abandon(lookup& l) noexcept;
+    /// Wakes the tasks that wait for it.
     void ended(lookup& l, answer&& found) noexcept;
 
+private:
     std::map<lookup::question, std::shared_ptr<lookup>> lookups_;
-    std::shared_ptr<const name_source> source_;
-    lane lane_;
+    std::shared_ptr<const name_source> source_;  // null: the system's resolver
+    lookup_threads threads_;
 };
 
 }  // namespace detail

@@ -174,7 +174,7 @@ RONDO_TEST("connect_tcp: only one family, if it is asked for or bound to", "[con
     made_up_names names = at({{"::1", 0}, {"127.0.0.1", 0}});
     std::vector<address_family> asked;
     rondo::detail::resolver::of(running_loop())
-        .ask_instead([&asked](const std::string&, address_family family) {
+        .set_source([&asked](const std::string&, address_family family) {
             asked.push_back(family);
             rondo::detail::answer given;
             given.addresses = {{"127.0.0.1", 0}};

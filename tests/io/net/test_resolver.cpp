@@ -53,7 +53,7 @@ RONDO_TEST("resolve: tasks that ask for one name at the same time share one look
 
 RONDO_TEST("resolve: only one family, if it is asked for", "[resolver][both]") {
     std::vector<address_family> asked;
-    ours().ask_instead([&asked](const std::string&, address_family family) {
+    ours().set_source([&asked](const std::string&, address_family family) {
         asked.push_back(family);
         answer given;
         given.addresses = {{"::1", 0}};
@@ -73,7 +73,7 @@ RONDO_TEST("resolve: only one family, if it is asked for", "[resolver][both]") {
 }
 
 RONDO_TEST("resolve: each task that shares a lookup gets its error", "[resolver][both]") {
-    ours().ask_instead([](const std::string& host, address_family) {
+    ours().set_source([](const std::string& host, address_family) {
         answer given;
         if (host == "again.test") given.failed = EAI_AGAIN;
         if (host == "system.test") given.failed = EAI_SYSTEM;
