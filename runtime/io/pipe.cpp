@@ -16,8 +16,6 @@ inline namespace v0 {
 
 namespace {
 
-constexpr auto shutdown_kind = detail::operation_kind("shutdown");
-
 detail::held<> state_of(descriptor fd) {
     unsigned mode = 0;
     if (detail::file_mode(fd, mode) >= 0) detail::note_mode(fd, mode);
@@ -41,12 +39,7 @@ fd_stream::fd_stream(descriptor fd) : byte_stream(state_of(std::move(fd))) {}
 task<> fd_stream::shutdown_write() {
     detail::check_open(*state(), "shutdown");
     if (state()->writes != detail::opcode::send) return detail::as_task(close());
-    detail::request ask;
-    ask.code = detail::opcode::shutdown;
-    ask.length = SHUT_WR;
-    operation<void> shutting(shutdown_kind, state()->fd.record(), ask,
-                             [](detail::operation_state&) {});
-    return detail::as_task(std::move(shutting));
+    return detail::as_task(detail::shut_down_write(*state()));
 }
 
 int fd_stream::number() const noexcept { return is_open() ? state()->fd.number() : -1; }

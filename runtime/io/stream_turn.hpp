@@ -3,6 +3,8 @@
 // (splice, descriptors in messages).
 #pragma once
 
+#include <sys/socket.h>
+
 #include <rondo/detail/io/stream_io.hpp>
 #include <rondo/error.hpp>
 #include <rondo/sleep.hpp>
@@ -14,6 +16,18 @@ namespace detail {
 /// Throws: closed_error if the stream is closed.
 inline void check_open(stream_state& stream, const char* verb) {
     if (!stream.fd.is_open()) throw_closed(verb, stream);
+}
+
+/// shutdown(2) of the writing direction of a socket.
+/// Throws: closed_error.
+inline operation<void> shut_down_write(stream_state& stream) {
+    static constexpr auto kind = operation_kind("shutdown");
+    check_open(stream, "shutdown");
+    request ask;
+    ask.code = opcode::shutdown;
+    ask.length = SHUT_WR;
+    stream.name();  // made now, for errors: after a close the kernel knows the peer no more
+    return {kind, stream.fd.record(), ask, [](operation_state&) {}};
 }
 
 /// Marks one direction of a stream as taken while this object lives.

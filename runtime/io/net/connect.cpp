@@ -19,6 +19,7 @@
 #include <rondo/race.hpp>
 
 #include "io/net/dns.hpp"
+#include "io/net/socket_calls.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -28,8 +29,6 @@ namespace {
 
 // -- one attempt ----------------------------------------------------------------------------------
 
-constexpr auto connect_kind = operation_kind("connect");
-
 std::error_code error_of(int result) noexcept {
     return std::error_code(-result, std::system_category());
 }
@@ -38,38 +37,23 @@ const sockaddr* name_of(const endpoint& where) noexcept {
     return static_cast<const sockaddr*>(where.data());
 }
 
-/// Sets options until one fails. Result: 0 or -errno.
-class option_setter {
-public:
-    explicit option_setter(const descriptor& socket) noexcept : socket_(socket) {}
-    void set(int level, int name, std::size_t value) noexcept {
-        if (failed_ >= 0)
-            failed_ = set_option(socket_, level, name,
-                                 static_cast<int>(std::min<std::size_t>(value, INT_MAX)));
-    }
-    int failed() const noexcept { return std::min(failed_, 0); }
-
-private:
-    const descriptor& socket_;
-    int failed_ = 0;
-};
-
 int set_options(const descriptor& socket, const endpoint& where, const connect_options& options) {
     option_setter to(socket);
-    if (options.send_buffer != 0) to.set(SOL_SOCKET, SO_SNDBUF, options.send_buffer);
-    if (options.receive_buffer != 0) to.set(SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
-    if (!where.is_ip()) return to.failed();
-    if (options.no_delay) to.set(IPPROTO_TCP, TCP_NODELAY, 1);
-    if (options.keep_alive > duration::zero()) {
-        constexpr std::chrono::seconds most(32767);  // the kernel's limit
-        const duration idle = std::min<duration>(options.keep_alive, most);
-        const auto seconds =
-            static_cast<std::size_t>(std::chrono::ceil<std::chrono::seconds>(idle).count());
-        to.set(SOL_SOCKET, SO_KEEPALIVE, 1);
-        to.set(IPPROTO_TCP, TCP_KEEPIDLE, seconds);
-        to.set(IPPROTO_TCP, TCP_KEEPINTVL, seconds);
-    }
-    return to.failed();
+    const auto size = [](std::size_t bytes) {
+        return static_cast<int>(std::min<std::size_t>(bytes, INT_MAX));
+    };
+    to.set(options.send_buffer != 0, SOL_SOCKET, SO_SNDBUF, size(options.send_buffer));
+    to.set(options.receive_buffer != 0, SOL_SOCKET, SO_RCVBUF, size(options.receive_buffer));
+    if (!where.is_ip()) return to.error();
+    to.set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1);
+    constexpr std::chrono::seconds most(32767);  // the kernel's limit
+    const bool keep_alive = options.keep_alive > duration::zero();
+    const duration idle = std::min<duration>(options.keep_alive, most);
+    const auto seconds = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(idle).count());
+    to.set(keep_alive, SOL_SOCKET, SO_KEEPALIVE, 1);
+    to.set(keep_alive, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    to.set(keep_alive, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+    return to.error();
 }
 
 void bind_local(const descriptor& socket, const endpoint& local) {
@@ -91,11 +75,7 @@ task<result<descriptor>> try_connect(const endpoint& where, const connect_option
     if (const int failed = set_options(socket, where, options); failed < 0)
         co_return error_of(failed);
     bind_local(socket, options.local);
-    request ask;
-    ask.code = opcode::connect;
-    ask.address = address_of(where.data());
-    ask.offset = where.size();
-    operation<void> connect(connect_kind, socket.record(), ask, [](operation_state&) {});
+    auto connect = connect_socket(socket, where);
     const result<void> done = co_await as_result(std::move(connect));
     if (!done) co_return done.error();
     co_return std::move(socket);

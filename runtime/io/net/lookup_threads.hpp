@@ -3,9 +3,9 @@
 //
 // A call by to_thread ends before its await ends, and before its loop ends. A lookup does not: its
 // task may leave, and its loop may end, while the call goes on. So a job owns everything that its
-// call touches. It belongs to the queue, then to a thread, and then returns to the loop by a post. If
-// the loop has ended meanwhile, the thread destroys the job. A thread outlives its loop for as long
-// as its call blocks, and the end of the process does not wait for it.
+// call touches. It belongs to the queue, then to a thread, and then returns to the loop by a post.
+// If the loop has ended meanwhile, the thread destroys the job. A thread outlives its loop for as
+// long as its call blocks, and the end of the process does not wait for it.
 //
 // Lookups have threads of their own, so that neither they nor calls by to_thread delay the others.
 #pragma once

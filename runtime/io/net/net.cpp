@@ -60,13 +60,13 @@ tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     const int number = detail::new_socket(address->sa_family, SOCK_STREAM, 0);
     check(number, "bind", name);
     descriptor fd = detail::adopt_or_close(number, name);
-    const auto set = [&](bool wanted, int level, int option, int value) {
-        if (wanted) check(detail::set_option(fd, level, option, value), "bind", name);
-    };
-    set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
-    set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
-    set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1);
-    set(options.ipv6_only && where.family() == address_family::ipv6, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    const bool ipv6_only = options.ipv6_only && where.family() == address_family::ipv6;
+    detail::option_setter to(fd);
+    to.set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
+    to.set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
+    to.set(options.no_delay, IPPROTO_TCP, TCP_NODELAY, 1);
+    to.set(ipv6_only, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    check(to.error(), "bind", name);
     check(detail::bind_name(fd, address, where.size()), "bind", name);
     return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
 }
@@ -80,15 +80,7 @@ task<tcp_stream> tcp_listener::accept() {
 tcp_stream::tcp_stream(descriptor socket, const endpoint& peer)
     : byte_stream(detail::held<>(new detail::tcp_state(std::move(socket), peer))) {}
 
-operation<void> tcp_stream::shutdown_write() {
-    static constexpr auto kind = detail::operation_kind("shutdown");
-    detail::check_open(*state(), "shutdown");
-    detail::request ask;
-    ask.code = detail::opcode::shutdown;
-    ask.length = SHUT_WR;
-    state()->name();  // made now: after the close the error could not tell the peer
-    return {kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
-}
+operation<void> tcp_stream::shutdown_write() { return detail::shut_down_write(*state()); }
 
 void tcp_stream::abort() noexcept {
     if (!is_open()) return;
@@ -111,22 +103,14 @@ void tcp_stream::set_keep_alive(detail::time_limit idle, detail::time_limit inte
 }
 
 void tcp_stream::set_option(int level, int name, int value) {
-    check(detail::set_option(state()->fd, level, name, value), "setsockopt", state()->name());
+    detail::set_option_or_throw(*state(), level, name, value);
 }
 
 int tcp_stream::get_option(int level, int name) const {
-    int value = 0;
-    socklen_t size = sizeof value;
-    check(detail::get_option(state()->fd, level, name, &value, &size), "getsockopt",
-          state()->name());
-    return value;
+    return detail::get_option_or_throw(*state(), level, name);
 }
 
-endpoint tcp_stream::local() const {
-    endpoint answer;
-    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
-    return answer;
-}
+endpoint tcp_stream::local() const { return detail::local_endpoint(state()->fd); }
 
 endpoint tcp_stream::remote() const {
     detail::tcp_state& tcp = detail::tcp(state());

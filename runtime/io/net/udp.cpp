@@ -165,22 +165,19 @@ descriptor make_socket(int family, const udp_options& options, const char* verb,
     const int number = new_socket(family, SOCK_DGRAM, 0);
     check(number, verb, name);
     descriptor fd = adopt_or_close(number, {});
-    const auto set = [&](bool wanted, int level, int option, int value) {
-        if (wanted) check(rondo::detail::set_option(fd, level, option, value), verb, name);
-    };
-    set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
-    set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
-    set(options.broadcast, SOL_SOCKET, SO_BROADCAST, 1);
-    set(options.receive_merged, SOL_UDP, UDP_GRO, 1);
-    set(options.receive_buffer != 0, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
-    set(options.send_buffer != 0, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
-    if (family == AF_INET6) set(true, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
+    option_setter to(fd);
+    to.set(options.reuse_address, SOL_SOCKET, SO_REUSEADDR, 1);
+    to.set(options.reuse_port, SOL_SOCKET, SO_REUSEPORT, 1);
+    to.set(options.broadcast, SOL_SOCKET, SO_BROADCAST, 1);
+    to.set(options.receive_merged, SOL_UDP, UDP_GRO, 1);
+    to.set(options.receive_buffer != 0, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+    to.set(options.send_buffer != 0, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+    to.set(family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
+    check(to.error(), verb, name);
     return fd;
 }
 
 held<> hold(descriptor fd) { return held<>(new udp_state(std::move(fd))); }
-
-constexpr auto connect_kind = operation_kind("connect");
 
 /// Number of the interface "eth0" or "2"; 0 lets the system choose.
 unsigned interface_number(std::string_view interface) {
@@ -217,12 +214,7 @@ udp_socket udp_socket::open(address_family family, udp_options options) {
 
 task<> udp_socket::connect(endpoint peer) {
     const detail::held<> socket = state();
-    detail::request ask;
-    ask.code = detail::opcode::connect;
-    ask.address = detail::address_of(peer.data());
-    ask.offset = peer.size();
-    operation<void> connecting(detail::connect_kind, socket->fd.record(), ask,
-                               [](detail::operation_state&) {});
+    auto connecting = detail::connect_socket(socket->fd, peer);
     const result<void> done = co_await as_result(std::move(connecting));
     if (!done) detail::throw_system_error(done.error().value(), "connect", peer.text());
 }
@@ -288,28 +280,17 @@ void udp_socket::set_multicast_interface(std::string_view interface) {
 }
 
 void udp_socket::set_option(int level, int name, int value) {
-    check(detail::set_option(state()->fd, level, name, value), "setsockopt", state()->name());
+    detail::set_option_or_throw(*state(), level, name, value);
 }
 
 int udp_socket::get_option(int level, int name) const {
-    int value = 0;
-    socklen_t size = sizeof value;
-    check(detail::get_option(state()->fd, level, name, &value, &size), "getsockopt",
-          state()->name());
-    return value;
+    return detail::get_option_or_throw(*state(), level, name);
 }
 
-endpoint udp_socket::local() const {
-    endpoint answer;
-    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
-    return answer;
-}
+endpoint udp_socket::local() const { return detail::local_endpoint(state()->fd); }
 
 endpoint udp_socket::remote() const {
-    endpoint answer;
-    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername",
-          state()->name());
-    return answer;
+    return detail::remote_endpoint(state()->fd, state()->name());
 }
 
 detail::closing udp_socket::close() noexcept {

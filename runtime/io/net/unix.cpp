@@ -39,7 +39,6 @@ private:
     }
 };
 
-constexpr auto shutdown_kind = operation_kind("shutdown");
 constexpr auto send_kind = operation_kind("sendmsg");
 constexpr auto receive_kind = operation_kind("recvmsg");
 
@@ -143,14 +142,7 @@ using detail::check;
 unix_stream::unix_stream(descriptor socket)
     : byte_stream(detail::held<>(new detail::unix_state(std::move(socket)))) {}
 
-operation<void> unix_stream::shutdown_write() {
-    detail::check_open(*state(), "shutdown");
-    detail::request ask;
-    ask.code = detail::opcode::shutdown;
-    ask.length = SHUT_WR;
-    state()->name();
-    return {detail::shutdown_kind, state()->fd.record(), ask, [](detail::operation_state&) {}};
-}
+operation<void> unix_stream::shutdown_write() { return detail::shut_down_write(*state()); }
 
 credentials unix_stream::peer_credentials() const {
     ucred peer{};
@@ -172,15 +164,9 @@ task<received_descriptors> unix_stream::receive_descriptors(buffer_view into,
     return detail::receive_with(state(), into, descriptors_max);
 }
 
-endpoint unix_stream::local() const {
-    endpoint answer;
-    check(detail::ask_name(state()->fd, detail::local_name, answer), "getsockname", "");
-    return answer;
-}
+endpoint unix_stream::local() const { return detail::local_endpoint(state()->fd); }
 endpoint unix_stream::remote() const {
-    endpoint answer;
-    check(detail::ask_name(state()->fd, detail::remote_name, answer), "getpeername", "");
-    return answer;
+    return detail::remote_endpoint(state()->fd, "");
 }
 
 unix_listener unix_listener::bind(const endpoint& where, unix_listen_options options) {
