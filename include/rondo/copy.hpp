@@ -33,9 +33,9 @@ static_assert(std::is_trivially_destructible_v<copy_options>);
 /// neither.
 /// Returns: the number of bytes copied.
 /// Throws:  the exceptions of reading and writing.
-/// Cancel:  bytes that were read and not written go back to `from` if it has `unread`, as all
-///          streams of rondo have; a file's position stays after them. If a part of them had been
-///          sent, `to` refuses further writes (see write_all).
+/// Cancel:  if a write is cancelled, the bytes of the last read go back to `from`, provided that it
+///          has `unread`, as all streams of rondo have; a file's position stays after them. If a
+///          part of them had been sent, `to` refuses further writes (see write_all).
 /// See:     Python's shutil.copyfileobj, tokio::io::copy.
 template <input_stream From, output_stream To>
 task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {

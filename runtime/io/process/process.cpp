@@ -164,17 +164,17 @@ int process::pid() const noexcept { return state_->pid; }
 
 fd_stream& process::in() noexcept {
     RONDO_ASSERT(state_->piped[0],
-                 "this process has no pipe on its standard input: command::in(pipe)");
+                 "this process has no pipe on its standard input; use command::in(pipe)");
     return state_->in;
 }
 fd_stream& process::out() noexcept {
     RONDO_ASSERT(state_->piped[1],
-                 "this process has no pipe on its standard output: command::out(pipe)");
+                 "this process has no pipe on its standard output; use command::out(pipe)");
     return state_->out;
 }
 fd_stream& process::err() noexcept {
     RONDO_ASSERT(state_->piped[2],
-                 "this process has no pipe on its standard error: command::err(pipe)");
+                 "this process has no pipe on its standard error; use command::err(pipe)");
     return state_->err;
 }
 

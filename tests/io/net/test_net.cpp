@@ -3,6 +3,7 @@
 // queue, and a waiter that is cancelled.
 #include <rondo/net.hpp>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
