@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every ```cpp block of README.md and docs/*.md compiles.
+"""Every ```cpp block of README.md, CONTRIBUTING.md and docs/*.md compiles.
 
 A block with an #include is compiled as it is. Any other block is put into a namespace after the
 headers that a reader would expect. A block that is marked ```cpp (fragment) is put into the body of
 a coroutine there. Nothing is run: the author of a page checks the output that it shows.
+
+A test case that a page quotes must exist: "SUBJECT: ...", if SUBJECT is that of some case.
 
 usage: check_docs.py [--root FOLDER] [PAGE.md ...]
 Exit status 0 or 1; the last line is "N passed, N failed".
@@ -54,6 +56,32 @@ def blocks(path):
             yield line, f"{PROLOGUE}namespace page {{\n{place}{code}\n}}\n"
 
 
+CASE = re.compile(r'(?:RONDO_TEST|TEST_CASE)\(\s*"([^"]*)"')
+
+
+def unknown_cases(pages, cases):
+    """Quoted test cases that do not exist, as sentences. pages: {path: text}."""
+    subjects = {case.split(": ")[0] for case in cases if ": " in case}
+    for path, text in pages.items():
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        prose = re.sub(r'`[^`"]*"[^`]*`', "", prose)  # a code span with a quote is no name
+        for quoted in re.findall(r'"([^"]+)"', prose):
+            name = " ".join(quoted.split())
+            is_case = ": " in name and name.split(": ")[0] in subjects
+            if is_case and not name.endswith("*") and name not in cases:
+                yield f'{path}: quotes "{name}", which is no test case'
+
+
+def check_cases(root, paths):
+    """Prints the findings; gives their number."""
+    sources = (root / "tests").rglob("test_*.cpp")
+    cases = {" ".join(case.split()) for path in sources for case in CASE.findall(path.read_text())}
+    findings = list(unknown_cases({path: path.read_text() for path in paths}, cases))
+    for finding in findings:
+        print(finding)
+    return len(findings)
+
+
 def compile_unit(root, unit):
     command = [
         os.environ.get("CXX", "g++"),
@@ -82,9 +110,8 @@ def main():
     options = arguments.parse_args()
     root = options.root
 
-    pages = options.pages or [path for path in [root / "README.md"] if path.exists()] + sorted(
-        (root / "docs").glob("*.md")
-    )
+    top = [path for path in (root / "README.md", root / "CONTRIBUTING.md") if path.exists()]
+    pages = options.pages or top + sorted((root / "docs").glob("*.md"))
     work = [(path, line, unit) for path in pages for line, unit in blocks(path)]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(
@@ -96,7 +123,9 @@ def main():
             if messages:
                 failed += 1
                 print(f"{os.path.relpath(path)}:{line}: this block does not compile:\n{messages}")
-    print(f"{len(work) - failed} passed, {failed} failed")
+    unknown = check_cases(root, pages)
+    failed += unknown
+    print(f"{len(work) + (unknown == 0) + unknown - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
