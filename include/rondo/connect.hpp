@@ -4,7 +4,9 @@
 // To connect to a host with several addresses, connect_tcp follows RFC 8305 ("happy eyeballs"). One
 // thing differs: the system's resolver gives both families at once. The addresses are tried in its
 // order, the families taking turns. Each attempt begins 250 ms after the one before, or as soon as
-// one has failed. The first connection wins. See dns.hpp for lookups, and unix.hpp for connect_unix.
+// one has failed. The first connection wins.
+//
+// See dns.hpp for lookups, and unix.hpp for connect_unix.
 #pragma once
 
 #include <chrono>

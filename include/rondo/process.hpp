@@ -4,8 +4,8 @@
 //     auto sort = rondo::command("sort").in(rondo::pipe).out(rondo::pipe).spawn();
 //     co_await sort.in().write_all("pear\napple\n");
 //
-// If a `process` is dropped the program goes on, and the loop reaps it when it ends. See command.hpp
-// for how programs are described and started.
+// If a `process` is dropped the program goes on, and the loop reaps it when it ends.
+// See command.hpp for how programs are described and started.
 #pragma once
 
 #include <chrono>
