@@ -9,7 +9,8 @@
 #include <rondo/loop_pool.hpp>
 #include <rondo/thread_pool.hpp>
 
-rondo::task<std::size_t> lengths(rondo::thread_pool& pool, rondo::loop_pool& loops, std::string text) {
+rondo::task<std::size_t> lengths(rondo::thread_pool& pool, rondo::loop_pool& loops,
+                                 std::string text) {
     rondo::thread_future<std::size_t> named = loops.submit([text] { return text.size(); });
     auto [a, b] = co_await rondo::gather(named, pool.submit([&] { return text.size(); }));
 #ifndef CONTROL

@@ -11,4 +11,6 @@ long sort_in_place(std::vector<int>& numbers);
 long sort_in_place(const std::vector<int>& numbers);
 #endif
 
-void use(rondo::process_pool& pool, std::vector<int> numbers) { pool.submit(sort_in_place, numbers).wait(); }
+void use(rondo::process_pool& pool, std::vector<int> numbers) {
+    pool.submit(sort_in_place, numbers).wait();
+}

@@ -9,6 +9,7 @@
     #ifndef CONTROL
         the offending lines
         a line;  // expect: ...         this line must give one error, with this text
+            // expect: ...              the next line must, if such a comment is too long for it
     #endif
 
 Every file is compiled twice, without generating code. As it is, it must fail with those texts. With
@@ -63,8 +64,8 @@ def precompile(compiler, root, folder):
 
 
 def errors_in(messages):
-    """Each error of the compiler's with what belongs to it: g++ says before it where that comes
-    from, clang++ in the notes after it."""
+    """Each error of the compiler with its context: g++ prints that before the error, clang++ in
+    notes after it."""
     errors, before, current = [], [], None
     for line in messages.split("\n"):
         if ERROR.search(line):
@@ -79,14 +80,14 @@ def errors_in(messages):
 
 
 def unmet(path, text, expected, messages):
-    """A sentence where the messages are not the expected ones; empty where they are."""
+    """A sentence if the messages are not the expected ones; empty if they are."""
     missing = [what for what in expected if not re.search(what, messages)]
     if missing:
         return f"fails, but not with /{missing[0]}/:\n{messages}"
     errors = errors_in(messages)
     lines = re.findall(r"^.*$", text, re.MULTILINE)
-    own = [(n, re.search(r"\S.*// expect: (.*\S)", line)) for n, line in enumerate(lines, 1)]
-    own = [(number, match.group(1)) for number, match in own if match]
+    own = [(n, re.search(r"(\S.*| +)// expect: (.*\S)", line)) for n, line in enumerate(lines, 1)]
+    own = [(n + match.group(1).isspace(), match.group(2)) for n, match in own if match]
     for number, what in own:
         here = re.compile(rf"{re.escape(path.name)}:{number}:")
         if not any(here.search(error) and re.search(what, error) for error in errors):
@@ -98,7 +99,7 @@ def unmet(path, text, expected, messages):
 
 
 def check(compiler, root, path, begin):
-    """A sentence where the case does not hold; empty where it does."""
+    """A sentence if the case fails; empty if it passes."""
     text = path.read_text()
     expected = re.findall(rf"^// expect(?:\({re.escape(compiler)}\))?: (.*\S)", text, re.MULTILINE)
     if "// expect" not in text:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, wait, as_completed,
-// map_concurrent, staggered_race.
+// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, wait,
+// as_completed, map_concurrent, staggered_race.
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -16,9 +16,12 @@ rondo::task<> all() {
     auto t = work();
     std::vector<rondo::task<char>> v;
     co_await rondo::gather(t);              // expect: a task is awaited once: pass std::move\(t\)
-    co_await rondo::gather(v);              // expect: the tasks of a range are moved into the call: pass std::move\(range\)
-    co_await rondo::gather(work);           // expect: a function cannot be awaited: call it and pass its result
-    co_await rondo::gather(work(), 1);      // expect: this cannot be awaited: pass a task, a future or another
+    // expect: the tasks of a range are moved into the call: pass std::move\(range\)
+    co_await rondo::gather(v);
+    // expect: a function cannot be awaited: call it and pass its result
+    co_await rondo::gather(work);
+    // expect: this cannot be awaited: pass a task, a future or another
+    co_await rondo::gather(work(), 1);
     co_await rondo::gather(work(), 5s);     // expect: a duration cannot be awaited
 #endif
     co_await rondo::gather(work(), rondo::sleep(1s));
@@ -28,11 +31,15 @@ rondo::task<> settled() {
 #ifndef CONTROL
     auto t = square(1);
     std::vector<rondo::task<int>> v;
-    co_await rondo::gather_settled(t);            // expect: a task is awaited once: pass std::move\(t\)
-    co_await rondo::gather_settled(v);            // expect: the tasks of a range are moved into the call
-    co_await rondo::gather_settled([] { return work(); });  // expect: a function cannot be awaited: call it
+    // expect: a task is awaited once: pass std::move\(t\)
+    co_await rondo::gather_settled(t);
+    // expect: the tasks of a range are moved into the call
+    co_await rondo::gather_settled(v);
+    // expect: a function cannot be awaited: call it
+    co_await rondo::gather_settled([] { return work(); });
     co_await rondo::gather_settled(work(), &t);   // expect: this cannot be awaited
-    co_await rondo::gather_settled(work(), v);    // expect: a range cannot be awaited: pass its elements one by one
+    // expect: a range cannot be awaited: pass its elements one by one
+    co_await rondo::gather_settled(work(), v);
 #endif
     co_await rondo::gather_settled(work(), square(2));
 }
@@ -54,11 +61,14 @@ rondo::task<> some(std::vector<rondo::future<int>> futures, rondo::future<int> f
 #ifndef CONTROL
     std::vector<rondo::task<>> tasks;
     std::vector<int> numbers;
-    co_await rondo::wait(tasks);       // expect: wait takes futures, not tasks: start each by create_task, or use gather
+    // expect: wait takes futures, not tasks: start each by create_task, or use gather
+    co_await rondo::wait(tasks);
     co_await rondo::wait(f);           // expect: wait takes one range of futures
     co_await rondo::wait(f, f);        // expect: wait takes one range of futures
-    co_await rondo::wait(numbers);     // expect: wait takes a range of futures, of which this is none
-    co_await rondo::wait(futures, 5s);  // expect: the second argument is a rondo::return_when, the third a
+    // expect: wait takes a range of futures, of which this is none
+    co_await rondo::wait(numbers);
+    // expect: the second argument is a rondo::return_when, the third a
+    co_await rondo::wait(futures, 5s);
 #endif
     futures.push_back(f);
     co_await rondo::wait(futures, rondo::return_when::all_completed, 5s);
@@ -69,10 +79,12 @@ rondo::task<> each([[maybe_unused]] std::vector<rondo::future<int>> futures, ron
 #ifndef CONTROL
     std::vector<rondo::task<>> tasks;
     std::vector<int> numbers;
-    rondo::as_completed(tasks);      // expect: as_completed takes futures, not tasks: start each by create_task
+    // expect: as_completed takes futures, not tasks: start each by create_task
+    rondo::as_completed(tasks);
     rondo::as_completed(f);          // expect: as_completed takes one range of futures
     rondo::as_completed(f, f);       // expect: as_completed takes one range of futures
-    rondo::as_completed(numbers);    // expect: as_completed takes a range of futures, of which this is none
+    // expect: as_completed takes a range of futures, of which this is none
+    rondo::as_completed(numbers);
     rondo::as_completed(futures, 5);  // expect: a duration needs a unit: write 5s or 100ms
 #endif
     auto done = rondo::as_completed(std::vector{f, f}, 5s);
@@ -81,11 +93,16 @@ rondo::task<> each([[maybe_unused]] std::vector<rondo::future<int>> futures, ron
 
 rondo::task<> mapped(std::vector<int> numbers) {
 #ifndef CONTROL
-    co_await rondo::map_concurrent(numbers, square);       // expect: the limit, how many run at once, comes first
-    co_await rondo::map_concurrent(numbers, 2, square);    // expect: the limit, how many run at once, comes first
-    co_await rondo::map_concurrent(2, square(1), square);  // expect: the second argument is no range
-    co_await rondo::map_concurrent(2, numbers, [](int n) { return n; });  // expect: the function does not return a task
-    co_await rondo::map_concurrent(2, numbers, [](const char*) { return work(); });  // expect: cannot be called with these
+    // expect: the limit, how many run at once, comes first
+    co_await rondo::map_concurrent(numbers, square);
+    // expect: the limit, how many run at once, comes first
+    co_await rondo::map_concurrent(numbers, 2, square);
+    // expect: the second argument is no range
+    co_await rondo::map_concurrent(2, square(1), square);
+    // expect: the function does not return a task
+    co_await rondo::map_concurrent(2, numbers, [](int n) { return n; });
+    // expect: cannot be called with these
+    co_await rondo::map_concurrent(2, numbers, [](const char*) { return work(); });
 #endif
     co_await rondo::map_concurrent(2, numbers, square);
 }
@@ -93,11 +110,16 @@ rondo::task<> mapped(std::vector<int> numbers) {
 rondo::task<> staggered(std::vector<int> numbers, std::vector<rondo::task<int> (*)()> starts) {
 #ifndef CONTROL
     std::vector<rondo::task<int>> tasks;
-    co_await rondo::staggered_race(5u, numbers, square);   // expect: a duration needs a unit: write 5s or 100ms
-    co_await rondo::staggered_race(5s, square, numbers);   // expect: the second argument is no range
-    co_await rondo::staggered_race(5s, tasks);             // expect: staggered_race starts its runners one by one
-    co_await rondo::staggered_race(5s, numbers, square_of);  // expect: the function cannot be called with these arguments
-    co_await rondo::staggered_race(5s, numbers, [](int n) { return n; });  // expect: the function does not return a task
+    // expect: a duration needs a unit: write 5s or 100ms
+    co_await rondo::staggered_race(5u, numbers, square);
+    // expect: the second argument is no range
+    co_await rondo::staggered_race(5s, square, numbers);
+    // expect: staggered_race starts its runners one by one
+    co_await rondo::staggered_race(5s, tasks);
+    // expect: the function cannot be called with these arguments
+    co_await rondo::staggered_race(5s, numbers, square_of);
+    // expect: the function does not return a task
+    co_await rondo::staggered_race(5s, numbers, [](int n) { return n; });
 #endif
     co_await rondo::staggered_race(5s, starts);
     co_await rondo::staggered_race(5s, numbers, square);
