@@ -41,19 +41,19 @@ BLOCK = re.compile(r"^```cpp[ \t]*(\(fragment\))?[ \t]*\n(.*?)^```", re.MULTILIN
 
 
 def blocks(path):
-    """(line of the first line of code, translation unit) for each block of a page."""
+    """(first line of the code, can it share the prologue?, code) for each block of a page."""
     text = path.read_text()
     for match in BLOCK.finditer(text):
         fragment, code = match.groups()
         line = text.count("\n", 0, match.start(2)) + 1
         place = f'#line {line} "{path.name}"\n'
         if "#include" in code:
-            yield line, place + code
+            yield line, False, place + code
         elif fragment:
             body = f"rondo::task<> fragment() {{\n{place}{code}\nco_return;\n}}"
-            yield line, f"{PROLOGUE}namespace page {{\n{body}\n}}\n"
+            yield line, True, f"namespace page_{line} {{\n{body}\n}}\n"
         else:
-            yield line, f"{PROLOGUE}namespace page {{\n{place}{code}\n}}\n"
+            yield line, True, f"namespace page_{line} {{\n{place}{code}\n}}\n"
 
 
 CASE = re.compile(r'(?:RONDO_TEST|TEST_CASE)\(\s*"([^"]*)"')
@@ -101,6 +101,22 @@ def compile_unit(root, unit):
     )
 
 
+def failures(root, path):
+    """(number of blocks, [(line, messages)]) of a page. Blocks that share a prologue are compiled
+    together, and one by one only if that fails."""
+    found = list(blocks(path))
+    shared = [code for _, shares, code in found if shares]
+    all_shared_well = shared and not compile_unit(root, PROLOGUE + "".join(shared))
+    bad = []
+    for line, shares, code in found:
+        if shares and all_shared_well:
+            continue
+        messages = compile_unit(root, PROLOGUE + code if shares else code)
+        if messages:
+            bad.append((line, messages))
+    return len(found), bad
+
+
 def main():
     arguments = argparse.ArgumentParser(description="compiles the code of the docs")
     arguments.add_argument(
@@ -112,20 +128,17 @@ def main():
 
     top = [path for path in (root / "README.md", root / "CONTRIBUTING.md") if path.exists()]
     pages = options.pages or top + sorted((root / "docs").glob("*.md"))
-    work = [(path, line, unit) for path in pages for line, unit in blocks(path)]
-    failed = 0
+    passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(
         int(os.environ.get("RONDO_JOBS", os.cpu_count()))
     ) as pool:
-        for (path, line, _), messages in zip(
-            work, pool.map(lambda item: compile_unit(root, item[2]), work)
-        ):
-            if messages:
-                failed += 1
+        for path, (count, bad) in zip(pages, pool.map(lambda page: failures(root, page), pages)):
+            for line, messages in bad:
                 print(f"{os.path.relpath(path)}:{line}: this block does not compile:\n{messages}")
+            passed, failed = passed + count - len(bad), failed + len(bad)
     unknown = check_cases(root, pages)
-    failed += unknown
-    print(f"{len(work) + (unknown == 0) + unknown - failed} passed, {failed} failed")
+    passed, failed = passed + (unknown == 0), failed + unknown
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -36,9 +36,12 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
     co_await check_cancelled_while_suspended(make_result);
     co_await check_cancelled_while_suspended(make_accept);
     co_await check_cancelled_before(make_send);
-    // Until it blocks, so that it can be cancelled while suspended.
-    for (bool blocked = false; !blocked;)
-        blocked = !(co_await move_on_after(1ms, transmit(pair.here, large.data(), large.size())));
+    // Until the buffers are full and stay so (TCP moves bytes on its own for a while): then it can be
+    // cancelled while suspended.
+    for (int blocked = 0; blocked < 3;) {
+        const auto sent = co_await move_on_after(10ms, transmit(pair.here, large.data(), large.size()));
+        blocked = sent ? 0 : blocked + 1;
+    }
     co_await check_cancelled_while_suspended(make_send);
     CHECK(running_loop().stats().operations == 0);
 }

@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace {
 
@@ -81,5 +82,11 @@ int main(int count, char** arguments) {
     if (rondo_tests_take_over != nullptr && rondo_tests_take_over(count, arguments)) return 0;
     const char* slash = std::strrchr(arguments[0], '/');
     program = slash != nullptr ? slash + 1 : arguments[0];
+    std::string file;
+    for (int i = 1; i < count; ++i) {  // "[#test_gather]": the cases of one file
+        const std::string argument = arguments[i];
+        if (argument.rfind("[#test_", 0) == 0) file = argument.substr(2, argument.size() - 3);
+    }
+    if (!file.empty()) program = file.c_str();
     return Catch::Session().run(count, arguments);
 }
