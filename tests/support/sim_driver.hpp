@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include <rondo/operation.hpp>
+
 #include "support/catch.hpp"
 #include "kernel/simulator/simulator.hpp"
 
@@ -23,9 +25,7 @@ using namespace std::chrono_literals;
 using rondo::duration;
 using rondo::time_point;
 
-inline std::uint64_t address_of(const void* object) {
-    return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(object));
-}
+using rondo::detail::address_of;
 
 inline entry make(opcode code, int fd = -1, const void* address = nullptr, std::size_t length = 0,
                   std::uint64_t offset = 0, std::uint32_t op_flags = 0) {
