@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Futures one by one, in the order in which they are done. It yields
-// the handles that were passed, so that the caller knows whose result it is (asyncio's as_completed
-// lost that for ten years). Each costs one step, however many there are.
+// SPDX-License-Identifier: MIT
+// Futures one by one, in the order in which they are done. It yields the handles that were passed,
+// so that the caller knows whose result it is (asyncio's as_completed lost that for ten years).
+// Each costs one step, however many there are.
 #pragma once
 
 #include <cstddef>

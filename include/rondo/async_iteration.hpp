@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT The adaptors of async_generator, members that generator.hpp
-// declares. Each is a generator around the first one, which it owns. So destroying the outermost
-// destroys all, and an item costs two transfers of control for each layer. They are members because
-// that reads in the order in which the items pass, and because free functions called `map` or
-// `take` would be found by unrelated calls.
+// SPDX-License-Identifier: MIT
+// The adaptors of async_generator, members that generator.hpp declares. Each is a generator around
+// the first one, which it owns. So destroying the outermost destroys all, and an item costs two
+// transfers of control for each layer. They are members because that reads in the order in which
+// the items pass, and because free functions called `map` or `take` would be found by unrelated
+// calls.
 //
 // To merge several generators use `with_merged` (merge.hpp); it needs tasks, so it is no generator.
 #pragma once

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT Borrowed bytes. A read takes a `buffer_view` (memory to fill) and
-// returns a `chunk` (the part that it filled); a write takes a `const_buffer` (bytes to send). All
-// three are a pointer and a size. They convert implicitly from arrays, strings, vectors and spans.
-// They may borrow temporaries, since an await ends before its full expression does.
+// SPDX-License-Identifier: MIT
+// Borrowed bytes. A read takes a `buffer_view` (memory to fill) and returns a `chunk` (the part
+// that it filled); a write takes a `const_buffer` (bytes to send). All three are a pointer and a
+// size. They convert implicitly from arrays, strings, vectors and spans. They may borrow
+// temporaries, since an await ends before its full expression does.
 //
 // The element type is char: most data on sockets is text or is copied, and char may alias every
 // type. Buffers of std::byte and unsigned char convert as well. std::span<std::byte> would be

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Makes every type that cereal can serialise serializable for rondo,
-// so that it can be sent to other processes. Include this header beside cereal's header for the
-// type (<cereal/types/memory.hpp> and the like), before anything is sent and before
+// SPDX-License-Identifier: MIT
+// Makes every type that cereal can serialise serializable for rondo, so that it can be sent to
+// other processes. Include this header beside cereal's header for the type
+// (<cereal/types/memory.hpp> and the like), before anything is sent and before
 // CEREAL_REGISTER_TYPE. Give your own classes a `serialize` member as cereal expects it. Types that
 // serialize.hpp serializes keep that format.
 //

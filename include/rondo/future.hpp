@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT future<T>: a copyable handle on a result that will be there: the
-// outcome of a running task, or the value that a promise<T> will give.
+// SPDX-License-Identifier: MIT
+// future<T>: a copyable handle on a result that will be there: the outcome of a running task, or
+// the value that a promise<T> will give.
 //
 // A task and its future are one allocation: the handle points at the head of the task's frame and
 // keeps its memory. When the task ends, its coroutine is destroyed with its parameters; the outcome

@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT Structured concurrency: tasks that are started here have ended when
-// the function returns or throws, so children may borrow from the caller's frame. On the first
-// error the others are cancelled and awaited, then that error is thrown as the type it is; further
-// errors go to the loop's exception handler. asyncio leaves the siblings running instead, which its
-// users have complained about for ten years.
+// SPDX-License-Identifier: MIT
+// Structured concurrency: tasks that are started here have ended when the function returns or
+// throws, so children may borrow from the caller's frame. On the first error the others are
+// cancelled and awaited, then that error is thrown as the type it is; further errors go to the
+// loop's exception handler. asyncio leaves the siblings running instead, which its users have
+// complained about for ten years.
 #pragma once
 
 #include <cstddef>

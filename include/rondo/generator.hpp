@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT Functions that produce many values, one at a time, on demand.
+// SPDX-License-Identifier: MIT
+// Functions that produce many values, one at a time, on demand.
 //
 //     rondo::generator<int> naturals() { for (int i = 0;; ++i) co_yield i; }
 //     for (int i : naturals()) ...

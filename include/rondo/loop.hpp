@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The event loop: it owns the tasks, the timers and the ring, and runs
-// turns. docs/loop.md numbers the steps of one turn, in the order of runtime/loop/loop.cpp.
+// SPDX-License-Identifier: MIT
+// The event loop: it owns the tasks, the timers and the ring, and runs turns. docs/loop.md numbers
+// the steps of one turn, in the order of runtime/loop/loop.cpp.
 //
 // A loop belongs to the thread that runs it. Other threads use `call_soon_threadsafe`, or a
 // `remote()`, which outlives the loop. Inside another library's loop: watch `fd()` for reading and

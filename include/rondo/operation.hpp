@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT A kernel operation with a coroutine waiting on it.
+// SPDX-License-Identifier: MIT
+// A kernel operation with a coroutine waiting on it.
 //
 // An `operation<T>` is a movable description: the request to the kernel, the descriptor, and a
 // function that makes a T of the result. Awaiting it puts all of it, state, links and result, into

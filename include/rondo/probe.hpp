@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: MIT Availability of io_uring. Containers forbid it by default,
-// administrators disable it, and old kernels lack it. Then the first loop throws
-// `uring_unavailable`, whose text names the cause and a remedy. `probe` reports the same without an
-// exception, for programs that choose in advance and for bug reports:
-// `std::puts(rondo::probe().text().c_str())`.
+// SPDX-License-Identifier: MIT
+// Availability of io_uring. Containers forbid it by default, administrators disable it, and old
+// kernels lack it. Then the first loop throws `uring_unavailable`, whose text names the cause and a
+// remedy. `probe` reports the same without an exception, for programs that choose in advance and
+// for bug reports: `std::puts(rondo::probe().text().c_str())`.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The first success wins. When the function returns, the others were
-// cancelled and have released what they held.
+// SPDX-License-Identifier: MIT
+// The first success wins. When the function returns, the others were cancelled and have released
+// what they held.
 //
 // A failure does not end a race, as its purpose is to survive failures. Errors of tasks that failed
 // before another won are dropped. If none wins, the first error is thrown as the type it is, as

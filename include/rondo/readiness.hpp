@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Waiting until a descriptor can be read or written, for libraries
-// that hand out a socket and do the reading and writing themselves.
+// SPDX-License-Identifier: MIT
+// Waiting until a descriptor can be read or written, for libraries that hand out a socket and do
+// the reading and writing themselves.
 //
 // The caller keeps owning the number, and keeps it open until the wait has ended. For callbacks
 // instead of tasks see loop::add_reader.

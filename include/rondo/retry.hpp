@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Retrying with growing delays and jitter, so that a thousand clients
-// of one failed server do not all come back in the same millisecond.
+// SPDX-License-Identifier: MIT
+// Retrying with growing delays and jitter, so that a thousand clients of one failed server do not
+// all come back in the same millisecond.
 #pragma once
 
 #include <exception>

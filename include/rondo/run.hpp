@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT run: a program's main. It makes a loop, runs main as its first task,
-// ends everything in order, and handles Ctrl-C.
+// SPDX-License-Identifier: MIT
+// run: a program's main. It makes a loop, runs main as its first task, ends everything in order,
+// and handles Ctrl-C.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: MIT Conversion of values to bytes and back, for another process of the
-// same program: process_pool and ipc_channel use it. Built in are trivially copyable values,
-// strings, keyed containers like std::map and std::set, and pairs, tuples, optionals, variants,
-// arrays and vectors of serializable types. <rondo/cereal.hpp> adds smart pointers and classes of
-// the user.
+// SPDX-License-Identifier: MIT
+// Conversion of values to bytes and back, for another process of the same program: process_pool and
+// ipc_channel use it. Built in are trivially copyable values, strings, keyed containers like
+// std::map and std::set, and pairs, tuples, optionals, variants, arrays and vectors of serializable
+// types. <rondo/cereal.hpp> adds smart pointers and classes of the user.
 //
 // Both ends are the same build on the same machine, so the format has no byte order and no version.
 // Reading checks every length against the bytes that are left: malformed input throws format_error

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Time: sleeping, and functions that put a time limit around any
-// awaitable.
+// SPDX-License-Identifier: MIT
+// Time: sleeping, and functions that put a time limit around any awaitable.
 //
 // A timeout starts no task. It opens a scope inside the running one and a timer that cancels it;
 // what is inside has ended before the function returns. If it ended with a value, the value wins.

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT **Declare objects that children borrow outside the body of their
-// group.** The locals of the body are destroyed when it returns or throws, and the group waits for
-// its children after that.
+// SPDX-License-Identifier: MIT
+// **Declare objects that children borrow outside the body of their group.** The locals of the body
+// are destroyed when it returns or throws, and the group waits for its children after that.
 //
 //     std::string text = "outlives the group";  // here, not inside the body
 //     co_await with_task_group([&](task_group& group) -> task<> {

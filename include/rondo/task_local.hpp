@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The counterpart of thread_local for tasks: a value that is visible
-// to everything that a task calls and starts, without being passed through every call. The typical
-// use is the number of a request in each line of a log.
+// SPDX-License-Identifier: MIT
+// The counterpart of thread_local for tasks: a value that is visible to everything that a task
+// calls and starts, without being passed through every call. The typical use is the number of a
+// request in each line of a log.
 //
 // A value is bound for the time of one call. Awaited tasks, children and detached tasks that run
 // inside see it; detached tasks take it with them. It stands in the tree of scopes, where a task

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT A callback after a delay (`timer`), and a periodic tick
-// (`interval`). To wait once, use sleep.
+// SPDX-License-Identifier: MIT
+// A callback after a delay (`timer`), and a periodic tick (`interval`). To wait once, use sleep.
 #pragma once
 
 #include <cstdint>

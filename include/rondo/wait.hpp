@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Waiting for some of several futures without owning them. `wait`
-// cancels none of them, neither on an error nor on a timeout. To end the others, cancel them, or
-// use gather.
+// SPDX-License-Identifier: MIT
+// Waiting for some of several futures without owning them. `wait` cancels none of them, neither on
+// an error nor on a timeout. To end the others, cancel them, or use gather.
 #pragma once
 
 #include <cstddef>

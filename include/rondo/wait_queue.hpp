@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT A FIFO of tasks that wait for another task. Mutex, semaphore, event
-// and the other locks are built on it.
+// SPDX-License-Identifier: MIT
+// A FIFO of tasks that wait for another task. Mutex, semaphore, event and the other locks are built
+// on it.
 //
 // Law 3: a grant of another task of the loop is taken back until the waiter has resumed. If a
 // waiter that `unpark_one` has chosen is cancelled before it runs, it passes the choice on:

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Texts of errors, and anchors of their vtables. With the destructors
-// here, the type of an exception is one object in the shared library, and `catch` in the program
-// matches it.
+// SPDX-License-Identifier: MIT
+// Texts of errors, and anchors of their vtables. With the destructors here, the type of an
+// exception is one object in the shared library, and `catch` in the program matches it.
 #include <rondo/error.hpp>
 
 #include <sys/uio.h>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Numbers that identify a process or a thread: cheap to compare and
-// never reused. Reading a process id costs a system call, and a thread id is reused when its thread
-// has ended. A ring belongs to one process and one thread, and must recognise both.
+// SPDX-License-Identifier: MIT
+// Numbers that identify a process or a thread: cheap to compare and never reused. Reading a process
+// id costs a system call, and a thread id is reused when its thread has ended. A ring belongs to
+// one process and one thread, and must recognise both.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT A node for each future: in the future's list of watchers until it is
-// done, then in the list of done ones.
+// SPDX-License-Identifier: MIT
+// A node for each future: in the future's list of watchers until it is done, then in the list of
+// done ones.
 #include <rondo/as_completed.hpp>
 
 namespace rondo {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The end of child tasks: counts them, cancels the others, and sorts
-// their errors.
+// SPDX-License-Identifier: MIT
+// The end of child tasks: counts them, cancels the others, and sorts their errors.
 #include <rondo/detail/compose/children.hpp>
 
 #include <rondo/loop.hpp>

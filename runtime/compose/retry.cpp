@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The delay before the next attempt, and the decision whether there is
-// one.
+// SPDX-License-Identifier: MIT
+// The delay before the next attempt, and the decision whether there is one.
 #include <rondo/retry.hpp>
 
 #include <algorithm>

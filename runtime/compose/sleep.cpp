@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT Sleeps and timeouts: timers whose nodes live in the waiting frame.
+// SPDX-License-Identifier: MIT
+// Sleeps and timeouts: timers whose nodes live in the waiting frame.
 #include <rondo/sleep.hpp>
 
 #include <algorithm>

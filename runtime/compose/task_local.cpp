@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Bindings in the tree of scopes, and their copies for detached tasks
-// and jobs.
+// SPDX-License-Identifier: MIT
+// Bindings in the tree of scopes, and their copies for detached tasks and jobs.
 #include <rondo/task_local.hpp>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT timer is made of call_later, interval of sleep_until.
+// SPDX-License-Identifier: MIT
+// timer is made of call_later, interval of sleep_until.
 #include <rondo/timer.hpp>
 
 #include <stdexcept>

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT Watches several futures at once, with a node for each and a timer.
+// SPDX-License-Identifier: MIT
+// Watches several futures at once, with a node for each and a timer.
 #include <rondo/wait.hpp>
 
 #include <algorithm>

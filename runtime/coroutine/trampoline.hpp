@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The trampoline, and the end of a task. Inline, since every
-// resumption of a loop passes through it.
+// SPDX-License-Identifier: MIT
+// The trampoline, and the end of a task. Inline, since every resumption of a loop passes through
+// it.
 #pragma once
 
 #include <utility>

@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT The child's side of starting a program: code that runs between
-// clone(2) and execve(2), in the memory of this process and on the stack of the waiting thread. It
-// only makes system calls. It does not allocate, takes no lock, and calls no function that a
-// sanitizer instruments or intercepts (the sanitizer's state belongs to the parent). Signals are
-// blocked until all dispositions are the default ones.
+// SPDX-License-Identifier: MIT
+// The child's side of starting a program: code that runs between clone(2) and execve(2), in the
+// memory of this process and on the stack of the waiting thread. It only makes system calls. It
+// does not allocate, takes no lock, and calls no function that a sanitizer instruments or
+// intercepts (the sanitizer's state belongs to the parent). Signals are blocked until all
+// dispositions are the default ones.
 #pragma once
 
 #include <fcntl.h>

@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT A program may be started with descriptor 0, 1 or 2 closed. Then the
-// next opened descriptors would get those numbers, and a message for standard error would go to a
-// socket or a file. So placeholders take the numbers, before main and before each ring is made.
-// Reading or writing a placeholder fails with EBADF, as on a closed descriptor. A program started
-// by this one finds them closed too.
+// SPDX-License-Identifier: MIT
+// A program may be started with descriptor 0, 1 or 2 closed. Then the next opened descriptors would
+// get those numbers, and a message for standard error would go to a socket or a file. So
+// placeholders take the numbers, before main and before each ring is made. Reading or writing a
+// placeholder fails with EBADF, as on a closed descriptor. A program started by this one finds them
+// closed too.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The memory of a loop's receive buffers, and its registration with
-// the kernel.
+// SPDX-License-Identifier: MIT
+// The memory of a loop's receive buffers, and its registration with the kernel.
 #include <rondo/detail/loop/buffer_pool.hpp>
 
 #include <sys/mman.h>

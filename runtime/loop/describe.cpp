@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Describes a task in one line: its name, where it was created, its
-// parent, its deadline, and the place where it waits. Places are those of the program: for
-// coroutines of rondo (gather, wait_for, connect_tcp), the co_await that called them.
+// SPDX-License-Identifier: MIT
+// Describes a task in one line: its name, where it was created, its parent, its deadline, and the
+// place where it waits. Places are those of the program: for coroutines of rondo (gather, wait_for,
+// connect_tcp), the co_await that called them.
 #include <rondo/future.hpp>
 
 #include <cstring>

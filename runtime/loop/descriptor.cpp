@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Descriptors: they count their operations, and the last one to end
-// closes the number.
+// SPDX-License-Identifier: MIT
+// Descriptors: they count their operations, and the last one to end closes the number.
 #include <rondo/detail/loop/descriptor.hpp>
 
 #include <sys/stat.h>

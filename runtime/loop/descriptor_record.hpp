@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The record of a descriptor: its number, its system, and the
-// operations that are on it now.
+// SPDX-License-Identifier: MIT
+// The record of a descriptor: its number, its system, and the operations that are on it now.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT A loop inside another library's loop. The contract is one
-// descriptor, which is readable whenever poll() would do something. Three things make it so:
+// SPDX-License-Identifier: MIT
+// A loop inside another library's loop. The contract is one descriptor, which is readable whenever
+// poll() would do something. Three things make it so:
 //   - the kernel writes it with each completion (an eventfd registered with the ring), except while
 //     poll() itself polls the kernel: half of those wake-ups would be spurious;
 //   - one timeout entry in the ring is kept at the next deadline, so that timers are completions

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT Posts from other threads to a loop: a vector that is swapped out
-// under a lock, and a wake-up only if the loop sleeps. An intrusive lock-free list, with nodes made
-// by one thread and freed by another, costs three times as much for each post (performance.md,
-// point 7), and its order is reversed.
+// SPDX-License-Identifier: MIT
+// Posts from other threads to a loop: a vector that is swapped out under a lock, and a wake-up only
+// if the loop sleeps. An intrusive lock-free list, with nodes made by one thread and freed by
+// another, costs three times as much for each post (performance.md, point 7), and its order is
+// reversed.
 #pragma once
 
 #include <sched.h>

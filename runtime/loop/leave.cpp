@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT The end of a loop. It cancels everything below its scope, so that no
-// task can refuse. Then it waits until all tasks and operations have ended, because a frame is
-// never destroyed while the kernel or a thread can still touch it (law 1). Tasks in foreign
-// awaitables get a grace period, are printed, and are destroyed last.
+// SPDX-License-Identifier: MIT
+// The end of a loop. It cancels everything below its scope, so that no task can refuse. Then it
+// waits until all tasks and operations have ended, because a frame is never destroyed while the
+// kernel or a thread can still touch it (law 1). Tasks in foreign awaitables get a grace period,
+// are printed, and are destroyed last.
 #include <unistd.h>
 
 #include <cxxabi.h>

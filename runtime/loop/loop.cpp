@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT One turn of the loop. docs/loop.md describes it with the same
-// numbers.
+// SPDX-License-Identifier: MIT
+// One turn of the loop. docs/loop.md describes it with the same numbers.
 #include <rondo/loop.hpp>
 
 #include <mutex>

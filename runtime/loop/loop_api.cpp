@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT The public interface of the loop: running it, and scheduling
-// callbacks.
+// SPDX-License-Identifier: MIT
+// The public interface of the loop: running it, and scheduling callbacks.
 #include <rondo/loop.hpp>
 
 #include <stdexcept>

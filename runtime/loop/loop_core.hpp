@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT The parts of a loop: the ready queue (its base class), the kernel,
-// the timers, the inbox, the backlog of operations, and the top of the tree of scopes. loop.cpp
-// runs turns on it, operation.cpp gives it operations, leave.cpp ends it, embed.cpp puts it inside
-// another library's loop.
+// SPDX-License-Identifier: MIT
+// The parts of a loop: the ready queue (its base class), the kernel, the timers, the inbox, the
+// backlog of operations, and the top of the tree of scopes. loop.cpp runs turns on it,
+// operation.cpp gives it operations, leave.cpp ends it, embed.cpp puts it inside another library's
+// loop.
 #pragma once
 
 #include <array>

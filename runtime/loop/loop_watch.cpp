@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Callbacks for descriptors of other libraries, which expect
-// level-triggered events: a one-shot poll, made again after each callback, reports what is still
-// there.
+// SPDX-License-Identifier: MIT
+// Callbacks for descriptors of other libraries, which expect level-triggered events: a one-shot
+// poll, made again after each callback, reports what is still there.
 #include "loop/loop_watch.hpp"
 
 #include <poll.h>

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT add_reader and add_writer: a background poll, made again after each
-// callback.
+// SPDX-License-Identifier: MIT
+// add_reader and add_writer: a background poll, made again after each callback.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Operations between the awaiting frame and the kernel. The invariant:
-// once an operation has an entry, only the kernel touches it, until the completion without the flag
-// completion_more. Every entry has exactly one of those.
+// SPDX-License-Identifier: MIT
+// Operations between the awaiting frame and the kernel. The invariant: once an operation has an
+// entry, only the kernel touches it, until the completion without the flag completion_more. Every
+// entry has exactly one of those.
 //
 // Why a cancel can never hit a later operation (law 4): the kernel finds its target by the
 // operation's address. Entries are submitted strictly in the order in which they were made. The

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT Operations that wait for the readiness of a descriptor by a poll.
+// SPDX-License-Identifier: MIT
+// Operations that wait for the readiness of a descriptor by a poll.
 #include <rondo/readiness.hpp>
 
 #include <poll.h>

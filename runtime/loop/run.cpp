@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT SIGINT and SIGTERM for `run`. The handler makes two calls that are
-// safe in a handler: it sets a flag and writes an eventfd. It is installed with SA_RESETHAND, so
-// that the second signal finds the default disposition and kills the process.
+// SPDX-License-Identifier: MIT
+// SIGINT and SIGTERM for `run`. The handler makes two calls that are safe in a handler: it sets a
+// flag and writes an eventfd. It is installed with SA_RESETHAND, so that the second signal finds
+// the default disposition and kills the process.
 #include <rondo/run.hpp>
 
 #include <signal.h>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The deadlines of one loop: a 4-ary heap. Nearly every timeout is
-// cancelled, so a cancelled timer is removed at once, and their number has no lasting cost.
+// SPDX-License-Identifier: MIT
+// The deadlines of one loop: a 4-ary heap. Nearly every timeout is cancelled, so a cancelled timer
+// is removed at once, and their number has no lasting cost.
 //
 // A heap item is 16 bytes: deadline, sequence number and the slot of its timer. Slots do not move.
 // One table leads from a slot to the node in the waiting frame, another to the item's place in the

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT Parking tasks, choosing waiters, and passing a choice on (law 3).
+// SPDX-License-Identifier: MIT
+// Parking tasks, choosing waiters, and passing a choice on (law 3).
 #include <rondo/wait_queue.hpp>
 
 #include <exception>

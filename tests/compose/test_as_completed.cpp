@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT as_completed: yields the handles that were passed, in the order in
-// which they are done.
+// SPDX-License-Identifier: MIT
+// as_completed: yields the handles that were passed, in the order in which they are done.
 #include <rondo/as_completed.hpp>
 
 #include <stdexcept>

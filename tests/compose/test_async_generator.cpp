@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT async_generator<T>: runs in the task that awaits next(), leaves
-// nothing behind when it is destroyed early; its adaptors, and merge.
+// SPDX-License-Identifier: MIT
+// async_generator<T>: runs in the task that awaits next(), leaves nothing behind when it is
+// destroyed early; its adaptors, and merge.
 #include <memory>
 #include <stdexcept>
 #include <string>

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT gather and map_concurrent: order, errors, cancellation, and that no
-// child outlives them.
+// SPDX-License-Identifier: MIT
+// gather and map_concurrent: order, errors, cancellation, and that no child outlives them.
 #include <rondo/gather.hpp>
 
 #include <array>

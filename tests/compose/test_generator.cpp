@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT generator<T>: lazy, a range, and cleaned up by its destructor.
+// SPDX-License-Identifier: MIT
+// generator<T>: lazy, a range, and cleaned up by its destructor.
 #include <iterator>
 #include <memory>
 #include <stdexcept>

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT All orders in which a few tasks can use a primitive and be cancelled
-// meanwhile: three tasks with three steps each in all orders, four with four in a million random
-// ones. Checked are: mutual exclusion, first come first served if promised, no permit, item or
-// wake-up lost, no task left waiting without cause.
+// SPDX-License-Identifier: MIT
+// All orders in which a few tasks can use a primitive and be cancelled meanwhile: three tasks with
+// three steps each in all orders, four with four in a million random ones. Checked are: mutual
+// exclusion, first come first served if promised, no permit, item or wake-up lost, no task left
+// waiting without cause.
 #include <algorithm>
 #include <array>
 #include <deque>

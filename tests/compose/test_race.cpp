@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT race and staggered_race: the winner, the end of the others, their
-// errors, cancellation.
+// SPDX-License-Identifier: MIT
+// race and staggered_race: the winner, the end of the others, their errors, cancellation.
 #include <rondo/race.hpp>
 
 #include <stdexcept>

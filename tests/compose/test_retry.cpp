@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT retry: attempts, delays, which errors are retried, and that a
-// cancellation is not.
+// SPDX-License-Identifier: MIT
+// retry: attempts, delays, which errors are retried, and that a cancellation is not.
 #include <rondo/retry.hpp>
 
 #include <stdexcept>

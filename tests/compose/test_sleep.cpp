@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Time: never early, ties in order, and a million sleepers. On the
-// ring no test checks lateness.
+// SPDX-License-Identifier: MIT
+// Time: never early, ties in order, and a million sleepers. On the ring no test checks lateness.
 #include <algorithm>
 #include <limits>
 #include <stdexcept>

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Task groups: all children have ended when with_task_group returns or
-// throws.
+// SPDX-License-Identifier: MIT
+// Task groups: all children have ended when with_task_group returns or throws.
 #include <rondo/task_group.hpp>
 
 #include <functional>

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT task_local: which tasks see a bound value, and for how long.
+// SPDX-License-Identifier: MIT
+// task_local: which tasks see a bound value, and for how long.
 #include <rondo/task_local.hpp>
 
 #include <memory>

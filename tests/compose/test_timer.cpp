@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT timer: calls once, when it is due; interval: ticks that do not
-// drift.
+// SPDX-License-Identifier: MIT
+// timer: calls once, when it is due; interval: ticks that do not drift.
 #include <rondo/timer.hpp>
 
 #include <memory>

@@ -1,4 +1,5 @@
-// SPDX-License-Identifier: MIT wait: divides futures into done and pending, and owns none of them.
+// SPDX-License-Identifier: MIT
+// wait: divides futures into done and pending, and owns none of them.
 #include <rondo/wait.hpp>
 
 #include <stdexcept>

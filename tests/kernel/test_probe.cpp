@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT If io_uring is denied, one sentence names the cause and a remedy.
-// Each denial is real, made in a forked child: a seccomp filter, a resource limit. The sysctl
-// cannot be set for one process, so its sentences are tested directly.
+// SPDX-License-Identifier: MIT
+// If io_uring is denied, one sentence names the cause and a remedy. Each denial is real, made in a
+// forked child: a seccomp filter, a resource limit. The sysctl cannot be set for one process, so
+// its sentences are tested directly.
 #include <rondo/probe.hpp>
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT No cost is quadratic. Each test has a hundred thousand objects, or a
-// thousand nested ones: a step for each pair would take minutes. The limits are a few seconds;
-// turns of the loop are counted where possible.
+// SPDX-License-Identifier: MIT
+// No cost is quadratic. Each test has a hundred thousand objects, or a thousand nested ones: a step
+// for each pair would take minutes. The limits are a few seconds; turns of the loop are counted
+// where possible.
 #include <vector>
 
 #include <rondo/as_completed.hpp>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Descriptors with a place in the ring's own table: the file is closed
-// as promptly as without one, on any thread and in any loop.
+// SPDX-License-Identifier: MIT
+// Descriptors with a place in the ring's own table: the file is closed as promptly as without one,
+// on any thread and in any loop.
 #include <optional>
 #include <string_view>
 #include <thread>

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT The loop inside a host's loop: the host only calls poll(2) on one
-// descriptor. A missed wake-up shows as a poll that reaches its time limit, which is always an
-// error.
+// SPDX-License-Identifier: MIT
+// The loop inside a host's loop: the host only calls poll(2) on one descriptor. A missed wake-up
+// shows as a poll that reaches its time limit, which is always an error.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>

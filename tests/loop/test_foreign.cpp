@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Foreign awaitables: however the foreign code uses the handle, the
-// loop resumes the task.
+// SPDX-License-Identifier: MIT
+// Foreign awaitables: however the foreign code uses the handle, the loop resumes the task.
 #include <atomic>
 #include <coroutine>
 #include <memory>

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT Futures and promises: results, their order, and either side
-// destroyed before the other.
+// SPDX-License-Identifier: MIT
+// Futures and promises: results, their order, and either side destroyed before the other.
 #include <memory>
 #include <stdexcept>
 #include <string>

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT The loop inside other loops: poll(2), epoll, GLib, libuv. In each,
-// timers, sockets and posts from threads are active at the same time. No wake-up may be lost, and
-// hardly any may be spurious.
+// SPDX-License-Identifier: MIT
+// The loop inside other loops: poll(2), epoll, GLib, libuv. In each, timers, sockets and posts from
+// threads are active at the same time. No wake-up may be lost, and hardly any may be spurious.
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>

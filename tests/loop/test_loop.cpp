@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The loop: running and stopping it, callbacks, errors, and its
-// counters. For threads and its end see test_loop_end.cpp.
+// SPDX-License-Identifier: MIT
+// The loop: running and stopping it, callbacks, errors, and its counters. For threads and its end
+// see test_loop_end.cpp.
 #include <sys/socket.h>
 
 #include <algorithm>

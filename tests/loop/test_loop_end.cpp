@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Posts from other threads before, during and after a loop's end, and
-// the end of a loop with tasks, operations and callbacks that are left.
+// SPDX-License-Identifier: MIT
+// Posts from other threads before, during and after a loop's end, and the end of a loop with tasks,
+// operations and callbacks that are left.
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Operations and descriptors: results, errors and their names, the
-// real system, and the end of a loop with operations in flight. For cancellation see
-// test_operation_cancel.cpp, for races test_operation_race.cpp.
+// SPDX-License-Identifier: MIT
+// Operations and descriptors: results, errors and their names, the real system, and the end of a
+// loop with operations in flight. For cancellation see test_operation_cancel.cpp, for races
+// test_operation_race.cpp.
 #include <fcntl.h>
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT Cancelled operations: before they begin, while the kernel has them,
-// after their completion and before their task has run (law 2), and in the backlog, where
-// operations wait for a free entry.
+// SPDX-License-Identifier: MIT
+// Cancelled operations: before they begin, while the kernel has them, after their completion and
+// before their task has run (law 2), and in the backlog, where operations wait for a free entry.
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Cancel against completion, ten thousand times, with frames,
-// addresses and descriptor numbers reused at once (law 4). Every round has one outcome, each
-// outcome comes often, no other operation is hit, and no byte is lost.
+// SPDX-License-Identifier: MIT
+// Cancel against completion, ten thousand times, with frames, addresses and descriptor numbers
+// reused at once (law 4). Every round has one outcome, each outcome comes often, no other operation
+// is hit, and no byte is lost.
 #include <sys/socket.h>
 
 #include <array>

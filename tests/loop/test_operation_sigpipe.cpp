@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT A write to a pipe without a reader is an error and does not kill.
-// The disposition of SIGPIPE, the thread's mask and pending signals stay as they were: on this
-// kernel, and as if on one without RWF_NOSIGNAL. In child processes, since a failure kills the
-// process.
+// SPDX-License-Identifier: MIT
+// A write to a pipe without a reader is an error and does not kill. The disposition of SIGPIPE, the
+// thread's mask and pending signals stay as they were: on this kernel, and as if on one without
+// RWF_NOSIGNAL. In child processes, since a failure kills the process.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

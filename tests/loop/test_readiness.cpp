@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Readiness of descriptors of other libraries: as a wait, and as
-// callbacks, which are level-triggered and leave the kernel as soon as they are removed.
+// SPDX-License-Identifier: MIT
+// Readiness of descriptors of other libraries: as a wait, and as callbacks, which are
+// level-triggered and leave the kernel as soon as they are removed.
 #include <rondo/readiness.hpp>
 
 #include <poll.h>

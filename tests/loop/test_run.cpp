@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: MIT run: main's value and errors, and SIGINT. The cases with signals run
-// in child processes.
+// SPDX-License-Identifier: MIT
+// run: main's value and errors, and SIGINT. The cases with signals run in child processes.
 #include <rondo/run.hpp>
 
 #include <fcntl.h>

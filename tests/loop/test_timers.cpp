@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT The timer heap against a model (a std::map by deadline and order of
-// setting), and its further guarantees.
+// SPDX-License-Identifier: MIT
+// The timer heap against a model (a std::map by deadline and order of setting), and its further
+// guarantees.
 #include "loop/timers.hpp"
 
 #include <chrono>

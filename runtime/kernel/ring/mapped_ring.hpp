@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT One io_uring: set up with the features that the kernel offers, its
-// queues mapped. liburing is used for set-up, mapping and the raw system calls (setup.cpp);
-// ring.cpp uses the queues directly. liburing's own submit and wait are not used: their result, and
-// whether they wait until the deadline, depends on the entries submitted.
+// SPDX-License-Identifier: MIT
+// One io_uring: set up with the features that the kernel offers, its queues mapped. liburing is
+// used for set-up, mapping and the raw system calls (setup.cpp); ring.cpp uses the queues directly.
+// liburing's own submit and wait are not used: their result, and whether they wait until the
+// deadline, depends on the entries submitted.
 #pragma once
 
 #include <sys/types.h>

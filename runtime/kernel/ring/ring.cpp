@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The io_uring kernel: writes entries to the submission queue, reads
-// completions from the completion queue. One system call submits and waits. There is none if the
-// shared queues show that the kernel has nothing to do.
+// SPDX-License-Identifier: MIT
+// The io_uring kernel: writes entries to the submission queue, reads completions from the
+// completion queue. One system call submits and waits. There is none if the shared queues show that
+// the kernel has nothing to do.
 //
 // A loop sleeps in io_uring_enter with its next deadline as argument. To wake it, a thread writes
 // to an eventfd that a multishot poll watches. The poll is edge-triggered: it completes for each

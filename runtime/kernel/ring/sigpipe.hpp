@@ -1,9 +1,9 @@
-// SPDX-License-Identifier: MIT Suppressing SIGPIPE. A write to a pipe without readers raises it,
-// and it kills the process. Sockets have MSG_NOSIGNAL; everything else has RWF_NOSIGNAL since Linux
-// 6.18. On older kernels the signal is sent to the thread inside io_uring_enter. So it is blocked
-// around the call and consumed: three more system calls per enter, from the first write to
-// something other than a regular file until nothing is in flight. The kernel's own workers block it
-// anyway.
+// SPDX-License-Identifier: MIT
+// Suppressing SIGPIPE. A write to a pipe without readers raises it, and it kills the process.
+// Sockets have MSG_NOSIGNAL; everything else has RWF_NOSIGNAL since Linux 6.18. On older kernels
+// the signal is sent to the thread inside io_uring_enter. So it is blocked around the call and
+// consumed: three more system calls per enter, from the first write to something other than a
+// regular file until nothing is in flight. The kernel's own workers block it anyway.
 //
 // Setting the disposition to SIG_IGN would be cheaper, but it belongs to the program, and children
 // inherit it. A ring without DEFER_TASKRUN (before Linux 6.1) may retry a write at the end of any

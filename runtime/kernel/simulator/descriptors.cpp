@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The simulator's descriptors, and the calls on them that are not
-// entries (class `system`). The lowest free number is used first, as POSIX requires. That makes a
-// late operation on a closed number dangerous, and so the simulator finds such bugs.
+// SPDX-License-Identifier: MIT
+// The simulator's descriptors, and the calls on them that are not entries (class `system`). The
+// lowest free number is used first, as POSIX requires. That makes a late operation on a closed
+// number dangerous, and so the simulator finds such bugs.
 #include <sys/stat.h>
 
 #include <algorithm>

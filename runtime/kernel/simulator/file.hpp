@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The simulated file system: regular files by path, in memory.
-// Creating a file also makes its parent directories, so tests and programs need not make them.
-// There are no permissions, symbolic links or times.
+// SPDX-License-Identifier: MIT
+// The simulated file system: regular files by path, in memory. Creating a file also makes its
+// parent directories, so tests and programs need not make them. There are no permissions, symbolic
+// links or times.
 //
 // If a transfer at the current position moves fewer bytes than requested, the seed decides whether
 // it advances the position: io_uring does not if an error ended the transfer.

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The ring on the running kernel: entries, completions, deadlines and
-// errors, as kernel.hpp specifies them, in each set-up mode. Older modes are tested by hiding
-// features. The last mode, with almost no flags, is the one below Linux 5.19.
+// SPDX-License-Identifier: MIT
+// The ring on the running kernel: entries, completions, deadlines and errors, as kernel.hpp
+// specifies them, in each set-up mode. Older modes are tested by hiding features. The last mode,
+// with almost no flags, is the one below Linux 5.19.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Errors on the simulated kernel: requested faults, and errors of the
-// caller, which end the process.
+// SPDX-License-Identifier: MIT
+// Errors on the simulated kernel: requested faults, and errors of the caller, which end the
+// process.
 #include <linux/time_types.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

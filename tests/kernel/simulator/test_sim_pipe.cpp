@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Pipes, socket pairs and duplicated descriptors on the simulated
-// kernel, and file calls that neither read nor write.
+// SPDX-License-Identifier: MIT
+// Pipes, socket pairs and duplicated descriptors on the simulated kernel, and file calls that
+// neither read nor write.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Properties of every run of the simulated kernel. A random client
-// makes a few thousand calls; at the end every entry must have ended and nothing may be left. The
-// same client shows that a seed replays.
+// SPDX-License-Identifier: MIT
+// Properties of every run of the simulated kernel. A random client makes a few thousand calls; at
+// the end every entry must have ended and nothing may be left. The same client shows that a seed
+// replays.
 #include <fcntl.h>
 #include <linux/time_types.h>
 #include <poll.h>

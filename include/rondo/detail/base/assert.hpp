@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT Assertions that stay on in release builds: a bug in the program (or
-// in rondo) ends it at once, with a sentence that names the mistake. <cassert> is not used, since
-// NDEBUG would disable it and its text is an expression.
+// SPDX-License-Identifier: MIT
+// Assertions that stay on in release builds: a bug in the program (or in rondo) ends it at once,
+// with a sentence that names the mistake. <cassert> is not used, since NDEBUG would disable it and
+// its text is an expression.
 #pragma once
 
 #include <limits>

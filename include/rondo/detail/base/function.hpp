@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: MIT A stored callable, like std::move_only_function, which libstdc++ 12
-// does not have. A callable of up to three pointers is stored in place, a larger one on the heap.
-// Moving never throws, so that it can be in queues that must not fail. std::function is not used:
-// it requires copyable callables, and <functional> is slow to parse.
+// SPDX-License-Identifier: MIT
+// A stored callable, like std::move_only_function, which libstdc++ 12 does not have. A callable of
+// up to three pointers is stored in place, a larger one on the heap. Moving never throws, so that
+// it can be in queues that must not fail. std::function is not used: it requires copyable
+// callables, and <functional> is slow to parse.
 #pragma once
 
 #include <cstddef>

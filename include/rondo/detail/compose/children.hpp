@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Child tasks that must not outlive a scope: the base of gather,
-// map_concurrent, race and task groups.
+// SPDX-License-Identifier: MIT
+// Child tasks that must not outlive a scope: the base of gather, map_concurrent, race and task
+// groups.
 //
 // The children hang below this scope, so that a cancellation of the parent reaches them. The scope
 // hears of each end by the tree too (listening_scope), so starting a child costs nothing beyond its

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT Code that generator and async_generator share: the way of an item
-// from `co_yield` to the consumer.
+// SPDX-License-Identifier: MIT
+// Code that generator and async_generator share: the way of an item from `co_yield` to the
+// consumer.
 //
 // An item stays in the generator's frame, and the consumer gets its address. A temporary lives
 // until the generator is resumed, so it is moved once, into the consumer's object. A value of

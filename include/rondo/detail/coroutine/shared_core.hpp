@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The untyped part of a future's shared state: its watchers, its
-// number of holders and its flags. It is the head of a task's promise, so that a task and its
-// future are one allocation. It is also the head of the state that a `promise<T>` fills.
+// SPDX-License-Identifier: MIT
+// The untyped part of a future's shared state: its watchers, its number of holders and its flags.
+// It is the head of a task's promise, so that a task and its future are one allocation. It is also
+// the head of the state that a `promise<T>` fills.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: MIT The promise of a task: the head of its frame, the awaiter of a task,
-// the operands of co_await, and the value. <rondo/task.hpp> describes how a frame serves an awaited
-// task and a running one.
+// SPDX-License-Identifier: MIT
+// The promise of a task: the head of its frame, the awaiter of a task, the operands of co_await,
+// and the value. <rondo/task.hpp> describes how a frame serves an awaited task and a running one.
 #pragma once
 
 #include <rondo/config.hpp>

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT The buffers that a loop provides to its kernel. A receive takes one
-// when bytes have come, and the reader gives it back. So ten thousand idle connections need no
-// buffer, and bytes are used where they arrive.
+// SPDX-License-Identifier: MIT
+// The buffers that a loop provides to its kernel. A receive takes one when bytes have come, and the
+// reader gives it back. So ten thousand idle connections need no buffer, and bytes are used where
+// they arrive.
 //
 // The pool is made with the first receive that needs it, with the number of buffers in
 // loop_options; memory that was never filled is never touched. It outlives its loop as long as a

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: MIT System calls on descriptors that are no entries of the ring: names,
-// options, listening. They go to the system of the descriptor, which is the simulator inside a
-// simulated loop. So code for sockets above the layer `loop` needs to know neither the kernel nor
-// the loop.
+// SPDX-License-Identifier: MIT
+// System calls on descriptors that are no entries of the ring: names, options, listening. They go
+// to the system of the descriptor, which is the simulator inside a simulated loop. So code for
+// sockets above the layer `loop` needs to know neither the kernel nor the loop.
 //
 // Each returns the result of its system call, or -errno. The caller makes the exception, since it
 // knows the object.
