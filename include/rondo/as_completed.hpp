@@ -58,7 +58,6 @@ public:
 
 private:
     friend struct completion_kind;
-    enum : std::uint32_t { refused = 1 };
     completion_order* order_;
 };
 

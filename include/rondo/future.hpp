@@ -140,7 +140,7 @@ protected:
     shared_core* core_;
 
 private:
-    enum : std::uint32_t { refused = 1, hopeless = 2, steps_back = 4 };
+    enum : std::uint32_t { hopeless = 2, steps_back = 4 };
     static const wait_kind kind_;
     static void settled(wait_node& node, shared_core*) noexcept;
     static void leave(leaf_wait& wait) noexcept;

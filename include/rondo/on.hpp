@@ -41,9 +41,7 @@ namespace detail {
 class RONDO_API far_wait : public leaf_wait, wait_node {
 public:
     bool await_ready() noexcept {
-        if (!is_cancelled()) return false;
-        state |= refused;
-        return may_go_on();
+        return is_cancelled() && cancel_at_start();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
@@ -67,7 +65,7 @@ protected:
     [[noreturn]] void throw_nothing() const;
 
 private:
-    enum : std::uint32_t { refused = 1, told = 2, loop_ended = 4 };
+    enum : std::uint32_t { told = 2, loop_ended = 4 };
 
     static const wait_kind kind_;
     static void leave(leaf_wait& wait) noexcept;

@@ -67,7 +67,6 @@ struct RONDO_API operation_state : leaf_wait {
     enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
     // leaf_wait::state; derived classes have the bits from 16 on, except the last one.
     enum : std::uint32_t {
-        refused = 1,        // the scope was cancelled before it began: nothing was submitted
         cancel_unsent = 2,  // cancelled in flight; the cancel waits in the backlog
         polling = 4,        // its entry is a poll, because the kernel answered EAGAIN
         holds_record = 8,   // its descriptor was closed meanwhile; it keeps the record for its name
@@ -148,8 +147,7 @@ public:
         : operation_state(k, d, r), finish_(finish) {}
 
     bool await_ready() noexcept {
-        if (!is_cancelled()) return false;
-        return refuse_operation(*this);
+        return is_cancelled() && refuse_operation(*this);
     }
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept {
@@ -157,7 +155,7 @@ public:
         begin(*this);
     }
     T await_resume() {
-        if ((state & refused) != 0) throw cancelled();
+        if (is_refused()) throw cancelled();
         if (result < 0) throw_failed(*this);
         return finish_(*this);
     }
@@ -215,7 +213,7 @@ public:
     explicit result_awaiter(operation<T>&& from) noexcept
         : operation_awaiter<T>(*from.kind_, from.on_, from.ask_, from.finish_) {}
     result<T> await_resume() {
-        if ((this->state & operation_state::refused) != 0) throw cancelled();
+        if (this->is_refused()) throw cancelled();
         if (this->result >= 0) {
             if constexpr (std::is_void_v<T>) {
                 this->finish_(*this);

@@ -39,18 +39,16 @@ public:
     ~sleep_awaiter();
     bool await_ready() noexcept {
         if (!is_cancelled()) return false;
-        state = refused;
         before_parking = 0;
-        return may_go_on();
+        return cancel_at_start();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
     void await_resume() {
-        if (state == refused) throw cancelled();
+        if (is_refused()) throw cancelled();
     }
 
 private:
     friend struct sleep_kind;
-    enum : std::uint32_t { refused = 1 };
     void run_others_first() noexcept;
 };
 

@@ -33,14 +33,12 @@ class pool_core;
 class RONDO_API thread_call_wait : public leaf_wait, public pool_job {
 public:
     bool await_ready() noexcept {
-        if (!is_cancelled()) return false;
-        state = refused;
-        return may_go_on();
+        return is_cancelled() && cancel_at_start();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
 
 protected:
-    enum : std::uint32_t { refused = 1, simulated = 2, ran = 4, on_loop = 8 };
+    enum : std::uint32_t { simulated = 2, ran = 4, on_loop = 8 };
 
     /// Runs the call on `pool`, or on the loop's own pool if that is null.
     thread_call_wait(const pool_job_kind& call, pool_core* pool) noexcept;
@@ -89,14 +87,14 @@ public:
     thread_call_awaiter(Call&& call, pool_core* pool) : base(kind_, pool), kept_(std::move(call)) {}
 
     result_type await_resume() {
-        if ((this->state & base::refused) != 0) throw cancelled();
+        if (this->is_refused()) throw cancelled();
         return outcome_.take();
     }
 
 private:
     static void run_call(pool_job& job) noexcept {
         auto& self = static_cast<thread_call_awaiter&>(job);
-        if ((self.state & base::refused) == 0) {
+        if (!self.is_refused()) {
             const job_origin origin = self.origin();
             const job_origin_here carried(origin);
             self.keep_outcome();

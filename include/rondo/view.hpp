@@ -154,7 +154,7 @@ public:
 
 private:
     friend struct view_kind;
-    enum : std::uint32_t { refused = 1, busy = 2, ours = 4, put_off = 8 };
+    enum : std::uint32_t { busy = 2, ours = 4, put_off = 8 };
     void let_go() noexcept;
     void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
 

@@ -38,7 +38,7 @@ public:
     static void leave(leaf_wait& wait) noexcept;
 
 protected:
-    enum : std::uint32_t { refused = 1, chosen = 2, first_free_bit = 4 };
+    enum : std::uint32_t { chosen = 2, first_free_bit = 4 };
 
     queue_wait(const wait_kind& what, wait_queue& queue) noexcept
         : leaf_wait(what), queue_(&queue) {
@@ -51,11 +51,6 @@ protected:
             step_out();
     }
 
-    /// For await_ready of a cancelled task: there is no wait. True if it may throw at once.
-    bool cancel_at_start() noexcept {
-        state |= refused;
-        return may_go_on();
-    }
     /// For await_ready of a wait that need not wait. True if the task may go on at once.
     bool acquired() noexcept {
         state |= chosen;
@@ -65,7 +60,7 @@ protected:
     /// granted.
     template <class GiveBack>
     void finish(GiveBack give_back) {
-        if (state & refused) [[unlikely]]
+        if (is_refused()) [[unlikely]]
             throw cancelled();
         if (is_cancelled()) [[unlikely]] {
             give_back();

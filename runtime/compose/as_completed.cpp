@@ -46,13 +46,13 @@ completion_order::awaiter::awaiter(completion_order& order) noexcept
     : leaf_wait(completion_kind::kind), order_(&order) {}
 
 bool completion_order::awaiter::await_ready() noexcept {
-    if (is_cancelled()) state = refused;
-    return (state == refused || !order_->done_.empty()) && may_go_on();
+    if (is_cancelled()) return cancel_at_start();
+    return !order_->done_.empty() && may_go_on();
 }
 
 void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state == refused)
+    if (is_refused())
         requeue(*this);
     else if (order_->done_.empty())
         order_->waiter_ = this;
@@ -61,7 +61,7 @@ void completion_order::awaiter::await_suspend(std::coroutine_handle<> frame, loc
 }
 
 std::size_t completion_order::awaiter::await_resume() {
-    if (state == refused || is_cancelled()) throw cancelled();
+    if (is_refused() || is_cancelled()) throw cancelled();
     const node& done = static_cast<node&>(order_->done_.pop());
     return static_cast<std::size_t>(&done - order_->nodes_.data());
 }

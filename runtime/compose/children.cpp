@@ -136,14 +136,13 @@ children_awaiter::children_awaiter(children& group, std::size_t limit, on_reques
       group_(&group), limit_(limit) {}
 
 bool children_awaiter::await_ready() noexcept {
-    if (kind == &children_kinds::next_end && is_cancelled()) state = refused;
-    if (state == refused) return may_go_on();
+    if (kind == &children_kinds::next_end && is_cancelled()) return cancel_at_start();
     return group_->running_ < limit_;
 }
 
 void children_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state == refused) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     group_->waiter_ = this;
 }
 

@@ -49,7 +49,7 @@ void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
 }
 
 void sleep_awaiter::run_others_first() noexcept {
-    if (state == refused)
+    if (is_refused())
         requeue(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));

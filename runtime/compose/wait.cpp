@@ -23,10 +23,8 @@ std::vector<bool> firsts(const std::vector<const void*>& keys) {
 }
 
 struct watching_kind {
-    enum : std::uint32_t { refused = 1 };
-
     static void leave(leaf_wait& wait) noexcept {
-        wait.state = refused;
+        wait.state = leaf_wait::refused;
         static_cast<watching::awaiter&>(wait).finish();
     }
     static void due(timer_node& node) noexcept {
@@ -66,8 +64,7 @@ bool watching::awaiter::enough(const shared_core& core) noexcept {
 }
 
 bool watching::awaiter::await_ready() noexcept {
-    if (is_cancelled()) state = watching_kind::refused;
-    if (state != 0) return may_go_on();
+    if (is_cancelled()) return cancel_at_start();
     if (nodes_.empty()) return true;
     missing_ = nodes_.size();
     bool ready = false;
@@ -78,7 +75,7 @@ bool watching::awaiter::await_ready() noexcept {
 
 void watching::awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
-    if (state != 0) return requeue(*this);  // refused
+    if (is_refused()) return requeue(*this);
     missing_ = nodes_.size();
     bool ready = false;
     for (node& n : nodes_)
@@ -109,7 +106,7 @@ void watching::awaiter::finish() noexcept {
 }
 
 void watching::awaiter::await_resume() {
-    if (state == watching_kind::refused || is_cancelled()) throw cancelled();
+    if (is_refused() || is_cancelled()) throw cancelled();
 }
 
 }  // namespace detail

@@ -98,7 +98,7 @@ struct stream_kind {
     static void cancel_read(leaf_wait& wait) noexcept {
         auto& self = static_cast<read_awaiter&>(wait);
         if ((self.state & read_awaiter::on_views) == 0) return cancel_operation(wait);
-        if ((self.state & read_awaiter::refused) != 0) return;
+        if (self.is_refused()) return;
         self.state |= read_awaiter::refused;
         self.stream_->views->forget_waiter();
         detail::wake(wait);
@@ -186,7 +186,7 @@ bool read_awaiter::has_come() const noexcept {
 /// Suspends a wait that is ready or refused, since many in a row were, so that other tasks run.
 void read_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     stream_->reading = true;
     state |= ours;
     detail::wake(static_cast<leaf_wait&>(*this));
@@ -206,7 +206,7 @@ void read_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noe
 
 void read_awaiter::check() {
     let_go();
-    if ((state & refused) != 0) throw cancelled();
+    if (is_refused()) throw cancelled();
     if ((state & busy) != 0) throw_second_reader(kind->what, *stream_);
     if ((state & on_views) != 0) result = stream_->views->copy_to(into_);
 }
@@ -295,7 +295,7 @@ bool write_awaiter::await_ready() noexcept {
 /// write meanwhile.
 void write_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     detail::wake(static_cast<leaf_wait&>(*this));
 }
 
@@ -372,7 +372,7 @@ void write_awaiter::part_sent(operation_state& operation) noexcept {
 
 void write_awaiter::await_resume() {
     let_go();
-    if ((state & refused) != 0) throw cancelled();
+    if (is_refused()) throw cancelled();
     if ((state & busy) != 0) throw_second_writer(kind->what, *stream_);
     if ((state & was_torn) != 0) throw_torn(kind->what, *stream_);
     if (left_ == 0) return;

@@ -163,7 +163,7 @@ std::int32_t view_source::copy_to(buffer_view into) noexcept {
 struct view_kind {
     static void leave(leaf_wait& wait) noexcept {
         auto& self = static_cast<view_awaiter&>(wait);
-        if (self.state & view_awaiter::refused) return;
+        if (self.is_refused()) return;
         self.state |= view_awaiter::refused;
         self.stream_->views->forget_waiter();
         detail::wake(wait);
@@ -200,7 +200,7 @@ bool view_awaiter::await_ready() noexcept {
 /// Suspends a wait that is ready or refused, since many in a row were, so that other tasks run.
 void view_awaiter::run_others_first(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if ((state & refused) != 0) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     stream_->reading = true;
     state |= ours;
     detail::wake(*this);
@@ -216,7 +216,7 @@ void view_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noe
 
 receive_view view_awaiter::await_resume() {
     let_go();
-    if ((state & refused) != 0) throw cancelled();
+    if (is_refused()) throw cancelled();
     if ((state & busy) != 0) throw_second_reader("recv", *stream_);
     if (!stream_->ahead.empty()) return view_source::copy_of(stream_->ahead);
     return stream_->views->take();

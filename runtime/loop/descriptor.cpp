@@ -99,7 +99,7 @@ struct closing_kind {
     static void leave(leaf_wait& wait) noexcept {
         auto& self = static_cast<closing_awaiter&>(wait);
         self.record_->closers.remove(self);
-        self.state = 1;
+        self.state |= leaf_wait::refused;
         detail::wake(wait);
     }
     static void closed(wait_node& node, shared_core*) noexcept {
@@ -119,17 +119,16 @@ closing_awaiter::~closing_awaiter() {
     if (record_ != nullptr) record_->release();
 }
 bool closing_awaiter::await_ready() noexcept {
-    if (!is_cancelled()) return record_ == nullptr || record_->gone;
-    state = 1;
-    return may_go_on();
+    if (is_cancelled()) return cancel_at_start();
+    return record_ == nullptr || record_->gone;
 }
 void closing_awaiter::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
     park(*this, frame, at);
-    if (state == 1) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     record_->closers.append(*this);
 }
 void closing_awaiter::await_resume() {
-    if (state == 1) throw cancelled();
+    if (is_refused()) throw cancelled();
     if (record_ != nullptr && record_->close_error > 0)
         throw_system_error(record_->close_error, "close", record_->name);
 }

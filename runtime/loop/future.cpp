@@ -261,14 +261,14 @@ void future_wait::await_suspend(std::coroutine_handle<> frame, location at) noex
     park(*this, frame, at);
     if (state == 0)
         core_->watchers.append(*this);
-    else if ((state & refused) != 0)
+    else if (is_refused())
         requeue(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));  // it is ready, but other tasks run first
 }
 
 void future_wait::throw_end() {
-    if ((state & refused) != 0 || is_cancelled()) throw rondo::cancelled();
+    if (is_refused() || is_cancelled()) throw rondo::cancelled();
     if (state == hopeless) must_be_awaitable(*core_);
     check_valued(*core_);
 }

@@ -144,9 +144,8 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
 }  // namespace
 
 bool refuse_operation(operation_state& operation) noexcept {
-    operation.state |= operation_state::refused;
     operation.stage = operation_state::phase::refused;
-    return may_go_on();
+    return operation.cancel_at_start();
 }
 
 void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(operation); }

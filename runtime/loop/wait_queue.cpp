@@ -28,7 +28,7 @@ void queue_wait::await_suspend(std::coroutine_handle<> frame, location at) noexc
 }
 
 void queue_wait::run_others_first() noexcept {
-    if ((state & refused) != 0)
+    if (is_refused())
         requeue(*this);
     else
         detail::wake(static_cast<leaf_wait&>(*this));

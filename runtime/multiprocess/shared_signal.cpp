@@ -228,15 +228,12 @@ shared_waiter::~shared_waiter() {
 }
 
 bool shared_waiter::await_ready() noexcept {
-    if (is_cancelled()) {
-        state |= refused;
-        return may_go_on();
-    }
+    if (is_cancelled()) return cancel_at_start();
     return (signal_ == nullptr || signal_->now() != seen_) && may_go_on();
 }
 
 void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
-    if ((state & refused) != 0) {
+    if (is_refused()) {
         park(*this, frame, at);
         return requeue(*this);
     }
@@ -267,7 +264,7 @@ void shared_waiter::leave(leaf_wait& wait) noexcept {
 void shared_waiter::post_home() noexcept { home_->try_post(post_); }
 
 bool shared_waiter::await_resume() const {
-    if ((state & refused) != 0 || is_cancelled()) throw cancelled();
+    if (is_refused() || is_cancelled()) throw cancelled();
     return (state & unwatched) == 0;
 }
 

@@ -106,7 +106,7 @@ void far_wait::come_home(void* word) noexcept {
 }
 
 void far_wait::throw_nothing() const {
-    if ((state & refused) != 0 || is_cancelled()) throw cancelled();
+    if (is_refused() || is_cancelled()) throw cancelled();
     if ((state & loop_ended) != 0) throw closed_error("on() a loop that has ended");
     if (left_alone_) throw closed_error("the loop of an on() call ended before the call");
     throw future_cancelled("the call was cancelled on the other loop");

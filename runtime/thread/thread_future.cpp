@@ -219,10 +219,6 @@ std::exception_ptr thread_core::see_error() {
 
 // -- awaiting -------------------------------------------------------------------------------------
 
-namespace {
-constexpr std::uint32_t refused = 1;
-}
-
 constinit const wait_kind thread_core_wait::kind_{"thread_future", leave, nullptr};
 
 thread_core_wait::thread_core_wait(thread_core& core) noexcept
@@ -235,14 +231,13 @@ thread_core_wait::~thread_core_wait() {
 }
 
 bool thread_core_wait::await_ready() noexcept {
-    if (!is_cancelled()) return core_->done() && may_go_on();
-    state = refused;
-    return may_go_on();
+    if (is_cancelled()) return cancel_at_start();
+    return core_->done() && may_go_on();
 }
 
 void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     park(*this, frame, at);
-    if (state == refused) return requeue(*this);
+    if (is_refused()) return requeue(*this);
     if (!core_->done()) {
         home_.emplace(remote_of(*here.current->home));
         if (core_->watch(*this)) return;
@@ -270,7 +265,7 @@ void thread_core_wait::arrive(void* word) noexcept {
 }
 
 void thread_core_wait::finish() {
-    if (state == refused) throw cancelled();
+    if (is_refused()) throw cancelled();
     core_->check();
 }
 

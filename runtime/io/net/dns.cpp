@@ -46,7 +46,7 @@ public:
         return of_.job == nullptr && acquired();
     }
     void await_resume() const {
-        if ((state & refused) != 0) throw cancelled();
+        if (is_refused()) throw cancelled();
     }
 
 private:

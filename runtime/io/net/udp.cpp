@@ -94,7 +94,7 @@ void send_datagram_awaiter::await_suspend(std::coroutine_handle<> frame, locatio
 }
 
 void send_datagram_awaiter::await_resume() {
-    if ((state & refused) != 0) throw cancelled();
+    if (is_refused()) throw cancelled();
     if ((state & too_large) != 0) result = -EMSGSIZE;
     if (result >= 0) return;
     if (to_.size() == 0 || (result == -ECANCELED && is_cancelled())) throw_failed(*this);
@@ -138,7 +138,7 @@ void receive_datagram_awaiter::await_suspend(std::coroutine_handle<> frame, loca
 
 datagram receive_datagram_awaiter::await_resume() {
     let_go();
-    if ((state & refused) != 0) throw cancelled();
+    if (is_refused()) throw cancelled();
     if ((state & busy) != 0)
         throw invalid_state_error(std::string("recvfrom ") + socket_->name() +
                                   ": another task is receiving from this socket");

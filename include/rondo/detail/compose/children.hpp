@@ -38,13 +38,12 @@ public:
     void await_suspend(std::coroutine_handle<> frame,
                        location at = location::current()) noexcept;
     void await_resume() const {
-        if (state == refused) throw cancelled();
+        if (is_refused()) throw cancelled();
     }
 
 private:
     friend class children;
     friend struct children_kinds;
-    enum : std::uint32_t { refused = 1 };
     children* group_;
     std::size_t limit_;
 };

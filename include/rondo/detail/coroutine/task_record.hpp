@@ -60,6 +60,11 @@ inline bool is_cancelled() noexcept { return here.current->cancel_requested(); }
 /// budget: after 128 such waits the task suspends, so that other tasks run.
 inline bool may_go_on() noexcept { return --here.budget > 0; }
 
+inline bool leaf_wait::cancel_at_start() noexcept {
+    state |= refused;
+    return may_go_on();
+}
+
 /// Suspends the running task in `wait`, until `wake(wait)`.
 inline void park(leaf_wait& wait, std::coroutine_handle<> frame, location where) noexcept {
     task_record* self = here.current;

@@ -58,7 +58,7 @@ public:
 
 private:
     friend class shared_watcher;
-    enum : std::uint32_t { refused = 1, unwatched = 2 };
+    enum : std::uint32_t { unwatched = 2 };
     static const wait_kind kind_of;
     static void leave(leaf_wait& wait) noexcept;
     void post_home() noexcept;
