@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -79,13 +80,31 @@ inline constexpr bool can_be_gathered<R> =
 template <class A>
 using started = future<awaited_t<A>>;
 
-/// Starts every element of a range, in its order. Throws if one cannot be started; those before are
-/// in `running`.
+/// Starts every awaitable, in argument order, and keeps the futures in `running`. Returns the error of
+/// one that could not be started; null if all were. Children that were started before it run.
+template <class... A>
+std::exception_ptr start_all(children& group, std::tuple<started<A>...>& running,
+                             A&... awaitables) noexcept {
+    try {
+        running = std::tuple<started<A>...>{group.start(to_task(std::move(awaitables)))...};
+    } catch (...) {
+        return std::current_exception();
+    }
+    return nullptr;
+}
+
+/// The same for the elements of a range, in its order.
 template <class R>
-void start_each(children& group, R& range, std::vector<started<element<R>>>& running) {
-    if constexpr (requires { range.size(); }) running.reserve(range.size());
-    for (auto&& given : range)
-        running.push_back(group.start(to_task(taken<R>(std::forward<decltype(given)>(given)))));
+std::exception_ptr start_all(children& group, std::vector<started<element<R>>>& running,
+                             R& range) noexcept {
+    try {
+        if constexpr (requires { range.size(); }) running.reserve(range.size());
+        for (auto&& given : range)
+            running.push_back(group.start(to_task(taken<R>(std::forward<decltype(given)>(given)))));
+    } catch (...) {
+        return std::current_exception();
+    }
+    return nullptr;
 }
 
 /// The value of a child task that has one, moved out; std::monostate for void.
@@ -117,12 +136,7 @@ auto gather(A... awaitables)
     -> task<std::conditional_t<detail::all_void<A...>, void, detail::tuple_of<A...>>> {
     detail::children group("gather");
     std::tuple<detail::started<A>...> running;
-    try {
-        running = std::tuple<detail::started<A>...>{
-            group.start(detail::to_task(std::move(awaitables)))...};
-    } catch (...) {
-        group.fail(std::current_exception());
-    }
+    if (auto error = detail::start_all(group, running, awaitables...)) group.fail(std::move(error));
     co_await group.ended();
     if (group.incomplete()) group.rethrow();
     if constexpr (!detail::all_void<A...>)
@@ -139,11 +153,7 @@ auto gather_range(R awaitables)
     using value = awaited_t<element<R>>;
     children group("gather");
     std::vector<future<value>> running;
-    try {
-        start_each(group, awaitables, running);
-    } catch (...) {
-        group.fail(std::current_exception());
-    }
+    if (auto error = start_all(group, running, awaitables)) group.fail(std::move(error));
     co_await group.ended();
     if (group.incomplete()) group.rethrow();
     if constexpr (!std::is_void_v<value>) {
@@ -206,16 +216,10 @@ template <detail::awaitable... A>
 task<std::tuple<outcome<detail::awaited_t<A>>...>> gather_settled(A... awaitables) {
     detail::children group("gather_settled", detail::children::others::go_on);
     std::tuple<detail::started<A>...> running;
-    std::exception_ptr not_started;
-    try {
-        running = std::tuple<detail::started<A>...>{
-            group.start(detail::to_task(std::move(awaitables)))...};
-    } catch (...) {
-        not_started = std::current_exception();
-        group.cancel();
-    }
+    const std::exception_ptr error = detail::start_all(group, running, awaitables...);
+    if (error) group.cancel();
     co_await group.ended();
-    if (not_started) std::rethrow_exception(not_started);
+    if (error) std::rethrow_exception(error);
     const auto cut_short = [&](auto&... f) { return (detail::gave_way(f, group) || ...); };
     if (std::apply(cut_short, running)) throw cancelled();
     co_return std::apply(
@@ -232,15 +236,10 @@ task<std::vector<outcome<awaited_t<element<R>>>>> gather_settled_range(R awaitab
     using value = awaited_t<element<R>>;
     children group("gather_settled", children::others::go_on);
     std::vector<future<value>> running;
-    std::exception_ptr not_started;
-    try {
-        start_each(group, awaitables, running);
-    } catch (...) {
-        not_started = std::current_exception();
-        group.cancel();
-    }
+    const std::exception_ptr error = start_all(group, running, awaitables);
+    if (error) group.cancel();
     co_await group.ended();
-    if (not_started) std::rethrow_exception(not_started);
+    if (error) std::rethrow_exception(error);
     std::vector<outcome<value>> outcomes;
     outcomes.reserve(running.size());
     for (auto& f : running) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
@@ -73,12 +74,11 @@ template <class R>
 task<awaited_t<element<R>>> race_range(R awaitables) {
     children group("race", children::others::end_on_value);
     std::vector<started<element<R>>> running;
-    try {
-        start_each(group, awaitables, running);
-        if (running.empty()) throw std::invalid_argument("race needs at least one awaitable");
-    } catch (...) {
-        group.fail(std::current_exception());
-    }
+    std::exception_ptr error = start_all(group, running, awaitables);
+    if (!error && running.empty())
+        error = std::make_exception_ptr(
+            std::invalid_argument("race needs at least one awaitable"));
+    if (error) group.fail(std::move(error));
     co_return co_await end_of_race(group, running);
 }
 
@@ -97,12 +97,7 @@ task<detail::race_of<A...>> race(A... awaitables) {
     using result = detail::race_of<A...>;
     detail::children group("race", detail::children::others::end_on_value);
     std::tuple<detail::started<A>...> running;
-    try {
-        running = std::tuple<detail::started<A>...>{
-            group.start(detail::to_task(std::move(awaitables)))...};
-    } catch (...) {
-        group.fail(std::current_exception());
-    }
+    if (auto error = detail::start_all(group, running, awaitables...)) group.fail(std::move(error));
     co_await group.ended();
     if (group.winner() == nullptr) group.rethrow();
     if constexpr (!std::is_void_v<result>)
