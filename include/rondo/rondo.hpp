@@ -44,6 +44,7 @@
 #include <rondo/serve.hpp>
 #include <rondo/shared_memory.hpp>
 #include <rondo/shared_sync.hpp>
+#include <rondo/shield.hpp>
 #include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
