@@ -11,6 +11,7 @@
 #include <rondo/config.hpp>
 #include <rondo/connect.hpp>
 #include <rondo/copy.hpp>
+#include <rondo/create_task.hpp>
 #include <rondo/directory_watch.hpp>
 #include <rondo/dns.hpp>
 #include <rondo/endpoint.hpp>
