@@ -64,7 +64,7 @@ inline std::uint64_t address_of(const void* p) noexcept {
 
 /// An operation in the frame that awaits it.
 struct RONDO_API operation_state : leaf_wait {
-    enum class phase : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
+    enum class phase_t : std::uint8_t { idle, queued, in_flight, cancelling, done, refused };
     // leaf_wait::state; derived classes have the bits from 16 on, except the last one.
     enum : std::uint32_t {
         cancel_unsent = 2,  // cancelled in flight; the cancel waits in the backlog
@@ -73,23 +73,23 @@ struct RONDO_API operation_state : leaf_wait {
         cancel_sent = 1u << 31,  // cancelled in flight; the cancel was submitted
     };
 
-    request ask;
+    detail::request request;
     descriptor_record* on = nullptr;       // null: no descriptor (openat, socket)
     list_links<operation_state> links;     // in the list of its descriptor's operations
     operation_state* later = nullptr;      // in the loop's backlog, or its list of cancelled ones
     resumer* home = nullptr;
     std::int32_t result = 0;
     std::uint32_t flags = 0;
-    phase stage = phase::idle;
+    phase_t phase = phase_t::idle;
     /// Called with each completion. If null, the last completion makes the task ready.
-    void (*arrived)(operation_state&) noexcept = nullptr;
+    void (*on_completion)(operation_state&) noexcept = nullptr;
 
-    operation_state(const wait_kind& k, descriptor_record* d, const request& r) noexcept
-        : leaf_wait(k), ask(r), on(d) {}
+    operation_state(const wait_kind& k, descriptor_record* d, const detail::request& r) noexcept
+        : leaf_wait(k), request(r), on(d) {}
     ~operation_state();
 
     bool in_kernel() const noexcept {
-        return stage == phase::in_flight || stage == phase::cancelling;
+        return phase == phase_t::in_flight || phase == phase_t::cancelling;
     }
 };
 
@@ -120,7 +120,7 @@ using background_list = intrusive_list<background_operation, &background_operati
 /// first.
 RONDO_API bool refuse_operation(operation_state& operation) noexcept;
 
-/// Begins it: `arrived` is called with each completion, and the loop cancels it when the loop ends.
+/// Begins it: `on_completion` is called with each completion, and the loop cancels it when the loop ends.
 RONDO_API void begin_background(background_operation& operation) noexcept;
 
 /// Asks the kernel to cancel it. Its completion comes in any case. `wait_kind::cancel` of all
@@ -142,7 +142,7 @@ class operation_awaiter : public operation_state {
 public:
     using finisher = T (*)(operation_state&);
 
-    operation_awaiter(const wait_kind& k, descriptor_record* d, const request& r,
+    operation_awaiter(const wait_kind& k, descriptor_record* d, const detail::request& r,
                       finisher finish) noexcept
         : operation_state(k, d, r), finish_(finish) {}
 

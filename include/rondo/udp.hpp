@@ -56,9 +56,9 @@ class RONDO_API datagram_awaiter : public operation_state {
 protected:
     datagram_awaiter(const wait_kind& what_for, held<> socket, opcode code) noexcept
         : operation_state(what_for, socket->fd.record(), {}), socket_(std::move(socket)) {
-        ask.code = code;
-        ask.address = address_of(message_);
-        ask.length = 1;
+        request.code = code;
+        request.address = address_of(message_);
+        request.length = 1;
     }
     void prepare(const void* data, std::size_t size) noexcept;
 

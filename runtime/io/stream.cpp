@@ -140,18 +140,18 @@ read_awaiter::read_awaiter(held<> stream, buffer_view into) noexcept
     : operation_state(stream_kind::of_read(*stream), stream->fd.record(), {}),
       stream_(std::move(stream)),
       into_(into) {
-    ask.code = stream_->reads;
-    ask.address = address_of(into_.data());
-    ask.length = static_cast<std::uint32_t>(std::min(into_.size(), transfer_max));
-    if (ask.code == opcode::read) read_at_position();
+    request.code = stream_->reads;
+    request.address = address_of(into_.data());
+    request.length = static_cast<std::uint32_t>(std::min(into_.size(), transfer_max));
+    if (request.code == opcode::read) read_at_position();
 }
 
 void read_awaiter::read_at_position() noexcept {
-    ask.offset = ~std::uint64_t{0};
+    request.offset = ~std::uint64_t{0};
     if (!note_position(*on)) return;
-    arrived = [](operation_state& done) noexcept {
+    on_completion = [](operation_state& done) noexcept {
         const auto count = static_cast<std::uint32_t>(done.result);
-        if (done.result > 0 && count < done.ask.length) mend_position(*done.on, done.result);
+        if (done.result > 0 && count < done.request.length) mend_position(*done.on, done.result);
         detail::wake(static_cast<leaf_wait&>(done));
     };
 }
@@ -169,8 +169,8 @@ bool read_awaiter::await_ready() noexcept {
     else if (stream_->reading)
         state |= busy;
     if ((state & (refused | busy)) != 0) return (state & busy) != 0 || may_go_on();
-    if ((state & bypass) == 0 && !stream_->ahead.empty()) ask.length = 0;
-    if (stream_->views != nullptr && ask.length != 0) [[unlikely]]
+    if ((state & bypass) == 0 && !stream_->ahead.empty()) request.length = 0;
+    if (stream_->views != nullptr && request.length != 0) [[unlikely]]
         if (stream_->views->armed() || stream_->views->available()) state |= on_views;
     if (!has_come()) return false;
     if (may_go_on()) return true;
@@ -180,7 +180,7 @@ bool read_awaiter::await_ready() noexcept {
 
 /// True if the read can be served without the kernel.
 bool read_awaiter::has_come() const noexcept {
-    return ask.length == 0 || ((state & on_views) != 0 && stream_->views->available());
+    return request.length == 0 || ((state & on_views) != 0 && stream_->views->available());
 }
 
 /// Suspends a wait that is ready or refused, since many in a row were, so that other tasks run.
@@ -212,14 +212,14 @@ void read_awaiter::check() {
 }
 
 chunk read_awaiter::filled() noexcept {
-    if (ask.length != 0)
+    if (request.length != 0)
         return result == 0 ? chunk() : chunk(into_.first(static_cast<std::size_t>(result)));
     return chunk(into_.first(stream_->ahead.take(into_)));
 }
 
 /// With a length of 0 the kernel was not asked.
 void read_awaiter::finish() noexcept {
-    if (ask.length != 0) result = stream_->received(result);
+    if (request.length != 0) result = stream_->received(result);
 }
 
 chunk read_awaiter::await_resume() {
@@ -250,8 +250,8 @@ write_awaiter::write_awaiter(held<> stream, const_buffer* parts, std::size_t cou
       parts_(parts),
       count_(count),
       message_(message) {
-    ask.code = stream_->writes;
-    arrived = part_sent;
+    request.code = stream_->writes;
+    on_completion = part_sent;
 }
 
 write_awaiter::write_awaiter(descriptor_record* file, const_buffer* parts, std::size_t count,
@@ -260,9 +260,9 @@ write_awaiter::write_awaiter(descriptor_record* file, const_buffer* parts, std::
       parts_(parts),
       count_(count),
       message_(nullptr) {
-    ask.code = opcode::write;
-    ask.offset = offset;
-    arrived = part_sent;
+    request.code = opcode::write;
+    request.offset = offset;
+    on_completion = part_sent;
 }
 
 void write_awaiter::count_bytes() noexcept {
@@ -319,37 +319,37 @@ void write_awaiter::prepare() noexcept {
     }
     const bool several = count_ > 1;
     bool slow = false;
-    if (ask.code == opcode::send || ask.code == opcode::sendmsg) {
-        ask.code = several ? opcode::sendmsg : opcode::send;
-        ask.op_flags = MSG_NOSIGNAL;
+    if (request.code == opcode::send || request.code == opcode::sendmsg) {
+        request.code = several ? opcode::sendmsg : opcode::send;
+        request.op_flags = MSG_NOSIGNAL;
     } else {
-        ask.code = several ? opcode::writev : opcode::write;
-        if (stream_) ask.offset = ~std::uint64_t{0};
+        request.code = several ? opcode::writev : opcode::write;
+        if (stream_) request.offset = ~std::uint64_t{0};
         if (at_position()) note_position(*on);
         slow = has_slow_writes(*on);
     }
     const auto count = static_cast<std::uint32_t>(std::min(count_, parts_max));
-    ask.address = several ? address_of(parts_) : address_of(parts_->data());
-    ask.length =
+    request.address = several ? address_of(parts_) : address_of(parts_->data());
+    request.length =
         several ? count : static_cast<std::uint32_t>(std::min(parts_->size(), transfer_max));
-    if (ask.code == opcode::sendmsg) {
+    if (request.code == opcode::sendmsg) {
         msghdr message{};
         message.msg_iov = reinterpret_cast<iovec*>(parts_);
         message.msg_iovlen = count;
         std::memcpy(message_, &message, sizeof message);
-        ask.address = address_of(message_);
-        ask.length = 1;
+        request.address = address_of(message_);
+        request.length = 1;
     }
-    const bool large = !stream_ && (several ? left_ : ask.length) >= async_least;
-    ask.flags = large || slow ? std::uint8_t{entry_async} : std::uint8_t{0};
+    const bool large = !stream_ && (several ? left_ : request.length) >= async_least;
+    request.flags = large || slow ? std::uint8_t{entry_async} : std::uint8_t{0};
 }
 
 /// True if the transfer begins at the position that the kernel keeps.
-bool write_awaiter::at_position() const noexcept { return ask.offset == ~std::uint64_t{0}; }
+bool write_awaiter::at_position() const noexcept { return request.offset == ~std::uint64_t{0}; }
 
 void write_awaiter::advance(std::size_t count) noexcept {
     left_ -= count;
-    if (!stream_ && !at_position()) ask.offset += count;
+    if (!stream_ && !at_position()) request.offset += count;
     if (left_ != 0 && at_position()) mend_position(*on, static_cast<std::int64_t>(count));
     while (count != 0) {
         const std::size_t step = std::min(count, parts_->size());

@@ -25,7 +25,7 @@ constexpr auto source_kind = operation_kind("recv");
 view_source::view_source(stream_state& of)
     : background_operation(source_kind, of.fd.record(), {}),
       stream_(&of) {
-    arrived = completed;
+    on_completion = completed;
 }
 
 view_source::~view_source() {
@@ -50,16 +50,16 @@ void view_source::wait(leaf_wait& waiter) noexcept {
 /// Begins a receive; a multishot one if the kernel has it for this kind of descriptor.
 void view_source::arm() noexcept {
     const bool socket = stream_->reads == opcode::recv;
-    ask = {};
-    ask.code = stream_->reads;
-    if (!socket) ask.offset = ~std::uint64_t{0};
+    request = {};
+    request.code = stream_->reads;
+    if (!socket) request.offset = ~std::uint64_t{0};
     pool_ = no_picking_ ? nullptr : buffer_pool::of_running_loop();
     if (pool_ != nullptr && !pool_->exhausted()) {
-        ask.flags = entry_pick_buffer;
+        request.flags = entry_pick_buffer;
         if (socket)
-            ask.ioprio = receive_multishot;
+            request.ioprio = receive_multishot;
         else
-            ask.length = static_cast<std::uint32_t>(pool_->buffer_size());
+            request.length = static_cast<std::uint32_t>(pool_->buffer_size());
     } else if (!arm_own()) {
         error_ = ENOMEM;
         return wake(*std::exchange(waiter_, nullptr));
@@ -71,8 +71,8 @@ void view_source::arm() noexcept {
 
 bool view_source::arm_own() noexcept {
     if (!own_) own_.reset(new (std::nothrow) char[own_buffer_size]);
-    ask.address = address_of(own_.get());
-    ask.length = own_buffer_size;
+    request.address = address_of(own_.get());
+    request.length = own_buffer_size;
     return own_ != nullptr;
 }
 
@@ -117,7 +117,7 @@ void view_source::failed(int error) noexcept {
     if (error == ENOBUFS) return;  // the next receive checks whether a buffer is free
     // A pause, or the end of the loop that it was armed on. The next read begins a new receive.
     if (error == ECANCELED && stream_->fd.is_open()) return;
-    if (error == EINVAL && (ask.flags & entry_pick_buffer) != 0)
+    if (error == EINVAL && (request.flags & entry_pick_buffer) != 0)
         no_picking_ = true;  // not supported for this kind of descriptor: receive without
     else
         error_ = error;

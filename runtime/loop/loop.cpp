@@ -175,7 +175,7 @@ void loop_core::poll_kernel(time_point until) {
             const std::uint64_t soon = completions_[(i + 2) % completions_.size()].user_data;
             for (const std::uint64_t line : {0u, 64u, 128u})
                 __builtin_prefetch(reinterpret_cast<const void*>(soon + line));
-            arrived(completions_[i]);
+            complete(completions_[i]);
         }
         if (e.completions < completions_.size()) break;
         wait_until = time_point::min();

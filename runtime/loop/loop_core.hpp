@@ -84,7 +84,7 @@ public:
     void begin(operation_state& operation) noexcept;
     void begin_background(background_operation& operation) noexcept;
     void cancel(operation_state& operation) noexcept;
-    void arrived(const completion& c) noexcept;
+    void complete(const completion& c) noexcept;
     bool begin_again(operation_state& operation) noexcept;
     void cancel_failed(const completion& c) noexcept;
     bool make_entry(operation_state& operation) noexcept;

@@ -36,7 +36,7 @@ fd_watch::fd_watch(loop_core& home, int fd, bool for_writing, function<void()> c
       fn(std::move(call_this)),
       number(fd),
       writes(for_writing) {
-    arrived = ready;
+    on_completion = ready;
 }
 
 void fd_watch::arm() noexcept {
@@ -98,7 +98,7 @@ bool fd_watches::remove(loop_core& core, int fd, bool writes) noexcept {
     fd_watch& watch = *found->second;
     all_.erase(found);
     watch.removed = true;
-    if (watch.in_kernel() || watch.stage == operation_state::phase::queued) {
+    if (watch.in_kernel() || watch.phase == operation_state::phase_t::queued) {
         core.cancel(watch);
         core.make_backlog_entries();
         core.kernel->enter(time_point::min(), nullptr, 0);

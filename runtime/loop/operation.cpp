@@ -51,7 +51,7 @@ void check_message(const msghdr* message) noexcept {
 
 void check_buffer(const operation_state& operation) noexcept {
     if (__asan_region_is_poisoned == nullptr) return;
-    const request& ask = operation.ask;
+    const request& ask = operation.request;
     auto* const memory = reinterpret_cast<const void*>(ask.address);
     switch (ask.code) {
         case opcode::read:
@@ -91,7 +91,7 @@ std::uint32_t awaited_readiness(opcode code) noexcept {
 /// and the like, 512 to 516).
 bool is_interrupted(const operation_state& operation) noexcept {
     constexpr std::int32_t restart_least = 512, restart_most = 516;
-    if (operation.ask.code == opcode::close) return false;  // the number may be closed already
+    if (operation.request.code == opcode::close) return false;  // the number may be closed already
     return operation.result == -EINTR ||
            (operation.result <= -restart_least && operation.result >= -restart_most);
 }
@@ -113,7 +113,7 @@ constexpr bool takes_place(opcode code) noexcept {
 }
 
 entry entry_of(const operation_state& operation, const kernel* of) noexcept {
-    const request& ask = operation.ask;
+    const request& ask = operation.request;
     entry e;
     e.fd = operation.on != nullptr ? operation.on->number : ask.number;
     e.user_data = address_of(&operation);
@@ -144,7 +144,7 @@ entry entry_of(const operation_state& operation, const kernel* of) noexcept {
 }  // namespace
 
 bool refuse_operation(operation_state& operation) noexcept {
-    operation.stage = operation_state::phase::refused;
+    operation.phase = operation_state::phase_t::refused;
     return operation.cancel_at_start();
 }
 
@@ -153,7 +153,7 @@ void begin(operation_state& operation) noexcept { core_of(*here.turn).begin(oper
 namespace {
 
 void begin_refused(operation_state& operation) noexcept {
-    RONDO_ASSERT(operation.stage == operation_state::phase::refused,
+    RONDO_ASSERT(operation.phase == operation_state::phase_t::refused,
                  "an operation was begun twice");
     requeue(operation);
 }
@@ -179,8 +179,8 @@ void cancel_operation(leaf_wait& wait) noexcept {
 }
 
 void loop_core::begin(operation_state& operation) noexcept {
-    using phase = operation_state::phase;
-    if (operation.stage != phase::idle && operation.stage != phase::done) [[unlikely]]
+    using phase = operation_state::phase_t;
+    if (operation.phase != phase::idle && operation.phase != phase::done) [[unlikely]]
         return begin_refused(operation);
     operation.home = this;
     operation.state &= ~std::uint32_t(operation_state::polling);
@@ -190,7 +190,7 @@ void loop_core::begin(operation_state& operation) noexcept {
         operation.on->remove(operation);
         return finish(operation);
     }
-    operation.stage = phase::queued;
+    operation.phase = phase::queued;
     if (!backlog_.empty() || !make_entry(operation)) queue(operation);
 }
 
@@ -210,7 +210,7 @@ bool loop_core::make_entry(operation_state& operation) noexcept {
     entry* slot = kernel->next_entry();
     if (slot == nullptr) return false;
     *slot = entry_of(operation, kernel.get());
-    operation.stage = operation_state::phase::in_flight;
+    operation.phase = operation_state::phase_t::in_flight;
     if (here.turn != this) [[unlikely]] host_wanted();
     return true;
 }
@@ -231,15 +231,15 @@ bool loop_core::make_cancel(operation_state& operation) noexcept {
 
 // Also called for each operation of a descriptor that is closed.
 void loop_core::cancel(operation_state& operation) noexcept {
-    using phase = operation_state::phase;
-    if (operation.stage == phase::queued) {
+    using phase = operation_state::phase_t;
+    if (operation.phase == phase::queued) {
         backlog_.remove(operation);
         operation.result = -ECANCELED;
         if (operation.on != nullptr) operation.on->remove(operation);
         return finish(operation);
     }
-    if (operation.stage != phase::in_flight) return;
-    operation.stage = phase::cancelling;
+    if (operation.phase != phase::in_flight) return;
+    operation.phase = phase::cancelling;
     if (backlog_.empty() && make_cancel(operation)) return;
     operation.state |= operation_state::cancel_unsent;  // it is in the backlog as a cancel
     queue(operation);
@@ -279,7 +279,7 @@ void loop_core::no_longer_cancelled(operation_state& operation) noexcept {
     operation.state &= ~(operation_state::cancel_sent | operation_state::cancel_unsent);
 }
 
-void loop_core::arrived(const completion& c) noexcept {
+void loop_core::complete(const completion& c) noexcept {
     if (c.user_data < first_address) [[unlikely]]
         return c.user_data < tag_cancel ? host_completion(c) : cancel_failed(c);
     auto& operation = *reinterpret_cast<operation_state*>(c.user_data);
@@ -287,7 +287,7 @@ void loop_core::arrived(const completion& c) noexcept {
     check_buffer(operation);
     operation.result = c.result;
     operation.flags = c.flags;
-    if ((c.flags & completion_more) != 0) return operation.arrived(operation);
+    if ((c.flags & completion_more) != 0) return operation.on_completion(operation);
 
     constexpr std::uint32_t cancels = operation_state::cancel_unsent | operation_state::cancel_sent;
     if ((operation.state & cancels) != 0) [[unlikely]] no_longer_cancelled(operation);
@@ -305,14 +305,14 @@ bool loop_core::begin_again(operation_state& operation) noexcept {
     const bool polled = (operation.state & operation_state::polling) != 0;
     const bool turns = polled ? operation.result >= 0
                               : operation.result == -EAGAIN &&
-                                    awaited_readiness(operation.ask.code) != 0;
+                                    awaited_readiness(operation.request.code) != 0;
     if (!turns && !is_interrupted(operation)) return false;
-    if (operation.stage != operation_state::phase::in_flight) {
+    if (operation.phase != operation_state::phase_t::in_flight) {
         operation.result = -ECANCELED;
         return false;
     }
     if (turns) operation.state ^= operation_state::polling;
-    operation.stage = operation_state::phase::queued;
+    operation.phase = operation_state::phase_t::queued;
     if (!backlog_.empty() || !make_entry(operation)) queue(operation);
     return true;
 }
@@ -320,10 +320,10 @@ bool loop_core::begin_again(operation_state& operation) noexcept {
 /// Ends the operation: from now on only its frame uses it.
 void loop_core::finish(operation_state& operation) noexcept {
     --operations;
-    operation.stage = operation_state::phase::done;
+    operation.phase = operation_state::phase_t::done;
     if (operation.task == nullptr) left_background(static_cast<background_operation&>(operation));
-    if (operation.arrived != nullptr)
-        operation.arrived(operation);
+    if (operation.on_completion != nullptr)
+        operation.on_completion(operation);
     else
         wake(operation);
 }
@@ -338,7 +338,7 @@ bool loop_core::finish_closings() noexcept {
     while (closings != 0 && kernel->now() < until) {
         make_backlog_entries();
         const entered e = kernel->enter(until, came.data(), came.size());
-        for (std::size_t i = 0; i < e.completions; ++i) arrived(came[i]);
+        for (std::size_t i = 0; i < e.completions; ++i) complete(came[i]);
     }
     return true;
 }

@@ -15,7 +15,7 @@ const char* object_of_poll(const detail::leaf_wait& wait) {
     const auto& operation = static_cast<const detail::operation_state&>(wait);
     if (operation.on != nullptr) return detail::operation_object(wait);
     static thread_local char text[32];
-    std::snprintf(text, sizeof text, "descriptor %d", operation.ask.number);
+    std::snprintf(text, sizeof text, "descriptor %d", operation.request.number);
     return text;
 }
 

@@ -191,9 +191,9 @@ task<> inotify_instance::wait() {
 
 inotify_instance::poll_operation::poll_operation(inotify_instance& of) noexcept
     : background_operation(wait_kind_of_watch, of.source_.record(), {}), owner(of) {
-    ask.code = opcode::poll_add;
-    ask.op_flags = POLLIN;
-    arrived = ended;
+    request.code = opcode::poll_add;
+    request.op_flags = POLLIN;
+    on_completion = ended;
 }
 
 void inotify_instance::poll_operation::ended(operation_state& operation) noexcept {

@@ -34,10 +34,10 @@ constexpr auto link_kind = detail::operation_kind("link");
 
 chunk filled(detail::operation_state& read) noexcept {
     const auto count = static_cast<std::size_t>(read.result);
-    if (count == 0 && read.ask.length != 0) return {};
-    const bool at_position = read.ask.offset == ~std::uint64_t{0};
-    if (at_position && count < read.ask.length) detail::mend_position(*read.on, read.result);
-    return {reinterpret_cast<char*>(read.ask.address), count};
+    if (count == 0 && read.request.length != 0) return {};
+    const bool at_position = read.request.offset == ~std::uint64_t{0};
+    if (at_position && count < read.request.length) detail::mend_position(*read.on, read.result);
+    return {reinterpret_cast<char*>(read.request.address), count};
 }
 
 }  // namespace

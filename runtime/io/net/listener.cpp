@@ -113,9 +113,9 @@ struct listener_state : background_operation {
 
     listener_state(descriptor d, const endpoint& w)
         : background_operation(accept_kind, d.record(), {}), fd(std::move(d)), where(w) {
-        ask.code = opcode::accept;
-        ask.op_flags = SOCK_CLOEXEC;
-        arrived = accepted;
+        request.code = opcode::accept;
+        request.op_flags = SOCK_CLOEXEC;
+        on_completion = accepted;
         untaken.reserve(untaken_max);
     }
     ~listener_state() { drop_untaken(); }
@@ -148,7 +148,7 @@ std::size_t listener_state::waiters_due() const noexcept {
 
 void listener_state::arm() noexcept {
     if (armed || closed) return;
-    ask.ioprio = has_multishot_accept() ? accept_multishot : std::uint16_t{0};
+    request.ioprio = has_multishot_accept() ? accept_multishot : std::uint16_t{0};
     begin_background(*this);
     armed = true;
     ++holders;

@@ -62,7 +62,7 @@ send_datagram_awaiter::send_datagram_awaiter(held<> socket, const_buffer data, c
       data_(data),
       to_(to),
       segment_(segment) {
-    ask.op_flags = MSG_NOSIGNAL;
+    request.op_flags = MSG_NOSIGNAL;
 }
 
 bool send_datagram_awaiter::await_ready() noexcept {

@@ -38,7 +38,7 @@ struct reaper final : background_operation {
     explicit reaper(descriptor fd) noexcept
         : background_operation(wait_kind_of_process, fd.record(), poll_of()),
           program(std::move(fd)) {
-        arrived = ended;
+        on_completion = ended;
     }
     static void ended(operation_state& operation) noexcept {
         auto* self = static_cast<reaper*>(&operation);
