@@ -80,8 +80,8 @@ inline constexpr bool can_be_gathered<R> =
 template <class A>
 using started = future<awaited_t<A>>;
 
-/// Starts every awaitable, in argument order, and keeps the futures in `running`. Returns the error of
-/// one that could not be started; null if all were. Children that were started before it run.
+/// Starts every awaitable, in argument order, and keeps the futures in `running`. Returns the error
+/// of one that could not be started; null if all were. Children that were started before it run.
 template <class... A>
 std::exception_ptr start_all(children& group, std::tuple<started<A>...>& running,
                              A&... awaitables) noexcept {

@@ -120,7 +120,8 @@ using background_list = intrusive_list<background_operation, &background_operati
 /// first.
 RONDO_API bool refuse_operation(operation_state& operation) noexcept;
 
-/// Begins it: `on_completion` is called with each completion, and the loop cancels it when the loop ends.
+/// Begins it: `on_completion` is called with each completion. The loop cancels it when the loop
+/// ends.
 RONDO_API void begin_background(background_operation& operation) noexcept;
 
 /// Asks the kernel to cancel it. Its completion comes in any case. `wait_kind::cancel` of all

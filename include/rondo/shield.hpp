@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Shields: they delay a cancellation until a task has ended, for clean-up that awaits; and let a task
-// wait for a future without cancelling the future's task.
+// Shields: they delay a cancellation until a task has ended, for clean-up that awaits; and let a
+// task wait for a future without cancelling the task of the future.
 #pragma once
 
 #include <type_traits>
