@@ -185,11 +185,11 @@ TEST_CASE("ring: with an entry in flight it refuses to move to another thread", 
             }
         };
         std::thread(try_to_move).join();
-        CHECK(said.find("nothing is in flight, and 1 entry is") != std::string::npos);
+        CHECK(said.find("nothing is in flight; 1 entry is in flight") != std::string::npos);
         completion out;
         kernel->enter(time_point::min(), &out, 1);
         std::thread(try_to_move).join();
-        CHECK(said.find("nothing is in flight, and 1 entry is") != std::string::npos);
+        CHECK(said.find("nothing is in flight; 1 entry is in flight") != std::string::npos);
         cancel_and_forget(*kernel, base);
         std::thread(try_to_move).join();
         CHECK(said.empty());
