@@ -169,15 +169,15 @@ public:
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     auto put(U&& item) {
-        return detail::putting<bridge_queue, detail::bridge_putter<T>, T, detail::put_hazard<T, U>>(
+        return detail::put_awaitable<bridge_queue, detail::bridge_putter<T>, T, detail::put_hazard<T, U>>(
             *this, std::forward<U>(item));
     }
     /// Takes the next item; the task waits while the queue is empty. Empty once the queue is closed
     /// and drained.
     /// Cancel: takes nothing. An item that was promised to this task keeps its place and goes to
     ///         the next waiter.
-    detail::taking<bridge_queue, detail::bridge_getter<T>> next() noexcept {
-        return detail::taking<bridge_queue, detail::bridge_getter<T>>(*this);
+    detail::next_awaitable<bridge_queue, detail::bridge_getter<T>> next() noexcept {
+        return detail::next_awaitable<bridge_queue, detail::bridge_getter<T>>(*this);
     }
 
     // -- threads: not from a task, whose loop would stand still -----------------------------------
@@ -343,8 +343,8 @@ public:
 
     /// `co_await e.wait()` waits until the event is set.
     /// Cancel: leaves at once.
-    detail::taking<bridge_core, detail::bridge_event_awaiter> wait() noexcept {
-        return detail::taking<bridge_core, detail::bridge_event_awaiter>(*this);
+    detail::next_awaitable<bridge_core, detail::bridge_event_awaiter> wait() noexcept {
+        return detail::next_awaitable<bridge_core, detail::bridge_event_awaiter>(*this);
     }
     /// Blocks the thread until the event is set. Do not call it in a task.
     void blocking_wait();

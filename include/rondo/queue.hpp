@@ -72,9 +72,9 @@ public:
     }
 };
 
-class [[nodiscard("a join does nothing until it is awaited")]] joining : public only_in_tasks {
+class [[nodiscard("a join does nothing until it is awaited")]] join_awaitable : public only_in_tasks {
 public:
-    explicit joining(queue_core & queue) noexcept : queue_(&queue) {}
+    explicit join_awaitable(queue_core & queue) noexcept : queue_(&queue) {}
     queue_joiner rondo_awaiter() const noexcept { return queue_joiner(*queue_); }
 
 private:
@@ -100,7 +100,7 @@ public:
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     auto put(U&& item) {
-        return putting<basic_queue, put_awaiter<T, Storage>, T, put_hazard<T, U>>(
+        return put_awaitable<basic_queue, put_awaiter<T, Storage>, T, put_hazard<T, U>>(
             *this, std::forward<U>(item));
     }
 
@@ -109,8 +109,8 @@ public:
     /// Cancel: takes nothing. An item that was promised to this task keeps its place and goes to
     ///         the next waiter.
     /// See:    asyncio.Queue.get.
-    taking<basic_queue, next_awaiter<T, Storage>> next() noexcept {
-        return taking<basic_queue, next_awaiter<T, Storage>>(*this);
+    next_awaitable<basic_queue, next_awaiter<T, Storage>> next() noexcept {
+        return next_awaitable<basic_queue, next_awaiter<T, Storage>>(*this);
     }
 
     /// Stores the item if there is room and returns true. Otherwise returns false and leaves the
@@ -142,7 +142,7 @@ public:
     /// Waits until `task_done` was called once for each item that was ever put.
     /// Cancel: leaves at once.
     /// See:    asyncio.Queue.join.
-    joining join() noexcept { return joining(*this); }
+    join_awaitable join() noexcept { return join_awaitable(*this); }
 
     /// Closes the queue: current and later puts throw queue_closed_error. `next` gives the items
     /// that are left, then an empty optional. An `immediate` close destroys the items that are

@@ -14,7 +14,7 @@ queue_core::~queue_core() {
 }
 
 void queue_core::end_all(wait_list& line) noexcept {
-    while (!line.empty()) first_of(line).go_on(at_queue::ended);
+    while (!line.empty()) first_of(line).wake_with(queue_outcome::ended);
 }
 
 void queue_core::close() noexcept {
@@ -40,9 +40,9 @@ void queue_core::finish_one() {
 void queue_core::throw_closed() { throw queue_closed_error(); }
 
 namespace {
-void take_out(parked_at_queue& waiter, wait_list queue_core::*line) noexcept {
+void take_out(queue_waiter& waiter, wait_list queue_core::*line) noexcept {
     (waiter.queue->*line).remove(waiter);
-    waiter.go_on(at_queue::refused);
+    waiter.wake_with(queue_outcome::refused);
 }
 }  // namespace
 
@@ -51,22 +51,22 @@ constinit const wait_kind queue_putter::kind_{"queue.put", leave, nullptr};
 constinit const wait_kind queue_joiner::kind_{"queue.join", leave, nullptr};
 
 void queue_getter::leave(leaf_wait& wait) noexcept {
-    take_out(static_cast<parked_at_queue&>(wait), &queue_core::getters_);
+    take_out(static_cast<queue_waiter&>(wait), &queue_core::getters_);
 }
 
 void queue_putter::leave(leaf_wait& wait) noexcept {
-    take_out(static_cast<parked_at_queue&>(wait), &queue_core::putters_);
+    take_out(static_cast<queue_waiter&>(wait), &queue_core::putters_);
 }
 
 bool queue_getter::end() {
-    if (why() == at_queue::promised) queue_->serve_getter();
-    if (why() != at_queue::ended || is_cancelled()) throw cancelled();
+    if (outcome() == queue_outcome::promised) queue_->serve_getter();
+    if (outcome() != queue_outcome::ended || is_cancelled()) throw cancelled();
     return false;
 }
 
 void queue_putter::throw_refusal() {
-    if (why() == at_queue::promised) queue_->serve_putter();
-    if (why() == at_queue::refused || is_cancelled()) throw cancelled();
+    if (outcome() == queue_outcome::promised) queue_->serve_putter();
+    if (outcome() == queue_outcome::refused || is_cancelled()) throw cancelled();
     queue_core::throw_closed();
 }
 
@@ -76,22 +76,22 @@ bool queue_joiner::await_ready() noexcept {
 }
 
 void queue_joiner::await_suspend(std::coroutine_handle<> frame, location at) noexcept {
-    const bool is_refused = state_ == at_queue::refused;
-    parked_at_queue& self = park_here(kind_, frame, at);
+    const bool is_refused = state_ == queue_outcome::refused;
+    queue_waiter& self = park_here(kind_, frame, at);
     if (is_refused)
-        self.go_last();
+        self.wake_last();
     else if (queue_->unfinished_ == 0)
-        self.go_on(at_queue::ended);
+        self.wake_with(queue_outcome::ended);
     else
         queue_->joiners_.append(self);
 }
 
 void queue_joiner::await_resume() {
-    if (why() == at_queue::refused || is_cancelled()) throw cancelled();
+    if (outcome() == queue_outcome::refused || is_cancelled()) throw cancelled();
 }
 
 void queue_joiner::leave(leaf_wait& wait) noexcept {
-    take_out(static_cast<parked_at_queue&>(wait), &queue_core::joiners_);
+    take_out(static_cast<queue_waiter&>(wait), &queue_core::joiners_);
 }
 
 }  // namespace detail

@@ -22,10 +22,10 @@ inline constexpr bool put_hazard = owning_argument_hazard<U> &&
 /// The awaitable of `put`; an Awaiter is made of the queue and the item. A trivially copyable item
 /// may be put more than once, and is not stored twice.
 template <class Queue, class Awaiter, class T, bool Hazard>
-class [[nodiscard("a put does nothing until it is awaited")]] putting : public only_in_tasks {
+class [[nodiscard("a put does nothing until it is awaited")]] put_awaitable : public only_in_tasks {
 public:
     template <class U>
-    putting(Queue & queue, U && item) : queue_(&queue), item_(std::forward<U>(item)) {}
+    put_awaitable(Queue & queue, U && item) : queue_(&queue), item_(std::forward<U>(item)) {}
 
     Awaiter rondo_awaiter() const& requires(std::is_trivially_copyable_v<T>) {
         return {*queue_, T(item_)};
@@ -48,9 +48,9 @@ private:
 
 /// The awaitable of `next`.
 template <class Queue, class Awaiter>
-class [[nodiscard("nothing is taken until it is awaited")]] taking : public only_in_tasks {
+class [[nodiscard("nothing is taken until it is awaited")]] next_awaitable : public only_in_tasks {
 public:
-    explicit taking(Queue & queue) noexcept : queue_(&queue) {}
+    explicit next_awaitable(Queue & queue) noexcept : queue_(&queue) {}
     Awaiter rondo_awaiter() const noexcept { return Awaiter(*queue_); }
 
 private:

@@ -34,7 +34,7 @@ namespace detail {
 class queue_core;
 
 /// The state or the outcome of a visit to a queue.
-enum class at_queue : std::uint32_t {
+enum class queue_outcome : std::uint32_t {
     ready,     ///< it did not wait
     parked,    ///< it waited: see queue_waiter::outcome
     promised,  ///< an item or a place is reserved for it
@@ -44,19 +44,19 @@ enum class at_queue : std::uint32_t {
 
 /// A waiter at a queue, stored in its own frame. It is constructed only when the task suspends,
 /// since most do not.
-struct parked_at_queue : leaf_wait, wait_node {
-    parked_at_queue(const wait_kind& k, queue_core& q) noexcept : leaf_wait(k), queue(&q) {}
+struct queue_waiter : leaf_wait, wait_node {
+    queue_waiter(const wait_kind& k, queue_core& q) noexcept : leaf_wait(k), queue(&q) {}
 
-    void go_on(at_queue why) noexcept {
-        state = static_cast<std::uint32_t>(why);
+    void wake_with(queue_outcome how) noexcept {
+        state = static_cast<std::uint32_t>(how);
         detail::wake(static_cast<leaf_wait&>(*this));
     }
     /// Resumes it with `refused`, after all tasks that are ready.
-    void go_last() noexcept {
-        state = static_cast<std::uint32_t>(at_queue::refused);
+    void wake_last() noexcept {
+        state = static_cast<std::uint32_t>(queue_outcome::refused);
         requeue(*this);
     }
-    at_queue why() const noexcept { return static_cast<at_queue>(state); }
+    queue_outcome outcome() const noexcept { return static_cast<queue_outcome>(state); }
 
     queue_core* queue;
 };
@@ -91,7 +91,7 @@ public:
     void serve_putter() noexcept {
         if (putters_.empty() || !has_room()) return;
         ++grants_;
-        first_of(putters_).go_on(at_queue::promised);
+        first_of(putters_).wake_with(queue_outcome::promised);
     }
     /// Closes the queue, and wakes the waiters whose item or place cannot come any more.
     void close() noexcept;
@@ -114,55 +114,55 @@ public:
 private:
     void promise_item() noexcept {
         ++claims_;
-        first_of(getters_).go_on(at_queue::promised);
+        first_of(getters_).wake_with(queue_outcome::promised);
     }
-    static parked_at_queue& first_of(wait_list& line) noexcept {
-        return static_cast<parked_at_queue&>(line.pop());
+    static queue_waiter& first_of(wait_list& line) noexcept {
+        return static_cast<queue_waiter&>(line.pop());
     }
     static void end_all(wait_list& line) noexcept;
 };
 
 /// The base class of the three awaiters.
-class queue_visit {
+class queue_awaiter {
 protected:
-    explicit queue_visit(queue_core& queue) noexcept : queue_(&queue) {}
-    queue_visit(const queue_visit&) = delete;
-    queue_visit& operator=(const queue_visit&) = delete;
+    explicit queue_awaiter(queue_core& queue) noexcept : queue_(&queue) {}
+    queue_awaiter(const queue_awaiter&) = delete;
+    queue_awaiter& operator=(const queue_awaiter&) = delete;
 
     /// Suspends the running task.
-    parked_at_queue& park_here(const wait_kind& kind, std::coroutine_handle<> frame,
+    queue_waiter& park_here(const wait_kind& kind, std::coroutine_handle<> frame,
                                location at) noexcept {
-        state_ = at_queue::parked;
-        parked_at_queue& self =
-            *::new (static_cast<void*>(&parked_)) parked_at_queue(kind, *queue_);
+        state_ = queue_outcome::parked;
+        queue_waiter& self =
+            *::new (static_cast<void*>(&parked_)) queue_waiter(kind, *queue_);
         park(self, frame, at);
         return self;
     }
-    at_queue why() const noexcept { return state_ == at_queue::parked ? parked_.why() : state_; }
+    queue_outcome outcome() const noexcept { return state_ == queue_outcome::parked ? parked_.outcome() : state_; }
     /// The task is cancelled and does not wait. True if it throws at once, false if it suspends
     /// first so that other tasks run.
     bool cancel_at_start() noexcept {
-        state_ = at_queue::refused;
+        state_ = queue_outcome::refused;
         return may_go_on();
     }
     /// Unlinks the waiter. It is linked here only if its frame is destroyed during the wait.
     void leave_line(wait_list queue_core::*line) noexcept {
-        if (state_ == at_queue::parked && parked_.linked()) [[unlikely]]
+        if (state_ == queue_outcome::parked && parked_.linked()) [[unlikely]]
             (queue_->*line).remove(parked_);
     }
 
     queue_core* queue_;
-    at_queue state_ = at_queue::ready;
+    queue_outcome state_ = queue_outcome::ready;
     union {
-        parked_at_queue parked_;
+        queue_waiter parked_;
     };
 
-    ~queue_visit() {}
+    ~queue_awaiter() {}
 };
 
-class RONDO_API queue_getter : queue_visit {
+class RONDO_API queue_getter : queue_awaiter {
 public:
-    explicit queue_getter(queue_core& queue) noexcept : queue_visit(queue) {}
+    explicit queue_getter(queue_core& queue) noexcept : queue_awaiter(queue) {}
     ~queue_getter() { leave_line(&queue_core::getters_); }
 
     bool await_ready() noexcept {
@@ -170,30 +170,30 @@ public:
             return cancel_at_start();
         if (queue_->stored_ != 0) return queue_->claims_ == 0 && may_go_on();
         if (!queue_->closed_) return false;
-        state_ = at_queue::ended;
+        state_ = queue_outcome::ended;
         return may_go_on();
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
-        const at_queue before = state_;
-        parked_at_queue& self = park_here(kind_, frame, at);
+        const queue_outcome before = state_;
+        queue_waiter& self = park_here(kind_, frame, at);
         if (queue_->has_item()) {  // other tasks run first; a cancelled getter gives it back
             ++queue_->claims_;
-            self.go_on(at_queue::promised);
-        } else if (before == at_queue::ready) {
+            self.wake_with(queue_outcome::promised);
+        } else if (before == queue_outcome::ready) {
             queue_->getters_.append(self);
-        } else if (before == at_queue::refused) {
-            self.go_last();
+        } else if (before == queue_outcome::refused) {
+            self.wake_last();
         } else {
-            self.go_on(at_queue::ended);
+            self.wake_with(queue_outcome::ended);
         }
     }
 
 protected:
     /// Ends the wait: true if there is an item to take. Throws: cancelled.
     bool may_take() {
-        if (state_ == at_queue::ready) return true;
-        if (why() == at_queue::promised) --queue_->claims_;
-        if (why() != at_queue::promised || is_cancelled()) [[unlikely]]
+        if (state_ == queue_outcome::ready) return true;
+        if (outcome() == queue_outcome::promised) --queue_->claims_;
+        if (outcome() != queue_outcome::promised || is_cancelled()) [[unlikely]]
             return end();
         return queue_->stored_ != 0;  // none if close(immediate) emptied the queue
     }
@@ -205,42 +205,42 @@ private:
     static void leave(leaf_wait& wait) noexcept;
 };
 
-class RONDO_API queue_putter : queue_visit {
+class RONDO_API queue_putter : queue_awaiter {
 public:
-    explicit queue_putter(queue_core& queue) noexcept : queue_visit(queue) {}
+    explicit queue_putter(queue_core& queue) noexcept : queue_awaiter(queue) {}
     ~queue_putter() { leave_line(&queue_core::putters_); }
 
     bool await_ready() noexcept {
         if (is_cancelled()) [[unlikely]]
             return cancel_at_start();
         if (queue_->closed_) [[unlikely]] {
-            state_ = at_queue::ended;
+            state_ = queue_outcome::ended;
             return true;
         }
         if (!queue_->has_room()) return false;
         if (queue_->grants_ == 0 && may_go_on()) return true;
-        state_ = at_queue::promised;  // await_suspend lets other tasks run first
+        state_ = queue_outcome::promised;  // await_suspend lets other tasks run first
         return false;
     }
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept {
-        const at_queue before = state_;
-        parked_at_queue& self = park_here(kind_, frame, at);
-        if (before == at_queue::ready) {
+        const queue_outcome before = state_;
+        queue_waiter& self = park_here(kind_, frame, at);
+        if (before == queue_outcome::ready) {
             queue_->putters_.append(self);
-        } else if (before == at_queue::refused) {
-            self.go_last();
+        } else if (before == queue_outcome::refused) {
+            self.wake_last();
         } else {
             ++queue_->grants_;
-            self.go_on(at_queue::promised);
+            self.wake_with(queue_outcome::promised);
         }
     }
 
 protected:
     /// Ends the wait: throws unless the item may be stored.
     void must_store() {
-        if (state_ == at_queue::ready) return;
-        if (why() == at_queue::promised) --queue_->grants_;
-        if (why() != at_queue::promised || is_cancelled() || queue_->closed_) [[unlikely]]
+        if (state_ == queue_outcome::ready) return;
+        if (outcome() == queue_outcome::promised) --queue_->grants_;
+        if (outcome() != queue_outcome::promised || is_cancelled() || queue_->closed_) [[unlikely]]
             throw_refusal();
     }
     queue_core& queue() const noexcept { return *queue_; }
@@ -252,9 +252,9 @@ private:
 };
 
 /// Waits until task_done was called for every item.
-class RONDO_API queue_joiner : queue_visit {
+class RONDO_API queue_joiner : queue_awaiter {
 public:
-    explicit queue_joiner(queue_core& queue) noexcept : queue_visit(queue) {}
+    explicit queue_joiner(queue_core& queue) noexcept : queue_awaiter(queue) {}
     ~queue_joiner() { leave_line(&queue_core::joiners_); }
     bool await_ready() noexcept;
     void await_suspend(std::coroutine_handle<> frame, location at = location::current()) noexcept;
