@@ -29,7 +29,7 @@
 
 #include <rondo/detail/sync/queue_awaitable.hpp>
 #include <rondo/detail/sync/queue_storage.hpp>
-#include <rondo/loop.hpp>
+#include <rondo/detail/thread/posted_wait.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -110,7 +110,7 @@ private:
 };
 
 /// The base class of the awaiters of tasks at a bridge.
-class RONDO_API bridge_awaiter : leaf_wait, bridge_wait {
+class RONDO_API bridge_awaiter : posted_wait, bridge_wait {
 public:
     bridge_awaiter(bridge_core& core, bridge_side side, const wait_kind& kind) noexcept;
     ~bridge_awaiter();
@@ -126,12 +126,8 @@ protected:
 
 private:
     static void leave(leaf_wait& wait) noexcept;
-    static void post(bridge_wait& waiter) noexcept;
-    static void arrive(void* word) noexcept;
 
     bridge_core* core_;
-    std::optional<remote> home_;
-    preallocated_post post_;
 };
 
 RONDO_API time_point bridge_deadline(duration timeout) noexcept;

@@ -28,6 +28,7 @@
 #include <utility>
 
 #include <rondo/detail/coroutine/gcc12.hpp>
+#include <rondo/detail/thread/posted_wait.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/task_local.hpp>
 
@@ -38,7 +39,7 @@ namespace detail {
 
 /// Base class of the awaiters of calls on another loop: everything that does not depend on the type
 /// of the call.
-class RONDO_API far_wait : public leaf_wait, wait_node {
+class RONDO_API far_wait : public posted_wait, wait_node {
 public:
     bool await_ready() noexcept {
         return is_cancelled() && cancel_at_start();
@@ -72,7 +73,6 @@ private:
     static void begin(void* word) noexcept;
     static void cancel_there(void* word) noexcept;
     static void task_ended(wait_node& node, shared_core*) noexcept;
-    static void come_home(void* word) noexcept;
     /// Drops one reference; the last one posts home. Do not touch this object afterwards.
     void go_home() noexcept;
     bool let_go() noexcept { return held_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
@@ -80,10 +80,8 @@ private:
 
     const call_kind* call_;
     remote there_;
-    std::optional<remote> home_;
     preallocated_post begin_;
     preallocated_post cancel_;
-    preallocated_post end_;
     std::atomic<unsigned> held_{0};   // references on the other loop: the call, and a cancel
     shared_core* task_ = nullptr;     // on the other loop, while it runs
     const carried_bindings* bindings_ = nullptr;

@@ -175,7 +175,7 @@ bool shared_watcher::check_waiters(watched_words& words) noexcept {
             room = words.add(waiter.signal_->changes_, waiter.seen_) && room;
         } else {
             waiter.signal_->waiting_.fetch_sub(1);
-            waiter.post_home();
+            waiter.post();
         }
     }
     waiters_.take(unchanged);
@@ -214,13 +214,7 @@ void shared_watcher::join() noexcept {
 constinit const wait_kind shared_waiter::kind_of{"a change in shared memory", leave, nullptr};
 
 shared_waiter::shared_waiter(shared_signal* signal, std::uint32_t seen) noexcept
-    : leaf_wait(kind_of),
-      signal_(signal),
-      seen_(seen),
-      post_{[](void* word) noexcept {
-                detail::wake(static_cast<leaf_wait&>(*static_cast<shared_waiter*>(word)));
-            },
-            this} {}
+    : posted_wait(kind_of), signal_(signal), seen_(seen) {}
 
 // The waiter is still watched only if its frame is destroyed while it waits.
 shared_waiter::~shared_waiter() {
@@ -239,29 +233,26 @@ void shared_waiter::await_suspend(std::coroutine_handle<> frame, location at) {
     }
     if (signal_ == nullptr || signal_->now() != seen_) {  // ready, but other tasks run first
         park(*this, frame, at);
-        return detail::wake(static_cast<leaf_wait&>(*this));
+        return resume_here();
     }
     shared_watcher& watcher = shared_watcher::of(running_loop());
-    home_.emplace(remote_of(*here.current->home));
+    set_home();
     park(*this, frame, at);
     // The simulator needs no watcher thread: it calls this function at a moment of its choice, and
     // the task then checks again.
-    const auto wake_later = [](void* self) { static_cast<shared_waiter*>(self)->post_home(); };
+    const auto wake_later = [](void* self) { static_cast<shared_waiter*>(self)->post(); };
     if (run_elsewhere(*here.current->home, wake_later, this)) return;
     watcher_ = &watcher;
     if (watcher.add(*this)) return;
     state |= unwatched;
-    detail::wake(static_cast<leaf_wait&>(*this));
+    resume_here();
 }
 
 // If the waiter's post is in flight already, the task waits for it: the post lies in its frame.
 void shared_waiter::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<shared_waiter&>(wait);
-    if (self.watcher_ != nullptr && self.watcher_->remove(self)) detail::wake(wait);
+    if (self.watcher_ != nullptr && self.watcher_->remove(self)) self.resume_here();
 }
-
-// A loop that has ended refuses the post. That is harmless: the frame is about to be destroyed.
-void shared_waiter::post_home() noexcept { home_->try_post(post_); }
 
 bool shared_waiter::await_resume() const {
     if (is_refused() || is_cancelled()) throw cancelled();

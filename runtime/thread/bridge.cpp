@@ -103,11 +103,13 @@ constinit const wait_kind bridge_awaiter::put_kind{"bridge_queue.put", leave, nu
 constinit const wait_kind bridge_awaiter::event_kind{"bridge_event.wait", leave, nullptr};
 
 bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind& kind) noexcept
-    : leaf_wait(kind), bridge_wait(s, post), core_(&core), post_{arrive, this} {}
+    : posted_wait(kind),
+      bridge_wait(s, [](bridge_wait& self) noexcept { static_cast<bridge_awaiter&>(self).post(); }),
+      core_(&core) {}
 
 // The awaiter is linked here only if its frame is destroyed during the wait.
 bridge_awaiter::~bridge_awaiter() {
-    if (!home_ || answer != bridge_answer::wait) return;  // the bridge may be gone
+    if (!has_home() || answer != bridge_answer::wait) return;  // the bridge may be gone
     const bridge_core::lock held(core_->mutex_);
     if (linked()) core_->remove(*this);
 }
@@ -126,11 +128,11 @@ void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) n
     park(*this, frame, at);
     if (answer == bridge_answer::refused) return requeue(*this);
     if (answer != bridge_answer::wait)  // it is ready, but other tasks run first
-        return detail::wake(static_cast<leaf_wait&>(*this));
-    home_.emplace(remote_of(*here.current->home));
+        return resume_here();
+    set_home();
     const bridge_core::lock held(core_->mutex_);
     answer = core_->ask(side);
-    if (answer != bridge_answer::wait) return detail::wake(static_cast<leaf_wait&>(*this));
+    if (answer != bridge_answer::wait) return resume_here();
     core_->append(*this);
 }
 
@@ -144,18 +146,7 @@ void bridge_awaiter::leave(leaf_wait& wait) noexcept {
         self.core_->remove(self);
         self.answer = bridge_answer::refused;
     }
-    detail::wake(wait);
-}
-
-// A loop that has ended takes no post. Then the frame is about to be destroyed, and no task waits
-// in it.
-void bridge_awaiter::post(bridge_wait& waiter) noexcept {
-    auto& self = static_cast<bridge_awaiter&>(waiter);
-    self.home_->try_post(self.post_);
-}
-
-void bridge_awaiter::arrive(void* word) noexcept {
-    detail::wake(static_cast<leaf_wait&>(*static_cast<bridge_awaiter*>(word)));
+    self.resume_here();
 }
 
 bool bridge_awaiter::finish(bridge_core::lock& held) {

@@ -13,8 +13,11 @@ namespace detail {
 constinit const wait_kind far_wait::kind_{"on", leave, nullptr};
 
 far_wait::far_wait(remote there, const call_kind& call) noexcept
-    : leaf_wait(kind_), call_(&call), there_(std::move(there)), begin_{begin, this},
-      cancel_{cancel_there, this}, end_{come_home, this} {
+    : posted_wait(kind_),
+      call_(&call),
+      there_(std::move(there)),
+      begin_{begin, this},
+      cancel_{cancel_there, this} {
     wait_node::wake = task_ended;
 }
 
@@ -31,12 +34,12 @@ void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     }
     bindings_ = carry_bindings();
     park(*this, frame, at);
-    home_.emplace(remote_of(*here.current->home));
+    set_home();
     held_.store(1, std::memory_order_relaxed);
     if (there_.try_post(begin_)) return;
     held_.store(0, std::memory_order_relaxed);
     state |= loop_ended;
-    detail::wake(static_cast<leaf_wait&>(*this));
+    resume_here();
 }
 
 // -- on the other loop's thread -------------------------------------------------------------------
@@ -83,7 +86,7 @@ void far_wait::ended() noexcept {
 }
 
 void far_wait::go_home() noexcept {
-    if (let_go()) home_->try_post(end_);
+    if (let_go()) post();
 }
 
 // -- on the home loop's thread --------------------------------------------------------------------
@@ -98,11 +101,7 @@ void far_wait::leave(leaf_wait& wait) noexcept {
                                                std::memory_order_relaxed));
     self.state |= told;
     if (self.there_.try_post(self.cancel_)) return;
-    if (self.let_go()) detail::wake(wait);  // the other loop has ended, and the call with it
-}
-
-void far_wait::come_home(void* word) noexcept {
-    detail::wake(static_cast<leaf_wait&>(*static_cast<far_wait*>(word)));
+    if (self.let_go()) self.resume_here();  // the other loop has ended, and the call with it
 }
 
 void far_wait::throw_nothing() const {

@@ -222,11 +222,15 @@ std::exception_ptr thread_core::see_error() {
 constinit const wait_kind thread_core_wait::kind_{"thread_future", leave, nullptr};
 
 thread_core_wait::thread_core_wait(thread_core& core) noexcept
-    : leaf_wait(kind_), thread_watcher(post), core_(&core), post_{arrive, this} {}
+    : posted_wait(kind_),
+      thread_watcher([](thread_watcher& self) noexcept {
+          static_cast<thread_core_wait&>(self).post();
+      }),
+      core_(&core) {}
 
 // The awaiter is linked here only if its frame is destroyed during the wait.
 thread_core_wait::~thread_core_wait() {
-    if (home_) core_->unwatch(*this);
+    if (has_home()) core_->unwatch(*this);
     core_->drop_handle();
 }
 
@@ -239,29 +243,18 @@ void thread_core_wait::await_suspend(std::coroutine_handle<> frame, location at)
     park(*this, frame, at);
     if (is_refused()) return requeue(*this);
     if (!core_->done()) {
-        home_.emplace(remote_of(*here.current->home));
+        set_home();
         if (core_->watch(*this)) return;
     }
-    wake(static_cast<leaf_wait&>(*this));
+    resume_here();
 }
 
 // If a post to this awaiter is under way, the task resumes by that post and has the result (law 2).
 void thread_core_wait::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<thread_core_wait&>(wait);
-    if (!self.home_ || !self.core_->unwatch(self)) return;
+    if (!self.has_home() || !self.core_->unwatch(self)) return;
     self.state = refused;
-    wake(wait);
-}
-
-// A loop that has ended takes no post. Then the frame is about to be destroyed, and no task waits
-// in it.
-void thread_core_wait::post(thread_watcher& watcher) noexcept {
-    auto& self = static_cast<thread_core_wait&>(watcher);
-    self.home_->try_post(self.post_);
-}
-
-void thread_core_wait::arrive(void* word) noexcept {
-    wake(static_cast<leaf_wait&>(*static_cast<thread_core_wait*>(word)));
+    self.resume_here();
 }
 
 void thread_core_wait::finish() {

@@ -16,10 +16,9 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
-#include <optional>
 
 #include <rondo/detail/coroutine/shared_core.hpp>
-#include <rondo/loop.hpp>
+#include <rondo/detail/thread/posted_wait.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -48,7 +47,7 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 class shared_watcher;
 
 /// A task's wait for a shared_signal. Its await gives false if no watcher thread could be started.
-class RONDO_API shared_waiter : public leaf_wait, public wait_node {
+class RONDO_API shared_waiter : public posted_wait, public wait_node {
 public:
     shared_waiter(shared_signal* signal, std::uint32_t seen) noexcept;
     ~shared_waiter();
@@ -61,13 +60,10 @@ private:
     enum : std::uint32_t { unwatched = 2 };
     static const wait_kind kind_of;
     static void leave(leaf_wait& wait) noexcept;
-    void post_home() noexcept;
 
     shared_signal* signal_;  // null: nothing to wait for
     std::uint32_t seen_;
     shared_watcher* watcher_ = nullptr;
-    std::optional<remote> home_;
-    preallocated_post post_;
 };
 
 class shared_change : only_in_tasks {

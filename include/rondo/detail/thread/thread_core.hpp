@@ -24,7 +24,7 @@
 #include <optional>
 
 #include <rondo/detail/base/function.hpp>
-#include <rondo/loop.hpp>
+#include <rondo/detail/thread/posted_wait.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -122,9 +122,8 @@ private:
     std::exception_ptr error_;
 };
 
-
 /// The awaiter of a thread_core, of which it holds a handle.
-class RONDO_API thread_core_wait : leaf_wait, thread_watcher {
+class RONDO_API thread_core_wait : posted_wait, thread_watcher {
 public:
     /// Takes over a handle of the count.
     explicit thread_core_wait(thread_core& core) noexcept;
@@ -140,12 +139,8 @@ protected:
 private:
     static const wait_kind kind_;
     static void leave(leaf_wait& wait) noexcept;
-    static void post(thread_watcher& watcher) noexcept;
-    static void arrive(void* word) noexcept;
 
     thread_core* core_;
-    std::optional<remote> home_;
-    preallocated_post post_;
 };
 
 /// A thread_core with a value.
