@@ -21,13 +21,13 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 #include <rondo/detail/sync/queue_awaitable.hpp>
+#include <rondo/detail/sync/queue_counts.hpp>
 #include <rondo/detail/sync/queue_storage.hpp>
 #include <rondo/detail/thread/posted_wait.hpp>
 
@@ -58,12 +58,11 @@ struct bridge_wait : wait_node {
 };
 
 /// The counters and the lines. The caller holds `mutex_`.
-class RONDO_API bridge_core {
+class RONDO_API bridge_core : public queue_counts {
 public:
     using lock = std::unique_lock<std::mutex>;
 
-    explicit bridge_core(std::size_t maxsize) noexcept
-        : limit_(maxsize == 0 ? std::numeric_limits<std::size_t>::max() : maxsize) {}
+    explicit bridge_core(std::size_t maxsize) noexcept : queue_counts(maxsize) {}
     ~bridge_core();
     bridge_core(const bridge_core&) = delete;
     bridge_core& operator=(const bridge_core&) = delete;
@@ -81,7 +80,7 @@ public:
     void removed() noexcept {
         --stored_;
         serve(bridge_side::put);
-        if (closed_ && stored_ == 0) end_all(bridge_side::get);
+        if (drained()) end_all(bridge_side::get);
     }
     /// Blocks the thread until its promise is used up: true. False if the bridge is closed.
     /// Throws: timeout_error.
@@ -92,9 +91,6 @@ public:
     void reopen() noexcept { closed_ = false; }
 
     mutable std::mutex mutex_;
-    std::size_t stored_ = 0;
-    std::size_t limit_;
-    bool closed_ = false;
 
 private:
     wait_list& line(bridge_side side) noexcept {
@@ -105,8 +101,6 @@ private:
 
     wait_list getters_;
     wait_list putters_;
-    std::size_t claims_ = 0;  // items that are promised to woken getters
-    std::size_t grants_ = 0;  // places that are promised to woken putters
 };
 
 /// The base class of the awaiters of tasks at a bridge.
@@ -244,9 +238,7 @@ public:
         const lock held(mutex_);
         return closed_;
     }
-    std::size_t maxsize() const noexcept {
-        return limit_ == std::numeric_limits<std::size_t>::max() ? 0 : limit_;
-    }
+    std::size_t maxsize() const noexcept { return queue_counts::maxsize(); }
 
 private:
     friend detail::bridge_getter<T>;

@@ -16,7 +16,6 @@
 #pragma once
 
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -161,9 +160,7 @@ public:
     /// True if a put would wait. Places that are promised to waiters count as taken.
     bool full() const noexcept { return !has_room(); }
     /// The number of items that it may hold; 0 means no limit.
-    std::size_t maxsize() const noexcept {
-        return limit_ == std::numeric_limits<std::size_t>::max() ? 0 : limit_;
-    }
+    std::size_t maxsize() const noexcept { return queue_counts::maxsize(); }
     bool closed() const noexcept { return closed_; }
 
 protected:

@@ -33,12 +33,12 @@ bridge_core::~bridge_core() {
 bridge_answer bridge_core::ask(bridge_side side) noexcept {
     if (side == bridge_side::put) {
         if (closed_) return bridge_answer::ended;
-        if (stored_ + grants_ >= limit_) return bridge_answer::wait;
+        if (!has_room()) return bridge_answer::wait;
         ++grants_;
         return bridge_answer::promised;
     }
-    if (stored_ == 0 && closed_) return bridge_answer::ended;
-    if (stored_ <= claims_) return bridge_answer::wait;
+    if (drained()) return bridge_answer::ended;
+    if (!has_item()) return bridge_answer::wait;
     ++claims_;
     return bridge_answer::promised;
 }

@@ -20,10 +20,10 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <new>
 
 #include <rondo/detail/coroutine/shared_core.hpp>
+#include <rondo/detail/sync/queue_counts.hpp>
 #include <rondo/error.hpp>
 #include <rondo/task.hpp>
 
@@ -61,18 +61,12 @@ struct queue_waiter : leaf_wait, wait_node {
     queue_core* queue;
 };
 
-class RONDO_API queue_core {
+class RONDO_API queue_core : public queue_counts {
 public:
-    explicit queue_core(std::size_t maxsize) noexcept
-        : limit_(maxsize == 0 ? std::numeric_limits<std::size_t>::max() : maxsize) {}
+    explicit queue_core(std::size_t maxsize) noexcept : queue_counts(maxsize) {}
     ~queue_core();
     queue_core(const queue_core&) = delete;
     queue_core& operator=(const queue_core&) = delete;
-
-    bool has_room() const noexcept { return stored_ + grants_ < limit_; }
-    bool has_item() const noexcept { return stored_ > claims_; }
-    /// True if no item is left and none will come.
-    bool drained() const noexcept { return closed_ && stored_ == 0; }
 
     void added() noexcept {
         ++stored_;
@@ -82,7 +76,7 @@ public:
     void removed() noexcept {
         --stored_;
         serve_putter();
-        if (closed_ && stored_ == 0) [[unlikely]]
+        if (drained()) [[unlikely]]
             end_all(getters_);
     }
     void serve_getter() noexcept {
@@ -104,12 +98,7 @@ public:
     wait_list getters_;
     wait_list putters_;
     wait_list joiners_;
-    std::size_t stored_ = 0;
-    std::size_t claims_ = 0;  // items that are promised to woken getters
-    std::size_t grants_ = 0;  // places that are promised to woken putters
-    std::size_t limit_;
     std::size_t unfinished_ = 0;
-    bool closed_ = false;
 
 private:
     void promise_item() noexcept {
