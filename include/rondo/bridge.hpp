@@ -37,6 +37,7 @@ inline namespace v0 {
 namespace detail {
 
 class bridge_core;
+class completion_line;
 
 /// The side of the queue at which a waiter waits.
 enum class bridge_side : std::uint8_t { get, put };
@@ -82,9 +83,9 @@ public:
         serve(bridge_side::put);
         if (drained()) end_all(bridge_side::get);
     }
-    /// Blocks the thread until its promise is used up: true. False if the bridge is closed.
-    /// Throws: timeout_error.
-    bool block(lock& held, bridge_side side, time_point deadline);
+    /// Blocks the thread. Returns `promised` if the item or place is there and its promise is used
+    /// up, `ended` if the bridge is closed, and `wait` if the deadline passed first.
+    bridge_answer block(lock& held, bridge_side side, time_point deadline);
     void append(bridge_wait& waiter) noexcept { line(waiter.side).append(waiter); }
     void remove(bridge_wait& waiter) noexcept { line(waiter.side).remove(waiter); }
     void close() noexcept;
@@ -243,17 +244,26 @@ public:
 private:
     friend detail::bridge_getter<T>;
     friend detail::bridge_putter<T>;
+    friend class detail::completion_line;
 
     template <class U>
     void put_until(time_point deadline, U&& item) {
         lock held(mutex_);
-        if (!block(held, detail::bridge_side::put, deadline)) detail::throw_bridge_closed();
+        const auto answer = block(held, detail::bridge_side::put, deadline);
+        if (answer == detail::bridge_answer::wait) throw timeout_error();
+        if (answer == detail::bridge_answer::ended) detail::throw_bridge_closed();
         store(std::forward<U>(item));
     }
     std::optional<T> next_until(time_point deadline) {
+        std::optional<T> item;
+        if (take_until(deadline, item) == detail::bridge_answer::wait) throw timeout_error();
+        return item;
+    }
+    detail::bridge_answer take_until(time_point deadline, std::optional<T>& item) {
         lock held(mutex_);
-        if (!block(held, detail::bridge_side::get, deadline)) return std::nullopt;
-        return take();
+        const auto answer = block(held, detail::bridge_side::get, deadline);
+        if (answer == detail::bridge_answer::promised) item.emplace(take());
+        return answer;
     }
     // The caller of these two holds the mutex.
     template <class U>

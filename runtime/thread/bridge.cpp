@@ -74,7 +74,7 @@ void bridge_core::close() noexcept {
     if (stored_ == 0) end_all(bridge_side::get);
 }
 
-bool bridge_core::block(lock& held, bridge_side side, time_point deadline) {
+bridge_answer bridge_core::block(lock& held, bridge_side side, time_point deadline) {
     RONDO_ASSERT(here.current == nullptr,
                  "a task must not block at a bridge, its loop would stand still: co_await put, "
                  "next or wait");
@@ -85,11 +85,12 @@ bool bridge_core::block(lock& held, bridge_side side, time_point deadline) {
         const auto answered = [&] { return self.answer != bridge_answer::wait; };
         if (!wait_until(self.woken, held, deadline, answered)) {
             remove(self);
-            throw timeout_error();
+            return bridge_answer::wait;
         }
         answer = self.answer;
     }
-    return answer == bridge_answer::promised && take_up(side);
+    if (answer == bridge_answer::promised && !take_up(side)) return bridge_answer::ended;
+    return answer;
 }
 
 time_point bridge_deadline(duration timeout) noexcept { return thread_deadline(timeout); }
@@ -189,12 +190,8 @@ void bridge_event::blocking_wait() {
 
 bool bridge_event::blocking_wait_for(detail::time_limit timeout) {
     lock held(mutex_);
-    try {
-        block(held, detail::bridge_side::get, detail::bridge_deadline(timeout));
-        return true;
-    } catch (const timeout_error&) {
-        return false;
-    }
+    const auto answer = block(held, detail::bridge_side::get, detail::bridge_deadline(timeout));
+    return answer != detail::bridge_answer::wait;
 }
 
 }  // namespace v0

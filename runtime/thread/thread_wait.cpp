@@ -64,16 +64,8 @@ std::optional<std::size_t> completion_line::blocking_next(time_point deadline) {
     const blocked here_on(*this);
     const block_announced announced(here_on, deadline == time_point::max());
     std::optional<std::size_t> next;
-    if (deadline == time_point::max()) {
-        next = order_.blocking_next();
-    } else {
-        try {
-            next = order_.blocking_next_for(deadline - std::chrono::steady_clock::now());
-        } catch (const timeout_error&) {
-            return std::nullopt;
-        }
-    }
-    heard(*next);
+    order_.take_until(deadline, next);
+    if (next) heard(*next);
     return next;
 }
 
