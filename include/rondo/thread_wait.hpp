@@ -46,7 +46,7 @@ public:
 private:
     struct place;
     struct blocked;
-    static void told(thread_watcher& watcher) noexcept;
+    static void on_end(thread_watcher& watcher) noexcept;
 
     std::size_t count_;
     std::unique_ptr<place[]> places_;

@@ -45,7 +45,7 @@ void loop_executor::push_finished(thread_call_wait& wait) noexcept {
     pool_job& job = wait;
     pool_job* last = finished_.load(std::memory_order_relaxed);
     do {
-        job.next = last;
+        job.links.next = last;
     } while (!finished_.compare_exchange_weak(last, &job, std::memory_order_acq_rel,
                                               std::memory_order_relaxed));
     if (last == nullptr) home_.try_post(post_);
@@ -55,12 +55,12 @@ void loop_executor::deliver() noexcept {
     pool_job* last = finished_.exchange(nullptr, std::memory_order_acq_rel);
     pool_job* first = nullptr;
     while (last != nullptr) {
-        pool_job* const before = last->next;
-        last->next = first;
+        pool_job* const before = last->links.next;
+        last->links.next = first;
         first = std::exchange(last, before);
     }
     while (first != nullptr)
-        wake(static_cast<thread_call_wait&>(*std::exchange(first, first->next)));
+        wake(static_cast<thread_call_wait&>(*std::exchange(first, first->links.next)));
 }
 
 }  // namespace detail

@@ -211,7 +211,7 @@ void pool_core::took_one() noexcept {
 
 bool pool_core::take_back(pool_job& job) noexcept {
     const lock held(mutex_);
-    if (job.previous == nullptr) return false;
+    if (!job.links.linked()) return false;
     queue_.remove(job);
     took_one();
     return true;

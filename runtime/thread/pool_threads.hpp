@@ -11,32 +11,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// FIFO of jobs, doubly linked in a ring, so that any job can be removed in one step.
-class job_queue {
-public:
-    job_queue() noexcept { head_.next = head_.previous = &head_; }
-
-    bool empty() const noexcept { return head_.next == &head_; }
-    void append(pool_job& job) noexcept {
-        job.previous = head_.previous;
-        job.next = &head_;
-        head_.previous->next = &job;
-        head_.previous = &job;
-    }
-    void remove(pool_job& job) noexcept {
-        job.previous->next = job.next;
-        job.next->previous = job.previous;
-        job.next = job.previous = nullptr;
-    }
-    pool_job& pop() noexcept {
-        pool_job& job = *head_.next;
-        remove(job);
-        return job;
-    }
-
-private:
-    pool_job head_{nullptr};
-};
+using job_queue = intrusive_list<pool_job, &pool_job::links>;
 
 /// Every signal except those that a thread raises itself by a fault. If those were blocked, they
 /// would kill the process without calling the handler of a crash reporter or a sanitizer.

@@ -3,6 +3,7 @@
 #include <rondo/thread_future.hpp>
 
 #include <condition_variable>
+#include <memory>
 #include <string>
 
 #include <rondo/thread_sync.hpp>
@@ -36,19 +37,13 @@ void report_thread_error(const char* message, std::exception_ptr error) noexcept
     }
 }
 
-struct thread_core::callback {
-    function<void()> call;
-    callback* next;
-
-    void operator()() noexcept {
-        try {
-            call();
-        } catch (...) {
-            report_thread_error("a done callback of a thread_future threw",
-                                std::current_exception());
-        }
+void thread_core::callback::operator()() noexcept {
+    try {
+        call();
+    } catch (...) {
+        report_thread_error("a done callback of a thread_future threw", std::current_exception());
     }
-};
+}
 
 namespace {
 
@@ -112,27 +107,19 @@ bool thread_core::cancel() noexcept {
 }
 
 bool thread_core::end(phase last, phase from) noexcept {
-    callback* first = nullptr;
+    intrusive_fifo<callback, &callback::next> callbacks;
     {
         const std::lock_guard lock(mutex_);
         if (!phase_.compare_exchange_strong(from, last, std::memory_order_acq_rel)) return false;
-        while (watchers_.next != &watchers_) {
-            thread_watcher& watcher = *watchers_.next;
-            watchers_.next = watcher.next;
-            watcher.next->previous = &watchers_;
-            watcher.next = watcher.previous = nullptr;
-            watcher.told(watcher);
+        while (!watchers_.empty()) {
+            thread_watcher& watcher = watchers_.pop();
+            watcher.notify(watcher);
         }
-        for (callback* newest = std::exchange(callbacks_, nullptr); newest != nullptr;) {
-            callback* const before = newest->next;
-            newest->next = first;
-            first = std::exchange(newest, before);
-        }
+        callbacks.take(callbacks_);
     }
-    while (first != nullptr) {
-        callback* const next = first->next;
-        (*first)();
-        delete std::exchange(first, next);
+    while (!callbacks.empty()) {
+        const std::unique_ptr<callback> next(&callbacks.pop());
+        (*next)();
     }
     return true;
 }
@@ -150,44 +137,28 @@ thread_core::phase keep_exception(thread_core& core) noexcept {
 
 // -- waiting --------------------------------------------------------------------------------------
 
-// The caller holds the mutex.
-void thread_core::append(thread_watcher& watcher) noexcept {
-    watcher.next = &watchers_;
-    watcher.previous = watchers_.previous;
-    watchers_.previous->next = &watcher;
-    watchers_.previous = &watcher;
-}
-
 bool thread_core::watch(thread_watcher& watcher) noexcept {
     const std::lock_guard lock(mutex_);
     if (done()) return false;
-    append(watcher);
+    watchers_.append(watcher);
     return true;
 }
 
 bool thread_core::unwatch(thread_watcher& watcher) noexcept {
     const std::lock_guard lock(mutex_);
-    if (watcher.previous == nullptr) return false;
-    watcher.previous->next = watcher.next;
-    watcher.next->previous = watcher.previous;
-    watcher.next = watcher.previous = nullptr;
+    if (!watcher.links.linked()) return false;
+    watchers_.remove(watcher);
     return true;
 }
 
 void thread_core::add_callback(function<void()> call) {
-    callback now_or_later{std::move(call), nullptr};
     if (!done()) {
-        auto* kept = new callback{std::move(now_or_later.call), nullptr};
-        std::unique_lock lock(mutex_);
-        if (!done()) {
-            kept->next = std::exchange(callbacks_, kept);
-            return;
-        }
-        lock.unlock();
-        now_or_later.call = std::move(kept->call);
-        delete kept;
+        auto later = std::make_unique<callback>(callback{std::move(call)});
+        const std::lock_guard lock(mutex_);
+        if (!done()) return callbacks_.append(*later.release());
+        call = std::move(later->call);
     }
-    now_or_later();
+    callback{std::move(call)}();
 }
 
 bool thread_core::block(time_point deadline) {
@@ -199,7 +170,7 @@ bool thread_core::block(time_point deadline) {
     const block_announced announced(self, deadline == time_point::max());
     std::unique_lock lock(mutex_);
     if (done()) return true;
-    append(self);
+    watchers_.append(self);
     if (wait_until(self.woken, lock, deadline, [&] { return self.done; })) return true;
     lock.unlock();
     return !unwatch(self);

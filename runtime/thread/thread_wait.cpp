@@ -11,7 +11,7 @@ inline namespace v0 {
 namespace detail {
 
 struct completion_line::place : thread_watcher {
-    place() noexcept : thread_watcher(completion_line::told) {}
+    place() noexcept : thread_watcher(completion_line::on_end) {}
 
     completion_line* line = nullptr;
     thread_core* core = nullptr;  // while it is watched
@@ -33,10 +33,10 @@ completion_line::~completion_line() {
 void completion_line::watch(std::size_t number, thread_core& core) noexcept {
     place& at = places_[number];
     at.core = &core;
-    if (!core.watch(at)) told(at);
+    if (!core.watch(at)) on_end(at);
 }
 
-void completion_line::told(thread_watcher& watcher) noexcept {
+void completion_line::on_end(thread_watcher& watcher) noexcept {
     auto& at = static_cast<place&>(watcher);
     completion_line& line = *at.line;
     [[maybe_unused]] const bool put =

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stop_token>
 
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/task_local.hpp>
 
@@ -29,8 +30,7 @@ struct pool_job_kind {
 /// A job; a node in its owner's frame or on the heap.
 struct pool_job {
     const pool_job_kind* kind;
-    pool_job* next = nullptr;
-    pool_job* previous = nullptr;  // null: not queued
+    list_links<pool_job> links;  // of the pool's queue, then of the loop's list of finished jobs
 
     explicit pool_job(const pool_job_kind* k) noexcept : kind(k) {}
     pool_job(const pool_job&) = delete;

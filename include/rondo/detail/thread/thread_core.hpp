@@ -8,7 +8,7 @@
 // A withdrawn job never begins. It ends when the thread to which it belongs has destroyed what the
 // job owns.
 //
-// Each waiter is a watcher: a node on a thread's stack or in a coroutine's frame. It is told with
+// Each waiter is a watcher: a node on a thread's stack or in a coroutine's frame. It is notified with
 // the mutex held. So a waiter that leaves early and unlinks its node knows that no other thread
 // touches the node any more (law 1). Callbacks are called after the watchers, without the mutex, on
 // the thread that ends the job.
@@ -24,6 +24,7 @@
 #include <optional>
 
 #include <rondo/detail/base/function.hpp>
+#include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/thread/posted_wait.hpp>
 
 namespace rondo {
@@ -32,11 +33,10 @@ namespace detail {
 
 /// A waiter for the end of a thread_core.
 struct thread_watcher {
-    void (*told)(thread_watcher&) noexcept;  // called once, unlinked, with the core's mutex held
-    thread_watcher* next = nullptr;
-    thread_watcher* previous = nullptr;      // null: not linked
+    void (*notify)(thread_watcher&) noexcept;  // called once, unlinked, with the core's mutex held
+    list_links<thread_watcher> links;
 
-    explicit thread_watcher(void (*t)(thread_watcher&) noexcept) noexcept : told(t) {}
+    explicit thread_watcher(void (*n)(thread_watcher&) noexcept) noexcept : notify(n) {}
     thread_watcher(const thread_watcher&) = delete;
     thread_watcher& operator=(const thread_watcher&) = delete;
 };
@@ -47,7 +47,7 @@ class RONDO_API thread_core {
 public:
     enum class phase : std::uint8_t { pending, running, withdrawn, valued, failed, cancelled };
 
-    thread_core() noexcept { watchers_.next = watchers_.previous = &watchers_; }
+    thread_core() noexcept = default;
     thread_core(const thread_core&) = delete;
     thread_core& operator=(const thread_core&) = delete;
 
@@ -63,7 +63,7 @@ public:
     /// begin() for a giver that may have begun already. False if it was cancelled. Throws:
     /// invalid_state_error if it has ended otherwise.
     bool claim();
-    /// Ends it: tells the watchers, then calls the callbacks. False if it had ended before. Destroy
+    /// Ends it: notifies the watchers, then calls the callbacks. False if it had ended before. Destroy
     /// the job's callable and arguments before the call.
     bool finish(phase end) noexcept;
     /// Stores the error; call it before finish(phase::failed).
@@ -75,7 +75,7 @@ public:
     bool cancel() noexcept;
     /// Links the watcher; false, and not linked, if it is done.
     bool watch(thread_watcher& watcher) noexcept;
-    /// Unlinks the watcher; false if it was told already.
+    /// Unlinks the watcher; false if it was notified already.
     bool unwatch(thread_watcher& watcher) noexcept;
     /// Adds a callback; calls it now if it is done already.
     void add_callback(function<void()> call);
@@ -106,19 +106,22 @@ protected:
     void add_giver() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
 
 private:
-    struct callback;
+    struct callback {
+        function<void()> call;
+        callback* next = nullptr;
+        void operator()() noexcept;
+    };
 
     bool end(phase end, phase from) noexcept;
     void release() noexcept;
-    void append(thread_watcher& watcher) noexcept;
 
     std::atomic<phase> phase_{phase::pending};
     std::atomic<bool> seen_{false};             // the error was read
     std::atomic<std::uint32_t> owners_{2};      // the giver, and all handles together
     std::atomic<std::uint32_t> handles_{1};
     std::mutex mutex_;
-    thread_watcher watchers_{nullptr};          // a ring
-    callback* callbacks_ = nullptr;             // newest first
+    intrusive_list<thread_watcher, &thread_watcher::links> watchers_;
+    intrusive_fifo<callback, &callback::next> callbacks_;
     std::exception_ptr error_;
 };
 
