@@ -37,7 +37,7 @@ inline namespace v0 {
 namespace detail {
 
 class bridge_core;
-class completion_line;
+class completion_queue;
 
 /// The side of the queue at which a waiter waits.
 enum class bridge_side : std::uint8_t { get, put };
@@ -51,11 +51,12 @@ enum class bridge_answer : std::uint8_t {
 };
 
 /// A waiter in a line: a thread (on its stack) or a task (in its frame).
-struct bridge_wait : wait_node {
-    void (*notify)(bridge_wait&) noexcept;  // called with the mutex held
+struct bridge_waiter : wait_node {
+    void (*notify)(bridge_waiter&) noexcept;  // called with the mutex held
     bridge_answer answer = bridge_answer::wait;
     bridge_side side;
-    bridge_wait(bridge_side s, void (*n)(bridge_wait&) noexcept) noexcept : notify(n), side(s) {}
+    bridge_waiter(bridge_side s, void (*n)(bridge_waiter&) noexcept) noexcept
+        : notify(n), side(s) {}
 };
 
 /// The counters and the lines. The caller holds `mutex_`.
@@ -69,9 +70,9 @@ public:
     bridge_core& operator=(const bridge_core&) = delete;
 
     /// Reserves an item or a place if there is one, or says that none will ever come.
-    bridge_answer ask(bridge_side side) noexcept;
+    bridge_answer try_promise(bridge_side side) noexcept;
     /// Uses up the promise; true if the item or place is really there.
-    bool take_up(bridge_side side) noexcept;
+    bool redeem(bridge_side side) noexcept;
     /// Wakes the longest waiter if there is something for it.
     void serve(bridge_side side) noexcept;
     void added() noexcept {
@@ -86,8 +87,8 @@ public:
     /// Blocks the thread. Returns `promised` if the item or place is there and its promise is used
     /// up, `ended` if the bridge is closed, and `wait` if the deadline passed first.
     bridge_answer block(lock& held, bridge_side side, time_point deadline);
-    void append(bridge_wait& waiter) noexcept { line(waiter.side).append(waiter); }
-    void remove(bridge_wait& waiter) noexcept { line(waiter.side).remove(waiter); }
+    void append(bridge_waiter& waiter) noexcept { line(waiter.side).append(waiter); }
+    void remove(bridge_waiter& waiter) noexcept { line(waiter.side).remove(waiter); }
     void close() noexcept;
     void reopen() noexcept { closed_ = false; }
 
@@ -98,14 +99,14 @@ private:
         return side == bridge_side::get ? getters_ : putters_;
     }
     void end_all(bridge_side side) noexcept;
-    void go_on(bridge_side side, bridge_answer answer) noexcept;
+    void wake_first(bridge_side side, bridge_answer answer) noexcept;
 
     wait_list getters_;
     wait_list putters_;
 };
 
 /// The base class of the awaiters of tasks at a bridge.
-class RONDO_API bridge_awaiter : posted_wait, bridge_wait {
+class RONDO_API bridge_awaiter : posted_wait, bridge_waiter {
 public:
     bridge_awaiter(bridge_core& core, bridge_side side, const wait_kind& kind) noexcept;
     ~bridge_awaiter();
@@ -160,8 +161,8 @@ public:
     template <class U = T>
         requires std::is_constructible_v<T, U&&>
     auto put(U&& item) {
-        return detail::put_awaitable<bridge_queue, detail::bridge_putter<T>, T, detail::put_hazard<T, U>>(
-            *this, std::forward<U>(item));
+        return detail::put_awaitable<bridge_queue, detail::bridge_putter<T>, T,
+                                     detail::put_hazard<T, U>>(*this, std::forward<U>(item));
     }
     /// Takes the next item; the task waits while the queue is empty. Empty once the queue is closed
     /// and drained.
@@ -210,8 +211,8 @@ public:
     [[nodiscard]] bool try_put(U&& item) {
         const lock held(mutex_);
         if (closed_) detail::throw_bridge_closed();
-        if (ask(detail::bridge_side::put) != detail::bridge_answer::promised) return false;
-        take_up(detail::bridge_side::put);
+        if (try_promise(detail::bridge_side::put) != detail::bridge_answer::promised) return false;
+        redeem(detail::bridge_side::put);
         store(std::forward<U>(item));
         return true;
     }
@@ -219,8 +220,9 @@ public:
     /// a waiter.
     [[nodiscard]] std::optional<T> try_get() {
         const lock held(mutex_);
-        if (ask(detail::bridge_side::get) != detail::bridge_answer::promised) return std::nullopt;
-        take_up(detail::bridge_side::get);
+        if (try_promise(detail::bridge_side::get) != detail::bridge_answer::promised)
+            return std::nullopt;
+        redeem(detail::bridge_side::get);
         return take();
     }
     /// Closes the queue: current and later puts throw queue_closed_error. `next` gives the items
@@ -244,7 +246,7 @@ public:
 private:
     friend detail::bridge_getter<T>;
     friend detail::bridge_putter<T>;
-    friend class detail::completion_line;
+    friend class detail::completion_queue;
 
     template <class U>
     void put_until(time_point deadline, U&& item) {

@@ -30,7 +30,7 @@ public:
     coroutine_start(const remote& home, scope* around, location where)
         : home_(home),
           around_(around),
-          between_(around != nullptr ? new scope{} : nullptr),
+          job_scope_(around != nullptr ? new scope{} : nullptr),
           where_(where) {}
     const remote& home() const noexcept { return home_; }
 
@@ -45,7 +45,7 @@ private:
     scope* const around_;
     // A scope between `around` and the task: if `around` is the scope of a task group, the group
     // has not started this task and must not count it.
-    std::unique_ptr<scope> between_;
+    std::unique_ptr<scope> job_scope_;
     const location where_;
 };
 
@@ -60,7 +60,7 @@ public:
         home().post([](void* self) { static_cast<remote_coroutine*>(self)->arrive(); },
                     [](void* self) { static_cast<remote_coroutine*>(self)->drop(); }, this);
     }
-    bool hangs_on(const void* what) const noexcept override {
+    bool depends_on(const void* what) const noexcept override {
         return what == home().identity() || what == scope_.load(std::memory_order_relaxed);
     }
 

@@ -66,7 +66,7 @@ protected:
     [[noreturn]] void throw_nothing() const;
 
 private:
-    enum : std::uint32_t { told = 2, loop_ended = 4 };
+    enum : std::uint32_t { cancel_sent = 2, loop_ended = 4 };
 
     static const wait_kind kind_;
     static void leave(leaf_wait& wait) noexcept;
@@ -74,18 +74,20 @@ private:
     static void cancel_there(void* word) noexcept;
     static void task_ended(wait_node& node, shared_core*) noexcept;
     /// Drops one reference; the last one posts home. Do not touch this object afterwards.
-    void go_home() noexcept;
-    bool let_go() noexcept { return held_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+    void finish_there() noexcept;
+    bool drop_reference() noexcept {
+        return references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    }
     void note_end_of_loop() noexcept;
 
     const call_kind* call_;
     remote there_;
     preallocated_post begin_;
     preallocated_post cancel_;
-    std::atomic<unsigned> held_{0};   // references on the other loop: the call, and a cancel
+    std::atomic<unsigned> references_{0};  // references on the other loop: the call, and a cancel
     shared_core* task_ = nullptr;     // on the other loop, while it runs
     const carried_bindings* bindings_ = nullptr;
-    bool left_alone_ = false;         // the other loop ended first
+    bool there_ended_ = false;         // the other loop ended first
 };
 
 /// The result type of a call. If fn returns an awaitable, such as a task, it is awaited on the

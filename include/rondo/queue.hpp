@@ -71,7 +71,8 @@ public:
     }
 };
 
-class [[nodiscard("a join does nothing until it is awaited")]] join_awaitable : public only_in_tasks {
+class [[nodiscard("a join does nothing until it is awaited")]] join_awaitable
+    : public only_in_tasks {
 public:
     explicit join_awaitable(queue_core & queue) noexcept : queue_(&queue) {}
     queue_joiner rondo_awaiter() const noexcept { return queue_joiner(*queue_); }

@@ -108,7 +108,7 @@ public:
           call_(std::in_place, std::in_place, std::forward<Given>(given)...) {}
 
     pool_job& as_job() noexcept { return *this; }
-    bool hangs_on(const void* what) const noexcept override { return what == pool_.get(); }
+    bool depends_on(const void* what) const noexcept override { return what == pool_.get(); }
 
 private:
     static void run(pool_job& job) noexcept {

@@ -23,21 +23,21 @@ namespace detail {
 
 /// Watches a fixed number of thread_cores, each in a numbered place. The numbers come out in the
 /// order of completion.
-class RONDO_API completion_line {
+class RONDO_API completion_queue {
 public:
     /// Throws: std::bad_alloc. No other member allocates.
-    explicit completion_line(std::size_t places);
-    ~completion_line();
-    completion_line(const completion_line&) = delete;
-    completion_line& operator=(const completion_line&) = delete;
+    explicit completion_queue(std::size_t places);
+    ~completion_queue();
+    completion_queue(const completion_queue&) = delete;
+    completion_queue& operator=(const completion_queue&) = delete;
 
     /// Watches `core` in `place`, which must be free: a core that it had before has been collected.
     void watch(std::size_t place, thread_core& core) noexcept;
     /// `co_await line.next()` gives the next place, as an optional that is never empty. Call
-    /// `heard(place)` then.
+    /// `release(place)` then.
     auto next() noexcept { return order_.next(); }
     /// Frees `place`, whose core has ended. On return no other thread touches the place any more.
-    void heard(std::size_t place) noexcept;
+    void release(std::size_t place) noexcept;
     /// Blocks the thread until a core has ended, frees its place and returns it. Empty if the
     /// deadline passes first.
     /// Throws: deadlock_error if only this thread could end the wait.
@@ -63,12 +63,12 @@ concept thread_futures = iterable<R> && is_thread_future<element<R>>;
 
 /// Watches all of `futures`, which must outlive `line`.
 template <class T>
-void watch_all(completion_line& line, const std::vector<thread_future<T>>& futures) noexcept {
+void watch_all(completion_queue& line, const std::vector<thread_future<T>>& futures) noexcept {
     for (std::size_t i = 0; i < futures.size(); ++i) line.watch(i, futures[i].core());
 }
 
 /// True if it ended with an error or was cancelled.
-RONDO_API bool ended_badly(const thread_core& core) noexcept;
+RONDO_API bool has_failed(const thread_core& core) noexcept;
 
 }  // namespace detail
 
@@ -92,12 +92,12 @@ auto wait(R futures, return_when until = return_when::all_completed,
         detail::each_once(futures, [](const auto& f) -> const auto& { return f.core(); });
     const time_point deadline = detail::blocking_deadline(timeout);
     {
-        detail::completion_line line(all.size());
+        detail::completion_queue line(all.size());
         detail::watch_all(line, all);
         for (std::size_t missing = all.size(); missing != 0; --missing) {
             const auto place = line.blocking_next(deadline);
             if (!place || until == return_when::first_completed) break;
-            if (until == return_when::first_exception && detail::ended_badly(all[*place].core()))
+            if (until == return_when::first_exception && detail::has_failed(all[*place].core()))
                 break;
         }
     }
@@ -152,7 +152,7 @@ public:
 
 private:
     std::vector<thread_future<T>> futures_;
-    detail::completion_line line_;
+    detail::completion_queue line_;
     std::size_t missing_;
     time_point deadline_;
 };

@@ -15,7 +15,7 @@ const char* barrier_wait::object(const leaf_wait& wait) {
 bool barrier_wait::await_ready() noexcept {
     if (is_cancelled()) return cancel_at_start();
     if (barrier_->broken_) {
-        state |= sent_away;
+        state |= failed;
         return acquired();
     }
     index_ = barrier_->n_waiting();
@@ -35,21 +35,21 @@ void barrier::open() noexcept {
     }
 }
 
-void barrier::send_away() noexcept {
+void barrier::fail_waiters() noexcept {
     while (!line_.empty()) {
-        line_.front().state |= detail::barrier_wait::sent_away;
+        line_.front().state |= detail::barrier_wait::failed;
         line_.unpark_one();
     }
 }
 
 void barrier::reset() noexcept {
     broken_ = false;
-    send_away();
+    fail_waiters();
 }
 
 void barrier::abort() noexcept {
     broken_ = true;
-    send_away();
+    fail_waiters();
 }
 
 std::string barrier::state() const {

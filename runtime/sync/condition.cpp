@@ -7,12 +7,12 @@ inline namespace v0 {
 namespace detail {
 
 namespace {
-void holds_out(leaf_wait&) noexcept {}
+void ignore_cancel(leaf_wait&) noexcept {}
 }  // namespace
 
 constinit const wait_kind condition_wait::kind_{"line for a condition", stop, object};
-constinit const wait_kind condition_wait::locking_again_{"line, after a condition, for its mutex",
-                                                         holds_out, mutex_object};
+constinit const wait_kind condition_wait::relock_kind_{"line, after a condition, for its mutex",
+                                                       ignore_cancel, mutex_object};
 
 condition_wait::condition_wait(condition& c, mutex::guard* guard) noexcept
     : queue_wait(kind_, c.line_), condition_(&c), guard_(guard) {
@@ -38,18 +38,18 @@ void condition_wait::await_resume() {
 void condition_wait::notify(wait_node& node, shared_core*) noexcept {
     auto& self = static_cast<condition_wait&>(node);
     self.state |= notified;
-    self.lock_again();
+    self.relock();
 }
 
 void condition_wait::stop(leaf_wait& wait) noexcept {
     auto& self = static_cast<condition_wait&>(wait);
     self.step_out();
-    self.lock_again();
+    self.relock();
 }
 
-void condition_wait::lock_again() noexcept {
+void condition_wait::relock() noexcept {
     mutex& m = *condition_->mutex_;
-    kind = &locking_again_;
+    kind = &relock_kind_;
     state |= leaving;
     ++condition_->leaving_;
     wait_node::wake = choose;

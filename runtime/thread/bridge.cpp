@@ -13,10 +13,10 @@ namespace detail {
 namespace {
 
 /// A waiting thread, on its own stack.
-struct blocked : bridge_wait {
+struct blocked : bridge_waiter {
     std::condition_variable woken;
     explicit blocked(bridge_side side) noexcept
-        : bridge_wait(side, [](bridge_wait& self) noexcept {
+        : bridge_waiter(side, [](bridge_waiter& self) noexcept {
               static_cast<blocked&>(self).woken.notify_one();
           }) {}
 };
@@ -30,7 +30,7 @@ bridge_core::~bridge_core() {
                  "a bridge was destroyed before a woken thread or task took its item or its place");
 }
 
-bridge_answer bridge_core::ask(bridge_side side) noexcept {
+bridge_answer bridge_core::try_promise(bridge_side side) noexcept {
     if (side == bridge_side::put) {
         if (closed_) return bridge_answer::ended;
         if (!has_room()) return bridge_answer::wait;
@@ -43,7 +43,7 @@ bridge_answer bridge_core::ask(bridge_side side) noexcept {
     return bridge_answer::promised;
 }
 
-bool bridge_core::take_up(bridge_side side) noexcept {
+bool bridge_core::redeem(bridge_side side) noexcept {
     if (side == bridge_side::get) {
         --claims_;
         return true;
@@ -54,18 +54,18 @@ bool bridge_core::take_up(bridge_side side) noexcept {
 
 void bridge_core::serve(bridge_side side) noexcept {
     if (line(side).empty()) return;
-    const bridge_answer answer = ask(side);
-    if (answer != bridge_answer::wait) go_on(side, answer);
+    const bridge_answer answer = try_promise(side);
+    if (answer != bridge_answer::wait) wake_first(side, answer);
 }
 
-void bridge_core::go_on(bridge_side side, bridge_answer answer) noexcept {
-    auto& first = static_cast<bridge_wait&>(line(side).pop());
+void bridge_core::wake_first(bridge_side side, bridge_answer answer) noexcept {
+    auto& first = static_cast<bridge_waiter&>(line(side).pop());
     first.answer = answer;
     first.notify(first);
 }
 
 void bridge_core::end_all(bridge_side side) noexcept {
-    while (!line(side).empty()) go_on(side, bridge_answer::ended);
+    while (!line(side).empty()) wake_first(side, bridge_answer::ended);
 }
 
 void bridge_core::close() noexcept {
@@ -78,7 +78,7 @@ bridge_answer bridge_core::block(lock& held, bridge_side side, time_point deadli
     RONDO_ASSERT(here.current == nullptr,
                  "a task must not block at a bridge, its loop would stand still: co_await put, "
                  "next or wait");
-    bridge_answer answer = ask(side);
+    bridge_answer answer = try_promise(side);
     if (answer == bridge_answer::wait) {
         blocked self(side);
         append(self);
@@ -89,7 +89,7 @@ bridge_answer bridge_core::block(lock& held, bridge_side side, time_point deadli
         }
         answer = self.answer;
     }
-    if (answer == bridge_answer::promised && !take_up(side)) return bridge_answer::ended;
+    if (answer == bridge_answer::promised && !redeem(side)) return bridge_answer::ended;
     return answer;
 }
 
@@ -105,7 +105,8 @@ constinit const wait_kind bridge_awaiter::event_kind{"bridge_event.wait", leave,
 
 bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind& kind) noexcept
     : posted_wait(kind),
-      bridge_wait(s, [](bridge_wait& self) noexcept { static_cast<bridge_awaiter&>(self).post(); }),
+      bridge_waiter(
+          s, [](bridge_waiter& self) noexcept { static_cast<bridge_awaiter&>(self).post(); }),
       core_(&core) {}
 
 // The awaiter is linked here only if its frame is destroyed during the wait.
@@ -121,7 +122,7 @@ bool bridge_awaiter::await_ready() noexcept {
         return may_go_on();
     }
     const bridge_core::lock held(core_->mutex_);
-    answer = core_->ask(side);
+    answer = core_->try_promise(side);
     return answer != bridge_answer::wait && may_go_on();
 }
 
@@ -132,7 +133,7 @@ void bridge_awaiter::await_suspend(std::coroutine_handle<> frame, location at) n
         return resume_here();
     set_home();
     const bridge_core::lock held(core_->mutex_);
-    answer = core_->ask(side);
+    answer = core_->try_promise(side);
     if (answer != bridge_answer::wait) return resume_here();
     core_->append(*this);
 }
@@ -156,7 +157,7 @@ bool bridge_awaiter::finish(bridge_core::lock& held) {
         return false;
     }
     held = bridge_core::lock(core_->mutex_);
-    const bool there = answer == bridge_answer::promised && core_->take_up(side);
+    const bool there = answer == bridge_answer::promised && core_->redeem(side);
     if (is_cancelled() || answer == bridge_answer::refused) {
         if (there) core_->serve(side);
         throw cancelled();

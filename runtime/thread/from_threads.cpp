@@ -8,7 +8,7 @@ namespace detail {
 
 shared_core& coroutine_start::launch(task<> t) {
     if (around_ == nullptr) return future_core(create_task(std::move(t), {}, where_));
-    scope& between = *between_.release();  // destroyed when the task has left the tree
+    scope& between = *job_scope_.release();  // destroyed when the task has left the tree
     between.flags = scope::of_job | (around_->flags & scope::inherited);
     around_->add_child(between);
     resumer& loop = running();

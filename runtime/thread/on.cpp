@@ -22,7 +22,7 @@ far_wait::far_wait(remote there, const call_kind& call) noexcept
 }
 
 far_wait::~far_wait() {
-    RONDO_ASSERT(held_.load(std::memory_order_relaxed) == 0,
+    RONDO_ASSERT(references_.load(std::memory_order_relaxed) == 0,
                  "a frame was destroyed while a call of its on() runs on another loop");
     drop_bindings(bindings_);
 }
@@ -35,9 +35,9 @@ void far_wait::await_suspend(std::coroutine_handle<> frame, location at) {
     bindings_ = carry_bindings();
     park(*this, frame, at);
     set_home();
-    held_.store(1, std::memory_order_relaxed);
+    references_.store(1, std::memory_order_relaxed);
     if (there_.try_post(begin_)) return;
-    held_.store(0, std::memory_order_relaxed);
+    references_.store(0, std::memory_order_relaxed);
     state |= loop_ended;
     resume_here();
 }
@@ -49,13 +49,14 @@ void far_wait::begin(void* word) noexcept {
     self.note_end_of_loop();
     // If more than one reference exists, the caller was cancelled: the cancel post follows in the
     // same inbox.
-    if (self.left_alone_ || self.held_.load(std::memory_order_relaxed) != 1) return self.ended();
+    if (self.there_ended_ || self.references_.load(std::memory_order_relaxed) != 1)
+        return self.ended();
     const bindings_here bound(self.bindings_);
     self.call_->make(self);
 }
 
 void far_wait::note_end_of_loop() noexcept {
-    if (here.turn->top().is_reached()) left_alone_ = true;
+    if (here.turn->top().is_reached()) there_ended_ = true;
 }
 
 void far_wait::launch(rondo::task<> call) {
@@ -77,16 +78,16 @@ void far_wait::task_ended(wait_node& node, shared_core*) noexcept {
 void far_wait::cancel_there(void* word) noexcept {
     auto& self = *static_cast<far_wait*>(word);
     if (self.task_ != nullptr) cancel_shared(*self.task_);
-    self.go_home();
+    self.finish_there();
 }
 
 void far_wait::ended() noexcept {
     call_->drop(*this);
-    go_home();
+    finish_there();
 }
 
-void far_wait::go_home() noexcept {
-    if (let_go()) post();
+void far_wait::finish_there() noexcept {
+    if (drop_reference()) post();
 }
 
 // -- on the home loop's thread --------------------------------------------------------------------
@@ -94,20 +95,21 @@ void far_wait::go_home() noexcept {
 // Sends a cancel only while the other loop still refers to this; otherwise the way home has begun.
 void far_wait::leave(leaf_wait& wait) noexcept {
     auto& self = static_cast<far_wait&>(wait);
-    unsigned held = self.held_.load(std::memory_order_relaxed);
+    unsigned held = self.references_.load(std::memory_order_relaxed);
     do {
-        if (held == 0 || (self.state & told) != 0) return;
-    } while (!self.held_.compare_exchange_weak(held, held + 1, std::memory_order_acq_rel,
+        if (held == 0 || (self.state & cancel_sent) != 0) return;
+    } while (!self.references_.compare_exchange_weak(held, held + 1, std::memory_order_acq_rel,
                                                std::memory_order_relaxed));
-    self.state |= told;
+    self.state |= cancel_sent;
     if (self.there_.try_post(self.cancel_)) return;
-    if (self.let_go()) self.resume_here();  // the other loop has ended, and the call with it
+    if (self.drop_reference())
+        self.resume_here();  // the other loop has ended, and the call with it
 }
 
 void far_wait::throw_nothing() const {
     if (is_refused() || is_cancelled()) throw cancelled();
     if ((state & loop_ended) != 0) throw closed_error("on() a loop that has ended");
-    if (left_alone_) throw closed_error("the loop of an on() call ended before the call");
+    if (there_ended_) throw closed_error("the loop of an on() call ended before the call");
     throw future_cancelled("the call was cancelled on the other loop");
 }
 

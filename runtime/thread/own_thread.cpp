@@ -20,16 +20,16 @@ const void* loop_of_this_thread() noexcept {
     return here.turn != nullptr ? remote_of(*here.turn).identity() : nullptr;
 }
 
-block_announced::block_announced(const blocking& on, bool for_ever) {
+blocking_scope::blocking_scope(const blocking& on, bool for_ever) {
     if (!for_ever) return;
     const void* const loop = loop_of_this_thread();
-    if (loop != nullptr && on.hangs_on(loop))
+    if (loop != nullptr && on.depends_on(loop))
         throw deadlock_error(
             "deadlock: a callback of a loop blocks until that loop makes progress; co_await it in "
             "a task");
     thread_host* const host = thread_host::of_this_thread();
     if (host == nullptr) return;
-    host->will_block(on);
+    host->begin_block(on);
     host_ = host;
 }
 

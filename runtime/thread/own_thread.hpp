@@ -18,8 +18,8 @@ namespace detail {
 class blocking {
 public:
     /// True if the wait is not over and cannot end unless `what` makes progress; see
-    /// thread_core::hangs_on.
-    virtual bool hangs_on(const void* what) const noexcept = 0;
+    /// thread_core::depends_on.
+    virtual bool depends_on(const void* what) const noexcept = 0;
 
 protected:
     ~blocking() = default;
@@ -31,8 +31,8 @@ public:
     virtual const void* identity() const noexcept = 0;
     /// Called when the thread is about to block without a limit. Throws: deadlock_error if nothing
     /// could end the wait.
-    virtual void will_block(const blocking& on) = 0;
-    virtual void has_blocked() noexcept = 0;
+    virtual void begin_block(const blocking& on) = 0;
+    virtual void end_block() noexcept = 0;
 
     /// The host of this thread; null on a thread that rondo did not start.
     static thread_host*& of_this_thread() noexcept;
@@ -50,15 +50,15 @@ const void* loop_of_this_thread() noexcept;
 
 /// Announces for its lifetime that this thread blocks. A wait with a limit is not announced,
 /// because it ends.
-class block_announced {
+class blocking_scope {
 public:
     /// Throws: deadlock_error.
-    block_announced(const blocking& on, bool for_ever);
-    ~block_announced() {
-        if (host_ != nullptr) host_->has_blocked();
+    blocking_scope(const blocking& on, bool for_ever);
+    ~blocking_scope() {
+        if (host_ != nullptr) host_->end_block();
     }
-    block_announced(const block_announced&) = delete;
-    block_announced& operator=(const block_announced&) = delete;
+    blocking_scope(const blocking_scope&) = delete;
+    blocking_scope& operator=(const blocking_scope&) = delete;
 
 private:
     thread_host* host_ = nullptr;

@@ -43,12 +43,12 @@ public:
     explicit worker(pool_core& pool) noexcept : pool_(pool) {}
 
     const void* identity() const noexcept override { return &pool_; }
-    void will_block(const blocking& on) override;
-    void has_blocked() noexcept override;
+    void begin_block(const blocking& on) override;
+    void end_block() noexcept override;
 
     /// True if it waits for a job that only this pool can run. The caller holds the mutex.
     bool is_stuck() const noexcept {
-        return waits_for_room || (waits_for != nullptr && waits_for->hangs_on(&pool_));
+        return waits_for_room || (waits_for != nullptr && waits_for->depends_on(&pool_));
     }
 
     worker* next = nullptr;
@@ -83,7 +83,7 @@ public:
     explicit end_waiter(pool_core& pool) : pool_(pool), task_(here.current) {
         const lock held(pool_.mutex_);
         next_ = std::exchange(pool_.end_waiters_, this);
-        if (pool_.threads_ == 0) tell();
+        if (pool_.threads_ == 0) notify();
         for (const worker* each = pool_.workers_; each != nullptr; each = each->next)
             if (each->waits_for != nullptr && refuses(*each->waits_for)) return;
     }
@@ -94,19 +94,19 @@ public:
     end_waiter(const end_waiter&) = delete;
     end_waiter& operator=(const end_waiter&) = delete;
 
-    thread_future<> told() const noexcept { return told_.get_future(); }
+    thread_future<> ended() const noexcept { return ended_.get_future(); }
     /// Resumes the task: the threads have ended.
-    void tell() noexcept {
+    void notify() noexcept {
         leave();
-        told_.set_value();
+        ended_.set_value();
     }
     /// A job of the pool blocks on `on`. If that is this task or a task around it, fails the wait
     /// with deadlock_error and returns true.
     bool refuses(const blocking& on) {
         for (const scope* s = task_; s != nullptr; s = s->parent) {
-            if (!on.hangs_on(s)) continue;
+            if (!on.depends_on(s)) continue;
             leave();
-            return told_.set_exception(std::make_exception_ptr(
+            return ended_.set_exception(std::make_exception_ptr(
                 deadlock_error("deadlock: a task waits for the end of a pool, and a job of the "
                                "pool waits for that task")));
         }
@@ -126,7 +126,7 @@ private:
     pool_core& pool_;
     const scope* task_;
     end_waiter* next_ = nullptr;
-    thread_promise<> told_;
+    thread_promise<> ended_;
 };
 
 // -- a job's place --------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ void pool_core::append(pool_job& job) noexcept {
     ++queued_;
 }
 
-pool_core::answer pool_core::submit(pool_job& job, bool stands_in_line) {
+pool_core::answer pool_core::submit(pool_job& job, bool is_awaited) {
     pool_job* displaced = nullptr;
     {
         lock held(mutex_);
@@ -166,7 +166,7 @@ pool_core::answer pool_core::submit(pool_job& job, bool stands_in_line) {
             if (policy_ == rejection_policy::abort) return answer::full;
             if (policy_ == rejection_policy::caller_runs) return answer::run_here;
             if (policy_ == rejection_policy::block) {
-                if (stands_in_line) break;
+                if (is_awaited) break;
                 if (!wait_for_room(held)) return answer::closed;
                 continue;
             }
@@ -324,7 +324,7 @@ void pool_core::leave(worker& self, lock& held) noexcept {
     if (has_other) ::pthread_join(other, nullptr);
     thread_host::of_this_thread() = nullptr;
     held.lock();
-    if (last) tell_end();
+    if (last) wake_end_waiters();
     gone_.notify_all();
 }
 
@@ -336,7 +336,7 @@ void pool_core::shut_down(bool cancel_queued) noexcept {
     if (cancel_queued) give_up_queued(held, nullptr);
     awake_.notify_all();
     room_.notify_all();
-    if (threads_ == 0) tell_end();
+    if (threads_ == 0) wake_end_waiters();
 }
 
 void pool_core::must_not_be_own() const {
@@ -350,14 +350,14 @@ task<> pool_core::ended(std::shared_ptr<pool_core> pool) {
     pool->must_not_be_own();
     {
         end_waiter self(*pool);
-        co_await self.told();
+        co_await self.ended();
     }
     pool->join();
 }
 
 // The caller holds the mutex.
-void pool_core::tell_end() noexcept {
-    while (end_waiters_ != nullptr) end_waiters_->tell();
+void pool_core::wake_end_waiters() noexcept {
+    while (end_waiters_ != nullptr) end_waiters_->notify();
 }
 
 // One after the other, and without the mutex: stop callbacks are user code.
@@ -383,7 +383,7 @@ void pool_core::join() noexcept {
     if (joining_loop_ != nullptr) {
         for (worker* each = workers_; each != nullptr; each = each->next)
             RONDO_ASSERT(
-                each->waits_for == nullptr || !each->waits_for->hangs_on(joining_loop_),
+                each->waits_for == nullptr || !each->waits_for->depends_on(joining_loop_),
                 "deadlock: a thread pool is joined on a loop's thread while one of its jobs waits "
                 "for that loop; co_await pool.close() first");
     }
@@ -423,9 +423,9 @@ void pool_core::must_not_be_stuck() {
         "pool: give it more threads, or a bounded queue and caller_runs");
 }
 
-void pool_core::worker::will_block(const blocking& on) {
+void pool_core::worker::begin_block(const blocking& on) {
     const lock held(pool_.mutex_);
-    RONDO_ASSERT(pool_.joining_loop_ == nullptr || !on.hangs_on(pool_.joining_loop_),
+    RONDO_ASSERT(pool_.joining_loop_ == nullptr || !on.depends_on(pool_.joining_loop_),
                  "deadlock: a job waits for a loop whose thread joins the job's pool; co_await "
                  "pool.close() first");
     waits_for = &on;
@@ -434,7 +434,7 @@ void pool_core::worker::will_block(const blocking& on) {
         each->refuses(on);
         each = following;
     }
-    if (!on.hangs_on(&pool_)) return;
+    if (!on.depends_on(&pool_)) return;
     try {
         pool_.must_not_be_stuck();
     } catch (...) {
@@ -443,7 +443,7 @@ void pool_core::worker::will_block(const blocking& on) {
     }
 }
 
-void pool_core::worker::has_blocked() noexcept {
+void pool_core::worker::end_block() noexcept {
     const lock held(pool_.mutex_);
     waits_for = nullptr;
 }

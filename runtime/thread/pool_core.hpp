@@ -41,9 +41,9 @@ public:
     pool_core(const pool_core&) = delete;
     pool_core& operator=(const pool_core&) = delete;
 
-    /// Leaves the job untouched unless the answer is `taken`. With `stands_in_line` the job is
+    /// Leaves the job untouched unless the answer is `taken`. With `is_awaited` the job is
     /// queued even if `block` would block the thread: its owner is a task that waits for it anyway.
-    answer submit(pool_job& job, bool stands_in_line);
+    answer submit(pool_job& job, bool is_awaited);
     /// False if a thread has taken it.
     bool take_back(pool_job& job) noexcept;
 
@@ -84,7 +84,7 @@ private:
     void run(worker& self, pool_job& job, lock& held) noexcept;
     void leave(worker& self, lock& held) noexcept;
     void give_up_queued(lock& held, const std::exception_ptr& why) noexcept;
-    void tell_end() noexcept;
+    void wake_end_waiters() noexcept;
 
     const std::size_t core_;
     const std::size_t max_;

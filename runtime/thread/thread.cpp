@@ -29,19 +29,19 @@ public:
         return static_cast<thread_end&>(ended.core());
     }
 
-    bool hangs_on(const void* what) const noexcept override { return what == identity(); }
+    bool depends_on(const void* what) const noexcept override { return what == identity(); }
     const void* identity() const noexcept override { return this; }
-    void will_block(const blocking& on) override {
+    void begin_block(const blocking& on) override {
         const std::lock_guard lock(mutex_);
-        if (on.hangs_on(identity()))
+        if (on.depends_on(identity()))
             throw deadlock_error("deadlock: a thread waits for its own end");
-        if (joining_loop_ != nullptr && on.hangs_on(joining_loop_))
+        if (joining_loop_ != nullptr && on.depends_on(joining_loop_))
             throw deadlock_error(
                 "deadlock: a thread waits for a loop whose thread joins it; co_await ended() in a "
                 "task");
         waits_for_ = &on;
     }
-    void has_blocked() noexcept override {
+    void end_block() noexcept override {
         const std::lock_guard lock(mutex_);
         waits_for_ = nullptr;
     }
@@ -51,7 +51,7 @@ public:
     bool may_be_joined() noexcept {
         const void* const loop = loop_of_this_thread();
         const std::lock_guard lock(mutex_);
-        if (loop != nullptr && waits_for_ != nullptr && waits_for_->hangs_on(loop)) return false;
+        if (loop != nullptr && waits_for_ != nullptr && waits_for_->depends_on(loop)) return false;
         joining_loop_ = loop;
         return true;
     }

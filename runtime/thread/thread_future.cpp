@@ -58,8 +58,8 @@ struct blocked_thread final : thread_watcher, blocking {
               static_cast<blocked_thread&>(self).woken.notify_one();
           }),
           core(c) {}
-    bool hangs_on(const void* what) const noexcept override {
-        return !core.done() && core.hangs_on(what);
+    bool depends_on(const void* what) const noexcept override {
+        return !core.done() && core.depends_on(what);
     }
 };
 
@@ -167,7 +167,7 @@ bool thread_core::block(time_point deadline) {
                  "a task must not block on a thread_future, its loop would stand still: "
                  "co_await it");
     blocked_thread self(*this);
-    const block_announced announced(self, deadline == time_point::max());
+    const blocking_scope announced(self, deadline == time_point::max());
     std::unique_lock lock(mutex_);
     if (done()) return true;
     watchers_.append(self);

@@ -63,7 +63,7 @@ public:
 private:
     friend class detail::barrier_wait;
     void open() noexcept;
-    void send_away() noexcept;
+    void fail_waiters() noexcept;
     std::string state() const;
 
     wait_queue line_;
@@ -81,13 +81,13 @@ public:
     bool await_ready() noexcept;
     std::size_t await_resume() {
         finish([] {});
-        if ((state & sent_away) != 0) throw broken_barrier_error();
+        if ((state & failed) != 0) throw broken_barrier_error();
         return index_;
     }
 
 private:
     friend class rondo::barrier;
-    enum : std::uint32_t { sent_away = first_free_bit };
+    enum : std::uint32_t { failed = first_free_bit };
     static const wait_kind kind_;
     static const char* object(const leaf_wait& wait);
     barrier* barrier_;

@@ -98,12 +98,12 @@ public:
 private:
     enum : std::uint32_t { leaving = first_free_bit, notified = first_free_bit << 1 };
     static const wait_kind kind_;
-    static const wait_kind locking_again_;
+    static const wait_kind relock_kind_;
     static const char* object(const leaf_wait& wait);
     static const char* mutex_object(const leaf_wait& wait);
     static void stop(leaf_wait& wait) noexcept;
     static void notify(wait_node& node, shared_core*) noexcept;
-    void lock_again() noexcept;
+    void relock() noexcept;
 
     condition* condition_;
     mutex::guard* guard_;

@@ -96,7 +96,7 @@ public:
     }
 
 private:
-    bool hangs_on(const void* what) const noexcept override { return what == loop_identity(); }
+    bool depends_on(const void* what) const noexcept override { return what == loop_identity(); }
     bool cancel_unbegun() noexcept override {
         if (!this->end_unbegun()) return false;
         post_stop();

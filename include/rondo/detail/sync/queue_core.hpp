@@ -127,7 +127,9 @@ protected:
         park(self, frame, at);
         return self;
     }
-    queue_outcome outcome() const noexcept { return state_ == queue_outcome::parked ? parked_.outcome() : state_; }
+    queue_outcome outcome() const noexcept {
+        return state_ == queue_outcome::parked ? parked_.outcome() : state_;
+    }
     /// The task is cancelled and does not wait. True if it throws at once, false if it suspends
     /// first so that other tasks run.
     bool cancel_at_start() noexcept {

@@ -56,7 +56,7 @@ public:
             if (!window_.launch()) co_return std::nullopt;
             if (!window_.head()) {
                 window_.head() = co_await window_.line()->next();
-                window_.line()->heard(*window_.head());
+                window_.line()->release(*window_.head());
             }
             try {
                 co_await window_.at_head();

@@ -126,7 +126,7 @@ public:
     /// The place whose job is waited for, once `launch` or the line has set it.
     std::optional<std::size_t>& head() noexcept { return head_; }
     /// Null if results come in the order of the elements.
-    completion_line* line() noexcept { return line_.get(); }
+    completion_queue* line() noexcept { return line_.get(); }
     const chunk_future& at_head() const noexcept { return places_[*head_]; }
 
     /// Takes the results of the job at the head, which has ended.
@@ -158,7 +158,7 @@ public:
 private:
     void open() {
         const std::size_t jobs = ahead != 0 ? ahead : 2 * launch_.workers();
-        if (!in_order) line_ = std::make_unique<completion_line>(jobs);
+        if (!in_order) line_ = std::make_unique<completion_queue>(jobs);
         for (std::size_t place = jobs; place-- != 0;) free_.push_back(place);
         places_.resize(jobs);
     }
@@ -187,7 +187,7 @@ private:
     std::vector<chunk_future> places_;       // the window
     std::vector<std::size_t> free_;          // free places of the window
     ring<std::size_t> order_;                // places in the order of launch
-    std::unique_ptr<completion_line> line_;  // places in the order of completion
+    std::unique_ptr<completion_queue> line_;  // places in the order of completion
     std::optional<std::size_t> head_;        // the place that is wanted, or has ended
     std::size_t under_way_ = 0;
     std::vector<stored> results_;            // of the job that was taken last

@@ -8,10 +8,10 @@
 // A withdrawn job never begins. It ends when the thread to which it belongs has destroyed what the
 // job owns.
 //
-// Each waiter is a watcher: a node on a thread's stack or in a coroutine's frame. It is notified with
-// the mutex held. So a waiter that leaves early and unlinks its node knows that no other thread
-// touches the node any more (law 1). Callbacks are called after the watchers, without the mutex, on
-// the thread that ends the job.
+// Each waiter is a watcher: a node on a thread's stack or in a coroutine's frame. It is notified
+// with the mutex held. So a waiter that leaves early and unlinks its node knows that no other
+// thread touches the node any more (law 1). Callbacks are called after the watchers, without the
+// mutex, on the thread that ends the job.
 //
 // A lock-free list, as in folly or std::future's futex word, was not chosen: leaving early, which a
 // timeout and a cancelled await do, is not possible in such a list in one step.
@@ -63,8 +63,8 @@ public:
     /// begin() for a giver that may have begun already. False if it was cancelled. Throws:
     /// invalid_state_error if it has ended otherwise.
     bool claim();
-    /// Ends it: notifies the watchers, then calls the callbacks. False if it had ended before. Destroy
-    /// the job's callable and arguments before the call.
+    /// Ends it: notifies the watchers, then calls the callbacks. False if it had ended before.
+    /// Destroy the job's callable and arguments before the call.
     bool finish(phase end) noexcept;
     /// Stores the error; call it before finish(phase::failed).
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
@@ -88,7 +88,7 @@ public:
     std::exception_ptr see_error();
     /// True if this cannot end unless `what` makes progress: a pool, a `thread`, a loop
     /// (remote::identity) or the scope of a task.
-    virtual bool hangs_on(const void* /*what*/) const noexcept { return false; }
+    virtual bool depends_on(const void* /*what*/) const noexcept { return false; }
 
 protected:
     virtual ~thread_core();
