@@ -99,7 +99,7 @@ std::vector<std::exception_ptr> children::errors() const {
 
 void children::report_further(const std::exception_ptr& first) noexcept {
     const std::string text =
-        std::string("a further error in ") + what_ + ", after the first one: " + what_of(first);
+        std::string("a further error in ") + what_ + "; the first one was: " + what_of(first);
     ready_item* each = failed_.first();
     if (!own_first_) each = failed_.next(*each);
     for (; each != nullptr; each = failed_.next(*each))
