@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes sources that are several tests each: parsing the headers takes half of a test's compile time.
+"""Writes sources of several tests each, since parsing the headers takes half of a test's time.
 
 Each test becomes a namespace of the name of its file, so what two of them call the same does not
 collide. All headers come first, outside of any namespace; inside, #pragma once makes nothing of

@@ -125,8 +125,8 @@ struct wait_kind {
 /// awaiting frame. It stores file and line of the co_await, but not the function's name: that would
 /// cost 8 bytes in the frame of every waiter.
 struct leaf_wait {
-    /// A bit of `state`: the wait was cancelled, before it began or while its task was suspended. It
-    /// ends by throwing `cancelled`.
+    /// A bit of `state`: the wait was cancelled, before it began or while its task was suspended.
+    /// It ends by throwing `cancelled`.
     static constexpr std::uint32_t refused = 1;
 
     const wait_kind* kind;
@@ -139,8 +139,8 @@ struct leaf_wait {
     std::uint32_t state = 0;  // `refused`; the other bits are free for the awaiter
 
     bool is_refused() const noexcept { return (state & refused) != 0; }
-    /// For await_ready of a cancelled task: there is no wait. True if it may throw at once. Otherwise
-    /// await_suspend must `requeue` the task, and await_resume then throws.
+    /// For await_ready of a cancelled task: there is no wait. True if it may throw at once.
+    /// Otherwise await_suspend must `requeue` the task, and await_resume then throws.
     inline bool cancel_at_start() noexcept;  // task_record.hpp
 
     constexpr explicit leaf_wait(const wait_kind& k) noexcept : kind(&k) {}

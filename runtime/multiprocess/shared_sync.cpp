@@ -16,7 +16,8 @@ inline namespace v0 {
 
 namespace {
 
-/// pthread_mutex_clocklock. The thread sanitizer of clang 14 does not intercept it, so this tells it.
+/// pthread_mutex_clocklock. The thread sanitizer of clang 14 does not intercept it, so this
+/// function tells the sanitizer.
 int lock_until(pthread_mutex_t& mutex, const timespec& until) noexcept {
     constexpr unsigned try_lock = 1u << 4, try_lock_failed = 1u << 5;
     if (__tsan_mutex_pre_lock != nullptr) __tsan_mutex_pre_lock(&mutex, try_lock);

@@ -36,10 +36,11 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
     co_await check_cancelled_while_suspended(make_result);
     co_await check_cancelled_while_suspended(make_accept);
     co_await check_cancelled_before(make_send);
-    // Until the buffers are full and stay so (TCP moves bytes on its own for a while): then it can be
-    // cancelled while suspended.
+    // Fills the buffers until they stay full, so that the next one is cancelled while suspended. TCP
+    // moves bytes on its own for a while.
     for (int blocked = 0; blocked < 3;) {
-        const auto sent = co_await move_on_after(10ms, transmit(pair.here, large.data(), large.size()));
+        const auto sent =
+            co_await move_on_after(10ms, transmit(pair.here, large.data(), large.size()));
         blocked = sent ? 0 : blocked + 1;
     }
     co_await check_cancelled_while_suspended(make_send);

@@ -75,7 +75,8 @@ CATCH_REGISTER_LISTENER(tally)
 
 }  // namespace
 
-// A test program that starts itself again, for another purpose, defines this: true where that is what this process is for.
+// A test program that starts itself again for another purpose defines this. True if this process
+// serves that purpose, and has done so.
 extern "C" [[gnu::weak]] bool rondo_tests_take_over(int count, char** arguments);
 
 int main(int count, char** arguments) {

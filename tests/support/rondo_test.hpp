@@ -10,8 +10,8 @@
 // changes how: `seeds(100)`, `limit(20s)`, `seeds(3).limit(20s)`.
 //
 // A failure says where it ran; RONDO_SEED=7 in the environment repeats that one run. Assertions are
-// Catch2's; they belong to the thread of the test. Whatever is left when the body has ended (tasks,
-// operations, frames, descriptors, threads) and every error that nobody saw is a failure too.
+// Catch2's; they belong to the thread of the test. Anything left when the body has ended (tasks,
+// operations, frames, descriptors, threads) and every error that was not retrieved is a failure too.
 #pragma once
 
 #include <cstdio>
