@@ -110,7 +110,7 @@ TEST_CASE("generator: items are moved out, references refer", "[generator]") {
     CHECK(names == std::vector<std::string>{"ada!", "grace!"});
 
     const auto texts = []() -> generator<const std::string&> {
-        co_yield std::string("a temporary that lives until the generator is resumed");
+        co_yield std::string("a temporary that lives until the next one is asked for");
     };
     for (const auto& text : texts()) CHECK(text.size() == 54);
 }
