@@ -10,6 +10,7 @@
 
 #include <rondo/as_completed.hpp>
 #include <rondo/gather.hpp>
+#include <rondo/sync.hpp>
 #include <rondo/wait.hpp>
 
 #include "support/core_tools.hpp"
@@ -280,11 +281,16 @@ task<> cancels_itself(int* passed) {
 RONDO_TEST("task_group: a child that is cancelled by its own future ends alone",
            "[task_group][both]") {
     int sum = 0;
+    event others_were_cancelled;
+    const auto survivor = [&]() -> task<> {
+        co_await others_were_cancelled.wait();
+        sum += 10;
+    };
     const auto body = [&](task_group& group) -> task<int> {
         auto before = group.start(nap(24h, 1));  // cancelled before its first turn
         before.cancel();
         auto doomed = group.start(nap(24h, 1));
-        group.start(add_after, 3ms, &sum, 10);
+        group.start(survivor);
         group.start(cancels_itself, &sum);
         co_await sleep(1ms);
         doomed.cancel();
@@ -293,6 +299,7 @@ RONDO_TEST("task_group: a child that is cancelled by its own future ends alone",
         CHECK(doomed.cancelled());
         CHECK(sum == 0);
         CHECK_THROWS_AS(co_await doomed, future_cancelled);  // as for any other waiter
+        others_were_cancelled.set();
         co_return 7;
     };
     CHECK(co_await with_task_group(body) == 7);
