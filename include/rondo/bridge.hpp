@@ -257,15 +257,18 @@ private:
         store(std::forward<U>(item));
     }
     std::optional<T> next_until(time_point deadline) {
-        std::optional<T> item;
-        if (take_until(deadline, item) == detail::bridge_answer::wait) throw timeout_error();
-        return item;
-    }
-    detail::bridge_answer take_until(time_point deadline, std::optional<T>& item) {
         lock held(mutex_);
         const auto answer = block(held, detail::bridge_side::get, deadline);
-        if (answer == detail::bridge_answer::promised) item.emplace(take());
-        return answer;
+        if (answer == detail::bridge_answer::promised) return take();
+        if (answer == detail::bridge_answer::wait) throw timeout_error();
+        return std::nullopt;
+    }
+    /// Like next_until, but empty if the deadline passes first.
+    std::optional<T> try_next_until(time_point deadline) {
+        lock held(mutex_);
+        if (block(held, detail::bridge_side::get, deadline) != detail::bridge_answer::promised)
+            return std::nullopt;
+        return take();
     }
     // The caller of these two holds the mutex.
     template <class U>

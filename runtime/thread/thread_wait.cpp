@@ -63,8 +63,7 @@ struct completion_queue::blocked final : blocking {
 std::optional<std::size_t> completion_queue::blocking_next(time_point deadline) {
     const blocked here_on(*this);
     const blocking_scope announced(here_on, deadline == time_point::max());
-    std::optional<std::size_t> next;
-    order_.take_until(deadline, next);
+    const std::optional<std::size_t> next = order_.try_next_until(deadline);
     if (next) release(*next);
     return next;
 }
