@@ -32,9 +32,7 @@ ALLOWED = {
     ".": 1,
     "scripts": 1,
     "tests/lint_cases": 2,
-    "tests/loop": 1,
     "tests/programs": 3,
-    "tests/support": 1,
 }
 
 COLUMNS = 100

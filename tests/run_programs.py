@@ -398,17 +398,20 @@ def checks(folder, names, rounds, chance):
 
 
 def run(todo, name):
-    """Runs each (title, function) and prints its result; gives the exit status."""
-    passed = failed = 0
+    """Runs each (title, function), prints its result, and at the end the failures again. Gives the
+    exit status."""
+    passed = 0
+    failures = []
     for title, function in todo:
         try:
             function()
             passed += 1
             print(f"ok      {title}", flush=True)
         except Failed as what:
-            failed += 1
-            print(f"FAILED  {title}: {what}", flush=True)
-    print(f"{passed} passed, {failed} failed")
+            failures.append(f"FAILED  {title}: {what}")
+            print(failures[-1], flush=True)
+    failed = len(failures)
+    print("\n".join([*failures, f"{passed} passed, {failed} failed"]))
     if os.environ.get("RONDO_TALLY"):
         with open(os.environ["RONDO_TALLY"], "a") as tally:
             tally.write(f"{passed} {failed} 0 {name}\n")

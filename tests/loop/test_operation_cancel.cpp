@@ -36,8 +36,8 @@ RONDO_TEST("operation: cancelled before and while", "[operation][cancel][both]")
     co_await check_cancelled_while_suspended(make_result);
     co_await check_cancelled_while_suspended(make_accept);
     co_await check_cancelled_before(make_send);
-    // Fills the buffers until they stay full, so that the next one is cancelled while suspended. TCP
-    // moves bytes on its own for a while.
+    // Fills the buffers until they stay full, so that the next send is cancelled while suspended.
+    // TCP moves bytes on its own for a while.
     for (int blocked = 0; blocked < 3;) {
         const auto sent =
             co_await move_on_after(10ms, transmit(pair.here, large.data(), large.size()));

@@ -11,7 +11,7 @@
 //
 // A failure says where it ran; RONDO_SEED=7 in the environment repeats that one run. Assertions are
 // Catch2's; they belong to the thread of the test. Anything left when the body has ended (tasks,
-// operations, frames, descriptors, threads) and every error that was not retrieved is a failure too.
+// operations, frames, descriptors, threads) is a failure too, and so is an error not retrieved.
 #pragma once
 
 #include <cstdio>
