@@ -20,6 +20,7 @@
 #include <rondo/from_threads.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/run.hpp>
+#include <rondo/thread_sync.hpp>
 
 #include "support/child.hpp"
 #include "support/pool_tools.hpp"
@@ -60,9 +61,15 @@ TEST_CASE("thread_pool: submit calls whatever std::thread can call, and gives it
 TEST_CASE("thread_pool: callable and arguments are copied, and destroyed before the future is done",
           "[thread_pool]") {
     const auto counted = std::make_shared<int>(1);
+    thread_event submitted;  // until then copies of the statement itself may be there
     thread_pool pool(1);
     auto f = pool.submit(
-        [counted](const std::shared_ptr<int>& argument) { return argument.use_count(); }, counted);
+        [counted, &submitted](const std::shared_ptr<int>& argument) {
+            submitted.wait();
+            return argument.use_count();
+        },
+        counted);
+    submitted.set();
     CHECK(f.get() == 3);
     CHECK(counted.use_count() == 1);
     auto failing = pool.submit([counted] { throw std::runtime_error("x"); });
