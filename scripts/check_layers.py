@@ -12,6 +12,7 @@ highest layer that it includes. Beside the layers, this checks what can be seen 
   - layers above the loop use its public face: no header of runtime/kernel/ or runtime/loop/;
   - only the kernels and the few files named below close a descriptor with close(2) (a descriptor
     counts its operations, and the last completion closes the number);
+  - layers tls and http, a library of their own, include no private header of librondo;
   - signal handlers are installed in one file;
   - no cycle of includes;
   - no source lies in runtime/ itself, every source is listed in the meson.build of its folder, and
@@ -40,6 +41,9 @@ MACHINERY = ("runtime/kernel/", "runtime/loop/")
 MAY_USE_MACHINERY = ("kernel", "loop", "testing")
 MAY_NAME_A_BACK_END = ("loop", "testing")
 NAMES_A_BACK_END = ("runtime/kernel/probe.cpp",)  # reports what the ring can do
+# Layers of librondo-http, a library of its own on the public headers of librondo.
+HTTP_LIBRARY = ("tls", "http")
+OWN_HEADERS = ("http",)  # its public headers lie in include/rondo/http/
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CLOSE = re.compile(
@@ -74,9 +78,11 @@ class layers:
         folders = {}
         for path in tests:
             name = path.rsplit("/", 1)[1]
-            if name.startswith("test_"):
+            if name.startswith("test_") and path.split("/")[1] not in OWN_HEADERS:
                 folders[name[len("test_") : -len(".cpp")]] = path.split("/")[1]
         for path in files:
+            if path.split("/")[1] in OWN_HEADERS:
+                continue
             if path.startswith("runtime/") and path.endswith(".cpp") and not back_end_of(path):
                 folders[path.rsplit("/", 1)[1][: -len(".cpp")]] = path.split("/")[1]
         self.folder_of_name = folders
@@ -165,6 +171,9 @@ def check_file(path, text, table):
             yield line, f"layer {own} includes {target} of layer {theirs}"
         if target.startswith(MACHINERY) and own not in MAY_USE_MACHINERY:
             yield line, f"layer {own} includes {target}: use the public face of the loop"
+        if own in HTTP_LIBRARY and theirs not in HTTP_LIBRARY:
+            if target.startswith(("runtime/", "include/rondo/detail/")):
+                yield line, f"includes {target}: librondo-http uses public headers of librondo"
         their_end, own_end = back_end_of(target), back_end_of(path)
         if their_end is not None and own not in MAY_NAME_A_BACK_END and their_end != own_end:
             if not (own_end is None and path in NAMES_A_BACK_END):
@@ -365,6 +374,10 @@ SELF_TEST = [
     (BAD, "include/rondo/loop.hpp", '#include "kernel/kernel.hpp"\n'),
     (BAD, "runtime/compose/gather.cpp", '#include "kernel/kernel.hpp"\n'),
     (BAD, "runtime/compose/gather.cpp", '#include "loop/loop_core.hpp"\n'),
+    (GOOD, "runtime/http/client.cpp", "#include <rondo/loop.hpp>\n"),
+    (GOOD, "runtime/http/client.cpp", '#include "http/client.hpp"\n'),
+    (BAD, "runtime/http/client.cpp", '#include "kernel/kernel.hpp"\n'),
+    (BAD, "runtime/http/client.cpp", "#include <rondo/detail/base/deep.hpp>\n"),
     (GOOD, "runtime/loop/loop.cpp", '#include "kernel/kernel.hpp"\n#include <rondo/loop.hpp>\n'),
     (GOOD, "runtime/testing/testing.cpp", '#include "kernel/simulator/simulator.hpp"\n'),
     (GOOD, "runtime/loop/loop.cpp", '#include "kernel/ring/ring.hpp"\n'),
@@ -401,7 +414,7 @@ SELF_TEST = [
     (BAD, "runtime/io/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
     (GOOD, "runtime/loop/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
 ]
-SELF_TEST_ORDER = ["base", "coroutine", "kernel", "loop", "compose", "sync", "io", "testing"]
+SELF_TEST_ORDER = ["base", "coroutine", "kernel", "loop", "compose", "sync", "io", "http", "testing"]
 SELF_TEST_FILES = {
     "runtime/base/error.cpp": "",
     "runtime/coroutine/task.cpp": "",
@@ -411,10 +424,13 @@ SELF_TEST_FILES = {
     "runtime/loop/loop.cpp": "",
     "runtime/loop/loop_core.hpp": "",
     "runtime/io/net.cpp": "",
+    "runtime/http/client.hpp": "",
+    "runtime/http/error.cpp": "",
     "include/rondo/error.hpp": "",
     "include/rondo/task.hpp": "",
     "include/rondo/loop.hpp": "",
     "include/rondo/net.hpp": "",
+    "include/rondo/detail/base/deep.hpp": "",
     "include/rondo/only_header.hpp": "#include <rondo/loop.hpp>\n",
 }
 SELF_TEST_NAMES = [
