@@ -134,9 +134,8 @@ private:
     /// Asks the server to stop and reads its answer. If the query was done, `late` gets its result.
     rondo::task<> stop(pg_rows* late) {
         const std::unique_ptr<PGcancel, pg_free> handle(PQgetCancel(connection_.get()));
-        if (!co_await rondo::move_on_after(grace,
-                                           rondo::race(finish(late), ask_to_stop(handle.get()))))
-            connection_.reset();
+        auto stopped = rondo::race_success(finish(late), ask_to_stop(handle.get()));
+        if (!co_await rondo::move_on_after(grace, std::move(stopped))) connection_.reset();
     }
     rondo::task<> finish(pg_rows* late) {
         try {

@@ -49,6 +49,7 @@
 #include <rondo/signal.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
+#include <rondo/staggered_race.hpp>
 #include <rondo/stream.hpp>
 #include <rondo/sync.hpp>
 #include <rondo/task.hpp>

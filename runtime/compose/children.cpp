@@ -41,10 +41,16 @@ void children::child_ended(shared_core& core) noexcept {
     --running_;
     if ((core.flags & shared_core::valued) == 0) [[unlikely]]
         ended_without_value(static_cast<promise_base&>(core));
-    else if (policy_ == others::end_on_value && winner_ == nullptr)
+    else if (may_win())
         won(core);
     if (waiter_ != nullptr && running_ < waiter_->limit_)
         wake(*std::exchange(waiter_, nullptr));
+}
+
+/// Whether a value that comes now decides the race. With end_on_end an error would have decided it.
+bool children::may_win() const noexcept {
+    if (policy_ < others::end_on_value || winner_ != nullptr) return false;
+    return policy_ == others::end_on_value || (failed_.empty() && !own_error_ && !by_itself_);
 }
 
 /// A `cancelled` that leaves a child that was not cancelled counts as an error.
@@ -57,7 +63,7 @@ void children::ended_without_value(promise_base& frame) noexcept {
     if (by_itself) by_itself_ = true;
     if (by_itself && policy_ == others::end_on_failure) return;
     incomplete_ = true;
-    if (policy_ == others::end_on_failure || policy_ == others::end_without_value)
+    if (policy_ != others::go_on && policy_ != others::end_on_value)
         if (failed || by_itself) cancel();
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// race and staggered_race: the winner, the end of the others, their errors, cancellation.
+// race, race_success and staggered_race: the winner, the end of the others, their errors,
+// cancellation.
 #include <rondo/race.hpp>
 
 #include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <rondo/sync.hpp>
 
 #include "support/core_tools.hpp"
 
@@ -41,18 +44,91 @@ RONDO_TEST("race: the first answer wins, and the others have ended when it retur
     CHECK(gone == 2);
 }
 
-RONDO_TEST("race: an error does not win, and is dropped if another task wins", "[race][both]") {
-    CHECK(co_await race(refuse(0s, "first"), refuse(1ms, "second"), answer(2ms, "late")) == "late");
+RONDO_TEST("race: an error of the first to end is thrown, and the others have ended",
+           "[race][both]") {
+    int gone = 0;
+    std::string caught;
+    try {
+        co_await race(slow_to_go(&gone), refuse(1ms, "refused"), answer(1h, "late"));
+    } catch (const std::invalid_argument& e) {
+        caught = e.what();
+    }
+    CHECK(caught == "refused");
+    CHECK(gone == 1);
 }
 
-RONDO_TEST("race: if all fail the first error is thrown, the others are reported", "[race]") {
+/// Gives its answer although it is cancelled.
+task<std::string> stubborn(std::string text) {
+    co_await shield(rondo::detail::as_task(sleep(2ms)));
+    co_return text;
+}
+
+RONDO_TEST("race: a value that comes after the first error does not win", "[race][both]") {
+    CHECK_THROWS_AS(co_await race(refuse(1ms, "refused"), stubborn("late")),
+                    std::invalid_argument);
+    std::vector<task<std::string>> all;
+    all.push_back(stubborn("late"));
+    all.push_back(refuse(1ms, "refused"));
+    CHECK_THROWS_AS(co_await race(std::move(all)), std::invalid_argument);
+}
+
+RONDO_TEST("race: further errors are reported, with the first one named", "[race]") {
+    std::vector<std::string> reports;
+    running_loop().set_exception_handler([&reports](const exception_context& context) {
+        reports.push_back(context.message);
+    });
+    const auto fails_late = []() -> task<std::string> {
+        co_await shield(rondo::detail::as_task(sleep(2ms)));
+        throw std::runtime_error("too");
+    };
+    CHECK_THROWS_AS(co_await race(fails_late(), refuse(1ms, "quick")), std::invalid_argument);
+    REQUIRE(reports.size() == 1);
+    CHECK(reports[0].find("quick") != std::string::npos);
+}
+
+RONDO_TEST("race: a server ends with its client, also if the client fails", "[race][both]") {
+    event never, stopped;
+    const auto serve = [&]() -> task<> {
+        try {
+            co_await never.wait();
+        } catch (const cancelled&) {
+            stopped.set();
+            throw;
+        }
+    };
+    const auto client = []() -> task<> {
+        co_await sleep(1ms);
+        throw std::runtime_error("the client has failed");
+    };
+    CHECK_THROWS_AS(co_await race(serve(), client()), std::runtime_error);
+    CHECK(stopped.is_set());
+}
+
+RONDO_TEST("race: one that is cancelled by its own future ends it", "[race][both]") {
+    const auto gives_up = []() -> task<> {
+        current_task().cancel();
+        co_await sleep(1h);
+    };
+    CHECK_THROWS_AS(co_await race(gives_up(), rondo::detail::as_task(sleep(1h))),
+                    future_cancelled);
+    co_await race_success(gives_up(), rondo::detail::as_task(sleep(1ms)));
+}
+
+RONDO_TEST("race_success: an error does not win, and is dropped if another task wins",
+           "[race][both]") {
+    CHECK(co_await race_success(refuse(0s, "first"), refuse(1ms, "second"),
+                                answer(2ms, "late")) == "late");
+}
+
+RONDO_TEST("race_success: if all fail the first error is thrown, the others are reported",
+           "[race]") {
     std::vector<std::string> reports;
     running_loop().set_exception_handler([&reports](const exception_context& context) {
         reports.push_back(context.message);
     });
     std::string caught;
     try {
-        co_await race(refuse(2s, "slow"), refuse(1s, "quick"));
+        co_await race_success(refuse(2s, "slow"), refuse(1s, "quick"));
     } catch (const std::invalid_argument& e) {
         caught = e.what();
     }
@@ -110,12 +186,16 @@ RONDO_TEST("race: futures are only awaited; a loser goes on if another task wait
 
 RONDO_TEST("race: an empty range is an error", "[race][both]") {
     CHECK_THROWS_AS(co_await race(std::vector<task<int>>()), std::invalid_argument);
+    CHECK_THROWS_AS(co_await race_success(std::vector<task<int>>()), std::invalid_argument);
 }
 
 RONDO_TEST("race: cancelled in three forms", "[race][both]") {
     const auto make = [] { return race(answer(1h, "a"), answer(1h, "b")); };
     co_await check_cancelled_before(make);
     co_await check_cancelled_while_suspended(make);
+    const auto success = [] { return race_success(answer(1h, "a"), answer(1h, "b")); };
+    co_await check_cancelled_before(success);
+    co_await check_cancelled_while_suspended(success);
     promise<std::string> given;
     observed seen;
     const auto both = [f = given.get_future()] { return race(f, answer(1h, "b")); };
@@ -139,13 +219,18 @@ RONDO_TEST("race: a winner's value is returned in spite of a cancellation", "[ra
         co_await shield(rondo::detail::as_task(sleep(1ms)));
         co_return 2;
     };
-    const auto make = [&] { return race(child(), stays()); };
-    auto waiting = create_task(observe(make, &seen));
-    co_await finish();
-    waiting.cancel();
-    CHECK_THROWS_AS(co_await waiting, future_cancelled);
-    CHECK(seen.first == outcome_of_wait::value);
-    CHECK(seen.next_threw);
+    const auto check = [&](auto make) -> task<> {
+        auto waiting = create_task(observe(make, &seen));
+        co_await finish();
+        waiting.cancel();
+        CHECK_THROWS_AS(co_await waiting, future_cancelled);
+        CHECK(seen.first == outcome_of_wait::value);
+        CHECK(seen.next_threw);
+    };
+    const auto first_to_end = [&] { return race(child(), stays()); };
+    co_await check(first_to_end);
+    const auto first_success = [&] { return race_success(child(), stays()); };
+    co_await check(first_success);
     on.set_value();
 }
 

@@ -149,6 +149,8 @@ RONDO_TEST("task end: gather, race, wait, as_completed, map_concurrent and group
     }
     co_await race(hold_and_give(held(), 1), hold_and_give(held(), 2));
     CHECK(held::alive == 0);
+    co_await race_success(hold_and_give(held(), 1), hold_and_give(held(), 2));
+    CHECK(held::alive == 0);
 
     std::vector<future<>> running;
     running.push_back(create_task(hold(say_so())));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, wait,
-// as_completed, map_concurrent, staggered_race.
+// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, race_success,
+// wait, as_completed, map_concurrent, staggered_race.
 #include <vector>
 
 #include <rondo/rondo.hpp>
@@ -55,6 +55,22 @@ rondo::task<> first() {
     co_await rondo::race();                // expect: race needs at least one awaitable
 #endif
     co_await rondo::race(square(1), square(2));
+}
+
+rondo::task<> first_success() {
+#ifndef CONTROL
+    auto t = square(1);
+    const std::vector<rondo::task<short>> v;
+    // expect: a task is awaited once: pass std::move\(t\)
+    co_await rondo::race_success(work(), t);
+    // expect: the tasks of a range are moved into the call
+    co_await rondo::race_success(v);
+    // expect: a function cannot be awaited: call it
+    co_await rondo::race_success(square_of, square_of);
+    co_await rondo::race_success(1UL, 2UL);  // expect: this cannot be awaited
+    co_await rondo::race_success();        // expect: race_success needs at least one awaitable
+#endif
+    co_await rondo::race_success(square(1), square(2));
 }
 
 rondo::task<> some(std::vector<rondo::future<int>> futures, rondo::future<int> f) {

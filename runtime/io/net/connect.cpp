@@ -16,7 +16,7 @@
 #include <optional>
 
 #include <rondo/detail/loop/descriptor.hpp>
-#include <rondo/race.hpp>
+#include <rondo/staggered_race.hpp>
 
 #include "io/net/dns.hpp"
 #include "io/net/socket_calls.hpp"

@@ -52,8 +52,8 @@ class RONDO_API children : listening_scope {
 public:
     /// When the end of one child cancels the others: if it gave no value (gather); if it failed
     /// (task groups, where a child that was cancelled by its own future does not count); never
-    /// (gather_settled); if it gave a value (race).
-    enum class others { end_without_value, end_on_failure, go_on, end_on_value };
+    /// (gather_settled); if it gave a value (race_success); in any case (race, select).
+    enum class others { end_without_value, end_on_failure, go_on, end_on_value, end_on_end };
 
     /// `what` names the function in reports.
     explicit children(const char* what, others policy = others::end_without_value) noexcept;
@@ -72,7 +72,7 @@ public:
     /// True if the children were cancelled: there is no use in starting more.
     bool over() const noexcept { return is_reached(); }
 
-    /// For a race: the first child that gave a value; null if none did.
+    /// For a race: the child that won, by its value; null if none did.
     const shared_core* winner() const noexcept { return winner_; }
 
     /// True if a child, or the parent, ended without a value.
@@ -116,6 +116,7 @@ private:
     friend struct children_kinds;
     void child_ended(shared_core& core) noexcept;
     void ended_without_value(promise_base& frame) noexcept;
+    bool may_win() const noexcept;
     void won(const shared_core& core) noexcept;
     void add_failed(promise_base& frame) noexcept;
     void report_further(const std::exception_ptr& first) noexcept;
