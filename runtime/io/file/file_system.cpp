@@ -24,12 +24,12 @@ inline namespace v0 {
 
 namespace {
 
-constexpr auto status_kind = detail::operation_kind("statx");
+constexpr auto path_status_kind = detail::operation_kind("statx");
 constexpr auto rename_kind = detail::operation_kind("rename");
 constexpr auto unlink_kind = detail::operation_kind("unlink");
 constexpr auto rmdir_kind = detail::operation_kind("rmdir");
 constexpr auto mkdir_kind = detail::operation_kind("mkdir");
-constexpr auto link_kind = detail::operation_kind("link");
+constexpr auto path_link_kind = detail::operation_kind("link");
 constexpr auto symlink_kind = detail::operation_kind("symlink");
 
 constexpr auto here = static_cast<std::uint32_t>(AT_FDCWD);
@@ -147,7 +147,7 @@ task<file_status> status_of(std::string path, bool follow_links) {
     ask.length = STATX_BASIC_STATS;
     ask.offset = detail::address_of(&status);
     ask.op_flags = follow_links ? 0 : AT_SYMLINK_NOFOLLOW;
-    co_await change(status_kind, ask, path);
+    co_await change(path_status_kind, ask, path);
     co_return detail::file_status_of(status);
 }
 
@@ -197,7 +197,7 @@ task<> make_link(std::string to, std::string path) {
     detail::request ask = on_path(detail::opcode::linkat, to);
     ask.length = here;
     ask.offset = detail::address_of(path.c_str());
-    co_await change(link_kind, ask, to + " -> " + path);
+    co_await change(path_link_kind, ask, to + " -> " + path);
 }
 
 task<> make_symbolic_link(std::string to, std::string path) {

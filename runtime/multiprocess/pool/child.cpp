@@ -34,7 +34,6 @@ namespace {
 constexpr duration grace_to_leave = std::chrono::seconds(5);      // after retire
 constexpr duration grace_after_signal = std::chrono::seconds(2);  // after SIGTERM
 constexpr duration grace_after_line = std::chrono::seconds(1);    // after the end of the socket
-constexpr std::size_t largest_step = 1024 * 1024;  // bytes to allocate before they have come
 constexpr std::uint64_t room_for_errors = 256 * 1024;
 
 /// Starts this program again, with the other end of `line` as its standard input.
@@ -110,7 +109,7 @@ task<std::optional<process_child::frame>> process_child::receive() {
     co_await line_.read_exactly(bytes);
     frame came{parse_head(bytes, manager_.options().frame_max + room_for_errors), {}};
     for (std::size_t have = 0; have < came.head.size;) {
-        const std::size_t step = std::min<std::size_t>(came.head.size - have, largest_step);
+        const std::size_t step = std::min<std::size_t>(came.head.size - have, body_step);
         came.body.resize(have + step);
         const buffer_view room(came.body.data() + have, step);
         co_await line_.read_exactly(room);

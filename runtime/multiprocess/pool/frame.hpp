@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,6 +39,9 @@ struct frame_head {
     std::uint64_t seal;
 };
 static_assert(sizeof(frame_head) == 32);
+
+/// A body is read in steps of this many bytes, since its size may be wrong.
+inline constexpr std::size_t body_step = 1024 * 1024;
 
 using head_bytes = std::array<char, sizeof(frame_head)>;
 

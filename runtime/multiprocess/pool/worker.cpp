@@ -31,7 +31,6 @@ namespace {
 std::atomic<bool> was_called = false;
 
 constexpr std::string_view worker_option = "--rondo-worker=";
-constexpr std::size_t largest_step = 1024 * 1024;  // bytes to allocate before they have come
 
 struct frame {
     frame_head head;
@@ -71,7 +70,7 @@ std::optional<frame> parent_line::read(std::size_t size_max) const {
     if (!fill(bytes.data(), bytes.size())) return std::nullopt;
     frame came{parse_head(bytes, size_max), {}};
     for (std::size_t have = 0; have < came.head.size;) {
-        const std::size_t step = std::min<std::size_t>(came.head.size - have, largest_step);
+        const std::size_t step = std::min<std::size_t>(came.head.size - have, body_step);
         came.body.resize(have + step);
         if (!fill(came.body.data() + have, step)) return std::nullopt;
         have += step;
