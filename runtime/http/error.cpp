@@ -29,12 +29,18 @@ std::string status_text(int status, std::string_view reason) {
 
 const char* text_of(phase phase) {
     switch (phase) {
-        case phase::queue: return "a free connection";
-        case phase::connect: return "the connection";
-        case phase::tls: return "the TLS handshake";
-        case phase::send: return "the peer to take the request";
-        case phase::headers: return "response headers";
-        case phase::body: return "the response body";
+        case phase::queue:
+            return "a free connection";
+        case phase::connect:
+            return "the connection";
+        case phase::tls:
+            return "the TLS handshake";
+        case phase::send:
+            return "the peer to take the request";
+        case phase::headers:
+            return "response headers";
+        case phase::body:
+            return "the response body";
     }
     return "the peer";
 }
@@ -51,8 +57,8 @@ std::string timeout_text(phase phase, detail::time_limit after, std::string_view
 error::error(const std::string& what) : rondo::error(what) {}
 error::error(std::string_view what, std::string_view method, std::string_view url)
     : rondo::error(request_text(what, method, url)),
-      request_(std::make_shared<request_line>(
-          request_line{std::string(method), std::string(url)})) {}
+      request_(
+          std::make_shared<request_line>(request_line{std::string(method), std::string(url)})) {}
 error::~error() = default;
 
 std::string_view error::method() const noexcept {

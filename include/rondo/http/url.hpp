@@ -128,7 +128,7 @@ private:
     std::string_view part(std::size_t begin, std::size_t end) const noexcept {
         return std::string_view(text_).substr(begin, end - begin);
     }
-    std::string with_parts(std::string_view before_path, std::string_view rest) const;
+    std::string merged(const std::string& reference) const;
 
     // All offsets are into text_, which is "scheme:" ["//" [user [":" password] "@"] host
     // [":" port]] path ["?" query] ["#" fragment].

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "http/h1/field_lines.hpp"
@@ -18,7 +19,8 @@ class body_decoder {
 public:
     /// Forgets everything; `kind` is none.
     void clear() noexcept;
-    void begin(framing kind, std::int64_t length, const limits& bounds);
+    /// `may_fold`: lines of trailers may continue the line before.
+    void begin(framing kind, std::int64_t length, const limits& bounds, bool may_fold);
 
     /// Gives `body`, `end`, `need_more` or `failed`.
     step next(std::string_view bytes);
@@ -44,10 +46,12 @@ private:
     };
     step next_chunked(std::string_view bytes);
     const char* take_framing_byte(char c);
+    const char* take_after_size(char c);
+    const char* take_extension(char c);
     const char* end_size_line();
     step take_data(std::string_view bytes, std::size_t used);
     step take_trailers(std::string_view bytes, std::size_t used);
-    step refuse(fault kind, const char* text);
+    step refuse(fault kind, std::size_t used, const char* text);
 
     problem why_;
     field_lines lines_;
@@ -58,6 +62,7 @@ private:
     std::size_t excess_ = 0;  // bytes of extensions beyond what a chunk may have
     std::size_t trailer_bytes_ = 0;
     int digits_ = 0;
+    bool may_fold_ = false;
     framing kind_ = framing::none;
     state state_ = state::size;
 };

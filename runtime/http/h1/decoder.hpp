@@ -64,18 +64,22 @@ protected:
 
     virtual bool take_start_line(std::string_view line) = 0;
     /// Called as soon as bytes of a start line are there, so that a foreign protocol is noticed.
-    virtual bool check_start(std::string_view) { return true; }
+    virtual bool check_start(std::string_view beginning) = 0;
     /// The head is complete: decides about the body. Returns: head, interim or failed.
     virtual event end_head() = 0;
     virtual fields& headers() noexcept = 0;
     virtual bool may_fold() const noexcept = 0;
-    virtual const char* cut_text() const noexcept = 0;
+    virtual bool may_begin_with_blank() const noexcept = 0;
+    virtual bool has_interim() const noexcept { return false; }
+    /// "response" or "request".
+    virtual const char* subject() const noexcept = 0;
 
     void restart();
-    bool refuse(fault kind, int status, std::string text);
+    /// Notes the problem: "the response is refused: TEXT". Returns: false.
+    bool refuse(fault kind, int status, const std::string& text);
     /// Reads content-length, transfer-encoding and connection. Returns: false if refused.
     bool read_framing(int minor);
-    void start_body(framing kind) { body_.begin(kind, content_length_, bounds_); }
+    void start_body(framing kind) { body_.begin(kind, content_length_, bounds_, may_fold()); }
 
     limits bounds_;
     problem why_;
@@ -83,15 +87,18 @@ protected:
     body_decoder body_;
     std::size_t head_bytes_ = 0;
     std::int64_t content_length_ = -1;
-    bool chunked_ = false;
+    bool has_coding_ = false;  // transfer-encoding: chunked
     bool persistent_ = false;
     state state_ = state::start;
 
 private:
     step take_head(std::string_view bytes);
-    bool take_line(std::string_view line);
+    event take_line(std::string_view line);
+    event take_blank_line();
+    bool take_content_length(std::string_view value);
+    bool take_transfer_encoding(std::string_view value);
     step take_body(std::string_view bytes);
-    step fail() const { return {event::failed, 0, {}}; }
+    step cut_off(fault kind, const std::string& where);
 };
 
 /// Decodes responses.
@@ -112,11 +119,13 @@ public:
 
 private:
     bool take_start_line(std::string_view line) override;
-    bool check_start(std::string_view text) override;
+    bool check_start(std::string_view beginning) override;
     event end_head() override;
     fields& headers() noexcept override { return head_.headers; }
     bool may_fold() const noexcept override { return true; }
-    const char* cut_text() const noexcept override;
+    bool may_begin_with_blank() const noexcept override { return false; }
+    bool has_interim() const noexcept override { return interim_ > 0; }
+    const char* subject() const noexcept override { return "response"; }
 
     response_head head_;
     std::size_t interim_ = 0;
@@ -141,11 +150,14 @@ public:
 
 private:
     bool take_start_line(std::string_view line) override;
+    bool check_start(std::string_view beginning) override;
     event end_head() override;
     fields& headers() noexcept override { return head_.headers; }
     bool may_fold() const noexcept override { return false; }
-    const char* cut_text() const noexcept override;
+    bool may_begin_with_blank() const noexcept override { return true; }
+    const char* subject() const noexcept override { return "request"; }
     bool check_target();
+    bool check_hosts();
 
     request_head head_;
     bool expects_continue_ = false;

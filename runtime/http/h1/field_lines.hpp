@@ -28,7 +28,7 @@ public:
     found_line take(std::string_view bytes);
     /// The part of a line that has come so far.
     std::string_view kept() const noexcept { return kept_; }
-    void clear() noexcept { kept_.clear(), is_joined_ = false; }
+    void clear() noexcept;
 
 private:
     std::string kept_;
