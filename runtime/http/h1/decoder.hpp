@@ -127,6 +127,8 @@ private:
     bool has_interim() const noexcept override { return interim_ > 0; }
     const char* subject() const noexcept override { return "response"; }
 
+    bool refuse_protocol(std::string_view beginning);
+
     response_head head_;
     std::size_t interim_ = 0;
     bool is_head_ = false;

@@ -28,6 +28,10 @@ void response_decoder::begin(std::string_view method, bool upgrade) {
 // As early as possible: a server of another protocol may send a few bytes and then wait.
 bool response_decoder::check_start(std::string_view beginning) {
     if (beginning.substr(0, version.size()) == version.substr(0, beginning.size())) return true;
+    return refuse_protocol(beginning);
+}
+
+bool response_decoder::refuse_protocol(std::string_view beginning) {
     why_ = {fault::protocol, 0,
             "the server does not speak HTTP/1: it says \"" +
                 ascii::printable(beginning.substr(0, 20)) + '"'};
@@ -37,7 +41,8 @@ bool response_decoder::check_start(std::string_view beginning) {
 
 // "HTTP/1.1 200 OK", "HTTP/1.1 200 ", and "HTTP/1.1 200" of some servers.
 bool response_decoder::take_start_line(std::string_view line) {
-    const std::string_view rest = line.substr(std::min(line.size(), version.size()));
+    if (line.substr(0, version.size()) != version) return refuse_protocol(line);
+    const std::string_view rest = line.substr(version.size());
     const bool is_good = rest.size() >= 5 && (rest[0] == '0' || rest[0] == '1') && rest[1] == ' ' &&
                          std::all_of(&rest[2], &rest[2] + 3, ascii::is_digit) && rest[2] != '0' &&
                          (rest.size() == 5 || rest[5] == ' ');
