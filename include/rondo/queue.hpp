@@ -23,24 +23,10 @@
 #include <rondo/detail/sync/queue_awaitable.hpp>
 #include <rondo/detail/sync/queue_core.hpp>
 #include <rondo/detail/sync/queue_storage.hpp>
+#include <rondo/detail/sync/queue_terms.hpp>
 
 namespace rondo {
 inline namespace v0 {
-
-/// Says what `close` does with the stored items.
-enum class close_mode {
-    draining,   ///< tasks can still take them
-    immediate,  ///< they are destroyed
-};
-
-/// The default order of a priority_queue: the smallest item comes first. Same as asyncio, opposite
-/// of std::priority_queue.
-struct smallest_first {
-    template <class T>
-    constexpr bool operator()(const T& a, const T& b) const {
-        return a < b;
-    }
-};
 
 namespace detail {
 

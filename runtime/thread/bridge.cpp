@@ -24,13 +24,15 @@ struct blocked : bridge_waiter {
 }  // namespace
 
 bridge_core::~bridge_core() {
-    RONDO_ASSERT(getters_.empty() && putters_.empty(),
-                 "a bridge was destroyed while threads or tasks wait at it");
+    for (const wait_list& each : lines_)
+        RONDO_ASSERT(each.empty(), "a bridge was destroyed while threads or tasks wait at it");
     RONDO_ASSERT(claims_ == 0 && grants_ == 0,
                  "a bridge was destroyed before a woken thread or task took its item or its place");
 }
 
 bridge_answer bridge_core::try_promise(bridge_side side) noexcept {
+    if (side == bridge_side::join)
+        return unfinished_ == 0 ? bridge_answer::ended : bridge_answer::wait;
     if (side == bridge_side::put) {
         if (closed_) return bridge_answer::ended;
         if (!has_room()) return bridge_answer::wait;
@@ -46,7 +48,7 @@ bridge_answer bridge_core::try_promise(bridge_side side) noexcept {
 bool bridge_core::redeem(bridge_side side) noexcept {
     if (side == bridge_side::get) {
         --claims_;
-        return true;
+        return stored_ != 0;  // none if close(immediate) emptied the queue
     }
     --grants_;
     return !closed_;
@@ -74,21 +76,57 @@ void bridge_core::close() noexcept {
     if (stored_ == 0) end_all(bridge_side::get);
 }
 
-bridge_answer bridge_core::block(lock& held, bridge_side side, time_point deadline) {
+// Getters that were promised an item find none when they run.
+void bridge_core::close_and_forget() noexcept {
+    unfinished_ -= stored_ < unfinished_ ? stored_ : unfinished_;
+    stored_ = 0;
+    close();
+    if (unfinished_ == 0) end_all(bridge_side::join);
+}
+
+void bridge_core::finish_one() {
+    if (unfinished_ == 0)
+        throw invalid_state_error("task_done was called more often than items were put");
+    if (--unfinished_ == 0) end_all(bridge_side::join);
+}
+
+bridge_answer bridge_core::wait_in_line(lock& held, bridge_side side, time_point deadline,
+                                        const std::stop_token& stop) {
+    blocked self(side);
+    append(self);
+    const auto wait = [&] {
+        const auto answered = [&] { return self.answer != bridge_answer::wait; };
+        if (!wait_until(self.woken, held, deadline, answered)) remove(self);
+    };
+    if (!stop.stop_possible()) {
+        wait();
+        return self.answer;
+    }
+    held.unlock();  // the callback needs the mutex, and may run in its constructor
+    {
+        const std::stop_callback on_stop(stop, [&] {
+            const lock stopping(mutex_);
+            if (!self.linked()) return;
+            remove(self);
+            self.answer = bridge_answer::refused;
+            self.woken.notify_one();
+        });
+        held.lock();
+        wait();
+        held.unlock();
+    }
+    held.lock();
+    return self.answer;
+}
+
+bridge_answer bridge_core::block(lock& held, bridge_side side, time_point deadline,
+                                 const std::stop_token& stop) {
     RONDO_ASSERT(here.current == nullptr,
                  "a task must not block at a bridge, its loop would stand still: co_await put, "
-                 "next or wait");
+                 "next, join or wait");
+    if (stop.stop_requested()) return bridge_answer::refused;
     bridge_answer answer = try_promise(side);
-    if (answer == bridge_answer::wait) {
-        blocked self(side);
-        append(self);
-        const auto answered = [&] { return self.answer != bridge_answer::wait; };
-        if (!wait_until(self.woken, held, deadline, answered)) {
-            remove(self);
-            return bridge_answer::wait;
-        }
-        answer = self.answer;
-    }
+    if (answer == bridge_answer::wait) answer = wait_in_line(held, side, deadline, stop);
     if (answer == bridge_answer::promised && !redeem(side)) return bridge_answer::ended;
     return answer;
 }
@@ -101,6 +139,7 @@ void throw_bridge_closed() { throw queue_closed_error(); }
 
 constinit const wait_kind bridge_awaiter::get_kind{"bridge_queue.next", leave, nullptr};
 constinit const wait_kind bridge_awaiter::put_kind{"bridge_queue.put", leave, nullptr};
+constinit const wait_kind bridge_awaiter::join_kind{"bridge_queue.join", leave, nullptr};
 constinit const wait_kind bridge_awaiter::event_kind{"bridge_event.wait", leave, nullptr};
 
 bridge_awaiter::bridge_awaiter(bridge_core& core, bridge_side s, const wait_kind& kind) noexcept

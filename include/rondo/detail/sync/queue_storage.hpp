@@ -89,6 +89,7 @@ private:
 template <class T>
 class stack {
 public:
+    void reserve(std::size_t count) { items_.reserve(count); }
     void push(T&& item) { items_.push_back(std::move(item)); }
     T pop() noexcept {
         T item(std::move(items_.back()));
@@ -106,6 +107,7 @@ class heap {
 public:
     explicit heap(Compare compare) : compare_(std::move(compare)) {}
 
+    void reserve(std::size_t count) { items_.reserve(count); }
     void push(T&& item) {
         items_.push_back(std::move(item));
         rise();
