@@ -60,6 +60,7 @@
 #include <rondo/thread_pool.hpp>
 #include <rondo/thread_sync.hpp>
 #include <rondo/thread_wait.hpp>
+#include <rondo/threads.hpp>
 #include <rondo/timer.hpp>
 #include <rondo/to_thread.hpp>
 #include <rondo/udp.hpp>

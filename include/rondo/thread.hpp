@@ -20,14 +20,15 @@
 #include <rondo/detail/base/function.hpp>
 #include <rondo/detail/base/kept_call.hpp>
 #include <rondo/thread_future.hpp>
+#include <rondo/threads.hpp>
 
 namespace rondo {
 inline namespace v0 {
 
 /// Owns a thread that runs one function: a std::jthread with a name. An exception of the function
 /// goes to the thread exception hook (set_thread_exception_hook) and does not end the program.
-/// Thread: the object may be used by one thread at a time; `request_stop`, `running` and copies of
-///         `ended()` by any.
+/// Thread: the object may be used by one thread at a time; `request_stop`, `running`, the functions
+///         of its name and copies of `ended()` by any.
 /// See:    threading.Thread, std::jthread.
 class RONDO_API thread {
 public:
@@ -35,19 +36,20 @@ public:
     thread() noexcept = default;
     /// Starts `fn(args...)`, or `fn(stop_token, args...)`, with copies of both, which are destroyed
     /// on the new thread before `ended()` is done. ps, top and gdb show the first 15 bytes of
-    /// `name` (pthread_setname_np(3)).
+    /// `name` (pthread_setname_np(3)); see threads.hpp.
     /// Throws: std::system_error if the system cannot start a thread; std::bad_alloc.
     template <class F, class... Args>
         requires detail::can_be_kept<F, Args...>
-    explicit thread(std::string name, F&& fn, Args&&... args) : name_(std::move(name)) {
+    explicit thread(std::string name, F&& fn, Args&&... args) {
         using kept = detail::kept<F, Args...>;
-        start([call = kept(std::in_place, std::forward<F>(fn), std::forward<Args>(args)...)](
-                  std::stop_token stop) mutable {
+        auto call = [call = kept(std::in_place, std::forward<F>(fn), std::forward<Args>(args)...)](
+                        std::stop_token stop) mutable {
             if constexpr (kept::takes_token)
                 static_cast<void>(call(std::move(stop)));
             else
                 static_cast<void>(call());
-        });
+        };
+        start(std::move(name), std::move(call));
     }
     /// Requests a stop, and blocks until the thread has ended. Aborts with a sentence on the thread
     /// itself, and on the thread of a loop that the function waits for.
@@ -73,15 +75,24 @@ public:
     /// one.ended()`; a cancellation leaves the wait at once.
     thread_future<> ended() const noexcept { return ended_; }
 
-    const std::string& name() const noexcept { return name_; }
+    /// Its name, also after its end. Empty if there is no thread.
+    /// Thread: any.
+    std::string name() const;
+    /// Renames it. Inside its function, set_this_thread_name does the same. There must be a thread.
+    /// Thread: any.
+    /// See:    Thread.name.
+    void set_name(std::string name);
+    /// The number that ps -L, top and gdb show. 0 before it has begun and after its end.
+    /// Thread: any.
+    /// See:    Thread.native_id, gettid(2).
+    int native_id() const noexcept;
     /// The value of std::this_thread::get_id inside the thread.
     std::thread::id id() const noexcept { return worker_.get_id(); }
 
 private:
-    void start(detail::function<void(std::stop_token)> fn);
+    void start(std::string name, detail::function<void(std::stop_token)> fn);
     void end() noexcept;
 
-    std::string name_;
     thread_future<> ended_;
     std::jthread worker_;  // joined first
 };

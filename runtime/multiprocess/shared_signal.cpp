@@ -25,6 +25,7 @@
 
 #include <rondo/sleep.hpp>
 
+#include "thread/listed_thread.hpp"
 #include "thread/pool_threads.hpp"
 
 namespace rondo {
@@ -183,7 +184,7 @@ bool shared_watcher::check_waiters(watched_words& words) noexcept {
 }
 
 void shared_watcher::work() noexcept {
-    ::pthread_setname_np(::pthread_self(), "rondo-shared");
+    const listed_here listed(thread_kind::shared_memory, "rondo-shared");
     bell_.waiting_ = 1;
     for (;;) {
         watched_words words;

@@ -15,6 +15,7 @@
 
 #include <rondo/detail/compose/children.hpp>
 
+#include "thread/listed_thread.hpp"
 #include "thread/pool_threads.hpp"
 
 namespace rondo {
@@ -111,7 +112,7 @@ private:
     void wait_until_up();
     void join() noexcept;
     void work(member& self) noexcept;
-    void name_and_pin(const member& self) const;
+    void pin(const member& self) const;
     void is_up(member& self, std::exception_ptr failure) noexcept;
 
     void add(mains& run);
@@ -191,23 +192,20 @@ void loop_threads::is_up(member& self, std::exception_ptr failure) noexcept {
     up_changed_.notify_all();
 }
 
-void loop_threads::name_and_pin(const member& self) const {
-    const std::string number = '-' + std::to_string(self.index);
-    const std::string name =
-        name_.substr(0, 15 - std::min<std::size_t>(number.size(), 15)) + number;
-    ::pthread_setname_np(::pthread_self(), name.c_str());
+void loop_threads::pin(const member& self) const {
     if (!options_.pin || cores_.empty()) return;
     core_set one;
     CPU_SET_S(cores_[self.index % cores_.size()], sizeof one, one.bits);
     const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof one, one.bits);
-    if (error != 0) throw_system_error(error, "pin", name);
+    if (error != 0) throw_system_error(error, "pin", this_thread_name());
 }
 
 // Makes, runs and destroys the loop on its own thread.
 void loop_threads::work(member& self) noexcept {
+    const listed_here listed(thread_kind::loop, name_, self.index);
     this_member = &self;
     try {
-        name_and_pin(self);
+        pin(self);
         loop own(options_.loop);
         self.home.emplace(own.remote());
         self.running = &own;

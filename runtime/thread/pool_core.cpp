@@ -5,9 +5,10 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <rondo/thread_sync.hpp>
+
+#include "thread/listed_thread.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -266,17 +267,17 @@ void pool_core::work(worker& self) noexcept {
     lock held(mutex_);
     self.next = std::exchange(workers_, &self);
     if (self.next != nullptr) self.next->previous = &self;
-    char name[16];
-    std::snprintf(name, sizeof name, "%.11s-%u", name_prefix_.c_str(),
-                  static_cast<unsigned>(names_++ % 1000));
+    const std::uint64_t number = names_++;
     held.unlock();
-    ::pthread_setname_np(::pthread_self(), name);
-    const bool ready = initialize();
-    held.lock();
-    --starting_;
-    while (ready) {
-        while (!queue_.empty()) run(self, queue_.pop(), held);
-        if (closing_ || !wait_for_work(held)) break;
+    {
+        const listed_here listed(thread_kind::pool, name_prefix_, number);
+        const bool ready = initialize();
+        held.lock();
+        --starting_;
+        while (ready) {
+            while (!queue_.empty()) run(self, queue_.pop(), held);
+            if (closing_ || !wait_for_work(held)) break;
+        }
     }
     leave(self, held);
 }

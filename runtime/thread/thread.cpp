@@ -9,6 +9,7 @@
 
 #include <rondo/thread_sync.hpp>
 
+#include "thread/listed_thread.hpp"
 #include "thread/own_thread.hpp"
 #include "coroutine/report.hpp"
 
@@ -17,9 +18,14 @@ inline namespace v0 {
 namespace detail {
 namespace {
 
-/// The end of a rondo::thread, and the wait in which its function blocks.
+/// The end of a rondo::thread, its name, and the wait in which its function blocks.
 class thread_end final : public given_state<void>, public thread_host {
 public:
+    explicit thread_end(std::string name) noexcept
+        : listed(thread_kind::thread, std::move(name)) {}
+
+    listed_thread listed;
+
     struct giver {
         void operator()(thread_end* end) const noexcept { end->drop_giver(); }
     };
@@ -65,24 +71,25 @@ private:
 }  // namespace
 }  // namespace detail
 
-void thread::start(detail::function<void(std::stop_token)> fn) {
-    detail::thread_end::given end(new detail::thread_end);
+void thread::start(std::string name, detail::function<void(std::stop_token)> fn) {
+    detail::thread_end::given end(new detail::thread_end(std::move(name)));
     ended_ = thread_future<>(end.get());
     end->begin();
-    worker_ = std::jthread([name = name_.substr(0, 15), fn = std::move(fn),
-                            end = std::move(end)](std::stop_token stop) mutable {
-        ::pthread_setname_np(::pthread_self(), name.c_str());
+    worker_ = std::jthread([fn = std::move(fn), end = std::move(end)](
+                               std::stop_token stop) mutable {
+        end->listed.begin();
         detail::thread_host::of_this_thread() = end.get();
         try {
             fn(std::move(stop));
         } catch (...) {
-            char text[64];
+            char text[128];
             std::snprintf(text, sizeof text, "an exception left the function of thread %s",
-                          name.c_str());
+                          end->listed.name().c_str());
             detail::report_thread_error(text, std::current_exception());
         }
         fn = {};
         detail::thread_host::of_this_thread() = nullptr;
+        end->listed.end();
         end->finish(detail::thread_core::phase::valued);
     });
 }
@@ -101,10 +108,22 @@ void thread::end() noexcept {
 thread& thread::operator=(thread&& other) noexcept {
     if (this == &other) return *this;
     end();
-    name_ = std::move(other.name_);
     ended_ = std::move(other.ended_);
     worker_ = std::move(other.worker_);
     return *this;
+}
+
+std::string thread::name() const {
+    return ended_ ? detail::thread_end::of(ended_).listed.name() : std::string();
+}
+
+void thread::set_name(std::string name) {
+    RONDO_ASSERT(static_cast<bool>(ended_), "set_name of a rondo::thread that holds no thread");
+    detail::thread_end::of(ended_).listed.set_name(std::move(name));
+}
+
+int thread::native_id() const noexcept {
+    return ended_ ? detail::thread_end::of(ended_).listed.native_id() : 0;
 }
 
 void thread::join() { join_for(duration::max()); }
@@ -178,7 +197,7 @@ void thread_timer::begin() {
 }
 
 void thread_timer::wait_and_call() noexcept {
-    ::pthread_setname_np(::pthread_self(), "rondo-timer");
+    const detail::listed_here listed(thread_kind::timer, "rondo-timer");
     lock held(mutex_);
     while (active_) {
         const time_point due = due_;

@@ -21,6 +21,7 @@
 #include <rondo/gather.hpp>
 #include <rondo/run.hpp>
 #include <rondo/thread_sync.hpp>
+#include <rondo/threads.hpp>
 
 #include "support/child.hpp"
 #include "support/pool_tools.hpp"
@@ -93,7 +94,8 @@ TEST_CASE("thread_pool: threads are named, and block the process's signals", "[t
         ::pthread_getname_np(::pthread_self(), text, sizeof text);
         return std::string(text);
     });
-    CHECK(name.get() == "a-long-pref-0");
+    CHECK(name.get() == "a-long-prefix-0");
+    CHECK(pool.submit(this_thread_name).get() == "a-long-prefix-of-mine-0");
     const auto blocked = pool.submit([] {
         sigset_t now;
         ::pthread_sigmask(SIG_SETMASK, nullptr, &now);

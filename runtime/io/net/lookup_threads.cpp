@@ -10,10 +10,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <optional>
 
 #include <rondo/future.hpp>
 
 #include "io/net/resolver.hpp"
+#include "thread/listed_thread.hpp"
 #include "thread/pool_threads.hpp"
 
 namespace rondo {
@@ -146,7 +148,7 @@ bool lookup_pool::start_thread(const std::shared_ptr<lookup_pool>& self) noexcep
 }
 
 void lookup_pool::work() noexcept {
-    ::pthread_setname_np(::pthread_self(), "rondo-resolver");
+    std::optional<listed_here> listed(std::in_place, thread_kind::resolver, "rondo-resolver");
     std::unique_lock lock(mutex);
     while (!ending) {
         while (!queue.empty()) {
@@ -163,6 +165,7 @@ void lookup_pool::work() noexcept {
         awake.wait(lock, [this] { return wake_ups != 0 || ending; });
         if (wake_ups != 0) --wake_ups;
     }
+    listed.reset();
     --threads;
     left.notify_all();
 }

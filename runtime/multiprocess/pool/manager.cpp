@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "thread/listed_thread.hpp"
 #include "thread/pool_threads.hpp"
 #include "multiprocess/pool/child.hpp"
 
@@ -54,7 +55,7 @@ void process_manager::start_thread() {
 void* process_manager::thread_main(void* word) {
     const std::unique_ptr<std::shared_ptr<process_manager>> self(
         static_cast<std::shared_ptr<process_manager>*>(word));
-    ::pthread_setname_np(::pthread_self(), "rondo-processes");
+    const listed_here listed(thread_kind::processes, "rondo-processes");
     current_manager = self->get();
     current_manager->run_loop();
     return nullptr;
