@@ -4,7 +4,7 @@
 
 Each is checked for its exit status, the lines it must print, a time limit, and nothing unexpected
 on stderr (above all a sanitizer's report). 06 is the server of 07, over loopback; 08 and 16 are
-servers, with clients in this script.
+servers, with clients in this script. 22 gets certificates that this script makes with openssl.
 
 Then each runs again with SIGINT at a random moment: it must end within five seconds, with status 0,
 1 or 130. Before `run` has installed its handler, and after run, a signal has its default effect:
@@ -18,13 +18,16 @@ that RONDO_TALLY names.
 """
 
 import argparse
+import atexit
 import collections
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -36,13 +39,18 @@ import time
 ECHO_PORT = 7007  # the programs contain it; the next one too
 TIME_PORT = 3737
 CAPITALS_PORT = 8080
+TLS_PORT = 8443
+TLS_PROGRAM = "22_tls_echo"
 SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
 SIGINT_SECONDS = 5 * SLOWER
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 # seconds: the sum of its sleeps; lines: patterns of lines that must occur in this order.
+# port: that the program itself listens at; certificates: their paths are its arguments.
 Program = collections.namedtuple(
-    "Program", "seconds lines server stderr status", defaults=(False, "", 0)
+    "Program",
+    "seconds lines server stderr status port certificates",
+    defaults=(False, "", 0, None, False),
 )
 PROGRAMS = {
     "01_hello": Program(1.0, ["Hello ...", "... world!"]),
@@ -69,6 +77,7 @@ PROGRAMS = {
             "result of first / result of second",
         ],
     ),
+    TLS_PROGRAM: Program(0.0, ["<- hello"], port=TLS_PORT, certificates=True),
 }
 SERVER = "06_tcp_echo_server"
 TIME_SERVER = "08_udp"
@@ -217,10 +226,40 @@ def end_by_sigint(child, must_handle=False, stderr=""):
     child.judge_stderr(stderr)
 
 
+@functools.cache
+def certificates():
+    """Paths of a chain for localhost, its key, and the authority that issued it."""
+    folder = tempfile.mkdtemp(prefix="rondo-certificates-")
+    atexit.register(shutil.rmtree, folder)
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    authority = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=an authority for tests"]
+    own = ["-keyout", "key.pem", "-out", "request", "-subj", "/CN=localhost"]
+    pathlib.Path(folder, "names").write_text("subjectAltName=DNS:localhost")
+    signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-extfile", "names", "-out", "chain.pem"]
+    for command in (
+        ["req", "-x509", *curve, *authority],
+        ["req", *curve, *own],
+        ["x509", "-req", "-in", "request", *signing],
+    ):
+        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
+    return [f"{folder}/{file}" for file in ("chain.pem", "key.pem", "ca.pem")]
+
+
+def command_of(folder, name, program):
+    return [str(folder / name), *(certificates() if program.certificates else [])]
+
+
+def surroundings(folder, program, stderr=""):
+    """The server that the program needs, or its own port, while it runs."""
+    if program.server:
+        return running_server(folder, stderr=stderr)
+    return own_port(program.port) if program.port else contextlib.nullcontext()
+
+
 def check_run(folder, name, program):
-    with running_server(folder) if program.server else contextlib.nullcontext():
+    with surroundings(folder, program):
         began = time.monotonic()
-        child = Child([str(folder / name)])
+        child = Child(command_of(folder, name, program))
         status = child.wait((10 + 3 * program.seconds) * SLOWER, "its start")
         took = time.monotonic() - began
     if status != program.status:
@@ -328,8 +367,8 @@ def check_every_core(folder):
 def check_sigint(folder, name, program, part):
     """SIGINT after `part` of its time. After an early one the last line must not be printed."""
     after = part * durations.get(name, program.seconds)
-    with running_server(folder, stderr=None) if program.server else contextlib.nullcontext():
-        child = Child([str(folder / name)])
+    with surroundings(folder, program, stderr=None):
+        child = Child(command_of(folder, name, program))
         try:
             time.sleep(after)
             if child.process.poll() is None:
@@ -428,6 +467,8 @@ def main():
     arguments.add_argument("names", nargs="*", default=all_names)
     options = arguments.parse_args()
     enter_own_network()
+    if not (options.folder / TLS_PROGRAM).exists():  # built without OpenSSL
+        options.names = [name for name in options.names if name != TLS_PROGRAM]
 
     seed = int(os.environ.get("RONDO_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"moments of SIGINT from RONDO_SEED={seed}", flush=True)

@@ -38,16 +38,35 @@ namespace detail {
 
 /// Name of the peer, for reports; empty if the connection is lost already.
 RONDO_API std::string name_of_peer(const byte_stream& stream) noexcept;
+/// The same for a stream that is not one of the kernel's, by its `peer_name`.
+template <class Stream>
+    requires(!std::is_base_of_v<byte_stream, Stream>)
+std::string name_of_peer(const Stream& stream) {
+    if constexpr (requires { std::string(stream.peer_name()); })
+        return std::string(stream.peer_name());
+    else
+        return {};
+}
 RONDO_API void report_connection(const std::string& peer, std::exception_ptr error) noexcept;
 
 template <class Listener>
 using accepted_by = awaited<decltype(std::declval<Listener&>().accept())>;
 
+/// Runs the handler. A stream that has work of its own around its handler, such as a handshake,
+/// does so in `serve_with`.
+template <class Handler, class Stream>
+task<> run_handler(Handler& handler, Stream stream) {
+    if constexpr (requires { Stream::serve_with(handler, std::move(stream)); })
+        return Stream::serve_with(handler, std::move(stream));
+    else
+        return handler(std::move(stream));
+}
+
 template <class Handler, class Stream>
 task<> serve_one(Handler& handler, Stream stream) {
     const std::string peer = name_of_peer(stream);
     try {
-        co_await handler(std::move(stream));
+        co_await run_handler(handler, std::move(stream));
     } catch (const cancelled&) {
         if (cancel_requested()) throw;  // otherwise the handler chose to end this way
     } catch (...) {

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// The beginning of a connection: making it, and its handshake.
+#include <system_error>
+#include <utility>
+
+#include <rondo/sleep.hpp>
+
+#include "tls/connection.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+tls_transport::~tls_transport() = default;
+
+void throw_read_ahead(std::size_t count) {
+    throw invalid_state_error("start_tls: the stream holds " + std::to_string(count) +
+                              " bytes that were received before TLS began");
+}
+
+namespace {
+
+constexpr auto handshake_kind = wait_queue::kind("another task's handshake");
+
+void pass_on_nothing(void*) noexcept {}
+
+task<> run_handshake(tls_connection& c) {
+    for (;;) {
+        const tls_step step = c.engine->handshake();
+        std::exception_ptr failed;
+        if (step == tls_step::failed) failed = c.keep_failure("handshake");
+        try {
+            co_await flush(c);
+        } catch (const std::exception&) {
+            if (!failed) throw;  // otherwise it was the alert that could not be sent
+        }
+        if (failed) std::rethrow_exception(std::move(failed));
+        if (step == tls_step::done) co_return;
+        if (co_await receive(c) == 0) c.engine->end_input();
+    }
+}
+
+task<> run_in_time(tls_connection& c) {
+    timeout_scope scope(deadline_after(c.handshake_limit));
+    try {
+        co_return co_await run_handshake(c);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    throw timeout_error("handshake " + c.name, c.handshake_limit);
+}
+
+}  // namespace
+
+task<> shake_hands(tls_shared self) {
+    tls_connection& c = *self;
+    if (cancel_requested()) throw cancelled();
+    while (c.phase == tls_connection::phase_t::shaking)
+        co_await c.changed.park(handshake_kind, pass_on_nothing, nullptr);
+    if (c.failure) std::rethrow_exception(c.failure);
+    if (c.phase == tls_connection::phase_t::ready) co_return;
+    if (c.closed) throw closed_error("handshake " + c.name + ": this stream was closed");
+    c.phase = tls_connection::phase_t::shaking;
+    try {
+        co_await run_in_time(c);
+        c.phase = tls_connection::phase_t::ready;
+        c.changed.unpark_all();
+    } catch (const cancelled&) {
+        c.fail(std::make_exception_ptr(
+            invalid_state_error("handshake " + c.name + ": it was cancelled")));
+        throw;
+    } catch (...) {
+        c.fail(std::current_exception());
+        throw;
+    }
+}
+
+// -- making a connection --------------------------------------------------------------------------
+
+std::exception_ptr tls_connection::keep_failure(const char* verb) {
+    if (failure) return failure;
+    const std::string& reason = engine->failure.reason;
+    switch (engine->failure.what) {
+        case tls_failure::kind::certificate:
+            failure = std::make_exception_ptr(tls_certificate_error(verb, name, reason));
+            break;
+        case tls_failure::kind::truncated:
+            failure = std::make_exception_ptr(tls_truncated_error(verb, name, reason));
+            break;
+        case tls_failure::kind::protocol:
+            failure = std::make_exception_ptr(tls_error(verb, name, reason));
+            break;
+    }
+    return failure;
+}
+
+void tls_connection::fail(std::exception_ptr error) noexcept {
+    failure = std::move(error);
+    phase = phase_t::failed;
+    transport->hang_up();
+    changed.unpark_all();
+}
+
+namespace {
+
+tls_shared make_connection(std::unique_ptr<tls_transport> transport, std::string name,
+                           std::shared_ptr<ssl_context> context, tls_engine_options options,
+                           duration handshake_limit) {
+    auto made = std::make_shared<tls_connection>();
+    made->transport = std::move(transport);
+    made->name = std::move(name);
+    made->engine = make_tls_engine(std::move(context), std::move(options));
+    made->handshake_limit = handshake_limit;
+    return made;
+}
+
+/// The name as certificates have it: without brackets, and without the dot of the root.
+std::string plain_host(std::string host) {
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
+    if (host.size() > 1 && host.back() == '.') host.pop_back();
+    return host;
+}
+
+}  // namespace
+
+tls_shared make_tls_client(std::unique_ptr<tls_transport> transport,
+                           const tls::client_context& context, std::string host,
+                           tls_options options) {
+    const auto state = tls_access::state(context);
+    const tls_settings& settings = state->settings;
+    const std::uint16_t port = transport->remote().port();
+    std::string name = host.empty() ? transport->name() : host;
+    if (!host.empty() && port != 0) {
+        if (host.find(':') != host.npos && host.front() != '[') name = '[' + host + ']';
+        name += ':' + std::to_string(port);
+    }
+    if (!settings.server_name.empty()) host = settings.server_name;
+    if (host.empty() && settings.verifies)
+        throw invalid_state_error(
+            "start_tls: the certificate must be of some host, so pass its name: "
+            "start_tls(stream, context, \"example.org\")");
+    tls_engine_options how;
+    how.host = plain_host(std::move(host));
+    how.alpn = alpn_on_wire(options.alpn);
+    if (!how.host.empty()) how.session = how.host + ':' + std::to_string(port);
+    return make_connection(std::move(transport), std::move(name), state->get(), std::move(how),
+                           options.handshake);
+}
+
+tls_shared make_tls_server(std::unique_ptr<tls_transport> transport,
+                           const tls::server_context& context, tls_options options) {
+    std::string name = transport->name();
+    return make_connection(std::move(transport), std::move(name),
+                           tls_access::state(context)->get(), {}, options.handshake);
+}
+
+task<tls_stream> start_made_tls(tls_shared connection) {
+    tls_stream stream(std::move(connection));
+    co_await stream.handshake();
+    co_return std::move(stream);
+}
+
+}  // namespace detail
+
+namespace {
+
+task<tls_stream> connect_by_name(std::string host, std::uint16_t port, tls::client_context context,
+                                 connect_options connect, duration handshake, std::string alpn) {
+    tcp_stream stream = co_await connect_tcp(host, port, connect);
+    tls_options options;
+    options.handshake = handshake;
+    options.alpn = alpn;
+    auto transport = std::make_unique<detail::stream_transport<tcp_stream>>(std::move(stream));
+    auto made = detail::make_tls_client(std::move(transport), context, std::move(host), options);
+    co_return co_await detail::start_made_tls(std::move(made));
+}
+
+task<tls_stream> connect_within(duration limit, task<tls_stream> connecting, std::string target) {
+    timeout_scope scope(detail::deadline_after(limit));
+    try {
+        co_return co_await std::move(connecting);
+    } catch (const cancelled&) {
+        if (!scope.timed_out()) throw;
+    }
+    throw timeout_error("connect " + target, limit);
+}
+
+}  // namespace
+
+task<tls_stream> connect_tls(std::string host, std::uint16_t port, tls::client_context context,
+                             connect_tls_options options) {
+    std::string target = host + ':' + std::to_string(port);
+    auto connecting = connect_by_name(std::move(host), port, std::move(context), options.connect,
+                                      options.handshake, std::string(options.alpn));
+    const duration limit = options.timeout;
+    if (limit == duration::max()) return connecting;
+    return connect_within(limit, std::move(connecting), std::move(target));
+}
+
+}  // namespace v0
+}  // namespace rondo
