@@ -72,7 +72,7 @@ class Brace:
 
 @dataclass
 class Body:
-    """The body of a function: whether it declares a variable, and its conditions with co_await."""
+    """The body of a function: whether it declares a variable, and its conditions that may wait."""
 
     declares: bool = False
     conditions: list = field(default_factory=list)
@@ -104,7 +104,7 @@ class Reader:
     def __init__(self, tokens):
         self.tokens = tokens
         self.expressions = []
-        self.bare_conditions = []  # lines of conditions with co_await where no variable is declared
+        self.bare_conditions = []  # lines of conditions that wait where no variable is declared
         self.bodies = [Body()]
 
     def at(self, i):
@@ -207,7 +207,7 @@ class Reader:
             count = len(self.expressions)
             i = self.expression(i, ";", end)
             for part in self.expressions[count:]:
-                waits = [token.line for token in part if token.text == "co_await"]
+                waits = [token.line for token in part if token.text in ("co_await", "co_yield")]
                 self.bodies[-1].conditions += waits[:1]
         return end + 1
 

@@ -10,7 +10,7 @@ twice. This looks there for
     same file, like all option structs;
   - ?: whose result may be a class, or that has a co_await in an operand;
   - braced lists with a co_await inside (rejected by g++, or worse).
-It also looks for a condition with co_await (if, while, do, for, switch) in a coroutine that
+It also looks for a condition with one of the two (if, while, do, for, switch) in a coroutine that
 declares no variable anywhere: g++ 12.2 keeps the condition at the very beginning of the frame,
 where the resume function's address must be.
 It also finds locals of a task group's body that a child borrows (group_borrows.py): they end too
@@ -265,7 +265,7 @@ def lint(text):
     own_types, _ = trivial_types(text)
     reader = Reader(tokens)
     findings = [found for expression in reader.read() for found in judge(expression, own_types)]
-    what = "a condition with co_await in a coroutine without a variable: declare one for its result"
+    what = "a condition with co_await or co_yield in a coroutine without a variable: declare one"
     findings += [(line, what) for line in reader.bare_conditions]
     findings += group_borrows(tokens)
     return sorted(found for found in findings if found[0] not in safe)

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <rondo/gather.hpp>
-#include <rondo/generator.hpp>
+#include <rondo/async_generator.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/wait.hpp>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The adaptors of async_generator, members that generator.hpp declares. Each is a generator around
-// the first one, which it owns. So destroying the outermost destroys all, and an item costs two
-// transfers of control for each layer. They are members because that reads in the order in which
-// the items pass, and because free functions called `map` or `take` would be found by unrelated
-// calls.
+// The adaptors of async_generator, members that async_generator.hpp declares. Each is a generator
+// around the first one, which it owns. So destroying the outermost destroys all, and an item costs
+// two transfers of control for each layer. They are members because that reads in the order in
+// which the items pass, and because free functions called `map` or `take` would be found by
+// unrelated calls.
 //
 // To merge several generators use `with_merged` (merge.hpp); it needs tasks, so it is no generator.
 #pragma once
@@ -14,11 +14,19 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/generator.hpp>
+#include <rondo/async_generator.hpp>
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
+
+/// An adaptor pulls with next(), so it has no values to send.
+template <class Sent>
+consteval void must_only_give() {
+    static_assert(std::is_void_v<Sent>,
+                  "the adaptors take no generator that receives values: co_await its next() and "
+                  "send() in a generator of your own");
+}
 
 template <class T>
 named_item<std::remove_reference_t<T>> named(std::remove_reference_t<T>& item) noexcept {
@@ -80,30 +88,36 @@ task<std::vector<T>> collect_items(async_generator<T> source) {
 
 }  // namespace detail
 
-template <class T>
+template <class T, class Sent>
 template <class F>
-async_generator<detail::mapped_item<F, T>> async_generator<T>::map(F fn) && {
+async_generator<detail::mapped_item<F, T>> async_generator<T, Sent>::map(F fn) && {
+    detail::must_only_give<Sent>();
     return detail::map_items(std::move(*this), std::move(fn));
 }
 
-template <class T>
+template <class T, class Sent>
 template <class F>
-async_generator<T> async_generator<T>::filter(F fn) && {
+async_generator<T> async_generator<T, Sent>::filter(F fn) && {
+    detail::must_only_give<Sent>();
     return detail::filter_items(std::move(*this), std::move(fn));
 }
 
-template <class T>
-async_generator<T> async_generator<T>::take(std::size_t count) && {
+template <class T, class Sent>
+async_generator<T> async_generator<T, Sent>::take(std::size_t count) && {
+    detail::must_only_give<Sent>();
     return detail::take_items(std::move(*this), count);
 }
 
-template <class T>
-async_generator<std::pair<std::size_t, T>> async_generator<T>::enumerate(std::size_t first) && {
+template <class T, class Sent>
+async_generator<std::pair<std::size_t, T>> async_generator<T, Sent>::enumerate(
+    std::size_t first) && {
+    detail::must_only_give<Sent>();
     return detail::enumerate_items(std::move(*this), first);
 }
 
-template <class T>
-task<std::vector<T>> async_generator<T>::collect() && {
+template <class T, class Sent>
+task<std::vector<T>> async_generator<T, Sent>::collect() && {
+    detail::must_only_give<Sent>();
     return detail::collect_items(std::move(*this));
 }
 

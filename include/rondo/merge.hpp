@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include <rondo/generator.hpp>
+#include <rondo/async_generator.hpp>
 #include <rondo/queue.hpp>
 #include <rondo/task_group.hpp>
 

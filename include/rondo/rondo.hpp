@@ -4,6 +4,7 @@
 #pragma once
 
 #include <rondo/as_completed.hpp>
+#include <rondo/async_generator.hpp>
 #include <rondo/bridge.hpp>
 #include <rondo/buffer.hpp>
 #include <rondo/buffered.hpp>

@@ -95,6 +95,11 @@ task<> without_a_variable(bool flag, std::string s) {
         if (co_await f()) use(flag);
     });
 }
+generator<int, bool> receives(std::string s) {
+    while (co_yield 1) {  // bad
+        use(s);
+    }
+}
 void around() {
     int outside = 1;
     run([&]() -> task<> { if (co_await f()) use(outside); });  // bad
