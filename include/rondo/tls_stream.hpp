@@ -178,10 +178,13 @@ public:
         : connection_(std::move(connection)) {}
 
     /// The part of `serve` that is TLS's: the handshake before the handler, and after a handler
-    /// that returned the close_notify. After a handler that threw, the connection is cut.
+    /// that returned the close_notify. After a handler that threw, the connection is cut. A peer
+    /// that leaves without having sent a byte has tried whether the port is open: the handler does
+    /// not run, and nothing is reported.
     template <class Handler>
     static task<> serve_with(Handler& handler, tls_stream stream) {
-        co_await stream.handshake();
+        const bool spoke = co_await stream.is_spoken_to();
+        if (!spoke) co_return;
         keeper after(stream.connection());
         co_await handler(std::move(stream));
         co_await after.finish();
@@ -201,6 +204,8 @@ private:
         detail::tls_shared connection_;
     };
 
+    /// Makes the handshake. Returns: false if the peer left without a byte.
+    task<bool> is_spoken_to();
     const detail::tls_shared& connection() const noexcept {
         RONDO_ASSERT(connection_, "this stream is empty: it was moved from or never opened");
         return connection_;

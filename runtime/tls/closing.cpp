@@ -66,17 +66,49 @@ task<> say_goodbye_and_close(tls_shared self) {
     }
 }
 
+constexpr std::size_t dropped_most = 256 * 1024;
+
+task<> drop_input(tls_connection& c) {
+    for (std::size_t dropped = 0; dropped < dropped_most;) {
+        const std::size_t came = co_await receive(c);
+        if (came == 0) co_return;
+        dropped += came;
+        c.engine->input = read_buffer();
+    }
+}
+
+task<> linger(tls_shared self) {
+    const hang_up_at_end guard(*self);
+    try {
+        co_await move_on_after(patience, drop_input(*self));
+    } catch (const std::exception&) {
+    }
+}
+
 }  // namespace
+
+void close_after_failure(const tls_shared& self) noexcept {
+    try {
+        if (self->has_refused()) {
+            self->lingers = true;
+            static_cast<void>(create_task(linger(self), {.name = "tls refusal", .eager = true}));
+            return;
+        }
+    } catch (...) {  // no memory for the task
+    }
+    self->transport->hang_up();
+}
 
 void begin_closing(tls_connection& c) noexcept {
     c.closed = true;
-    if (c.receive_scope != nullptr) cancel(*c.receive_scope);
+    if (c.receive_scope != nullptr && !c.lingers) cancel(*c.receive_scope);
     if (c.send_scope != nullptr && c.writing) cancel(*c.send_scope);
     c.changed.unpark_all();
 }
 
 void close_now(const tls_shared& self, bool with_goodbye) noexcept {
     tls_connection& c = *self;
+    if (c.lingers && with_goodbye) return;
     const bool can = with_goodbye && c.is_healthy() && !c.said_goodbye && !c.writing && !c.sending;
     try {
         if (can) {

@@ -33,9 +33,12 @@ struct tls_connection {
     phase_t phase = phase_t::fresh;
     std::exception_ptr failure;  // thrown by each later call
 
+    bool is_server = false;
+    bool heard = false;         // a byte of the peer
     bool closed = false;        // by close, abort or the destructor of the stream
     bool kept = false;          // `serve` ends the connection, not the destructor
     bool dropped = false;       // the stream was destroyed meanwhile
+    bool lingers = false;       // after a failed handshake: linger() closes the transport
     bool said_goodbye = false;  // our close_notify
     bool cut = false;           // a write ended in its middle: further bytes would be out of place
     bool broken = false;        // records were lost on the way out: nothing can be sent any more
@@ -55,6 +58,10 @@ struct tls_connection {
     static constexpr std::size_t receive_least = 2 * 1024;
     static constexpr std::size_t receive_most = 64 * 1024;
 
+    /// "VERB NAME", or the verb alone.
+    std::string titled(const char* verb) const {
+        return name.empty() ? std::string(verb) : std::string(verb) + ' ' + name;
+    }
     /// True if a close_notify would be true, and can be sent.
     bool is_healthy() const noexcept {
         return phase == phase_t::ready && !failure && !cut && !broken;
@@ -62,6 +69,11 @@ struct tls_connection {
     /// The engine's failure as an exception, kept for later calls.
     std::exception_ptr keep_failure(const char* verb);
     void fail(std::exception_ptr error) noexcept;
+    /// True if the peer has been told, by an alert, why there will be no connection.
+    bool has_refused() const noexcept {
+        return phase == phase_t::failed && failure && !broken && !engine->input_ended &&
+               !engine->failure.reason.empty();
+    }
 };
 
 /// Exclusive use of one direction by a task of the user's.
@@ -97,6 +109,10 @@ task<chunk> read_plain(tls_shared self, buffer_view into);                // tls
 task<> end_writing(tls_shared self);                                      // writing.cpp
 /// Ends the waits on the stream, and refuses new ones.
 void begin_closing(tls_connection& c) noexcept;                           // closing.cpp
+/// Closes the transport after a failed handshake. If an alert was sent, bytes that are on their way
+/// from the peer are read first: the kernel answers unread bytes with a reset, which would overtake
+/// the alert.
+void close_after_failure(const tls_shared& self) noexcept;
 /// Closes as far as that needs no waiting.
 void close_now(const tls_shared& self, bool with_goodbye) noexcept;
 /// Sends and awaits the close_notify, and closes.

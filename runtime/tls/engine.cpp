@@ -20,6 +20,7 @@ namespace {
 class openssl_engine final : public tls_engine {
 public:
     openssl_engine(std::shared_ptr<ssl_context> context, tls_engine_options options);
+    ~openssl_engine() override;
 
     tls_step handshake() override;
     tls_step read(buffer_view into, std::size_t& got) override;
@@ -72,6 +73,12 @@ openssl_engine::openssl_engine(std::shared_ptr<ssl_context> context, tls_engine_
     }
 }
 
+/// OpenSSL would not resume a session whose connection ended without close_notify. TLS has dropped
+/// that rule since 1.1 (RFC 4346, section 7.2.1).
+openssl_engine::~openssl_engine() {
+    if (!failed_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
 void openssl_engine::set_client_options() {
     SSL* const ssl = ssl_.get();
     const std::string& host = options_.host;
@@ -86,8 +93,7 @@ void openssl_engine::set_client_options() {
                             static_cast<unsigned>(options_.alpn.size()));
     if (context_->settings().resumes && !options_.session.empty()) {
         const session_owner session = context_->sessions().take(options_.session);
-        if (session && SSL_SESSION_is_resumable(session.get()) == 1)
-            SSL_set_session(ssl, session.get());
+        if (session) SSL_set_session(ssl, session.get());
     }
     ERR_clear_error();
 }

@@ -24,11 +24,16 @@ constexpr auto handshake_kind = wait_queue::kind("another task's handshake");
 
 void pass_on_nothing(void*) noexcept {}
 
-task<> run_handshake(tls_connection& c) {
+task<> run_handshake(const tls_shared& self) {
+    tls_connection& c = *self;
     for (;;) {
         const tls_step step = c.engine->handshake();
         std::exception_ptr failed;
         if (step == tls_step::failed) failed = c.keep_failure("handshake");
+        if (step == tls_step::done && c.is_server) {
+            flush_aside(self);  // tickets: the client may take them with its first read
+            co_return;
+        }
         try {
             co_await flush(c);
         } catch (const std::exception&) {
@@ -40,14 +45,15 @@ task<> run_handshake(tls_connection& c) {
     }
 }
 
-task<> run_in_time(tls_connection& c) {
+task<> run_in_time(const tls_shared& self) {
+    tls_connection& c = *self;
     timeout_scope scope(deadline_after(c.handshake_limit));
     try {
-        co_return co_await run_handshake(c);
+        co_return co_await run_handshake(self);
     } catch (const cancelled&) {
         if (!scope.timed_out()) throw;
     }
-    throw timeout_error("handshake " + c.name, c.handshake_limit);
+    throw timeout_error(c.titled("handshake"), c.handshake_limit);
 }
 
 }  // namespace
@@ -59,18 +65,20 @@ task<> shake_hands(tls_shared self) {
         co_await c.changed.park(handshake_kind, pass_on_nothing, nullptr);
     if (c.failure) std::rethrow_exception(c.failure);
     if (c.phase == tls_connection::phase_t::ready) co_return;
-    if (c.closed) throw closed_error("handshake " + c.name + ": this stream was closed");
+    if (c.closed) throw closed_error(c.titled("handshake") + ": this stream was closed");
     c.phase = tls_connection::phase_t::shaking;
     try {
-        co_await run_in_time(c);
+        co_await run_in_time(self);
         c.phase = tls_connection::phase_t::ready;
         c.changed.unpark_all();
     } catch (const cancelled&) {
         c.fail(std::make_exception_ptr(
-            invalid_state_error("handshake " + c.name + ": it was cancelled")));
+            invalid_state_error(c.titled("handshake") + ": it was cancelled")));
+        c.transport->hang_up();
         throw;
     } catch (...) {
         c.fail(std::current_exception());
+        close_after_failure(self);
         throw;
     }
 }
@@ -97,7 +105,6 @@ std::exception_ptr tls_connection::keep_failure(const char* verb) {
 void tls_connection::fail(std::exception_ptr error) noexcept {
     failure = std::move(error);
     phase = phase_t::failed;
-    transport->hang_up();
     changed.unpark_all();
 }
 
@@ -151,8 +158,10 @@ tls_shared make_tls_client(std::unique_ptr<tls_transport> transport,
 tls_shared make_tls_server(std::unique_ptr<tls_transport> transport,
                            const tls::server_context& context, tls_options options) {
     std::string name = transport->name();
-    return make_connection(std::move(transport), std::move(name),
-                           tls_access::state(context)->get(), {}, options.handshake);
+    tls_shared made = make_connection(std::move(transport), std::move(name),
+                                      tls_access::state(context)->get(), {}, options.handshake);
+    made->is_server = true;
+    return made;
 }
 
 task<tls_stream> start_made_tls(tls_shared connection) {

@@ -11,12 +11,25 @@ namespace detail {
 
 void init_openssl() { OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, nullptr); }
 
+namespace {
+
+/// Name of an alert. OpenSSL 3.0 does not know all names of TLS 1.3.
+const char* alert_name(int number) {
+    switch (number) {
+        case SSL_AD_CERTIFICATE_REQUIRED: return "certificate required";
+        case SSL_AD_MISSING_EXTENSION: return "missing extension";
+        default: return SSL_alert_desc_string_long(number);
+    }
+}
+
+}  // namespace
+
 std::string text_of_openssl_error(unsigned long code) {
     const int reason = ERR_GET_REASON(code);
     // An alert that came is SSL_AD_REASON_OFFSET and its number.
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET)
         return std::string("the peer sent the alert \"") +
-               SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET) + '"';
+               alert_name(reason - SSL_AD_REASON_OFFSET) + '"';
     if (ERR_GET_LIB(code) == ERR_LIB_SSL) switch (reason) {
             case SSL_R_WRONG_VERSION_NUMBER:
             case SSL_R_HTTP_REQUEST:
@@ -95,7 +108,7 @@ key_owner parse_key(std::string_view pem, std::string_view what) {
         ERR_clear_error();
         throw tls_error("key", quoted_origin(what), "it is locked with a passphrase");
     }
-    if (!key && at_end_of_pem())
+    if (!key && pem.find("PRIVATE KEY-----") == pem.npos)
         throw tls_error("key", quoted_origin(what), "there is no private key in it");
     if (!key)
         throw tls_error("key", quoted_origin(what), "it cannot be read: " + take_openssl_error());

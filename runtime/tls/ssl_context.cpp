@@ -30,11 +30,14 @@ void session_store::put(const std::string& host, session_owner session) {
 
 session_owner session_store::take(const std::string& host) {
     const std::lock_guard guard(lock_);
-    for (auto each = sessions_.begin(); each != sessions_.end(); ++each) {
-        if (each->first != host) continue;
+    for (auto each = sessions_.begin(); each != sessions_.end();) {
+        if (each->first != host) {
+            ++each;
+            continue;
+        }
         session_owner session = std::move(each->second);
-        sessions_.erase(each);
-        return session;
+        each = sessions_.erase(each);
+        if (SSL_SESSION_is_resumable(session.get()) == 1) return session;
     }
     return nullptr;
 }

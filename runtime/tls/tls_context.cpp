@@ -244,11 +244,13 @@ server_context::server_context(std::string_view chain_path, std::string_view key
     : state_(server_state()) {
     detail::set_identity(state_->settings, detail::read_text("certificate", chain_path),
                          detail::read_text("key", key_path), chain_path, key_path);
+    state_->get();  // a key that is too weak is found now, not by the first client
 }
 
 server_context server_context::from_text(std::string_view chain, std::string_view key) {
     auto state = server_state();
     detail::set_identity(state->settings, std::string(chain), std::string(key), {}, {});
+    state->get();
     return tls_access::make_server(std::move(state));
 }
 

@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "tls/settings.hpp"
+
 namespace rondo {
 inline namespace v0 {
 
@@ -40,9 +42,13 @@ tls_listener tls_listener::bind(const endpoint& where, tls::server_context conte
 }
 
 tls_listener::tls_listener(tcp_listener listener, tls::server_context context)
-    : listener_(std::move(listener)), context_(std::move(context)) {}
+    : listener_(std::move(listener)), context_(std::move(context)) {
+    detail::tls_access::state(context_)->get();  // an error of the context ends no `serve`
+}
 tls_listener::tls_listener(unix_listener listener, tls::server_context context)
-    : listener_(std::move(listener)), context_(std::move(context)) {}
+    : listener_(std::move(listener)), context_(std::move(context)) {
+    detail::tls_access::state(context_)->get();
+}
 
 task<tls_stream> tls_listener::accept() {
     auto accepting =

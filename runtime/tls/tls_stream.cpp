@@ -13,7 +13,7 @@ namespace detail {
 tls_turn::tls_turn(tls_connection& connection, bool& busy, const char* verb)
     : connection_(connection), busy_(busy) {
     if (cancel_requested()) throw cancelled();
-    const std::string what = std::string(verb) + ' ' + connection.name;
+    const std::string what = connection.titled(verb);
     if (connection.closed) throw closed_error(what + ": this stream was closed");
     if (busy)
         throw invalid_state_error(what + ": another task is " +
@@ -130,6 +130,17 @@ void tls_stream::abort() noexcept {
 bool tls_stream::is_open() const noexcept { return connection_ && !connection_->closed; }
 
 task<> tls_stream::handshake() { return detail::shake_hands(connection()); }
+
+task<bool> tls_stream::is_spoken_to() {
+    const detail::tls_shared held = connection();
+    try {
+        co_await detail::shake_hands(held);
+    } catch (const tls_truncated_error&) {
+        if (held->heard) throw;
+        co_return false;
+    }
+    co_return true;
+}
 
 task<chunk> tls_stream::read_some(buffer_view into) {
     return detail::read_plain(connection(), into);

@@ -32,7 +32,7 @@ private:
 }  // namespace
 
 void throw_closed_meanwhile(const tls_connection& c, const char* verb) {
-    throw std::system_error(ECANCELED, std::system_category(), std::string(verb) + ' ' + c.name);
+    throw_system_error(ECANCELED, verb, c.name);
 }
 
 // -- receiving ------------------------------------------------------------------------------------
@@ -47,6 +47,7 @@ buffer_view room_to_receive(tls_connection& c) {
 
 void received(tls_connection& c, std::size_t count, std::size_t room) noexcept {
     c.engine->input.filled(count);
+    c.heard = c.heard || count != 0;
     if (count == room)
         c.receive_size = tls_connection::receive_most;
     else if (count < tls_connection::receive_least)
@@ -77,8 +78,9 @@ task<std::size_t> receive(tls_connection& c) {
 namespace {
 
 [[noreturn]] void throw_broken(const tls_connection& c) {
+    if (c.closed) throw_closed_meanwhile(c, "send");
     if (c.send_error != 0) throw_system_error(c.send_error, "send", c.name);
-    throw invalid_state_error("send " + c.name +
+    throw invalid_state_error(c.titled("send") +
                               ": an earlier write ended in its middle, so this one would be out "
                               "of place");
 }

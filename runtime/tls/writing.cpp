@@ -91,14 +91,14 @@ void check_writable(tls_connection& c, const char* verb, std::size_t wanted) {
     if (c.failure) std::rethrow_exception(c.failure);
     if (c.send_error != 0)
         throw write_error(std::error_code(c.send_error, std::system_category()),
-                          std::string(verb) + ' ' + c.name, 0, wanted);
+                          c.titled(verb), 0, wanted);
     if (c.cut || c.broken)
-        throw invalid_state_error(std::string(verb) + ' ' + c.name +
+        throw invalid_state_error(c.titled(verb) +
                                   ": an earlier write ended in its middle, so this one would be "
                                   "out of place");
     if (c.said_goodbye)
         throw write_error(std::error_code(EPIPE, std::system_category()),
-                          std::string(verb) + ' ' + c.name, 0, wanted);
+                          c.titled(verb), 0, wanted);
 }
 
 /// Gives large buffers back, since the next write may be far away.
@@ -124,7 +124,7 @@ task<> write_parts(tls_connection& c, parts_left parts) {
         throw;
     } catch (const std::system_error& error) {
         c.cut = c.cut || began;
-        throw write_error(error.code(), "send " + c.name, gone, wanted);
+        throw write_error(error.code(), c.titled("send"), gone, wanted);
     } catch (...) {
         c.cut = c.cut || began;
         throw;
