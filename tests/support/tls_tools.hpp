@@ -109,7 +109,7 @@ private:
 
 // -- what went wrong ------------------------------------------------------------------------------
 
-/// What both sides said of a handshake; empty if nothing was wrong.
+/// The errors of both sides of a handshake; empty if there was none.
 struct said_by_both {
     std::string client, server;
 };

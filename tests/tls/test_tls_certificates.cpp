@@ -22,7 +22,7 @@ certificate_wish of_localhost() {
     return wish;
 }
 
-/// What a client that trusts the test authority says of the server's certificate.
+/// The error of a client that trusts the test authority; empty if there is none.
 task<std::string> refusal(identity own, std::string host = "localhost") {
     const said_by_both said = co_await try_handshake(trusting_context(), context_of(own), host);
     CHECK(said.client.empty() == said.server.empty());

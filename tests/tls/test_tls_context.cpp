@@ -63,8 +63,8 @@ TEST_CASE("tls context: an error of a file names the file", "[tls]") {
           "alpn: the name of a protocol has 1 to 255 bytes");
     std::string broken = own.chain;
     broken.replace(100, 4, "!!!!");
-    CHECK(error_of([&] { client.trust_text(broken); }).find("certificate text: it cannot be read") ==
-          0);
+    CHECK(error_of([&] { client.trust_text(broken); }).substr(0, 35) ==
+          "certificate text: it cannot be read");
 }
 
 RONDO_TEST("tls context: trust by file, folder and text, instead of the system's and beside it",
@@ -116,7 +116,8 @@ RONDO_TEST("tls context: ALPN agrees on the server's first choice, or on none", 
     client.alpn("gopher");
     const said_by_both said = co_await try_handshake(client, server);
     CHECK(said.server == "handshake: no application protocol");
-    CHECK(said.client == "handshake localhost: the peer sent the alert \"no application protocol\"");
+    CHECK(said.client ==
+          "handshake localhost: the peer sent the alert \"no application protocol\"");
 
     auto ends = memory_stream::pair();
     auto both = gather(
@@ -229,8 +230,8 @@ RONDO_TEST("tls context: reload changes the certificate of new connections on ev
            "[tls]", seeds(1)) {
     const real_folder in;
     const identity before = localhost_identity(), after = localhost_identity();
-    const std::string chain = in.put("chain.pem", before.chain), key = in.put("key.pem", before.key);
-    tls::server_context server(chain, key);
+    const std::string chain = in.put("chain.pem", before.chain);
+    tls::server_context server(chain, in.put("key.pem", before.key));
     const tls::server_context copy = server;
     const auto shown = [&copy]() -> task<std::string> {
         auto pair = co_await tls_over_memory(trusting_context(), copy);
@@ -250,8 +251,7 @@ RONDO_TEST("tls context: reload changes the certificate of new connections on ev
     co_await old.client.write_all("goes on\n");
     const auto line = co_await old.server.read_line();
     CHECK(line.value() == "goes on");
-    CHECK_THROWS_WITH(context_of(before).reload(),
-                      "reload: this context was made from texts, so there is no file to read again");
+    CHECK_THROWS_AS(context_of(before).reload(), invalid_state_error);
 }
 
 RONDO_TEST("tls context: secrets go to a file on request only", "[tls]", seeds(1)) {

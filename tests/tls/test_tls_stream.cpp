@@ -86,8 +86,10 @@ RONDO_TEST("tls: the stream checker, over Unix sockets", "[tls][checker][both]",
 
 RONDO_TEST("tls: over memory that gives one byte at a time, and TLS inside TLS", "[tls]",
            seeds(1)) {
-    auto pair = co_await tls_over_memory(trusting_context(), localhost_context(),
-                                         {.capacity = 50, .chunk_max = 1});
+    memory_stream_options narrow;
+    narrow.capacity = 50;
+    narrow.chunk_max = 1;
+    auto pair = co_await tls_over_memory(trusting_context(), localhost_context(), narrow);
     auto making = tls_over(std::move(pair.client), std::move(pair.server));
     auto inner = co_await std::move(making);
     const std::string all = pattern(2000);
