@@ -79,7 +79,8 @@ private:
         made_.domain = lowered(value);
     }
     void take_path(std::string_view value) {
-        const bool is_path = !value.empty() && value.front() == '/';
+        const bool is_path = !value.empty() && value.front() == '/' &&
+                             value.find('\t') == std::string_view::npos;  // the file's separator
         made_.path = is_path ? value : std::string_view();
         made_.has_path_slash = value == "/";
     }

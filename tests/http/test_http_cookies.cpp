@@ -98,6 +98,7 @@ TEST_CASE("cookies: a cookie goes to its domain alone", "[http_cookies]") {
         {"a=b; Path=/x/", "http://a.org/", "http://a.org/x", false},
         {"a=b; Path=/x", "http://a.org/", "http://a.org/xy", false},
         {"a=b; Path=x", "http://a.org/p/q", "http://a.org/p/", true},
+        {"a=b; Path=/x\ty", "http://a.org/", "http://a.org/", true},
         {"a=b", "http://a.org/p/q", "http://a.org/p", true},
         {"a=b", "http://a.org/p/q", "http://a.org/", false},
         {"a=b", "http://a.org/p", "http://a.org/", true},
