@@ -24,8 +24,10 @@
 #include <vector>
 
 #include <rondo/detail/base/kept_call.hpp>
+#include <rondo/detail/thread/element_call.hpp>
 #include <rondo/detail/thread/pool_job.hpp>
 #include <rondo/detail/thread/pool_map.hpp>
+#include <rondo/detail/thread/started_map.hpp>
 #include <rondo/thread_future.hpp>
 
 namespace rondo {
@@ -40,6 +42,12 @@ enum class rejection_policy {
     block,  ///< submit blocks until there is room; not in a task (there: map, run_in_executor)
 };
 
+/// Says what the destructor of a pool does with the jobs that no thread has taken.
+enum class queued_jobs {
+    cancel,  ///< they never run; their futures are cancelled. Running jobs are asked to stop
+    run,     ///< they run first; no job is asked to stop. As Python's `with` does
+};
+
 /// Options of a thread_pool. A negative number, or a `core` above `max`, aborts with a sentence.
 struct thread_pool_options {
     static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
@@ -52,6 +60,9 @@ struct thread_pool_options {
     std::size_t queue_capacity = unbounded;  ///< jobs that may wait; 0: none
     rejection_policy rejection = rejection_policy::abort;
     std::string_view name_prefix = "rondo-pool";  ///< of thread names, a number follows; copied
+    /// Of the destructor. The default CANCELS the queue: a scope that is left by an exception ends
+    /// soon. `shutdown` and `close` run the queue in any case, unless they are told to cancel it.
+    queued_jobs on_destruction = queued_jobs::cancel;
 };
 static_assert(std::is_trivially_destructible_v<thread_pool_options>);
 
@@ -75,24 +86,8 @@ public:
 
 namespace detail {
 
-class pool_core;
-
-/// True if `fn` can be called with an element, with or without a stop token as first argument.
-template <class F, class... Args>
-concept can_be_mapped =
-    std::is_invocable_v<F&, Args&&...> || std::is_invocable_v<F&, std::stop_token, Args&&...>;
-/// The result of that call; without a token if both are possible.
-template <class F, class... Args>
-using element_result =
-    typename call_result<!std::is_invocable_v<F&, Args&&...>, F&, Args&&...>::type;
-
 RONDO_API std::shared_ptr<pool_core> make_pool(const thread_pool_options& options,
                                                function<void()> initializer);
-/// Hands the job over. If it throws, the job has been given up.
-RONDO_API void submit_job(pool_core& pool, pool_job& job);
-/// Takes a job out of the queue. Returns false if it is not queued any more.
-RONDO_API bool take_job_back(pool_core& pool, pool_job& job) noexcept;
-RONDO_API std::size_t threads_max_of(const pool_core& pool) noexcept;
 
 /// A submitted job: owns its call, and is the state of its future.
 template <class Call>
@@ -120,9 +115,10 @@ private:
         auto& self = static_cast<submitted_job&>(job);
         self.begin();
         self.call_.reset();
-        const bool failed = why != nullptr;
-        self.set_error(std::move(why));
-        self.end_with(failed ? thread_core::phase::failed : thread_core::phase::cancelled);
+        self.end_with(keep_refusal(self, std::move(why)));
+    }
+    static bool is_unwatched(const pool_job& job) noexcept {
+        return !static_cast<const submitted_job&>(job).has_handle();
     }
     static std::stop_source stopper(pool_job& job) noexcept {
         if constexpr (Call::takes_token)
@@ -130,7 +126,8 @@ private:
         else
             return std::stop_source(std::nostopstate);
     }
-    static constexpr pool_job_kind kind_{run, give_up, Call::takes_token ? stopper : nullptr};
+    static constexpr pool_job_kind kind_{run, give_up, Call::takes_token ? stopper : nullptr,
+                                         is_unwatched};
 
     // Destroys everything that the job owns before its future is done.
     void end_with(thread_core::phase end) noexcept {
@@ -175,29 +172,19 @@ template <class F>
 struct run_chunk {
     template <class Arguments>
     auto operator()(std::stop_token stop, F fn, std::vector<Arguments> chunk) const {
-        using result = decltype(call(fn, stop, std::move(chunk.front())));
+        using result = decltype(call_with(fn, stop, std::move(chunk.front())));
         std::vector<value_or_monostate<result>> results;
         results.reserve(chunk.size());
         for (Arguments& each : chunk) {
             if (stop.stop_requested()) throw cancelled();
             if constexpr (std::is_void_v<result>) {
-                call(fn, stop, std::move(each));
+                call_with(fn, stop, std::move(each));
                 results.emplace_back();
             } else {
-                results.push_back(call(fn, stop, std::move(each)));
+                results.push_back(call_with(fn, stop, std::move(each)));
             }
         }
         return results;
-    }
-
-private:
-    template <class... Args>
-    static element_result<F, Args...> call(F& fn, const std::stop_token& stop,
-                                           std::tuple<Args...>&& args) {
-        if constexpr (std::is_invocable_v<F&, Args&&...>)
-            return std::apply(fn, std::move(args));
-        else
-            return std::apply(fn, std::tuple_cat(std::tuple(stop), std::move(args)));
     }
 };
 
@@ -249,10 +236,15 @@ public:
     thread_pool(thread_pool&&) noexcept = default;
     /// Ends the pool that it held before, as the destructor does.
     thread_pool& operator=(thread_pool&& other) noexcept;
-    /// Cancels the queued jobs, requests a stop of the running jobs that take a std::stop_token,
-    /// and blocks until the last job has ended and the threads are joined. In a task, `co_await
-    /// close()` waits without blocking the loop. Aborts with a sentence in a job or a done callback
-    /// on one of the pool's own threads.
+    /// CANCELS THE QUEUED JOBS, unless `on_destruction` is `queued_jobs::run`; requests a stop of
+    /// the running jobs that take a std::stop_token; then blocks until the last job has ended and
+    /// the threads are joined. The futures of the queued jobs throw future_cancelled with a text
+    /// that says so. The thread exception hook gets one report of the queued jobs whose future was
+    /// dropped, with their number, unless an exception leaves the pool's scope.
+    ///
+    /// To run the queue first, call `shutdown()`, or in a task `co_await close()`, which does not
+    /// block the loop. Aborts with a sentence in a job or a done callback on one of the pool's own
+    /// threads.
     ~thread_pool();
 
     /// Calls `fn(args...)` on a thread of the pool. Callable and arguments are copied or moved, as
@@ -294,6 +286,33 @@ public:
         return pool_map<detail::element_result<std::decay_t<F>, detail::element_of<Ranges>...>,
                         hazard, launch, Ranges...>(launch(core(), std::forward<F>(fn)),
                                                    std::forward<Ranges>(ranges)...);
+    }
+
+    /// map that begins at once and needs no reader: one future gives all results, in the order of
+    /// the elements. The elements are read and copied before it returns, so the ranges must end.
+    /// Each thread makes one call after the other, so there is no chunk size. Jobs that are
+    /// submitted later wait until the map needs fewer threads.
+    ///
+    /// Cancelling the future stops the map before the next call of each thread, and sets the token
+    /// of a callable that takes one; the future is cancelled when the running calls have ended. If
+    /// all calls have returned all the same, it has the value.
+    /// Returns: a future of the results; of nothing if the calls return nothing.
+    /// Throws:  the exceptions of submit, and of reading the ranges. From the future: the exception
+    ///          of the first call that failed, after the running calls have ended; no further call
+    ///          begins.
+    /// See:     multiprocessing.Pool.map_async, whose chunksize is not needed.
+    template <class F, class... Ranges>
+        requires detail::can_be_mapped<std::decay_t<F>, detail::element_of<Ranges>...>
+    auto map_async(F&& fn, Ranges&&... ranges)
+        -> detail::guarded_thread_future<detail::whole_map<detail::mapped<F, Ranges...>>, F> {
+        static_assert(sizeof...(Ranges) > 0, "map_async needs at least one range");
+        using element = std::tuple<detail::element_of<Ranges>...>;
+        using result = detail::mapped<F, Ranges...>;
+        auto* map = new detail::started_map<result, std::decay_t<F>, element>(
+            core(), std::forward<F>(fn), detail::all_elements(std::forward<Ranges>(ranges)...));
+        thread_future<detail::whole_map<result>> all(map);
+        map->start();
+        return all;
     }
 
     /// Accepts no more jobs. Queued jobs still run, unless `cancel_queued`. With `wait` it blocks

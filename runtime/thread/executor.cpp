@@ -33,9 +33,12 @@ void loop_executor::replace(std::shared_ptr<pool_core> pool) {
 // Runs after all tasks of the loop have ended, so no awaited job is in a pool any more. Submitted
 // jobs hold nothing of the loop.
 void loop_executor::end() noexcept {
-    for (const auto& pool : pools_) pool->shut_down(true);
+    const auto cancels = [](const auto& pool) {
+        return pool->on_destruction() == queued_jobs::cancel;
+    };
+    for (const auto& pool : pools_) pool->shut_down(cancels(pool));
     for (const auto& pool : pools_)
-        pool->stop_running();  // jobs submitted before the pool was the loop's
+        if (cancels(pool)) pool->stop_running();  // jobs submitted before the pool was the loop's
     for (const auto& pool : pools_) pool->join();
 }
 

@@ -67,6 +67,7 @@ pool_core::pool_core(const thread_pool_options& options, function<void()> initia
       keep_alive_(options.keep_alive),
       core_times_out_(options.core_times_out),
       policy_(options.rejection),
+      on_destruction_(options.on_destruction),
       name_prefix_(options.name_prefix),
       initializer_(std::move(initializer)) {
     check(options);
@@ -178,7 +179,7 @@ pool_core::answer pool_core::submit(pool_job& job, bool is_awaited) {
         }
         append(job);
     }
-    if (displaced != nullptr) displaced->kind->give_up(*displaced, nullptr);
+    if (displaced != nullptr) displaced->kind->give_up(*displaced, discarded());
     return answer::taken;
 }
 
@@ -218,14 +219,18 @@ bool pool_core::take_back(pool_job& job) noexcept {
     return true;
 }
 
-void pool_core::give_up_queued(lock& held, const std::exception_ptr& why) noexcept {
+std::size_t pool_core::give_up_queued(lock& held, const std::exception_ptr& why) noexcept {
+    std::size_t unseen = 0;
     while (!queue_.empty()) {
         pool_job& job = queue_.pop();
         took_one();
         held.unlock();
+        const auto is_unwatched = job.kind->is_unwatched;
+        if (is_unwatched != nullptr && is_unwatched(job)) ++unseen;
         job.kind->give_up(job, why);
         held.lock();
     }
+    return unseen;
 }
 
 // -- a thread's life ------------------------------------------------------------------------------
@@ -331,13 +336,16 @@ void pool_core::leave(worker& self, lock& held) noexcept {
 
 // -- the end --------------------------------------------------------------------------------------
 
-void pool_core::shut_down(bool cancel_queued) noexcept {
+std::size_t pool_core::shut_down(bool cancel_queued, const std::exception_ptr& why) noexcept {
     lock held(mutex_);
     closing_ = true;
-    if (cancel_queued) give_up_queued(held, nullptr);
+    std::size_t unseen = 0;
+    if (cancel_queued)
+        unseen = give_up_queued(held, why != nullptr ? why : shut_down_too_early());
     awake_.notify_all();
     room_.notify_all();
     if (threads_ == 0) wake_end_waiters();
+    return unseen;
 }
 
 void pool_core::must_not_be_own() const {

@@ -47,7 +47,9 @@ public:
     /// False if a thread has taken it.
     bool take_back(pool_job& job) noexcept;
 
-    void shut_down(bool cancel_queued) noexcept;
+    /// With `cancel_queued`, the queued jobs are given up for that reason. Returns the number of
+    /// those among them whose future was dropped.
+    std::size_t shut_down(bool cancel_queued, const std::exception_ptr& why = nullptr) noexcept;
     /// Throws: deadlock_error on a thread of this pool, which cannot wait for its own end.
     void must_not_be_own() const;
     /// Requests a stop of the running jobs that take a token.
@@ -62,6 +64,7 @@ public:
     thread_pool_stats stats() const noexcept;
     std::size_t threads_max() const noexcept { return max_; }
     rejection_policy policy() const noexcept { return policy_; }
+    queued_jobs on_destruction() const noexcept { return on_destruction_; }
 
 private:
     class worker;
@@ -83,7 +86,7 @@ private:
     bool initialize() noexcept;
     void run(worker& self, pool_job& job, lock& held) noexcept;
     void leave(worker& self, lock& held) noexcept;
-    void give_up_queued(lock& held, const std::exception_ptr& why) noexcept;
+    std::size_t give_up_queued(lock& held, const std::exception_ptr& why) noexcept;
     void wake_end_waiters() noexcept;
 
     const std::size_t core_;
@@ -92,6 +95,7 @@ private:
     const duration keep_alive_;
     const bool core_times_out_;
     const rejection_policy policy_;
+    const queued_jobs on_destruction_;
     const std::string name_prefix_;
     function<void()> initializer_;
 
@@ -119,6 +123,12 @@ private:
     pthread_t zombie_{};             // the thread that ended last; not joined yet
     end_waiter* end_waiters_ = nullptr;
 };
+
+// The reasons for which a job is cancelled that has not begun: a future_cancelled each, or null if
+// there is no memory for one.
+std::exception_ptr shut_down_too_early() noexcept;
+std::exception_ptr destroyed_too_early() noexcept;
+std::exception_ptr discarded() noexcept;
 
 /// Throws the answer of a submit that was not `taken` as an exception.
 [[noreturn]] void throw_refusal(pool_core& pool, pool_core::answer answer);

@@ -182,7 +182,10 @@ void thread_core::check() {
 }
 
 std::exception_ptr thread_core::see_error() {
-    if (now() == phase::cancelled) throw future_cancelled();
+    if (now() == phase::cancelled) {
+        if (error_ != nullptr) std::rethrow_exception(error_);
+        throw future_cancelled();
+    }
     if (now() == phase::valued) return nullptr;
     seen_.store(true, std::memory_order_relaxed);
     return error_;

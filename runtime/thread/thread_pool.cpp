@@ -2,6 +2,9 @@
 // thread_pool itself, and what a job takes along.
 #include <rondo/thread_pool.hpp>
 
+#include <cstdio>
+
+#include "coroutine/report.hpp"
 #include "thread/pool_core.hpp"
 
 namespace rondo {
@@ -68,8 +71,55 @@ void submit_job(pool_core& pool, pool_job& job) {
                               pool.policy() == rejection_policy::caller_runs;
     if (answer == pool_core::answer::taken) return;
     if (answer == pool_core::answer::run_here || here_instead) return job.kind->run(job);
-    job.kind->give_up(job, nullptr);
-    if (answer != pool_core::answer::dropped) throw_refusal(pool, answer);
+    const bool is_dropped = answer == pool_core::answer::dropped;
+    job.kind->give_up(job, is_dropped ? discarded() : nullptr);
+    if (!is_dropped) throw_refusal(pool, answer);
+}
+
+thread_core::phase keep_refusal(thread_core& core, std::exception_ptr why) noexcept {
+    if (why == nullptr) return thread_core::phase::cancelled;
+    core.set_error(why);
+    try {
+        std::rethrow_exception(std::move(why));
+    } catch (const future_cancelled&) {
+        return thread_core::phase::cancelled;
+    } catch (...) {
+        return thread_core::phase::failed;
+    }
+}
+
+namespace {
+
+std::exception_ptr cancellation(const char* text) noexcept {
+    try {
+        return std::make_exception_ptr(future_cancelled(text));
+    } catch (...) {  // no memory for the text
+        return nullptr;
+    }
+}
+
+void report_dropped(std::size_t jobs) noexcept {
+    char text[80];
+    std::snprintf(text, sizeof text, "a thread_pool was destroyed, and %zu queued job%s never ran",
+                  jobs, jobs == 1 ? "" : "s");
+    report_thread_error(text, cancellation("call shutdown() or co_await close() first, or set "
+                                           "on_destruction to queued_jobs::run"));
+}
+
+}  // namespace
+
+std::exception_ptr shut_down_too_early() noexcept {
+    return cancellation("the thread pool was shut down before this job began");
+}
+
+std::exception_ptr destroyed_too_early() noexcept {
+    return cancellation(
+        "the thread pool was destroyed before the job began: call shutdown() or co_await close() "
+        "first, or set on_destruction to queued_jobs::run");
+}
+
+std::exception_ptr discarded() noexcept {
+    return cancellation("the thread pool was full and discarded this job");
 }
 
 bool take_job_back(pool_core& pool, pool_job& job) noexcept { return pool.take_back(job); }
@@ -90,8 +140,14 @@ thread_pool::~thread_pool() {
     RONDO_ASSERT(!detail::this_thread_belongs_to(core_.get()),
                  "deadlock: a thread_pool was destroyed by a job or a done callback on one of its "
                  "own threads");
-    core_->shut_down(true);
-    core_->stop_running();
+    if (core_->on_destruction() == queued_jobs::cancel) {
+        const std::size_t lost = core_->shut_down(true, detail::destroyed_too_early());
+        // An exception that leaves the pool's scope says enough.
+        if (lost != 0 && std::uncaught_exceptions() == 0) detail::report_dropped(lost);
+        core_->stop_running();
+    } else {
+        core_->shut_down(false);
+    }
     core_->join();
 }
 

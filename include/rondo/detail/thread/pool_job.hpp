@@ -3,11 +3,13 @@
 // the `remote` of the loop whose task made it.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <stop_token>
 
 #include <rondo/detail/base/intrusive_list.hpp>
+#include <rondo/detail/thread/thread_core.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/task_local.hpp>
 
@@ -21,10 +23,14 @@ struct pool_job;
 /// that call the pool does not touch the job.
 struct pool_job_kind {
     void (*run)(pool_job&) noexcept;
-    /// The job will never run: it fails with `why`, or is cancelled if that is null.
+    /// The job will never run: it fails with `why`. It is cancelled if that is null or a
+    /// future_cancelled, whose text it keeps.
     void (*give_up)(pool_job&, std::exception_ptr why) noexcept;
     /// Gives the stop source of a running job. Null if the jobs take no token.
     std::stop_source (*stopper)(pool_job&) noexcept = nullptr;
+    /// True if the end of the job would remain unseen: its future was dropped. Null if a task waits
+    /// for the job.
+    bool (*is_unwatched)(const pool_job&) noexcept = nullptr;
 };
 
 /// A job; a node in its owner's frame or on the heap.
@@ -36,6 +42,16 @@ struct pool_job {
     pool_job(const pool_job&) = delete;
     pool_job& operator=(const pool_job&) = delete;
 };
+
+class pool_core;
+
+/// Hands the job over. If it throws, the job has been given up.
+RONDO_API void submit_job(pool_core& pool, pool_job& job);
+/// Takes a job out of the queue. Returns false if it is not queued any more.
+RONDO_API bool take_job_back(pool_core& pool, pool_job& job) noexcept;
+RONDO_API std::size_t threads_max_of(const pool_core& pool) noexcept;
+/// Stores why a job was given up, and returns the phase for finish(): see pool_job_kind::give_up.
+RONDO_API thread_core::phase keep_refusal(thread_core& core, std::exception_ptr why) noexcept;
 
 /// The origin of the job that runs on this thread; null if none runs.
 struct job_origin {

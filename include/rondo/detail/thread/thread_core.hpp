@@ -55,6 +55,7 @@ public:
     void add_handle() noexcept;
     void drop_handle() noexcept;
     void drop_giver() noexcept { release(); }
+    bool has_handle() const noexcept { return handles_.load(std::memory_order_acquire) != 0; }
     bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
 
     // -- the giver's side -------------------------------------------------------------------------
@@ -66,7 +67,8 @@ public:
     /// Ends it: notifies the watchers, then calls the callbacks. False if it had ended before.
     /// Destroy the job's callable and arguments before the call.
     bool finish(phase end) noexcept;
-    /// Stores the error; call it before finish(phase::failed).
+    /// Stores the error; call it before finish(phase::failed). Before finish(phase::cancelled), the
+    /// future_cancelled that waiters get.
     void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
     // -- the others' ------------------------------------------------------------------------------
