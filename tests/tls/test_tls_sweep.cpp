@@ -64,7 +64,7 @@ task<> dropped_unread(verdict&) {
     co_await both.writer.write_all("no task reads this");
 }
 
-// Not `hears`: an error of tickets or of a goodbye is nobody's.
+// Not `hears`: an error in sending tickets or a goodbye is not reported.
 const scenario table[] = {
     {"transfer over TLS", transfer<over_tls>},
     {"gathered write over TLS", gathered_write<over_tls>},
