@@ -150,6 +150,10 @@ public:
     /// See: setsid(2), setpgid(2).
     command& new_session();
     command& new_group();
+    /// The program is killed when the thread that starts it ends, and so when this process ends, in
+    /// whatever way.
+    /// See: PR_SET_PDEATHSIG in prctl(2).
+    command& die_with_parent();
 
     // -- for `run` only ------------------------------------------------------------------------
     /// Bytes for the program's standard input.

@@ -88,6 +88,9 @@ public:
     /// Throws: as above.
     explicit ipc_channel(descriptor end, ipc_channel_options options = {})
         : socket_(std::move(end), options) {}
+    /// As the constructors, under the name that other objects in descriptors have.
+    static ipc_channel adopt(int number) { return ipc_channel(number); }
+    static ipc_channel adopt(descriptor end) { return ipc_channel(std::move(end)); }
     /// Makes a channel and returns its two ends.
     /// Throws: std::system_error.
     /// See:    socketpair(2).

@@ -36,6 +36,7 @@ public:
     task<descriptor> accept() const;
     void report_shortages() const noexcept;
     endpoint local() const noexcept;
+    int number() const noexcept;
     bool is_open() const noexcept;
     closing close() const noexcept;
 

@@ -83,6 +83,14 @@ public:
     /// Throws: std::system_error: "bind 127.0.0.1:7007: Address already in use".
     /// See:    bind(2), listen(2).
     static tcp_listener bind(const endpoint& where, listen_options options = {});
+    /// Takes over a socket that listens already: inherited from another process, received, or made
+    /// by other code. Several processes may accept from one socket; each connection goes to one of
+    /// them.
+    /// Throws: std::system_error; error if it is not a TCP socket that listens. It is closed then.
+    static tcp_listener adopt(descriptor listening);
+    static tcp_listener adopt(int number) {
+        return adopt(descriptor::adopt(number, "tcp listener"));
+    }
 
     /// Waits for the next connection. Several tasks may wait; they are served first come, first
     /// served. If descriptors or memory are short, it waits and tries again: connections that
@@ -98,6 +106,9 @@ public:
 
     /// The address it listens at, with the port that the kernel chose.
     endpoint local() const noexcept { return listener_.local(); }
+    /// The descriptor's number, or -1: for `command::keep`, start_process, or to be sent through an
+    /// ipc_channel.
+    int number() const noexcept { return listener_.number(); }
     bool is_open() const noexcept { return listener_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
 

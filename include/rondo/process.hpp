@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Programs that were started by command::spawn:
+// Running programs, started by command::spawn, and running functions of this program, started by
+// start_process:
 //
 //     auto sort = rondo::command("sort").in(rondo::pipe).out(rondo::pipe).spawn();
 //     co_await sort.in().write_all("pear\napple\n");
+//     auto worker = rondo::start_process(work, 7);
+//     const int code = co_await worker.wait();
 //
-// If a `process` is dropped the program goes on, and the loop reaps it when it ends.
-// See command.hpp for how programs are described and started.
+// If a `process` is dropped the program goes on, and the loop reaps it when it ends. A daemon (see
+// start_process.hpp) is ended instead. See command.hpp for how programs are described and started.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <rondo/command.hpp>  // until 0.2, when `command` is only there
 #include <rondo/pipe.hpp>
@@ -20,11 +24,13 @@ inline namespace v0 {
 
 namespace detail {
 struct process_state;
+struct process_access;
 }
 
-/// A program that has been started. Move-only; if it is dropped, the program goes on.
-/// Thread: its loop's thread.
-/// See:    asyncio.subprocess.Process.
+/// A program, or a function of this program, that runs in a process of its own. Move-only; if it is
+/// dropped, the process goes on, unless it is a daemon.
+/// Thread: its loop's thread; without a loop, one thread at a time.
+/// See:    asyncio.subprocess.Process, multiprocessing.Process.
 class RONDO_API process {
 public:
     process(process&& other) noexcept;
@@ -32,6 +38,10 @@ public:
     ~process();
 
     int pid() const noexcept;
+    /// The name that start_process gave it; of a program, the program.
+    const std::string& name() const noexcept;
+    /// False when it has ended. See: multiprocessing.Process.is_alive.
+    bool is_alive() { return !exit_code(); }
     /// The streams made by `in(pipe)`, `out(pipe)` and `err(pipe)`. If its output is not read, the
     /// pipe fills up and the program blocks.
     fd_stream& in() noexcept;
@@ -47,6 +57,16 @@ public:
     task<int> wait();
     /// The exit code, as from wait, if the program has ended; otherwise empty. Does not wait.
     std::optional<int> exit_code();
+
+    /// Blocks the thread until the program has ended. Do not call it in a task, whose loop would
+    /// stand still: there, await `wait()`.
+    /// Returns: as wait.
+    /// Throws:  std::system_error.
+    int join();
+    /// Blocks the thread for at most `timeout`; returns false if the program has not ended then.
+    /// Throws: std::system_error.
+    /// See:    multiprocessing.Process.join(timeout).
+    bool join_for(detail::time_limit timeout);
 
     /// Sends a signal. Does nothing if the program has ended.
     /// Throws: std::system_error.
@@ -64,6 +84,7 @@ public:
 
 private:
     friend class command;
+    friend struct detail::process_access;
     explicit process(std::shared_ptr<detail::process_state> state) noexcept;
     detail::handle_pointer<std::shared_ptr<detail::process_state>> state_;
 };

@@ -81,11 +81,13 @@ struct process_pool_stats {
 };
 
 /// Serves the pool if this process is a worker. Must be the first line of main in every program
-/// that has a process_pool: `if (rondo::process_worker(argc, argv)) return 0;`
+/// that has a process_pool or calls start_process:
+/// `if (rondo::process_worker(argc, argv)) return 0;`
 ///
 /// A worker reads only its socket. Its standard input is /dev/null, and it ignores SIGINT, which a
 /// terminal sends to all processes of the program: the parent handles it. A worker exits when the
-/// pool ends, and is killed when its parent dies.
+/// pool ends, and is killed when its parent dies. A process that start_process started calls its
+/// function here, and exits: this call does not return.
 /// Returns: false at once in a process that a user has started; true in a worker, after the pool
 ///          has ended.
 RONDO_API bool process_worker(int argc, char** argv);

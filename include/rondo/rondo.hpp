@@ -51,6 +51,7 @@
 #include <rondo/sleep.hpp>
 #include <rondo/split.hpp>
 #include <rondo/staggered_race.hpp>
+#include <rondo/start_process.hpp>
 #include <rondo/stream.hpp>
 #include <rondo/sync.hpp>
 #include <rondo/task.hpp>

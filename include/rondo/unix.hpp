@@ -96,12 +96,19 @@ public:
     static unix_listener bind(std::string_view path, unix_listen_options options = {}) {
         return bind(endpoint::unix_path(path), options);
     }
+    /// As tcp_listener::adopt. The socket's file is removed by the listener that made it.
+    static unix_listener adopt(descriptor listening);
+    static unix_listener adopt(int number) {
+        return adopt(descriptor::adopt(number, "unix listener"));
+    }
 
     /// As tcp_listener::accept.
     task<unix_stream> accept();
     /// As tcp_listener::report_shortages.
     void report_shortages() noexcept { listener_.report_shortages(); }
     endpoint local() const noexcept { return listener_.local(); }
+    /// As tcp_listener::number.
+    int number() const noexcept { return listener_.number(); }
     bool is_open() const noexcept { return listener_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
     detail::closing close() noexcept { return listener_.close(); }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct spawn_plan {
     std::size_t kept_count;
     long descriptors_max;  // used if the kernel has no close_range(2)
     int streams[3];        // a copy that the child changes
+    int parent;            // the id of this process
     volatile int error;    // an errno; 0: the program runs
     volatile bool bad_directory;
 };
@@ -103,9 +105,19 @@ RONDO_BARE inline int execute(const spawn_plan& plan) noexcept {
     return error;
 }
 
+/// Asks for SIGKILL at the end of the parent's thread. That thread cannot end before the execve,
+/// which it waits for, except if its whole process is killed: the parent is another one then.
+RONDO_BARE inline int die_with_parent(int parent) noexcept {
+    constexpr int sigkill = 9;
+    if (::syscall(SYS_prctl, PR_SET_PDEATHSIG, sigkill, 0, 0, 0) < 0) return errno;
+    return ::syscall(SYS_getppid) == parent ? 0 : ESRCH;
+}
+
 /// Runs the program. Returns only on failure, with an errno.
 RONDO_BARE inline int become_program(spawn_plan& plan) noexcept {
     const spawn_request& request = *plan.request;
+    if (request.die_with_parent)
+        if (const int error = die_with_parent(plan.parent)) return error;
     if (request.new_session && ::syscall(SYS_setsid) < 0) return errno;
     if (request.new_group && !request.new_session && ::syscall(SYS_setpgid, 0, 0) < 0) return errno;
     if (request.directory != nullptr && ::syscall(SYS_chdir, request.directory) < 0) {

@@ -115,6 +115,7 @@ int spawn_or_throw(const spawn_request& request, started_program& started) {
     plan.kept = kept.data();
     plan.kept_count = kept.size();
     plan.descriptors_max = static_cast<long>(limit.rlim_cur);
+    plan.parent = ::getpid();
     std::copy(request.streams, request.streams + 3, plan.streams);
     return run_plan(plan, started);
 }

@@ -7,6 +7,7 @@
 // a task has resumed to take it.
 #include "io/net/listener.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -330,6 +331,7 @@ void socket_listener::report_shortages() const noexcept {
 endpoint socket_listener::local() const noexcept {
     return state_ != nullptr ? state_->where : endpoint();
 }
+int socket_listener::number() const noexcept { return is_open() ? state_->fd.number() : -1; }
 bool socket_listener::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
 
 closing socket_listener::close() const noexcept {
@@ -345,6 +347,32 @@ socket_listener listen_at(descriptor fd, const endpoint& where, int backlog, uni
     check(ask_name(fd, local_name, local), "bind", name);
     if (local != where) fd.rename(local.text());
     return socket_listener(std::move(fd), local, std::move(file));
+}
+
+namespace {
+
+int ask_option(const descriptor& fd, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    check(get_option(fd, SOL_SOCKET, name, &value, &size), "adopt", "listener");
+    return value;
+}
+
+}  // namespace
+
+socket_listener adopt_listening(descriptor fd, bool is_unix) {
+    const bool listens =
+        ask_option(fd, SO_TYPE) == SOCK_STREAM && ask_option(fd, SO_ACCEPTCONN) == 1;
+    if (!listens) throw error("adopt listener: the descriptor is not a stream socket that listens");
+    endpoint local;
+    check(ask_name(fd, local_name, local), "adopt", "listener");
+    const bool is_family = is_unix ? ask_option(fd, SO_DOMAIN) == AF_UNIX : local.is_ip();
+    if (!is_family)
+        throw error(is_unix ? "adopt listener: the descriptor is not a Unix socket"
+                            : "adopt listener: the descriptor is not a TCP socket");
+    if (!is_simulated_here()) ::fcntl(fd.number(), F_SETFD, FD_CLOEXEC);
+    fd.rename(local.text());
+    return socket_listener(std::move(fd), local, {});
 }
 
 }  // namespace detail

@@ -31,6 +31,11 @@ private:
 /// Throws: std::system_error.
 socket_listener listen_at(descriptor fd, const endpoint& where, int backlog, unix_file file = {});
 
+/// Takes over a socket that listens already, and makes it close-on-exec.
+/// Throws: std::system_error; error if it is no listening stream socket, or of another kind: a Unix
+///         socket or not. It is closed then.
+socket_listener adopt_listening(descriptor fd, bool is_unix);
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

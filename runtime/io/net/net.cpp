@@ -71,6 +71,10 @@ tcp_listener tcp_listener::bind(const endpoint& where, listen_options options) {
     return tcp_listener(detail::listen_at(std::move(fd), where, options.backlog));
 }
 
+tcp_listener tcp_listener::adopt(descriptor listening) {
+    return tcp_listener(detail::adopt_listening(std::move(listening), false));
+}
+
 task<tcp_stream> tcp_listener::accept() {
     return detail::accept_as<tcp_stream>(listener_.accept());
 }

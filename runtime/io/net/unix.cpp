@@ -199,6 +199,10 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
     }
 }
 
+unix_listener unix_listener::adopt(descriptor listening) {
+    return unix_listener(detail::adopt_listening(std::move(listening), true));
+}
+
 task<unix_stream> unix_listener::accept() {
     return detail::accept_as<unix_stream>(listener_.accept());
 }

@@ -49,6 +49,7 @@ struct command_spec {
     std::vector<int> kept;
     bool new_session = false;
     bool new_group = false;
+    bool die_with_parent = false;
     std::string input;
     duration timeout = duration::max();
     duration grace = std::chrono::seconds(2);
@@ -162,6 +163,7 @@ std::shared_ptr<process_state> start(const command_spec& spec) {
     what.kept_count = spec.kept.size();
     what.new_session = spec.new_session;
     what.new_group = spec.new_group;
+    what.die_with_parent = spec.die_with_parent;
     for (const int kept : spec.kept) {
         unsigned mode = 0;
         if (const int error = file_mode(kept, mode); error < 0)
@@ -353,6 +355,7 @@ command& command::err_file(std::string_view path) {
 command& command::keep(int number) { return spec_->kept.push_back(number), *this; }
 command& command::new_session() { return spec_->new_session = true, *this; }
 command& command::new_group() { return spec_->new_group = true, *this; }
+command& command::die_with_parent() { return spec_->die_with_parent = true, *this; }
 command& command::input(std::string bytes) {
     spec_->input = std::move(bytes);
     return in(pipe);

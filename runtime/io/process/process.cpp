@@ -11,8 +11,9 @@
 
 #include <cerrno>
 
-#include <rondo/future.hpp>
+#include <rondo/create_task.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/thread_sync.hpp>
 
 #include "io/process/process_state.hpp"
 
@@ -52,6 +53,7 @@ struct reaper final : background_operation {
 
 process_state::~process_state() {
     if (code || try_reap()) return;
+    if (is_daemon) signal_program(program, SIGKILL);
     try {
         if (here.turn != nullptr)
             begin_background(*new reaper(std::move(program)));
@@ -148,6 +150,44 @@ task<int> stop(std::shared_ptr<process_state> state, duration grace) {
     co_return co_await std::move(ending);
 }
 
+namespace {
+
+constexpr duration daemon_grace = std::chrono::seconds(2);
+
+/// Ends a daemon whose `process` goes. A task of the running loop waits for the end. It begins at
+/// once, so that `run` waits for it, too. Without a loop, or if the task does not come to an end,
+/// the state's destructor kills the daemon.
+void end_daemon(std::shared_ptr<process_state> state) noexcept {
+    if (!state->is_daemon || state->code || here.turn == nullptr) return;
+    try {
+        send_unless_reaped(*state, SIGTERM);
+        create_task(stop(std::move(state), daemon_grace), {.eager = true});
+    } catch (const std::exception&) {
+    }
+}
+
+/// Blocks until the pidfd is readable. Returns false if the deadline passes first.
+bool block_until_end(const process_state& state, time_point deadline) {
+    pollfd ending{state.program.number(), POLLIN, 0};
+    for (;;) {
+        const duration left = deadline - std::chrono::steady_clock::now();
+        const bool is_limited = deadline != time_point::max();
+        const timespec limit = {std::chrono::duration_cast<std::chrono::seconds>(left).count(),
+                                static_cast<long>((left % std::chrono::seconds(1)).count())};
+        if (is_limited && left <= duration::zero()) return false;
+        const int ready = ::ppoll(&ending, 1, is_limited ? &limit : nullptr, nullptr);
+        if (ready > 0) return true;
+        if (ready < 0 && errno != EINTR) throw_system_error(errno, "wait", state.name);
+    }
+}
+
+bool join_until(process_state& state, time_point deadline) {
+    while (!state.code && !state.try_reap())
+        if (!block_until_end(state, deadline)) return false;
+    return true;
+}
+
+}  // namespace
 }  // namespace detail
 
 process::process(std::shared_ptr<detail::process_state> state) noexcept
@@ -158,9 +198,12 @@ process& process::operator=(process&& other) noexcept {
     std::swap(state_, old.state_);
     return *this;
 }
-process::~process() = default;
+process::~process() {
+    if (state_) detail::end_daemon(state_);
+}
 
 int process::pid() const noexcept { return state_->pid; }
+const std::string& process::name() const noexcept { return state_->name; }
 
 fd_stream& process::in() noexcept {
     RONDO_ASSERT(state_->piped[0],
@@ -182,6 +225,13 @@ task<int> process::wait() { return detail::wait_for_end(state_); }
 std::optional<int> process::exit_code() {
     if (!state_->code) state_->try_reap();
     return state_->code;
+}
+int process::join() {
+    detail::join_until(*state_, time_point::max());
+    return *state_->code;
+}
+bool process::join_for(detail::time_limit timeout) {
+    return detail::join_until(*state_, detail::thread_deadline(timeout));
 }
 void process::send_signal(int number) { detail::send(*state_, number); }
 void process::terminate() { send_signal(SIGTERM); }

@@ -18,6 +18,7 @@ struct process_state {
     int pid = -1;
     std::string name;
     bool own_group = false;
+    bool is_daemon = false;  // ended when its `process` goes
     bool piped[3] = {false, false, false};
     fd_stream in, out, err;
     std::optional<int> code;  // once it has been reaped
@@ -29,6 +30,11 @@ struct process_state {
 
     /// True if it has ended; `code` is then set.
     bool try_reap() noexcept;
+};
+
+/// Lets start_process set the name and `is_daemon`.
+struct process_access {
+    static process_state& of(process& one) noexcept { return *one.state_; }
 };
 
 /// "ended by signal Terminated", "exit code 3", "ended with an unknown exit status (...)".

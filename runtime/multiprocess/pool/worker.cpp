@@ -21,6 +21,7 @@
 
 #include "multiprocess/pool/function_address.hpp"
 #include "multiprocess/pool/errors.hpp"
+#include "multiprocess/pool/start_process.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -31,6 +32,7 @@ namespace {
 std::atomic<bool> was_called = false;
 
 constexpr std::string_view worker_option = "--rondo-worker=";
+constexpr std::string_view process_option = "--rondo-process=";
 
 struct frame {
     frame_head head;
@@ -115,6 +117,8 @@ worker_answer missing(std::uint64_t which) {
     return answer;
 }
 
+}  // namespace
+
 worker_answer make_call_or_throw(std::string_view body, std::size_t result_max) {
     word_reader from(body);
     any_function functions[2] = {nullptr, nullptr};
@@ -133,6 +137,8 @@ worker_answer make_call_or_throw(std::string_view body, std::size_t result_max) 
                           " bytes, and at most " + std::to_string(result_max) + " are allowed");
     return answer;
 }
+
+namespace {
 
 /// Calls the initializer, then serves one call after the other until the parent closes the line.
 void serve(const parent_line& line, std::size_t size_max) {
@@ -172,11 +178,12 @@ int take_line() noexcept {
     return line;
 }
 
-std::size_t size_in(std::string_view option) noexcept {
-    std::size_t size = 0;
-    option.remove_prefix(worker_option.size());
-    std::from_chars(option.data(), option.data() + option.size(), size);
-    return size;
+template <class Number>
+Number number_after(std::string_view name, std::string_view option) noexcept {
+    Number number = 0;
+    option.remove_prefix(name.size());
+    std::from_chars(option.data(), option.data() + option.size(), number);
+    return number;
 }
 
 void run_worker(std::size_t size_max) {
@@ -214,8 +221,10 @@ bool process_worker_was_called() noexcept { return was_called; }
 bool process_worker(int argc, char** argv) {
     detail::was_called = true;
     const std::string_view option = argc == 2 ? argv[1] : "";
+    if (option.starts_with(detail::process_option))
+        std::exit(detail::run_started(detail::number_after<int>(detail::process_option, option)));
     if (!option.starts_with(detail::worker_option)) return false;
-    detail::run_worker(detail::size_in(option));
+    detail::run_worker(detail::number_after<std::size_t>(detail::worker_option, option));
     return true;
 }
 

@@ -20,6 +20,9 @@ struct worker_answer {
     std::string body;
 };
 
+/// Makes the call in the body of a frame and returns the answer: a value, or `missing`.
+/// Throws: the function's exception; frame_error; limit_error for a result of more bytes.
+worker_answer make_call_or_throw(std::string_view body, std::size_t result_max);
 /// Makes the call in the body of a frame and returns the answer. An error is an answer too.
 worker_answer make_call(std::string_view body, std::size_t result_max) noexcept;
 

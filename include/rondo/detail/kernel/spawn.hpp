@@ -21,6 +21,7 @@ struct spawn_request {
     std::size_t kept_count = 0;
     bool new_session = false;
     bool new_group = false;
+    bool die_with_parent = false;  // SIGKILL when the thread that starts it ends
 };
 
 /// A started program. If starting failed, `bad_directory` says whether the directory was the

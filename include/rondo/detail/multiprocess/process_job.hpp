@@ -115,8 +115,8 @@ struct sent {
     using type = std::decay_t<P>;
     static_assert(
         !std::is_pointer_v<type>,
-        "a process pool cannot send a pointer, which is invalid in another process; send the "
-        "value that it points to");
+        "rondo cannot send a pointer, which is invalid in another process; send the value that it "
+        "points to");
     static_assert(
         !std::is_lvalue_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>,
         "a process pool cannot run a function that takes T&: it would change a copy in another "
@@ -180,9 +180,10 @@ using signature = decltype(signature_for<std::decay_t<F>, std::decay_t<Args>...>
 
 // -- in the worker --------------------------------------------------------------------------------
 
-/// Calls F: the received pointer `fn`, or a new object of a class without members.
-template <class F, class... P>
-decltype(auto) call_sent([[maybe_unused]] any_function fn, std::tuple<sent_t<P>...>& values) {
+/// Calls F: the received pointer `fn`, or a new object of a class without members. `values` is a
+/// tuple of the values of its parameters.
+template <class F, class... P, class Values>
+decltype(auto) call_sent([[maybe_unused]] any_function fn, Values& values) {
     if constexpr (is_function_pointer<F>) {
         const auto call = [target = reinterpret_cast<F>(fn)](auto&... value) -> decltype(auto) {
             return target(static_cast<P&&>(value)...);
