@@ -4,6 +4,7 @@
 // descriptor hands it on:
 //
 //     rondo::ipc_queue<std::string> jobs(1 << 20);                                  // bytes
+//     rondo::ipc_queue<std::string> few({.items = 10});
 //     rondo::command("/proc/self/exe", std::to_string(jobs.number())).keep(jobs.number()).spawn();
 //     auto jobs = rondo::ipc_queue<std::string>::adopt(std::atoi(argv[1]));         // in the child
 //
@@ -19,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <rondo/serialize.hpp>
@@ -43,6 +45,14 @@ private:
     std::size_t items_;
 };
 
+/// Bounds of an ipc_queue.
+struct ipc_queue_options {
+    /// Bytes of all items in the queue; each takes its serialized size and 4 bytes.
+    std::size_t bytes = 1024 * 1024;
+    std::size_t items = 0;  ///< items in the queue; 0: as many as the bytes allow
+};
+static_assert(std::is_trivially_destructible_v<ipc_queue_options>);
+
 namespace detail {
 
 struct ipc_queue_header;
@@ -50,7 +60,7 @@ struct ipc_queue_header;
 /// The untyped queue: items are bytes.
 class RONDO_API ipc_bytes_queue {
 public:
-    explicit ipc_bytes_queue(std::size_t capacity);
+    explicit ipc_bytes_queue(ipc_queue_options options);
     explicit ipc_bytes_queue(descriptor made_elsewhere);
 
     // False if the queue is closed (put, next), or the time is over (join).
@@ -60,17 +70,22 @@ public:
     bool blocking_put(std::string_view bytes) const;
     bool blocking_next(std::string& into) const;
     bool blocking_join_for(detail::time_limit timeout) const;
+    // False if there is no room, or no item.
+    bool try_put(std::string_view bytes) const;
+    bool try_get(std::string& into) const;
     void task_done() const;
     void close() const;
     std::size_t size() const;
     std::size_t unfinished() const;
+    bool empty() const;
+    bool full() const;
     bool closed() const;
     int number() const noexcept { return memory_.number(); }
 
 private:
     enum class outcome { done, closed, wait };
-    outcome try_put(std::string_view bytes) const;
-    outcome try_next(std::string& into) const;
+    outcome attempt_put(std::string_view bytes) const;
+    outcome attempt_next(std::string& into) const;
     bool try_join(time_point& next_check) const;
 
     shared_memory memory_;
@@ -92,7 +107,10 @@ public:
     /// Makes a queue whose items may have `capacity` bytes in total. Each item takes its serialized
     /// size and 4 bytes.
     /// Throws: std::system_error; limit_error if `capacity` is larger than the address space.
-    explicit ipc_queue(std::size_t capacity) : queue_(capacity) {}
+    explicit ipc_queue(std::size_t capacity) : queue_({.bytes = capacity, .items = 0}) {}
+    /// Makes a queue with a bound in items, too: `ipc_queue<int> q({.items = 10})`.
+    /// Throws: as above; limit_error if `items` is a negative number.
+    explicit ipc_queue(ipc_queue_options options) : queue_(options) {}
     /// Takes over a queue that another process made, as an inherited or received descriptor.
     /// Throws: as shared_memory::adopt; error if the memory holds something else, or a queue of
     ///         another version of rondo.
@@ -141,6 +159,18 @@ public:
     bool blocking_join_for(detail::time_limit timeout) { return queue_.blocking_join_for(timeout); }
 
     // -- for both ---------------------------------------------------------------------------------
+    /// Stores the item without waiting.
+    /// Returns: false if there is no room for it now.
+    /// Throws:  as put.
+    [[nodiscard]] bool try_put(const T& item) { return queue_.try_put(serialize(item)); }
+    /// Takes the next item without waiting.
+    /// Returns: empty if there is none now; closed() tells whether there may be more.
+    /// Throws:  as next.
+    [[nodiscard]] std::optional<T> try_get() {
+        std::string bytes;
+        if (!queue_.try_get(bytes)) return std::nullopt;
+        return value_of(bytes);
+    }
     /// Marks one item that this process has taken as done.
     /// Throws: invalid_state_error if this process has no item that is not done.
     void task_done() { queue_.task_done(); }
@@ -148,6 +178,10 @@ public:
     /// items and then an empty optional.
     void close() { queue_.close(); }
     bool closed() const { return queue_.closed(); }
+    /// True if there is no item in the queue. Another process may change that at once.
+    bool empty() const { return queue_.empty(); }
+    /// True if the bound in items is reached, or no item has room.
+    bool full() const { return queue_.full(); }
     /// The number of items in the queue.
     std::size_t size() const { return queue_.size(); }
     /// The number of items in the queue, plus those that were taken and are not done.

@@ -3,7 +3,8 @@
 // position lies at that position modulo the capacity.
 //
 // Each step is committed by one store: a put by `tail`, a take by `head`, task_done by the holder's
-// count. A take first records the head and the holder's old count, then increments the count, then
+// count. The number of items is derived from these: it is counted again after a death.
+// A take first records the head and the holder's old count, then increments the count, then
 // commits. If the owner of the lock dies, the next owner finds this record, and restores the old
 // count if the head did not move.
 //
@@ -29,7 +30,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::uint64_t magic = 0x32717565'7064726e;  // changes with the layout
+constexpr std::uint64_t magic = 0x33717565'7064726e;  // changes with the layout
 constexpr std::size_t holders_max = 256;
 constexpr duration holder_check_interval = std::chrono::milliseconds(50);
 
@@ -76,9 +77,11 @@ struct ipc_queue_header {
     std::uint32_t closed = 0;
     std::uint64_t head = 0;
     std::uint64_t tail = 0;
+    std::uint64_t items = 0;
+    std::uint64_t items_max;
     holder holders[holders_max];
 
-    explicit ipc_queue_header(std::size_t bytes) : capacity(bytes) {}
+    ipc_queue_header(std::size_t bytes, std::size_t most) : capacity(bytes), items_max(most) {}
 };
 
 namespace {
@@ -102,24 +105,31 @@ public:
 
     locked_queue(ipc_queue_header& header, std::uint64_t capacity)
         : header_(header), capacity_(capacity), held_(header.mutex.lock()) {
-        if (held_.owner_died()) {
+        const bool owner_died = held_.owner_died();
+        if (owner_died) {
             for (holder& each : header_.holders)
                 if (std::exchange(each.taking_at, 0) == head_ + 1) each.taken = each.taken_before;
             held_.mark_consistent();
         }
         if (tail_ - head_ > capacity_) throw_damaged();
+        if (owner_died) commit(header_.items, std::uint64_t{waiting()});
+        items_ = read_once(header_.items);
+        if (items_ > (tail_ - head_) / sizeof(size_word)) throw_damaged();
     }
 
     bool closed() const noexcept { return header_.closed != 0; }
     void close() noexcept { header_.closed = 1; }
     bool empty() const noexcept { return head_ == tail_; }
-    std::uint64_t room() const noexcept { return capacity_ - (tail_ - head_); }
+    bool has_room(std::uint64_t bytes) const noexcept {
+        return bytes <= capacity_ - (tail_ - head_) && items_ < read_once(header_.items_max);
+    }
 
     void put(std::string_view bytes) noexcept {
         const auto size = static_cast<size_word>(bytes.size());
         write(tail_, &size, sizeof size);
         write(tail_ + sizeof size, bytes.data(), bytes.size());
         commit(header_.tail, tail_ + sizeof size + bytes.size());
+        commit(header_.items, items_ + 1);
     }
     void take(std::string& into) {
         const size_word size = size_at(head_);
@@ -130,6 +140,7 @@ public:
         commit(mine.taking_at, head_ + 1);
         commit(mine.taken, mine.taken + 1);
         commit(header_.head, head_ + sizeof size + size);
+        commit(header_.items, items_ - 1);
         commit(mine.taking_at, std::uint64_t{0});
     }
     void task_done() {
@@ -228,19 +239,23 @@ private:
     robust_mutex::guard held_;
     const std::uint64_t head_ = read_once(header_.head);
     const std::uint64_t tail_ = read_once(header_.tail);
+    std::uint64_t items_ = 0;
 };
 
 }  // namespace
 
 // -- ipc_bytes_queue ------------------------------------------------------------------------------
 
-ipc_bytes_queue::ipc_bytes_queue(std::size_t capacity)
-    : capacity_(std::max<std::size_t>(capacity, sizeof(size_word))) {
+ipc_bytes_queue::ipc_bytes_queue(ipc_queue_options options)
+    : capacity_(std::max<std::size_t>(options.bytes, sizeof(size_word))) {
     if (capacity_ > SIZE_MAX - sizeof(ipc_queue_header))
-        throw limit_error("ipc_queue: a capacity of " + std::to_string(capacity) +
+        throw limit_error("ipc_queue: a capacity of " + std::to_string(options.bytes) +
                           " bytes is larger than the address space");
+    if (!is_count(options.items))
+        throw limit_error("ipc_queue: the bound in items is a negative number");
     memory_ = shared_memory(sizeof(ipc_queue_header) + capacity_);
-    header_ = &memory_.make<ipc_queue_header>(0, capacity_);
+    const std::size_t most = options.items != 0 ? options.items : SIZE_MAX;
+    header_ = &memory_.make<ipc_queue_header>(0, capacity_, most);
 }
 
 ipc_bytes_queue::ipc_bytes_queue(descriptor made_elsewhere)
@@ -256,7 +271,7 @@ ipc_bytes_queue::ipc_bytes_queue(descriptor made_elsewhere)
 
 // -- one attempt ----------------------------------------------------------------------------------
 
-ipc_bytes_queue::outcome ipc_bytes_queue::try_put(std::string_view bytes) const {
+ipc_bytes_queue::outcome ipc_bytes_queue::attempt_put(std::string_view bytes) const {
     const std::uint64_t needed = sizeof(size_word) + std::uint64_t{bytes.size()};
     if (needed > capacity_ || bytes.size() > UINT32_MAX)
         throw limit_error("ipc_queue: an item of " + std::to_string(bytes.size()) +
@@ -265,14 +280,14 @@ ipc_bytes_queue::outcome ipc_bytes_queue::try_put(std::string_view bytes) const 
     {
         locked_queue queue(*header_, capacity_);
         if (queue.closed()) return outcome::closed;
-        if (queue.room() < needed) return outcome::wait;
+        if (!queue.has_room(needed)) return outcome::wait;
         queue.put(bytes);
     }
     header_->changed.bump();
     return outcome::done;
 }
 
-ipc_bytes_queue::outcome ipc_bytes_queue::try_next(std::string& into) const {
+ipc_bytes_queue::outcome ipc_bytes_queue::attempt_next(std::string& into) const {
     {
         locked_queue queue(*header_, capacity_);
         if (queue.empty()) return queue.closed() ? outcome::closed : outcome::wait;
@@ -327,11 +342,11 @@ bool repeat_blocking(shared_signal& signal, Attempt attempt) {
 
 task<bool> ipc_bytes_queue::put(std::string bytes) const {
     return repeat(&header_->changed,
-                  [this, bytes = std::move(bytes)] { return try_put(bytes); });
+                  [this, bytes = std::move(bytes)] { return attempt_put(bytes); });
 }
 
 task<bool> ipc_bytes_queue::next(std::string& into) const {
-    return repeat(&header_->changed, [this, &into] { return try_next(into); });
+    return repeat(&header_->changed, [this, &into] { return attempt_next(into); });
 }
 
 task<> ipc_bytes_queue::join() const {
@@ -344,11 +359,11 @@ task<> ipc_bytes_queue::join() const {
 }
 
 bool ipc_bytes_queue::blocking_put(std::string_view bytes) const {
-    return repeat_blocking(header_->changed, [&] { return try_put(bytes); });
+    return repeat_blocking(header_->changed, [&] { return attempt_put(bytes); });
 }
 
 bool ipc_bytes_queue::blocking_next(std::string& into) const {
-    return repeat_blocking(header_->changed, [&] { return try_next(into); });
+    return repeat_blocking(header_->changed, [&] { return attempt_next(into); });
 }
 
 bool ipc_bytes_queue::blocking_join_for(detail::time_limit timeout) const {
@@ -359,6 +374,16 @@ bool ipc_bytes_queue::blocking_join_for(detail::time_limit timeout) const {
         if (std::chrono::steady_clock::now() >= deadline) return false;
         header_->changed.wait(seen, std::min(deadline, next_check));
     }
+}
+
+bool ipc_bytes_queue::try_put(std::string_view bytes) const {
+    const outcome got = attempt_put(bytes);
+    if (got == outcome::closed) throw_queue_closed();
+    return got == outcome::done;
+}
+
+bool ipc_bytes_queue::try_get(std::string& into) const {
+    return attempt_next(into) == outcome::done;
 }
 
 // -- the rest -------------------------------------------------------------------------------------
@@ -374,6 +399,13 @@ void ipc_bytes_queue::close() const {
 }
 
 bool ipc_bytes_queue::closed() const { return locked_queue(*header_, capacity_).closed(); }
+
+bool ipc_bytes_queue::empty() const { return locked_queue(*header_, capacity_).empty(); }
+
+bool ipc_bytes_queue::full() const {
+    constexpr std::size_t smallest_item = sizeof(size_word) + 1;
+    return !locked_queue(*header_, capacity_).has_room(smallest_item);
+}
 
 std::size_t ipc_bytes_queue::size() const { return locked_queue(*header_, capacity_).waiting(); }
 

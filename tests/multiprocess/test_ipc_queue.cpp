@@ -117,7 +117,7 @@ TEST_CASE("ipc_queue: consumers and producers killed at any moment leave a valid
           "[ipc_queue][stress]") {
     testing::leak_probe probe;
     {
-        ipc_queue<std::vector<int>> q(300);
+        ipc_queue<std::vector<int>> q({.bytes = 300, .items = 5});
         const shared_memory memory(sizeof(std::atomic<int>));
         auto& done = memory.make<std::atomic<int>>(0, 0);  // items of all consumers
         std::size_t lost = 0;
@@ -139,6 +139,7 @@ TEST_CASE("ipc_queue: consumers and producers killed at any moment leave a valid
             consumer.kill();
             producer.kill();
             while (q.size() != 0) {  // the remaining items are whole
+                REQUIRE(q.size() <= 5);
                 const auto one = q.blocking_next();
                 for (const int each : *one) REQUIRE(each % 10 == static_cast<int>(one->size()));
                 q.task_done();
@@ -204,6 +205,41 @@ RONDO_TEST("ipc_queue: an item put while its taker is cancelled is taken exactly
         q.task_done();
         REQUIRE(q.unfinished() == 0);
     }
+}
+
+RONDO_TEST("ipc_queue: a bound in items, and what does not wait", "[ipc_queue][cancel][kernel]") {
+    ipc_queue<int> q({.items = 2});
+    CHECK(q.empty());
+    CHECK_FALSE(q.full());
+    CHECK_FALSE(q.try_get());
+    CHECK(q.try_put(1));
+    co_await q.put(2);
+    CHECK(q.full());
+    CHECK_FALSE(q.empty());
+    CHECK_FALSE(q.try_put(3));
+    co_await check_cancelled_before([&] { return q.put(3); });
+    co_await check_cancelled_while_suspended([&] { return q.put(3); });
+    auto same = ipc_queue<int>::adopt(::fcntl(q.number(), F_DUPFD_CLOEXEC, 0));
+    CHECK_FALSE(same.try_put(3));  // the bound is the queue's
+    auto third = create_task(q.put(3));
+    co_await finish();
+    CHECK(*same.try_get() == 1);
+    co_await third;
+    CHECK(q.size() == 2);
+    CHECK(q.unfinished() == 3);
+    q.close();
+    CHECK_THROWS_AS(q.try_put(4), queue_closed_error);
+    CHECK(*q.try_get() == 2);
+    CHECK(*q.try_get() == 3);
+    CHECK_FALSE(q.try_get());
+
+    ipc_queue<int> small({.bytes = 16, .items = 100});  // the bytes bound it first
+    CHECK(small.try_put(1));
+    CHECK_FALSE(small.full());
+    CHECK(small.try_put(2));
+    CHECK(small.full());
+    CHECK_FALSE(small.try_put(3));
+    CHECK_THROWS_AS(ipc_queue<int>({.items = static_cast<std::size_t>(-1)}), limit_error);
 }
 
 RONDO_TEST("ipc_queue: tasks on both sides", "[ipc_queue][kernel]") {
