@@ -243,6 +243,26 @@ def check_every_core(folder):
     expect(len(served) == len(os.sched_getaffinity(0)), server)
 
 
+def check_prefork_server(folder):
+    """Many clients at once; then workers crash, one after the other, and are replaced."""
+    crashes = []
+    with serving(folder, "prefork_server", 7098, 3, port=7098) as server:
+        for _ in range(40):
+            expect(re.fullmatch(rb"worker [012]: HELLO\n", talk(7098, b"hello\n")), server)
+        for _ in range(4):
+            with socket.create_connection(("127.0.0.1", 7098), timeout=10 * SLOWER) as peer:
+                with peer.makefile("rb") as answers:
+                    peer.sendall(b"who\n")
+                    crashes.append(int(answers.readline().split(b":")[0].split()[1]))
+                    peer.sendall(b"crash\n")
+                    expect(answers.read() == b"", server)  # nothing but the end
+            expect(re.fullmatch(rb"worker [012]: HELLO\n", talk(7098, b"hello\n")), server)
+    lines = [f"worker {n} ended with -9; another one takes its place" for n in crashes]
+    printed = server.text(server.out).splitlines()
+    expect(sorted(printed[:-1]) == sorted(lines), server)
+    expect(printed[-1] == "all workers have ended", server)
+
+
 def check_chat_room(folder):
     with serving(folder, "chat_room", 7084, port=7084) as server:
         ann, bob = (
@@ -360,6 +380,9 @@ def checks(folder, names):
     yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
     yield "example upper_server: capitals, and a graceful end", lambda: check_upper_server(folder)
     yield "example every_core: the kernel spreads the connections", lambda: check_every_core(folder)
+    yield "example prefork_server: workers that crash are replaced", lambda: check_prefork_server(
+        folder
+    )
     yield "example chat_room: guests come, speak and leave", lambda: check_chat_room(folder)
     yield "examples netcat and proxy: through both", lambda: check_proxy_and_netcat(folder)
     yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
@@ -375,7 +398,8 @@ def main():
         "--folder", type=pathlib.Path, required=True, help="the folder of the binaries"
     )
     not_alone = {
-        "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner", "proxy",
+        "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner",
+        "prefork_server", "proxy",
         "tail_follow", "udp_chat", "upper_server", "verification_code", "xargs",
     }  # fmt: skip
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
