@@ -20,7 +20,11 @@ MAIN = re.compile(r"^int main\([^)]*\) \{(?:[^\n]*|\n.*?\n)\}$", re.MULTILINE | 
 DISPATCH = """
 int main(int argc, char** argv) {
     const std::string_view path = argv[0];
-    const std::string_view name = path.substr(path.rfind('/') + 1);
+    std::string name(path.substr(path.rfind('/') + 1));
+    // A program that starts itself again, by /proc/self/exe, has no name of its own.
+    const char* const parent = std::getenv("RONDO_EXAMPLE");
+    if (name == "exe" && parent != nullptr) name = parent;
+    ::setenv("RONDO_EXAMPLE", name.c_str(), 1);
 %s    fmt::print(stderr, "there is no program {}\\n", name);
     return 2;
 }
@@ -28,7 +32,8 @@ int main(int argc, char** argv) {
 
 
 def write(output, *programs):
-    includes, parts, calls = {"#include <string_view>\n": None, "#include <fmt/core.h>\n": None}, [], ""
+    headers = ["<cstdlib>", "<string>", "<string_view>", "<fmt/core.h>"]
+    includes, parts, calls = {f"#include {header}\n": None for header in headers}, [], ""
     for path in map(pathlib.Path, programs):
         text = path.read_text()
         includes.update(dict.fromkeys(INCLUDE.findall(text)))
