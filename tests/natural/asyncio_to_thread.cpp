@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// asyncio.to_thread: a blocking call does not keep the loop from its other tasks.
+// Runs on: ring
+//
+//     the loop went on meanwhile
+//     blocking call: 42
+//     blocking call: cannot open
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include <fmt/core.h>
+#include <rondo/rondo.hpp>
+
+using namespace std::chrono_literals;
+
+int blocking_io(int number) {
+    std::this_thread::sleep_for(50ms);
+    if (number < 0) throw std::runtime_error("cannot open");
+    return number;
+}
+
+rondo::task<> ticks(int& count) {
+    while (true) {
+        co_await rondo::sleep(1ms);
+        ++count;
+    }
+}
+
+rondo::task<> program() {
+    int count = 0;
+    auto ticking = rondo::create_task(ticks(count));
+    int answer = co_await rondo::to_thread(blocking_io, 42);
+    if (count > 2) fmt::print("the loop went on meanwhile\n");
+    fmt::print("blocking call: {}\n", answer);
+    try {
+        co_await rondo::to_thread(blocking_io, -1);
+    } catch (const std::exception& error) {
+        fmt::print("blocking call: {}\n", error.what());
+    }
+    ticking.cancel();
+}
+
+int main() { rondo::run(program()); }
