@@ -66,16 +66,16 @@ const std::string brotli_text =
 const std::string brotli_zeros = from_hex("9bffff3ff82700e2b14020f7fe07");  // 4 MiB of them
 #endif
 
-struct outcome {
+struct decoded {
     std::string plain;
     std::string error;
-    bool operator==(const outcome&) const = default;
+    bool operator==(const decoded&) const = default;
 };
 
-outcome decode(const std::string& codings, const pieces& parts, std::size_t room,
+decoded decode(const std::string& codings, const pieces& parts, std::size_t room,
                const coding_limits& bounds = {}) {
     content_decoder decoder(codings, bounds);
-    outcome result;
+    decoded result;
     std::vector<char> out(room);
     split_ways::feed(parts, [&](std::string_view bytes) {
         for (;;) {
@@ -95,12 +95,12 @@ outcome decode(const std::string& codings, const pieces& parts, std::size_t room
 }
 
 /// However the bytes are cut, and with little and much room.
-outcome decode_every_way(const std::string& codings, std::string_view bytes) {
+decoded decode_every_way(const std::string& codings, std::string_view bytes) {
     return split_ways::same_every_way(bytes, [&](const pieces& parts) {
-        const outcome wide = decode(codings, parts, 4096);
+        const decoded wide = decode(codings, parts, 4096);
         if (parts.size() < 3 && !(decode(codings, parts, 1).error == wide.error))
             FAIL("differs byte by byte");
-        return outcome{wide.error.empty() ? wide.plain : "", wide.error};
+        return decoded{wide.error.empty() ? wide.plain : "", wide.error};
     });
 }
 
@@ -118,10 +118,10 @@ TEST_CASE("coding: none and identity leave the body alone", "[http_coding]") {
 #ifdef RONDO_WITH_ZLIB
 TEST_CASE("coding: gzip and deflate, however they are cut", "[http_coding]") {
     const std::string packed = gzipped(text);
-    CHECK(decode_every_way("gzip", packed) == outcome{text, ""});
+    CHECK(decode_every_way("gzip", packed) == decoded{text, ""});
     CHECK(decode_every_way("x-GZIP", packed).plain == text);
-    CHECK(decode_every_way("gzip", "") == outcome{"", ""});
-    CHECK(decode_every_way("gzip", gzipped("")) == outcome{"", ""});
+    CHECK(decode_every_way("gzip", "") == decoded{"", ""});
+    CHECK(decode_every_way("gzip", gzipped("")) == decoded{"", ""});
     CHECK(decode_every_way("gzip", packed + packed + gzipped("!")).plain == text + text + "!");
     CHECK(decode_every_way("gzip", packed + std::string(9, '\0')).plain == text);
     CHECK(decode_every_way("deflate", deflated(text, 15)).plain == text);
@@ -172,9 +172,9 @@ TEST_CASE("coding: bombs end at the ratio, the bytes and the number of codings",
 #ifdef RONDO_WITH_ZSTD
 TEST_CASE("coding: zstd with all its frames", "[http_coding]") {
     const std::string packed = zstd(text);
-    CHECK(decode_every_way("zstd", packed) == outcome{text, ""});
+    CHECK(decode_every_way("zstd", packed) == decoded{text, ""});
     CHECK(decode_every_way("zstd", packed + packed).plain == text + text);
-    CHECK(decode_every_way("zstd", "") == outcome{"", ""});
+    CHECK(decode_every_way("zstd", "") == decoded{"", ""});
     CHECK_THAT(decode_every_way("zstd", packed.substr(0, 20)).error, Catch::Contains("cut off"));
     CHECK_FALSE(decode_every_way("zstd", packed + "x").error.empty());
     CHECK_FALSE(decode_every_way("zstd", text).error.empty());
@@ -188,8 +188,8 @@ TEST_CASE("coding: zstd with all its frames", "[http_coding]") {
 
 #ifdef RONDO_WITH_BROTLI
 TEST_CASE("coding: br, and its bombs", "[http_coding]") {
-    CHECK(decode_every_way("br", brotli_text) == outcome{text, ""});
-    CHECK(decode_every_way("br", "") == outcome{"", ""});
+    CHECK(decode_every_way("br", brotli_text) == decoded{text, ""});
+    CHECK(decode_every_way("br", "") == decoded{"", ""});
     CHECK_THAT(decode_every_way("br", brotli_text.substr(0, 20)).error, Catch::Contains("cut off"));
     CHECK_FALSE(decode_every_way("br", brotli_text + "x").error.empty());
     CHECK_FALSE(decode_every_way("br", "\xff\xff\xff\xff").error.empty());

@@ -2,6 +2,7 @@
 // The small parts of HTTP: dates, forms, file names, multipart heads, server-sent events,
 // credentials and charsets.
 #include <rondo/http/date.hpp>
+#include <rondo/http/error.hpp>
 #include <rondo/http/form.hpp>
 
 #include <string>
