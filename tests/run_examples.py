@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from run_programs import (  # noqa: E402
     SLOWER,
     Child,
     Failed,
+    certificates,
     end_by_sigint,
     enter_own_network,
     run,
@@ -159,6 +161,37 @@ def check_echo_pair(folder):
         if status != 0 or not all(word in said for word in ("ut", "re", "mi")):
             raise Failed(f"echo_client ended with status {status}{client.said()}")
         client.judge_stderr()
+        end_by_sigint(server, must_handle=True, stderr=None)
+    finally:
+        server.kill()
+
+
+def check_tls_echo(folder):
+    """Server and client; the certificate is read again on SIGHUP; a wrong name is refused."""
+    port = 7083
+    chain, key, authority = certificates()
+    server = Child([str(folder / "tls_echo"), "serve", chain, key, str(port)])
+    try:
+        wait_for_port(server, port)
+        for _ in range(2):
+            client = Child(
+                [str(folder / "tls_echo"), "ask", authority, "localhost", str(port), "ut re"]
+            )
+            status = client.wait(30 * SLOWER, "its start")
+            said = client.text(client.out)
+            expect(status == 0 and said == f"TLS 1.3, localhost:{port}\n<- ut re\n", client)
+            client.judge_stderr()
+            server.process.send_signal(signal.SIGHUP)
+            give_up = time.monotonic() + 10 * SLOWER
+            while "new certificate" not in server.text(server.out):
+                expect(time.monotonic() < give_up, server)
+                time.sleep(0.01)
+        wrong = Child([str(folder / "tls_echo"), "ask", chain, "127.0.0.1", str(port), "x"])
+        expect(wrong.wait(30 * SLOWER, "its start") == 1, wrong)
+        wrong.judge_stderr(
+            f"handshake 127.0.0.1:{port}: host name mismatch: wanted 127.0.0.1, certificate is for "
+            "localhost"
+        )
         end_by_sigint(server, must_handle=True, stderr=None)
     finally:
         server.kill()
@@ -377,6 +410,8 @@ def checks(folder, names):
         folder, False, "nobody is there any more"
     )
     yield "examples echo_server and echo_client: echo", lambda: check_echo_pair(folder)
+    if (folder / "tls_echo").is_file():  # it needs OpenSSL
+        yield "example tls_echo: both sides, and a new certificate", lambda: check_tls_echo(folder)
     yield "example port_scanner: the port of echo_server", lambda: check_port_scanner(folder)
     yield "example upper_server: capitals, and a graceful end", lambda: check_upper_server(folder)
     yield "example every_core: the kernel spreads the connections", lambda: check_every_core(folder)
@@ -399,8 +434,8 @@ def main():
     )
     not_alone = {
         "chat_room", "echo_client", "echo_server", "every_core", "netcat", "port_scanner",
-        "prefork_server", "proxy",
-        "tail_follow", "udp_chat", "upper_server", "verification_code", "xargs",
+        "prefork_server", "proxy", "tail_follow", "tls_echo", "udp_chat", "upper_server",
+        "verification_code", "xargs",
     }  # fmt: skip
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
     arguments.add_argument("names", nargs="*", default=alone)
