@@ -34,7 +34,7 @@ private:
 
 task<> say_goodbye(tls_connection& c) {
     if (!std::exchange(c.said_goodbye, true)) c.engine->say_goodbye();
-    co_await flush(c);
+    co_await flush(c, true);
 }
 
 /// Reads, and drops the bytes, until the peer's close_notify or the end.
@@ -102,14 +102,16 @@ void close_after_failure(const tls_shared& self) noexcept {
 void begin_closing(tls_connection& c) noexcept {
     c.closed = true;
     if (c.receive_scope != nullptr && !c.lingers) cancel(*c.receive_scope);
-    if (c.send_scope != nullptr && c.writing) cancel(*c.send_scope);
+    // Records that no task of the user's waits for may still be sent before the close_notify.
+    const bool awaited = c.writing || c.phase == tls_connection::phase_t::shaking;
+    if (c.send_scope != nullptr && awaited) cancel(*c.send_scope);
     c.changed.unpark_all();
 }
 
 void close_now(const tls_shared& self, bool with_goodbye) noexcept {
     tls_connection& c = *self;
     if (c.lingers && with_goodbye) return;
-    const bool can = with_goodbye && c.is_healthy() && !c.said_goodbye && !c.writing && !c.sending;
+    const bool can = with_goodbye && c.is_healthy() && !c.said_goodbye && !c.writing;
     try {
         if (can) {
             static_cast<void>(

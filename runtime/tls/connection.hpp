@@ -13,6 +13,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <rondo/tls_stream.hpp>
 #include <rondo/wait_queue.hpp>
@@ -81,13 +82,20 @@ class tls_turn {
 public:
     /// Throws: cancelled if that was requested; closed_error; invalid_state_error.
     tls_turn(tls_connection& connection, bool& busy, const char* verb);
-    tls_turn(const tls_turn&) = delete;
-    tls_turn& operator=(const tls_turn&) = delete;
+    tls_turn() noexcept = default;
+    tls_turn(tls_turn&& other) noexcept
+        : connection_(std::exchange(other.connection_, nullptr)), busy_(other.busy_) {}
+    tls_turn& operator=(tls_turn&& other) noexcept {
+        tls_turn old(std::move(other));
+        std::swap(connection_, old.connection_);
+        std::swap(busy_, old.busy_);
+        return *this;
+    }
     ~tls_turn();
 
 private:
-    tls_connection& connection_;
-    bool& busy_;
+    tls_connection* connection_ = nullptr;
+    bool* busy_ = nullptr;
 };
 
 /// Throws what an operation throws if the stream is closed while it waits.
@@ -98,7 +106,8 @@ private:
 /// Receives some bytes for the engine. Returns: their number; 0 at the end.
 task<std::size_t> receive(tls_connection& c);
 /// Returns when all records of the engine have been sent, by this task or another.
-task<> flush(tls_connection& c);
+/// Throws: std::system_error, also ECANCELED if the stream is closed, unless `closing`.
+task<> flush(tls_connection& c, bool closing = false);
 /// Sends what the engine has put out, in a task of its own.
 void flush_aside(const tls_shared& c) noexcept;
 

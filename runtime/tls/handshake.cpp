@@ -121,6 +121,12 @@ tls_shared make_connection(std::unique_ptr<tls_transport> transport, std::string
     return made;
 }
 
+/// "localhost:8443", "[::1]:8443"
+std::string shown(const std::string& host, std::uint16_t port) {
+    const bool bare = host.find(':') != host.npos && host.front() != '[';
+    return (bare ? '[' + host + ']' : host) + ':' + std::to_string(port);
+}
+
 /// The name as certificates have it: without brackets, and without the dot of the root.
 std::string plain_host(std::string host) {
     if (host.size() > 2 && host.front() == '[' && host.back() == ']')
@@ -138,10 +144,7 @@ tls_shared make_tls_client(std::unique_ptr<tls_transport> transport,
     const tls_settings& settings = state->settings;
     const std::uint16_t port = transport->remote().port();
     std::string name = host.empty() ? transport->name() : host;
-    if (!host.empty() && port != 0) {
-        if (host.find(':') != host.npos && host.front() != '[') name = '[' + host + ']';
-        name += ':' + std::to_string(port);
-    }
+    if (!host.empty() && port != 0) name = shown(host, port);
     if (!settings.server_name.empty()) host = settings.server_name;
     if (host.empty() && settings.verifies)
         throw invalid_state_error(
@@ -199,7 +202,7 @@ task<tls_stream> connect_within(duration limit, task<tls_stream> connecting, std
 
 task<tls_stream> connect_tls(std::string host, std::uint16_t port, tls::client_context context,
                              connect_tls_options options) {
-    std::string target = host + ':' + std::to_string(port);
+    std::string target = detail::shown(host, port);
     auto connecting = connect_by_name(std::move(host), port, std::move(context), options.connect,
                                       options.handshake, std::string(options.alpn));
     const duration limit = options.timeout;

@@ -264,7 +264,11 @@ void server_context::reload() {
 }
 
 void server_context::reload_text(std::string_view chain, std::string_view key) {
-    detail::tls_settings fresh = state_->settings;
+    detail::tls_settings fresh;
+    {
+        const std::lock_guard guard(state_->lock);
+        fresh = state_->settings;
+    }
     const std::string chain_path = fresh.chain_path, key_path = fresh.key_path;
     detail::set_identity(fresh, std::string(chain), std::string(key), chain_path, key_path);
     auto built = detail::build_ssl_context(fresh);

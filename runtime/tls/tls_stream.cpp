@@ -11,7 +11,7 @@ inline namespace v0 {
 namespace detail {
 
 tls_turn::tls_turn(tls_connection& connection, bool& busy, const char* verb)
-    : connection_(connection), busy_(busy) {
+    : connection_(&connection), busy_(&busy) {
     if (cancel_requested()) throw cancelled();
     const std::string what = connection.titled(verb);
     if (connection.closed) throw closed_error(what + ": this stream was closed");
@@ -23,8 +23,9 @@ tls_turn::tls_turn(tls_connection& connection, bool& busy, const char* verb)
 }
 
 tls_turn::~tls_turn() {
-    busy_ = false;
-    connection_.changed.unpark_all();
+    if (connection_ == nullptr) return;
+    *busy_ = false;
+    connection_->changed.unpark_all();
 }
 
 namespace {
@@ -67,7 +68,7 @@ public:
 
     read_buffer& ahead() const noexcept { return connection_->ahead; }
     void check(const char* verb) {
-        turn_ = std::make_unique<tls_turn>(*connection_, connection_->reading, verb);
+        turn_ = tls_turn(*connection_, connection_->reading, verb);
     }
     task<chunk> receive(buffer_view into) { return receive_plain(connection_, into); }
     task<bool> receive_ahead() {
@@ -80,7 +81,7 @@ public:
 
 private:
     tls_shared connection_;
-    std::unique_ptr<tls_turn> turn_;
+    tls_turn turn_;
 };
 
 }  // namespace

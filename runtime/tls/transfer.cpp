@@ -135,9 +135,10 @@ task<> send_for(tls_shared self) {
 
 }  // namespace
 
-task<> flush(tls_connection& c) {
+task<> flush(tls_connection& c, bool closing) {
     for (;;) {
         if (c.broken) throw_broken(c);
+        if (c.closed && !closing) throw_closed_meanwhile(c, "send");
         if (c.sending)
             co_await c.changed.park(sending_kind, pass_on_nothing, nullptr);
         else if (!c.engine->output.empty())

@@ -246,6 +246,26 @@ RONDO_TEST("tls cancel: closing ends what waits, in every order", "[tls][cancel]
     CHECK(end == 0);
     co_await pair.server.close();
     co_await closing;
+    // A writer whose bytes the peer does not take: its close takes no longer than a second.
+    auto full = co_await tls_over_tcp();
+    const std::string much(8'000'000, 'x');
+    const auto write = [](tls_stream* to, const std::string* all) -> task<std::string> {
+        try {
+            co_await to->write_all(*all);
+        } catch (const std::system_error& error) {
+            co_return error.what();
+        }
+        co_return "";
+    };
+    auto writing = create_task(write(&full.server, &much));
+    co_await sleep(20ms);
+    CHECK_FALSE(writing.done());
+    const time_point before = running_loop().time();
+    co_await full.server.close();
+    CHECK(running_loop().time() - before < 1s);  // nothing to say after a part of a write
+    const std::string said = co_await std::move(writing);
+    CHECK(said.find(": Operation canceled (after ") != said.npos);
+    CHECK(said.find(" of 8000000 bytes)") != said.npos);
     // A close that is cancelled closes at once.
     auto other = co_await tls_over_tcp();
     auto slow = create_task([](tls_stream* which) -> task<> {
