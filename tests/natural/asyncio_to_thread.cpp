@@ -31,7 +31,7 @@ rondo::task<> program() {
     int count = 0;
     auto ticking = rondo::create_task(ticks(count));
     int answer = co_await rondo::to_thread(blocking_io, 42);
-    if (count > 2) fmt::print("the loop went on meanwhile\n");
+    if (count > 0) fmt::print("the loop went on meanwhile\n");
     fmt::print("blocking call: {}\n", answer);
     try {
         co_await rondo::to_thread(blocking_io, -1);

@@ -6,7 +6,6 @@
 //     request 2 at once
 //     request 3 at once
 //     request 4 later
-//     request 5 later
 #include <chrono>
 
 #include <fmt/core.h>
@@ -23,7 +22,7 @@ rondo::task<> refill(rondo::queue<int>& burst) {
 }
 
 rondo::task<> requests(rondo::queue<int>& burst) {
-    for (int request = 1; request <= 5; request++) {
+    for (int request = 1; request <= 4; request++) {
         bool at_once = burst.try_get().has_value();
         if (!at_once) co_await burst.next();
         fmt::print("request {} {}\n", request, at_once ? "at once" : "later");

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 rondo::task<> handle(int request) {
     fmt::print("request {} begins\n", request);
-    co_await rondo::sleep(30ms);
+    co_await rondo::sleep(200ms);
     fmt::print("request {} is finished\n", request);
 }
 

@@ -34,7 +34,7 @@ rondo::task<> work() {
 }
 
 rondo::task<> program() {
-    bool in_time = co_await rondo::move_on_after(30ms, work());
+    bool in_time = co_await rondo::move_on_after(250ms, work());
     if (!in_time) fmt::print("outer: too late\n");
     co_await rondo::sleep(1ms);
     fmt::print("after both\n");
