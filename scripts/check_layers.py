@@ -34,7 +34,11 @@ MAY_CLOSE = (
     "runtime/kernel/",
     "runtime/multiprocess/pool/worker.cpp",
 )  # beginnings of paths; in a worker process there is no loop
-MAY_HANDLE_SIGNALS = ("runtime/loop/run.cpp", "runtime/multiprocess/pool/worker.cpp")
+MAY_HANDLE_SIGNALS = (
+    "runtime/loop/run.cpp",
+    "runtime/multiprocess/managed/server.cpp",
+    "runtime/multiprocess/pool/worker.cpp",
+)  # the last two are processes of their own
 PROGRAMS = "rondo"  # rondo/rondo.hpp: everything, for programs; above all layers
 # Headers of these folders are machinery: layers above the loop keep away from them.
 MACHINERY = ("runtime/kernel/", "runtime/loop/")

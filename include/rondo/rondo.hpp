@@ -28,6 +28,7 @@
 #include <rondo/ipc_queue.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/loop_pool.hpp>
+#include <rondo/managed.hpp>
 #include <rondo/memory_stream.hpp>
 #include <rondo/merge.hpp>
 #include <rondo/net.hpp>
