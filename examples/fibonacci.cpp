@@ -45,6 +45,7 @@ rondo::task<> numbers() {
     fmt::print("even ones, while another task counts: {}\n", fmt::join(some, " "));
     fmt::print("it {} meanwhile\n", ticks > 5 ? "counted" : "stood still");
     counting.cancel();
+    co_await rondo::gather_settled(counting);  // it uses our variable, so it must end first
 }
 
 int main() { rondo::run(numbers()); }

@@ -2,9 +2,9 @@
 // asyncio.to_thread: a blocking call does not keep the loop from its other tasks.
 // Runs on: ring
 //
-//     the loop went on meanwhile
 //     blocking call: 42
 //     blocking call: cannot open
+//     the loop went on meanwhile
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -27,18 +27,19 @@ rondo::task<> ticks(int& count) {
     }
 }
 
-rondo::task<> program() {
-    int count = 0;
-    auto ticking = rondo::create_task(ticks(count));
-    int answer = co_await rondo::to_thread(blocking_io, 42);
-    if (count > 0) fmt::print("the loop went on meanwhile\n");
-    fmt::print("blocking call: {}\n", answer);
+rondo::task<> calls() {
+    fmt::print("blocking call: {}\n", co_await rondo::to_thread(blocking_io, 42));
     try {
         co_await rondo::to_thread(blocking_io, -1);
     } catch (const std::exception& error) {
         fmt::print("blocking call: {}\n", error.what());
     }
-    ticking.cancel();
+}
+
+rondo::task<> program() {
+    int count = 0;
+    co_await rondo::race(calls(), ticks(count));
+    if (count > 0) fmt::print("the loop went on meanwhile\n");
 }
 
 int main() { rondo::run(program()); }
