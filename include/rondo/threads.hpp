@@ -37,9 +37,9 @@ struct thread_info {
 };
 
 /// The threads that rondo has started and that have not ended, in the order of their start. A
-/// rondo::thread is in it from its constructor until its function has returned. The list has
-/// neither the main thread, nor threads that others started, nor the kernel's own (iou-wrk). After
-/// a fork, the child's list is empty.
+/// rondo::thread is in it from its constructor until its function has returned, another thread from
+/// the moment at which it begins to run. The list has neither the main thread, nor threads that
+/// others started, nor the kernel's own (iou-wrk). After a fork, the child's list is empty.
 /// Throws: std::bad_alloc.
 /// Thread: any.
 /// See:    threading.enumerate.
