@@ -256,6 +256,7 @@ private:
 template <class T, class Storage>
 class bridge_getter : public bridge_awaiter {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit bridge_getter(basic_bridge<T, Storage>& queue) noexcept
         : bridge_awaiter(queue, bridge_side::get, get_kind) {}
     std::optional<T> await_resume() {

@@ -45,6 +45,7 @@ struct scope {
         under_bindings = 1 << 9,  ///< this scope or a parent is of_binding or of_context
         of_children = 1 << 10,    ///< a listening_scope: the children of a group
         of_job = 1 << 11,         ///< of a coroutine that a job runs by block_on: below its waiter
+        of_race = 1 << 12,        ///< of the children of a race; cancelled as soon as it is decided
         inherited = reached | under_bindings,
     };
 
@@ -75,6 +76,11 @@ RONDO_API void cancel(scope& top) noexcept;
 /// Returns: the earliest deadline that applies in `s`: of its own and of its parents, up to and
 /// including the next shield; time_point::max() if there is none.
 RONDO_API time_point deadline_of(const scope& s) noexcept;
+
+/// True if the running task belongs to the losers of a race: what its wait returns now is dropped.
+/// A wait that has a result of the kernel must leave it to the next wait for the same thing, and
+/// throw `cancelled`. (A cancellation that is no lost race delivers the result: law 2.)
+RONDO_API bool has_lost_race() noexcept;
 
 /// A scope that the running task opens inside itself. Scopes close in reverse order, like blocks.
 class RONDO_API inner_scope : public scope {

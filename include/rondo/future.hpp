@@ -110,6 +110,7 @@ RONDO_API void note_moved_out(shared_core& core);
 /// A wait for a shared_core.
 class RONDO_API future_wait : public leaf_wait, public wait_node {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit future_wait(shared_core& core) noexcept : leaf_wait(kind_), core_(&core) {
         wait_node::wake = settled;
         ++core.holders;

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,6 +42,8 @@ struct ipc_packet {
     ipc_packet() = default;
 };
 
+struct ipc_kept;
+
 /// The untyped part of a channel.
 class RONDO_API ipc_socket {
 public:
@@ -57,6 +60,7 @@ public:
 private:
     void check_size(std::size_t bytes, std::size_t numbers) const;
     ipc_channel_options options_;
+    std::shared_ptr<ipc_kept> kept_;  // packets whose receive lost a race
 };
 
 }  // namespace detail

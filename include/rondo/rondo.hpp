@@ -43,6 +43,7 @@
 #include <rondo/readiness.hpp>
 #include <rondo/retry.hpp>
 #include <rondo/run.hpp>
+#include <rondo/select.hpp>
 #include <rondo/serialize.hpp>
 #include <rondo/serve.hpp>
 #include <rondo/shared_memory.hpp>

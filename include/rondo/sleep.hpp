@@ -33,6 +33,7 @@ namespace detail {
 /// The awaiter of a sleep: a timer in the awaiting frame.
 class RONDO_API sleep_awaiter : public leaf_wait, timer_node {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     /// `time` is a span below zero, counted from the await, or a moment of the loop's clock above
     /// it; 0 lets other tasks run. One number, so that `sleeping` takes no more room than that in
     /// the frame.
@@ -43,6 +44,8 @@ public:
         before_parking = 0;
         return cancel_at_start();
     }
+    /// True if it was given a moment, and that has passed. Only before the wait.
+    bool is_due() const noexcept;
     void await_suspend(std::coroutine_handle<> frame, location at = location::current());
     void await_resume() {
         if (is_refused()) throw cancelled();

@@ -57,6 +57,31 @@ enum class missed_ticks {
     delay,  ///< deliver one late; the next tick comes a whole period after it
 };
 
+class interval;
+
+namespace detail {
+
+/// The awaiter of interval::tick: a sleep until the next tick.
+class RONDO_API tick_awaiter : public sleep_awaiter {
+public:
+    explicit tick_awaiter(interval& of) noexcept;
+    std::uint64_t await_resume();
+
+private:
+    interval* interval_;
+};
+
+class [[nodiscard("a tick is not taken until it is awaited")]] ticking : only_in_tasks {
+public:
+    explicit ticking(interval & of) noexcept : interval_(&of) {}
+    tick_awaiter rondo_awaiter() const noexcept { return tick_awaiter(*interval_); }
+
+private:
+    interval* interval_;
+};
+
+}  // namespace detail
+
 /// A periodic tick at start + period, start + 2 periods, ... It does not drift.
 /// Thread: its loop's.
 /// See:    tokio::time::interval, which however ticks first at once.
@@ -69,7 +94,7 @@ public:
     /// Waits for the next tick. Returns the number of ticks since the last one: 1, or more if some
     /// were skipped.
     /// Cancel: throws at once; the tick is not lost.
-    task<std::uint64_t> tick();
+    detail::ticking tick() noexcept { return detail::ticking(*this); }
 
     /// The time of the next tick.
     time_point next() const noexcept { return next_; }
@@ -78,6 +103,7 @@ public:
     void reset();
 
 private:
+    friend class detail::tick_awaiter;
     std::uint64_t take(time_point now) noexcept;
 
     duration period_;

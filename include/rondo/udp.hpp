@@ -93,8 +93,9 @@ public:
     datagram await_resume();
 
 private:
-    enum : std::uint32_t { busy = 16, ours = 32 };  // further bits of operation_state::state
+    enum : std::uint32_t { busy = 16, ours = 32, kept = 64 };  // more of operation_state::state
     void let_go() noexcept;
+    datagram arrived();
     buffer_view into_;
     std::uint64_t from_[(endpoint::size_max + 7) / 8];  // a sockaddr
 };

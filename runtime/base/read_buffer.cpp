@@ -35,6 +35,14 @@ bool read_buffer::holds(const char* byte) const noexcept {
     return bytes_ && !before(byte, bytes_.get()) && before(byte, bytes_.get() + capacity_);
 }
 
+void read_buffer::append(const_buffer bytes) {
+    if (bytes_ == nullptr || bytes.data() != bytes_.get() + end_) {
+        const buffer_view free = room(bytes.size());
+        std::memcpy(free.data(), bytes.data(), bytes.size());
+    }
+    filled(bytes.size());
+}
+
 void read_buffer::prepend(const_buffer bytes) {
     if (bytes.empty()) return;
     if (holds(bytes.data())) return prepend(std::string(bytes.data(), bytes.size()));

@@ -31,7 +31,9 @@ children::children(const char* what, others policy) noexcept
     : listening_scope([](listening_scope& self, shared_core& core) noexcept {
           static_cast<children&>(self).child_ended(core);
       }),
-      what_(what), policy_(policy) {}
+      what_(what), policy_(policy) {
+    if (policy >= others::end_on_value) flags |= of_race;
+}
 
 children::~children() {
     while (!failed_.empty()) release(frame_of(failed_.pop()));

@@ -31,6 +31,11 @@ sleep_awaiter::~sleep_awaiter() {
     if (is_set()) cancel_timer(*task->home, *this);
 }
 
+bool sleep_awaiter::is_due() const noexcept {
+    return before_parking > 0 &&
+           time_point(duration(before_parking)) <= detail::now(*here.current->home);
+}
+
 void sleep_awaiter::await_suspend(std::coroutine_handle<> frame, location at) {
     const duration::rep time = before_parking;
     park(*this, frame, at);

@@ -51,9 +51,13 @@ interval::interval(detail::time_limit period, missed_ticks policy)
 
 void interval::reset() { next_ = detail::deadline_after(period_); }
 
-task<std::uint64_t> interval::tick() {
-    co_await sleep_until(next_);
-    co_return take(running_loop().time());
+detail::tick_awaiter::tick_awaiter(interval& of) noexcept
+    : sleep_awaiter(of.next_.time_since_epoch().count()), interval_(&of) {}
+
+std::uint64_t detail::tick_awaiter::await_resume() {
+    sleep_awaiter::await_resume();
+    if (is_cancelled() && has_lost_race()) throw cancelled();  // the tick stays due
+    return interval_->take(running_loop().time());
 }
 
 // The tick at next_ is due, and perhaps further ones after it.

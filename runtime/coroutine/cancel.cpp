@@ -55,6 +55,14 @@ time_point deadline_of(const scope& s) noexcept {
     return earliest;
 }
 
+bool has_lost_race() noexcept {
+    constexpr std::uint32_t lost = scope::of_race | scope::cancelled;
+    if (here.current == nullptr) return false;
+    for (const scope* s = here.current->innermost; s != nullptr && s->is_reached(); s = s->parent)
+        if ((s->flags & lost) == lost) return true;
+    return false;
+}
+
 inner_scope::inner_scope(kind kind) noexcept : owner_(here.current) {
     RONDO_ASSERT(owner_ != nullptr, "a timeout, a shield or a task group needs a running task");
     scope* around = owner_->innermost;

@@ -208,7 +208,20 @@ void read_awaiter::check() {
     let_go();
     if (is_refused()) throw cancelled();
     if ((state & busy) != 0) throw_second_reader(kind->what, *stream_);
+    if (is_cancelled() && has_lost_race()) [[unlikely]]
+        leave_to_next_read();
     if ((state & on_views) != 0) result = stream_->views->copy_to(into_);
+}
+
+/// In a lost race: bytes that have come stay readable, and a lost connection or an end is reported
+/// again. Other errors are reported by this read.
+void read_awaiter::leave_to_next_read() {
+    if (request.length != 0 && (state & on_views) == 0) {
+        if (result > 0) stream_->ahead.append(into_.first(static_cast<std::size_t>(result)));
+        if (result <= 0) finish();
+        if (result < 0 && result != -ECANCELED && result != -stream_->lost) return;
+    }
+    throw cancelled();
 }
 
 chunk read_awaiter::filled() noexcept {

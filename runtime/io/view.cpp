@@ -218,6 +218,7 @@ receive_view view_awaiter::await_resume() {
     let_go();
     if (is_refused()) throw cancelled();
     if ((state & busy) != 0) throw_second_reader("recv", *stream_);
+    if (is_cancelled() && has_lost_race()) throw cancelled();
     if (!stream_->ahead.empty()) return view_source::copy_of(stream_->ahead);
     return stream_->views->take();
 }

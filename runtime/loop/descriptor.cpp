@@ -178,6 +178,10 @@ void mend_position(descriptor_record& of, std::int64_t moved) noexcept {
         of.os->set_position(of.number, of.started_at + moved);
     of.started_at = -1;
 }
+void restore_position(descriptor_record& of) noexcept {
+    if (of.started_at >= 0 && !of.closed) of.os->set_position(of.number, of.started_at);
+    of.started_at = -1;
+}
 int settle_open(const descriptor& of, int flags, unsigned& mode) {
     const int result =
         on_open(of, [&](system& os, int fd) { return os.settle_open(fd, flags, &mode); });

@@ -9,6 +9,10 @@
 #include <sys/uio.h>
 
 #include <cerrno>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 #include "io/net/message_rights.hpp"
 #include "io/net/socket_calls.hpp"
@@ -62,8 +66,27 @@ void block_on_socket(int number, short events) {
 
 }  // namespace
 
+/// Packets whose receive lost a race, for the next receives of tasks and threads.
+struct ipc_kept {
+    void put(ipc_packet packet) {
+        const std::lock_guard lock(mutex_);
+        packets_.push_back(std::move(packet));
+    }
+    std::optional<ipc_packet> take() {
+        const std::lock_guard lock(mutex_);
+        if (packets_.empty()) return std::nullopt;
+        ipc_packet first = std::move(packets_.front());
+        packets_.pop_front();
+        return first;
+    }
+
+private:
+    std::mutex mutex_;
+    std::deque<ipc_packet> packets_;
+};
+
 ipc_socket::ipc_socket(descriptor s, ipc_channel_options options)
-    : socket(std::move(s)), options_(options) {
+    : socket(std::move(s)), options_(options), kept_(std::make_shared<ipc_kept>()) {
     int type = 0, family = 0;
     socklen_t size = sizeof type;
     check(get_option(socket, SOL_SOCKET, SO_TYPE, &type, &size), "adopt", "ipc channel");
@@ -107,6 +130,9 @@ task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
 }
 
 task<ipc_packet> ipc_socket::receive() {
+    if (cancel_requested()) throw cancelled();
+    if (kept_ != nullptr)
+        if (auto left = kept_->take()) co_return *std::move(left);
     std::string bytes(options_.message_max, '\0');
     one_message message(bytes.data(), bytes.size());
     message.take_rights();
@@ -114,7 +140,12 @@ task<ipc_packet> ipc_socket::receive() {
                              message_request(opcode::recvmsg, message.header, MSG_CMSG_CLOEXEC),
                              result_of);
     const int size = co_await std::move(receiving);
-    co_return packet_of(message, std::move(bytes), static_cast<std::size_t>(size));
+    ipc_packet packet = packet_of(message, std::move(bytes), static_cast<std::size_t>(size));
+    if (has_lost_race()) {
+        if (!packet.bytes.empty()) kept_->put(std::move(packet));
+        throw cancelled();
+    }
+    co_return std::move(packet);
 }
 
 void ipc_socket::blocking_send(const std::string& bytes, std::span<const int> numbers) {
@@ -130,6 +161,8 @@ void ipc_socket::blocking_send(const std::string& bytes, std::span<const int> nu
 }
 
 ipc_packet ipc_socket::blocking_receive() {
+    if (kept_ != nullptr)
+        if (auto left = kept_->take()) return *std::move(left);
     std::string bytes(options_.message_max, '\0');
     one_message message(bytes.data(), bytes.size());
     ssize_t size = 0;

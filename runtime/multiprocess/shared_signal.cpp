@@ -263,6 +263,7 @@ bool shared_waiter::await_resume() const {
 task<> changed(shared_signal& signal, std::uint32_t seen) {
     const bool watched = co_await shared_change(&signal, seen);
     if (!watched) co_await sleep(polling_interval);
+    if (has_lost_race()) throw cancelled();  // before it takes something
 }
 
 }  // namespace detail

@@ -102,6 +102,7 @@ private:
 
 class RONDO_API broadcast_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit broadcast_wait(broadcast_reader& r) noexcept;
     ~broadcast_wait() { reader_->waits_ = false; }
     bool await_ready() noexcept;

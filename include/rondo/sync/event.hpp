@@ -55,6 +55,7 @@ namespace detail {
 /// The awaiter of event::wait.
 class RONDO_API event_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit event_wait(event& e) noexcept : queue_wait(kind_, e.line_), event_(&e) {}
     bool await_ready() noexcept {
         return is_cancelled() ? cancel_at_start() : (event_->set_ && acquired());

@@ -131,6 +131,7 @@ namespace detail {
 /// The awaiter of mutex::lock.
 class RONDO_API mutex_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit mutex_wait(mutex& m) noexcept : queue_wait(kind_, m.line_), mutex_(&m) {}
     bool await_ready() noexcept {
         return is_cancelled() ? cancel_at_start() : (mutex_->take(here.current) && acquired());
@@ -149,6 +150,7 @@ private:
 /// The awaiter of recursive_mutex::lock.
 class RONDO_API recursive_mutex_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit recursive_mutex_wait(recursive_mutex& m) noexcept
         : queue_wait(kind_, m.lock_.line_), mutex_(&m) {}
     bool await_ready() noexcept {

@@ -122,6 +122,7 @@ class rwlock_wait : public rwlock_line {
     static constexpr bool alone = std::is_same_v<Guard, rwlock::guard>;
 
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit rwlock_wait(rwlock& l) noexcept : rwlock_line(l, alone) {}
     bool await_ready() noexcept {
         return is_cancelled() ? cancel_at_start() : (lock_->enter(alone) && acquired());

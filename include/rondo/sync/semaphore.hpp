@@ -135,6 +135,7 @@ namespace detail {
 /// The awaiter of semaphore::acquire.
 class RONDO_API semaphore_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     semaphore_wait(semaphore& s, std::size_t count) noexcept
         : queue_wait(kind_, s.line_), semaphore_(&s), count_(count) {}
     bool await_ready() noexcept {

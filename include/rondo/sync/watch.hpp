@@ -66,6 +66,7 @@ private:
 /// The awaiter of watch::changed.
 class RONDO_API watch_wait : public queue_wait {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     watch_wait(watch_base& w, std::uint64_t* seen) noexcept
         : queue_wait(kind_, w.line_), watch_(&w), seen_(seen) {}
     bool await_ready() noexcept {

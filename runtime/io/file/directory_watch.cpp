@@ -224,6 +224,7 @@ task<std::optional<directory_event>> next_of(std::shared_ptr<watch_state> of) {
     for (bool left = false;;) {
         if (of->closed) throw_system_error(ECANCELED, "watch", of->path);
         if (of->events.empty() && !of->over) of->source->take();
+        if (has_lost_race()) throw cancelled();  // the events stay
         if (!of->events.empty()) {
             directory_event first = std::move(of->events.front());
             of->events.pop_front();

@@ -32,10 +32,15 @@ constexpr auto allocate_kind = detail::operation_kind("fallocate");
 constexpr auto status_kind = detail::operation_kind("statx");
 constexpr auto link_kind = detail::operation_kind("link");
 
-chunk filled(detail::operation_state& read) noexcept {
+/// In a lost race, reads at the position leave the bytes to the next read.
+chunk filled(detail::operation_state& read) {
     const auto count = static_cast<std::size_t>(read.result);
     if (count == 0 && read.request.length != 0) return {};
     const bool at_position = read.request.offset == ~std::uint64_t{0};
+    if (at_position && cancel_requested() && detail::has_lost_race()) {
+        detail::restore_position(*read.on);
+        throw cancelled();
+    }
     if (at_position && count < read.request.length) detail::mend_position(*read.on, read.result);
     return {reinterpret_cast<char*>(read.request.address), count};
 }

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "io/net/socket_calls.hpp"
@@ -25,8 +26,37 @@ static_assert(sizeof(msghdr) <= 7 * sizeof(std::uint64_t));
 static_assert(sizeof(iovec) == 2 * sizeof(std::uint64_t));
 static_assert(CMSG_SPACE(sizeof(int)) <= 4 * sizeof(std::uint64_t));
 
+/// A datagram whose receive lost a race. The next receive gives it.
+struct kept_datagram {
+    std::string bytes;
+    endpoint from;
+    bool truncated = false;
+    std::uint16_t segment_size = 0;
+
+    explicit kept_datagram(const datagram& got)
+        : bytes(got.data.text()),
+          from(got.from),
+          truncated(got.truncated),
+          segment_size(got.segment_size) {}
+    datagram copy_to(buffer_view into) const {
+        const std::size_t size = std::min(bytes.size(), into.size());
+        std::copy_n(bytes.data(), size, into.data());
+        datagram got;
+        got.data = chunk(into.first(size));
+        got.from = from;
+        got.truncated = truncated || size < bytes.size();
+        got.segment_size = segment_size;
+        return got;
+    }
+};
+
 struct udp_state final : stream_state {
     using stream_state::stream_state;
+    std::optional<kept_datagram> kept;
+
+    static udp_state& of(const held<>& socket) noexcept {
+        return static_cast<udp_state&>(*socket);
+    }
 
 private:
     std::string make_name() override {
@@ -115,7 +145,10 @@ void receive_datagram_awaiter::let_go() noexcept {
 
 bool receive_datagram_awaiter::await_ready() noexcept {
     if (is_cancelled()) return refuse_operation(*this);
-    if (socket_->reading) state |= busy;
+    if (socket_->reading)
+        state |= busy;
+    else if (udp_state::of(socket_).kept)
+        state |= kept;
     return state != 0;
 }
 
@@ -142,6 +175,18 @@ datagram receive_datagram_awaiter::await_resume() {
     if ((state & busy) != 0)
         throw invalid_state_error(std::string("recvfrom ") + socket_->name() +
                                   ": another task is receiving from this socket");
+    std::optional<kept_datagram>& left = udp_state::of(socket_).kept;
+    const bool is_kept = (state & kept) != 0;
+    const datagram got = is_kept ? left->copy_to(into_) : arrived();
+    left.reset();
+    if (!is_kept && is_cancelled() && has_lost_race()) {
+        left.emplace(got);
+        throw cancelled();
+    }
+    return got;
+}
+
+datagram receive_datagram_awaiter::arrived() {
     if (result < 0) throw_failed(*this);
     auto& message = *reinterpret_cast<msghdr*>(message_);
     datagram got;

@@ -28,6 +28,7 @@ namespace {
 
 struct unix_state final : stream_state {
     using stream_state::stream_state;
+    std::vector<descriptor> kept;  // their receive lost a race; the bytes are in `ahead`
 
 private:
     /// A client's socket has no name as a rule; then the name that it connected to is used.
@@ -75,7 +76,9 @@ task<> send_with(held<> stream, const_buffer data, std::span<const int> numbers)
 task<received_descriptors> receive_with(held<> stream, buffer_view into, std::size_t most) {
     received_descriptors got;
     if (!stream->ahead.empty() || into.empty()) {
-        got.data = co_await read_awaitable(stream, into);  // came without descriptors
+        // These bytes came without descriptors, or with those of a receive that lost a race.
+        got.data = co_await read_awaitable(stream, into);
+        got.descriptors = std::move(static_cast<unix_state&>(*stream).kept);
         co_return got;
     }
     const auto turn = stream_turn::to_read(*stream, "recvmsg");
@@ -105,6 +108,11 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
         check(cut ? -EMFILE : 0, "recvmsg", name);
         throw limit_error("recvmsg " + name + ": more than " + std::to_string(most) +
                           " descriptors");
+    }
+    if (count != 0 && has_lost_race()) {
+        stream->ahead.append(into.first(static_cast<std::size_t>(count)));
+        static_cast<unix_state&>(*stream).kept = std::move(got.descriptors);
+        throw cancelled();
     }
     if (count != 0) got.data = chunk(into.first(static_cast<std::size_t>(count)));
     co_return got;

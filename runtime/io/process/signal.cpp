@@ -191,6 +191,7 @@ void end_set(const std::shared_ptr<signal_state>& set) noexcept {
 task<std::optional<signal_info>> next_of(std::shared_ptr<signal_state> set) {
     if (cancel_requested()) throw cancelled();
     while (set->both.is_open()) {
+        if (has_lost_race()) throw cancelled();
         if (const auto got = take_kept(*set)) co_return got;
         if (const auto got = read_signal(*set)) co_return got;
         request ask;

@@ -25,6 +25,9 @@ public:
     buffer_view room(std::size_t least);
     /// Appends the first `count` bytes of `room`, which the caller has filled.
     void filled(std::size_t count) noexcept { end_ += count; }
+    /// Appends bytes, which may be in `room` already.
+    /// Throws: std::bad_alloc.
+    void append(const_buffer bytes);
     /// Inserts bytes before the content. They may be a part of `text`.
     /// Throws: std::bad_alloc.
     void prepend(const_buffer bytes);

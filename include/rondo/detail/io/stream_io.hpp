@@ -100,7 +100,7 @@ public:
     void bypass_ahead() noexcept { state |= bypass; }
 
 protected:
-    void check();  // throws if the wait was refused: cancelled, a second reader
+    void check();  // throws if nothing is taken: cancelled, a lost race, a second reader
     chunk filled() noexcept;
     bool has_come() const noexcept;
     void finish() noexcept;  // handles a result that is not positive
@@ -112,6 +112,7 @@ private:
     void let_go() noexcept;
     void run_others_first(std::coroutine_handle<> frame, location at) noexcept;
     void read_at_position() noexcept;
+    void leave_to_next_read();
 
     held<> stream_;
     buffer_view into_;

@@ -48,6 +48,8 @@ RONDO_API bool note_position(descriptor_record& of) noexcept;
 /// bytes moved. If an error ended the transfer, io_uring leaves the position where it was, and the
 /// next transfer would overwrite them.
 RONDO_API void mend_position(descriptor_record& of, std::int64_t moved) noexcept;
+/// Sets the position back to where the last transfer began.
+RONDO_API void restore_position(descriptor_record& of) noexcept;
 /// For a file just opened with `flags`: clears O_NONBLOCK, gets st_mode and records it.
 RONDO_API int settle_open(const descriptor& of, int flags, unsigned& mode);
 /// 1 if a writer has opened the FIFO that `of` reads from, 0 if none has yet.

@@ -153,6 +153,7 @@ protected:
 
 class RONDO_API queue_getter : queue_awaiter {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit queue_getter(queue_core& queue) noexcept : queue_awaiter(queue) {}
     ~queue_getter() { leave_line(&queue_core::getters_); }
 

@@ -126,6 +126,7 @@ private:
 template <bridge_side Side, const wait_kind& Kind>
 class bridge_end_awaiter : public bridge_awaiter {
 public:
+    static constexpr bool can_be_asked = true;  // see select.hpp
     explicit bridge_end_awaiter(bridge_core& core) noexcept : bridge_awaiter(core, Side, Kind) {}
     void await_resume() {
         bridge_core::lock held;
