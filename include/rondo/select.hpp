@@ -80,7 +80,10 @@ task<T> to_candidate(guarded_task<T> t) noexcept {
 template <class... A>
 using selected_of = std::variant<or_monostate<awaited_t<A>>...>;
 
-/// The awaiter of select. It awaits a task if no argument is ready.
+template <class... A>
+task<selected_of<A...>> select_later(std::tuple<A...>& awaitables);
+
+/// The awaiter of select. It awaits a task if no argument is ready, or if other tasks run first.
 template <class... A>
 class select_awaiter : task_awaiter_base {
 public:
@@ -93,7 +96,8 @@ public:
             return first_of<selected_of<A...>>("select", children::others::end_on_end,
                                                to_candidate(std::move(awaitables))...);
         };
-        child = &std::apply(start, *awaitables_).release();
+        child = may_ask() ? &std::apply(start, *awaitables_).release()
+                          : &select_later(*awaitables_).release();
         task_awaiter_base::await_suspend(from, at);
     }
     selected_of<A...> await_resume() {
@@ -102,12 +106,15 @@ public:
     }
 
 private:
+    /// False if the task has done so much that other tasks run before it goes on.
+    static bool may_ask() noexcept { return here.budget > 1; }
+
     template <std::size_t I>
     bool ask_from() {
         if constexpr (I == sizeof...(A)) {
             return false;
         } else if constexpr (can_be_asked<std::tuple_element_t<I, std::tuple<A...>>>) {
-            return here.budget > 1 && (take_if_ready<I>() || ask_from<I + 1>());
+            return may_ask() && (take_if_ready<I>() || ask_from<I + 1>());
         } else {
             return false;
         }
@@ -128,6 +135,22 @@ private:
     std::tuple<A...>* awaitables_;
     std::optional<selected_of<A...>> ready_;
 };
+
+template <class... A>
+struct asking_again : only_in_tasks {
+    explicit asking_again(std::tuple<A...>& given) noexcept : awaitables(&given) {}
+    select_awaiter<A...> rondo_awaiter() const noexcept {
+        return select_awaiter<A...>(*awaitables);
+    }
+    std::tuple<A...>* awaitables;
+};
+
+/// Lets other tasks run, then selects.
+template <class... A>
+task<selected_of<A...>> select_later(std::tuple<A...>& awaitables) {
+    co_await yield_now();
+    co_return co_await asking_again<A...>(awaitables);
+}
 
 /// The awaitable of select; awaited once.
 template <class... A>

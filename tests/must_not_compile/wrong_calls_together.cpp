@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Five wrong calls of each verb for many awaitables: gather, gather_settled, race, race_success,
+// Wrong calls of each verb for many awaitables: gather, gather_settled, race, race_success, select,
 // wait, as_completed, map_concurrent, staggered_race.
 #include <vector>
 
@@ -71,6 +71,24 @@ rondo::task<> first_success() {
     co_await rondo::race_success();        // expect: race_success needs at least one awaitable
 #endif
     co_await rondo::race_success(square(1), square(2));
+}
+
+rondo::task<> selected(rondo::async_generator<int> numbers, rondo::event& stop) {
+#ifndef CONTROL
+    auto t = square(1);
+    const std::vector<rondo::task<float>> v;
+    co_await rondo::select(work(), t);     // expect: a task is awaited once: pass std::move\(t\)
+    // expect: the tasks of a range are moved into the call
+    co_await rondo::select(v);
+    // expect: a function cannot be awaited: call it
+    co_await rondo::select([] { return square(1); }, work());
+    co_await rondo::select(1ULL, 2L);      // expect: this cannot be awaited
+    co_await rondo::select();              // expect: select needs at least one awaitable
+    // expect: a generator that loses a select would end
+    co_await rondo::select(stop.wait(), numbers.next());
+#endif
+    co_await rondo::select(square(1), stop.wait());
+    co_await numbers.next();
 }
 
 rondo::task<> some(std::vector<rondo::future<int>> futures, rondo::future<int> f) {

@@ -3,6 +3,8 @@
 // write together: with moving deadlines, races, watches and shared futures.
 #pragma once
 
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "sweep/composition.hpp"
@@ -149,6 +151,45 @@ inline task<> race_of_reads(verdict& v) {
     auto other = co_await over_tcp::make();
     co_await gather(say_after(one.writer, "one", 5ms), say_after(other.writer, "other", 5ms),
                     read_two_by_race(one.reader, other.reader, v));
+}
+
+/// Six lines, connections and jobs, often in one turn.
+inline task<> send_six(tcp_stream& lines, endpoint door, queue<int>& jobs) {
+    for (int i = 0; i < 6; ++i) {
+        const bool stored = jobs.try_put(i);
+        if (!stored) throw error("a queue without a limit is full");
+        co_await lines.write_all(std::to_string(i), "\n");
+        co_await connect_only(door);
+        if (i % 2 == 1) co_await sleep(2ms);
+    }
+    co_await lines.shutdown_write();
+}
+
+/// A loop of selects gets every line, connection and job once, in its order.
+inline task<> select_in_a_loop(tcp_stream& lines, tcp_listener& door, queue<int>& jobs,
+                               verdict& v) {
+    interval every(10min);  // a fault delays for an hour
+    int read = 0, accepted = 0, taken = 0;
+    for (int round = 0; round < 500 && (read < 6 || accepted < 6 || taken < 6); ++round) {
+        auto what = co_await select(lines.read_line(), door.accept(), every.tick(), jobs.next());
+        if (what.index() == 0) {
+            const auto& line = std::get<0>(what);
+            v.expect(line && *line == std::to_string(read), "lines come whole and in order");
+            ++read;
+        }
+        if (what.index() == 1) ++accepted;
+        if (what.index() == 3)
+            v.expect(*std::get<3>(what) == taken++, "jobs come once and in order");
+    }
+    v.expect(read == 6 && accepted == 6 && taken == 6, "a select loses nothing");
+}
+
+inline task<> loop_of_selects(verdict& v) {
+    auto both = co_await over_tcp::make();
+    auto door = tcp_listener::bind({"127.0.0.1", 0});
+    queue<int> jobs;
+    co_await gather(send_six(both.writer, door.local(), jobs),
+                    select_in_a_loop(both.reader, door, jobs, v));
 }
 
 /// Merges the lines of two streams; the generators are left before their ends.

@@ -129,6 +129,7 @@ const scenario table[] = {
     {"file: in parts", file_in_parts, hears},
     {"several: a deadline that moves", deadline_that_moves, hears},
     {"several: a race of reads", race_of_reads},
+    {"several: a loop of selects", loop_of_selects},
     {"several: merged lines", merged_lines},
     {"several: a generator is left", generator_left, hears},
     {"several: the latest is written", latest_written, hears},
