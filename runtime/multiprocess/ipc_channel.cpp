@@ -23,10 +23,10 @@ namespace detail {
 
 namespace {
 
-constexpr auto send_kind = operation_kind("ipc send");
-constexpr auto receive_kind = operation_kind("ipc receive");
+constexpr auto ipc_send_kind = operation_kind("ipc send");
+constexpr auto ipc_receive_kind = operation_kind("ipc receive");
 
-int result_of(operation_state& done) { return done.result; }
+int size_of_message(operation_state& done) { return done.result; }
 
 /// A msghdr for one buffer, with room for descriptors.
 struct one_message {
@@ -123,9 +123,9 @@ task<> ipc_socket::send(std::string bytes, std::vector<int> numbers) {
     check_size(bytes.size(), numbers.size());
     one_message message(bytes.data(), bytes.size());
     if (!numbers.empty()) attach_descriptors(message.header, message.control, numbers);
-    operation<int> sending(send_kind, socket.record(),
+    operation<int> sending(ipc_send_kind, socket.record(),
                            message_request(opcode::sendmsg, message.header, MSG_NOSIGNAL),
-                           result_of);
+                           size_of_message);
     co_await std::move(sending);
 }
 
@@ -136,9 +136,9 @@ task<ipc_packet> ipc_socket::receive() {
     std::string bytes(options_.message_max, '\0');
     one_message message(bytes.data(), bytes.size());
     message.take_rights();
-    operation<int> receiving(receive_kind, socket.record(),
+    operation<int> receiving(ipc_receive_kind, socket.record(),
                              message_request(opcode::recvmsg, message.header, MSG_CMSG_CLOEXEC),
-                             result_of);
+                             size_of_message);
     const int size = co_await std::move(receiving);
     ipc_packet packet = packet_of(message, std::move(bytes), static_cast<std::size_t>(size));
     if (has_lost_race()) {

@@ -119,7 +119,7 @@ struct sent {
         "points to");
     static_assert(
         !std::is_lvalue_reference_v<P> || std::is_const_v<std::remove_reference_t<P>>,
-        "a process pool cannot run a function that takes T&: it would change a copy in another "
+        "rondo cannot run a function that takes T& there: it would change a copy in another "
         "process");
 };
 template <>
@@ -162,11 +162,11 @@ template <class F, class... Args>
 auto signature_for() {
     static_assert(
         is_function_pointer<F> || std::is_class_v<F>,
-        "a process pool runs functions, and lambdas without captures; wrap anything else in "
+        "another process runs functions, and lambdas without captures; wrap anything else in "
         "such a lambda");
     static_assert(
         is_function_pointer<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
-        "a process pool cannot send a lambda with captures; pass the captured values as "
+        "rondo cannot send a lambda with captures to another process; pass the captured values as "
         "arguments");
     if constexpr (is_function_pointer<F>)
         return signature_of<F>();
