@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes between the engine and the transport.
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -48,10 +50,10 @@ buffer_view room_to_receive(tls_connection& c) {
 void received(tls_connection& c, std::size_t count, std::size_t room) noexcept {
     c.engine->input.filled(count);
     c.heard = c.heard || count != 0;
-    if (count == room)
-        c.receive_size = tls_connection::receive_most;
-    else if (count < tls_connection::receive_least)
-        c.receive_size = tls_connection::receive_least;
+    // Room for twice what came, since the buffer is held while the task waits.
+    const std::size_t next = count == room ? tls_connection::receive_most : std::bit_ceil(2 * count);
+    c.receive_size =
+        std::clamp(next, tls_connection::receive_least, tls_connection::receive_most);
 }
 
 }  // namespace

@@ -82,9 +82,10 @@ const scenario table[] = {
 
 TEST_CASE("tls sweep: a fault at every operation and call is an error at worst", "[tls][sweep]") {
     tally sum;
-    for (const scenario& s : table) {
-        INFO("scenario " << s.name);
-        sweep(s, 1, sum);
+    const auto step = static_cast<std::size_t>(rondo_tests::many(1, 3));
+    for (std::size_t i = 0; i < std::size(table); i += step) {
+        INFO("scenario " << table[i].name);
+        sweep(table[i], 1, sum);
         if (sum.defects.size() >= enough) break;
     }
     for (const std::string& defect : sum.defects) FAIL_CHECK(defect);
@@ -92,6 +93,6 @@ TEST_CASE("tls sweep: a fault at every operation and call is an error at worst",
                 static_cast<unsigned long long>(sum.injected),
                 static_cast<unsigned long long>(sum.operations),
                 static_cast<unsigned long long>(sum.failed_runs));
-    CHECK(sum.scenarios == std::size(table));
+    CHECK(sum.scenarios == (std::size(table) + step - 1) / step);
     CHECK(sum.failed_runs > sum.injected / 4);
 }
