@@ -51,9 +51,9 @@ void received(tls_connection& c, std::size_t count, std::size_t room) noexcept {
     c.engine->input.filled(count);
     c.heard = c.heard || count != 0;
     // Room for twice what came, since the buffer is held while the task waits.
-    const std::size_t next = count == room ? tls_connection::receive_most : std::bit_ceil(2 * count);
-    c.receive_size =
-        std::clamp(next, tls_connection::receive_least, tls_connection::receive_most);
+    constexpr std::size_t least = tls_connection::receive_least;
+    constexpr std::size_t most = tls_connection::receive_most;
+    c.receive_size = count == room ? most : std::clamp(std::bit_ceil(2 * count), least, most);
 }
 
 }  // namespace
