@@ -162,7 +162,6 @@ inline task<> send_six(tcp_stream& lines, endpoint door, queue<int>& jobs) {
         co_await connect_only(door);
         if (i % 2 == 1) co_await sleep(2ms);
     }
-    co_await lines.shutdown_write();
 }
 
 /// A loop of selects gets every line, connection and job once, in its order.
