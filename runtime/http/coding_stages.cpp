@@ -198,7 +198,8 @@ std::unique_ptr<coding_stage> made(Arguments... arguments) {
     return std::make_unique<Stage>(arguments...);
 }
 
-std::string missing(const char* name, const char* package) {
+/// Unused if all libraries are there.
+[[maybe_unused]] std::string missing(const char* name, const char* package) {
     return std::string("the content coding ") + name + " needs " + package +
            ", which librondo-http was built without";
 }
