@@ -95,7 +95,7 @@ decoded decode(const std::string& codings, const pieces& parts, std::size_t room
 }
 
 /// However the bytes are cut, and with little and much room.
-decoded decode_every_way(const std::string& codings, std::string_view bytes) {
+[[maybe_unused]] decoded decode_every_way(const std::string& codings, std::string_view bytes) {
     return split_ways::same_every_way(bytes, [&](const pieces& parts) {
         const decoded wide = decode(codings, parts, 4096);
         if (parts.size() < 3 && !(decode(codings, parts, 1).error == wide.error))
