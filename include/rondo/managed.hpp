@@ -9,10 +9,10 @@
 //     if (auto times = co_await counts.get("the")) ...
 //     co_await counts.update("the", [](std::optional<int> old) { return old.value_or(0) + 1; });
 //
-// A managed object is a handle: it can be copied, and sent to other processes of this program, as an
-// argument of start_process or of a pool's job or through an ipc_channel. Keys and values are sent
-// as bytes (serialize.hpp). Each operation is one message to the server and one back: what is used
-// often belongs in a shared_memory.
+// A managed object is a handle. It can be copied, and sent to other processes of this program, as
+// an argument of start_process or of a pool's job, or through an ipc_channel. Keys and values are
+// sent as bytes (serialize.hpp). Each operation is one message to the server and one back. Data
+// that is used all the time belongs in a shared_memory.
 //
 // The server handles one request after the other, so each operation is atomic. `update` and
 // `compare_exchange` make a change that depends on the old value. A process that is killed
