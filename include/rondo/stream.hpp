@@ -196,6 +196,12 @@ public:
     bool is_open() const noexcept { return state_ && state_->fd.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }
 
+    /// Whether a read would wait: no byte, no end and no error has come. A connection that was kept
+    /// idle can be used again only then. Asks the kernel, and does not wait. False for a stream that
+    /// is closed or that was read by views.
+    /// See: poll(2).
+    bool is_quiet() const noexcept;
+
     /// Closes the stream; waits on it end with ECANCELED. The result may be ignored, or awaited
     /// until the descriptor is closed.
     /// Throws: if awaited: std::system_error.

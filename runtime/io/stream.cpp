@@ -492,6 +492,11 @@ void throw_too_much(const char* verb, const std::string& name, const char* what,
 
 }  // namespace detail
 
+bool byte_stream::is_quiet() const noexcept {
+    return is_open() && state_->ahead.empty() && state_->lost == 0 && state_->views == nullptr &&
+           detail::poll_now(state_->fd) == 0;
+}
+
 detail::closing byte_stream::close() noexcept {
     if (!state_) return detail::closing(nullptr);
     state_->close();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -85,6 +86,11 @@ public:
     }
     int get_option(int fd, int level, int name, void* value, socklen_t* size) override {
         return or_errno(::getsockopt(fd, level, name, value, size));
+    }
+    int poll_now(int fd) override {
+        pollfd asked{fd, POLLIN | POLLRDHUP, 0};
+        const int result = or_errno(::poll(&asked, 1, 0));
+        return result > 0 ? asked.revents : result;
     }
     int socket_pair(int family, int type, int protocol, int* ends) override {
         const int result = ::socketpair(family, type | SOCK_CLOEXEC, protocol, ends);

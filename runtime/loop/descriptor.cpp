@@ -255,6 +255,9 @@ int get_option(const descriptor& on, int level, int option, void* value, socklen
         return os.get_option(fd, level, option, value, size);
     });
 }
+int poll_now(const descriptor& on) {
+    return on_open(on, [](system& os, int fd) { return os.poll_now(fd); });
+}
 
 void close_beside(const descriptor& from, int number) noexcept { from.record()->os->close(number); }
 

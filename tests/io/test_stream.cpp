@@ -76,6 +76,25 @@ RONDO_TEST("stream: after a half close the other direction goes on", "[stream][b
     REQUIRE(chunk.size() > 0);
 }
 
+RONDO_TEST("stream: is_quiet until a byte, the end or an error has come", "[stream][both]") {
+    connection c = co_await connect_pair();
+    CHECK(c.client.is_quiet());
+    co_await c.server.write_all("ab");
+    std::array<char, 1> one;
+    while (c.client.is_quiet()) co_await sleep(1ms);
+    co_await c.client.read_some(one);
+    CHECK_FALSE(c.client.is_quiet());  // "b" is still there
+    co_await c.client.peek();
+    CHECK_FALSE(c.client.is_quiet());  // in the stream's buffer
+    co_await c.client.read_exactly(one);
+    CHECK(c.client.is_quiet());
+    co_await c.server.shutdown_write();
+    while (c.client.is_quiet()) co_await sleep(1ms);
+    c.client.abort();
+    CHECK_FALSE(c.client.is_quiet());  // closed
+    while (c.server.is_quiet()) co_await sleep(1ms);
+}
+
 RONDO_TEST("stream: several buffers are sent in order, empty ones too", "[stream][both]",
            seeds(20)) {
     connection c = co_await connect_pair();

@@ -2,6 +2,7 @@
 // The simulator's descriptors, and the calls on them that are not entries (class `system`). The
 // lowest free number is used first, as POSIX requires. That makes a late operation on a closed
 // number dangerous, and so the simulator finds such bugs.
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -157,6 +158,12 @@ int simulator::set_option(int fd, int level, int name, const void* value, sockle
 int simulator::get_option(int fd, int level, int name, void* value, socklen_t* size) {
     return on_socket(
         fd, [&](sim_socket& s) { return network_.get_option(s, level, name, value, size); });
+}
+
+int simulator::poll_now(int fd) {
+    return on_socket(fd, [&](sim_socket& s) {
+        return network_.events_of(s) & (POLLIN | POLLRDHUP | POLLHUP | POLLERR);
+    });
 }
 
 int simulator::open_pair(sim_socket& one, sim_socket& other, int* ends) {

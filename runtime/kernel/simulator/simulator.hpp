@@ -58,6 +58,7 @@ public:
     int remote_name(int fd, sockaddr* address, socklen_t* size) override;
     int set_option(int fd, int level, int name, const void* value, socklen_t size) override;
     int get_option(int fd, int level, int name, void* value, socklen_t* size) override;
+    int poll_now(int fd) override;
     int socket_pair(int family, int type, int protocol, int* ends) override;
     int pipe(int* ends) override;
     int duplicate(int fd) override;

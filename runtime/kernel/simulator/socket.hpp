@@ -118,6 +118,8 @@ public:
     int bind(sim_socket& socket, const sockaddr* address, socklen_t size);
     int listen(sim_socket& socket, int backlog);
     int set_option(sim_socket& socket, int level, int name, const void* value, socklen_t size);
+    /// The events of poll(2) that hold now.
+    short events_of(const sim_socket& socket) const noexcept;
     int get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size);
     /// Drops one reference; the last one closes the socket.
     void close(sim_socket& socket);
@@ -189,7 +191,6 @@ private:
     std::uint16_t free_port(const sim_name& name) noexcept;
     bool is_name_taken(const sim_socket& asking, const sim_name& name) const noexcept;
     void schedule_first(sim_queue& queue, bool ready);
-    short events_of(const sim_socket& socket) const noexcept;
     bool readable(const sim_socket& socket) const noexcept;
     bool writable(const sim_socket& socket) const noexcept;
     sim_latency latency_of(const sim_socket& socket) const noexcept;

@@ -95,6 +95,8 @@ RONDO_API int set_option(const descriptor& on, int level, int option, int value)
 RONDO_API int set_option(const descriptor& on, int level, int option, const void* value,
                          socklen_t size);
 RONDO_API int get_option(const descriptor& on, int level, int option, void* value, socklen_t* size);
+/// poll(2) for POLLIN and POLLRDHUP, without waiting. Returns: the events that hold.
+RONDO_API int poll_now(const descriptor& on);
 
 /// Closes a number that an operation on `from` returned and that no descriptor has adopted.
 RONDO_API void close_beside(const descriptor& from, int number) noexcept;

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The client: a session keeps connections, so that the next request to a host needs no new one, and
+// what is common to its requests: headers, cookies, limits, trust.
+//
+//     rondo::http::session http;
+//     auto a = co_await http.get("https://example.org/");
+//
+//     rondo::http::session api("https://api.example.org/v1");     // with a base URL
+//     api.headers().set("authorization", "Bearer …");
+//     auto b = co_await api.get("/issues");                      // https://api.example.org/v1/issues
+//
+// A base URL and a path are joined as RFC 3986 says, with one exception, since it is what people
+// mean: a path that begins with one '/' is put after the path of the base.
+//
+// Make one session for a program, not one for a request.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+
+#include <rondo/config.hpp>
+#include <rondo/http/cookies.hpp>
+#include <rondo/http/fields.hpp>
+#include <rondo/http/request.hpp>
+#include <rondo/task.hpp>
+#include <rondo/tls_context.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace http {
+
+/// Limits of time of a session's requests. Zero: none.
+struct timeouts {
+    /// From the moment of sending to the end of the body, over redirects and retries, if all of the
+    /// body is asked for (text, bytes, json). The other limits hold for each connection or wait.
+    detail::time_limit total = std::chrono::seconds(60);
+    detail::time_limit connect = std::chrono::seconds(10);  ///< the lookup of the name included
+    detail::time_limit tls = std::chrono::seconds(10);      ///< handshake
+    detail::time_limit headers = std::chrono::seconds(30);  ///< from the end of the request
+    detail::time_limit read = std::chrono::seconds(30);     ///< without a byte of the body
+    /// A body that comes more slowly than `low_speed_bytes` a second for this time is given up.
+    detail::time_limit low_speed = std::chrono::seconds(30);
+    std::size_t low_speed_bytes = 1024;
+};
+
+/// Options of a session.
+struct session_options {
+    std::size_t connections = 100;         ///< in all
+    std::size_t connections_per_host = 6;  ///< further requests wait in line
+    detail::time_limit keep_alive = std::chrono::seconds(4);  ///< of an idle connection
+    http::timeouts timeouts{};
+    int redirects = 10;
+    bool decode = true;          ///< gzip, deflate, br, zstd, as far as they are built in
+    bool cookies = true;         ///< keep cookies and send them back
+    std::size_t head_bytes = std::size_t{64} * 1024;  ///< of a response
+    std::size_t header_fields = 128;                  ///< of a response
+};
+static_assert(std::is_trivially_destructible_v<session_options>);
+
+/// A client. Move-only. Requests and responses keep what they need of it.
+/// Thread: one loop's.
+/// See:    aiohttp.ClientSession, httpx.AsyncClient, requests.Session.
+class RONDO_API session {
+public:
+    session() : session(session_options()) {}
+    explicit session(session_options options) : session({}, options) {}
+    /// With a base URL.
+    /// Throws: url_error.
+    explicit session(std::string_view base, session_options options = {});
+    session(session&&) noexcept;
+    session& operator=(session&&) noexcept;
+    /// Closes the idle connections. Requests that are at work go on.
+    ~session();
+
+    http::request get(std::string_view url) const { return make("GET", url); }
+    http::request head(std::string_view url) const { return make("HEAD", url); }
+    http::request post(std::string_view url) const { return make("POST", url); }
+    http::request put(std::string_view url) const { return make("PUT", url); }
+    http::request patch(std::string_view url) const { return make("PATCH", url); }
+    http::request del(std::string_view url) const { return make("DELETE", url); }
+    http::request options(std::string_view url) const { return make("OPTIONS", url); }
+    /// Throws: http::error if `method` is no token.
+    http::request request(std::string_view method, std::string_view url) const {
+        return make(method, url);
+    }
+
+    /// Header fields of every request.
+    fields& headers() noexcept;
+    /// The cookies that servers have set, and that are sent back to them. Also to save and load.
+    cookie_jar& cookies() noexcept;
+    /// Trust, client certificate and versions of TLS. Connections that are open stay as they are.
+    void tls(tls::client_context context);
+    /// A proxy for every request: "http://user:password@host:port". `no_proxy` lists hosts that are
+    /// asked directly: "localhost,.example.org" (and all below it); "*" means all.
+    /// Throws: url_error.
+    void proxy(std::string_view url, std::string_view no_proxy = {});
+    /// The same from the variables http_proxy, https_proxy, all_proxy and no_proxy.
+    void proxy_from_environment();
+
+    /// Number of connections that are open: idle and at work.
+    std::size_t connections() const noexcept;
+    std::size_t idle_connections() const noexcept;
+
+    /// Closes the idle connections, and waits until they are closed, TLS's farewell included.
+    /// Requests that are at work go on; their connections are closed when they end. The session
+    /// refuses further requests with closed_error.
+    /// Cancel: closes at once.
+    task<> close();
+
+private:
+    detail::http_session& state() const noexcept;
+    http::request make(std::string_view method, std::string_view url) const;
+
+    std::shared_ptr<detail::http_session> state_;
+};
+
+}  // namespace http
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The limits of time of one request: each wait has one of its own, and all of them together have
+// the total.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <rondo/http/error.hpp>
+#include <rondo/loop.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/task.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+class http_budget {
+public:
+    http_budget() : began_(running_loop().time()) {}
+
+    /// Limits everything from the beginning to now + `total`; zero: no limit.
+    void limit_total(duration total) noexcept {
+        total_ = total > duration::zero() ? total : duration::max();
+    }
+    /// For the texts of errors.
+    void set_request(std::string method, std::string url) {
+        method_ = std::move(method);
+        url_ = std::move(url);
+    }
+    const std::string& method() const noexcept { return method_; }
+    const std::string& url() const noexcept { return url_; }
+
+    time_point began() const noexcept { return began_; }
+    duration spent() const { return running_loop().time() - began_; }
+    duration left() const {
+        return total_ == duration::max() ? total_ : std::max(total_ - spent(), duration::zero());
+    }
+
+    /// Awaits `inner` for at most `limit`, and not longer than the total allows. Zero: no limit.
+    /// Throws: http::timeout_error.
+    template <class A>
+    task<awaited<A>> limited(http::phase phase, duration limit, A inner) {
+        if (limit <= duration::zero()) limit = duration::max();
+        const bool total_is_less = left() < limit;
+        const duration span = total_is_less ? left() : limit;
+        if (span == duration::max()) co_return co_await std::move(inner);
+        try {
+            co_return co_await wait_for(span, std::move(inner));
+        } catch (const http::timeout_error&) {
+            throw;
+        } catch (const rondo::timeout_error&) {
+            throw http::timeout_error(phase, total_is_less ? total_ : limit, method_, url_, bytes);
+        }
+    }
+
+    std::uint64_t bytes = 0;  // of the body, so far
+
+private:
+    time_point began_;
+    duration total_ = duration::max();
+    std::string method_;
+    std::string url_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// The setters of a request. They only note what is wanted; send.cpp does it.
+#include <rondo/http/request.hpp>
+
+#include "http/auth.hpp"
+#include "http/client/request_spec.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace http {
+
+namespace {
+
+using kind = rondo::detail::http_request::body_kind;
+
+void check_body(const rondo::detail::http_request& spec, kind wanted) {
+    if (spec.body == kind::none || spec.body == wanted) return;
+    throw error("a request has one body: it was given a second one of another kind", spec.method,
+                {});
+}
+
+}  // namespace
+
+body_source::~body_source() = default;
+
+request::request(std::shared_ptr<rondo::detail::http_session> session, std::string_view method,
+                 std::string_view url)
+    : spec_(std::make_unique<rondo::detail::http_request>()) {
+    if (!is_token(method)) throw error("a method is letters and digits: it was given another text");
+    spec_->session = std::move(session);
+    spec_->method = method;
+    spec_->url = url;
+}
+request::request(const request& other)
+    : spec_(std::make_unique<rondo::detail::http_request>(
+          *rondo::detail::not_empty(other.spec_))) {}
+request::request(request&&) noexcept = default;
+request& request::operator=(request other) noexcept {
+    spec_.swap(other.spec_);
+    return *this;
+}
+request::~request() = default;
+
+rondo::detail::http_request& request::changed() {
+    RONDO_ASSERT(spec_, "this request was moved from");
+    return *spec_;
+}
+
+request& request::header(std::string_view name, std::string_view value) {
+    changed().headers.set(name, value);
+    return *this;
+}
+
+request& request::query(std::string_view name, std::string_view value) {
+    changed().query.emplace_back(name, value);
+    return *this;
+}
+
+request& request::body(std::string bytes, std::string_view content_type) {
+    check_body(changed(), kind::none);
+    spec_->body = kind::bytes;
+    spec_->bytes = std::move(bytes);
+    return content_type.empty() ? *this : header("content-type", content_type);
+}
+
+request& request::body(std::shared_ptr<body_source> source, std::string_view content_type) {
+    check_body(changed(), kind::none);
+    RONDO_ASSERT(source, "request::body was given a null body_source");
+    spec_->body = kind::source;
+    spec_->source = std::move(source);
+    return content_type.empty() ? *this : header("content-type", content_type);
+}
+
+request& request::body_file(std::string_view path, std::string_view content_type) {
+    check_body(changed(), kind::none);
+    spec_->body = kind::file;
+    spec_->bytes = path;
+    return content_type.empty() ? *this : header("content-type", content_type);
+}
+
+request& request::form(std::string_view name, std::string_view value) {
+    check_body(changed(), kind::form);
+    if (spec_->body == kind::none) header("content-type", "application/x-www-form-urlencoded");
+    spec_->body = kind::form;
+    if (!spec_->bytes.empty()) spec_->bytes += '&';
+    spec_->bytes += percent_encode(name) + '=' + percent_encode(value);
+    return *this;
+}
+
+request& request::part(std::string_view name, std::string_view value) {
+    check_body(changed(), kind::parts);
+    spec_->body = kind::parts;
+    spec_->parts.push_back({std::string(name), std::string(value), {}, {}, false});
+    return *this;
+}
+
+request& request::part_file(std::string_view name, std::string_view path,
+                            std::string_view content_type, std::string_view filename) {
+    check_body(changed(), kind::parts);
+    spec_->body = kind::parts;
+    if (filename.empty()) filename = path.substr(path.rfind('/') + 1);
+    spec_->parts.push_back({std::string(name), std::string(path), std::string(content_type),
+                            std::string(filename), true});
+    return *this;
+}
+
+request& request::basic_auth(std::string_view user, std::string_view password) {
+    return header("authorization", basic_credentials(user, password));
+}
+
+request& request::bearer(std::string_view token) {
+    return header("authorization", bearer_credentials(token));
+}
+
+request& request::range(std::uint64_t first, std::optional<std::uint64_t> last) {
+    return header("range", "bytes=" + std::to_string(first) + '-' +
+                               (last ? std::to_string(*last) : std::string()));
+}
+
+request& request::timeout(rondo::detail::time_limit total) {
+    changed().timeout = total;
+    return *this;
+}
+request& request::redirects(int count) {
+    if (count < 0) throw error("the number of redirects must not be negative");
+    changed().redirects = count;
+    return *this;
+}
+request& request::decode(bool on) {
+    changed().decode = on;
+    return *this;
+}
+request& request::retries(retry_policy policy) {
+    if (policy.attempts < 1) throw error("retries: attempts must be at least 1");
+    changed().retries = policy;
+    return *this;
+}
+request& request::proxy(std::string_view url) {
+    changed().proxy = url;
+    return *this;
+}
+request& request::resolve_to(const endpoint& address) {
+    changed().address = address;
+    return *this;
+}
+
+task<response> request::send() const& { return request(*this).send_now(); }
+task<response> request::send() && { return send_now(); }
+task<response> request::send_now() {
+    RONDO_ASSERT(spec_, "this request was moved from");
+    return rondo::detail::send_http(std::move(spec_));
+}
+rondo::detail::task_awaiter<response> request::rondo_awaiter() const& {
+    return rondo::detail::task_awaiter<response>(&send().release());
+}
+rondo::detail::task_awaiter<response> request::rondo_awaiter() && {
+    return rondo::detail::task_awaiter<response>(&send_now().release());
+}
+
+}  // namespace http
+}  // namespace v0
+}  // namespace rondo

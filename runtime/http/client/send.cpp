@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+// Sending a request: a connection, the head, the body; then redirects and repetitions.
+#include <algorithm>
+#include <chrono>
+
+#include <rondo/sleep.hpp>
+
+#include "http/auth.hpp"
+#include "http/client/body.hpp"
+#include "http/client/random.hpp"
+#include "http/client/redirect.hpp"
+#include "http/client/request_spec.hpp"
+#include "http/client/response_state.hpp"
+#include "http/client/session_state.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+http::date_time calendar_now() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+task<> pause_for(duration span) { co_await sleep(span); }
+
+/// A request at work. Lives in the frame of send_http.
+class sending {
+public:
+    sending(http_request& spec, http_response& to) : spec_(spec), to_(to), session_(*to.session) {}
+
+    task<> run();
+
+private:
+    void resolve_url();
+    void compose_headers();
+    task<> ask_with_retries();
+    task<> ask_once();
+    task<std::unique_ptr<http_exchange>> open_exchange(bool fresh);
+    task<bool> try_to_ask(bool fresh);
+    bool may_repeat(bool is_idle_death) const;
+    std::optional<duration> pause_after(int attempt) const;
+    void follow();
+    void set_request_for_errors() { to_.budget.set_request(method_, where_.text()); }
+
+    http_request& spec_;
+    http_response& to_;
+    http_session& session_;
+    std::shared_ptr<http::body_source> body_;
+    std::string method_;
+    http::url where_;
+    http::fields headers_;
+    http_proxy own_proxy_;
+    const http::url* proxy_ = nullptr;
+    bool is_same_origin_ = true;
+};
+
+// -- what to send --------------------------------------------------------------------------------
+void sending::resolve_url() {
+    where_ = session_.base ? http::joined(*session_.base, spec_.url) : http::url(spec_.url);
+    if (!where_.is_http() && !where_.is_unix())
+        throw http::url_error("HTTP cannot be spoken to " + std::string(where_.scheme()) + ": URLs",
+                              method_, where_.text());
+    for (const auto& [name, value] : spec_.query) where_ = where_.with_query(name, value);
+}
+
+void sending::compose_headers() {
+    headers_.clear();
+    const auto add_all = [&](const http::fields& from) {
+        for (const auto& [name, value] : from)
+            if (is_same_origin_ || http::may_cross_origins(name)) headers_.set(name, value);
+    };
+    add_all(session_.headers);
+    add_all(spec_.headers);
+    const auto set_default = [&](std::string_view name, std::string_view value) {
+        if (!value.empty() && !headers_.contains(name)) headers_.set(name, value);
+    };
+    set_default("user-agent", "rondo/" RONDO_VERSION);
+    set_default("accept", "*/*");
+    if (spec_.decode.value_or(session_.options.decode) && !headers_.contains("range"))
+        set_default("accept-encoding", http::accept_encoding());
+    if (where_.has_user() && is_same_origin_)
+        set_default("authorization", http::basic_credentials(where_.user(), where_.password()));
+    if (session_.options.cookies)
+        set_default("cookie", session_.cookies.header(where_, calendar_now()));
+    if (body_ == nullptr) {
+        headers_.erase("content-type");
+        headers_.erase("content-encoding");
+    }
+    if (proxy_ != nullptr && !where_.is_secure() && proxy_->has_user())
+        headers_.set("proxy-authorization",
+                     http::basic_credentials(proxy_->user(), proxy_->password()));
+}
+
+// -- once ----------------------------------------------------------------------------------------
+task<std::unique_ptr<http_exchange>> sending::open_exchange(bool fresh) {
+    const http_route route{&where_, proxy_, &spec_.address};
+    const time_point before = running_loop().time();
+    auto acquiring = session_.pool->acquire(route.key(), fresh);
+    http_lease lease = co_await to_.budget.limited(http::phase::queue, duration::zero(),
+                                                   std::move(acquiring));
+    to_.times.queued += running_loop().time() - before;
+    if (!lease.is_reused()) {
+        auto stream = co_await connect_http(session_, route, to_.budget, to_.times);
+        lease.connect(std::move(stream));
+    }
+    const http::session_options& options = session_.options;
+    const h1_options how{options.head_bytes, options.header_fields, options.timeouts.headers,
+                         options.timeouts.read, options.keep_alive};
+    co_return make_h1_exchange(std::move(lease), how, to_.budget);
+}
+
+/// Whether the request can be sent again after the connection was lost. `is_idle_death`: it had
+/// been used before, and nothing came: the server has probably closed it before it saw the request.
+bool sending::may_repeat(bool is_idle_death) const {
+    if (body_ && !body_->rewind()) return false;
+    if (http::is_idempotent(method_)) return true;
+    if (is_idle_death) return to_.exchange->is_unsent();
+    return spec_.retries && spec_.retries->any_method;
+}
+
+/// Returns: false if a connection that was used before turned out to be closed, and the request is
+/// to be sent again.
+task<bool> sending::try_to_ask(bool fresh) {
+    to_.exchange = co_await open_exchange(fresh);
+    const bool is_forwarded = proxy_ != nullptr && !where_.is_secure();
+    const std::string whole = where_.without_user().without_fragment().text();
+    const std::string authority = where_.authority();
+    http_outgoing request;
+    request.method = method_;
+    request.target = is_forwarded ? std::string_view(whole) : where_.target();
+    request.authority = authority;
+    request.headers = &headers_;
+    request.body = body_.get();
+    std::exception_ptr lost;
+    std::string why;
+    try {
+        to_.head = co_await to_.exchange->ask(request);
+        co_return true;
+    } catch (const rondo::timeout_error&) {
+        throw;
+    } catch (const http::protocol_error&) {  // closed before the head, or no HTTP
+        lost = std::current_exception();
+    } catch (const rondo::tls_error& error) {
+        why = error.what();
+    } catch (const std::system_error& error) {
+        why = error.what();
+    }
+    const bool is_idle_death = !fresh && to_.exchange->was_reused() && to_.exchange->is_unanswered();
+    if (is_idle_death && may_repeat(true)) co_return false;
+    if (lost) std::rethrow_exception(lost);
+    throw http::protocol_error("the connection was lost before the response: " + why, method_,
+                               where_.text());
+}
+
+task<> sending::ask_once() {
+    if (session_.is_closed) throw closed_error("the HTTP session is closed");
+    compose_headers();
+    set_request_for_errors();
+    if (!co_await try_to_ask(false)) co_await try_to_ask(true);
+    to_.times.first_byte = to_.budget.spent();
+    if (session_.options.cookies)
+        session_.cookies.receive(where_, to_.head.headers, calendar_now());
+}
+
+// -- again ---------------------------------------------------------------------------------------
+/// The time to wait before the next attempt; nothing if there is none.
+std::optional<duration> sending::pause_after(int attempt) const {
+    if (!spec_.retries || attempt >= spec_.retries->attempts || !may_repeat(false))
+        return std::nullopt;
+    const http::retry_policy& policy = *spec_.retries;
+    duration pause = policy.delay;
+    for (int i = 1; i < attempt && pause < policy.delay_max; ++i) pause *= 2;
+    pause = std::min<duration>(pause, policy.delay_max);
+    // Between half of it and all of it, so that clients that failed together come back apart.
+    return pause / 2 + pause / 2 / 1024 * static_cast<duration::rep>(random_word() % 1024);
+}
+
+task<> sending::ask_with_retries() {
+    for (int attempt = 1;; ++attempt) {
+        std::optional<duration> pause;
+        try {
+            co_await ask_once();
+            if (!http::is_worth_a_retry(to_.head.status)) co_return;
+            pause = pause_after(attempt);
+            if (!pause) co_return;
+            const auto asked = http::parse_retry_after(
+                to_.head.headers.get("retry-after").value_or(""), calendar_now());
+            if (asked) pause = std::max<duration>(*pause, *asked);
+            if (*pause > spec_.retries->delay_max) co_return;  // longer than we want to wait
+        } catch (const http::connect_error&) {
+            pause = pause_after(attempt);
+            if (!pause) throw;
+        } catch (const http::protocol_error&) {
+            pause = pause_after(attempt);
+            if (!pause) throw;
+        }
+        if (to_.exchange) to_.exchange->release();
+        auto pausing = pause_for(*pause);
+        co_await to_.budget.limited(http::phase::queue, duration::zero(), std::move(pausing));
+    }
+}
+
+// -- redirects -----------------------------------------------------------------------------------
+void sending::follow() {
+    const http::redirect next = http::redirect_of(method_, where_, to_.head.status,
+                                                  *to_.head.headers.get("location"));
+    to_.history.push_back({to_.head.status, where_});
+    if (next.drops_body) {
+        body_.reset();
+    } else if (body_ && !body_->rewind()) {
+        throw http::redirect_error("a redirect wants a body again that can be sent only once",
+                                   method_, where_.text());
+    }
+    if (next.where.origin() != where_.origin()) is_same_origin_ = false;
+    method_ = next.method;
+    where_ = next.where;
+    to_.exchange->release();
+}
+
+task<> sending::run() {
+    method_ = spec_.method;
+    to_.budget.set_request(method_, spec_.url);
+    to_.has_timeout = spec_.timeout.has_value();
+    if (spec_.timeout) to_.budget.limit_total(*spec_.timeout);
+    resolve_url();
+    set_request_for_errors();
+    body_ = co_await make_body(spec_);
+    if (spec_.proxy && !spec_.proxy->empty())
+        own_proxy_.address = own_proxy_.secure = proxy_url(*spec_.proxy);
+    const int follow_at_most = spec_.redirects.value_or(session_.options.redirects);
+    for (int followed = 0;; ++followed) {
+        proxy_ = (spec_.proxy ? own_proxy_ : session_.proxy).for_url(where_);
+        co_await ask_with_retries();
+        if (!http::is_redirect(to_.head.status) || !to_.head.headers.contains("location")) break;
+        if (follow_at_most == 0) break;
+        if (followed == follow_at_most)
+            throw http::redirect_error("more than " + std::to_string(follow_at_most) + " redirects",
+                                       method_, where_.text());
+        follow();
+    }
+    to_.url = where_;
+    const bool decodes = spec_.decode.value_or(session_.options.decode);
+    to_.decodes_files = spec_.decode.value_or(false);
+    to_.begin_body(decodes);
+}
+
+}  // namespace
+
+task<http::response> send_http(std::unique_ptr<http_request> spec) {
+    auto state = std::make_unique<http_response>(spec->session);
+    sending work(*spec, *state);
+    co_await work.run();
+    co_return http::response(std::move(state));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// State behind a session, and the making of connections.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <rondo/endpoint.hpp>
+#include <rondo/http/cookies.hpp>
+#include <rondo/http/fields.hpp>
+#include <rondo/http/session.hpp>
+#include <rondo/http/url.hpp>
+
+#include "http/client/budget.hpp"
+#include "http/client/connection.hpp"
+#include "http/client/pool.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// The proxy of a session or a request, and the hosts that need none.
+struct http_proxy {
+    std::optional<http::url> address;  // of requests to http
+    std::optional<http::url> secure;   // of requests to https
+    std::string none;                  // "localhost,.example.org"
+
+    /// The proxy for `where`; null if it is asked directly.
+    const http::url* for_url(const http::url& where) const;
+};
+
+struct http_session {
+    explicit http_session(const http::session_options& given)
+        : options(given),
+          pool(std::make_shared<http_pool>(given.connections, given.connections_per_host)) {}
+
+    http::session_options options;
+    std::optional<http::url> base;
+    http::fields headers;
+    http::cookie_jar cookies;
+    tls::client_context tls;
+    http_proxy proxy;
+    std::shared_ptr<http_pool> pool;
+    bool is_closed = false;
+};
+
+/// Where a request goes: the host, and how it is reached.
+struct http_route {
+    const http::url* where;
+    const http::url* proxy;                 // null: none
+    const std::optional<endpoint>* address;  // instead of a look-up
+
+    /// Connections with equal keys can serve each other's requests.
+    std::string key() const;
+    /// True if the proxy reads the requests: a plain one.
+    bool is_forwarded() const noexcept { return proxy != nullptr && !where->is_secure(); }
+};
+
+/// Connects: name lookup, TCP or Unix socket, the proxy's tunnel, TLS.
+/// Throws: http::connect_error, http::tls_error, http::timeout_error.
+task<http_connection::any_stream> connect_http(const http_session& session, http_route route,
+                                               http_budget& budget, http::timing& times);
+
+/// Checks a proxy's URL. Throws: http::url_error.
+http::url proxy_url(std::string_view text);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

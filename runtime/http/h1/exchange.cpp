@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+// An exchange of HTTP/1.1: the decoder, the connection, and a buffer between them.
+#include "http/client/exchange.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <rondo/create_task.hpp>
+#include <rondo/race.hpp>
+#include <rondo/tls_error.hpp>
+
+#include "http/h1/decoder.hpp"
+#include "http/h1/encoder.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace h1 = http::h1;
+
+constexpr std::size_t first_buffer = std::size_t{16} * 1024;
+constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
+constexpr std::size_t small_body = std::size_t{64} * 1024;  // sent before the response is read
+constexpr std::uint64_t drained_bytes = 64 * 1024;
+constexpr duration drained_time = 100ms;
+
+h1::limits limits_of(const h1_options& options) {
+    h1::limits bounds;
+    bounds.head_bytes = options.head_bytes;
+    bounds.fields = options.header_fields;
+    return bounds;
+}
+
+class h1_exchange final : public http_exchange {
+public:
+    h1_exchange(http_lease lease, const h1_options& options, http_budget& budget)
+        : lease_(std::move(lease)),
+          options_(options),
+          budget_(&budget),
+          decoder_(limits_of(options)),
+          was_reused_(lease_.is_reused()) {}
+
+    task<http_incoming> ask(const http_outgoing& request) override;
+    task<std::string_view> read() override;
+    void wait_without_limit() noexcept override { options_.read = duration::zero(); }
+    bool has_ended() const noexcept override { return decoder_.has_ended(); }
+    const http::fields& trailers() const noexcept override { return decoder_.trailers(); }
+    bool is_unanswered() const noexcept override { return decoder_.is_untouched(); }
+    bool was_reused() const noexcept override { return was_reused_; }
+    bool is_unsent() const noexcept override { return !sent_any_; }
+    void release() noexcept override;
+
+    /// Reads what is left of the body, within bounds, and gives the connection back.
+    static task<> drain(std::unique_ptr<h1_exchange> rest);
+    std::unique_ptr<h1_exchange> take_over();
+
+private:
+    task<> send(const http_outgoing& request);
+    task<> send_body(http::body_source& body, bool chunked);
+    task<> write(const_buffer first, const_buffer second = {}, const_buffer third = {});
+    task<> receive_head();
+    task<> receive(http::phase phase, duration limit);
+    task<> receive_body();
+    http_incoming take_incoming();
+    h1::step step();
+    [[noreturn]] void fail();
+    duration keep_for(const http::fields& headers) const;
+    bool is_reusable() const noexcept;
+
+    http_lease lease_;
+    h1_options options_;
+    http_budget* budget_;
+    h1::response_decoder decoder_;
+    std::unique_ptr<char[]> buffer_;
+    std::size_t buffer_size_ = 0;
+    std::string_view unread_;
+    duration keep_{};  // after the response
+    bool was_reused_;
+    bool sent_any_ = false;
+    bool sent_all_ = false;
+    bool has_head_ = false;
+    bool stream_ended_ = false;
+};
+
+// -- sending -------------------------------------------------------------------------------------
+task<> h1_exchange::write(const_buffer first, const_buffer second, const_buffer third) {
+    sent_any_ = true;
+    co_await budget_->limited(http::phase::send, options_.read,
+                              lease_.connection()->write_all(first, second, third));
+}
+
+task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
+    std::optional<std::uint64_t> left = body.size();
+    for (;;) {
+        const std::string_view piece = co_await body.next();
+        if (piece.empty()) break;
+        if (left && piece.size() > *left)
+            throw http::error("the body is longer than it said", budget_->method(), budget_->url());
+        if (left) *left -= piece.size();
+        const h1::chunk_head head(piece.size());
+        if (chunked)
+            co_await write(head.text(), piece, h1::chunk_end);
+        else
+            co_await write(piece);
+        budget_->bytes += piece.size();
+    }
+    if (left && *left != 0)
+        throw http::error("the body is shorter than it said", budget_->method(), budget_->url());
+    if (chunked) co_await write(h1::last_chunk);
+}
+
+/// Methods that mean something with a body say so even if it is empty.
+bool wants_length(std::string_view method) {
+    return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+task<> h1_exchange::send(const http_outgoing& request) {
+    http::body_source* const body = request.body;
+    h1::body_length length = h1::body_length::none();
+    const std::optional<std::uint64_t> size = body != nullptr ? body->size() : 0;
+    if (!size)
+        length = h1::body_length::chunked();
+    else if (body != nullptr || wants_length(request.method))
+        length = h1::body_length::exactly(*size);
+    std::string head;
+    h1::write_request_head(head, request.method, request.target, request.authority,
+                           *request.headers, length);
+    if (size && *size != 0 && *size <= small_body) {  // one call for both, if it is one piece
+        const std::string_view piece = co_await body->next();
+        if (piece.size() == *size) {
+            co_await write(head, piece);
+            budget_->bytes += piece.size();
+            sent_all_ = true;
+            co_return;
+        }
+        co_await write(head, piece);
+        budget_->bytes += piece.size();
+        throw http::error("the body comes in other pieces than it said", budget_->method(),
+                          budget_->url());
+    }
+    co_await write(head);
+    if (body != nullptr) co_await send_body(*body, !size);
+    sent_all_ = true;
+}
+
+// -- receiving -----------------------------------------------------------------------------------
+task<> h1_exchange::receive(http::phase phase, duration limit) {
+    if (!buffer_) {
+        buffer_ = std::make_unique<char[]>(first_buffer);
+        buffer_size_ = first_buffer;
+    }
+    const buffer_view room(buffer_.get(), buffer_size_);
+    const chunk came =
+        co_await budget_->limited(phase, limit, lease_.connection()->read_some(room));
+    unread_ = came.text();
+    stream_ended_ = !came;
+    // A body that fills the buffer is a large one.
+    if (came.size() == buffer_size_ && buffer_size_ == first_buffer && has_head_) {
+        auto larger = std::make_unique<char[]>(large_buffer);
+        std::copy_n(buffer_.get(), buffer_size_, larger.get());
+        unread_ = {larger.get(), came.size()};
+        buffer_ = std::move(larger);
+        buffer_size_ = large_buffer;
+    }
+}
+
+h1::step h1_exchange::step() {
+    const h1::step found =
+        unread_.empty() && stream_ended_ ? decoder_.finish() : decoder_.next(unread_);
+    unread_.remove_prefix(found.consumed);
+    if (found.what == h1::event::failed) fail();
+    return found;
+}
+
+void h1_exchange::fail() {
+    h1::raise(decoder_.why(), budget_->method(), budget_->url(), decoder_.body_bytes());
+}
+
+task<> h1_exchange::receive_head() {
+    while (!has_head_) {
+        if (unread_.empty() && !stream_ended_)
+            co_await receive(http::phase::headers, sent_all_ ? options_.headers : duration::zero());
+        has_head_ = step().what == h1::event::head;
+    }
+}
+
+task<int> done_as(task<> work, int number) {
+    co_await std::move(work);
+    co_return number;
+}
+
+task<http_incoming> h1_exchange::ask(const http_outgoing& request) {
+    decoder_.begin(request.method);
+    const std::optional<std::uint64_t> size = request.body != nullptr ? request.body->size() : 0;
+    std::exception_ptr unsent;
+    try {
+        if (size && *size <= small_body) {
+            co_await send(request);
+        } else {  // the server may answer in the middle: then the rest is not sent
+            auto sending = done_as(send(request), 1);
+            auto receiving = done_as(receive_head(), 2);
+            co_await race(std::move(sending), std::move(receiving));
+        }
+    } catch (const rondo::timeout_error&) {
+        throw;
+    } catch (const std::system_error&) {  // the server may have answered before it closed
+        unsent = std::current_exception();
+    }
+    try {
+        co_await receive_head();
+    } catch (const std::exception&) {
+        if (unsent) std::rethrow_exception(unsent);
+        throw;
+    }
+    co_return take_incoming();
+}
+
+http_incoming h1_exchange::take_incoming() {
+    h1::response_head head = decoder_.take_head();
+    http_incoming incoming;
+    incoming.status = head.status;
+    incoming.version = head.minor == 0 ? http::version::http_1_0 : http::version::http_1_1;
+    incoming.reason = std::move(head.reason);
+    incoming.headers = std::move(head.headers);
+    if (decoder_.content_length() >= 0)
+        incoming.content_length = static_cast<std::uint64_t>(decoder_.content_length());
+    keep_ = keep_for(incoming.headers);
+    budget_->bytes = 0;
+    return incoming;
+}
+
+task<std::string_view> h1_exchange::read() {
+    for (;;) {
+        const h1::step found = step();
+        if (found.what == h1::event::end) break;
+        if (!found.body.empty()) {
+            budget_->bytes = decoder_.body_bytes();
+            co_return found.body;
+        }
+        if (unread_.empty() && !stream_ended_) co_await receive_body();
+    }
+    release();
+    co_return std::string_view();
+}
+
+task<> h1_exchange::receive_body() {
+    try {
+        co_await receive(http::phase::body, options_.read);
+    } catch (const tls_truncated_error&) {
+        // The end of the connection is not the server's. Only a stated length can end the body.
+        if (decoder_.body_framing() == h1::framing::close)
+            throw http::body_error("the connection was cut: TLS ended without a farewell",
+                                   budget_->method(), budget_->url(), decoder_.body_bytes());
+        stream_ended_ = true;
+    } catch (const rondo::timeout_error&) {
+        throw;
+    } catch (const std::system_error& error) {
+        throw http::body_error(error.what(), budget_->method(), budget_->url(),
+                               decoder_.body_bytes());
+    }
+}
+
+// -- the connection afterwards -------------------------------------------------------------------
+bool h1_exchange::is_reusable() const noexcept {
+    return decoder_.keep_alive() && sent_all_ && unread_.empty() && !stream_ended_;
+}
+
+/// The server's "keep-alive: timeout=5" wins over our own time. A second less is safe: it counts
+/// from when it has sent the response.
+duration h1_exchange::keep_for(const http::fields& headers) const {
+    constexpr std::string_view name = "timeout=";
+    for (const std::string_view element : http::split_list(headers.get("keep-alive").value_or(""))) {
+        if (!http::same_word(element.substr(0, name.size()), name)) continue;
+        unsigned seconds = 0;
+        const char* const begin = element.data() + name.size();
+        const auto parsed = std::from_chars(begin, element.data() + element.size(), seconds);
+        if (parsed.ec != std::errc()) continue;
+        const std::chrono::seconds least(seconds > 1 ? std::min(seconds, 3600U) - 1 : 0);
+        return least;
+    }
+    return options_.keep_alive;
+}
+
+void h1_exchange::release() noexcept {
+    if (lease_.connection() == nullptr) return;
+    if (is_reusable()) return lease_.give_back(keep_);
+    const bool may_drain = has_head_ && sent_all_ && !stream_ended_ && !decoder_.has_ended() &&
+                           decoder_.body_framing() != h1::framing::close &&
+                           decoder_.content_length() <= std::int64_t{drained_bytes};
+    if (may_drain && !cancel_requested()) {
+        try {
+            create_task(drain(take_over()), {.name = "rest of an HTTP response"});
+            return;
+        } catch (...) {  // no loop, no memory: it is closed instead
+        }
+    }
+    if (lease_.connection() != nullptr) lease_.connection()->abort();
+    lease_.reset();
+}
+
+std::unique_ptr<h1_exchange> h1_exchange::take_over() {
+    auto rest = std::make_unique<h1_exchange>(http_lease(), options_, *budget_);
+    rest->decoder_ = decoder_;
+    rest->buffer_ = std::move(buffer_);
+    rest->buffer_size_ = buffer_size_;
+    rest->unread_ = std::exchange(unread_, {});
+    rest->keep_ = keep_;
+    rest->sent_all_ = rest->has_head_ = true;
+    rest->lease_ = std::move(lease_);
+    return rest;
+}
+
+task<> h1_exchange::drain(std::unique_ptr<h1_exchange> rest) {
+    http_budget budget;
+    budget.limit_total(drained_time);
+    rest->budget_ = &budget;
+    try {
+        const std::uint64_t before = rest->decoder_.body_bytes();
+        while (!rest->decoder_.has_ended() && rest->decoder_.body_bytes() - before < drained_bytes)
+            co_await rest->read();
+    } catch (const std::exception&) {  // it is closed
+    }
+    if (rest->lease_.connection() == nullptr) co_return;
+    rest->lease_.connection()->abort();
+    rest->lease_.reset();
+}
+
+}  // namespace
+
+std::unique_ptr<http_exchange> make_h1_exchange(http_lease lease, const h1_options& options,
+                                                http_budget& budget) {
+    return std::make_unique<h1_exchange>(std::move(lease), options, budget);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
