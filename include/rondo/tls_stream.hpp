@@ -151,6 +151,8 @@ public:
     void abort() noexcept;
     bool is_open() const noexcept;
     explicit operator bool() const noexcept { return is_open(); }
+    /// As byte_stream::is_quiet: a read would wait, and the handshake has been made.
+    bool is_quiet() noexcept;
 
     // -- known after the handshake ---------------------------------------------------------------
     /// The protocol that both sides agreed on: "h2"; empty if there was no agreement.

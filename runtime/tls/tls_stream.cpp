@@ -171,6 +171,23 @@ task<> tls_stream::write_all(const_buffer data) {
 }
 task<> tls_stream::shutdown_write() { return detail::end_writing(connection()); }
 
+bool tls_stream::is_quiet() noexcept {
+    if (!connection_ || connection_->closed || !connection_->is_healthy()) return false;
+    detail::tls_connection& c = *connection_;
+    if (c.reading || !c.ahead.empty() || !c.transport->is_quiet()) return false;
+    // Records that have come with others may hold no byte for the user: tickets of sessions.
+    char byte;
+    std::size_t got = 0;
+    const detail::tls_step step = c.engine->read({&byte, 1}, got);
+    if (step != detail::tls_step::done) return step == detail::tls_step::want_input;
+    try {
+        if (got != 0) c.ahead.prepend(const_buffer(&byte, got));
+    } catch (...) {
+        c.fail(std::current_exception());
+    }
+    return false;
+}
+
 std::string_view tls_stream::alpn() const noexcept { return connection()->engine->alpn(); }
 tls::version tls_stream::version() const noexcept { return connection()->engine->version(); }
 std::string_view tls_stream::cipher() const noexcept { return connection()->engine->cipher(); }

@@ -22,6 +22,8 @@ public:
     virtual byte_stream* direct() noexcept { return nullptr; }
     virtual task<chunk> read_some(buffer_view into) = 0;
     virtual task<> write_all(const_buffer data) = 0;
+    /// As byte_stream::is_quiet; false for a stream that does not know.
+    virtual bool is_quiet() const noexcept = 0;
     /// Closes it and waits until it is closed.
     virtual task<> close() = 0;
     /// Closes it. Waits on it end.
@@ -64,6 +66,12 @@ public:
     }
     task<chunk> read_some(buffer_view into) override { return read_by(stream_, into); }
     task<> write_all(const_buffer data) override { return write_by(stream_, data); }
+    bool is_quiet() const noexcept override {
+        if constexpr (requires(const S& s) { s.is_quiet(); })
+            return stream_.is_quiet();
+        else
+            return false;
+    }
     task<> close() override { return close_by(stream_); }
     void hang_up() noexcept override { static_cast<void>(stream_.close()); }
     std::string name() const override {

@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+// The client as its user sees it: requests, bodies, redirects, cookies, time limits, errors.
+#include <rondo/http.hpp>
+
+#include <rondo/file_system.hpp>
+#include <rondo/gather.hpp>
+#include <rondo/memory_stream.hpp>
+#include <rondo/unix.hpp>
+
+#include "http/scripted_server.hpp"
+#include "support/file_tools.hpp"
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+using namespace rondo_tests;
+
+task<> get_and_drop(http::session& client, std::string url) { co_await client.get(url); }
+task<> get_text(http::session& client, std::string url) {
+    auto response = co_await client.get(url);
+    co_await response.text();
+}
+
+RONDO_TEST("http client: a request, its response, and a second one on the same connection",
+           "[http_client][both]") {
+    scripted_server server([](const seen_request& request) {
+        return reply(200, "hello " + std::to_string(request.number), "content-type: text/plain\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto first = co_await client.get(server.url("/a?b=c"));
+        CHECK(first.status() == 200);
+        CHECK(first.ok());
+        CHECK(first.reason() == "X");
+        CHECK(first.version() == http::version::http_1_1);
+        CHECK(first.header("Content-Type") == "text/plain");
+        CHECK(first.content_length() == 7);
+        CHECK(first.url().text() == server.url("/a?b=c"));
+        CHECK(first.history().empty());
+        CHECK(co_await first.text() == "hello 1");
+        CHECK(co_await first.text() == "");
+        auto second = co_await client.get(server.url("/b"));
+        CHECK(co_await second.bytes() == "hello 2");
+        CHECK(server.connections == 1);
+        CHECK(server.requests[0].line() == "GET /a?b=c HTTP/1.1");
+        CHECK(server.requests[0].field("host") == server.where().text());
+        CHECK(server.requests[0].field("accept") == "*/*");
+        CHECK(server.requests[0].field("user-agent").starts_with("rondo/"));
+        CHECK(server.requests[0].field("content-length") == "-");
+        co_await client.close();
+        CHECK(client.connections() == 0);
+        CHECK(co_await error_of(get_text(client, server.url())) == "the HTTP session is closed");
+    });
+}
+
+RONDO_TEST("http client: all verbs; a named request can be sent again", "[http_client]") {
+    scripted_server server([](const seen_request&) { return reply(204, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await client.post(server.url());
+        co_await client.put(server.url());
+        co_await client.patch(server.url());
+        co_await client.del(server.url());
+        co_await client.options(server.url());
+        co_await client.head(server.url());
+        auto again = client.request("PROPFIND", server.url());
+        again.header("depth", "1");
+        co_await again;
+        co_await again;
+        std::string verbs;
+        for (const auto& request : server.requests)
+            verbs += request.line().substr(0, request.line().find(' ')) + ' ';
+        CHECK(verbs == "POST PUT PATCH DELETE OPTIONS HEAD PROPFIND PROPFIND ");
+        CHECK(server.requests[0].field("content-length") == "0");
+        CHECK(server.requests[3].field("content-length") == "-");
+        CHECK(server.requests[7].field("depth") == "1");
+    });
+}
+
+RONDO_TEST("http client: a base URL and a path are joined, the query is encoded", "[http_client]") {
+    scripted_server server([](const seen_request&) { return reply(200, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session api(server.url("/v1/"));
+        api.headers().set("authorization", "Bearer secret");
+        co_await api.get("/users").query("q", "x y&z").query("page", 2);
+        co_await api.get("users");
+        co_await api.get("../other").header("authorization", "own");
+        co_await api.get(server.url("/absolute")).basic_auth("me", "pass").range(5, 9);
+        CHECK(server.requests[0].line() == "GET /v1/users?q=x%20y%26z&page=2 HTTP/1.1");
+        CHECK(server.requests[0].field("authorization") == "Bearer secret");
+        CHECK(server.requests[1].line() == "GET /v1/users HTTP/1.1");
+        CHECK(server.requests[2].line() == "GET /other HTTP/1.1");
+        CHECK(server.requests[2].field("authorization") == "own");
+        CHECK(server.requests[3].line() == "GET /absolute HTTP/1.1");
+        CHECK(server.requests[3].field("authorization") == "Basic bWU6cGFzcw==");
+        CHECK(server.requests[3].field("range") == "bytes=5-9");
+    });
+}
+
+async_generator<std::string> pieces() {
+    co_yield std::string("one ");
+    co_yield std::string();
+    co_yield std::string("two");
+}
+
+RONDO_TEST("http client: bodies of every kind", "[http_client][both]") {
+    rondo_tests::folder folder;
+    co_await write_file(folder / "upload.txt", "from a file");
+    scripted_server server([](const seen_request&) { return reply(200, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await client.post(server.url()).body("text", "text/plain");
+        co_await client.post(server.url()).form("a", "1 2").form("b", "&");
+        co_await client.put(server.url()).body_file(folder / "upload.txt");
+        co_await client.post(server.url()).body(pieces());
+        auto [ours, theirs] = memory_stream::pair();
+        co_await theirs.write_all("streamed");
+        theirs.close();
+        co_await client.post(server.url()).body(std::move(ours));
+        const std::string large(300'000, 'x');
+        co_await client.post(server.url()).body(large);
+        CHECK(server.requests[0].body == "text");
+        CHECK(server.requests[0].field("content-type") == "text/plain");
+        CHECK(server.requests[0].field("content-length") == "4");
+        CHECK(server.requests[1].body == "a=1%202&b=%26");
+        CHECK(server.requests[1].field("content-type") == "application/x-www-form-urlencoded");
+        CHECK(server.requests[2].body == "from a file");
+        CHECK(server.requests[2].field("content-length") == "11");
+        CHECK(server.requests[3].body == "one two");
+        CHECK(server.requests[3].field("transfer-encoding") == "chunked");
+        CHECK(server.requests[4].body == "streamed");
+        CHECK(server.requests[5].body == large);
+        CHECK(server.connections == 1);
+    });
+}
+
+RONDO_TEST("http client: a form with files is multipart", "[http_client][both]") {
+    rondo_tests::folder folder;
+    co_await write_file(folder / "a.txt", "file a");
+    scripted_server server([](const seen_request&) { return reply(200, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await client.post(server.url())
+            .part("name", "value")
+            .part_file("upload", folder / "a.txt", "text/plain", "q\"uote.txt");
+        const seen_request& seen = server.requests[0];
+        const std::string type = seen.field("content-type");
+        const std::string boundary = type.substr(type.find('=') + 1);
+        CHECK(type.starts_with("multipart/form-data; boundary="));
+        CHECK(seen.body == "--" + boundary +
+                               "\r\ncontent-disposition: form-data; name=\"name\"\r\n\r\nvalue\r\n--" +
+                               boundary +
+                               "\r\ncontent-disposition: form-data; name=\"upload\"; "
+                               "filename=\"q%22uote.txt\"\r\ncontent-type: text/plain\r\n\r\n"
+                               "file a\r\n--" +
+                               boundary + "--\r\n");
+    });
+}
+
+RONDO_TEST("http client: setters refuse what must not be sent", "[http_client]") {
+    http::session client;
+    CHECK_THROWS_AS(client.get("http://a/").header("a b", "c"), http::error);
+    CHECK_THROWS_AS(client.get("http://a/").header("a", "b\r\nc: d"), http::error);
+    CHECK_THROWS_AS(client.get("http://a/").bearer("x\n"), http::error);
+    CHECK_THROWS_AS(client.request("GE T", "http://a/"), http::error);
+    CHECK_THROWS_AS(client.post("http://a/").body("a").form("b", "c"), http::error);
+    CHECK_THROWS_AS(http::session("not a url"), http::url_error);
+    CHECK_THROWS_AS(client.proxy("socks9://x"), http::url_error);
+    CHECK((co_await error_of(get_text(client, "ftp://a/"))).starts_with("HTTP cannot be spoken"));
+    CHECK(co_await error_of(get_text(client, "/no/base")) != "no error");
+}
+
+// -- bodies of responses ---------------------------------------------------------------------------
+RONDO_TEST("http client: the body in pieces, in lines, into a file", "[http_client][both]") {
+    rondo_tests::folder folder;
+    const std::string chunked =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        "6\r\nfirst\n\r\n9\r\nsecond\r\nt\r\n4\r\nhird\r\n0\r\nchecksum: 7\r\n\r\n";
+    scripted_server server([&](const seen_request&) { return chunked; });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto in_pieces = co_await client.get(server.url());
+        std::string all;
+        while (auto piece = co_await in_pieces.read_some()) all += piece.text();
+        CHECK(all == "first\nsecond\r\nthird");
+        CHECK(in_pieces.trailers().get("checksum") == "7");
+        auto in_lines = co_await client.get(server.url());
+        CHECK(co_await in_lines.read_line() == "first");
+        CHECK(co_await in_lines.read_line() == "second");
+        CHECK(co_await in_lines.read_line() == "third");
+        CHECK(co_await in_lines.read_line() == std::nullopt);
+        auto into_buffer = co_await client.get(server.url());
+        char three[3];
+        const auto part = co_await into_buffer.read_some(three);
+        CHECK(part.text() == "fir");
+        CHECK(co_await into_buffer.text() == "st\nsecond\r\nthird");
+        auto to_file = co_await client.get(server.url());
+        CHECK(co_await to_file.save_to(folder / "saved") == 19);
+        CHECK(co_await read_file(folder / "saved") == "first\nsecond\r\nthird");
+        CHECK(server.connections == 1);
+    });
+}
+
+RONDO_TEST("http client: a body that is cut is an error, and a file that was there stays",
+           "[http_client][both]") {
+    rondo_tests::folder folder;
+    co_await write_file(folder / "saved", "old");
+    scripted_server server([](const seen_request&) {
+        return std::string(then_close) + "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto response = co_await client.get(server.url());
+        std::uint64_t received = 0;
+        try {
+            co_await response.save_to(folder / "saved");
+        } catch (const http::body_error& error) {
+            received = error.bytes_received();
+        }
+        CHECK(received == 4);
+        CHECK(co_await read_file(folder / "saved") == "old");
+        const auto entries = co_await list_directory(folder / "");
+        CHECK(entries.size() == 1);
+        CHECK_THROWS_AS(response.raise_for_status(), http::error);
+    });
+}
+
+RONDO_TEST("http client: a coded body is decoded, unless it is asked for as it is",
+           "[http_client]") {
+    static constexpr unsigned char gzipped[] = {
+        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0xcb, 0x48,
+        0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x86, 0xa6, 0x10, 0x36, 0x05, 0x00, 0x00, 0x00};
+    const std::string coded(reinterpret_cast<const char*>(gzipped), sizeof gzipped);
+    scripted_server server(
+        [&](const seen_request&) { return reply(200, coded, "content-encoding: gzip\r\n"); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto decoded = co_await client.get(server.url());
+        CHECK(co_await decoded.text() == "hello");
+        auto as_sent = co_await client.get(server.url()).decode(false);
+        CHECK(co_await as_sent.bytes() == coded);
+        CHECK(server.requests[0].field("accept-encoding").find("gzip") != std::string::npos);
+        CHECK(server.requests[1].field("accept-encoding") == "-");
+    });
+}
+
+RONDO_TEST("http client: text knows its charset, and the body has a limit", "[http_client]") {
+    scripted_server server([](const seen_request& request) {
+        const std::string charset = request.line().find("latin") != std::string::npos
+                                        ? "iso-8859-1"
+                                        : "koi8-r";
+        return reply(200, "gr\xfc\xdf", "content-type: text/plain; charset=" + charset + "\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto latin = co_await client.get(server.url("/latin"));
+        CHECK(co_await latin.text() == "grüß");
+        CHECK((co_await error_of(get_text(client, server.url("/other")))).find("koi8-r") !=
+              std::string::npos);
+        auto limited = co_await client.get(server.url());
+        bool was_refused = false;
+        try {
+            co_await limited.bytes(3);
+        } catch (const http::limit_error&) {
+            was_refused = true;
+        }
+        CHECK(was_refused);
+    });
+}
+
+// -- redirects and cookies ---------------------------------------------------------------------------
+RONDO_TEST("http client: redirects by status, method and body", "[http_client]") {
+    int status = 0;
+    scripted_server server([&](const seen_request& request) {
+        if (request.line().find(" /from") == std::string::npos) return reply(200, "there");
+        return reply(status, "moved", "location: /to?x=1\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        for (const int one : {301, 302, 303, 307, 308}) {
+            status = one;
+            for (const std::string method : {"GET", "HEAD", "POST"}) {
+                INFO(status << ' ' << method);
+                server.requests.clear();
+                auto asking = client.request(method, server.url("/from"));
+                if (method == "POST") asking.body("body", "text/plain");
+                auto response = co_await asking;
+                CHECK(response.status() == 200);
+                CHECK(response.url().text() == server.url("/to?x=1"));
+                REQUIRE(response.history().size() == 1);
+                CHECK(response.history()[0].status == status);
+                const bool keeps = status == 307 || status == 308;
+                const std::string second = keeps || method == "HEAD" ? method : "GET";
+                CHECK(server.requests[1].line() == second + " /to?x=1 HTTP/1.1");
+                CHECK(server.requests[1].body == (keeps && method == "POST" ? "body" : ""));
+                CHECK(server.requests[1].field("content-type") ==
+                      (keeps && method == "POST" ? "text/plain" : "-"));
+            }
+        }
+        CHECK(server.connections <= 2);
+        auto unfollowed = co_await client.get(server.url("/from")).redirects(0);
+        CHECK(unfollowed.status() == 308);
+        CHECK(co_await unfollowed.text() == "moved");
+    });
+}
+
+task<> post_once(http::session& client, std::string url) {
+    co_await client.post(url).body(pieces());
+}
+
+RONDO_TEST("http client: redirects that are not followed", "[http_client]") {
+    std::string to;
+    scripted_server server(
+        [&](const seen_request&) { return reply(307, "", "location: " + to + "\r\n"); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        to = "/round";
+        CHECK((co_await error_of(get_text(client, server.url())))
+                  .starts_with("more than 10 redirects: GET http://"));
+        CHECK(server.requests.size() == 11);
+        to = "ftp://a/";
+        CHECK((co_await error_of(get_text(client, server.url())))
+                  .starts_with("a redirect to ftp: is not followed"));
+        to = "file:///etc/passwd";
+        CHECK((co_await error_of(get_text(client, server.url()))).find("not followed") !=
+              std::string::npos);
+        to = "/again";
+        CHECK((co_await error_of(post_once(client, server.url())))
+                  .starts_with("a redirect wants a body again"));
+    });
+}
+
+RONDO_TEST("http client: another origin gets no secrets", "[http_client]") {
+    scripted_server other([](const seen_request&) { return reply(200, "", "set-cookie: o=1\r\n"); });
+    scripted_server server([&](const seen_request&) {
+        return reply(302, "", "set-cookie: s=1\r\nlocation: " + other.url() + "\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        co_await other.run([&]() -> task<> {
+            http::session client;
+            client.headers().set("authorization", "secret").set("accept", "text/html");
+            co_await client.get(server.url()).header("x-token", "t").header("cookie", "c=1");
+            const seen_request& seen = other.requests[0];
+            CHECK(seen.field("authorization") == "-");
+            CHECK(seen.field("x-token") == "-");
+            CHECK(seen.field("accept") == "text/html");
+            CHECK(seen.field("cookie").find("c=1") == std::string::npos);
+        });
+    });
+}
+
+RONDO_TEST("http client: cookies come back, unless they are switched off", "[http_client]") {
+    scripted_server server([](const seen_request&) {
+        return reply(200, "", "set-cookie: id=7; Path=/\r\nset-cookie: deep=1; Path=/deep\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await client.get(server.url());
+        co_await client.get(server.url("/x"));
+        co_await client.get(server.url("/deep/x"));
+        CHECK(server.requests[0].field("cookie") == "-");
+        CHECK(server.requests[1].field("cookie") == "id=7");
+        CHECK(server.requests[2].field("cookie") == "deep=1; id=7");
+        CHECK(client.cookies().size() == 2);
+        http::session_options none;
+        none.cookies = false;
+        http::session forgetful(none);
+        co_await forgetful.get(server.url());
+        co_await forgetful.get(server.url());
+        CHECK(server.requests[4].field("cookie") == "-");
+    });
+}
+
+// -- time ------------------------------------------------------------------------------------------
+RONDO_TEST("http client: each limit of time names its phase", "[http_client]") {
+    scripted_server server([](const seen_request& request) -> std::string {
+        if (request.line().find("/head") != std::string::npos) return std::string(stay_silent);
+        return "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        CHECK(co_await error_of(get_text(client, server.url("/head"))) ==
+              "timed out after 30s waiting for response headers: GET " + server.url("/head") +
+                  " (0 bytes)");
+        CHECK(co_await error_of(get_text(client, server.url("/body"))) ==
+              "timed out after 30s waiting for the response body: GET " + server.url("/body") +
+                  " (4 bytes)");
+        const time_point before = running_loop().time();
+        http::phase phase{};
+        try {
+            co_await client.get(server.url("/head")).timeout(5s);
+        } catch (const http::timeout_error& error) {
+            phase = error.phase();
+        }
+        CHECK(phase == http::phase::headers);
+        CHECK(running_loop().time() - before < 6s);
+        CHECK(client.connections() == 0);
+    });
+}
+
+task<> drip(tcp_stream peer) {
+    co_await peer.read_until("\r\n\r\n");
+    co_await peer.write_all("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n");
+    for (;;) {
+        co_await peer.write_all("x");
+        co_await sleep(1s);
+    }
+}
+
+RONDO_TEST("http client: a body that drips is given up; a slow reader is not to blame",
+           "[http_client]", limit(2h)) {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string url = "http://" + listener.local().text() + "/";
+    auto client = [&]() -> task<> {
+        http::session session;
+        const time_point before = running_loop().time();
+        auto response = co_await session.get(url);
+        std::string error = "none";
+        try {
+            while (co_await response.read_some()) {}
+        } catch (const http::timeout_error& late) {
+            error = late.what();
+        }
+        CHECK(error.starts_with("timed out after 30s waiting for the response body"));
+        CHECK(running_loop().time() - before < 40s);
+        auto slowly = co_await session.get(url);
+        for (int i = 0; i < 20; ++i) {
+            co_await sleep(10s);
+            CHECK(co_await slowly.read_some());
+        }
+        CHECK((co_await error_of(get_text(session, url))).starts_with("timed out after"));
+    };
+    co_await race(serve(std::move(listener), drip), client());
+}
+
+// -- errors ----------------------------------------------------------------------------------------
+RONDO_TEST("http client: errors name what failed, the method and the URL", "[http_client][both]") {
+    std::string answer;
+    scripted_server server([&](const seen_request&) { return answer; });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        answer = reply(404, "");
+        auto missing = co_await client.get(server.url("/x"));
+        std::string text;
+        try {
+            missing.raise_for_status();
+        } catch (const http::status_error& error) {
+            text = error.what();
+            CHECK(error.status() == 404);
+        }
+        CHECK(text == "404 X: GET " + server.url("/x"));
+        answer = "SSH-2.0-OpenSSH\r\n";
+        CHECK_FALSE((co_await error_of(get_text(client, server.url()))).starts_with("no error"));
+        answer = hang_up;
+        CHECK((co_await error_of(get_text(client, server.url()))).find(": GET http://") !=
+              std::string::npos);
+        answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n";
+        CHECK((co_await error_of(get_text(client, server.url()))).find("refused") !=
+              std::string::npos);
+        auto closed = tcp_listener::bind({"127.0.0.1", 0});
+        const std::string nowhere = "http://" + closed.local().text() + "/";
+        co_await closed.close();
+        std::string refused;
+        try {
+            co_await client.get(nowhere);
+        } catch (const http::connect_error& error) {
+            refused = error.what();
+        }
+        CHECK(refused.find("Connection refused") != std::string::npos);
+        CHECK(client.connections() == 0);
+    });
+}
+
+RONDO_TEST("http client: retries wait, and stop at success", "[http_client]") {
+    scripted_server server([](const seen_request& request) {
+        if (request.number < 3) return reply(503, "", "retry-after: 7\r\n");
+        return reply(200, "at last");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        const time_point before = running_loop().time();
+        auto response = co_await client.get(server.url()).retries();
+        CHECK(response.status() == 200);
+        CHECK(running_loop().time() - before >= 14s);
+        CHECK(running_loop().time() - before < 16s);
+        server.requests.clear();
+        auto not_repeated = co_await client.post(server.url()).body("x").retries();
+        CHECK(not_repeated.status() == 503);
+    });
+}
+
+RONDO_TEST("http client: a response that comes before the body was sent ends the sending",
+           "[http_client][both]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string url = "http://" + listener.local().text() + "/";
+    auto refuse = [](tcp_stream peer) -> task<> {
+        co_await peer.read_until("\r\n\r\n");
+        co_await peer.write_all(reply(413, "too large"));
+        co_await sleep(1h);  // reads nothing more
+    };
+    auto client = [&]() -> task<> {
+        http::session session;
+        auto response = co_await session.post(url).body(std::string(50'000'000, 'x'));
+        CHECK(response.status() == 413);
+        CHECK(co_await response.text() == "too large");
+        CHECK(session.idle_connections() == 0);
+    };
+    auto serving = serve(std::move(listener), refuse);
+    co_await race(std::move(serving), client());
+}
+
+RONDO_TEST("http client: Unix sockets and addresses of one's own", "[http_client][both]") {
+    scripted_server server([](const seen_request&) { return reply(200, "by address"); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto response =
+            co_await client.get("http://no.such.host.example/").resolve_to(server.where());
+        CHECK(co_await response.text() == "by address");
+        CHECK(server.requests[0].field("host") == "no.such.host.example");
+    });
+    rondo_tests::folder folder;
+    const std::string path = folder / "socket";
+    auto listener = unix_listener::bind(path);
+    auto answer = [](unix_stream peer) -> task<> {
+        co_await peer.read_until("\r\n\r\n");
+        co_await peer.write_all(reply(200, "by path"));
+    };
+    auto client = [&]() -> task<> {
+        http::session session;
+        auto response = co_await session.get("unix:" + path + ":/info");
+        CHECK(co_await response.text() == "by path");
+    };
+    auto serving = serve(std::move(listener), answer);
+    co_await race(std::move(serving), client());
+}
+
+RONDO_TEST("http client: through a proxy", "[http_client]") {
+    scripted_server proxy([](const seen_request& request) {
+        if (request.line().starts_with("CONNECT")) return reply(403, "", "");
+        return reply(200, "by proxy");
+    });
+    co_await proxy.run([&]() -> task<> {
+        http::session client;
+        client.proxy("http://me:pass@" + proxy.where().text(), "direct.example");
+        auto response = co_await client.get("http://far.example/x?y#z");
+        CHECK(co_await response.text() == "by proxy");
+        CHECK(proxy.requests[0].line() == "GET http://far.example/x?y HTTP/1.1");
+        CHECK(proxy.requests[0].field("proxy-authorization") == "Basic bWU6cGFzcw==");
+        CHECK(proxy.requests[0].field("host") == "far.example");
+        CHECK((co_await error_of(get_text(client, "https://far.example/")))
+                  .starts_with("the proxy refused: 403 X: CONNECT far.example:443"));
+    });
+}
+
+}  // namespace
