@@ -17,7 +17,6 @@ namespace {
 
 using namespace rondo_tests;
 
-task<> get_and_drop(http::session& client, std::string url) { co_await client.get(url); }
 task<> get_text(http::session& client, std::string url) {
     auto response = co_await client.get(url);
     co_await response.text();

@@ -40,7 +40,8 @@ public:
         if (at_ == size_) co_return std::string_view();
         if (!buffer_) buffer_ = std::make_unique<char[]>(buffer_bytes);
         const std::size_t wanted = std::min<std::uint64_t>(buffer_bytes, size_ - at_);
-        const chunk piece = co_await file_.read_at({buffer_.get(), wanted}, at_);
+        const buffer_view room(buffer_.get(), wanted);
+        const chunk piece = co_await file_.read_at(room, at_);
         if (!piece)
             throw http::error("the file became shorter while it was sent: " + file_.path());
         at_ += piece.size();

@@ -30,8 +30,11 @@ task<std::string_view> http_response::read() {
     if (!ahead_.empty()) co_return std::exchange(ahead_, {});
     if (has_ended_) co_return std::string_view();
     try {
-        const std::string_view piece =
-            decoder_ ? co_await read_decoded() : co_await read_raw();
+        std::string_view piece;
+        if (decoder_)
+            piece = co_await read_decoded();
+        else
+            piece = co_await read_raw();
         if (!piece.empty()) co_return piece;
     } catch (const std::exception&) {
         failed_ = std::current_exception();

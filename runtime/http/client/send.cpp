@@ -158,7 +158,8 @@ task<> sending::ask_once() {
     if (session_.is_closed) throw closed_error("the HTTP session is closed");
     compose_headers();
     set_request_for_errors();
-    if (!co_await try_to_ask(false)) co_await try_to_ask(true);
+    const bool was_answered = co_await try_to_ask(false);
+    if (!was_answered) co_await try_to_ask(true);
     to_.times.first_byte = to_.budget.spent();
     if (session_.options.cookies)
         session_.cookies.receive(where_, to_.head.headers, calendar_now());

@@ -181,8 +181,9 @@ void h1_exchange::fail() {
 
 task<> h1_exchange::receive_head() {
     while (!has_head_) {
-        if (unread_.empty() && !stream_ended_)
-            co_await receive(http::phase::headers, sent_all_ ? options_.headers : duration::zero());
+        duration limit{};  // none while the request is still being sent
+        if (sent_all_) limit = options_.headers;
+        if (unread_.empty() && !stream_ended_) co_await receive(http::phase::headers, limit);
         has_head_ = step().what == h1::event::head;
     }
 }
