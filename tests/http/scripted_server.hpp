@@ -55,12 +55,14 @@ public:
     using script = std::function<std::string(const seen_request&)>;
 
     explicit scripted_server(script answer)
-        : answer_(std::move(answer)), listener_(rondo::tcp_listener::bind({"127.0.0.1", 0})) {}
+        : answer_(std::move(answer)),
+          listener_(rondo::tcp_listener::bind({"127.0.0.1", 0})),
+          where_(listener_.local()) {}
 
     std::string url(std::string_view path = "/") const {
-        return "http://" + listener_.local().text() + std::string(path);
+        return "http://" + where_.text() + std::string(path);
     }
-    rondo::endpoint where() const { return listener_.local(); }
+    rondo::endpoint where() const { return where_; }
 
     std::vector<seen_request> requests;
     int connections = 0;
@@ -135,6 +137,7 @@ private:
 
     script answer_;
     rondo::tcp_listener listener_;
+    rondo::endpoint where_;
 };
 
 /// The text of the error that `work` ends with; "no error" if it does not.

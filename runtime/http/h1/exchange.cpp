@@ -60,6 +60,8 @@ public:
 private:
     task<> send(const http_outgoing& request);
     task<> send_body(http::body_source& body, bool chunked);
+    task<> append_small(std::string& to, http::body_source& body, std::uint64_t size);
+    [[noreturn]] void throw_wrong_size(const char* how) const;
     task<> write(const_buffer first, const_buffer second = {}, const_buffer third = {});
     task<> receive_head();
     task<> receive(http::phase phase, duration limit);
@@ -68,6 +70,7 @@ private:
     h1::step step();
     [[noreturn]] void fail();
     duration keep_for(const http::fields& headers) const;
+    void take_received() noexcept;
     bool is_reusable() const noexcept;
 
     http_lease lease_;
@@ -97,8 +100,7 @@ task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
     for (;;) {
         const std::string_view piece = co_await body.next();
         if (piece.empty()) break;
-        if (left && piece.size() > *left)
-            throw http::error("the body is longer than it said", budget_->method(), budget_->url());
+        if (left && piece.size() > *left) throw_wrong_size("longer");
         if (left) *left -= piece.size();
         const h1::chunk_head head(piece.size());
         if (chunked)
@@ -107,14 +109,29 @@ task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
             co_await write(piece);
         budget_->bytes += piece.size();
     }
-    if (left && *left != 0)
-        throw http::error("the body is shorter than it said", budget_->method(), budget_->url());
+    if (left && *left != 0) throw_wrong_size("shorter");
     if (chunked) co_await write(h1::last_chunk);
 }
 
 /// Methods that mean something with a body say so even if it is empty.
 bool wants_length(std::string_view method) {
     return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+task<> h1_exchange::append_small(std::string& to, http::body_source& body, std::uint64_t size) {
+    const std::size_t end = to.size() + static_cast<std::size_t>(size);
+    for (;;) {
+        const std::string_view piece = co_await body.next();
+        if (piece.empty()) break;
+        to += piece;
+        if (to.size() > end) throw_wrong_size("longer");
+    }
+    if (to.size() < end) throw_wrong_size("shorter");
+}
+
+void h1_exchange::throw_wrong_size(const char* how) const {
+    throw http::error(std::string("the body is ") + how + " than it said", budget_->method(),
+                      budget_->url());
 }
 
 task<> h1_exchange::send(const http_outgoing& request) {
@@ -128,18 +145,12 @@ task<> h1_exchange::send(const http_outgoing& request) {
     std::string head;
     h1::write_request_head(head, request.method, request.target, request.authority,
                            *request.headers, length);
-    if (size && *size != 0 && *size <= small_body) {  // one call for both, if it is one piece
-        const std::string_view piece = co_await body->next();
-        if (piece.size() == *size) {
-            co_await write(head, piece);
-            budget_->bytes += piece.size();
-            sent_all_ = true;
-            co_return;
-        }
-        co_await write(head, piece);
-        budget_->bytes += piece.size();
-        throw http::error("the body comes in other pieces than it said", budget_->method(),
-                          budget_->url());
+    if (size && *size != 0 && *size <= small_body) {  // one call for both
+        co_await append_small(head, *body, *size);
+        co_await write(head);
+        budget_->bytes += *size;
+        sent_all_ = true;
+        co_return;
     }
     co_await write(head);
     if (body != nullptr) co_await send_body(*body, !size);
@@ -230,6 +241,10 @@ http_incoming h1_exchange::take_incoming() {
         incoming.content_length = static_cast<std::uint64_t>(decoder_.content_length());
     keep_ = keep_for(incoming.headers);
     budget_->bytes = 0;
+    const h1::framing framing = decoder_.body_framing();
+    if (framing == h1::framing::none ||
+        (framing == h1::framing::length && decoder_.content_length() == 0))
+        release();  // no body: the connection is free at once
     return incoming;
 }
 
@@ -285,8 +300,21 @@ duration h1_exchange::keep_for(const http::fields& headers) const {
     return options_.keep_alive;
 }
 
+/// Drops the rest of the body as far as it has come.
+void h1_exchange::take_received() noexcept {
+    try {
+        for (h1::step found{h1::event::body, 0, {}};
+             found.what == h1::event::body || found.consumed != 0;) {
+            found = decoder_.next(unread_);
+            unread_.remove_prefix(found.consumed);
+        }
+    } catch (const std::bad_alloc&) {  // of a trailer: then the connection is not used again
+    }
+}
+
 void h1_exchange::release() noexcept {
     if (lease_.connection() == nullptr) return;
+    if (has_head_) take_received();
     if (is_reusable()) return lease_.give_back(keep_);
     const bool may_drain = has_head_ && sent_all_ && !stream_ended_ && !decoder_.has_ended() &&
                            decoder_.body_framing() != h1::framing::close &&
