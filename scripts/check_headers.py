@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Every public header compiles alone, and <rondo/rondo.hpp> is light.
 
-Alone: without a warning, with each compiler that --compilers names (g++ if it is not given, for the
-sake of time). A header that a source of the library includes first is compiled alone there, and is
-left out here unless --all is given. Light: parsing it takes at most 1.8 times as long as parsing only the standard headers
-that rondo's headers name, in the same run. Both are compiled in turn several times, and the medians
-of the compiler's processor time are compared. So other work on the machine disturbs little.
+Alone: without a warning, with each compiler that --compilers names (g++ if it is not given, for
+the sake of time). A header that a source of the library includes first is compiled alone there,
+and is left out here unless --all is given. Light: parsing it takes at most 1.8 times as long as
+parsing only the standard headers that rondo's headers name, in the same run. Both are compiled in
+turn several times, and the medians of the compiler's processor time are compared. So other work
+on the machine disturbs little.
 
 usage: check_headers.py [--root FOLDER] [--rounds N] [--compilers g++,clang++] [--all]
 Exit status 0 or 1; the last line is "N passed, N failed".

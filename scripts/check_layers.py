@@ -418,7 +418,7 @@ SELF_TEST = [
     (BAD, "runtime/io/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
     (GOOD, "runtime/loop/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
 ]
-SELF_TEST_ORDER = ["base", "coroutine", "kernel", "loop", "compose", "sync", "io", "http", "testing"]
+SELF_TEST_ORDER = "base coroutine kernel loop compose sync io http testing".split()
 SELF_TEST_FILES = {
     "runtime/base/error.cpp": "",
     "runtime/coroutine/task.cpp": "",

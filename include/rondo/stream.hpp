@@ -197,8 +197,8 @@ public:
     explicit operator bool() const noexcept { return is_open(); }
 
     /// Whether a read would wait: no byte, no end and no error has come. A connection that was kept
-    /// idle can be used again only then. Asks the kernel, and does not wait. False for a stream that
-    /// is closed or that was read by views.
+    /// idle can be used again only then. Asks the kernel, and does not wait. False for a stream
+    /// that is closed or that was read by views.
     /// See: poll(2).
     bool is_quiet() const noexcept;
 

@@ -44,7 +44,7 @@ public:
     virtual int remote_name(int fd, sockaddr* address, socklen_t* size) = 0;  // getpeername(2)
     virtual int set_option(int fd, int level, int name, const void* value, socklen_t size) = 0;
     virtual int get_option(int fd, int level, int name, void* value, socklen_t* size) = 0;
-    /// poll(2) without waiting. Returns: the events that hold now, of POLLIN and POLLRDHUP and those
+    /// poll(2) without waiting. Returns: the events that hold now, of POLLIN, POLLRDHUP and those
     /// that are always told.
     virtual int poll_now(int) { return -ENOSYS; }
     /// socketpair(2). Adds SOCK_CLOEXEC.

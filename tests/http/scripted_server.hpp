@@ -3,6 +3,7 @@
 // byte for byte, and keeps what it was asked.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -44,7 +45,7 @@ inline std::string reply(int status, std::string_view body, std::string_view fie
            "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-/// What a function may return instead of a reply.
+/// Instead of a reply, a function may return one of these.
 inline constexpr std::string_view hang_up = "(hang up)";       // close without a byte
 inline constexpr std::string_view stay_silent = "(silent)";    // never answer
 /// Put before a reply: close the connection after it.
@@ -117,11 +118,13 @@ private:
         if (text == stay_silent) co_await rondo::sleep(std::chrono::hours(9));
         const bool ends = text.starts_with(then_close);
         if (ends) text.erase(0, then_close.size());
+        if (request.line().starts_with("HEAD ")) text.erase(text.find("\r\n\r\n") + 4);
         co_await peer.write_all(text);
         co_return !ends;
     }
 
-    static rondo::task<std::string> read_body(rondo::tcp_stream& peer, const seen_request& request) {
+    static rondo::task<std::string> read_body(rondo::tcp_stream& peer,
+                                              const seen_request& request) {
         const std::string length = request.field("content-length");
         if (length != "-") co_return co_await peer.read_exactly(std::stoul(length));
         std::string body;

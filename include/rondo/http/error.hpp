@@ -105,7 +105,7 @@ private:
     int status_;
 };
 
-/// What a request waits for.
+/// Phases in which a request can wait.
 enum class phase : std::uint8_t {
     queue,    ///< a free connection of the pool
     connect,  ///< name lookup and connect(2)

@@ -2,7 +2,7 @@
 // A request: what to send. The verbs of a session make one, its setters complete it, and awaiting
 // it sends it. It ends with the head of the response.
 //
-//     auto r = co_await http.post("/items").query("draft", "1").body(text, "text/plain").timeout(5s);
+//     auto made = co_await http.post("/items").query("draft", "1").body(text).timeout(5s);
 //
 // A request is a value: a copy is another request, and a named one can be awaited again.
 #pragma once
@@ -39,7 +39,7 @@ namespace http {
 template <class T>
 struct json_codec;
 
-/// Where the bytes of a request's body come from, piece by piece.
+/// A source of the bytes of a request's body, piece by piece.
 class RONDO_API body_source {
 public:
     virtual ~body_source();
@@ -57,7 +57,7 @@ public:
 struct retry_policy {
     int attempts = 3;  ///< in all
     detail::time_limit delay = std::chrono::milliseconds(500);  ///< doubled each time, with jitter
-    detail::time_limit delay_max = std::chrono::seconds(30);    ///< also of the server's Retry-After
+    detail::time_limit delay_max = std::chrono::seconds(30);  ///< also of Retry-After
     bool any_method = false;  ///< also methods that are not idempotent: POST, PATCH
 };
 static_assert(std::is_trivially_destructible_v<retry_policy>);

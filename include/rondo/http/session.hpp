@@ -7,7 +7,7 @@
 //
 //     rondo::http::session api("https://api.example.org/v1");     // with a base URL
 //     api.headers().set("authorization", "Bearer …");
-//     auto b = co_await api.get("/issues");                      // https://api.example.org/v1/issues
+//     auto b = co_await api.get("/issues");    // https://api.example.org/v1/issues
 //
 // A base URL and a path are joined as RFC 3986 says, with one exception, since it is what people
 // mean: a path that begins with one '/' is put after the path of the base.

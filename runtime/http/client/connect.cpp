@@ -56,7 +56,8 @@ task<> open_tunnel(tcp_stream& proxy, const http::url& where, const http::url& b
                                           std::to_string(decoder.head().status) + ' ' +
                                           decoder.head().reason,
                                       "CONNECT", target);
-        if (found.consumed != came.size())  // bytes before TLS began would be taken for a part of it
+        // Bytes before TLS has begun would be taken for a part of it.
+        if (found.consumed != came.size())
             throw http::connect_error("the proxy sent bytes before the tunnel was used", "CONNECT",
                                       target);
         co_return;
@@ -88,7 +89,8 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     tls_options options;
     options.handshake = duration::max();  // the budget has the limit
     options.alpn = "http/1.1";
-    auto starting = start_tls(std::move(plain), session.tls, route.where->host_with_zone(), options);
+    std::string name = route.where->host_with_zone();
+    auto starting = start_tls(std::move(plain), session.tls, std::move(name), options);
     tls_stream secure =
         co_await budget.limited(http::phase::tls, limits.tls, std::move(starting));
     times.tls += running_loop().time() - handshake;

@@ -49,8 +49,8 @@ void http_lease::give_back(duration keep) noexcept {
 void http_lease::reset() noexcept {
     connection_.reset();
     if (!pool_) return;
-    permit_.release();
-    host_permit_.release();
+    permit_ = permit();  // each is empty if a cancellation came before it
+    host_permit_ = permit();
     pool_->forget_if_unused(*host_);
     host_.reset();
     pool_.reset();

@@ -14,7 +14,7 @@ namespace http {
 /// 301, 302, 303, 307 and 308.
 bool is_redirect(int status) noexcept;
 
-/// What to ask after a redirect.
+/// The next request after a redirect.
 struct redirect {
     std::string method;
     http::url where;

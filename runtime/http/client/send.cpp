@@ -147,7 +147,8 @@ task<bool> sending::try_to_ask(bool fresh) {
     } catch (const std::system_error& error) {
         why = error.what();
     }
-    const bool is_idle_death = !fresh && to_.exchange->was_reused() && to_.exchange->is_unanswered();
+    const http_exchange& tried = *to_.exchange;
+    const bool is_idle_death = !fresh && tried.was_reused() && tried.is_unanswered();
     if (is_idle_death && may_repeat(true)) co_return false;
     if (lost) std::rethrow_exception(lost);
     throw http::protocol_error("the connection was lost before the response: " + why, method_,

@@ -46,7 +46,7 @@ struct http_session {
     bool is_closed = false;
 };
 
-/// Where a request goes: the host, and how it is reached.
+/// The way of a request: the host, and how it is reached.
 struct http_route {
     const http::url* where;
     const http::url* proxy;                 // null: none

@@ -48,7 +48,7 @@ public:
     void wait_without_limit() noexcept override { options_.read = duration::zero(); }
     bool has_ended() const noexcept override { return decoder_.has_ended(); }
     const http::fields& trailers() const noexcept override { return decoder_.trailers(); }
-    bool is_unanswered() const noexcept override { return decoder_.is_untouched(); }
+    bool is_unanswered() const noexcept override { return !received_any_; }
     bool was_reused() const noexcept override { return was_reused_; }
     bool is_unsent() const noexcept override { return !sent_any_; }
     void release() noexcept override;
@@ -84,6 +84,7 @@ private:
     bool was_reused_;
     bool sent_any_ = false;
     bool sent_all_ = false;
+    bool received_any_ = false;
     bool has_head_ = false;
     bool stream_ended_ = false;
 };
@@ -168,6 +169,7 @@ task<> h1_exchange::receive(http::phase phase, duration limit) {
         co_await budget_->limited(phase, limit, lease_.connection()->read_some(room));
     unread_ = came.text();
     stream_ended_ = !came;
+    received_any_ = received_any_ || came;
     // A body that fills the buffer is a large one.
     if (came.size() == buffer_size_ && buffer_size_ == first_buffer && has_head_) {
         auto larger = std::make_unique<char[]>(large_buffer);
@@ -288,7 +290,8 @@ bool h1_exchange::is_reusable() const noexcept {
 /// from when it has sent the response.
 duration h1_exchange::keep_for(const http::fields& headers) const {
     constexpr std::string_view name = "timeout=";
-    for (const std::string_view element : http::split_list(headers.get("keep-alive").value_or(""))) {
+    const std::string_view value = headers.get("keep-alive").value_or("");
+    for (const std::string_view element : http::split_list(value)) {
         if (!http::same_word(element.substr(0, name.size()), name)) continue;
         unsigned seconds = 0;
         const char* const begin = element.data() + name.size();

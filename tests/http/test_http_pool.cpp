@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The connections of a session: limits, idle ones, and that a cancel at any moment leaves the pool
+// whole.
+#include <rondo/http.hpp>
+
+#include <rondo/gather.hpp>
+#include <rondo/task_group.hpp>
+
+#include "http/scripted_server.hpp"
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+using namespace rondo_tests;
+
+task<std::string> text_of(http::session& client, std::string url) {
+    auto response = co_await client.get(url);
+    co_return co_await response.text();
+}
+task<> ask(http::session& client, std::string url) { co_await text_of(client, url); }
+
+RONDO_TEST("http pool: a limit for each host, further requests wait in line", "[http_pool][both]") {
+    scripted_server server([](const seen_request& request) { return reply(200, request.line()); });
+    co_await server.run([&]() -> task<> {
+        http::session_options two;
+        two.connections_per_host = 2;
+        http::session client(two);
+        std::vector<task<std::string>> all;
+        for (int i = 0; i < 9; ++i)
+            all.push_back(text_of(client, server.url("/" + std::to_string(i))));
+        const auto texts = co_await gather(std::move(all));
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            CHECK(texts[i] == "GET /" + std::to_string(i) + " HTTP/1.1");
+        CHECK(server.open_max <= 2);
+        CHECK(client.connections() == client.idle_connections());
+        CHECK(client.connections() <= 2);
+    });
+}
+
+RONDO_TEST("http pool: a limit for all hosts closes the connection that was idle longest",
+           "[http_pool]") {
+    scripted_server a([](const seen_request&) { return reply(200, "a"); });
+    scripted_server b([](const seen_request&) { return reply(200, "b"); });
+    co_await a.run([&]() -> task<> {
+        co_await b.run([&]() -> task<> {
+            http::session_options one;
+            one.connections = 1;
+            http::session client(one);
+            for (int i = 0; i < 3; ++i) {
+                CHECK(co_await text_of(client, a.url()) == "a");
+                CHECK(co_await text_of(client, b.url()) == "b");
+                CHECK(client.connections() == 1);
+            }
+            CHECK(a.connections == 3);
+            auto both = gather(text_of(client, a.url()), text_of(client, b.url()));
+            co_await std::move(both);
+        });
+    });
+}
+
+RONDO_TEST("http pool: an idle connection is closed after its time, the server's counts",
+           "[http_pool]", limit(3min)) {
+    scripted_server server([](const seen_request& request) {
+        return reply(200, "x", request.number == 1 ? "" : "keep-alive: timeout=61, max=9\r\n");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await ask(client, server.url());
+        co_await sleep(3s);
+        CHECK(client.idle_connections() == 1);
+        co_await sleep(2s);
+        CHECK(client.idle_connections() == 0);
+        CHECK(server.open == 0);
+        co_await ask(client, server.url());
+        co_await sleep(59s);
+        CHECK(client.idle_connections() == 1);
+        co_await sleep(2s);
+        CHECK(client.connections() == 0);
+    });
+}
+
+RONDO_TEST("http pool: a connection that died while idle is not noticed by the user",
+           "[http_pool][both]") {
+    scripted_server server([](const seen_request& request) {
+        if (request.connection == 1 && request.number == 2) return std::string(hang_up);
+        if (request.connection == 2) return std::string(then_close) + reply(200, "then closed");
+        return reply(200, "x");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await ask(client, server.url());
+        // Closed when the second request comes, without a byte: it is sent again.
+        CHECK(co_await text_of(client, server.url()) == "then closed");
+        CHECK(server.connections == 2);
+        co_await sleep(10ms);
+        // The second connection ended while it was idle: it is not used again.
+        CHECK(co_await text_of(client, server.url()) == "x");
+        CHECK(server.connections == 3);
+    });
+}
+
+RONDO_TEST("http pool: a POST is not repeated once it was sent", "[http_pool]") {
+    scripted_server server([](const seen_request& request) {
+        return request.number == 1 ? reply(200, "x") : std::string(hang_up);
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        co_await ask(client, server.url());
+        bool was_lost = false;
+        try {
+            co_await client.post(server.url()).body("once");
+        } catch (const http::protocol_error&) {
+            was_lost = true;
+        }
+        CHECK(was_lost);
+        CHECK(server.requests.size() == 2);
+        CHECK(client.connections() == 0);
+    });
+}
+
+RONDO_TEST("http pool: bytes that came unasked on an idle connection belong to no request",
+           "[http_pool][both]") {
+    scripted_server server([](const seen_request& request) {
+        if (request.connection != 1) return reply(200, "mine");
+        return reply(200, "first") + reply(200, "not asked for");
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        CHECK(co_await text_of(client, server.url()) == "first");
+        co_await sleep(10ms);
+        CHECK(co_await text_of(client, server.url()) == "mine");
+        CHECK(server.connections == 2);
+    });
+}
+
+RONDO_TEST("http pool: a dropped response gives its connection back, or closes it",
+           "[http_pool][both]") {
+    const std::string long_body(10'000'000, 'x');
+    scripted_server server([&](const seen_request& request) {
+        if (request.line().find("/long") != std::string::npos) return reply(200, long_body);
+        return reply(200, std::string(40'000, 'y'));
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        { auto dropped = co_await client.get(server.url("/short")); }
+        while (client.connections() != client.idle_connections()) co_await sleep(1ms);
+        CHECK(client.idle_connections() == 1);
+        { auto dropped = co_await client.get(server.url("/long")); }
+        CHECK(client.connections() == 0);
+        CHECK(server.connections == 1);
+    });
+}
+
+RONDO_TEST("http pool: a response may outlive its session", "[http_pool][both]") {
+    const std::string body(100'000, 'x');
+    scripted_server server([&](const seen_request&) { return reply(200, body); });
+    co_await server.run([&]() -> task<> {
+        auto client = std::make_unique<http::session>();
+        auto response = co_await client->get(server.url());
+        auto later = client->get(server.url());
+        client.reset();
+        CHECK((co_await response.text()).size() == 100'000);
+        auto second = co_await later;
+        CHECK((co_await second.text()).size() == 100'000);
+    });
+}
+
+RONDO_TEST("http pool: a cancel at any moment leaves the pool whole", "[http_pool]",
+           seeds(4).limit(60s)) {
+    scripted_server server([](const seen_request& request) {
+        if (request.line().find("/moved") != std::string::npos)
+            return reply(302, "to", "location: /large\r\n");
+        const bool is_large = request.line().find("/large") != std::string::npos;
+        return reply(200, std::string(is_large ? 200'000 : 10, 'x'));
+    });
+    co_await server.run([&]() -> task<> {
+        http::session_options two;
+        two.connections_per_host = 2;
+        http::session client(two);
+        for (int i = 0; i < 300; ++i) {
+            const duration when = 7us * (i % 150);
+            auto asking =
+                gather(ask(client, server.url("/small")), ask(client, server.url("/moved")),
+                       ask(client, server.url("/large")));
+            co_await move_on_after(when, std::move(asking));
+            REQUIRE(client.connections() <= 2);
+        }
+        while (client.connections() != client.idle_connections()) co_await sleep(1ms);
+        CHECK((co_await text_of(client, server.url("/large"))).size() == 200'000);
+        co_await sleep(5s);
+        CHECK(client.connections() == 0);
+        CHECK(server.open == 0);
+    });
+}
+
+}  // namespace
