@@ -12,6 +12,7 @@ declare -A wanted_for=(
     [liburing-dev]='header liburing.h' [libfmt-dev]='header fmt/core.h'
     [libssl-dev]='header openssl/ssl.h' [openssl]='command openssl'
     [libboost-dev]='header boost/beast/version.hpp' [libcereal-dev]='header cereal/cereal.hpp'
+    [nlohmann-json3-dev]='header nlohmann/json.hpp'
 )
 
 is_there() {
@@ -62,6 +63,7 @@ need_packages() {
 # shellcheck disable=SC2034  # used by the scripts that source this
 # Host loops, adapted libraries and real peers, for all tests.
 peer_packages=(libglib2.0-dev libuv1-dev libcurl4-openssl-dev libpq-dev libhiredis-dev postgresql
-    redis-server libcereal-dev libssl-dev openssl nginx-light curl socat netcat-openbsd)
+    redis-server libcereal-dev nlohmann-json3-dev zlib1g-dev libbrotli-dev libzstd-dev libpsl-dev
+    libidn2-dev libssl-dev openssl nginx-light curl socat netcat-openbsd)
 # shellcheck disable=SC2034
 build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev libboost-dev)

@@ -32,13 +32,6 @@ struct http_session;
 }  // namespace detail
 namespace http {
 
-/// Converts values of T to JSON and back: specialize it with
-///     static std::string text(const T& value);
-///     static T parse(std::string_view text);
-/// http/json.hpp has it for nlohmann::json.
-template <class T>
-struct json_codec;
-
 /// A source of the bytes of a request's body, piece by piece.
 class RONDO_API body_source {
 public:
@@ -172,14 +165,6 @@ request& request::json(const T& value) {
                   "no http::json_codec for this type: include <rondo/http/json.hpp>, which has "
                   "nlohmann::json, or specialize it");
     return body(json_codec<T>::text(value), "application/json");
-}
-
-template <class T>
-json_text::operator T() const {
-    static_assert(requires { json_codec<T>::parse(text_); },
-                  "no http::json_codec for this type: include <rondo/http/json.hpp>, which has "
-                  "nlohmann::json, or specialize it");
-    return json_codec<T>::parse(text_);
 }
 
 }  // namespace http

@@ -11,6 +11,7 @@
 // without waiting for it; otherwise the connection is closed.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,15 +56,27 @@ struct timing {
     duration total{};       ///< to the end of the body, or to now
 };
 
-/// A body that is to be parsed: converts to a T for which http::json_codec<T> exists. See
-/// http/json.hpp.
+/// Converts values of T to JSON and back: specialize it with
+///     static std::string text(const T& value);
+///     static T parse(std::string_view text);
+/// http/json.hpp has it for nlohmann::json.
+template <class T>
+struct json_codec;
+
+/// A body that is to be parsed: converts to a T for which http::json_codec<T> exists.
 class json_text {
 public:
     explicit json_text(std::string text) noexcept : text_(std::move(text)) {}
     const std::string& text() const noexcept { return text_; }
 
+    /// Throws: what the codec throws.
     template <class T>
-    operator T() const;
+        requires requires(std::string_view text) {
+            { json_codec<T>::parse(text) } -> std::same_as<T>;
+        }
+    operator T() const {
+        return json_codec<T>::parse(text_);
+    }
 
 private:
     std::string text_;

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the programs of tests/programs that speak HTTP, against Python's http.server: plain, and over
+TLS with a certificate of this script's own.
+
+usage: run_http_programs.py --folder FOLDER
+Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
+that RONDO_TALLY names.
+"""
+
+import argparse
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import ssl
+import sys
+import tempfile
+import threading
+import time
+
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
+
+from run_programs import SLOWER, Child, Failed, certificates, enter_own_network, run  # noqa: E402
+
+LARGE = bytes(range(256)) * 4096
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body, kind="text/plain"):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1)  # loses the race, and is cancelled
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("location", "/hello")
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
+        bodies = {"/hello": b"hello\n", "/large": LARGE, "/slow": b"slow and long"}
+        known = bodies.get(self.path)
+        self.answer(200 if known is not None else 404, known or b"no such page\n")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        title = json.loads(body).get("title")
+        authorized = self.headers["authorization"] == "Bearer secret"
+        as_asked = self.path == "/v1/issues?labels=bug%2C%20urgent"
+        if not (authorized and as_asked and self.headers["content-type"] == "application/json"):
+            self.answer(500, b"")
+        elif title:
+            self.answer(201, json.dumps({"number": 7}).encode(), "application/json")
+        else:
+            self.answer(422, b"{}", "application/json")
+
+
+@contextlib.contextmanager
+def server(secure=False):
+    """Gives the URL of a server, which ends with the block."""
+    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        chain, key, _ = certificates()
+        context.load_cert_chain(chain, key)
+        serving.socket = context.wrap_socket(serving.socket, server_side=True)
+    serving.handle_error = lambda *_: None  # a client that hangs up is meant
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    try:
+        host = "localhost" if secure else "127.0.0.1"
+        yield f"http{'s' if secure else ''}://{host}:{serving.server_address[1]}"
+    finally:
+        serving.shutdown()
+        serving.server_close()
+
+
+def outcome(command, status=0, stderr="", cwd=None):
+    """The lines that a program prints. Fails unless it ends with `status`."""
+    here = os.getcwd()
+    if cwd is not None:
+        os.chdir(cwd)
+    try:
+        child = Child([str(part) for part in command])
+    finally:
+        os.chdir(here)
+    ended = child.wait(20 * SLOWER, "its start")
+    if ended != status:
+        raise Failed(f"{child.name} ended with status {ended}{child.said()}")
+    child.judge_stderr(stderr)
+    return child.text(child.out).splitlines(), child
+
+
+def must_be(lines, expected, child):
+    if sorted(lines) != sorted(expected):
+        raise Failed(f"{child.name} printed other lines than {expected}{child.said()}")
+
+
+def check_downloader(folder):
+    with server() as url, tempfile.TemporaryDirectory() as into:
+        lines, child = outcome(
+            [folder / "11_downloader", f"{url}/large", f"{url}/hello", f"{url}/moved", f"{url}/no"],
+            stderr=f"{url}/no: 404 Not Found: GET {url}/no",
+            cwd=into,
+        )
+        must_be(lines, [f"{len(LARGE)} bytes", "6 bytes", "6 bytes"], child)
+        if pathlib.Path(into, "large").read_bytes() != LARGE:
+            raise Failed("11_downloader: other bytes than the server's")
+
+
+def check_first_answer(folder):
+    with server() as url:
+        lines, child = outcome([folder / "17_first_answer_wins", f"{url}/slow", f"{url}/hello"])
+        must_be(lines, ["6 bytes"], child)
+        lines, child = outcome([folder / "17_first_answer_wins", f"{url}/no", f"{url}/hello"])
+        must_be(lines, ["6 bytes"], child)
+
+
+def check_get(folder):
+    with server() as url:
+        lines, child = outcome([folder / "18_https_get", f"{url}/moved"])
+        must_be(lines, ["200 text/plain", "hello"], child)
+    with server(secure=True) as url:  # not trusted: the program does not catch the error
+        _, child = outcome([folder / "18_https_get", f"{url}/hello"], status=-6, stderr=None)
+        if "certificate" not in child.text(child.err):
+            raise Failed(f"18_https_get did not name the certificate{child.said()}")
+
+
+def check_api(folder):
+    with server() as url:
+        lines, child = outcome([folder / "19_api_client", f"{url}/v1"])
+        must_be(lines, ["created 7", "422"], child)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="runs the programs that speak HTTP")
+    arguments.add_argument("--folder", type=pathlib.Path, required=True)
+    folder = arguments.parse_args().folder.resolve()
+    enter_own_network()
+    todo = [
+        ("11_downloader: every byte, and one failure", check_downloader),
+        ("17_first_answer_wins: the one that succeeds", check_first_answer),
+        ("18_https_get: a page, and an unknown authority", check_get),
+        ("19_api_client: JSON both ways, and a status", check_api),
+    ]
+    built = [each for each in todo if (folder / each[0].split(":")[0]).exists()]
+    for title, _ in todo:
+        if title not in [name for name, _ in built]:
+            print(f"skipped {title}: it was not built")
+    return run([(t, lambda check=check: check(folder)) for t, check in built], "http_programs")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
