@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Sourced by scripts/test and scripts/demo: `need_packages NAME...` installs missing packages of
 # Debian, or prints which ones root must install. A package counts as present if its command or
-# header is found, wherever that comes from: Boost's headers may be those of libboost1.81-dev, meson
-# may be the user's own. If nothing is missing, apt is not called.
+# header is found, wherever that comes from: meson may be the user's own. If nothing is missing, apt
+# is not called.
 
 declare -A wanted_for=(
     [g++]='command g++' [meson]='command meson' [ninja-build]='command ninja'
@@ -11,8 +11,7 @@ declare -A wanted_for=(
     [socat]='command socat' [clang]='command clang++'
     [liburing-dev]='header liburing.h' [libfmt-dev]='header fmt/core.h'
     [libssl-dev]='header openssl/ssl.h' [openssl]='command openssl'
-    [libboost-dev]='header boost/beast/version.hpp' [libcereal-dev]='header cereal/cereal.hpp'
-    [nlohmann-json3-dev]='header nlohmann/json.hpp'
+    [libcereal-dev]='header cereal/cereal.hpp' [nlohmann-json3-dev]='header nlohmann/json.hpp'
 )
 
 is_there() {
@@ -66,4 +65,4 @@ peer_packages=(libglib2.0-dev libuv1-dev libcurl4-openssl-dev libpq-dev libhired
     redis-server libcereal-dev nlohmann-json3-dev zlib1g-dev libbrotli-dev libzstd-dev libpsl-dev
     libidn2-dev libssl-dev openssl nginx-light curl socat netcat-openbsd)
 # shellcheck disable=SC2034
-build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev libboost-dev)
+build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev)

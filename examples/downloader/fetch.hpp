@@ -3,23 +3,24 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <exception>
 #include <string>
 #include <utility>
 
+#include <rondo/http/session.hpp>
 #include <rondo/task.hpp>
 
-#include "client.hpp"
 #include "progress.hpp"
-#include "url.hpp"
 
 namespace downloader {
 
 /// A URL to download, and the name of its file.
 class job {
 public:
-    job(url from, std::string file) : where(std::move(from)), name(std::move(file)) {}
+    job(std::string url, std::string file) : where(std::move(url)), name(std::move(file)) {}
 
-    url where;
+    std::string where;
     std::string name;
 };
 
@@ -27,13 +28,12 @@ public:
 class downloads {
 public:
     downloads(std::size_t jobs_max, std::string output_folder, bool replace_files,
-              progress& display)
-        : web(jobs_max), folder(std::move(output_folder)), replace(replace_files), show(display) {}
+              progress& display);
 
     /// Since the first one began.
     std::chrono::nanoseconds now() const { return std::chrono::steady_clock::now() - began; }
 
-    client web;
+    rondo::http::session web;
     std::string folder;
     bool replace;
     progress& show;
@@ -45,5 +45,8 @@ public:
 /// Throws: nothing.
 /// Cancel: removes the unfinished file.
 rondo::task<> fetch(downloads& all, const job& what);
+
+/// The text of an error, without the request: "404 Not Found". Safe for a terminal.
+std::string reason_of(const std::exception& error);
 
 }  // namespace downloader

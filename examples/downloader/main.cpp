@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Downloads many files at once over HTTP: `downloader --help` says how.
+// Downloads many files at once over HTTP and HTTPS: `downloader --help` says how.
 //
 // Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
 // the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <fmt/core.h>
+#include <rondo/http/url.hpp>
 #include <rondo/rondo.hpp>
 
 #include "fetch.hpp"
@@ -67,6 +68,7 @@ rondo::task<> download_all(downloads& all, std::vector<job> jobs, std::size_t jo
                                        [&](const job& what) { return fetch(all, what); });
         drawing.cancel();
     });
+    co_await all.web.close();
 }
 
 /// A job for each valid URL; the others are reported as failed.
@@ -75,10 +77,12 @@ std::vector<job> jobs_of(const std::vector<std::string>& urls, progress& show) {
     file_names names;
     for (const std::string& text : urls) {
         try {
-            url where(text);
-            std::string name = names.claim(where.target);
-            jobs.emplace_back(std::move(where), std::move(name));
-        } catch (const http_error& error) {
+            const rondo::http::url where(text);
+            if (!where.is_http())
+                throw rondo::http::url_error(std::string(where.scheme()) +
+                                             " is not supported: http and https are");
+            jobs.emplace_back(text, names.claim(where.target()));
+        } catch (const rondo::http::url_error& error) {
             show.failed(text, error.what());
         }
     }

@@ -102,7 +102,7 @@ options parse_options(int argc, char** argv) {
 std::string_view help_text() {
     return "usage: downloader [-j N] [-o DIR] [-i LISTFILE] [-f] [--no-progress] [--quiet] URL...\n"
            "\n"
-           "Downloads many files at once over HTTP.\n"
+           "Downloads many files at once over HTTP and HTTPS.\n"
            "\n"
            "  -j, --jobs N         at most N downloads at a time (16)\n"
            "  -o, --output DIR     where the files go (.)\n"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the downloader asks for and where it puts it, which needs no event loop: URLs, file names,
-// list files and the command line. Its display has a test of its own, test_downloader_progress.cpp,
-// and so has its HTTP engine, test_downloader_http1.cpp.
+// The parts of the downloader that need no event loop: file names, list files and the command line.
+// Its display has a test of its own, test_downloader_progress.cpp. URLs are tested in test_url.cpp.
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,21 +11,11 @@
 
 #include "../../examples/downloader/names.hpp"
 #include "../../examples/downloader/options.hpp"
-#include "../../examples/downloader/url.hpp"
 #include "support/catch.hpp"
 
 using namespace downloader;
 
 namespace {
-
-std::string url_error(std::string_view text) {
-    try {
-        (void)url(text);
-    } catch (const http_error& error) {
-        return error.what();
-    }
-    return "";
-}
 
 bool is_valid_utf8(std::string_view text) {
     while (!text.empty()) {
@@ -63,81 +52,6 @@ std::string usage_problem(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-TEST_CASE("url: its parts are found", "[downloader]") {
-    struct row {
-        const char* text;
-        const char* host;
-        int port;
-        const char* target;
-        const char* authority;
-    };
-    const std::vector<row> rows = {
-        {"http://a.org", "a.org", 80, "/", "a.org"},
-        {"HTTP://a.org:80/", "a.org", 80, "/", "a.org"},
-        {"http://a.org:/x", "a.org", 80, "/x", "a.org"},
-        {"http://a.org?q=1", "a.org", 80, "/?q=1", "a.org"},
-        {"http://a.org#top", "a.org", 80, "/", "a.org"},
-        {"http://a_b.org:8080/x/y?z#f?g", "a_b.org", 8080, "/x/y?z", "a_b.org:8080"},
-        {"http://127.0.0.1:65535/a@b:c", "127.0.0.1", 65535, "/a@b:c", "127.0.0.1:65535"},
-        {"http://[::1]/x", "::1", 80, "/x", "[::1]"},
-        {"http://[::ffff:1.2.3.4]:81?x", "::ffff:1.2.3.4", 81, "/?x", "[::ffff:1.2.3.4]:81"},
-        {"http://a/\xc3\xa4|{%20}%", "a", 80, "/%C3%A4%7C%7B%20%7D%", "a"},
-        {"http://3com.org./", "3com.org.", 80, "/", "3com.org."},
-    };
-    for (const row& r : rows) {
-        INFO(r.text);
-        const url parsed{std::string_view(r.text)};
-        CHECK(parsed.scheme == "http");
-        CHECK(parsed.host == r.host);
-        CHECK(parsed.port == r.port);
-        CHECK(parsed.target == r.target);
-        CHECK(parsed.authority() == r.authority);
-    }
-}
-
-TEST_CASE("url: what is not plain http is refused with the reason", "[downloader]") {
-    const std::vector<std::pair<std::string, const char*>> rows = {
-        {"", "starts with http://"},
-        {"a.org/x", "starts with http://"},
-        {"http:/a.org", "starts with http://"},
-        {"https://a.org", "https is not supported yet: only http is"},
-        {"HTTPS://a.org", "https is not supported yet"},
-        {"ftp://a.org", "ftp is not supported"},
-        {"://a.org", "is not supported"},
-        {"http://", "names no host"},
-        {"http:///x", "names no host"},
-        {"http://:80/", "names no host"},
-        {"http://u:secret@a.org/", "a user name or password in the URL is not supported"},
-        {"http://a.org\\@b.org/", "a user name or password"},
-        {"http://a b/", "space at position 9"},
-        {"http://a/b\r\nX: y", "control character at position 11"},
-        {std::string("http://a\0.org/", 14), "control character at position 9"},
-        {"http://a.org:0/", "\"0\" is not a port"},
-        {"http://a.org:65536/", "not a port"},
-        {"http://a.org:+80/", "not a port"},
-        {"http://a.org:80:80/", "not a port"},
-        {"http://[::1/", "not an IPv6 address"},
-        {"http://[]/", "not an IPv6 address"},
-        {"http://[1.2.3.4]/", "not an IPv6 address"},
-        {"http://[::1%25eth0]/", "not an IPv6 address"},
-        {"http://[::1]x/", "only a port may follow"},
-        {"http://2130706433/", "not an IPv4 address"},
-        {"http://0x7f.1/", "not an IPv4 address"},
-        {"http://127.1/", "not an IPv4 address"},
-        {"http://0177.0.0.1/", "not an IPv4 address"},
-        {"http://1.2.3.4./", "not an IPv4 address"},
-        {"http://a.0x10/", "not an IPv4 address"},
-        {"http://a%2eorg/", "not a host name"},
-        {"http://\xc3\xa4.org/", "not a host name"},
-        {"http://" + std::string(254, 'a') + "/", "longer than 253"},
-    };
-    for (const auto& [text, reason] : rows) {
-        INFO(text);
-        CHECK_THAT(url_error(text), Catch::Contains(reason));
-        CHECK(url_error(text).find("secret") == std::string::npos);
-    }
-}
 
 TEST_CASE("file name: the last segment of the path, decoded once", "[downloader]") {
     const std::vector<std::pair<std::string, std::string>> rows = {
