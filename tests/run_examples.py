@@ -423,7 +423,7 @@ def checks(folder, names):
     yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
     yield "example udp_chat: two talk", lambda: check_udp_chat(folder)
     yield "example tail_follow: appended lines, and a rotation", lambda: check_tail_follow(folder)
-    if (folder / "downloader").is_file():  # it needs Boost
+    if (folder / "downloader").is_file():
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 
 

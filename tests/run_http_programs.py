@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the programs of tests/programs that speak HTTP, against Python's http.server: plain, and over
-TLS with a certificate of this script's own.
+"""Runs the programs of tests/programs that speak HTTP, against Python's http.server: plain, and
+over TLS with a certificate of this script's own.
 
 usage: run_http_programs.py --folder FOLDER
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
