@@ -18,8 +18,6 @@ namespace {
 constexpr std::chrono::seconds patience(1);  // for the peer's close_notify
 constexpr auto closing_kind = wait_queue::kind("the end of reads and writes");
 
-void pass_on_nothing(void*) noexcept {}
-
 /// Closes the transport at the end, whatever happens.
 class hang_up_at_end {
 public:

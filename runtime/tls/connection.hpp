@@ -77,6 +77,9 @@ struct tls_connection {
     }
 };
 
+/// For `changed`, which wakes all its waiters each time.
+inline void pass_on_nothing(void*) noexcept {}
+
 /// Exclusive use of one direction by a task of the user's.
 class tls_turn {
 public:

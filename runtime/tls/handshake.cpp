@@ -22,8 +22,6 @@ namespace {
 
 constexpr auto handshake_kind = wait_queue::kind("another task's handshake");
 
-void pass_on_nothing(void*) noexcept {}
-
 task<> run_handshake(const tls_shared& self) {
     tls_connection& c = *self;
     for (;;) {

@@ -18,8 +18,6 @@ namespace {
 
 constexpr auto sending_kind = wait_queue::kind("another task to send");
 
-void pass_on_nothing(void*) noexcept {}  // all waiters are woken at each change
-
 /// The scope of a wait on the transport: closing the stream cancels it, while the transport itself
 /// stays open for the close_notify.
 class transport_wait : public inner_scope {
