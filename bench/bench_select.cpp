@@ -24,7 +24,7 @@ bool fill(rondo::queue<int>& line) { return line.try_put(1); }
 task<> only_put(std::uint64_t count) {
     rondo::queue<int> line;
     for (std::uint64_t i = 0; i < count; ++i) {
-        sink += fill(line) ? 1 : 0;
+        sink += fill(line) ? 1U : 0U;
         sink += static_cast<std::uint64_t>(*line.try_get());
     }
     co_return;
@@ -33,7 +33,7 @@ task<> only_put(std::uint64_t count) {
 task<> one_wait(std::uint64_t count) {
     rondo::queue<int> line;
     for (std::uint64_t i = 0; i < count; ++i) {
-        sink += fill(line) ? 1 : 0;
+        sink += fill(line) ? 1U : 0U;
         const std::optional<int> item = co_await line.next();
         sink += static_cast<std::uint64_t>(*item);
     }
@@ -42,9 +42,9 @@ task<> one_wait(std::uint64_t count) {
 /// All three are ready; the first one wins.
 task<> three_ready(std::uint64_t count) {
     rondo::queue<int> line, second, third;
-    sink += fill(second) && fill(third) ? 1 : 0;
+    sink += fill(second) && fill(third) ? 1U : 0U;
     for (std::uint64_t i = 0; i < count; ++i) {
-        sink += fill(line) ? 1 : 0;
+        sink += fill(line) ? 1U : 0U;
         const auto what = co_await rondo::select(line.next(), second.next(), third.next());
         sink += static_cast<std::uint64_t>(*std::get<0>(what));
     }
@@ -56,7 +56,7 @@ task<> third_ready(std::uint64_t count) {
     rondo::queue<int> empty;
     rondo::event stop;
     for (std::uint64_t i = 0; i < count; ++i) {
-        sink += fill(line) ? 1 : 0;
+        sink += fill(line) ? 1U : 0U;
         const auto what = co_await rondo::select(stop.wait(), empty.next(), line.next());
         sink += static_cast<std::uint64_t>(*std::get<2>(what));
     }
@@ -64,7 +64,7 @@ task<> third_ready(std::uint64_t count) {
 
 task<> put_later(rondo::queue<int>& line, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) {
-        sink += fill(line) ? 1 : 0;
+        sink += fill(line) ? 1U : 0U;
         while (line.size() != 0) co_await rondo::yield_now();
     }
 }
@@ -106,5 +106,5 @@ task<> run_case(std::string_view name, std::uint64_t count) {
 int main(int count, char** words) {
     if (count != 3) return std::fprintf(stderr, "usage: %s CASE COUNT\n", words[0]), 2;
     rondo::run(run_case(words[1], std::strtoull(words[2], nullptr, 10)));
-    return sink == 0 ? 1 : 0;
+    return sink == 0 ? 1U : 0U;
 }

@@ -126,11 +126,11 @@ std::string shown(const std::string& host, std::uint16_t port) {
 }
 
 /// The name as certificates have it: without brackets, and without the dot of the root.
-std::string plain_host(std::string host) {
+std::string plain_host(std::string_view host) {
     if (host.size() > 2 && host.front() == '[' && host.back() == ']')
         host = host.substr(1, host.size() - 2);
-    if (host.size() > 1 && host.back() == '.') host.pop_back();
-    return host;
+    if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
+    return std::string(host);
 }
 
 }  // namespace
@@ -149,7 +149,7 @@ tls_shared make_tls_client(std::unique_ptr<tls_transport> transport,
             "start_tls: the certificate must be of some host, so pass its name: "
             "start_tls(stream, context, \"example.org\")");
     tls_engine_options how;
-    how.host = plain_host(std::move(host));
+    how.host = plain_host(host);
     how.alpn = alpn_on_wire(options.alpn);
     if (!how.host.empty()) how.session = how.host + ':' + std::to_string(port);
     return make_connection(std::move(transport), std::move(name), state->get(), std::move(how),

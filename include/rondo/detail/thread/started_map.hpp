@@ -34,14 +34,26 @@ using whole_map = std::conditional_t<std::is_void_v<R>, void, std::vector<value_
 template <class F, class... Ranges>
 using mapped = element_result<std::decay_t<F>, element_of<Ranges>...>;
 
-/// All elements of ranges, in tuples, until the shortest range ends.
+/// The element at an iterator: copied if that is possible, otherwise moved out.
+template <class Element, class Iterator>
+Element element_at(Iterator& at) {
+    if constexpr (can_be_copied<Element>)
+        return Element(*at);
+    else
+        return Element(std::move(*at));
+}
+
+/// All elements of ranges, in tuples, until the shortest range ends. (No range_reader: of its
+/// optional iterators g++ 12 believes that they may be uninitialized.)
 template <class... Ranges>
 auto all_elements(Ranges&&... ranges) {
-    std::tuple<range_reader<Ranges>...> readers(std::forward<Ranges>(ranges)...);
-    std::vector<std::tuple<element_of<Ranges>...>> all;
-    while (!std::apply([](auto&... r) { return (r.at_end() || ...); }, readers))
-        all.push_back(std::apply(
-            [](auto&... r) { return std::tuple<element_of<Ranges>...>{r.read()...}; }, readers));
+    using element = std::tuple<element_of<Ranges>...>;
+    std::vector<element> all;
+    const auto walk = [&](auto... at) {
+        for (; !((at == std::end(ranges)) || ...); (++at, ...))
+            all.push_back(element{element_at<element_of<Ranges>>(at)...});
+    };
+    walk(std::begin(ranges)...);
     return all;
 }
 
