@@ -46,8 +46,8 @@ namespace detail {
 
 /// Stands for an open descriptor, and can be made again from an inherited number.
 template <class T>
-concept inheritable = requires(const T& here, int number) {
-    { here.number() } -> std::same_as<int>;
+concept inheritable = requires(const T& handle, int number) {
+    { handle.number() } -> std::same_as<int>;
     { T::adopt(number) } -> std::same_as<T>;
 };
 
