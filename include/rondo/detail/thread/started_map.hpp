@@ -155,7 +155,7 @@ private:
         this->drop_giver();
     }
     thread_core::phase keep_results() noexcept {
-        return keep_outcome<whole_map<R>>(*this, [this]() -> whole_map<R> {
+        return keep_outcome<whole_map<R>>(*this, [&]() -> whole_map<R> {
             if constexpr (!std::is_void_v<R>) {
                 std::vector<stored> all;
                 all.reserve(results_.size());
