@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
@@ -107,8 +108,10 @@ void check(const char* name, Handler handler, double bytes_most) {
                 pairs, name, each, seen.resident[0] / 1e6, seen.resident[1] / 1e6,
                 seen.resident[2] / 1e6, seen.heap[0] / 1e6, seen.heap[1] / 1e6, seen.heap[2] / 1e6);
     if (rondo_tests::with_asan() || rondo_tests::with_tsan()) return;
-    // No memory leaks. How many free pages were touched is up to malloc.
-    CHECK(seen.heap[2] <= 1.01 * seen.heap[1]);
+    // No memory leaks: that would grow in each round. A pool grows in one round, by a slab, if more
+    // was alive at a time than before. How many free pages were touched is up to malloc.
+    const double growth = std::min(seen.heap[1] - seen.heap[0], seen.heap[2] - seen.heap[1]);
+    CHECK(growth <= 0.01 * seen.heap[1]);
     CHECK(each <= bytes_most);
 }
 
