@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a consumer passes to a generator: send, throw_in, close; both kinds of generators.
+// Values, errors and the end that a consumer passes to a generator: send, throw_in, close.
 #include <memory>
 #include <optional>
 #include <stdexcept>

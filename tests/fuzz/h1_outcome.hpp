@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a decoder of HTTP/1.1 makes of an input, for comparison.
+// The outcome of a decoder of HTTP/1.1 for an input, for comparison.
 #pragma once
 
 #include <string>

@@ -172,6 +172,72 @@ RONDO_TEST("http client: setters refuse what must not be sent", "[http_client]")
     CHECK(co_await error_of(get_text(client, "/no/base")) != "no error");
 }
 
+class broken_source final : public http::body_source {
+public:
+    task<std::string_view> next() override {
+        if (std::exchange(began_, true))
+            throw std::system_error(EIO, std::generic_category(), "read disk");
+        co_return std::string_view("some");
+    }
+
+private:
+    bool began_ = false;
+};
+
+RONDO_TEST("http client: a body whose source fails is the source's error, at once",
+           "[http_client]") {
+    scripted_server server([](const seen_request&) { return std::string(stay_silent); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        const time_point before = running_loop().time();
+        int code = 0;
+        try {
+            co_await client.post(server.url()).body(std::make_shared<broken_source>());
+        } catch (const std::system_error& error) {
+            code = error.code().value();
+        }
+        CHECK(code == EIO);
+        CHECK(running_loop().time() - before < 1s);
+        CHECK(client.connections() == 0);
+    });
+}
+
+RONDO_TEST("http client: a body that can be sent only once is not sent as nothing",
+           "[http_client]") {
+    scripted_server server([](const seen_request&) { return reply(200, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto again = client.post(server.url()).body(pieces());
+        co_await again;
+        std::string refused;
+        try {
+            co_await again;
+        } catch (const http::error& error) {
+            refused = error.what();
+        }
+        CHECK(refused.starts_with("this body can be sent only once"));
+        CHECK(server.requests.size() == 1);
+        auto text = client.post(server.url()).body("text");
+        co_await text;
+        co_await text;
+        CHECK(server.requests[2].body == "text");
+    });
+}
+
+RONDO_TEST("http client: repeated headers are kept, a request's replace the session's",
+           "[http_client]") {
+    scripted_server server([](const seen_request&) { return reply(200, ""); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        client.headers().add("via", "a").add("via", "b").add("x", "session");
+        co_await client.get(server.url()).header("x", "request");
+        const std::string& head = server.requests[0].head;
+        CHECK(head.find("\r\nvia: a\r\nvia: b\r\n") != std::string::npos);
+        CHECK(head.find("session") == std::string::npos);
+        CHECK(server.requests[0].field("x") == "request");
+    });
+}
+
 // -- bodies of responses --------------------------------------------------------------------------
 RONDO_TEST("http client: the body in pieces, in lines, into a file", "[http_client][both]") {
     rondo_tests::folder folder;
@@ -266,6 +332,26 @@ RONDO_TEST("http client: text knows its charset, and the body has a limit", "[ht
             was_refused = true;
         }
         CHECK(was_refused);
+        CHECK((co_await limited.bytes()).size() == 4);  // nothing was lost
+    });
+}
+
+task<> read_after_close(http::response& response) { co_await response.read_some(); }
+
+RONDO_TEST("http client: a response that was closed says so", "[http_client]") {
+    const std::string large(1'000'000, 'x');
+    scripted_server server([&](const seen_request&) { return reply(200, large); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto response = co_await client.get(server.url());
+        response.close();
+        response.close();
+        std::string closed = "read";
+        for (bool again = true; again;) {  // what had come is still there
+            closed = co_await error_of(read_after_close(response));
+            again = closed == "no error";
+        }
+        CHECK(closed == "the response is closed");
     });
 }
 
@@ -533,6 +619,17 @@ RONDO_TEST("http client: Unix sockets and addresses of one's own", "[http_client
     };
     auto serving = serve(std::move(listener), answer);
     co_await race(std::move(serving), client());
+}
+
+RONDO_TEST("http client: the limit of connecting holds for the proxy's tunnel as well",
+           "[http_client]", limit(60s)) {
+    scripted_server proxy([](const seen_request&) { return std::string(stay_silent); });
+    co_await proxy.run([&]() -> task<> {
+        http::session client;
+        client.proxy("http://" + proxy.where().text());
+        CHECK(co_await error_of(get_text(client, "https://far.example/")) ==
+              "timed out after 10s waiting for the connection: GET https://far.example/ (0 bytes)");
+    });
 }
 
 RONDO_TEST("http client: through a proxy", "[http_client]") {

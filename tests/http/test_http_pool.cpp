@@ -167,6 +167,28 @@ RONDO_TEST("http pool: a response may outlive its session", "[http_pool][both]")
     });
 }
 
+TEST_CASE("http pool: a session in one loop after another", "[http_pool]") {
+    testing::leak_probe probe;
+    {
+        http::session_options brief;
+        brief.keep_alive = 1ms;
+        http::session client(brief);
+        auto once = [&]() -> task<> {
+            scripted_server server([](const seen_request&) { return reply(200, "x"); });
+            co_await server.run([&]() -> task<> {
+                CHECK(co_await text_of(client, server.url()) == "x");
+                while (client.idle_connections() != 0) co_await sleep(1ms);  // this loop's timer
+                CHECK(co_await text_of(client, server.url()) == "x");  // is idle when the loop ends
+            });
+        };
+        for (int i = 0; i < 3; ++i) {
+            loop home;
+            home.run_until_complete(once());
+        }
+    }
+    CHECK(probe.leaks().empty());
+}
+
 RONDO_TEST("http pool: a cancel at any moment leaves the pool whole", "[http_pool]",
            seeds(4).limit(60s)) {
     scripted_server server([](const seen_request& request) {

@@ -146,7 +146,11 @@ task<std::shared_ptr<body_source>> make_body(http_request& spec) {
         case kind::none: break;
         case kind::form:
         case kind::bytes: co_return std::make_shared<bytes_source>(std::move(spec.bytes));
-        case kind::source: co_return std::move(spec.source);
+        case kind::source:
+            if (std::exchange(*spec.source_was_sent, true) && !spec.source->rewind())
+                throw http::error("this body can be sent only once, and it was sent before",
+                                  spec.method, {});
+            co_return std::move(spec.source);
         case kind::file: co_return co_await open_source(spec.bytes);
         case kind::parts: co_return co_await make_form(spec);
     }

@@ -22,15 +22,6 @@ std::string host_and_port(const http::url& where) {
     return host + ':' + std::to_string(where.port());
 }
 
-task<tcp_stream> connect_to(const http::url& host, const std::optional<endpoint>* address,
-                            http_budget& budget, duration limit) {
-    connect_options options;
-    task<tcp_stream> connecting = address != nullptr && *address
-                                      ? connect_tcp(**address, options)
-                                      : connect_tcp(host.host_with_zone(), host.port(), options);
-    return budget.limited(http::phase::connect, limit, std::move(connecting));
-}
-
 /// Asks an HTTP proxy for a tunnel to `where` (RFC 9110, section 9.3.6).
 task<> open_tunnel(tcp_stream& proxy, const http::url& where, const http::url& by) {
     http::fields headers;
@@ -64,6 +55,16 @@ task<> open_tunnel(tcp_stream& proxy, const http::url& where, const http::url& b
     }
 }
 
+task<tcp_stream> connect_tcp_to(http_route route) {
+    if (route.proxy == nullptr) {
+        if (*route.address) co_return co_await connect_tcp(**route.address);
+        co_return co_await connect_tcp(route.where->host_with_zone(), route.where->port());
+    }
+    tcp_stream proxy = co_await connect_tcp(route.proxy->host_with_zone(), route.proxy->port());
+    if (route.where->is_secure()) co_await open_tunnel(proxy, *route.where, *route.proxy);
+    co_return proxy;
+}
+
 task<http_connection::any_stream> connect_plainly(const http_session& session, http_route route,
                                                   http_budget& budget, http::timing& times) {
     const http::timeouts& limits = session.options.timeouts;
@@ -75,13 +76,9 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
         times.connect += running_loop().time() - began;
         co_return http_connection::any_stream(std::move(local));
     }
-    const http::url& host = route.proxy != nullptr ? *route.proxy : *route.where;
-    tcp_stream plain = co_await connect_to(host, route.proxy != nullptr ? nullptr : route.address,
-                                           budget, limits.connect);
-    if (route.proxy != nullptr && route.where->is_secure()) {
-        auto asking = open_tunnel(plain, *route.where, *route.proxy);
-        co_await budget.limited(http::phase::connect, limits.connect, std::move(asking));
-    }
+    auto connecting = connect_tcp_to(route);
+    tcp_stream plain = co_await budget.limited(http::phase::connect, limits.connect,
+                                               std::move(connecting));
     times.connect += running_loop().time() - began;
     if (!route.where->is_secure()) co_return http_connection::any_stream(std::move(plain));
 

@@ -55,6 +55,8 @@ public:
     virtual bool is_unanswered() const noexcept = 0;
     /// True if an earlier request was sent on the connection.
     virtual bool was_reused() const noexcept = 0;
+    /// True if the source of the request's body has thrown.
+    virtual bool has_body_failed() const noexcept = 0;
     /// True if no byte of the request was sent.
     virtual bool is_unsent() const noexcept = 0;
     /// Gives the connection back, or closes it if it cannot be used again. A rest of the body that

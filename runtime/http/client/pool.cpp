@@ -37,7 +37,7 @@ void http_lease::connect(http_connection::any_stream stream) {
 }
 
 void http_lease::give_back(duration keep) noexcept {
-    if (pool_ && connection_ && keep > duration::zero() && connection_->is_quiet()) {
+    if (pool_ && connection_ && keep > duration::zero()) {
         try {
             pool_->keep(*host_, std::move(connection_), keep);
         } catch (...) {  // no memory: it is closed instead
@@ -61,6 +61,7 @@ http_pool::~http_pool() { timer_.cancel(); }
 
 task<http_lease> http_pool::acquire(std::string key, bool fresh) {
     http_lease lease;
+    if (home_ != running_loop().remote()) move_in();
     lease.host_ = host_of(std::move(key));
     lease.pool_ = shared_from_this();
     lease.host_permit_ = co_await lease.host_->free.acquire();
@@ -69,6 +70,12 @@ task<http_lease> http_pool::acquire(std::string key, bool fresh) {
     lease.reused_ = lease.connection_ != nullptr;
     if (!lease.reused_) make_room();
     co_return lease;
+}
+
+/// A session may be used in one loop after another. Its timer is the former loop's.
+void http_pool::move_in() noexcept {
+    home_ = running_loop().remote();
+    close_idle();
 }
 
 std::shared_ptr<http_lease::seats> http_pool::host_of(std::string key) {
@@ -147,6 +154,10 @@ void http_pool::forget_if_unused(const http_lease::seats& host) noexcept {
 
 void http_pool::close_now() noexcept {
     closed_ = true;
+    close_idle();
+}
+
+void http_pool::close_idle() noexcept {
     timer_.cancel();
     timer_at_ = time_point::max();
     for (auto& [key, host] : hosts_) host->idle.clear();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -82,11 +83,14 @@ private:
     std::shared_ptr<http_lease::seats> host_of(std::string key);
     std::unique_ptr<http_connection> take_idle(http_lease::seats& host) noexcept;
     void keep(http_lease::seats& host, std::unique_ptr<http_connection> connection, duration span);
+    void move_in() noexcept;
+    void close_idle() noexcept;
     void make_room() noexcept;
     void close_expired();
     void set_timer(time_point when);
     void forget_if_unused(const http_lease::seats& host) noexcept;
 
+    std::optional<remote> home_;  // the loop of the idle connections
     std::size_t limit_;
     std::size_t per_host_;
     semaphore seats_;

@@ -68,6 +68,7 @@ request& request::body(std::shared_ptr<body_source> source, std::string_view con
     RONDO_ASSERT(source, "request::body was given a null body_source");
     spec_->body = kind::source;
     spec_->source = std::move(source);
+    spec_->source_was_sent = std::make_shared<bool>(false);
     return content_type.empty() ? *this : header("content-type", content_type);
 }
 

@@ -37,6 +37,7 @@ struct http_request {
     body_kind body = body_kind::none;
     std::string bytes;  // the body, the path of its file, or the encoded form
     std::shared_ptr<http::body_source> source;
+    std::shared_ptr<bool> source_was_sent;  // shared with copies of the request
     std::vector<form_part> parts;
 
     std::optional<duration> timeout;

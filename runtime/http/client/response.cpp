@@ -106,9 +106,11 @@ task<std::string> response::bytes(std::size_t limit) {
     for (;;) {
         const std::string_view piece = co_await from.read();
         if (piece.empty()) co_return std::exchange(from.line, {});
-        if (piece.size() > limit - std::min(limit, from.line.size()))
+        if (piece.size() > limit - std::min(limit, from.line.size())) {
+            from.unread(piece);
             throw limit_error("the body is longer than " + std::to_string(limit) + " bytes",
                               from.budget.method(), from.budget.url());
+        }
         from.line += piece;
     }
 }
@@ -153,7 +155,9 @@ task<> remove_if_there(std::string path) {
 task<std::uint64_t> response::save_to(std::string path) {
     rondo::detail::http_response& from = state();
     if (!from.decodes_files) from.decode_nothing();
-    const std::string unfinished = path + '.' + rondo::detail::random_text() + ".part";
+    // Beside it, under a short name: the file's own name may be as long as the system allows.
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    const std::string unfinished = folder + ".rondo-" + rondo::detail::random_text();
     std::exception_ptr failed;
     std::uint64_t written = 0;
     try {

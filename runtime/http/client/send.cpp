@@ -67,12 +67,13 @@ void sending::resolve_url() {
 
 void sending::compose_headers() {
     headers_.clear();
-    const auto add_all = [&](const http::fields& from) {
-        for (const auto& [name, value] : from)
-            if (is_same_origin_ || http::may_cross_origins(name)) headers_.set(name, value);
+    const auto may_go = [&](std::string_view name) {
+        return is_same_origin_ || http::may_cross_origins(name);
     };
-    add_all(session_.headers);
-    add_all(spec_.headers);
+    for (const auto& [name, value] : session_.headers)
+        if (may_go(name) && !spec_.headers.contains(name)) headers_.add(name, value);
+    for (const auto& [name, value] : spec_.headers)
+        if (may_go(name)) headers_.add(name, value);
     const auto set_default = [&](std::string_view name, std::string_view value) {
         if (!value.empty() && !headers_.contains(name)) headers_.set(name, value);
     };
@@ -145,6 +146,7 @@ task<bool> sending::try_to_ask(bool fresh) {
     } catch (const rondo::tls_error& error) {
         why = error.what();
     } catch (const std::system_error& error) {
+        if (to_.exchange->has_body_failed()) throw;  // the source's own error, not the connection's
         why = error.what();
     }
     const http_exchange& tried = *to_.exchange;

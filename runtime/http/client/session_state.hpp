@@ -50,12 +50,10 @@ struct http_session {
 struct http_route {
     const http::url* where;
     const http::url* proxy;                 // null: none
-    const std::optional<endpoint>* address;  // instead of a look-up
+    const std::optional<endpoint>* address;  // instead of a lookup
 
     /// Connections with equal keys can serve each other's requests.
     std::string key() const;
-    /// True if the proxy reads the requests: a plain one.
-    bool is_forwarded() const noexcept { return proxy != nullptr && !where->is_secure(); }
 };
 
 /// Connects: name lookup, TCP or Unix socket, the proxy's tunnel, TLS.

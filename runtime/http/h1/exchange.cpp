@@ -50,6 +50,7 @@ public:
     const http::fields& trailers() const noexcept override { return decoder_.trailers(); }
     bool is_unanswered() const noexcept override { return !received_any_; }
     bool was_reused() const noexcept override { return was_reused_; }
+    bool has_body_failed() const noexcept override { return body_failed_; }
     bool is_unsent() const noexcept override { return !sent_any_; }
     void release() noexcept override;
 
@@ -59,6 +60,7 @@ public:
 
 private:
     task<> send(const http_outgoing& request);
+    task<std::string_view> next_of(http::body_source& body);
     task<> send_body(http::body_source& body, bool chunked);
     task<> append_small(std::string& to, http::body_source& body, std::uint64_t size);
     [[noreturn]] void throw_wrong_size(const char* how) const;
@@ -83,6 +85,7 @@ private:
     duration keep_{};  // after the response
     bool was_reused_;
     bool sent_any_ = false;
+    bool body_failed_ = false;
     bool sent_all_ = false;
     bool received_any_ = false;
     bool has_head_ = false;
@@ -96,10 +99,19 @@ task<> h1_exchange::write(const_buffer first, const_buffer second, const_buffer 
                               lease_.connection()->write_all(first, second, third));
 }
 
+task<std::string_view> h1_exchange::next_of(http::body_source& body) {
+    try {
+        co_return co_await body.next();
+    } catch (const std::exception&) {
+        body_failed_ = true;
+        throw;
+    }
+}
+
 task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
     std::optional<std::uint64_t> left = body.size();
     for (;;) {
-        const std::string_view piece = co_await body.next();
+        const std::string_view piece = co_await next_of(body);
         if (piece.empty()) break;
         if (left && piece.size() > *left) throw_wrong_size("longer");
         if (left) *left -= piece.size();
@@ -122,7 +134,7 @@ bool wants_length(std::string_view method) {
 task<> h1_exchange::append_small(std::string& to, http::body_source& body, std::uint64_t size) {
     const std::size_t end = to.size() + static_cast<std::size_t>(size);
     for (;;) {
-        const std::string_view piece = co_await body.next();
+        const std::string_view piece = co_await next_of(body);
         if (piece.empty()) break;
         to += piece;
         if (to.size() > end) throw_wrong_size("longer");
@@ -160,6 +172,7 @@ task<> h1_exchange::send(const http_outgoing& request) {
 
 // -- receiving -----------------------------------------------------------------------------------
 task<> h1_exchange::receive(http::phase phase, duration limit) {
+    if (lease_.connection() == nullptr) throw closed_error("the response is closed");
     if (!buffer_) {
         buffer_ = std::make_unique<char[]>(first_buffer);
         buffer_size_ = first_buffer;
@@ -218,9 +231,8 @@ task<http_incoming> h1_exchange::ask(const http_outgoing& request) {
             auto receiving = done_as(receive_head(), 2);
             co_await race(std::move(sending), std::move(receiving));
         }
-    } catch (const rondo::timeout_error&) {
-        throw;
-    } catch (const std::system_error&) {  // the server may have answered before it closed
+    } catch (const write_error&) {  // the server may have answered before it closed
+        if (body_failed_) throw;
         unsent = std::current_exception();
     }
     try {
@@ -275,6 +287,9 @@ task<> h1_exchange::receive_body() {
         stream_ended_ = true;
     } catch (const rondo::timeout_error&) {
         throw;
+    } catch (const tls_error& error) {
+        throw http::body_error(error.what(), budget_->method(), budget_->url(),
+                               decoder_.body_bytes());
     } catch (const std::system_error& error) {
         throw http::body_error(error.what(), budget_->method(), budget_->url(),
                                decoder_.body_bytes());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What TLS runs over: any duplex stream, with its type erased.
+// The stream below TLS: any duplex stream, with its type erased.
 #pragma once
 
 #include <concepts>
