@@ -4,9 +4,9 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -108,10 +108,12 @@ void check(const char* name, Handler handler, double bytes_most) {
                 pairs, name, each, seen.resident[0] / 1e6, seen.resident[1] / 1e6,
                 seen.resident[2] / 1e6, seen.heap[0] / 1e6, seen.heap[1] / 1e6, seen.heap[2] / 1e6);
     if (rondo_tests::with_asan() || rondo_tests::with_tsan()) return;
-    // No memory leaks: that would grow in each round. A pool grows in one round, by a slab, if more
-    // was alive at a time than before. How many free pages were touched is up to malloc.
-    const double growth = std::min(seen.heap[1] - seen.heap[0], seen.heap[2] - seen.heap[1]);
-    CHECK(growth <= 0.01 * seen.heap[1]);
+    // No memory leaks. How many free pages were touched is up to malloc. Free chunks in its caches
+    // count as used, so tests/meson.build switches them off for this test.
+    if (std::getenv("GLIBC_TUNABLES") != nullptr)
+        CHECK(seen.heap[2] <= seen.heap[1] + 4096);
+    else
+        WARN("the heap is not compared: run this test by `meson test connections`");
     CHECK(each <= bytes_most);
 }
 
