@@ -55,6 +55,25 @@ private:
     std::string path_;
 };
 
+/// Connections of a loop that wait for the next request.
+struct idle_connections {
+    std::map<std::string, std::vector<unix_stream>> of;
+
+    static idle_connections& here() {
+        static constexpr char key = 0;
+        std::shared_ptr<void>& slot = running_loop().extension(&key);
+        if (slot == nullptr) slot = std::make_shared<idle_connections>();
+        return *static_cast<idle_connections*>(slot.get());
+    }
+    /// Closes those to a server that has ended, if this thread runs a loop.
+    static void forget(const std::string& path) noexcept {
+        try {
+            here().of.erase(path);
+        } catch (const std::exception&) {  // no loop
+        }
+    }
+};
+
 process start_server(const private_folder& folder, ipc_channel<int>& lifeline,
                      const manager_options& options) {
     auto [ours, theirs] = ipc_channel<int>::pair();
@@ -75,6 +94,7 @@ struct manager::state {
     explicit state(const manager_options& options)
         : server(start_server(folder, lifeline, options)) {}
     ~state() {
+        idle_connections::forget(folder.socket());
         lifeline.close();
         try {
             if (server.join_for(grace_to_end)) return;
@@ -116,18 +136,6 @@ namespace {
     throw broken_manager_error("the manager's server has ended, and its objects with it");
 }
 
-/// Connections of a loop that wait for the next request.
-struct idle_connections {
-    std::map<std::string, std::vector<unix_stream>> of;
-
-    static idle_connections& here() {
-        static constexpr char key = 0;
-        std::shared_ptr<void>& slot = running_loop().extension(&key);
-        if (slot == nullptr) slot = std::make_shared<idle_connections>();
-        return *static_cast<idle_connections*>(slot.get());
-    }
-};
-
 task<unix_stream> connection_to(std::string path) {
     auto& idle = idle_connections::here().of[path];
     if (!idle.empty()) {
@@ -150,7 +158,7 @@ task<managed_reply> exchange(unix_stream& line, std::string request) {
 /// Makes an exchange on a connection of its own. `used` gets the connection.
 task<managed_reply> talk(std::string path, std::string request, unix_stream* used) {
     try {
-        *used = co_await connection_to(std::move(path));
+        *used = co_await connection_to(path);
         co_return co_await exchange(*used, std::move(request));
     } catch (const incomplete_read_error&) {
     } catch (const std::system_error& error) {
@@ -159,6 +167,7 @@ task<managed_reply> talk(std::string path, std::string request, unix_stream* use
             code != std::errc::broken_pipe && code != std::errc::no_such_file_or_directory)
             throw;
     }
+    idle_connections::forget(path);
     throw_broken();
 }
 

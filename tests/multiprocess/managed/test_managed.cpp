@@ -287,6 +287,27 @@ RONDO_TEST("managed: when the server has ended, operations say so", "[managed][k
     CHECK_THROWS_AS(co_await other.load(), broken_manager_error);
 }
 
+std::size_t open_descriptors() {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+task<> use_a_manager() {
+    manager shared;
+    managed_value<int> value(shared);
+    co_await value.store(7);
+    CHECK(co_await value.load() == 7);
+}
+
+RONDO_TEST("managed: a manager that has ended leaves no connection open in the loop",
+           "[managed][kernel]") {
+    co_await use_a_manager();
+    co_await sleep(1ms);
+    const std::size_t before = open_descriptors();
+    for (int i = 0; i < 3; ++i) co_await use_a_manager();
+    while (open_descriptors() > before) co_await sleep(1ms);  // else the test's limit ends it
+}
+
 TEST_CASE("managed: the server ends with a manager's process that is killed, and leaves no file",
           "[managed]") {
     const nothing_left left;
