@@ -3,7 +3,8 @@
 //
 // A listener keeps one accept in flight, a multishot one if the kernel has it, and hands
 // connections to its waiters in order. Connections that come while no task waits are kept, up to a
-// bound. Beyond that bound they stay in the kernel's backlog.
+// bound. Beyond that bound they stay in the kernel's backlog. A listener whose socket other
+// processes may have too accepts one connection at a time, and only while a task waits.
 #pragma once
 
 #include <utility>
@@ -37,6 +38,7 @@ public:
     void report_shortages() const noexcept;
     endpoint local() const noexcept;
     int number() const noexcept;
+    void share() const noexcept;  // from now on other processes accept from the socket too
     bool is_open() const noexcept;
     closing close() const noexcept;
 

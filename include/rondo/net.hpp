@@ -85,7 +85,8 @@ public:
     static tcp_listener bind(const endpoint& where, listen_options options = {});
     /// Takes over a socket that listens already: inherited from another process, received, or made
     /// by other code. Several processes may accept from one socket; each connection goes to one of
-    /// them.
+    /// them. The listener takes a connection from the kernel only while a task waits in `accept`,
+    /// so a process that ends loses none.
     /// Throws: std::system_error; error if it is not a TCP socket that listens. It is closed then.
     static tcp_listener adopt(descriptor listening);
     static tcp_listener adopt(int number) {
@@ -107,7 +108,8 @@ public:
     /// The address it listens at, with the port that the kernel chose.
     endpoint local() const noexcept { return listener_.local(); }
     /// The descriptor's number, or -1: for `command::keep`, start_process, or to be sent through an
-    /// ipc_channel.
+    /// ipc_channel. Another process may accept from then on, so this listener becomes as careful as
+    /// an adopted one.
     int number() const noexcept { return listener_.number(); }
     bool is_open() const noexcept { return listener_.is_open(); }
     explicit operator bool() const noexcept { return is_open(); }

@@ -23,10 +23,10 @@ namespace http {
 class RONDO_API cookie {
 public:
     cookie() = default;
-    /// For `domain` and all below it if `host_only` is false; in every path, without an end.
-    cookie(std::string_view name, std::string_view value, std::string_view domain,
-           bool host_only = true)
-        : name(name), value(value), domain(domain), host_only(host_only) {}
+    /// For `domain_is`, and all below it if `is_host_only` is false; in every path, without an end.
+    cookie(std::string_view name_is, std::string_view value_is, std::string_view domain_is,
+           bool is_host_only = true)
+        : name(name_is), value(value_is), domain(domain_is), host_only(is_host_only) {}
 
     std::string name;
     std::string value;

@@ -5,6 +5,9 @@
 // waiters that were woken: a woken waiter has a claim on the front of the queue, and a waiter that
 // is cancelled before it runs passes its claim on (law 3). A connection leaves the queue only when
 // a task has resumed to take it.
+//
+// A socket that other processes may accept from as well has an accept only while a task waits, and
+// for one connection: a worker that hoarded connections would lose them when it ends.
 #include "io/net/listener.hpp"
 
 #include <fcntl.h>
@@ -111,6 +114,7 @@ struct listener_state : background_operation {
     bool to_pause = false;  // a waiter has to sleep before the next accept
     bool pausing = false;   // a waiter sleeps
     bool closed = false;
+    bool is_shared = false;  // with other processes
 
     listener_state(descriptor d, const endpoint& w)
         : background_operation(accept_kind, d.record(), {}), fd(std::move(d)), where(w) {
@@ -130,6 +134,8 @@ struct listener_state : background_operation {
     void wake_waiters() noexcept;
     descriptor take();
     void close() noexcept;
+    void share() noexcept;
+    void leave_to_others() noexcept;
 
     static void pass_on(void* self) noexcept;
 
@@ -149,7 +155,7 @@ std::size_t listener_state::waiters_due() const noexcept {
 
 void listener_state::arm() noexcept {
     if (armed || closed) return;
-    request.ioprio = has_multishot_accept() ? accept_multishot : std::uint16_t{0};
+    request.ioprio = has_multishot_accept() && !is_shared ? accept_multishot : std::uint16_t{0};
     begin_background(*this);
     armed = true;
     ++holders;
@@ -230,6 +236,17 @@ void listener_state::close() noexcept {
     wake_waiters();
 }
 
+void listener_state::share() noexcept {
+    if (is_shared) return;
+    is_shared = true;
+    if (armed) cancel_operation(*this);  // if a task waits, arm() follows
+}
+
+/// Ends the accept of a shared socket if no task waits any more.
+void listener_state::leave_to_others() noexcept {
+    if (is_shared && armed && waiters.empty()) cancel_operation(*this);
+}
+
 namespace {
 
 constexpr auto waiting_kind = wait_queue::kind("accept");
@@ -269,6 +286,16 @@ task<> sleep_for_all(listener_state& listener) {
     duty.done();
 }
 
+/// Of a waiter, until its end.
+class waiter_presence {
+public:
+    explicit waiter_presence(listener_state& listener) noexcept : listener_(listener) {}
+    ~waiter_presence() { listener_.leave_to_others(); }
+
+private:
+    listener_state& listener_;
+};
+
 /// Runs wake_waiters() after each step of a waiter.
 class wake_at_end {
 public:
@@ -285,6 +312,7 @@ private:
 
 task<descriptor> accept_from(held<listener_state> listener) {
     listener_state& l = *listener;
+    const waiter_presence presence(l);
     for (bool waited = false;; waited = true) {
         {
             const wake_at_end guard(l);
@@ -331,7 +359,13 @@ void socket_listener::report_shortages() const noexcept {
 endpoint socket_listener::local() const noexcept {
     return state_ != nullptr ? state_->where : endpoint();
 }
-int socket_listener::number() const noexcept { return is_open() ? state_->fd.number() : -1; }
+void socket_listener::share() const noexcept {
+    if (state_ != nullptr) state_->share();
+}
+int socket_listener::number() const noexcept {
+    share();
+    return is_open() ? state_->fd.number() : -1;
+}
 bool socket_listener::is_open() const noexcept { return state_ != nullptr && !state_->closed; }
 
 closing socket_listener::close() const noexcept {
@@ -372,7 +406,9 @@ socket_listener adopt_listening(descriptor fd, bool is_unix) {
                             : "adopt listener: the descriptor is not a TCP socket");
     if (!is_simulated_here()) ::fcntl(fd.number(), F_SETFD, FD_CLOEXEC);
     fd.rename(local.text());
-    return socket_listener(std::move(fd), local, {});
+    socket_listener result(std::move(fd), local, {});
+    result.share();
+    return result;
 }
 
 }  // namespace detail

@@ -298,6 +298,33 @@ RONDO_TEST("start_process: a listener is adopted by its number, and nothing else
     CHECK_THROWS_AS(tcp_listener::adopt(12'345), std::system_error);
 }
 
+RONDO_TEST("start_process: a listener that others have too takes a connection only for a task",
+           "[start_process][both]") {
+    auto listener = tcp_listener::bind(endpoint("127.0.0.1", 0));
+    auto same = tcp_listener::adopt(rondo::detail::duplicate(listener.number()));
+    const auto both_ends = co_await gather(connect_tcp(same.local()), same.accept());
+    // Connections that come while `same` has no waiter stay for others, after a cancelled wait too.
+    co_await check_cancelled_while_suspended([&] { return same.accept(); });
+    for (int i = 0; i < 3; ++i) {
+        auto caller = co_await connect_tcp(same.local());
+        co_await sleep(1ms);
+        auto accepted = co_await wait_for(1s, listener.accept());
+        CHECK(accepted.is_open());
+    }
+    // One whose number is asked for while it accepts many at a time gives that up.
+    auto third = tcp_listener::bind(endpoint("127.0.0.1", 0));
+    auto waiting = create_task(third.accept());
+    co_await sleep(1ms);
+    auto fourth = tcp_listener::adopt(rondo::detail::duplicate(third.number()));
+    co_await sleep(1ms);
+    auto caller = co_await connect_tcp(third.local());
+    co_await waiting;
+    auto second_caller = co_await connect_tcp(third.local());
+    co_await sleep(1ms);
+    auto accepted = co_await wait_for(1s, fourth.accept());
+    CHECK(accepted.is_open());
+}
+
 bool rondo_tests_take_over(int count, char** arguments) {
     if (rondo::process_worker(count, arguments)) return true;
     if (count != 4 || std::string_view(arguments[1]) != "--parent-that-dies") return false;
