@@ -48,9 +48,9 @@ public:
 /// When a request is repeated after a failure. Without it, a request is repeated once, if a
 /// connection that was used before died before a byte of the response came.
 struct retry_policy {
-    int attempts = 3;  ///< in all
+    int attempts = 3;                                           ///< in all
     detail::time_limit delay = std::chrono::milliseconds(500);  ///< doubled each time, with jitter
-    detail::time_limit delay_max = std::chrono::seconds(30);  ///< also of Retry-After
+    detail::time_limit delay_max = std::chrono::seconds(30);    ///< also of Retry-After
     bool any_method = false;  ///< also methods that are not idempotent: POST, PATCH
 };
 static_assert(std::is_trivially_destructible_v<retry_policy>);
@@ -59,66 +59,66 @@ static_assert(std::is_trivially_destructible_v<retry_policy>);
 /// a text that must not be sent; the URL is parsed when the request is sent.
 /// Thread: its session's.
 /// See:    aiohttp.ClientSession.request, httpx.Request.
-class RONDO_API request {
+class RONDO_API request_builder {
 public:
-    request(std::shared_ptr<detail::http_session> session, std::string_view method,
-            std::string_view url);
-    request(const request&);
-    request(request&&) noexcept;
-    request& operator=(request) noexcept;
-    ~request();
+    request_builder(std::shared_ptr<detail::http_session> session, std::string_view method,
+                    std::string_view url);
+    request_builder(const request_builder&);
+    request_builder(request_builder&&) noexcept;
+    request_builder& operator=(request_builder) noexcept;
+    ~request_builder();
 
     /// Sets a header field; it replaces the session's of that name.
-    request& header(std::string_view name, std::string_view value);
+    request_builder& header(std::string_view name, std::string_view value);
     /// Adds `name=value` to the query of the URL, both encoded. It repeats.
-    request& query(std::string_view name, std::string_view value);
+    request_builder& query(std::string_view name, std::string_view value);
     template <class Number>
         requires(std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>)
-    request& query(std::string_view name, Number value) {
+    request_builder& query(std::string_view name, Number value) {
         return query(name, std::to_string(value));
     }
 
     /// The body: bytes, which are copied, or moved from a std::string&&.
-    request& body(std::string bytes, std::string_view content_type = {});
+    request_builder& body(std::string bytes, std::string_view content_type = {});
     /// The body as a stream of bytes: everything that has read_some (a file, a socket, another
     /// response). It can be sent only once. The stream is kept until the request ends.
     template <input_stream S>
         requires(!std::is_lvalue_reference_v<S>)
-    request& body(S&& stream, std::string_view content_type = {});
+    request_builder& body(S&& stream, std::string_view content_type = {});
     /// The body as pieces that a generator yields. It can be sent only once.
-    request& body(async_generator<std::string> pieces, std::string_view content_type = {});
-    request& body(std::shared_ptr<body_source> source, std::string_view content_type = {});
+    request_builder& body(async_generator<std::string> pieces, std::string_view content_type = {});
+    request_builder& body(std::shared_ptr<body_source> source, std::string_view content_type = {});
     /// The body from a file, which is opened when the request is sent.
-    request& body_file(std::string_view path, std::string_view content_type = {});
+    request_builder& body_file(std::string_view path, std::string_view content_type = {});
     /// Adds a field to a form; the body is application/x-www-form-urlencoded. It repeats.
-    request& form(std::string_view name, std::string_view value);
+    request_builder& form(std::string_view name, std::string_view value);
     /// Adds a part to a form; the body is multipart/form-data. It repeats.
-    request& part(std::string_view name, std::string_view value);
+    request_builder& part(std::string_view name, std::string_view value);
     /// Adds a file to a form, read while the request is sent. The body is multipart/form-data.
     /// `filename` is the name that the server sees; empty: the last part of the path.
-    request& part_file(std::string_view name, std::string_view path,
-                       std::string_view content_type = {}, std::string_view filename = {});
+    request_builder& part_file(std::string_view name, std::string_view path,
+                               std::string_view content_type = {}, std::string_view filename = {});
     /// The body in JSON, as http::json_codec<T> says; needs http/json.hpp. Give it a named value.
     template <class T>
-    request& json(const T& value);
+    request_builder& json(const T& value);
 
-    request& basic_auth(std::string_view user, std::string_view password);
-    request& bearer(std::string_view token);
+    request_builder& basic_auth(std::string_view user, std::string_view password);
+    request_builder& bearer(std::string_view token);
     /// Asks for the bytes `first` to `last`, both included; without `last`, to the end.
-    request& range(std::uint64_t first, std::optional<std::uint64_t> last = std::nullopt);
+    request_builder& range(std::uint64_t first, std::optional<std::uint64_t> last = std::nullopt);
 
     /// A limit for everything: redirects, retries and, as long as it is read, the body.
-    request& timeout(detail::time_limit total);
+    request_builder& timeout(detail::time_limit total);
     /// How many redirects are followed at most; 0: a redirect is the response.
-    request& redirects(int count);
+    request_builder& redirects(int count);
     /// Whether the body is decoded (gzip, deflate, br, zstd). true: in save_to as well. false: the
     /// body is as it is sent.
-    request& decode(bool on);
-    request& retries(retry_policy policy = {});
+    request_builder& decode(bool on);
+    request_builder& retries(retry_policy policy = {});
     /// A proxy for this request, "http://host:port"; empty: none.
-    request& proxy(std::string_view url);
+    request_builder& proxy(std::string_view url);
     /// Connects to this address instead of looking the host's name up.
-    request& resolve_to(const endpoint& address);
+    request_builder& resolve_to(const endpoint& address);
 
     /// Sends the request.
     /// Throws: http::error and what derives from it; http::timeout_error.
@@ -155,15 +155,16 @@ private:
 
 template <input_stream S>
     requires(!std::is_lvalue_reference_v<S>)
-request& request::body(S&& stream, std::string_view content_type) {
+request_builder& request_builder::body(S&& stream, std::string_view content_type) {
     return body(std::make_shared<stream_source<S>>(std::move(stream)), content_type);
 }
 
 template <class T>
-request& request::json(const T& value) {
-    static_assert(requires { json_codec<T>::text(value); },
-                  "no http::json_codec for this type: include <rondo/http/json.hpp>, which has "
-                  "nlohmann::json, or specialize it");
+request_builder& request_builder::json(const T& value) {
+    static_assert(
+        requires { json_codec<T>::text(value); },
+        "no http::json_codec for this type: include <rondo/http/json.hpp>, which has "
+        "nlohmann::json, or specialize it");
     return body(json_codec<T>::text(value), "application/json");
 }
 

@@ -74,15 +74,15 @@ public:
     /// Closes the idle connections. Requests that are at work go on.
     ~session();
 
-    http::request get(std::string_view url) const { return make("GET", url); }
-    http::request head(std::string_view url) const { return make("HEAD", url); }
-    http::request post(std::string_view url) const { return make("POST", url); }
-    http::request put(std::string_view url) const { return make("PUT", url); }
-    http::request patch(std::string_view url) const { return make("PATCH", url); }
-    http::request del(std::string_view url) const { return make("DELETE", url); }
-    http::request options(std::string_view url) const { return make("OPTIONS", url); }
+    http::request_builder get(std::string_view url) const { return make("GET", url); }
+    http::request_builder head(std::string_view url) const { return make("HEAD", url); }
+    http::request_builder post(std::string_view url) const { return make("POST", url); }
+    http::request_builder put(std::string_view url) const { return make("PUT", url); }
+    http::request_builder patch(std::string_view url) const { return make("PATCH", url); }
+    http::request_builder del(std::string_view url) const { return make("DELETE", url); }
+    http::request_builder options(std::string_view url) const { return make("OPTIONS", url); }
     /// Throws: http::error if `method` is no token.
-    http::request request(std::string_view method, std::string_view url) const {
+    http::request_builder request(std::string_view method, std::string_view url) const {
         return make(method, url);
     }
 
@@ -111,7 +111,7 @@ public:
 
 private:
     detail::http_session& state() const noexcept;
-    http::request make(std::string_view method, std::string_view url) const;
+    http::request_builder make(std::string_view method, std::string_view url) const;
 
     std::shared_ptr<detail::http_session> state_;
 };

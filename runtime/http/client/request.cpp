@@ -23,63 +23,64 @@ void check_body(const rondo::detail::http_request& spec, kind wanted) {
 
 body_source::~body_source() = default;
 
-request::request(std::shared_ptr<rondo::detail::http_session> session, std::string_view method,
-                 std::string_view url)
+request_builder::request_builder(std::shared_ptr<rondo::detail::http_session> session,
+                                 std::string_view method, std::string_view url)
     : spec_(std::make_unique<rondo::detail::http_request>()) {
     if (!is_token(method)) throw error("a method is letters and digits: it was given another text");
     spec_->session = std::move(session);
     spec_->method = method;
     spec_->url = url;
 }
-request::request(const request& other)
-    : spec_(std::make_unique<rondo::detail::http_request>(
-          *rondo::detail::not_empty(other.spec_))) {}
-request::request(request&&) noexcept = default;
-request& request::operator=(request other) noexcept {
+request_builder::request_builder(const request_builder& other)
+    : spec_(std::make_unique<rondo::detail::http_request>(*rondo::detail::not_empty(other.spec_))) {
+}
+request_builder::request_builder(request_builder&&) noexcept = default;
+request_builder& request_builder::operator=(request_builder other) noexcept {
     spec_.swap(other.spec_);
     return *this;
 }
-request::~request() = default;
+request_builder::~request_builder() = default;
 
-rondo::detail::http_request& request::changed() {
+rondo::detail::http_request& request_builder::changed() {
     RONDO_ASSERT(spec_, "this request was moved from");
     return *spec_;
 }
 
-request& request::header(std::string_view name, std::string_view value) {
+request_builder& request_builder::header(std::string_view name, std::string_view value) {
     changed().headers.set(name, value);
     return *this;
 }
 
-request& request::query(std::string_view name, std::string_view value) {
+request_builder& request_builder::query(std::string_view name, std::string_view value) {
     changed().query.emplace_back(name, value);
     return *this;
 }
 
-request& request::body(std::string bytes, std::string_view content_type) {
+request_builder& request_builder::body(std::string bytes, std::string_view content_type) {
     check_body(changed(), kind::none);
     spec_->body = kind::bytes;
     spec_->bytes = std::move(bytes);
     return content_type.empty() ? *this : header("content-type", content_type);
 }
 
-request& request::body(std::shared_ptr<body_source> source, std::string_view content_type) {
+request_builder& request_builder::body(std::shared_ptr<body_source> source,
+                                       std::string_view content_type) {
     check_body(changed(), kind::none);
-    RONDO_ASSERT(source, "request::body was given a null body_source");
+    RONDO_ASSERT(source, "request_builder::body was given a null body_source");
     spec_->body = kind::source;
     spec_->source = std::move(source);
     spec_->source_was_sent = std::make_shared<bool>(false);
     return content_type.empty() ? *this : header("content-type", content_type);
 }
 
-request& request::body_file(std::string_view path, std::string_view content_type) {
+request_builder& request_builder::body_file(std::string_view path, std::string_view content_type) {
     check_body(changed(), kind::none);
     spec_->body = kind::file;
     spec_->bytes = path;
     return content_type.empty() ? *this : header("content-type", content_type);
 }
 
-request& request::form(std::string_view name, std::string_view value) {
+request_builder& request_builder::form(std::string_view name, std::string_view value) {
     check_body(changed(), kind::form);
     if (spec_->body == kind::none) header("content-type", "application/x-www-form-urlencoded");
     spec_->body = kind::form;
@@ -88,15 +89,16 @@ request& request::form(std::string_view name, std::string_view value) {
     return *this;
 }
 
-request& request::part(std::string_view name, std::string_view value) {
+request_builder& request_builder::part(std::string_view name, std::string_view value) {
     check_body(changed(), kind::parts);
     spec_->body = kind::parts;
     spec_->parts.push_back({std::string(name), std::string(value), {}, {}, false});
     return *this;
 }
 
-request& request::part_file(std::string_view name, std::string_view path,
-                            std::string_view content_type, std::string_view filename) {
+request_builder& request_builder::part_file(std::string_view name, std::string_view path,
+                                            std::string_view content_type,
+                                            std::string_view filename) {
     check_body(changed(), kind::parts);
     spec_->body = kind::parts;
     if (filename.empty()) filename = path.substr(path.rfind('/') + 1);
@@ -105,56 +107,56 @@ request& request::part_file(std::string_view name, std::string_view path,
     return *this;
 }
 
-request& request::basic_auth(std::string_view user, std::string_view password) {
+request_builder& request_builder::basic_auth(std::string_view user, std::string_view password) {
     return header("authorization", basic_credentials(user, password));
 }
 
-request& request::bearer(std::string_view token) {
+request_builder& request_builder::bearer(std::string_view token) {
     return header("authorization", bearer_credentials(token));
 }
 
-request& request::range(std::uint64_t first, std::optional<std::uint64_t> last) {
+request_builder& request_builder::range(std::uint64_t first, std::optional<std::uint64_t> last) {
     return header("range", "bytes=" + std::to_string(first) + '-' +
                                (last ? std::to_string(*last) : std::string()));
 }
 
-request& request::timeout(rondo::detail::time_limit total) {
+request_builder& request_builder::timeout(rondo::detail::time_limit total) {
     changed().timeout = total;
     return *this;
 }
-request& request::redirects(int count) {
+request_builder& request_builder::redirects(int count) {
     if (count < 0) throw error("the number of redirects must not be negative");
     changed().redirects = count;
     return *this;
 }
-request& request::decode(bool on) {
+request_builder& request_builder::decode(bool on) {
     changed().decode = on;
     return *this;
 }
-request& request::retries(retry_policy policy) {
+request_builder& request_builder::retries(retry_policy policy) {
     if (policy.attempts < 1) throw error("retries: attempts must be at least 1");
     changed().retries = policy;
     return *this;
 }
-request& request::proxy(std::string_view url) {
+request_builder& request_builder::proxy(std::string_view url) {
     changed().proxy = url;
     return *this;
 }
-request& request::resolve_to(const endpoint& address) {
+request_builder& request_builder::resolve_to(const endpoint& address) {
     changed().address = address;
     return *this;
 }
 
-task<response> request::send() const& { return request(*this).send_now(); }
-task<response> request::send() && { return send_now(); }
-task<response> request::send_now() {
+task<response> request_builder::send() const& { return request_builder(*this).send_now(); }
+task<response> request_builder::send() && { return send_now(); }
+task<response> request_builder::send_now() {
     RONDO_ASSERT(spec_, "this request was moved from");
     return rondo::detail::send_http(std::move(spec_));
 }
-rondo::detail::task_awaiter<response> request::rondo_awaiter() const& {
+rondo::detail::task_awaiter<response> request_builder::rondo_awaiter() const& {
     return rondo::detail::task_awaiter<response>(&send().release());
 }
-rondo::detail::task_awaiter<response> request::rondo_awaiter() && {
+rondo::detail::task_awaiter<response> request_builder::rondo_awaiter() && {
     return rondo::detail::task_awaiter<response>(&send_now().release());
 }
 

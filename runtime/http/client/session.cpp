@@ -34,9 +34,9 @@ rondo::detail::http_session& session::state() const noexcept {
     return *state_;
 }
 
-http::request session::make(std::string_view method, std::string_view url) const {
+http::request_builder session::make(std::string_view method, std::string_view url) const {
     static_cast<void>(state());
-    return http::request(state_, method, url);
+    return http::request_builder(state_, method, url);
 }
 
 fields& session::headers() noexcept { return state().headers; }
