@@ -12,19 +12,23 @@ struct error::request_line {
 
 namespace {
 
+constexpr std::size_t url_most = 500;  // bytes of a message; a server may choose a long one
+constexpr std::size_t reason_most = 200;
+
 std::string request_text(std::string_view what, std::string_view method, std::string_view url) {
     std::string text(what);
     if (method.empty() && url.empty()) return text;
     text += ": ";
     text += method;
     if (!method.empty() && !url.empty()) text += ' ';
-    return text += url;
+    text += url.substr(0, url_most);
+    return url.size() > url_most ? text += "..." : text;
 }
 
 std::string status_text(int status, std::string_view reason) {
     std::string text = std::to_string(status);
     if (!reason.empty()) text += ' ';
-    return text += reason;
+    return text += reason.substr(0, reason_most);
 }
 
 const char* text_of(phase phase) {

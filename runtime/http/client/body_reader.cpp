@@ -21,8 +21,8 @@ void http_response::limit_total() noexcept {
     if (!has_timeout) budget.limit_total(session->options.timeouts.total);
 }
 
-void http_response::fail(const std::string& what) const {
-    throw http::body_error(what, budget.method(), budget.url(), budget.bytes);
+void http_response::fail() const {
+    http::h1::raise(decoder_->why(), budget.method(), budget.url(), budget.bytes);
 }
 
 task<std::string_view> http_response::read() {
@@ -62,10 +62,10 @@ task<std::string_view> http_response::read_decoded() {
         const auto step = decoder_->decode(raw_, decoded_.get(), decoded_bytes);
         raw_.remove_prefix(step.consumed);
         is_full_ = step.produced == decoded_bytes;
-        if (step.has_failed) fail(decoder_->why().text);
+        if (step.has_failed) fail();
         if (step.produced != 0) co_return std::string_view(decoded_.get(), step.produced);
         if (!raw_ended_) continue;
-        if (!decoder_->finish()) fail(decoder_->why().text);
+        if (!decoder_->finish()) fail();
         co_return std::string_view();
     }
 }

@@ -39,12 +39,15 @@ public:
     }
 
     /// Awaits `inner` for at most `limit`, and not longer than the total allows. Zero: no limit.
+    /// `spent` of the limit has been spent already, by earlier waits for the same thing.
     /// Throws: http::timeout_error.
     template <class A>
-    task<awaited<A>> limited(http::phase phase, duration limit, A inner) {
-        if (limit <= duration::zero()) limit = duration::max();
-        const bool total_is_less = left() < limit;
-        const duration span = total_is_less ? left() : limit;
+    task<awaited<A>> limited(http::phase phase, duration limit, A inner, duration spent = {}) {
+        const duration own = limit <= duration::zero()
+                                 ? duration::max()
+                                 : std::max(limit - spent, duration::zero());
+        const bool total_is_less = left() < own;
+        const duration span = total_is_less ? left() : own;
         if (span == duration::max()) co_return co_await std::move(inner);
         try {
             co_return co_await wait_for(span, std::move(inner));

@@ -44,7 +44,6 @@ struct http_response {
     void decode_nothing() noexcept { decoder_.reset(); }
     /// From now on the total of the session holds, if the request has none of its own.
     void limit_total() noexcept;
-    [[noreturn]] void fail(const std::string& what) const;
 
     std::string line;  // a line or a whole body, as far as it has come
 
@@ -52,6 +51,7 @@ private:
     task<std::string_view> read_raw();
     task<std::string_view> read_decoded();
     void check_speed(duration waited, std::size_t bytes);
+    [[noreturn]] void fail() const;
 
     static constexpr std::size_t decoded_bytes = std::size_t{32} * 1024;
     std::optional<http::content_decoder> decoder_;

@@ -24,6 +24,7 @@ namespace h1 = http::h1;
 constexpr std::size_t first_buffer = std::size_t{16} * 1024;
 constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
 constexpr std::size_t small_body = std::size_t{64} * 1024;  // sent before the response is read
+constexpr std::size_t written_at_once = std::size_t{128} * 1024;
 constexpr std::uint64_t drained_bytes = 64 * 1024;
 constexpr duration drained_time = 100ms;
 
@@ -60,14 +61,18 @@ public:
 
 private:
     task<> send(const http_outgoing& request);
+    task<> send_message(const http_outgoing& request);
     task<std::string_view> next_of(http::body_source& body);
     task<> send_body(http::body_source& body, bool chunked);
+    task<> send_piece(std::string_view piece, bool chunked);
     task<> append_small(std::string& to, http::body_source& body, std::uint64_t size);
     [[noreturn]] void throw_wrong_size(const char* how) const;
     task<> write(const_buffer first, const_buffer second = {}, const_buffer third = {});
     task<> receive_head();
-    task<> receive(http::phase phase, duration limit);
-    task<> receive_body();
+    task<> try_to_send(const http_outgoing& request);
+    task<> try_to_receive_head();
+    task<> receive(http::phase phase, duration limit, duration spent);
+    task<> receive_body(duration spent);
     http_incoming take_incoming();
     h1::step step();
     [[noreturn]] void fail();
@@ -82,8 +87,12 @@ private:
     std::unique_ptr<char[]> buffer_;
     std::size_t buffer_size_ = 0;
     std::string_view unread_;
-    duration keep_{};  // after the response
+    time_point sent_at_{};  // all of the request
+    duration keep_{};       // after the response
+    std::exception_ptr unsent_;   // why the request was not sent
+    std::exception_ptr unheard_;  // why the head was not received
     bool was_reused_;
+    bool lost_while_sending_ = false;
     bool sent_any_ = false;
     bool body_failed_ = false;
     bool sent_all_ = false;
@@ -108,6 +117,20 @@ task<std::string_view> h1_exchange::next_of(http::body_source& body) {
     }
 }
 
+/// In parts, so that the limit of a write is one of silence, not of the whole body.
+task<> h1_exchange::send_piece(std::string_view piece, bool chunked) {
+    while (!piece.empty()) {
+        const std::string_view part = piece.substr(0, written_at_once);
+        piece.remove_prefix(part.size());
+        const h1::chunk_head head(part.size());
+        if (chunked)
+            co_await write(head.text(), part, h1::chunk_end);
+        else
+            co_await write(part);
+        budget_->bytes += part.size();
+    }
+}
+
 task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
     std::optional<std::uint64_t> left = body.size();
     for (;;) {
@@ -115,12 +138,7 @@ task<> h1_exchange::send_body(http::body_source& body, bool chunked) {
         if (piece.empty()) break;
         if (left && piece.size() > *left) throw_wrong_size("longer");
         if (left) *left -= piece.size();
-        const h1::chunk_head head(piece.size());
-        if (chunked)
-            co_await write(head.text(), piece, h1::chunk_end);
-        else
-            co_await write(piece);
-        budget_->bytes += piece.size();
+        co_await send_piece(piece, chunked);
     }
     if (left && *left != 0) throw_wrong_size("shorter");
     if (chunked) co_await write(h1::last_chunk);
@@ -148,6 +166,12 @@ void h1_exchange::throw_wrong_size(const char* how) const {
 }
 
 task<> h1_exchange::send(const http_outgoing& request) {
+    co_await send_message(request);
+    sent_all_ = true;
+    sent_at_ = running_loop().time();
+}
+
+task<> h1_exchange::send_message(const http_outgoing& request) {
     http::body_source* const body = request.body;
     h1::body_length length = h1::body_length::none();
     const std::optional<std::uint64_t> size = body != nullptr ? body->size() : 0;
@@ -162,16 +186,14 @@ task<> h1_exchange::send(const http_outgoing& request) {
         co_await append_small(head, *body, *size);
         co_await write(head);
         budget_->bytes += *size;
-        sent_all_ = true;
         co_return;
     }
     co_await write(head);
     if (body != nullptr) co_await send_body(*body, !size);
-    sent_all_ = true;
 }
 
 // -- receiving -----------------------------------------------------------------------------------
-task<> h1_exchange::receive(http::phase phase, duration limit) {
+task<> h1_exchange::receive(http::phase phase, duration limit, duration spent) {
     if (lease_.connection() == nullptr) throw closed_error("the response is closed");
     if (!buffer_) {
         buffer_ = std::make_unique<char[]>(first_buffer);
@@ -179,7 +201,7 @@ task<> h1_exchange::receive(http::phase phase, duration limit) {
     }
     const buffer_view room(buffer_.get(), buffer_size_);
     const chunk came =
-        co_await budget_->limited(phase, limit, lease_.connection()->read_some(room));
+        co_await budget_->limited(phase, limit, lease_.connection()->read_some(room), spent);
     unread_ = came.text();
     stream_ended_ = !came;
     received_any_ = received_any_ || came;
@@ -208,39 +230,49 @@ void h1_exchange::fail() {
 task<> h1_exchange::receive_head() {
     while (!has_head_) {
         duration limit{};  // none while the request is still being sent
+        duration spent{};
         if (sent_all_) limit = options_.headers;
-        if (unread_.empty() && !stream_ended_) co_await receive(http::phase::headers, limit);
+        if (sent_all_) spent = running_loop().time() - sent_at_;
+        if (unread_.empty() && !stream_ended_)
+            co_await receive(http::phase::headers, limit, spent);
         has_head_ = step().what == h1::event::head;
     }
 }
 
-task<int> done_as(task<> work, int number) {
-    co_await std::move(work);
-    co_return number;
+/// Sends, and notes why it could not.
+task<> h1_exchange::try_to_send(const http_outgoing& request) {
+    try {
+        co_await send(request);
+    } catch (const write_error&) {
+        unsent_ = std::current_exception();
+        lost_while_sending_ = !body_failed_;
+    } catch (const std::exception&) {
+        unsent_ = std::current_exception();
+    }
+}
+
+task<> h1_exchange::try_to_receive_head() {
+    try {
+        co_await receive_head();
+    } catch (const std::exception&) {
+        unheard_ = std::current_exception();
+    }
 }
 
 task<http_incoming> h1_exchange::ask(const http_outgoing& request) {
     decoder_.begin(request.method);
     const std::optional<std::uint64_t> size = request.body != nullptr ? request.body->size() : 0;
-    std::exception_ptr unsent;
-    try {
-        if (size && *size <= small_body) {
-            co_await send(request);
-        } else {  // the server may answer in the middle: then the rest is not sent
-            auto sending = done_as(send(request), 1);
-            auto receiving = done_as(receive_head(), 2);
-            co_await race(std::move(sending), std::move(receiving));
-        }
-    } catch (const write_error&) {  // the server may have answered before it closed
-        if (body_failed_) throw;
-        unsent = std::current_exception();
+    if (size && *size <= small_body) {
+        co_await try_to_send(request);
+    } else {  // the server may answer in the middle: then the rest is not sent
+        auto sending = try_to_send(request);
+        auto receiving = try_to_receive_head();
+        co_await race(std::move(sending), std::move(receiving));
     }
-    try {
-        co_await receive_head();
-    } catch (const std::exception&) {
-        if (unsent) std::rethrow_exception(unsent);
-        throw;
-    }
+    // If the connection was lost, the server may have answered before it closed.
+    if (unsent_ && !has_head_ && !lost_while_sending_) std::rethrow_exception(unsent_);
+    if (!unheard_) co_await try_to_receive_head();
+    if (unheard_) std::rethrow_exception(unsent_ ? unsent_ : unheard_);
     co_return take_incoming();
 }
 
@@ -263,6 +295,8 @@ http_incoming h1_exchange::take_incoming() {
 }
 
 task<std::string_view> h1_exchange::read() {
+    // The limit is for all waits of this read: bytes of the framing are none of the body.
+    std::optional<time_point> began;
     for (;;) {
         const h1::step found = step();
         if (found.what == h1::event::end) break;
@@ -270,15 +304,18 @@ task<std::string_view> h1_exchange::read() {
             budget_->bytes = decoder_.body_bytes();
             co_return found.body;
         }
-        if (unread_.empty() && !stream_ended_) co_await receive_body();
+        if (!unread_.empty() || stream_ended_) continue;
+        const time_point now = running_loop().time();
+        if (!began) began = now;
+        co_await receive_body(now - *began);
     }
     release();
     co_return std::string_view();
 }
 
-task<> h1_exchange::receive_body() {
+task<> h1_exchange::receive_body(duration spent) {
     try {
-        co_await receive(http::phase::body, options_.read);
+        co_await receive(http::phase::body, options_.read, spent);
     } catch (const tls_truncated_error&) {
         // The end of the connection is not the server's. Only a stated length can end the body.
         if (decoder_.body_framing() == h1::framing::close)
