@@ -19,7 +19,7 @@
 
 namespace rondo_tests {
 
-/// What a server does on a connection. It ends by reading until the client closes.
+/// Steps of a server on a connection. It ends by reading until the client closes.
 class behaviour {
 public:
     enum class kind { read_head, read_some, send, drip, repeat, pause, close, cut };
@@ -157,7 +157,7 @@ private:
             case kind::send: co_await send(peer, next.text); break;
             case kind::drip:
                 for (const char& one : next.text) {
-                    co_await send(peer, {&one, 1});
+                    co_await send(peer, std::string_view(&one, 1));
                     co_await sleep(next.span);
                 }
                 break;
@@ -183,7 +183,7 @@ private:
     int connections_ = 0;
 };
 
-// -- what a client makes of it --------------------------------------------------------------------
+// -- the client -----------------------------------------------------------------------------------
 
 /// How the client asks.
 enum class use {
@@ -196,7 +196,7 @@ enum class use {
     then_post,  // GET, and 10 ms later a POST
 };
 
-/// What is to come of it: the type of the error, or "taken" with the body.
+/// The end of a request: the type of the error and its text, or "taken" and the body.
 struct client_end {
     std::string type;
     std::string text;
