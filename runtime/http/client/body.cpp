@@ -161,7 +161,8 @@ task<std::shared_ptr<body_source>> make_body(http_request& spec) {
 
 namespace http {
 
-request& request::body(async_generator<std::string> pieces, std::string_view content_type) {
+request_builder& request_builder::body(async_generator<std::string> pieces,
+                                      std::string_view content_type) {
     return body(std::make_shared<rondo::detail::generator_source>(std::move(pieces)),
                 content_type);
 }
