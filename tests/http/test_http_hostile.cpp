@@ -127,7 +127,8 @@ table header_fields() {
         {"a name for ever", answer("HTTP/1.1 200 OK\r\n").repeat(times(1000, "abcdefgh")),
          "limit_error", "its head is longer"},
         {"folded lines for ever",
-         answer("HTTP/1.1 200 OK\r\na: b\r\n").repeat(times(1000, " c\r\n")), "limit_error", "its head is longer"},
+         answer("HTTP/1.1 200 OK\r\na: b\r\n").repeat(times(1000, " c\r\n")), "limit_error",
+         "its head is longer"},
         {"one line of a megabyte", answer("HTTP/1.1 200 OK\r\na: " + megabyte), "limit_error",
          "its head is longer"},
         {"folded content-length",
@@ -227,7 +228,8 @@ table chunked_bodies() {
          "a header field is malformed"},
         {"a length in the trailers", answer(chunks("0\r\ncontent-length: 5\r\n\r\n")),
          "protocol_error", "its trailers speak of another length"},
-        {"chunks for ever, 64 KiB wanted", answer(chunks("")).repeat(times(1000, "1\r\nx\r\n")), "limit_error",
+        {"chunks for ever, 64 KiB wanted",
+         answer(chunks("")).repeat(times(1000, "1\r\nx\r\n")), "limit_error",
          "the body is longer than 65536 bytes", 1s, use::kilobytes},
         {"a body for ever, 64 KiB wanted", answer(ok("")).repeat(megabyte), "limit_error",
          "the body is longer than 65536 bytes", 1s, use::kilobytes},
@@ -393,7 +395,8 @@ table codings() {
     const table brotli = {
         {"plain text as br", answer(coded("br", "\xff\xff\xff\xff")), "body_error",
          "not what content-encoding says: br"},
-        {"a bomb of br", answer(coded("br", "\x9b\xff\xff\x3f\xf8\x27\x00\xe2\xb1\x40\x20\xf7\xfe\x07"s)),
+        {"a bomb of br",  // 4 MiB of zeros
+         answer(coded("br", "\x9b\xff\xff\x3f\xf8\x27\0\xe2\xb1\x40\x20\xf7\xfe\x07"s)),
          "limit_error", "the body is longer than 65536 bytes", 1s, use::kilobytes},
     };
     rows.insert(rows.end(), brotli.begin(), brotli.end());
@@ -443,8 +446,8 @@ table redirects() {
          "hi"},
         {"300, with a location",
          answer("HTTP/1.1 300 X\r\nlocation: /x\r\ncontent-length: 2\r\n\r\nhi"), "taken", "hi"},
-        {"a location of 60 KB", answer(moved('/' + std::string(60'000, 'a'))).close().once(), "taken",
-         "good"},
+        {"a location of 60 KB", answer(moved('/' + std::string(60'000, 'a'))).close().once(),
+         "taken", "good"},
     };
 }
 
