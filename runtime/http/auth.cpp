@@ -111,6 +111,11 @@ std::optional<digest_answer> digest_answer::choose(const std::vector<challenge>&
     return best;
 }
 
+bool digest_answer::set_nonce(std::string_view nonce) {
+    if (!is_session_) nonce_ = nonce;
+    return !is_session_;
+}
+
 std::string digest_answer::credentials(std::string_view user, std::string_view password,
                                        std::string_view method, std::string_view target,
                                        std::string_view cnonce, std::uint32_t count,

@@ -50,6 +50,9 @@ public:
 
     /// True if the server says that only its nonce was too old: ask again without the user.
     bool is_stale() const noexcept { return is_stale_; }
+    /// Answers with another nonce from now on, the one of "nextnonce".
+    /// Returns: false for an algorithm of -sess, which keeps the nonce of the challenge.
+    bool set_nonce(std::string_view nonce);
 
 private:
     std::string realm_, nonce_, opaque_, algorithm_;

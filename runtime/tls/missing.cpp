@@ -3,6 +3,7 @@
 // missing.
 #ifndef RONDO_WITH_OPENSSL
 #include "tls/engine.hpp"
+#include "tls/hash.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -27,6 +28,9 @@ void check_identity(const std::string&, const std::string&, std::string_view, st
 std::unique_ptr<tls_engine> make_tls_engine(std::shared_ptr<ssl_context>, tls_engine_options) {
     throw_missing();
 }
+
+std::string md5_text(std::string_view) { throw_missing(); }
+std::string sha256_text(std::string_view) { throw_missing(); }
 
 }  // namespace detail
 

@@ -104,6 +104,12 @@ public:
 
     request_builder& basic_auth(std::string_view user, std::string_view password);
     request_builder& bearer(std::string_view token);
+    /// Answers a Digest challenge of the server: MD5 and SHA-256, also of -sess, with qop=auth or
+    /// without. The session keeps the challenge, so that later requests answer at once. The first
+    /// request is sent twice: a body that can be sent only once is an http::error then.
+    /// The answer goes to the origin of the request alone, not along with a redirect to another.
+    /// Needs OpenSSL. See: RFC 7616.
+    request_builder& digest_auth(std::string_view user, std::string_view password);
     /// Asks for the bytes `first` to `last`, both included; without `last`, to the end.
     request_builder& range(std::uint64_t first, std::optional<std::uint64_t> last = std::nullopt);
 

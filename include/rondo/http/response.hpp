@@ -6,6 +6,7 @@
 //     std::string page = co_await response.text();                        // all of it, or:
 //     while (auto chunk = co_await response.read_some()) use(chunk);      // as it comes, or:
 //     co_await response.save_to("page.html");
+//     auto events = response.events();                                    // of text/event-stream
 //
 // A response that is dropped gives its connection back. A short rest of the body is read first,
 // without waiting for it; otherwise the connection is closed.
@@ -25,6 +26,7 @@
 #include <rondo/config.hpp>
 #include <rondo/http/error.hpp>
 #include <rondo/http/fields.hpp>
+#include <rondo/http/server_event.hpp>
 #include <rondo/http/url.hpp>
 #include <rondo/task.hpp>
 
@@ -146,6 +148,12 @@ public:
     /// Returns: the number of bytes.
     /// Throws:  std::system_error; otherwise as read_some. Then the file is as it was.
     task<std::uint64_t> save_to(std::string path);
+
+    /// The server-sent events of the body. The stream takes the response over: this object is empty
+    /// afterwards, as if it had been moved from.
+    /// Throws: status_error for a status from 400; http::error for another content type than
+    ///         text/event-stream. A response of status 204 has no events.
+    event_stream events(event_stream_options options = {});
 
     /// Gives the connection back, as the destructor does.
     void close() noexcept;

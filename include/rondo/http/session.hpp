@@ -92,6 +92,12 @@ public:
     cookie_jar& cookies() noexcept;
     /// Trust, client certificate and versions of TLS. Connections that are open stay as they are.
     void tls(tls::client_context context);
+    /// Looks the user and the password of a host up in a netrc file, if neither the request nor its
+    /// URL has one: Basic authentication, for the origin of the request alone. Nothing else ever
+    /// reads such a file. `path` empty: .netrc in the folder that HOME names.
+    /// The first request reads the file. It throws std::system_error if that is impossible.
+    /// See: curl --netrc.
+    void netrc(std::string_view path = {});
     /// A proxy for every request: "http://user:password@host:port". `no_proxy` lists hosts that are
     /// asked directly: "localhost,.example.org" (and all below it); "*" means all.
     /// Throws: url_error.

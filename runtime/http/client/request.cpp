@@ -115,6 +115,13 @@ request_builder& request_builder::bearer(std::string_view token) {
     return header("authorization", bearer_credentials(token));
 }
 
+request_builder& request_builder::digest_auth(std::string_view user, std::string_view password) {
+    if (!is_field_value(user)) throw error("a user of Digest has no control characters");
+    changed().digest_user = user;
+    changed().digest_password = password;
+    return *this;
+}
+
 request_builder& request_builder::range(std::uint64_t first, std::optional<std::uint64_t> last) {
     return header("range", "bytes=" + std::to_string(first) + '-' +
                                (last ? std::to_string(*last) : std::string()));

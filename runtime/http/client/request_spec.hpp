@@ -46,6 +46,8 @@ struct http_request {
     std::optional<http::retry_policy> retries;
     std::optional<std::string> proxy;
     std::optional<endpoint> address;
+    std::optional<std::string> digest_user;
+    std::string digest_password;
 };
 
 /// Sends the request, follows redirects, and returns when the head of the response has come.

@@ -10,6 +10,7 @@
 #include <rondo/shield.hpp>
 
 #include "http/charset.hpp"
+#include "http/client/events.hpp"
 #include "http/client/random.hpp"
 #include "http/client/response_state.hpp"
 
@@ -124,6 +125,20 @@ task<std::string> response::text(std::size_t limit) {
 
 task<json_text> response::json(std::size_t limit) {
     co_return json_text(co_await bytes(limit));
+}
+
+event_stream response::events(event_stream_options options) {
+    std::unique_ptr<rondo::detail::http_request> request;
+    std::optional<time_point> deadline;
+    const auto& budget = state().budget;
+    if (state().has_timeout && budget.left() != duration::max())
+        deadline = running_loop().time() + budget.left();
+    // An event of a request with a body may have changed something: it is not asked for again.
+    const bool may_repeat = state().request && state().request->method == "GET" &&
+                            state().request->body == rondo::detail::http_request::body_kind::none;
+    if (may_repeat) request = std::move(state().request);
+    return event_stream(std::make_unique<rondo::detail::http_events>(
+        std::move(*this), std::move(request), deadline, options));
 }
 
 namespace {

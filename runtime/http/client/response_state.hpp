@@ -12,6 +12,7 @@
 #include <rondo/http/response.hpp>
 
 #include "http/client/exchange.hpp"
+#include "http/client/request_spec.hpp"
 #include "http/client/session_state.hpp"
 #include "http/coding.hpp"
 
@@ -32,6 +33,7 @@ struct http_response {
     bool has_timeout = false;    // the budget has a total that the request asked for
     bool decodes_files = false;  // decode(true) was asked for
     std::unique_ptr<http_exchange> exchange;
+    std::unique_ptr<http_request> request;  // for events(), which ask again
 
     // -- the body --------------------------------------------------------------------------------
     /// Decides how the body is decoded and timed.

@@ -6,6 +6,7 @@
 #include <rondo/sleep.hpp>
 
 #include "http/auth.hpp"
+#include "http/client/authorization.hpp"
 #include "http/client/body.hpp"
 #include "http/client/random.hpp"
 #include "http/client/redirect.hpp"
@@ -37,6 +38,8 @@ private:
     void compose_headers();
     task<> ask_with_retries();
     task<> ask_once();
+    task<> ask_authorized();
+    void rewind_for_challenge();
     task<std::unique_ptr<http_exchange>> open_exchange(bool fresh);
     task<bool> try_to_ask(bool fresh);
     bool may_repeat(bool is_idle_death) const;
@@ -54,6 +57,7 @@ private:
     http_proxy own_proxy_;
     const http::url* proxy_ = nullptr;
     bool is_same_origin_ = true;
+    http_authorization authorization_{session_, spec_};
 };
 
 // -- what to send --------------------------------------------------------------------------------
@@ -81,8 +85,8 @@ void sending::compose_headers() {
     set_default("accept", "*/*");
     if (spec_.decode.value_or(session_.options.decode) && !headers_.contains("range"))
         set_default("accept-encoding", http::accept_encoding());
-    if (where_.has_user() && is_same_origin_)
-        set_default("authorization", http::basic_credentials(where_.user(), where_.password()));
+    if (is_same_origin_ && !headers_.contains("authorization"))
+        set_default("authorization", authorization_.credentials(where_, method_));
     if (session_.options.cookies)
         set_default("cookie", session_.cookies.header(where_, calendar_now()));
     if (body_ == nullptr) {
@@ -168,6 +172,27 @@ task<> sending::ask_once() {
         session_.cookies.receive(where_, to_.head.headers, calendar_now());
 }
 
+// -- answers to challenges -----------------------------------------------------------------------
+void sending::rewind_for_challenge() {
+    if (body_ && !body_->rewind())
+        throw http::error(
+            "Digest authentication needs a challenge of the server, and this body can be sent only "
+            "once: send a request without a body before, or the body as bytes or as a file",
+            method_, where_.text());
+}
+
+task<> sending::ask_authorized() {
+    if (is_same_origin_ && authorization_.wants_challenge(where_)) rewind_for_challenge();
+    co_await ask_once();
+    while (to_.head.status == 401 && is_same_origin_ &&
+           authorization_.take_challenge(where_, to_.head.headers)) {
+        rewind_for_challenge();
+        to_.exchange->release();
+        co_await ask_once();
+    }
+    if (is_same_origin_) authorization_.take_next_nonce(where_, to_.head.headers);
+}
+
 // -- again ---------------------------------------------------------------------------------------
 /// The time to wait before the next attempt; nothing if there is none.
 std::optional<duration> sending::pause_after(int attempt) const {
@@ -185,7 +210,7 @@ task<> sending::ask_with_retries() {
     for (int attempt = 1;; ++attempt) {
         std::optional<duration> pause;
         try {
-            co_await ask_once();
+            co_await ask_authorized();
             if (!http::is_worth_a_retry(to_.head.status)) co_return;
             pause = pause_after(attempt);
             if (!pause) co_return;
@@ -230,6 +255,7 @@ task<> sending::run() {
     if (spec_.timeout) to_.budget.limit_total(*spec_.timeout);
     resolve_url();
     set_request_for_errors();
+    co_await authorization_.find_user(where_);
     body_ = co_await make_body(spec_);
     if (spec_.proxy && !spec_.proxy->empty())
         own_proxy_.address = own_proxy_.secure = proxy_url(*spec_.proxy);
@@ -256,6 +282,7 @@ task<http::response> send_http(std::unique_ptr<http_request> spec) {
     auto state = std::make_unique<http_response>(spec->session);
     sending work(*spec, *state);
     co_await work.run();
+    state->request = std::move(spec);
     co_return http::response(std::move(state));
 }
 

@@ -43,6 +43,17 @@ fields& session::headers() noexcept { return state().headers; }
 cookie_jar& session::cookies() noexcept { return state().cookies; }
 void session::tls(tls::client_context context) { state().tls = std::move(context); }
 
+void session::netrc(std::string_view path) {
+    std::string file(path);
+    if (path.empty()) {
+        const char* const home = std::getenv("HOME");
+        if (home == nullptr) throw error("session::netrc: the variable HOME is not set");
+        file = std::string(home) + "/.netrc";
+    }
+    state().netrc.path = std::move(file);
+    state().netrc.text.reset();
+}
+
 void session::proxy(std::string_view url, std::string_view no_proxy) {
     rondo::detail::http_proxy chosen;
     if (!url.empty()) chosen.address = chosen.secure = rondo::detail::proxy_url(url);

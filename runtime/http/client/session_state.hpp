@@ -13,6 +13,7 @@
 #include <rondo/http/session.hpp>
 #include <rondo/http/url.hpp>
 
+#include "http/client/authorization.hpp"
 #include "http/client/budget.hpp"
 #include "http/client/connection.hpp"
 #include "http/client/pool.hpp"
@@ -42,6 +43,8 @@ struct http_session {
     http::cookie_jar cookies;
     tls::client_context tls;
     http_proxy proxy;
+    digest_book digests;
+    netrc_file netrc;
     std::shared_ptr<http_pool> pool;
     bool is_closed = false;
 };
