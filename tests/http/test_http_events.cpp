@@ -31,7 +31,8 @@ task<std::string> all_events(http::event_stream& events) {
     co_return all;
 }
 
-task<std::string> all_events(http::request_builder request, http::event_stream_options options = {}) {
+task<std::string> all_events(http::request_builder request,
+                             http::event_stream_options options = {}) {
     auto response = co_await std::move(request);
     auto events = response.events(options);
     co_return co_await all_events(events);
