@@ -27,7 +27,9 @@ bool is_same(const cookie& a, const cookie& b) {
 }
 
 bool is_safe(std::string_view text) {
-    return std::none_of(text.begin(), text.end(),
+    // Spaces around it would be lost on the way.
+    return ascii::trimmed(text).size() == text.size() &&
+           std::none_of(text.begin(), text.end(),
                         [](char c) { return ascii::is_control(c) || c == ';'; });
 }
 

@@ -21,8 +21,10 @@ void append_escaped(std::string& to, std::string_view text) {
             to += "%0D";
         else if (c == '\n')
             to += "%0A";
+        else if (ascii::is_control(c) && c != '\t')
+            throw error("the name of a part or of its file has a control character");
         else
-            to += ascii::is_control(c) ? '_' : c;
+            (c == '\\' ? to += c : to) += c;  // it would escape the quote after it
     }
     to += '"';
 }

@@ -21,7 +21,7 @@ std::string multipart_content_type(std::string_view boundary);
 /// The boundary line and the fields of a part, with the empty line. In `name` and `file_name`,
 /// quotes and line ends are escaped as browsers do (%22, %0D, %0A). An empty file name makes a
 /// plain field, an empty content type no field content-type.
-/// Throws: http::error if `content_type` has a control character.
+/// Throws: http::error if a name or `content_type` has another control character.
 std::string part_head(std::string_view boundary, std::string_view name, std::string_view file_name,
                       std::string_view content_type);
 

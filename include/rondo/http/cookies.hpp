@@ -60,7 +60,8 @@ public:
     std::string header(const url& to, date_time now) const;
 
     /// Adds a cookie, or replaces the one of its name, domain and path.
-    /// Throws: http::error if its name, value or path has a character that would end the field.
+    /// Throws: http::error if its name, value or path has a character that would end the field, or
+    ///         a space at an end.
     void set(cookie added);
     /// Removes the cookies that have expired.
     void expire(date_time now);

@@ -89,10 +89,10 @@ void sending::compose_headers() {
         set_default("authorization", authorization_.credentials(where_, method_));
     if (session_.options.cookies)
         set_default("cookie", session_.cookies.header(where_, calendar_now()));
-    if (body_ == nullptr) {
-        headers_.erase("content-type");
-        headers_.erase("content-encoding");
-    }
+    if (body_ == nullptr)  // of a body that is not sent (RFC 9110, section 15.4)
+        for (const char* name : {"content-type", "content-encoding", "content-language",
+                                 "content-location", "content-disposition", "expect"})
+            headers_.erase(name);
     if (proxy_ != nullptr && !where_.is_secure() && proxy_->has_user())
         headers_.set("proxy-authorization",
                      http::basic_credentials(proxy_->user(), proxy_->password()));
