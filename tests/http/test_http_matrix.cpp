@@ -2,6 +2,8 @@
 // Every byte at every place of a request, and every kind of redirect.
 #include <rondo/http.hpp>
 
+#include <cctype>
+
 #include <rondo/file_system.hpp>
 #include <rondo/http/form.hpp>
 
@@ -180,10 +182,14 @@ const place places[] = {
     {"token", [](client_t& c, text_t& url, text_t& t) { return std::move(c.get(url).bearer(t)); },
      [](const understood& seen) { return seen.field("authorization").substr(7); }, 162},
     {"user in the URL",
-     [](client_t& c, text_t& url, text_t& t) { return c.get("http://" + t + ":p@" + url.substr(7)); },
+     [](client_t& c, text_t& url, text_t& t) {
+         return c.get("http://" + t + ":p@" + url.substr(7));
+     },
      [](const understood& seen) { return credential(seen, 0); }, 36, "/?#:"},
     {"password in the URL",
-     [](client_t& c, text_t& url, text_t& t) { return c.get("http://u:" + t + '@' + url.substr(7)); },
+     [](client_t& c, text_t& url, text_t& t) {
+         return c.get("http://u:" + t + '@' + url.substr(7));
+     },
      [](const understood& seen) { return credential(seen, 1); }, 36, "/?#"},
     {"host", [](client_t& c, text_t& url, text_t& t) {
          const auto address = endpoint::parse(url.substr(7, url.find('/', 7) - 7));
@@ -223,6 +229,7 @@ task<> put_each_byte(scripted_server& server, const place& where) {
         for (const std::string& text : {std::string("a") + c + "z", "az" + std::string(1, c)}) {
             INFO(where.name << ": \"" << http::percent_encode(text) << '"');
             const bool is_middle = text.back() == 'z';
+            if (!is_middle && (byte > 129 || std::isalnum(byte) != 0)) continue;
             server.requests.clear();
             client.cookies().clear();
             const bool failed = co_await is_refused(client, where, server.url(), text);
@@ -256,7 +263,8 @@ RONDO_TEST("http matrix: every byte in a location is refused, or asked for as it
            "[http_matrix]", seeds(1)) {
     std::string location;
     scripted_server server([&](const seen_request& request) {
-        if (request.line().starts_with("GET /from ")) return reply(302, "", "location: " + location);
+        if (request.line().starts_with("GET /from "))
+            return reply(302, "", "location: " + location);
         return reply(200, "");
     });
     co_await server.run([&]() -> task<> {
@@ -433,7 +441,7 @@ RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]", s
             session.tls(trusting_context());
             const client_end found = co_await ending_of(session, from.url(), use::text);
             CHECK(found.type == (begins_secure ? "redirect_error" : "taken"));
-            CHECK(found.text.find(begins_secure ? "from https to http" : "good") == 0U);
+            CHECK(found.text.starts_with(begins_secure ? "a redirect from https to http" : "good"));
         };
         co_await from.run([&]() -> task<> { co_await to.run(client); });
     }
