@@ -376,8 +376,8 @@ void report(const exploration& done) {
     CHECK(done.failure == "");
 }
 
-/// All orders of the small stage, at least `least` of them, and a million random ones of the large
-/// one; under a sanitizer fewer, since each takes ten times as long.
+/// All orders of the small stage, at least `least` of them, and many random ones of the large one:
+/// a million in the long run; under a sanitizer fewer, since each takes ten times as long.
 template <class Small, class Large>
 void explore(std::uint64_t least, unsigned cancellations = 2) {
     if (!with_asan() && !with_tsan()) {
@@ -386,7 +386,8 @@ void explore(std::uint64_t least, unsigned cancellations = 2) {
         INFO(all.runs << " orders");
         CHECK(all.runs >= least);
     }
-    report(explore_samples<Large>(static_cast<std::uint64_t>(many(1'000'000, 10'000)), 3, 1));
+    const int samples = many(long_run() ? 1'000'000 : 250'000, 10'000);
+    report(explore_samples<Large>(static_cast<std::uint64_t>(samples), 3, 1));
 }
 
 TEST_CASE("interleavings: mutex", "[interleavings]") {

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <utility>
@@ -36,6 +37,9 @@ inline bool with_asan() { return __asan_init != nullptr; }
 inline bool with_tsan() { return __tsan_init != nullptr; }
 /// `count`, or `sanitized` under a sanitizer, which makes everything ten times as slow.
 inline int many(int count, int sanitized) { return with_asan() || with_tsan() ? sanitized : count; }
+
+/// True in `scripts/test --long`, which has time for what takes too long every day.
+inline bool long_run() { return std::getenv("RONDO_LONG") != nullptr; }
 
 // -- operations -----------------------------------------------------------------------------------
 

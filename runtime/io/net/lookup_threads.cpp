@@ -243,12 +243,12 @@ lookup_threads::lookup_threads(loop& home) : pool_(std::make_shared<lookup_pool>
     home.at_shutdown([pool = pool_] { pool->end(); });
 }
 
-void lookup_threads::start(std::unique_ptr<lookup_job> owned) {
+bool lookup_threads::start(std::unique_ptr<lookup_job> owned) {
     lookup_job& job = *owned.release();
     job.simulated_on = pool_;
     if (run_elsewhere(running(), run_simulated, &job)) {
         create_task(wait_for_simulated(job), {.name = "a lookup", .eager = true});
-        return;
+        return true;
     }
     job.simulated_on = nullptr;
     switch (pool_->submit(job, pool_)) {
@@ -260,8 +260,9 @@ void lookup_threads::start(std::unique_ptr<lookup_job> owned) {
             break;
         case lookup_pool::outcome::loop_has_ended:  // called by one of its last callbacks
             delete &job;
-            break;
+            return false;
     }
+    return true;
 }
 
 bool lookup_threads::take_back(lookup_job& job) noexcept {

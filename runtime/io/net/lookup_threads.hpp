@@ -76,8 +76,9 @@ public:
 
     /// Jobs begin in the order of these calls. If no thread can be started, the loop's own thread
     /// makes the call.
+    /// Returns: false if the loop has ended; the job is destroyed then.
     /// Throws: std::bad_alloc.
-    void start(std::unique_ptr<lookup_job> job);
+    bool start(std::unique_ptr<lookup_job> job);
 
     /// Destroys the job if its call has not begun, and returns true.
     bool take_back(lookup_job& job) noexcept;

@@ -2,6 +2,8 @@
 // A loop's lookups: which tasks share one, and what happens when it ends or is abandoned.
 #include "io/net/resolver.hpp"
 
+#include <netdb.h>
+
 #include <utility>
 
 namespace rondo {
@@ -28,7 +30,10 @@ std::shared_ptr<lookup> resolver::join(const lookup::question& q) {
     auto job = std::make_unique<lookup_job>(*this, *fresh);
     fresh->job = job.get();
     lookups_.emplace(q, fresh);
-    threads_.start(std::move(job));
+    if (threads_.start(std::move(job))) return fresh;
+    fresh->job = nullptr;
+    fresh->found.failed = EAI_AGAIN;
+    lookups_.erase(q);
     return fresh;
 }
 

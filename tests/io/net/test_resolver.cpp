@@ -231,6 +231,27 @@ RONDO_TEST("resolve: lookups that hang do not delay to_thread, nor to_thread the
 
 // -- the end of the loop --------------------------------------------------------------------------
 
+TEST_CASE("resolve: begun by one of the last callbacks of a loop, a lookup fails", "[resolver]") {
+    const testing::leak_probe before;
+    std::optional<answer> found;
+    try {
+        loop home;
+        home.at_shutdown([&] {
+            const rondo::detail::lookup_share late(resolver::of(home),
+                                                   {"late.test", address_family::none});
+            REQUIRE(late->job == nullptr);
+            found = late->found;
+        });
+        resolver::of(home);  // its threads end in a hook that runs before
+        home.close();
+    } catch (const uring_unavailable& why) {
+        SKIP(why.what());
+    }
+    REQUIRE(found.has_value());
+    REQUIRE(found->failed == EAI_AGAIN);
+    REQUIRE(before.leaks().empty());
+}
+
 TEST_CASE("resolve: a loop ends while lookups hang, and they end after it", "[resolver]") {
     const testing::leak_probe before;
     hanging_names names;
