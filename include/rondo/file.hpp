@@ -123,6 +123,14 @@ public:
         options.create = options.truncate = true;
         return open_path(std::string(path), open_mode::write, options);
     }
+    /// Opens `path` below `folder`, a directory that was opened for reading, for a path that others
+    /// have chosen. Neither "..", nor a leading slash, nor a symbolic link leads out of the folder;
+    /// where the kernel cannot check links (no openat2(2)), none is followed. Does not wait for the
+    /// other end of a FIFO.
+    /// Throws: std::system_error; EXDEV or ELOOP for a path that leads out.
+    /// Cancel: as open.
+    /// See:    openat2(2), RESOLVE_BENEATH.
+    static task<file> open_beneath(const file& folder, std::string path);
 
     /// Reads at the file's position, at least one byte.
     /// Returns: the filled part of `into`; false at the end of the file.

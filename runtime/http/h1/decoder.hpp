@@ -56,6 +56,8 @@ public:
     /// True if the message has ended and the connection can carry another one: its body had a
     /// stated end, and both version and `connection` allow it.
     bool keep_alive() const noexcept { return has_ended() && persistent_; }
+    /// After `head`: true if version and `connection` allow another message.
+    bool is_persistent() const noexcept { return persistent_; }
 
 protected:
     ~decoder() = default;

@@ -5,11 +5,13 @@
 #include <rondo/file.hpp>
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <string_view>
 
 #include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/file_system.hpp>
@@ -92,7 +94,67 @@ task<> wait_for_writer(const descriptor* fifo) {
     }
 }
 
+/// One open relative to the folder with that number. Returns: the descriptor's number or -errno.
+task<int> open_in(int folder, const std::string* path, int flags) {
+    detail::request ask;
+    ask.code = detail::opcode::openat;
+    ask.number = folder;
+    ask.address = detail::address_of(path->c_str());
+    ask.op_flags = static_cast<std::uint32_t>(flags);
+    operation<int> opening(open_kind, nullptr, ask,
+                           [](detail::operation_state& done) { return int(done.result); });
+    const result<int> number = co_await as_result(std::move(opening));
+    co_return number ? *number : -number.error().value();
+}
+
+/// The kernel follows links as long as they stay below the folder.
+task<int> open_resolved_beneath(int folder, const std::string* path, int flags) {
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags);
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    detail::request ask;
+    ask.code = detail::opcode::openat2;
+    ask.number = folder;
+    ask.address = detail::address_of(path->c_str());
+    ask.length = sizeof how;
+    ask.offset = detail::address_of(&how);
+    operation<int> opening(open_kind, nullptr, ask,
+                           [](detail::operation_state& done) { return int(done.result); });
+    const result<int> number = co_await as_result(std::move(opening));
+    co_return number ? *number : -number.error().value();
+}
+
+/// Opens one segment of the path after the other, and follows no link.
+task<int> walk_beneath(int folder, std::string_view path, int flags) {
+    descriptor at;
+    for (;;) {
+        const std::size_t slash = path.find('/');
+        const std::string segment(path.substr(0, slash));
+        if (segment.empty() || segment == "..") co_return -EXDEV;
+        const bool is_last = slash == path.npos;
+        const int how = is_last ? flags : O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
+        const int number = co_await open_in(folder, &segment, how | O_NOFOLLOW);
+        if (number < 0 || is_last) co_return number;
+        at = detail::adopt_or_close(number, segment);
+        folder = at.number();
+        path.remove_prefix(slash + 1);
+    }
+}
+
 }  // namespace
+
+task<file> file::open_beneath(const file& folder, std::string path) {
+    const std::string name = folder.path() + '/' + path;
+    if (path.empty() || path.find('\0') != path.npos)
+        detail::throw_system_error(EINVAL, "open", name.c_str());
+    const int flags = flags_of(open_mode::read, {}) | O_NONBLOCK;
+    const int beneath = folder.fd_.number();
+    int number = co_await open_resolved_beneath(beneath, &path, flags);
+    if (number == -EINVAL || number == -ENOSYS)
+        number = co_await walk_beneath(beneath, path, flags);
+    if (number < 0) detail::throw_system_error(-number, "open", name);
+    co_return file(detail::adopt_or_close(number, name));
+}
 
 task<file> file::open_path(std::string path, open_mode mode, open_options options,
                            int more_flags) {

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "http/server/input.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <rondo/error.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr auto arrived_kind = wait_queue::kind("bytes of an HTTP client");
+constexpr auto released_kind = wait_queue::kind("a buffer to be taken");
+constexpr std::size_t first_buffer = 4096;
+constexpr std::size_t large_buffer = std::size_t{64} * 1024;
+
+void pass_nothing_on(void*) noexcept {}  // a single waiter each
+
+}  // namespace
+
+void http_input::release() noexcept {
+    if (!std::exchange(is_lent_, false)) return;
+    unread = {};
+    released_.unpark_one();
+}
+
+parking_awaitable http_input::wait() noexcept {
+    return arrived_.park(arrived_kind, pass_nothing_on, nullptr);
+}
+
+void http_input::stop() noexcept {
+    stopped_ = true;
+    arrived_.unpark_one();
+}
+
+task<> http_input::read_all(void (*on_end)(void*) noexcept, void* context) {
+    try {
+        co_await read_pieces();
+    } catch (const std::exception&) {  // of the connection: TLS was cut, a reset
+        lost_ = true;
+    }
+    ended_ = true;
+    arrived_.unpark_one();
+    on_end(context);
+}
+
+task<> http_input::read_pieces() {
+    byte_stream* const direct = from_.direct();
+    for (;;) {
+        while (is_lent_) co_await released_.park(released_kind, pass_nothing_on, nullptr);
+        if (direct != nullptr) {
+            view_ = {};
+            view_ = co_await direct->read_view();
+            unread = view_.text();
+        } else {
+            co_await read_buffer();
+        }
+        if (unread.data() == nullptr) co_return;
+        is_lent_ = true;
+        arrived_.unpark_one();
+    }
+}
+
+/// A connection that is idle has a small buffer. One that fills it gets a large one for a while.
+task<> http_input::read_buffer() {
+    if (!buffer_) {
+        buffer_size_ = first_buffer;
+        buffer_.reset(new char[buffer_size_]);
+    }
+    const buffer_view room(buffer_.get(), buffer_size_);
+    const chunk came = co_await from_.read_some(room);
+    unread = came ? std::string_view(came.text()) : std::string_view();
+    if (came.size() != buffer_size_ || buffer_size_ != first_buffer) co_return;
+    std::unique_ptr<char[]> larger(new char[large_buffer]);
+    std::copy(came.begin(), came.end(), larger.get());
+    unread = {larger.get(), came.size()};
+    buffer_ = std::move(larger);
+    buffer_size_ = large_buffer;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Heads of replies.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <rondo/http/reply.hpp>
+
+#include "http/h1/encoder.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// What a head says about the connection.
+struct http_reply_frame {
+    http::h1::body_length body;
+    bool keep_alive;
+    bool is_http_1_0;
+    std::string_view date_line;
+};
+
+/// Appends the head. Fields that decide about framing and the connection are the server's.
+void write_reply_head(std::string& to, const http::reply& from, const http_reply_frame& frame);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// State behind one `serve`, and which addresses are believed.
+#include "http/server/server.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+
+#include <rondo/http/date.hpp>
+
+#include "http/ascii.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+constexpr std::size_t blocks_max = 8;
+
+/// The bytes of an address: 4 or 16; an IPv4 address in IPv6 counts as IPv4.
+std::size_t bytes_of(const endpoint& address, unsigned char (&to)[16]) noexcept {
+    if (address.family() == address_family::ipv4) {
+        sockaddr_in name;
+        std::memcpy(&name, address.data(), sizeof name);
+        std::memcpy(to, &name.sin_addr, 4);
+        return 4;
+    }
+    if (address.family() != address_family::ipv6) return 0;
+    sockaddr_in6 name;
+    std::memcpy(&name, address.data(), sizeof name);
+    if (IN6_IS_ADDR_V4MAPPED(&name.sin6_addr)) {
+        std::memcpy(to, name.sin6_addr.s6_addr + 12, 4);
+        return 4;
+    }
+    std::memcpy(to, &name.sin6_addr, 16);
+    return 16;
+}
+
+http_network parse_network(std::string_view text) {
+    http_network made;
+    if (text == "unix") {
+        made.family = address_family::unix_socket;
+        return made;
+    }
+    const std::size_t slash = std::min(text.find('/'), text.size());
+    const auto address = endpoint::parse(text.substr(0, slash), 0);
+    const std::size_t size = address ? bytes_of(*address, made.bytes) : 0;
+    made.bits = static_cast<unsigned>(size) * 8;
+    if (size != 0 && slash != text.size()) {
+        unsigned bits = 0;
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data() + slash + 1, end, bits);
+        if (error != std::errc() || stop != end || bits > made.bits) made.bits = ~0U;
+        made.bits = std::min(made.bits, bits);
+    }
+    if (size == 0 || made.bits > size * 8)
+        throw http::error("server_options::trusted_proxies: \"" + http::ascii::printable(text) +
+                          "\" is no address and no network such as 10.0.0.0/8");
+    made.family = size == 4 ? address_family::ipv4 : address_family::ipv6;
+    return made;
+}
+
+}  // namespace
+
+bool http_network::contains(const endpoint& address) const noexcept {
+    if (family == address_family::unix_socket)
+        return address.family() == address_family::unix_socket;
+    unsigned char other[16];
+    const std::size_t size = bytes_of(address, other);
+    if (size != (family == address_family::ipv4 ? 4U : 16U)) return false;
+    if (std::memcmp(bytes, other, bits / 8) != 0) return false;
+    if (bits % 8 == 0) return true;
+    const auto mask = static_cast<unsigned char>(0xff00U >> (bits % 8));
+    return ((bytes[bits / 8] ^ other[bits / 8]) & mask) == 0;
+}
+
+http_server::http_server(const http::router& site, http::server_options given)
+    : routes(&site.routes()), options(given) {
+    for (const std::string_view each : http::split_list(given.trusted_proxies))
+        trusted.push_back(parse_network(each));
+    options.trusted_proxies = {};
+    if (options.head_bytes == 0 || options.header_fields == 0 || options.target_bytes == 0 ||
+        options.connections == 0)
+        throw http::error("server_options: a number that must be at least 1 is 0");
+}
+
+bool http_server::trusts(const endpoint& address) const noexcept {
+    return std::any_of(trusted.begin(), trusted.end(),
+                       [&](const http_network& each) { return each.contains(address); });
+}
+
+std::string_view http_server::date_line() {
+    const std::time_t now = std::time(nullptr);
+    if (now != date_) {
+        const http::date_time when{std::chrono::seconds(now)};
+        date_line_ = "date: " + http::http_date(when) + "\r\n";
+        date_ = now;
+    }
+    return date_line_;
+}
+
+std::unique_ptr<char[]> http_server::take_block() {
+    if (blocks_.empty()) return std::unique_ptr<char[]>(new char[block_bytes]);
+    auto block = std::move(blocks_.back());
+    blocks_.pop_back();
+    return block;
+}
+
+void http_server::give_block(std::unique_ptr<char[]> block) noexcept {
+    try {
+        if (blocks_.size() < blocks_max) blocks_.push_back(std::move(block));
+    } catch (const std::bad_alloc&) {  // it is freed
+    }
+}
+
+// -- the client behind proxies -------------------------------------------------------------------
+endpoint client_of(const http_server_request& request) {
+    endpoint client = request.exchange->peer();
+    if (!request.server->trusts(client)) return client;
+    // From the right: each proxy has added the address that it saw.
+    const std::string all = request.headers->joined("x-forwarded-for");
+    const auto list = http::split_list(all);
+    for (std::size_t i = list.size(); i-- > 0;) {
+        auto address = endpoint::parse(list[i], 0);
+        if (!address) address = endpoint::parse(list[i]);
+        if (!address || !address->is_ip()) break;
+        client = *address;
+        if (!request.server->trusts(client)) break;
+    }
+    return client;
+}
+
+bool is_secure_client(const http_server_request& request) {
+    if (request.exchange->is_secure()) return true;
+    if (request.server->trusted.empty() || !request.server->trusts(request.exchange->peer()))
+        return false;
+    const auto said = request.headers->get("x-forwarded-proto");
+    return said && http::same_word(*said, "https");
+}
+
+std::size_t body_limit(const http_server_request& request) noexcept {
+    return request.server->options.body_bytes;
+}
+
+// -- places --------------------------------------------------------------------------------------
+http_place::http_place(std::shared_ptr<http_server> of, const endpoint& peer) : of_(std::move(of)) {
+    key_ = peer.is_ip() ? peer.address() : std::string("unix");
+    std::size_t& count = of_->of_address[key_];
+    if (count == of_->options.connections_per_address) {
+        of_.reset();
+        return;
+    }
+    ++count;
+}
+
+void http_place::leave() noexcept {
+    const auto found = of_->of_address.find(key_);
+    if (--found->second == 0) of_->of_address.erase(found);
+    of_.reset();
+}
+
+// -- the face of serve ---------------------------------------------------------------------------
+http_server_stream::~http_server_stream() = default;
+
+std::shared_ptr<http_server> make_http_server(const http::router& site,
+                                              http::server_options options) {
+    return std::make_shared<http_server>(site, options);
+}
+
+bool counts_addresses(const http_server& server) noexcept {
+    return server.options.connections_per_address != 0;
+}
+
+void end_http_server(http_server& server) noexcept {
+    server.is_ending = true;
+    for (http_server_connection* each = server.connections.first(); each != nullptr;) {
+        http_server_connection* const following = server.connections.next(*each);
+        each->begin_end();
+        each = following;
+    }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

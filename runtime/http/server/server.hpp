@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// State behind one `serve`: options, connections, counts by address, the date.
+#pragma once
+
+#include <cstddef>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <rondo/detail/base/intrusive_list.hpp>
+#include <rondo/http/server.hpp>
+
+#include "http/server/exchange.hpp"
+#include "http/server/routes.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+/// A connection, as its server knows it.
+class http_server_connection {
+public:
+    /// The server ends: closes it if it is idle, otherwise after its reply.
+    virtual void begin_end() noexcept = 0;
+    list_links<http_server_connection> of_server;
+
+protected:
+    ~http_server_connection() = default;
+};
+
+/// A network whose addresses are trusted, "10.0.0.0/8".
+struct http_network {
+    unsigned char bytes[16] = {};
+    unsigned bits = 0;
+    address_family family = address_family::none;
+
+    bool contains(const endpoint& address) const noexcept;
+};
+
+struct http_server {
+    http_server(const http::router& site, http::server_options given);
+
+    const http_routes* routes;
+    http::server_options options;
+    std::vector<http_network> trusted;
+    intrusive_list<http_server_connection, &http_server_connection::of_server> connections;
+    std::unordered_map<std::string, std::size_t> of_address;
+    bool is_ending = false;
+
+    bool trusts(const endpoint& address) const noexcept;
+    /// "date: ...\r\n" of this second.
+    std::string_view date_line();
+    /// Memory of 128 KiB for a piece of a file; some are kept for the next one.
+    std::unique_ptr<char[]> take_block();
+    void give_block(std::unique_ptr<char[]> block) noexcept;
+    static constexpr std::size_t block_bytes = std::size_t{128} * 1024;
+
+private:
+    std::vector<std::unique_ptr<char[]>> blocks_;
+    std::string date_line_;
+    std::time_t date_ = 0;
+};
+
+/// request::remote, request::is_secure and the limit of request::bytes.
+endpoint client_of(const http_server_request& request);
+bool is_secure_client(const http_server_request& request);
+std::size_t body_limit(const http_server_request& request) noexcept;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
