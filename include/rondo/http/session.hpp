@@ -116,6 +116,7 @@ public:
     task<> close();
 
 private:
+    friend class test_client;
     detail::http_session& state() const noexcept;
     http::request_builder make(std::string_view method, std::string_view url) const;
 

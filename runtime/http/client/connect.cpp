@@ -68,6 +68,7 @@ task<tcp_stream> connect_tcp_to(http_route route) {
 task<http_connection::any_stream> connect_plainly(const http_session& session, http_route route,
                                                   http_budget& budget, http::timing& times) {
     const http::timeouts& limits = session.options.timeouts;
+    if (session.connector) co_return http_connection::any_stream(session.connector());
     const time_point began = running_loop().time();
     if (route.where->is_unix()) {
         auto connecting = connect_unix(std::string_view(route.where->socket_path()));

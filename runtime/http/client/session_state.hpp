@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <rondo/detail/base/function.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/http/cookies.hpp>
 #include <rondo/http/fields.hpp>
@@ -46,6 +47,7 @@ struct http_session {
     digest_book digests;
     netrc_file netrc;
     std::shared_ptr<http_pool> pool;
+    mutable function<memory_stream()> connector;  // of a test_client: instead of a socket
     bool is_closed = false;
 };
 

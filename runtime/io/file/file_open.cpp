@@ -25,6 +25,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto open_kind = detail::operation_kind("open");
+/// IORING_OP_OPENAT2. Kernels that interpret entries themselves (the simulator) do not know it.
+constexpr auto openat2_code = static_cast<detail::opcode>(28);
 
 int flags_of(open_mode mode, const open_options& options) noexcept {
     constexpr int of_mode[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
@@ -113,7 +115,7 @@ task<int> open_resolved_beneath(int folder, const std::string* path, int flags) 
     how.flags = static_cast<std::uint64_t>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     detail::request ask;
-    ask.code = detail::opcode::openat2;
+    ask.code = openat2_code;
     ask.number = folder;
     ask.address = detail::address_of(path->c_str());
     ask.length = sizeof how;

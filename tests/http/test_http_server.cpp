@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// The server on a connection of memory, byte for byte.
+#include "http/server_tools.hpp"
+
+#include <rondo/gather.hpp>
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+using namespace rondo_tests;
+using http::reply;
+
+task<reply> hello(http::request& request) {
+    co_return reply::text("hello " + std::string(request.parameter("name")) + "\n");
+}
+task<reply> count(http::request& request) {
+    std::size_t bytes = 0;
+    while (auto chunk = co_await request.read_some()) bytes += chunk.size();
+    co_return reply::text(std::to_string(bytes) + " bytes\n");
+}
+task<reply> echo(http::request& request) {
+    std::string body = co_await request.text();
+    co_return reply::text(std::move(body));
+}
+reply quick(http::request&) { return reply::text("quick"); }
+task<reply> slow(http::request&) {
+    co_await sleep(1s);
+    co_return reply::text("slow");
+}
+task<> tick(http::body_writer& out) {
+    for (int i = 1; i <= 3; ++i) {
+        co_await out.write_all(std::to_string(i));
+        co_await sleep(10ms);
+    }
+}
+task<reply> ticks(http::request&) { co_return reply::stream("text/plain", tick); }
+task<reply> broken(http::request&) {
+    throw std::runtime_error("the password is secret");
+    co_return reply();
+}
+task<reply> meant(http::request&) {
+    throw http::reply_error(409, "there is one already");
+    co_return reply();
+}
+
+http::router make_site() {
+    http::router site;
+    site.get("/hello/{name}", hello);
+    site.post("/count", count);
+    site.post("/echo", echo);
+    site.get("/quick", quick);
+    site.get("/slow", slow);
+    site.get("/ticks", ticks);
+    site.get("/broken", broken);
+    site.get("/meant", meant);
+    site.post("/ignore", quick);
+    return site;
+}
+
+const std::string quick_reply = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n"
+                                "content-length: 5\r\n\r\nquick";
+
+RONDO_TEST("http server: a reply, and the next one on the same connection", "[http_server]") {
+    const http::router site = make_site();
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        CHECK(co_await client.ask(get("/quick")) == quick_reply);
+        CHECK(body_of(co_await client.ask(get("/hello/Ann%20%2F"))) == "hello Ann /\n");
+        CHECK(body_of(co_await client.ask(post("/echo", "some text"))) == "some text");
+        CHECK(body_of(co_await client.ask(get("/count", "transfer-encoding: chunked\r\n", "POST") +
+                                          "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")) == "5 bytes\n");
+        const std::string head = co_await client.ask(get("/quick", "", "HEAD"));
+        CHECK(head == quick_reply.substr(0, quick_reply.size() - 5));
+        const std::string last = co_await client.ask(get("/quick", "connection: close\r\n"));
+        CHECK_THAT(last, Catch::Contains("connection: close\r\n"));
+        CHECK_THAT(last, Catch::EndsWith("quick(closed)"));
+    });
+}
+
+RONDO_TEST("http server: a request in any pieces is one request", "[http_server]", seeds(1)) {
+    const http::router site = make_site();
+    const std::string all = get("/hello/Bob") + post("/echo", "text") +
+                            get("/count", "transfer-encoding: chunked\r\n", "POST") +
+                            "3\r\nabc\r\n0\r\nx: y\r\n\r\n" + get("/quick");
+    const std::string expected = co_await said_to(site, all);
+    CHECK_THAT(expected, Catch::Contains("hello Bob") && Catch::Contains("3 bytes"));
+    for (std::size_t cut = 1; cut < all.size(); ++cut) {
+        memory_server server(site);
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.say(all.substr(0, cut));
+            co_await sleep(1ms);
+            CHECK(co_await client.ask("") + co_await client.ask(all.substr(cut)) == expected);
+        });
+    }
+    memory_server server(site, {}, {.chunk_max = 1});
+    co_await server.run([&](raw_client& client) -> task<> {
+        CHECK(co_await client.ask(all) == expected);
+    });
+}
+
+RONDO_TEST("http server: pipelined requests are answered in order, one at a time",
+           "[http_server]") {
+    const http::router site = make_site();
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        co_await client.say(get("/slow") + get("/quick") + get("/hello/x"));
+        CHECK(co_await client.hear(500ms) == "");
+        const std::string all = co_await client.hear(600ms);
+        const auto first = all.find("slow"), second = all.find("quick"), third = all.find("hello");
+        CHECK(first < second);
+        CHECK(second < third);
+        CHECK(third != all.npos);
+    });
+}
+
+RONDO_TEST("http server: memory is bounded against a client that only sends", "[http_server]") {
+    const http::router site = make_site();
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        std::string many;
+        for (int i = 0; i < 2000; ++i) many += get("/slow");
+        // Behind the slow one no more than two buffers are read: the writer waits.
+        const bool all_taken = co_await move_on_after(100ms, client.say(many + many + many));
+        CHECK_FALSE(all_taken);
+    });
+}
+
+RONDO_TEST("http server: a streamed reply goes out as it is written", "[http_server]") {
+    const http::router site = make_site();
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        co_await client.say(get("/ticks"));
+        const std::string all = co_await client.hear(5ms);
+        CHECK_THAT(all, Catch::EndsWith("transfer-encoding: chunked\r\n\r\n1\r\n1\r\n"));
+        CHECK(co_await client.hear(15ms) == "1\r\n2\r\n1\r\n3\r\n0\r\n\r\n");
+        co_await client.say("GET /ticks HTTP/1.0\r\n\r\n");
+        CHECK_THAT(co_await client.hear(15ms),
+                   Catch::Contains("connection: close\r\n\r\n123(closed)"));
+    });
+}
+
+RONDO_TEST("http server: a handler that throws is answered with 500, and says nothing",
+           "[http_server]") {
+    const http::router site = make_site();
+    std::vector<std::string> reports;
+    running_loop().set_exception_handler(
+        [&](const exception_context& context) { reports.push_back(context.message); });
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        const std::string said = co_await client.ask(get("/broken?secret=1"));
+        CHECK(status_of(said) == 500);
+        CHECK(body_of(said) == "Internal Server Error\n");
+        CHECK(status_of(co_await client.ask(get("/meant"))) == 409);
+        CHECK(body_of(co_await client.ask(get("/meant"))) == "there is one already\n");
+    });
+    CHECK(reports == std::vector<std::string>{"the handler of GET /broken failed"});
+    running_loop().set_exception_handler({});
+}
+
+RONDO_TEST("http server: 100 Continue is sent when the handler reads", "[http_server]") {
+    const http::router site = make_site();
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        const std::string expect = "expect: 100-continue\r\ncontent-length: 4\r\n";
+        CHECK(co_await client.ask(get("/echo", expect, "POST")) ==
+              "HTTP/1.1 100 Continue\r\n\r\n");
+        CHECK(body_of(co_await client.ask("text")) == "text");
+        // A handler that does not read refuses: the body may come or not, so it is the end.
+        const std::string refused = co_await client.ask(get("/ignore", expect, "POST"));
+        CHECK(status_of(refused) == 200);
+        CHECK_THAT(refused, Catch::Contains("connection: close\r\n"));
+        CHECK_THAT(co_await client.hear(2s), Catch::EndsWith("(closed)"));
+    });
+}
+
+RONDO_TEST("http server: an upload that the handler does not read is skipped, or the end",
+           "[http_server]") {
+    const http::router site = make_site();
+    for (const std::size_t size : {std::size_t{60000}, std::size_t{70000}}) {
+        memory_server server(site);
+        co_await server.run([&](raw_client& client) -> task<> {
+            const std::string said =
+                co_await client.ask(post("/ignore", std::string(size, 'x')) + get("/quick"));
+            CHECK_THAT(said, Catch::Contains("quick"));
+            const bool goes_on = said.rfind("HTTP/1.1") != 0;
+            CHECK(goes_on == (size == 60000));
+        });
+    }
+    memory_server server(site);
+    co_await server.run([&](raw_client& client) -> task<> {
+        co_await client.say(get("/ignore", "content-length: 100\r\n", "POST"));
+        CHECK_THAT(co_await client.hear(900ms), Catch::EndsWith("quick"));
+        CHECK(co_await client.hear(2500ms) == "(closed)");
+        CHECK(server.has_ended);
+    });
+}
+
+RONDO_TEST("http server: a client that goes cancels the handler", "[http_server]") {
+    http::router site;
+    int began = 0, ended = 0;
+    const auto work = [&](http::request&) -> task<reply> {
+        ++began;
+        co_await sleep(1s);
+        ++ended;
+        co_return reply::text("done");
+    };
+    site.get("/work", work);
+    for (const bool half_close : {false, true}) {
+        began = ended = 0;
+        http::server_options options;
+        options.half_close = half_close;
+        memory_server server(site, options);
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.say(get("/work"));
+            co_await sleep(100ms);
+            co_await client.end();
+            CHECK(co_await client.hear(3s) ==
+                  (half_close ? "HTTP/1.1 200 OK\r\ncontent-type: text/plain; "
+                                "charset=utf-8\r\ncontent-length: 4\r\n\r\ndone(closed)"
+                              : "(closed)"));
+        });
+        CHECK(began == 1);
+        CHECK(ended == (half_close ? 1 : 0));
+    }
+}
+
+RONDO_TEST("http server: at its end idle connections close at once, and no reply is lost",
+           "[http_server]") {
+    const http::router site = make_site();
+    memory_server idle(site), busy(site);
+    auto first = idle.run([&](raw_client& client) -> task<> {
+        CHECK(co_await client.ask(get("/quick")) == quick_reply);
+        idle.begin_end();
+        CHECK(co_await client.hear() == "(closed)");
+    });
+    auto second = busy.run([&](raw_client& client) -> task<> {
+        co_await client.say(get("/slow"));
+        co_await sleep(100ms);
+        busy.begin_end();
+        const std::string said = co_await client.hear(2s);
+        CHECK_THAT(said, Catch::Contains("connection: close"));
+        CHECK_THAT(said, Catch::EndsWith("slow(closed)"));
+    });
+    co_await gather(std::move(first), std::move(second));
+}
+
+RONDO_TEST("http server: the body of a request, cancelled in three ways, loses nothing",
+           "[http_server]") {
+    http::router site;
+    const auto read = [](http::request& request) -> task<reply> {
+        std::string all;
+        for (;;) {  // a wait that is given up again and again
+            auto some = co_await move_on_after(7ms, request.read_some());
+            if (!some) continue;
+            if (!*some) break;
+            all += some->text();
+        }
+        co_return reply::text(std::move(all));
+    };
+    site.post("/read", read);
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        co_await client.say(get("/read", "content-length: 10\r\n", "POST"));
+        for (int i = 0; i < 10; ++i) {
+            co_await sleep(5ms);
+            co_await client.say(std::to_string(i));
+        }
+        CHECK(body_of(co_await client.hear()) == "0123456789");
+    });
+}
+
+}  // namespace
