@@ -28,7 +28,7 @@ public:
     rondo::task<> end() { co_await stream_.shutdown_write(); }
     void hang_up() { stream_.close(); }
 
-    /// What the server says until it is silent for 10 ms, or has closed: "...(closed)".
+    /// The words of the server until it is silent for 10 ms, or has closed: "...(closed)".
     rondo::task<std::string> hear(rondo::duration quiet = std::chrono::milliseconds(10)) {
         std::string all;
         std::vector<char> buffer(65536);

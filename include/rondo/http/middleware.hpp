@@ -10,7 +10,6 @@
 #include <type_traits>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/base/function.hpp>
 #include <rondo/http/router.hpp>
 
 namespace rondo {

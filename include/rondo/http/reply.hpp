@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What a handler of a server answers with.
+// The answer of a handler.
 //
 //     co_return http::reply::text("hello\n");
 //     co_return http::reply::json(value, 201).header("location", where);
 //     co_return http::reply::redirect("/login");
-//     co_return http::reply::stream("text/event-stream", tick);   // task<> tick(http::body_writer&)
+//     co_return http::reply::stream("text/event-stream", tick);  // task<> tick(http::body_writer&)
 //
 // The server adds date, content-length or transfer-encoding, and what the connection needs.
 #pragma once
@@ -24,9 +24,9 @@
 
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
-#include <rondo/detail/base/function.hpp>
 #include <rondo/http/fields.hpp>
 #include <rondo/http/response.hpp>
+#include <rondo/loop.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -48,7 +48,8 @@ struct event_options {
 };
 static_assert(std::is_trivially_destructible_v<event_options>);
 
-/// Where the function of `reply::stream` writes the body. An output_stream.
+/// Writes the body of a streamed reply: `reply::stream` passes it to its function. An
+/// output_stream.
 /// Thread: its loop's.
 class RONDO_API body_writer {
 public:

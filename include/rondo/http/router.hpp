@@ -27,7 +27,6 @@
 #include <utility>
 
 #include <rondo/config.hpp>
-#include <rondo/detail/base/function.hpp>
 #include <rondo/http/reply.hpp>
 #include <rondo/http/server_request.hpp>
 #include <rondo/task.hpp>
@@ -162,8 +161,8 @@ public:
     template <class F>
         requires std::is_invocable_r_v<task<reply>, std::decay_t<F>&, http::request&, next_handler>
     router& use(F&& middleware) {
-        return add_layer(
-            detail::function<task<reply>(http::request&, next_handler)>(std::forward<F>(middleware)));
+        return add_layer(detail::function<task<reply>(http::request&, next_handler)>(
+            std::forward<F>(middleware)));
     }
     /// Answers requests that no route takes, instead of the server's 404.
     template <class F, class... Args>

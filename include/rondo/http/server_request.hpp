@@ -7,7 +7,7 @@
 //         std::string text = co_await request.text();              // all of the body, or:
 //         while (auto chunk = co_await request.read_some()) …      // as it comes, any size
 //
-// What a client does wrong is thrown as reply_error: a handler that does not catch it answers with
+// A mistake of the client is thrown as reply_error: a handler that does not catch it answers with
 // that status. A request lives until its reply has been sent.
 #pragma once
 
@@ -37,8 +37,8 @@ struct multipart_state;
 }  // namespace detail
 namespace http {
 
-/// Thrown by a handler: answers with this status and text, and is reported to nobody. The text is
-/// sent to the client.
+/// Thrown by a handler: answers with this status and text, and is not reported. The text is sent to
+/// the client.
 class RONDO_API reply_error : public error {
 public:
     /// Without a text, the standard phrase: "Not Found".

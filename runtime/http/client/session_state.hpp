@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/detail/base/function.hpp>
 #include <rondo/endpoint.hpp>
 #include <rondo/http/cookies.hpp>
 #include <rondo/http/fields.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lines of an access log. What the client sent is escaped, so that it can forge no line.
+// Lines of an access log. Bytes of the client are escaped, so that it can forge no line.
 #include <chrono>
 #include <ctime>
 #include <string>

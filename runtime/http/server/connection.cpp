@@ -152,7 +152,7 @@ task<bool> h1_server_connection::receive_head(bool is_first) {
     co_return true;
 }
 
-/// What the handler sees. The head stays in the decoder.
+/// Fills in the request that the handler sees. Its head stays in the decoder.
 void h1_server_connection::begin_request() {
     const h1::request_head& head = decoder_.head();
     request_.begin(head.method, head.target);

@@ -11,11 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/detail/base/timer_node.hpp>
-#include <rondo/detail/compose/children.hpp>
 #include <rondo/http/reply.hpp>
 #include <rondo/http/server_request.hpp>
 #include <rondo/loop.hpp>
+#include <rondo/serve.hpp>
 
 #include "http/h1/decoder.hpp"
 #include "http/server/exchange.hpp"

@@ -62,7 +62,7 @@ struct http_server_request {
     std::optional<std::uint64_t> length;  // of the body
     std::string_view kept;                // of the last piece of the body, not read yet
 
-    // What the router has found.
+    // The findings of the router.
     std::vector<std::string_view> segments;  // of the path, decoded
     std::vector<std::string> decoded;        // memory of those that had to be
     std::vector<std::pair<std::string_view, std::string>> parameters;

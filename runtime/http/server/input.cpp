@@ -65,7 +65,7 @@ task<> http_input::read_pieces() {
     }
 }
 
-/// A connection that is idle has a small buffer. One that fills it gets a large one for a while.
+/// An idle connection has a small buffer. If a read fills it, a large one takes its place.
 task<> http_input::read_buffer() {
     if (!buffer_) {
         buffer_size_ = first_buffer;

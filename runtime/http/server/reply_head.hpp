@@ -13,7 +13,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What a head says about the connection.
+/// The part of a head that is about the connection.
 struct http_reply_frame {
     http::h1::body_length body;
     bool keep_alive;

@@ -47,7 +47,7 @@ bool h1_server_connection::decide_keep_alive(const http::reply& reply) const noe
     if (reply.closes() || server_->is_ending || !decoder_.is_persistent() || body_status_ != 0)
         return false;
     if (decoder_.has_ended()) return true;
-    if (wants_continue_) return false;  // nobody knows whether the body will come
+    if (wants_continue_) return false;  // the body may come or not
     const std::int64_t length = decoder_.content_length();
     return length < 0 ||
            static_cast<std::uint64_t>(length) - decoder_.body_bytes() <= skipped_bytes;

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <rondo/detail/base/intrusive_list.hpp>
+#include <rondo/cancel.hpp>
 #include <rondo/http/server.hpp>
 
 #include "http/server/exchange.hpp"
