@@ -15,7 +15,7 @@ namespace http {
 namespace {
 
 /// As Apache does: quotes and backslashes escaped, other bytes than printable ASCII as \xhh.
-void append_escaped(std::string& to, std::string_view text) {
+void append_log_text(std::string& to, std::string_view text) {
     for (const char c : text) {
         if (c == '"' || c == '\\') {
             (to += '\\') += c;
@@ -30,7 +30,7 @@ void append_escaped(std::string& to, std::string_view text) {
 
 void append_quoted(std::string& to, std::string_view text) {
     to += '"';
-    append_escaped(to, text.empty() ? "-" : text);
+    append_log_text(to, text.empty() ? "-" : text);
     to += '"';
 }
 
@@ -55,13 +55,13 @@ std::string common_log(const access& of) {
     if (request.user().empty())
         line += '-';
     else
-        append_escaped(line, request.user());
+        append_log_text(line, request.user());
     line += " [";
     append_time(line, of.when);
     line += "] \"";
-    append_escaped(line, request.method());
+    append_log_text(line, request.method());
     line += ' ';
-    append_escaped(line, request.target());
+    append_log_text(line, request.target());
     ((line += ' ') += http::text(request.version())) += "\" ";
     ((line += std::to_string(of.status)) += ' ') += std::to_string(of.bytes_sent);
     return line;

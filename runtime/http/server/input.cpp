@@ -15,8 +15,8 @@ namespace {
 
 constexpr auto arrived_kind = wait_queue::kind("bytes of an HTTP client");
 constexpr auto released_kind = wait_queue::kind("a buffer to be taken");
-constexpr std::size_t first_buffer = 4096;
-constexpr std::size_t large_buffer = std::size_t{64} * 1024;
+constexpr std::size_t small_input = 4096;
+constexpr std::size_t large_input = std::size_t{64} * 1024;
 
 void pass_nothing_on(void*) noexcept {}  // a single waiter each
 
@@ -68,18 +68,18 @@ task<> http_input::read_pieces() {
 /// An idle connection has a small buffer. If a read fills it, a large one takes its place.
 task<> http_input::read_buffer() {
     if (!buffer_) {
-        buffer_size_ = first_buffer;
+        buffer_size_ = small_input;
         buffer_.reset(new char[buffer_size_]);
     }
     const buffer_view room(buffer_.get(), buffer_size_);
     const chunk came = co_await from_.read_some(room);
     unread = came ? std::string_view(came.text()) : std::string_view();
-    if (came.size() != buffer_size_ || buffer_size_ != first_buffer) co_return;
-    std::unique_ptr<char[]> larger(new char[large_buffer]);
+    if (came.size() != buffer_size_ || buffer_size_ != small_input) co_return;
+    std::unique_ptr<char[]> larger(new char[large_input]);
     std::copy(came.begin(), came.end(), larger.get());
     unread = {larger.get(), came.size()};
     buffer_ = std::move(larger);
-    buffer_size_ = large_buffer;
+    buffer_size_ = large_input;
 }
 
 }  // namespace detail
