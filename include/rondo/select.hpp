@@ -78,26 +78,41 @@ task<T> to_candidate(guarded_task<T> t) noexcept {
 }
 
 template <class... A>
-using selected_of = std::variant<or_monostate<awaited_t<A>>...>;
+using selected_of = std::variant<or_monostate<awaited_t<std::decay_t<A>>>...>;
 
+/// Keeps the task of a future that the caller goes on to hold: it runs on if it loses.
+template <class A>
+struct kept_if_held {
+    void keep(const std::decay_t<A>&) noexcept {}
+};
+template <class T>
+struct kept_if_held<future<T>&> {
+    void keep(const future<T>& held) { keeper.emplace(future_core(held)); }
+    std::optional<future_keeper> keeper;
+};
+template <class T>
+struct kept_if_held<const future<T>&> : kept_if_held<future<T>&> {};
+
+/// `A` are references for arguments that the caller holds.
 template <class... A>
-task<selected_of<A...>> select_later(std::tuple<A...>& awaitables);
+task<selected_of<A...>> select_later(std::tuple<std::decay_t<A>...>& awaitables);
 
 /// The awaiter of select. It awaits a task if no argument is ready, or if other tasks run first.
 template <class... A>
 class select_awaiter : task_awaiter_base {
 public:
-    explicit select_awaiter(std::tuple<A...>& awaitables) noexcept
+    explicit select_awaiter(std::tuple<std::decay_t<A>...>& awaitables) noexcept
         : task_awaiter_base(nullptr), awaitables_(&awaitables) {}
 
     bool await_ready() { return ask_from<0>(); }
     void await_suspend(std::coroutine_handle<> from, location at = location::current()) {
-        const auto start = [](A&... awaitables) {
+        const auto start = [this](std::decay_t<A>&... awaitables) {
+            std::apply([&](auto&... each) { (each.keep(awaitables), ...); }, kept_);
             return first_of<selected_of<A...>>("select", children::others::end_on_end,
                                                to_candidate(std::move(awaitables))...);
         };
         child = may_ask() ? &std::apply(start, *awaitables_).release()
-                          : &select_later(*awaitables_).release();
+                          : &select_later<A...>(*awaitables_).release();
         task_awaiter_base::await_suspend(from, at);
     }
     selected_of<A...> await_resume() {
@@ -113,7 +128,7 @@ private:
     bool ask_from() {
         if constexpr (I == sizeof...(A)) {
             return false;
-        } else if constexpr (can_be_asked<std::tuple_element_t<I, std::tuple<A...>>>) {
+        } else if constexpr (can_be_asked<std::tuple_element_t<I, std::tuple<std::decay_t<A>...>>>) {
             return may_ask() && (take_if_ready<I>() || ask_from<I + 1>());
         } else {
             return false;
@@ -132,35 +147,36 @@ private:
         return true;
     }
 
-    std::tuple<A...>* awaitables_;
+    std::tuple<std::decay_t<A>...>* awaitables_;
+    [[no_unique_address]] std::tuple<kept_if_held<A>...> kept_;
     std::optional<selected_of<A...>> ready_;
 };
 
 template <class... A>
 struct asking_again : only_in_tasks {
-    explicit asking_again(std::tuple<A...>& given) noexcept : awaitables(&given) {}
+    explicit asking_again(std::tuple<std::decay_t<A>...>& given) noexcept : awaitables(&given) {}
     select_awaiter<A...> rondo_awaiter() const noexcept {
         return select_awaiter<A...>(*awaitables);
     }
-    std::tuple<A...>* awaitables;
+    std::tuple<std::decay_t<A>...>* awaitables;
 };
 
 /// Lets other tasks run, then selects.
 template <class... A>
-task<selected_of<A...>> select_later(std::tuple<A...>& awaitables) {
+task<selected_of<A...>> select_later(std::tuple<std::decay_t<A>...>& awaitables) {
     co_await yield_now();
     co_return co_await asking_again<A...>(awaitables);
 }
 
-/// The awaitable of select; awaited once.
+/// The awaitable of select; awaited once. `A` are references for arguments that the caller holds.
 template <class... A>
 class [[nodiscard("a select does nothing until it is awaited")]] selecting : only_in_tasks {
 public:
-    explicit selecting(A&&... awaitables) : awaitables_(std::move(awaitables)...) {}
+    explicit selecting(std::decay_t<A>... awaitables) : awaitables_(std::move(awaitables)...) {}
     select_awaiter<A...> rondo_awaiter() noexcept { return select_awaiter<A...>(awaitables_); }
 
 private:
-    std::tuple<A...> awaitables_;
+    std::tuple<std::decay_t<A>...> awaitables_;
 };
 
 /// `next`, `send` or `throw_in` of an async_generator.
@@ -181,15 +197,16 @@ inline constexpr bool can_be_selected =
 /// the first in argument order wins; otherwise the first to end wins.
 ///
 /// A wait of rondo that loses has taken nothing, and may be selected again. That does not hold for
-/// a `put`, whose item is dropped with it, and for a `write_all` that has written a part.
+/// a `put`, whose item is dropped with it, and for a `write_all` that has written a part. The task
+/// of a future that is passed by its name runs on if it loses, and may be selected again.
 /// Throws: the error of the first to end, as the type it is; errors that the others end with go to
 ///         the exception handler.
 /// Cancel: cancels all and awaits their end; if one gave a value nevertheless, returns its value.
 /// See:    Go's select, tokio::select!; race, whose type depends on those of the arguments.
-template <detail::awaitable... A>
-    requires detail::can_be_selected<A...>
-detail::selecting<A...> select(A... awaitables) {
-    return detail::selecting<A...>(std::move(awaitables)...);
+template <class... A>
+    requires(detail::awaitable<std::decay_t<A>> && ...) && detail::can_be_selected<A...>
+detail::selecting<A...> select(A&&... awaitables) {
+    return detail::selecting<A...>(std::forward<A>(awaitables)...);
 }
 
 namespace detail {

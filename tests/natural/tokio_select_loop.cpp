@@ -34,8 +34,7 @@ rondo::task<> loop(rondo::unix_stream stream, rondo::queue<std::string>& command
     auto running = rondo::create_task(operation());
     std::string lines;
     while (true) {
-        auto what = co_await rondo::select(commands.next(), stream.read_line(),
-                                           rondo::shield(running));
+        auto what = co_await rondo::select(commands.next(), stream.read_line(), running);
         if (what.index() == 0) fmt::print("command: {}\n", *std::get<0>(what));
         if (what.index() == 1) lines += " " + std::get<1>(what).value();
         if (what.index() == 2) break;
