@@ -121,6 +121,9 @@ public:
     }
 
 private:
+    template <std::size_t I>
+    using candidate = std::tuple_element_t<I, std::tuple<std::decay_t<A>...>>;
+
     /// False if the task has done so much that other tasks run before it goes on.
     static bool may_ask() noexcept { return here.budget > 1; }
 
@@ -128,7 +131,7 @@ private:
     bool ask_from() {
         if constexpr (I == sizeof...(A)) {
             return false;
-        } else if constexpr (can_be_asked<std::tuple_element_t<I, std::tuple<std::decay_t<A>...>>>) {
+        } else if constexpr (can_be_asked<candidate<I>>) {
             return may_ask() && (take_if_ready<I>() || ask_from<I + 1>());
         } else {
             return false;

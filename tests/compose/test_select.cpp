@@ -242,7 +242,7 @@ RONDO_TEST("select: the task of a future that its caller holds runs on if it los
     }
     CHECK(turns > 0);
     CHECK(std::get<1>(co_await select(sleep(1h), running)) == 42);  // again, of one that has ended
-    // One that is given away ends with the select.
+    // A future that is given away ends with the select.
     auto given = create_task(slow());
     const auto handle = given;
     co_await select(sleep(1ms), std::move(given));
