@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <rondo/race.hpp>
 #include <rondo/serve.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/tls.hpp>
 
 #include "support/rondo_test.hpp"
 
@@ -60,8 +62,11 @@ public:
           listener_(rondo::tcp_listener::bind({"127.0.0.1", 0})),
           where_(listener_.local()) {}
 
+    /// From now on it speaks TLS.
+    void secure(rondo::tls::server_context identity) { identity_ = std::move(identity); }
+
     std::string url(std::string_view path = "/") const {
-        return "http://" + where_.text() + std::string(path);
+        return (identity_ ? "https://" : "http://") + where_.text() + std::string(path);
     }
     rondo::endpoint where() const { return where_; }
 
@@ -96,17 +101,32 @@ private:
         co_await rondo::serve(std::move(listener_), handler);
     }
 
+    /// A client that leaves in the handshake is no news: so it is not serve's to make.
     rondo::task<> talk(rondo::tcp_stream peer) {
         const counted one(*this);
         const int number = ++connections;
         try {
-            while (co_await answer_one(peer, number)) {}
+            if (identity_) {
+                auto starting = rondo::start_tls(std::move(peer), *identity_);
+                rondo::tls_stream secure = co_await std::move(starting);
+                co_await answer_all(secure, number);
+                co_await secure.close();
+            } else {
+                co_await answer_all(peer, number);
+            }
         } catch (const rondo::incomplete_read_error&) {  // the client has closed it
+        } catch (const rondo::tls_error&) {
         } catch (const std::system_error&) {
         }
     }
 
-    rondo::task<bool> answer_one(rondo::tcp_stream& peer, int connection) {
+    template <class Stream>
+    rondo::task<> answer_all(Stream& peer, int number) {
+        for (bool more = true; more;) more = co_await answer_one(peer, number);
+    }
+
+    template <class Stream>
+    rondo::task<bool> answer_one(Stream& peer, int connection) {
         seen_request request;
         request.connection = connection;
         request.head = co_await peer.read_until("\r\n\r\n");
@@ -123,8 +143,8 @@ private:
         co_return !ends;
     }
 
-    static rondo::task<std::string> read_body(rondo::tcp_stream& peer,
-                                              const seen_request& request) {
+    template <class Stream>
+    static rondo::task<std::string> read_body(Stream& peer, const seen_request& request) {
         const std::string length = request.field("content-length");
         if (length != "-") co_return co_await peer.read_exactly(std::stoul(length));
         std::string body;
@@ -139,6 +159,7 @@ private:
     }
 
     script answer_;
+    std::optional<rondo::tls::server_context> identity_;
     rondo::tcp_listener listener_;
     rondo::endpoint where_;
 };

@@ -3,10 +3,15 @@
 // whole.
 #include <rondo/http.hpp>
 
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
 #include <rondo/gather.hpp>
 #include <rondo/task_group.hpp>
 
 #include "http/scripted_server.hpp"
+#include "support/tls_tools.hpp"
 
 using namespace rondo;
 using namespace std::chrono_literals;
@@ -189,32 +194,122 @@ TEST_CASE("http pool: a session in one loop after another", "[http_pool]") {
     CHECK(probe.leaks().empty());
 }
 
-RONDO_TEST("http pool: a cancel at any moment leaves the pool whole", "[http_pool]",
-           seeds(4).limit(60s)) {
-    scripted_server server([](const seen_request& request) {
-        if (request.line().find("/moved") != std::string::npos)
-            return reply(302, "to", "location: /large\r\n");
-        const bool is_large = request.line().find("/large") != std::string::npos;
-        return reply(200, std::string(is_large ? 200'000 : 10, 'x'));
-    });
+// -- a cancel at any moment -----------------------------------------------------------------------
+
+/// RONDO_HTTP_CANCELS is the number of cancels over plain HTTP, in all seeds; over TLS a hundredth.
+unsigned wanted_cancels(bool secure) {
+    const char* const text = std::getenv("RONDO_HTTP_CANCELS");
+    if (text == nullptr) return secure ? 60 : 600;
+    const unsigned all = static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+    return std::max(4U, secure ? all / 100 : all);
+}
+how for_cancels(bool secure) {
+    return seeds(4).limit(60s + 1s * (wanted_cancels(secure) / (secure ? 100 : 1000)));
+}
+
+std::string answer_of(const seen_request& request) {
+    static const std::string large(200'000, 'x');
+    const std::string line = request.line();
+    const auto is_for = [&](const char* path) { return line.find(path) != std::string::npos; };
+    if (is_for("/moved")) return reply(302, "to", "location: /large\r\n");
+    if (is_for("/large")) return reply(200, large);
+    if (is_for("/upload")) return reply(200, std::to_string(request.body.size()));
+    if (is_for("/ends")) return std::string(then_close) + reply(200, "then closed");
+    if (is_for("/cut")) return std::string(then_close) + "HTTP/1.1 200 X\r\ncontent-length: 9\r\n";
+    if (is_for("/chunks"))
+        return "HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n"
+               "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
+    return reply(200, "small");
+}
+
+void must_be(const std::string& found, const std::string& wanted) {
+    if (found != wanted) FAIL("other bytes: " << found.substr(0, 100));
+}
+void must_be_large(const std::string& found) {
+    if (found.size() != 200'000) FAIL("a large body of " << found.size() << " bytes");
+}
+
+task<> upload(http::session& client, const scripted_server& server, std::size_t size) {
+    auto request = client.put(server.url("/upload")).body(std::string(size, 'u'));
+    auto response = co_await std::move(request);
+    must_be(co_await response.text(), std::to_string(size));
+}
+
+task<> drop(http::session& client, std::string url) {
+    auto dropped = co_await client.get(url);
+    co_await dropped.read_some();
+}
+
+task<> ask_in_vain(http::session& client, std::string url) {
+    try {
+        co_await ask(client, url);
+    } catch (const http::error&) {
+    }
+}
+
+/// Asks, and checks the bytes that come.
+task<> ask_one_of(http::session& client, const scripted_server& server, unsigned which) {
+    switch (which % 10) {
+        case 0: must_be(co_await text_of(client, server.url("/")), "small"); break;
+        case 1: must_be_large(co_await text_of(client, server.url("/moved"))); break;
+        case 2: must_be_large(co_await text_of(client, server.url("/large"))); break;
+        case 3: must_be(co_await text_of(client, server.url("/chunks")), "abcdef"); break;
+        case 4: must_be(co_await text_of(client, server.url("/ends")), "then closed"); break;
+        case 5: co_await ask_in_vain(client, server.url("/cut")); break;
+        case 6: co_await drop(client, server.url("/large")); break;
+        case 7: co_await drop(client, server.url("/chunks")); break;
+        case 8: co_await upload(client, server, 1000); break;
+        default: co_await upload(client, server, 150'000);
+    }
+}
+
+/// All seats are free, and each connection has its end at the server.
+task<> check_whole(http::session& client, const scripted_server& server) {
+    co_await sleep(1s);  // what is left of bodies is read or given up, closing ends
+    REQUIRE(client.connections() == client.idle_connections());
+    REQUIRE(server.open == static_cast<int>(client.connections()));
+}
+
+task<> cancel_at_any_moment(bool secure) {
+    scripted_server server(answer_of);
+    if (secure) server.secure(localhost_context());
     co_await server.run([&]() -> task<> {
         http::session_options two;
         two.connections_per_host = 2;
         http::session client(two);
-        for (int i = 0; i < 300; ++i) {
-            const duration when = 7us * (i % 150);
-            auto asking =
-                gather(ask(client, server.url("/small")), ask(client, server.url("/moved")),
-                       ask(client, server.url("/large")));
-            co_await move_on_after(when, std::move(asking));
+        if (secure) client.tls(trusting_context());
+        co_await ask_one_of(client, server, 0);  // takes another time with each seed
+        std::mt19937 random(
+            static_cast<unsigned>(running_loop().time().time_since_epoch().count()));
+        const auto any = [&] { return static_cast<unsigned>(random()); };
+        const unsigned wanted = wanted_cancels(secure) / 4;  // seeds
+        unsigned cancels = 0;
+        for (unsigned round = 0; cancels < wanted; ++round) {
+            server.requests.clear();
+            const duration when = 1us * (any() % (round % 4 == 0 ? 5000 : 900));
+            auto asking = gather(ask_one_of(client, server, any()),
+                                 ask_one_of(client, server, any()),
+                                 ask_one_of(client, server, any()));
+            const bool ended = co_await move_on_after(when, std::move(asking));
+            if (!ended) ++cancels;
             REQUIRE(client.connections() <= 2);
+            if (round % 64 == 0) co_await check_whole(client, server);
         }
-        while (client.connections() != client.idle_connections()) co_await sleep(1ms);
+        co_await check_whole(client, server);
         CHECK((co_await text_of(client, server.url("/large"))).size() == 200'000);
         co_await sleep(5s);
         CHECK(client.connections() == 0);
         CHECK(server.open == 0);
     });
+}
+
+RONDO_TEST("http pool: a cancel at any moment leaves the pool whole", "[http_pool]",
+           for_cancels(false)) {
+    co_await cancel_at_any_moment(false);
+}
+RONDO_TEST("http pool: over TLS a cancel at any moment leaves the pool whole as well",
+           "[http_pool]", for_cancels(true)) {
+    co_await cancel_at_any_moment(true);
 }
 
 }  // namespace
