@@ -251,7 +251,7 @@ task<> put_each_byte(scripted_server& server, const place& where) {
 }
 
 RONDO_TEST("http matrix: every byte at every place is refused, or read as it was given",
-           "[http_matrix]", seeds(1)) {
+           "[http_matrix]", seeds(1).limit(20s)) {
     co_await write_file("/file", "content");
     scripted_server server([](const seen_request&) { return reply(200, ""); });
     co_await server.run([&]() -> task<> {
@@ -260,7 +260,7 @@ RONDO_TEST("http matrix: every byte at every place is refused, or read as it was
 }
 
 RONDO_TEST("http matrix: every byte in a location is refused, or asked for as it was given",
-           "[http_matrix]", seeds(1)) {
+           "[http_matrix]", seeds(1).limit(20s)) {
     std::string location;
     scripted_server server([&](const seen_request& request) {
         if (request.line().starts_with("GET /from "))
@@ -430,7 +430,7 @@ RONDO_TEST("http matrix: redirects by origin, method, status and body", "[http_m
     co_await server.run([&]() -> task<> { co_await other.run(all); });
 }
 
-RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]", seeds(1)) {
+RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]", seeds(1).limit(20s)) {
     for (const bool begins_secure : {false, true}) {
         hostile_server to(behaviour().once(), !begins_secure);
         to.behave();
@@ -448,7 +448,7 @@ RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]", s
 }
 
 RONDO_TEST("http matrix: what one origin may not have does not come back after another",
-           "[http_matrix]", seeds(1)) {
+           "[http_matrix]", seeds(1).limit(20s)) {
     std::string first_url;
     scripted_server second([&](const seen_request&) {
         return reply(302, "", "location: " + first_url + "end\r\n");

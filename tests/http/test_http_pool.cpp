@@ -263,11 +263,12 @@ task<> ask_one_of(http::session& client, const scripted_server& server, unsigned
     }
 }
 
-/// All seats are free, and each connection has its end at the server.
+/// All seats are free, and the server has no connection that the client does not know. The client
+/// may know one that the server has closed, until it looks.
 task<> check_whole(http::session& client, const scripted_server& server) {
     co_await sleep(1s);  // what is left of bodies is read or given up, closing ends
     REQUIRE(client.connections() == client.idle_connections());
-    REQUIRE(server.open == static_cast<int>(client.connections()));
+    REQUIRE(server.open <= static_cast<int>(client.connections()));
 }
 
 task<> cancel_at_any_moment(bool secure) {

@@ -62,6 +62,8 @@ public:
     /// Gives the connection back, or closes it if it cannot be used again. A rest of the body that
     /// is short is read first, in a task of its own.
     virtual void release() noexcept = 0;
+    /// The same, and waits for the rest: so the next request need not connect.
+    virtual task<> finish() = 0;
 };
 
 struct h1_options {

@@ -44,7 +44,7 @@ private:
     task<bool> try_to_ask(bool fresh);
     bool may_repeat(bool is_idle_death) const;
     std::optional<duration> pause_after(int attempt) const;
-    void follow();
+    task<> follow();
     void set_request_for_errors() { to_.budget.set_request(method_, where_.text()); }
 
     http_request& spec_;
@@ -187,7 +187,7 @@ task<> sending::ask_authorized() {
     while (to_.head.status == 401 && is_same_origin_ &&
            authorization_.take_challenge(where_, to_.head.headers)) {
         rewind_for_challenge();
-        to_.exchange->release();
+        co_await to_.exchange->finish();
         co_await ask_once();
     }
     if (is_same_origin_) authorization_.take_next_nonce(where_, to_.head.headers);
@@ -232,7 +232,7 @@ task<> sending::ask_with_retries() {
 }
 
 // -- redirects -----------------------------------------------------------------------------------
-void sending::follow() {
+task<> sending::follow() {
     const http::redirect next = http::redirect_of(method_, where_, to_.head.status,
                                                   *to_.head.headers.get("location"));
     to_.history.push_back({to_.head.status, where_});
@@ -242,10 +242,14 @@ void sending::follow() {
         throw http::redirect_error("a redirect wants a body again that can be sent only once",
                                    method_, where_.text());
     }
-    if (next.where.origin() != where_.origin()) is_same_origin_ = false;
+    const bool stays = next.where.origin() == where_.origin();
+    if (!stays) is_same_origin_ = false;
     method_ = next.method;
     where_ = next.where;
-    to_.exchange->release();
+    if (stays)
+        co_await to_.exchange->finish();  // the next request goes over the same connection
+    else
+        to_.exchange->release();
 }
 
 task<> sending::run() {
@@ -268,7 +272,7 @@ task<> sending::run() {
         if (followed == follow_at_most)
             throw http::redirect_error("more than " + std::to_string(follow_at_most) + " redirects",
                                        method_, where_.text());
-        follow();
+        co_await follow();
     }
     to_.url = where_;
     const bool decodes = spec_.decode.value_or(session_.options.decode);

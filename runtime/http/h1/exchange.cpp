@@ -54,6 +54,7 @@ public:
     bool has_body_failed() const noexcept override { return body_failed_; }
     bool is_unsent() const noexcept override { return !sent_any_; }
     void release() noexcept override;
+    task<> finish() override;
 
     /// Reads what is left of the body, within bounds, and gives the connection back.
     static task<> drain(std::unique_ptr<h1_exchange> rest);
@@ -79,6 +80,8 @@ private:
     duration keep_for(const http::fields& headers) const;
     void take_received() noexcept;
     bool is_reusable() const noexcept;
+    bool may_drain() const noexcept;
+    task<> read_rest();
 
     http_lease lease_;
     h1_options options_;
@@ -367,14 +370,36 @@ void h1_exchange::take_received() noexcept {
     }
 }
 
+bool h1_exchange::may_drain() const noexcept {
+    return has_head_ && sent_all_ && !stream_ended_ && !decoder_.has_ended() &&
+           decoder_.body_framing() != h1::framing::close &&
+           decoder_.content_length() <= std::int64_t{drained_bytes};
+}
+
+task<> h1_exchange::read_rest() {
+    const std::uint64_t before = decoder_.body_bytes();
+    try {
+        while (!decoder_.has_ended() && decoder_.body_bytes() - before < drained_bytes)
+            co_await read();
+    } catch (const std::exception&) {  // it is closed
+    }
+}
+
+task<> h1_exchange::finish() {
+    if (lease_.connection() != nullptr && may_drain()) {
+        auto reading = read_rest();
+        co_await move_on_after(drained_time, std::move(reading));
+        if (lease_.connection() != nullptr) lease_.connection()->abort();
+        lease_.reset();
+    }
+    release();
+}
+
 void h1_exchange::release() noexcept {
     if (lease_.connection() == nullptr) return;
     if (has_head_) take_received();
     if (is_reusable()) return lease_.give_back(keep_);
-    const bool may_drain = has_head_ && sent_all_ && !stream_ended_ && !decoder_.has_ended() &&
-                           decoder_.body_framing() != h1::framing::close &&
-                           decoder_.content_length() <= std::int64_t{drained_bytes};
-    if (may_drain && !cancel_requested()) {
+    if (may_drain() && !cancel_requested()) {
         try {
             create_task(drain(take_over()), {.name = "rest of an HTTP response"});
             return;
@@ -401,12 +426,7 @@ task<> h1_exchange::drain(std::unique_ptr<h1_exchange> rest) {
     http_budget budget;
     budget.limit_total(drained_time);
     rest->budget_ = &budget;
-    try {
-        const std::uint64_t before = rest->decoder_.body_bytes();
-        while (!rest->decoder_.has_ended() && rest->decoder_.body_bytes() - before < drained_bytes)
-            co_await rest->read();
-    } catch (const std::exception&) {  // it is closed
-    }
+    co_await rest->read_rest();
     if (rest->lease_.connection() == nullptr) co_return;
     rest->lease_.connection()->abort();
     rest->lease_.reset();
