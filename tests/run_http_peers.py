@@ -4,8 +4,8 @@
 
 nginx, haproxy, squid, tinyproxy, Python's http.server, aiohttp and openssl's s_server: plain and
 over TLS, kept connections, chunks, codings, redirects, uploads with 100-continue, ranges, CONNECT
-with a password, early answers, connections that are closed while they are idle. One that is not
-installed is counted as skipped, by its name.
+with a password, early answers, connections that are closed while they are idle. If a peer is not
+installed, a line names it as skipped.
 
 usage: run_http_peers.py --client PROGRAM
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file

@@ -430,7 +430,8 @@ RONDO_TEST("http matrix: redirects by origin, method, status and body", "[http_m
     co_await server.run([&]() -> task<> { co_await other.run(all); });
 }
 
-RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]", seeds(1).limit(20s)) {
+RONDO_TEST("http matrix: from http to https, and never back", "[http_matrix]",
+           seeds(1).limit(20s)) {
     for (const bool begins_secure : {false, true}) {
         hostile_server to(behaviour().once(), !begins_secure);
         to.behave();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A client for tests/run_http_peers.py. Each argument is a step:
 //
-//     GET URL [KEY=VALUE...]     prints "STATUS BYTES ADLER32 new|kept", or "TYPE: TEXT" of an error
+//     GET URL [KEY=VALUE...]   prints "STATUS BYTES ADLER32 new|kept", or "TYPE: TEXT" of an error
 //     wait MILLISECONDS
 //
 // Keys: body=N and chunked=N (N bytes as a body, with its length or in chunks), range=FIRST-LAST,

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compares our HTTP client with libcurl (multi), Go's net/http and aiohttp, interleaved.
+
+usage: bench/compare_http.py [BUILD] [--rounds N] [--svg FILE] [CASE...]
+
+BUILD is a meson build folder of a release build, as for compare.py. The server is nginx, on a
+processor of its own. Medians; compare only figures of one run.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+
+from compare import on  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+OURS = "rondo"
+CASES = {
+    "small": "1,000 × 4 KiB, 16 at a time, ms",
+    "small_tls": "the same over TLS, ms",
+    "large": "4 × 100 MiB to files, ms",
+    "large_tls": "the same over TLS, ms",
+    "idle": "an idle kept connection, bytes",
+    "idle_tls": "the same with TLS, bytes",
+}
+PORT, TLS_PORT = 8181, 8182
+
+
+def certificates(folder):
+    """A certificate of localhost and its authority."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    (folder / "names").write_text("subjectAltName=DNS:localhost")
+    for command in (
+        ["req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=a test"],
+        ["req", *curve, "-keyout", "key.pem", "-out", "request", "-subj", "/CN=localhost"],
+        ["x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key", "-extfile",
+         "names", "-out", "chain.pem"],
+    ):
+        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
+
+
+def start_nginx(folder):
+    files = folder / "files"
+    files.mkdir()
+    (files / "small").write_bytes(os.urandom(4096))
+    (files / "large").write_bytes(os.urandom(1 << 20) * 100)
+    (folder / "nginx.conf").write_text(f"""
+daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
+events {{ worker_connections 4000; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 60;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e; default_type application/octet-stream;
+  server {{
+    listen 127.0.0.1:{PORT}; listen 127.0.0.1:{TLS_PORT} ssl; root {files};
+    ssl_certificate {folder}/chain.pem; ssl_certificate_key {folder}/key.pem;
+  }}
+}}""")
+    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if not nginx:
+        sys.exit("nginx is not installed")
+    server = subprocess.Popen(
+        [nginx, "-e", "stderr", "-c", f"{folder}/nginx.conf"], preexec_fn=on(1)
+    )
+    while server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", TLS_PORT)).close()
+            return server
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    sys.exit("nginx has ended")
+
+
+def python_with_aiohttp():
+    for python in sys.executable, "/usr/bin/python3":
+        found = subprocess.run([python, "-c", "import aiohttp"], stderr=subprocess.DEVNULL)
+        if found.returncode == 0:
+            return python
+    return None
+
+
+def clients(build, folder):
+    """The command of each client that is there."""
+    found = {OURS: [build / "bench/http"]}
+    if (build / "bench/curl_http").exists():
+        found["libcurl"] = [build / "bench/curl_http"]
+    go = folder / "go_http"
+    if shutil.which("go"):
+        subprocess.run(["go", "build", "-o", go, HERE / "peers/http_client.go"], check=True,
+                       env={**os.environ, "GOCACHE": str(folder / "cache"), "GO111MODULE": "off"})
+        found["Go"] = [go]
+    if python := python_with_aiohttp():
+        found["aiohttp"] = [python, HERE / "peers/http_client.py"]
+    return found
+
+
+def run_case(command, case, folder):
+    what, _, secure = case.partition("_")
+    url = f"https://localhost:{TLS_PORT}/" if secure else f"http://127.0.0.1:{PORT}/"
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    arguments = [what, url + ("large" if what == "large" else "small")]
+    arguments += [out] * (what == "large") + [folder / "ca.pem"] * bool(secure)
+    done = subprocess.run([*command, *arguments], stdout=subprocess.PIPE, text=True, check=True,
+                          preexec_fn=on(0), env={**os.environ, "GOMAXPROCS": "1"})
+    shutil.rmtree(out)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(sides, case, rounds, folder):
+    """Medians of each side: {side: {"wall": ms, "cpu": ms} or {"bytes": n}}."""
+    runs = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, command in sides.items():
+            runs[side].append(run_case(command, case, folder))
+    return {
+        side: {key: statistics.median(run[key] for run in all_runs) for key in all_runs[0]}
+        for side, all_runs in runs.items()
+    }
+
+
+def shown(found):
+    if "bytes" in found:
+        return f"{found['bytes']:.0f}"
+    digits = 0 if found["wall"] > 200 else 1
+    return f"{found['wall']:.{digits}f} / {found['cpu']:.{digits}f}"
+
+
+def chart(results, sides):
+    """Bars: the processor time (or the memory) of each client as a multiple of libcurl's."""
+    colors = dict(zip(sides, ("#c0392b", "#7f8c8d", "#2980b9", "#27ae60")))
+    parts, y = [], 34
+    for case, found in results.items():
+        key = "cpu" if "cpu" in found[OURS] else "bytes"
+        base = found.get("libcurl", found[OURS])[key]
+        parts.append(f'<text x="10" y="{y}" font-size="12">{CASES[case]}</text>')
+        for side in sides:
+            ratio = found[side][key] / base
+            width = min(ratio, 6) * 80
+            y += 15
+            parts.append(f'<text x="70" y="{y}" text-anchor="end" font-size="11">{side}</text>')
+            parts.append(f'<rect x="76" y="{y - 9}" width="{width:.0f}" height="10" '
+                         f'fill="{colors[side]}"/>')
+            parts.append(f'<text x="{80 + width:.0f}" y="{y}" font-size="11">{ratio:.2f}</text>')
+        y += 24
+    title = "Processor time and memory of HTTP clients, libcurl = 1"
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{y}" '
+            f'font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>'
+            f'<text x="10" y="16" font-size="13">{title}</text>{"".join(parts)}</svg>\n')
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("build", nargs="?", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--svg", type=pathlib.Path)
+    args = parser.parse_args()
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="rondo-http-", dir=memory) as name:
+        folder = pathlib.Path(name)
+        certificates(folder)
+        sides = clients(args.build.resolve(), folder)
+        server = start_nginx(folder)
+        results = {}
+        try:
+            print(f"| wall / CPU | {' | '.join(sides)} |\n| --- |{' ---: |' * len(sides)}")
+            for case in args.cases:
+                results[case] = measure(sides, case, args.rounds, folder)
+                cells = " | ".join(shown(results[case][side]) for side in sides)
+                print(f"| {CASES[case]} | {cells} |", flush=True)
+        finally:
+            server.terminate()
+            server.wait()
+        if args.svg:
+            args.svg.write_text(chart(results, sides))
+
+
+if __name__ == "__main__":
+    main()
