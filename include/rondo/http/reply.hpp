@@ -68,6 +68,9 @@ public:
     /// Fields after the body. Only clients of HTTP/1.1 and later get them, and most ignore them.
     fields& trailers() noexcept;
 
+    /// For middleware.
+    detail::http_server_exchange& exchange() const noexcept { return *to_; }
+
 private:
     detail::http_server_exchange* to_;
 };
