@@ -330,7 +330,7 @@ def check_lists(root):
         names("examples", "*.cpp"),
         "examples/meson.build example_names",
     )
-    for folder in ("downloader", "file_server"):
+    for folder in ("downloader",):
         yield differ(
             f"sources of {folder} are listed",
             listed(text["examples"], f"{folder}_sources"),

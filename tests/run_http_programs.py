@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the programs of tests/programs that speak HTTP, against Python's http.server: plain, and
-over TLS with a certificate of this script's own.
+"""Runs the programs of tests/programs that speak HTTP: clients against Python's http.server, plain
+and over TLS with a certificate of this script's own; servers against curl.
 
 usage: run_http_programs.py --folder FOLDER
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -14,7 +14,9 @@ import http.server
 import json
 import os
 import pathlib
+import shutil
 import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +24,16 @@ import time
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
-from run_programs import SLOWER, Child, Failed, certificates, enter_own_network, run  # noqa: E402
+from run_programs import (  # noqa: E402
+    SLOWER,
+    Child,
+    Failed,
+    certificates,
+    end_by_sigint,
+    enter_own_network,
+    run,
+    wait_for_port,
+)
 
 LARGE = bytes(range(256)) * 4096
 
@@ -142,6 +153,68 @@ def check_api(folder):
         must_be(lines, ["created 7", "422"], child)
 
 
+def curl(*arguments, stdin=None):
+    """The output of curl; fails unless it succeeds."""
+    command = ["curl", "-sS", "--path-as-is", "--max-time", str(int(20 * SLOWER)), *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"curl {' '.join(arguments)}: {done.stderr.decode()}")
+    return done.stdout
+
+
+def must_give(url, expected, *arguments, stdin=None):
+    said = curl(*arguments, url, stdin=stdin)
+    if said != expected:
+        raise Failed(f"{url} gave {said[:200]!r}, not {expected[:200]!r}")
+
+
+def check_server(folder):
+    with tempfile.TemporaryDirectory() as scratch:
+        public = pathlib.Path(scratch, "public")
+        public.mkdir()
+        (public / "large").write_bytes(LARGE)
+        (public / "index.html").write_bytes(b"<p>home\n")
+        pathlib.Path(scratch, "secret").write_bytes(b"secret")
+        (public / "out").symlink_to("../secret")
+        here = os.getcwd()
+        os.chdir(scratch)
+        try:
+            server = Child([str(folder / "20_http_server")])
+        finally:
+            os.chdir(here)
+        try:
+            wait_for_port(server, 8081)
+            ask_server("http://127.0.0.1:8081")
+            end_by_sigint(server, must_handle=True, stderr=None)
+        finally:
+            server.kill()
+
+
+def ask_server(url):
+    must_give(f"{url}/hello/Ann%20%26%20Bob", b"hello Ann & Bob\n")
+    must_give(f"{url}/count", f"{3 * len(LARGE)} bytes\n".encode(), "--data-binary", "@-",
+              stdin=3 * LARGE)  # fmt: skip
+    must_give(f"{url}/count", f"{len(LARGE)} bytes\n".encode(), "-X", "POST", "-T", "-",
+              stdin=LARGE)  # fmt: skip
+    must_give(f"{url}/events", b"data: 1\n\ndata: 2\n\ndata: 3\n\n")
+    must_give(f"{url}/static/", b"<p>home\n")
+    must_give(f"{url}/static/large", LARGE)
+    must_give(f"{url}/static/large", LARGE[1000:2001], "-r", "1000-2000")
+    status = ["-o", "/dev/null", "-w", "%{http_code}"]
+    for target, code in {
+        "/static/out": b"404", "/static/../secret": b"404", "/static/%2e%2e/secret": b"404",
+        "/nothing": b"404", "/count": b"405", "/static": b"308",
+    }.items():  # fmt: skip
+        must_give(f"{url}{target}", code, *status)
+    # Several on one connection; the second one by HEAD.
+    must_give(f"{url}/hello/a", b"hello a\nhello b\n", f"{url}/hello/b")
+    head = curl("-I", f"{url}/static/large").decode().lower()
+    if f"content-length: {len(LARGE)}" not in head or "etag:" not in head:
+        raise Failed(f"HEAD gave {head}")
+    tag = head.split("etag: ")[1].split("\r")[0]
+    must_give(f"{url}/static/large", b"304", "-H", f"if-none-match: {tag}", *status)
+
+
 def main():
     arguments = argparse.ArgumentParser(description="runs the programs that speak HTTP")
     arguments.add_argument("--folder", type=pathlib.Path, required=True)
@@ -153,6 +226,10 @@ def main():
         ("18_https_get: a page, and an unknown authority", check_get),
         ("19_api_client: JSON both ways, and a status", check_api),
     ]
+    if shutil.which("curl"):
+        todo.append(("20_http_server: asked by curl", check_server))
+    else:
+        print("skipped 20_http_server: curl is not installed")
     built = [each for each in todo if (folder / each[0].split(":")[0]).exists()]
     for title, _ in todo:
         if title not in [name for name, _ in built]:

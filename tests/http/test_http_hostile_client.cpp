@@ -83,7 +83,7 @@ std::vector<misbehaviour> framing_rows() {
         {"bad trailers", with(chunked, "0\r\nx\r\n\r\n"), 400, false},
         {"endless extensions",
          with(chunked, "1;" + std::string(40000, 'x') + "\r\na\r\n0\r\n\r\n"), 400, false},
-        {"endless trailers", with(chunked, "0\r\nx: " + std::string(40000, 'y') + "\r\n\r\n"), 431,
+        {"endless trailers", with(chunked, "0\r\nx: " + std::string(40000, 'y') + "\r\n\r\n"), 400,
          false},
     };
 }
@@ -152,7 +152,7 @@ task<> check_row(const http::router& site, misbehaviour row, std::size_t chunk_m
         const std::string said = co_await client.hear(50s);
         CHECK(status_of(said) == row.status);
         CHECK(said.find("smuggled") == said.npos);
-        CHECK(said.find("HTTP/1.1", 1) == said.npos);  // one reply
+        CHECK(said.rfind("content-length:") == said.find("content-length:"));  // one reply
         CHECK(said.ends_with("(closed)") == !row.goes_on);
     });
 }

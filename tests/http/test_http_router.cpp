@@ -306,8 +306,10 @@ RONDO_TEST("http files: whole, in part, unchanged; and nothing outside of the fo
     CHECK(co_await field(client.get("/one"), "content-type") == "text/x-one");
     CHECK(co_await body(client.get("/no")) == "404 Not Found\n");
     for (const char* path : {"/s/out", "/s/up/secret", "/s/.git/config", "/s/none", "/s/a.txt/",
-                             "/s/a.txt/x", "/s/%2e%2e/secret", "/s/..%2fsecret"})
-        CHECK(status_of(co_await said_to(site, get(path))) == 404);
+                             "/s/a.txt/x", "/s/%2e%2e/secret", "/s/..%2fsecret"}) {
+        INFO(path);
+        CHECK(co_await body(client.get(path)) == "404 Not Found\n");
+    }
 
     const std::string tag = co_await field(client.get("/s/a.txt"), "etag");
     const std::string date = co_await field(client.get("/s/a.txt"), "last-modified");

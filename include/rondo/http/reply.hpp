@@ -161,6 +161,9 @@ public:
     /// that.
     reply& length(std::uint64_t bytes) &;
     reply&& length(std::uint64_t bytes) && { return std::move(length(bytes)); }
+    /// Another status, for a file or a stream.
+    reply& set_status(int code) &;
+    reply&& set_status(int code) && { return std::move(set_status(code)); }
     /// Closes the connection after the reply.
     reply& close() & noexcept {
         close_ = true;

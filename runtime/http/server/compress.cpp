@@ -134,8 +134,9 @@ task<reply> compress_reply(compress_options options, http::request& to, next_han
         *body = std::move(small);
     } else {
         made.source()->length.reset();
-        stream_function inner = std::move(*made.writer());
-        *made.writer() = [inner = std::move(inner), level = options.level](
+        stream_function* const writer = made.writer();
+        stream_function inner = std::move(*writer);
+        *writer = [inner = std::move(inner), level = options.level](
                              body_writer& out) mutable {
             return write_compressed(&inner, level, &out);
         };

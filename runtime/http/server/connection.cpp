@@ -320,7 +320,7 @@ task<bool> h1_server_connection::skip_body() {
         if (found.what == h1::event::end) break;
         if (found.what == h1::event::failed) co_return false;
         if (decoder_.body_bytes() - before > skipped_bytes) co_return false;
-        if (!input_.unread.empty() || input_.has_ended()) continue;
+        if (found.what == h1::event::body || input_.has_ended()) continue;
         input_.release();
         while (!input_.is_ready()) co_await input_.wait();
         if (!input_.is_stopped()) continue;

@@ -46,15 +46,15 @@ bool means_missing(const std::system_error& error) noexcept {
 
 /// Changes with each change of the file: its size and the nanoseconds of its time.
 std::string tag_of(const file_status& status) {
-    char text[40];
-    char* end = text;
-    *end++ = '"';
-    const auto time = status.modified.time_since_epoch().count();
-    end = std::to_chars(end, text + sizeof text, static_cast<std::uint64_t>(time), 16).ptr;
-    *end++ = '-';
-    end = std::to_chars(end, text + sizeof text, status.size, 16).ptr;
-    *end++ = '"';
-    return {text, static_cast<std::size_t>(end - text)};
+    std::string tag = "\"";
+    char digits[16];
+    const auto append = [&](std::uint64_t number) {
+        tag.append(digits, std::to_chars(digits, digits + sizeof digits, number, 16).ptr);
+    };
+    append(static_cast<std::uint64_t>(status.modified.time_since_epoch().count()));
+    tag += '-';
+    append(status.size);
+    return tag += '"';
 }
 
 /// The status that the conditions of a request ask for: 200, 304, 412.

@@ -136,6 +136,12 @@ reply& reply::forget_cookie(std::string_view name, std::string_view path) & {
     return *this;
 }
 
+reply& reply::set_status(int code) & {
+    check_status(code);
+    status_ = code;
+    return *this;
+}
+
 reply& reply::length(std::uint64_t bytes) & {
     if (!source_ || !source_->write)
         throw error("length() is for a reply that is streamed: others know theirs");

@@ -112,7 +112,7 @@ task<int> open_in(int folder, const std::string* path, int flags) {
 /// The kernel follows links as long as they stay below the folder.
 task<int> open_resolved_beneath(int folder, const std::string* path, int flags) {
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags);
+    how.flags = static_cast<unsigned>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     detail::request ask;
     ask.code = openat2_code;
