@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <rondo/net.hpp>
 
@@ -50,6 +51,13 @@ RONDO_API task<tcp_stream> connect_tcp(endpoint where, connect_options options =
 /// Cancel: gives the attempts up; a connection that came about anyway is returned.
 /// See:    RFC 8305, asyncio.create_connection(happy_eyeballs_delay).
 RONDO_API task<tcp_stream> connect_tcp(std::string host, std::uint16_t port,
+                                       connect_options options = {});
+
+/// Connects to the first of several addresses that answers, as to those of a host; `name` stands
+/// for them in errors. For addresses that were looked up before, to choose among them.
+/// Throws: as above; rondo::error if there is no address.
+/// Cancel: as above.
+RONDO_API task<tcp_stream> connect_tcp(std::vector<endpoint> addresses, std::string name,
                                        connect_options options = {});
 
 }  // namespace v0

@@ -18,6 +18,7 @@
 //     http/server_request.hpp, http/reply.hpp    what a handler gets and gives
 //     http/middleware.hpp    around handlers; not included here
 //     http/test_client.hpp   requests without a socket; not included here
+//     http/server_event.hpp, http/trace.hpp
 //     http/url.hpp, http/fields.hpp, http/error.hpp
 //     http/json.hpp      bodies in JSON; not included here
 #pragma once

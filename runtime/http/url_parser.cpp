@@ -86,6 +86,7 @@ std::string_view scheme_of(std::string_view text) noexcept {
 std::uint16_t default_port(std::string_view scheme) noexcept {
     if (scheme == "http" || scheme == "ws") return 80;
     if (scheme == "https" || scheme == "wss") return 443;
+    if (scheme == "socks5" || scheme == "socks5h") return 1080;
     return 0;
 }
 

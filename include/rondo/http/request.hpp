@@ -7,6 +7,7 @@
 // A request is a value: a copy is another request, and a named one can be awaited again.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -121,10 +122,18 @@ public:
     /// body is as it is sent.
     request_builder& decode(bool on);
     request_builder& retries(retry_policy policy = {});
-    /// A proxy for this request, "http://host:port"; empty: none.
+    /// A proxy for this request, "http://host:port" or "socks5://host:port"; empty: none.
     request_builder& proxy(std::string_view url);
     /// Connects to this address instead of looking the host's name up.
     request_builder& resolve_to(const endpoint& address);
+
+    // -- for middleware --------------------------------------------------------------------------
+    std::string_view method() const noexcept;
+    /// The URL to ask: joined with the session's base, the query included.
+    /// Throws: url_error.
+    http::url url() const;
+    /// The header fields of the request itself, without those of the session.
+    const fields& headers() const noexcept;
 
     /// Sends the request.
     /// Throws: http::error and what derives from it; http::timeout_error.
@@ -136,10 +145,28 @@ public:
     detail::task_awaiter<response> rondo_awaiter() &&;
 
 private:
+    friend class next_request;
+    friend class response;
+    friend struct detail::http_request;
+    explicit request_builder(std::unique_ptr<detail::http_request> spec) noexcept;
     detail::http_request& changed();
     task<response> send_now();
 
     std::unique_ptr<detail::http_request> spec_;
+};
+
+/// The rest of a request's way, for a middleware: the functions that were added after it, and then
+/// the server.
+class RONDO_API next_request {
+public:
+    /// Sends the request. Throws: as its send().
+    task<response> operator()(request_builder request) const;
+
+private:
+    friend struct detail::http_request;
+    explicit next_request(std::size_t layer) noexcept : layer_(layer) {}
+
+    std::size_t layer_;
 };
 
 // -- templates -----------------------------------------------------------------------------------

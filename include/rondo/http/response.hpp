@@ -37,6 +37,8 @@ struct http_response;
 }
 namespace http {
 
+class request_builder;
+
 /// Version of HTTP that a response came in.
 enum class version : std::uint8_t { http_1_0, http_1_1, http_2 };
 /// "HTTP/1.1"
@@ -52,7 +54,8 @@ struct hop {
 /// connecting if a connection was used again, is zero.
 struct timing {
     duration queued{};      ///< until a connection of the pool was free
-    duration connect{};     ///< name lookup and connect(2)
+    duration dns{};         ///< name lookup
+    duration connect{};     ///< connect(2), a tunnel of HTTP or SOCKS included
     duration tls{};         ///< handshake
     duration first_byte{};  ///< from the start of the request to the head of the response
     duration total{};       ///< to the end of the body, or to now
@@ -157,6 +160,10 @@ public:
 
     /// Gives the connection back, as the destructor does.
     void close() noexcept;
+
+    /// A response that no server has sent, in answer to `asked`: of a cache, or of a test.
+    /// `body` is what a reader gets; it is not decoded.
+    response(const request_builder& asked, int status, fields headers, std::string body);
 
     explicit response(std::unique_ptr<detail::http_response> state) noexcept;
 

@@ -21,9 +21,12 @@
 #include <type_traits>
 
 #include <rondo/config.hpp>
+#include <rondo/endpoint.hpp>
 #include <rondo/http/cookies.hpp>
 #include <rondo/http/fields.hpp>
 #include <rondo/http/request.hpp>
+#include <rondo/http/trace.hpp>
+#include <rondo/loop.hpp>
 #include <rondo/task.hpp>
 #include <rondo/tls_context.hpp>
 
@@ -56,6 +59,7 @@ struct session_options {
     bool cookies = true;         ///< keep cookies and send them back
     std::size_t head_bytes = std::size_t{64} * 1024;  ///< of a response
     std::size_t header_fields = 128;                  ///< of a response
+    endpoint local{};  ///< the address to connect from; none: the kernel chooses
 };
 static_assert(std::is_trivially_destructible_v<session_options>);
 
@@ -90,7 +94,8 @@ public:
     fields& headers() noexcept;
     /// The cookies that servers have set, and that are sent back to them. Also to save and load.
     cookie_jar& cookies() noexcept;
-    /// Trust, client certificate and versions of TLS. Connections that are open stay as they are.
+    /// Trust, client certificate and versions of TLS. Connections that were made with another
+    /// context are not used again.
     void tls(tls::client_context context);
     /// Looks the user and the password of a host up in a netrc file, if neither the request nor its
     /// URL has one: Basic authentication, for the origin of the request alone. Nothing else ever
@@ -98,8 +103,36 @@ public:
     /// The first request reads the file. It throws std::system_error if that is impossible.
     /// See: curl --netrc.
     void netrc(std::string_view path = {});
-    /// A proxy for every request: "http://user:password@host:port". `no_proxy` lists hosts that are
-    /// asked directly: "localhost,.example.org" (and all below it); "*" means all.
+    /// Asks `allows(address)` about each address before it is connected to: the last one, after the
+    /// lookup, of redirects as well. It returns false for an address that must not be reached, such
+    /// as one of the own network if URLs come from strangers; the request fails then, with
+    /// connect_error. A proxy that looks names up (http, socks5h) does not tell their addresses.
+    template <class F>
+        requires std::is_invocable_r_v<bool, std::decay_t<F>&, const endpoint&>
+    void allow_addresses(F allows) {
+        set_allowed(detail::function<bool(const endpoint&)>(std::move(allows)));
+    }
+    /// Puts a function around every request: `task<response> fn(request, next)`, with a
+    /// request_builder and a next_request. `co_await next(request)` sends it, redirects and
+    /// repetitions included; it may be called not at all, or several times. The function that was
+    /// added first is the outermost. Requests that a function makes itself pass all functions.
+    /// See: docs/http.md, "Middleware"; aiohttp's middlewares.
+    template <class F>
+    void use(F middleware) {
+        static_assert(std::is_invocable_r_v<task<response>, F&, request_builder&, next_request&>,
+                      "a middleware of a session is a function rondo::task<http::response>("
+                      "http::request_builder, http::next_request)");
+        add_middleware(
+            detail::function<task<response>(request_builder&, next_request&)>(
+                std::move(middleware)));
+    }
+    /// Calls `hook(const trace_event&)` at each moment of each request. It must not wait. Its
+    /// exceptions go to the loop's exception handler. An empty function ends it: `trace(nullptr)`.
+    /// See: aiohttp.TraceConfig.
+    void trace(detail::function<void(const trace_event&)> hook);
+    /// A proxy for every request: "http://user:password@host:port", "socks5://…" (names are looked
+    /// up here) or "socks5h://…" (by the proxy). `no_proxy` lists hosts that are asked directly:
+    /// "localhost,.example.org" (and all below it); "*" means all.
     /// Throws: url_error.
     void proxy(std::string_view url, std::string_view no_proxy = {});
     /// The same from the variables http_proxy, https_proxy, all_proxy and no_proxy.
@@ -118,6 +151,8 @@ public:
 private:
     friend class test_client;
     detail::http_session& state() const noexcept;
+    void add_middleware(detail::function<task<response>(request_builder&, next_request&)> added);
+    void set_allowed(detail::function<bool(const endpoint&)> allows);
     http::request_builder make(std::string_view method, std::string_view url) const;
 
     std::shared_ptr<detail::http_session> state_;

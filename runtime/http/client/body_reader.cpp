@@ -7,6 +7,7 @@ inline namespace v0 {
 namespace detail {
 
 void http_response::begin_body(bool decode) {
+    is_told_ = !budget.is_traced();
     const std::string codings = head.headers.joined("content-encoding");
     if (decode && !codings.empty()) {
         decoder_.emplace(codings);
@@ -18,7 +19,7 @@ void http_response::begin_body(bool decode) {
 }
 
 void http_response::limit_total() noexcept {
-    if (!has_timeout) budget.limit_total(session->options.timeouts.total);
+    if (!has_timeout && session) budget.limit_total(session->options.timeouts.total);
 }
 
 void http_response::fail() const {
@@ -36,19 +37,26 @@ task<std::string_view> http_response::read() {
         else
             piece = co_await read_raw();
         if (!piece.empty()) co_return piece;
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
         failed_ = std::current_exception();
+        is_told_ = true;
+        budget.tell(http::trace_point::error, {.text = error.what()});
         throw;
     }
     has_ended_ = true;
     times.total = budget.spent();
+    tell_end();
     co_return std::string_view();
 }
 
 task<std::string_view> http_response::read_raw() {
     const time_point before = running_loop().time();
     const std::string_view piece = co_await exchange->read();
-    check_speed(running_loop().time() - before, piece.size());
+    const duration waited = running_loop().time() - before;
+    raw_bytes_ += piece.size();
+    if (!piece.empty())
+        budget.tell(http::trace_point::chunk, {.took = waited, .bytes = piece.size()});
+    if (session) check_speed(waited, piece.size());
     co_return piece;
 }
 

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <rondo/http/error.hpp>
+#include <rondo/http/trace.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/task.hpp>
@@ -15,6 +18,17 @@
 namespace rondo {
 inline namespace v0 {
 namespace detail {
+
+using http_trace_hook = function<void(const http::trace_event&)>;
+
+/// The parts of a trace_event that differ from one moment to another.
+struct http_trace_note {
+    duration took{};
+    int status = 0;
+    std::uint64_t bytes = 0;
+    bool reused = false;
+    std::string_view text{};
+};
 
 class http_budget {
 public:
@@ -58,6 +72,17 @@ public:
         }
     }
 
+    /// Tells the session's hook from now on, if it has one.
+    void trace(std::shared_ptr<http_trace_hook> hook, std::uint64_t number) noexcept {
+        hook_ = std::move(hook);
+        number_ = number;
+    }
+    bool is_traced() const noexcept { return hook_ != nullptr; }
+    /// Costs one comparison if there is no hook.
+    void tell(http::trace_point point, const http_trace_note& note = {}) const noexcept {
+        if (hook_) tell_now(point, note);
+    }
+
     std::uint64_t bytes = 0;  // of the body, so far
 
 private:
@@ -65,6 +90,10 @@ private:
     duration total_ = duration::max();
     std::string method_;
     std::string url_;
+    void tell_now(http::trace_point point, const http_trace_note& note) const noexcept;
+
+    std::shared_ptr<http_trace_hook> hook_;  // null: none
+    std::uint64_t number_ = 0;
 };
 
 }  // namespace detail

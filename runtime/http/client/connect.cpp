@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Making a connection for a request.
+#include <algorithm>
+
 #include <rondo/connect.hpp>
+#include <rondo/dns.hpp>
 #include <rondo/tls.hpp>
 #include <rondo/unix.hpp>
 
-#include "http/auth.hpp"
 #include "http/client/session_state.hpp"
-#include "http/h1/decoder.hpp"
-#include "http/h1/encoder.hpp"
+#include "http/client/tunnel.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -15,72 +16,144 @@ namespace detail {
 
 namespace {
 
-/// Host and port, as CONNECT has them: always with a port.
-std::string host_and_port(const http::url& where) {
-    std::string host(where.host());
-    if (where.kind() == http::host_kind::ipv6) host = '[' + host + ']';
-    return host + ':' + std::to_string(where.port());
+/// Throws unless the session lets `address` be connected to.
+void check_allowed(const http_session& session, const endpoint& address, const std::string& name) {
+    if (session.allows && !(*session.allows)(address))
+        throw http::connect_error("the address " + address.text() + " of " + name +
+                                      " is not allowed",
+                                  {}, {});
 }
 
-/// Asks an HTTP proxy for a tunnel to `where` (RFC 9110, section 9.3.6).
-task<> open_tunnel(tcp_stream& proxy, const http::url& where, const http::url& by) {
-    http::fields headers;
-    if (by.has_user())
-        headers.set("proxy-authorization", http::basic_credentials(by.user(), by.password()));
-    const std::string target = host_and_port(where);
-    std::string head;
-    http::h1::write_request_head(head, "CONNECT", target, target, headers,
-                                 http::h1::body_length::none());
-    co_await proxy.write_all(head);
-    http::h1::response_decoder decoder;
-    decoder.begin("CONNECT");
-    char buffer[4096];
-    for (;;) {
-        const chunk came = co_await proxy.read_some(buffer);
-        const http::h1::step found = came ? decoder.next(came.text()) : decoder.finish();
-        if (found.what == http::h1::event::failed)
-            throw http::connect_error("the proxy's answer: " + decoder.why().text, "CONNECT",
-                                      target);
-        if (found.what != http::h1::event::head) continue;
-        if (decoder.head().status / 100 != 2)
-            throw http::connect_error("the proxy refused: " +
-                                          std::to_string(decoder.head().status) + ' ' +
-                                          decoder.head().reason,
-                                      "CONNECT", target);
-        // Bytes before TLS has begun would be taken for a part of it.
-        if (found.consumed != came.size())
-            throw http::connect_error("the proxy sent bytes before the tunnel was used", "CONNECT",
-                                      target);
-        co_return;
-    }
+/// Looks the addresses of `host` up, or takes the one that the request names.
+task<std::vector<endpoint>> addresses_of(const http::url& host,
+                                         const std::optional<endpoint>* given,
+                                         http_budget& budget, http::timing& times) {
+    if (given != nullptr && *given) co_return std::vector<endpoint>(1, **given);
+    const time_point began = running_loop().time();
+    auto found = co_await resolve(host.host_with_zone(), host.port());
+    const duration took = running_loop().time() - began;
+    times.dns += took;
+    if (host.kind() == http::host_kind::name)
+        budget.tell(http::trace_point::dns, {.took = took, .text = host.host()});
+    co_return found;
 }
 
-task<tcp_stream> connect_tcp_to(http_route route) {
-    if (route.proxy == nullptr) {
-        if (*route.address) co_return co_await connect_tcp(**route.address);
-        co_return co_await connect_tcp(route.where->host_with_zone(), route.where->port());
+task<std::vector<endpoint>> allowed_addresses(const http_session& session, http_route route,
+                                              http_budget& budget, http::timing& times) {
+    auto addresses = co_await addresses_of(*route.where, route.address, budget, times);
+    const std::string name = host_and_port(*route.where);
+    // All of them: a host that has one address of another network is not to be trusted.
+    for (const endpoint& each : addresses) check_allowed(session, each, name);
+    co_return addresses;
+}
+
+class tcp_connecting {
+public:
+    tcp_connecting(const http_session& session, http_route route, http_budget& budget,
+                   http::timing& times)
+        : session_(session), route_(route), budget_(budget), times_(times) {}
+
+    task<tcp_stream> run() {
+        if (route_.proxy == nullptr) {
+            auto addresses = co_await allowed_addresses(session_, route_, budget_, times_);
+            co_return co_await connect(std::move(addresses), host_and_port(*route_.where));
+        }
+        if (is_socks(*route_.proxy)) co_return co_await connect_by_socks();
+        check_literal();
+        tcp_stream proxy = co_await connect_to_proxy();
+        if (route_.where->is_secure())
+            co_await open_http_tunnel(proxy, *route_.where, *route_.proxy);
+        co_return proxy;
     }
-    tcp_stream proxy = co_await connect_tcp(route.proxy->host_with_zone(), route.proxy->port());
-    if (route.where->is_secure()) co_await open_tunnel(proxy, *route.where, *route.proxy);
-    co_return proxy;
+
+private:
+    task<tcp_stream> connect(std::vector<endpoint> addresses, std::string name) {
+        connect_options options;
+        options.local = session_.options.local;
+        return connect_tcp(std::move(addresses), std::move(name), options);
+    }
+
+    task<tcp_stream> connect_to_proxy() {
+        auto addresses = co_await addresses_of(*route_.proxy, nullptr, budget_, times_);
+        co_return co_await connect(std::move(addresses), host_and_port(*route_.proxy));
+    }
+
+    /// The proxy looks names up; an address in the URL can be checked here.
+    void check_literal() const {
+        const auto literal = endpoint::parse(route_.where->host_with_zone(), route_.where->port());
+        if (literal) check_allowed(session_, *literal, host_and_port(*route_.where));
+    }
+
+    task<tcp_stream> connect_by_socks() {
+        const bool looks_up_here = route_.proxy->scheme() == "socks5" || *route_.address;
+        if (!looks_up_here) {
+            check_literal();
+            co_return co_await tunnel_to(named_target());
+        }
+        const auto addresses = co_await allowed_addresses(session_, route_, budget_, times_);
+        std::exception_ptr failed;
+        for (std::size_t i = 0; i < std::min(addresses.size(), socks_attempts); ++i) {
+            try {
+                co_return co_await tunnel_to(socks_target(addresses[i]));
+            } catch (const http::connect_error&) {  // perhaps of this address alone
+                failed = std::current_exception();
+            }
+        }
+        std::rethrow_exception(failed);
+    }
+
+    socks_target named_target() const {
+        const auto literal = endpoint::parse(route_.where->host_with_zone(), route_.where->port());
+        return literal ? socks_target(*literal)
+                       : socks_target(route_.where->host(), route_.where->port());
+    }
+
+    task<tcp_stream> tunnel_to(socks_target target) {
+        tcp_stream proxy = co_await connect_to_proxy();
+        co_await open_socks_tunnel(proxy, std::move(target), *route_.proxy);
+        co_return proxy;
+    }
+
+    static constexpr std::size_t socks_attempts = 4;
+    const http_session& session_;
+    http_route route_;
+    http_budget& budget_;
+    http::timing& times_;
+};
+
+task<unix_stream> connect_by_path(const http_session& session, std::string path) {
+    const endpoint where = endpoint::unix_path(path);
+    check_allowed(session, where, where.text());
+    co_return co_await connect_unix(std::string_view(path));
 }
 
 task<http_connection::any_stream> connect_plainly(const http_session& session, http_route route,
                                                   http_budget& budget, http::timing& times) {
     const http::timeouts& limits = session.options.timeouts;
     if (session.connector) co_return http_connection::any_stream(session.connector());
-    const time_point began = running_loop().time();
     if (route.where->is_unix()) {
-        auto connecting = connect_unix(std::string_view(route.where->socket_path()));
+        const time_point began = running_loop().time();
+        auto connecting = connect_by_path(session, route.where->socket_path());
         unix_stream local = co_await budget.limited(http::phase::connect, limits.connect,
                                                     std::move(connecting));
-        times.connect += running_loop().time() - began;
+        const duration took = running_loop().time() - began;
+        times.connect += took;
+        const std::string path = route.where->socket_path();
+        budget.tell(http::trace_point::connect, {.took = took, .text = path});
         co_return http_connection::any_stream(std::move(local));
     }
-    auto connecting = connect_tcp_to(route);
+    const time_point began = running_loop().time();
+    const duration looked_up_before = times.dns;
+    tcp_connecting work(session, route, budget, times);
+    auto connecting = work.run();
     tcp_stream plain = co_await budget.limited(http::phase::connect, limits.connect,
                                                std::move(connecting));
-    times.connect += running_loop().time() - began;
+    const duration took = running_loop().time() - began - (times.dns - looked_up_before);
+    times.connect += took;
+    if (budget.is_traced()) {
+        const std::string address = plain.remote().text();
+        budget.tell(http::trace_point::connect, {.took = took, .text = address});
+    }
     if (!route.where->is_secure()) co_return http_connection::any_stream(std::move(plain));
 
     const time_point handshake = running_loop().time();
@@ -91,7 +164,10 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     auto starting = start_tls(std::move(plain), session.tls, std::move(name), options);
     tls_stream secure =
         co_await budget.limited(http::phase::tls, limits.tls, std::move(starting));
-    times.tls += running_loop().time() - handshake;
+    const duration shaken = running_loop().time() - handshake;
+    times.tls += shaken;
+    budget.tell(http::trace_point::tls,
+                {.took = shaken, .text = rondo::tls::text(secure.version())});
     co_return http_connection::any_stream(std::move(secure));
 }
 
@@ -103,6 +179,9 @@ task<http_connection::any_stream> connect_http(const http_session& session, http
         co_return co_await connect_plainly(session, route, budget, times);
     } catch (const rondo::timeout_error&) {
         throw;
+    } catch (const http::connect_error& error) {
+        if (!error.url().empty()) throw;
+        throw http::connect_error(error.what(), budget.method(), budget.url());
     } catch (const rondo::tls_error& error) {
         throw http::tls_error(error.what(), budget.method(), budget.url());
     } catch (const std::system_error& error) {
@@ -112,6 +191,7 @@ task<http_connection::any_stream> connect_http(const http_session& session, http
 
 std::string http_route::key() const {
     std::string key = where->is_unix() ? "unix:" + where->socket_path() : where->origin();
+    if (where->is_secure()) key += " as " + std::to_string(tls_number);
     if (proxy != nullptr) key += " by " + proxy->text_with_password();
     if (address != nullptr && *address) key += " at " + (*address)->text();
     return key;
@@ -119,8 +199,10 @@ std::string http_route::key() const {
 
 http::url proxy_url(std::string_view text) {
     http::url parsed(text);
-    if (parsed.scheme() != "http")
-        throw http::url_error("a proxy's URL begins with http://: \"" + parsed.text() + "\"");
+    const std::string_view scheme = parsed.scheme();
+    if (scheme != "http" && scheme != "socks5" && scheme != "socks5h")
+        throw http::url_error("a proxy's URL begins with http://, socks5:// or socks5h://: \"" +
+                              parsed.text() + '"');
     return parsed;
 }
 

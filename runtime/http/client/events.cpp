@@ -124,7 +124,8 @@ task<http::response> http_events::ask_again() {
     const std::string& id = parser.last_id();
     if (!id.empty() && http::is_field_value(id)) request->headers.set(last_event_id, id);
     if (until_) request->timeout = std::max<duration>(*until_ - running_loop().time(), 1ns);
-    return send_http(std::move(request));
+    request->layer = 0;
+    return send_request(std::move(request));
 }
 
 /// Waits until it is time, and connects. A cancellation leaves the time as it is.

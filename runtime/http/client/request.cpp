@@ -31,6 +31,8 @@ request_builder::request_builder(std::shared_ptr<rondo::detail::http_session> se
     spec_->method = method;
     spec_->url = url;
 }
+request_builder::request_builder(std::unique_ptr<rondo::detail::http_request> spec) noexcept
+    : spec_(std::move(spec)) {}
 request_builder::request_builder(const request_builder& other)
     : spec_(std::make_unique<rondo::detail::http_request>(*rondo::detail::not_empty(other.spec_))) {
 }
@@ -154,11 +156,19 @@ request_builder& request_builder::resolve_to(const endpoint& address) {
     return *this;
 }
 
+std::string_view request_builder::method() const noexcept {
+    return rondo::detail::not_empty(spec_)->method;
+}
+http::url request_builder::url() const { return rondo::detail::not_empty(spec_)->whole_url(); }
+const fields& request_builder::headers() const noexcept {
+    return rondo::detail::not_empty(spec_)->headers;
+}
+
 task<response> request_builder::send() const& { return request_builder(*this).send_now(); }
 task<response> request_builder::send() && { return send_now(); }
 task<response> request_builder::send_now() {
     RONDO_ASSERT(spec_, "this request was moved from");
-    return rondo::detail::send_http(std::move(spec_));
+    return rondo::detail::send_request(std::move(spec_));
 }
 rondo::detail::task_awaiter<response> request_builder::rondo_awaiter() const& {
     return rondo::detail::task_awaiter<response>(&send().release());

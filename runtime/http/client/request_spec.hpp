@@ -48,7 +48,16 @@ struct http_request {
     std::optional<endpoint> address;
     std::optional<std::string> digest_user;
     std::string digest_password;
+    std::size_t layer = 0;  // of the middlewares: the next one to call
+
+    /// Calls the middleware of `layer`.
+    static task<http::response> run_middleware(std::unique_ptr<http_request> spec);
+    /// The URL to ask. Throws: http::url_error.
+    http::url whole_url() const;
 };
+
+/// Sends the request through the middlewares of its session that are left.
+task<http::response> send_request(std::unique_ptr<http_request> spec);
 
 /// Sends the request, follows redirects, and returns when the head of the response has come.
 task<http::response> send_http(std::unique_ptr<http_request> spec);

@@ -43,7 +43,9 @@ rondo::detail::http_response& response::state() const noexcept {
 }
 
 void response::close() noexcept {
-    if (state_ && state_->exchange) state_->exchange->release();
+    if (!state_ || !state_->exchange) return;
+    state_->tell_end();
+    state_->exchange->release();
 }
 
 // -- head ----------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ namespace detail {
 
 struct http_response {
     explicit http_response(std::shared_ptr<http_session> of) : session(std::move(of)) {}
+    http_response(const http_response&) = delete;
+    http_response& operator=(const http_response&) = delete;
+    ~http_response() { tell_end(); }
 
     // -- the head, filled by send.cpp ------------------------------------------------------------
     std::shared_ptr<http_session> session;
@@ -47,6 +50,12 @@ struct http_response {
     /// From now on the total of the session holds, if the request has none of its own.
     void limit_total() noexcept;
 
+    /// Tells the trace that nothing more is read.
+    void tell_end() noexcept {
+        if (std::exchange(is_told_, true)) return;
+        budget.tell(http::trace_point::end, {.took = budget.spent(), .bytes = raw_bytes_});
+    }
+
     std::string line;  // a line or a whole body, as far as it has come
 
 private:
@@ -64,6 +73,8 @@ private:
     bool is_full_ = false;    // the decoder may have more without input
     bool is_event_stream_ = false;
     bool has_ended_ = false;
+    bool is_told_ = true;  // the end, to a trace; false from the head on
+    std::uint64_t raw_bytes_ = 0;
     std::exception_ptr failed_;
     duration slow_for_{};  // the time waited in this window of low_speed
     std::uint64_t slow_bytes_ = 0;

@@ -34,7 +34,6 @@ public:
     task<> run();
 
 private:
-    void resolve_url();
     void compose_headers();
     task<> ask_with_retries();
     task<> ask_once();
@@ -61,14 +60,6 @@ private:
 };
 
 // -- what to send --------------------------------------------------------------------------------
-void sending::resolve_url() {
-    where_ = session_.base ? http::joined(*session_.base, spec_.url) : http::url(spec_.url);
-    if (!where_.is_http() && !where_.is_unix())
-        throw http::url_error("HTTP cannot be spoken to " + std::string(where_.scheme()) + ": URLs",
-                              method_, where_.text());
-    for (const auto& [name, value] : spec_.query) where_ = where_.with_query(name, value);
-}
-
 void sending::compose_headers() {
     headers_.clear();
     const auto may_go = [&](std::string_view name) {
@@ -93,19 +84,21 @@ void sending::compose_headers() {
         for (const char* name : {"content-type", "content-encoding", "content-language",
                                  "content-location", "content-disposition", "expect"})
             headers_.erase(name);
-    if (proxy_ != nullptr && !where_.is_secure() && proxy_->has_user())
+    if (is_forwarded(where_, proxy_) && proxy_->has_user())
         headers_.set("proxy-authorization",
                      http::basic_credentials(proxy_->user(), proxy_->password()));
 }
 
 // -- once ----------------------------------------------------------------------------------------
 task<std::unique_ptr<http_exchange>> sending::open_exchange(bool fresh) {
-    const http_route route{&where_, proxy_, &spec_.address};
+    const http_route route{&where_, proxy_, &spec_.address, session_.tls_number};
     const time_point before = running_loop().time();
     auto acquiring = session_.pool->acquire(route.key(), fresh);
     http_lease lease = co_await to_.budget.limited(http::phase::queue, duration::zero(),
                                                    std::move(acquiring));
-    to_.times.queued += running_loop().time() - before;
+    const duration waited = running_loop().time() - before;
+    to_.times.queued += waited;
+    to_.budget.tell(http::trace_point::queued, {.took = waited, .reused = lease.is_reused()});
     if (!lease.is_reused()) {
         auto stream = co_await connect_http(session_, route, to_.budget, to_.times);
         lease.connect(std::move(stream));
@@ -129,12 +122,11 @@ bool sending::may_repeat(bool is_idle_death) const {
 /// to be sent again.
 task<bool> sending::try_to_ask(bool fresh) {
     to_.exchange = co_await open_exchange(fresh);
-    const bool is_forwarded = proxy_ != nullptr && !where_.is_secure();
     const std::string whole = where_.without_user().without_fragment().text();
     const std::string authority = where_.authority();
     http_outgoing request;
     request.method = method_;
-    request.target = is_forwarded ? std::string_view(whole) : where_.target();
+    request.target = is_forwarded(where_, proxy_) ? std::string_view(whole) : where_.target();
     request.authority = authority;
     request.headers = &headers_;
     request.body = body_.get();
@@ -166,7 +158,10 @@ task<> sending::ask_once() {
     compose_headers();
     set_request_for_errors();
     const bool was_answered = co_await try_to_ask(false);
-    if (!was_answered) co_await try_to_ask(true);
+    if (!was_answered) {
+        to_.budget.tell(http::trace_point::retry, {.text = "the kept connection was closed"});
+        co_await try_to_ask(true);
+    }
     to_.times.first_byte = to_.budget.spent();
     if (session_.options.cookies)
         session_.cookies.receive(where_, to_.head.headers, calendar_now());
@@ -188,6 +183,7 @@ task<> sending::ask_authorized() {
            authorization_.take_challenge(where_, to_.head.headers)) {
         rewind_for_challenge();
         co_await to_.exchange->finish();
+        to_.budget.tell(http::trace_point::retry, {.status = 401, .text = "Digest challenge"});
         co_await ask_once();
     }
     if (is_same_origin_) authorization_.take_next_nonce(where_, to_.head.headers);
@@ -209,23 +205,37 @@ std::optional<duration> sending::pause_after(int attempt) const {
 task<> sending::ask_with_retries() {
     for (int attempt = 1;; ++attempt) {
         std::optional<duration> pause;
+        std::string why;
+        int status = 0;
         try {
             co_await ask_authorized();
             if (!http::is_worth_a_retry(to_.head.status)) co_return;
             pause = pause_after(attempt);
             if (!pause) co_return;
+            status = to_.head.status;
+            why = to_.head.reason;
             const auto asked = http::parse_retry_after(
                 to_.head.headers.get("retry-after").value_or(""), calendar_now());
             if (asked) pause = std::max<duration>(*pause, *asked);
             if (*pause > spec_.retries->delay_max) co_return;  // longer than we want to wait
-        } catch (const http::connect_error&) {
+        } catch (const http::connect_error& error) {
             pause = pause_after(attempt);
             if (!pause) throw;
-        } catch (const http::protocol_error&) {
+            why = error.what();
+        } catch (const http::protocol_error& error) {
             pause = pause_after(attempt);
             if (!pause) throw;
+            why = error.what();
+        } catch (const http::timeout_error& error) {
+            if (error.phase() != http::phase::connect || to_.budget.left() == duration::zero())
+                throw;  // the server may be at work on the request
+            pause = pause_after(attempt);
+            if (!pause) throw;
+            why = error.what();
         }
         if (to_.exchange) to_.exchange->release();
+        to_.budget.tell(http::trace_point::retry,
+                        {.took = *pause, .status = status, .text = why});
         auto pausing = pause_for(*pause);
         co_await to_.budget.limited(http::phase::queue, duration::zero(), std::move(pausing));
     }
@@ -242,6 +252,10 @@ task<> sending::follow() {
         throw http::redirect_error("a redirect wants a body again that can be sent only once",
                                    method_, where_.text());
     }
+    if (to_.budget.is_traced()) {
+        const std::string to = next.where.text();
+        to_.budget.tell(http::trace_point::redirect, {.status = to_.head.status, .text = to});
+    }
     const bool stays = next.where.origin() == where_.origin();
     if (!stays) is_same_origin_ = false;
     method_ = next.method;
@@ -257,8 +271,9 @@ task<> sending::run() {
     to_.budget.set_request(method_, spec_.url);
     to_.has_timeout = spec_.timeout.has_value();
     if (spec_.timeout) to_.budget.limit_total(*spec_.timeout);
-    resolve_url();
+    where_ = spec_.whole_url();
     set_request_for_errors();
+    to_.budget.tell(http::trace_point::start);
     co_await authorization_.find_user(where_);
     body_ = co_await make_body(spec_);
     if (spec_.proxy && !spec_.proxy->empty())
@@ -285,7 +300,16 @@ task<> sending::run() {
 task<http::response> send_http(std::unique_ptr<http_request> spec) {
     auto state = std::make_unique<http_response>(spec->session);
     sending work(*spec, *state);
-    co_await work.run();
+    if (spec->session->trace) state->budget.trace(spec->session->trace, ++spec->session->requests);
+    try {
+        co_await work.run();
+    } catch (const std::exception& error) {
+        state->budget.tell(http::trace_point::error, {.text = error.what()});
+        throw;
+    } catch (...) {
+        state->budget.tell(http::trace_point::error, {.text = "cancelled"});
+        throw;
+    }
     state->request = std::move(spec);
     co_return http::response(std::move(state));
 }

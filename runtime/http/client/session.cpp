@@ -41,7 +41,29 @@ http::request_builder session::make(std::string_view method, std::string_view ur
 
 fields& session::headers() noexcept { return state().headers; }
 cookie_jar& session::cookies() noexcept { return state().cookies; }
-void session::tls(tls::client_context context) { state().tls = std::move(context); }
+void session::tls(tls::client_context context) {
+    if (!(context == state().tls)) ++state().tls_number;
+    state().tls = std::move(context);
+}
+
+void session::add_middleware(
+    rondo::detail::function<task<response>(request_builder&, next_request&)> added) {
+    // Requests that are at work keep the list that they began with.
+    auto all = std::make_shared<rondo::detail::http_middlewares>();
+    if (state().middlewares) *all = *state().middlewares;
+    all->push_back(std::make_shared<rondo::detail::http_middleware>(std::move(added)));
+    state().middlewares = std::move(all);
+}
+
+void session::trace(rondo::detail::function<void(const trace_event&)> hook) {
+    state().trace.reset();
+    if (hook) state().trace = std::make_shared<rondo::detail::http_trace_hook>(std::move(hook));
+}
+
+void session::set_allowed(rondo::detail::function<bool(const endpoint&)> allows) {
+    using kept = rondo::detail::function<bool(const endpoint&)>;
+    state().allows = std::make_unique<kept>(std::move(allows));
+}
 
 void session::netrc(std::string_view path) {
     std::string file(path);

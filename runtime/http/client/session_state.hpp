@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <rondo/endpoint.hpp>
 #include <rondo/http/cookies.hpp>
@@ -32,6 +33,10 @@ struct http_proxy {
     const http::url* for_url(const http::url& where) const;
 };
 
+using http_middleware =
+    function<task<http::response>(http::request_builder&, http::next_request&)>;
+using http_middlewares = std::vector<std::shared_ptr<http_middleware>>;
+
 struct http_session {
     explicit http_session(const http::session_options& given)
         : options(given),
@@ -42,6 +47,11 @@ struct http_session {
     http::fields headers;
     http::cookie_jar cookies;
     tls::client_context tls;
+    std::size_t tls_number = 0;  // of contexts that the session has had
+    std::unique_ptr<function<bool(const endpoint&)>> allows;  // null: every address
+    std::shared_ptr<const http_middlewares> middlewares;      // null: none
+    std::shared_ptr<http_trace_hook> trace;                   // null: none
+    std::uint64_t requests = 0;                               // that were sent
     http_proxy proxy;
     digest_book digests;
     netrc_file netrc;
@@ -55,6 +65,7 @@ struct http_route {
     const http::url* where;
     const http::url* proxy;                 // null: none
     const std::optional<endpoint>* address;  // instead of a lookup
+    std::size_t tls_number;                  // of the session's context
 
     /// Connections with equal keys can serve each other's requests.
     std::string key() const;
@@ -67,6 +78,12 @@ task<http_connection::any_stream> connect_http(const http_session& session, http
 
 /// Checks a proxy's URL. Throws: http::url_error.
 http::url proxy_url(std::string_view text);
+/// Whether the proxy is one of SOCKS, which forwards bytes and not requests.
+inline bool is_socks(const http::url& proxy) noexcept { return proxy.scheme() != "http"; }
+/// Whether a request to `where` is sent to `proxy` itself, to be forwarded.
+inline bool is_forwarded(const http::url& where, const http::url* proxy) noexcept {
+    return proxy != nullptr && !where.is_secure() && !is_socks(*proxy);
+}
 
 }  // namespace detail
 }  // namespace v0

@@ -90,6 +90,7 @@ private:
     std::unique_ptr<char[]> buffer_;
     std::size_t buffer_size_ = 0;
     std::string_view unread_;
+    time_point began_{};
     time_point sent_at_{};  // all of the request
     duration keep_{};       // after the response
     std::exception_ptr unsent_;   // why the request was not sent
@@ -172,6 +173,8 @@ task<> h1_exchange::send(const http_outgoing& request) {
     co_await send_message(request);
     sent_all_ = true;
     sent_at_ = running_loop().time();
+    budget_->tell(http::trace_point::sent,
+                  {.took = sent_at_ - began_, .bytes = budget_->bytes});
 }
 
 task<> h1_exchange::send_message(const http_outgoing& request) {
@@ -264,6 +267,8 @@ task<> h1_exchange::try_to_receive_head() {
 
 task<http_incoming> h1_exchange::ask(const http_outgoing& request) {
     decoder_.begin(request.method);
+    began_ = running_loop().time();
+    budget_->bytes = 0;
     const std::optional<std::uint64_t> size = request.body != nullptr ? request.body->size() : 0;
     if (size && *size <= small_body) {
         co_await try_to_send(request);
@@ -289,6 +294,11 @@ http_incoming h1_exchange::take_incoming() {
     if (decoder_.content_length() >= 0)
         incoming.content_length = static_cast<std::uint64_t>(decoder_.content_length());
     keep_ = keep_for(incoming.headers);
+    if (budget_->is_traced()) {
+        const time_point since = sent_all_ ? sent_at_ : began_;
+        budget_->tell(http::trace_point::head,
+                      {.took = running_loop().time() - since, .status = incoming.status});
+    }
     budget_->bytes = 0;
     const h1::framing framing = decoder_.body_framing();
     if (framing == h1::framing::none ||

@@ -176,15 +176,19 @@ address_family family_of(const connect_options& options) noexcept {
     return options.family != address_family::none ? options.family : options.local.family();
 }
 
+task<tcp_stream> connect_to_all(std::vector<endpoint> where, std::string target,
+                                connect_options options) {
+    if (where.size() == 1)
+        co_return co_await connect_to_one(where.front(), std::move(target), options);
+    co_return co_await connect_to_any(take_turns(std::move(where)), std::move(target), options);
+}
+
 task<tcp_stream> connect_to_host(std::string host, std::uint16_t port, std::string target,
                                  connect_options options) {
     const address_family family = family_of(options);
     addresses_found found = co_await find_addresses(std::move(host), port, family);
     if (found.error) throw std::system_error(found.error, "connect " + target);
-    if (found.addresses.size() == 1)
-        co_return co_await connect_to_one(found.addresses.front(), std::move(target), options);
-    co_return co_await connect_to_any(take_turns(std::move(found.addresses)), std::move(target),
-                                      options);
+    co_return co_await connect_to_all(std::move(found.addresses), std::move(target), options);
 }
 
 }  // namespace
@@ -194,6 +198,14 @@ task<tcp_stream> connect_tcp(endpoint where, connect_options options) {
     auto connecting = detail::connect_to_one(where, where.text(), options);
     if (options.timeout == duration::max()) return connecting;
     return detail::connect_within(options.timeout, std::move(connecting), where.text());
+}
+
+task<tcp_stream> connect_tcp(std::vector<endpoint> addresses, std::string name,
+                             connect_options options) {
+    if (addresses.empty()) throw error("connect " + name + ": there is no address");
+    auto connecting = detail::connect_to_all(std::move(addresses), name, options);
+    if (options.timeout == duration::max()) return connecting;
+    return detail::connect_within(options.timeout, std::move(connecting), name);
 }
 
 task<tcp_stream> connect_tcp(std::string host, std::uint16_t port, connect_options options) {
