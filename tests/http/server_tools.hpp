@@ -118,7 +118,7 @@ inline std::string post(std::string_view path, std::string_view body,
            std::string(body);
 }
 /// The status of a reply; 0 if there is none.
-inline int status_of(std::string_view reply) {
+inline int code_of(std::string_view reply) {
     return reply.starts_with("HTTP/1.1 ") ? std::stoi(std::string(reply.substr(9, 3))) : 0;
 }
 inline std::string body_of(const std::string& reply) {

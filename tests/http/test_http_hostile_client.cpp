@@ -150,7 +150,7 @@ task<> check_row(const http::router& site, misbehaviour row, std::size_t chunk_m
         const auto said_all = co_await move_on_after(1s, client.say(row.bytes));
         static_cast<void>(said_all);
         const std::string said = co_await client.hear(50s);
-        CHECK(status_of(said) == row.status);
+        CHECK(code_of(said) == row.status);
         CHECK(said.find("smuggled") == said.npos);
         CHECK(said.rfind("content-length:") == said.find("content-length:"));  // one reply
         CHECK(said.ends_with("(closed)") == !row.goes_on);
@@ -176,7 +176,7 @@ RONDO_TEST("http hostile client: a byte now and then does not keep a connection"
     const http::router site = hostile_site();
     memory_server server(site);
     co_await server.run([](raw_client& client) -> task<> {
-        CHECK(status_of(co_await client.ask(get("/"))) == 200);
+        CHECK(code_of(co_await client.ask(get("/"))) == 200);
         const time_point began = running_loop().time();
         std::string said;
         for (int i = 0; i < 100 && said.empty(); ++i) {
@@ -184,7 +184,7 @@ RONDO_TEST("http hostile client: a byte now and then does not keep a connection"
             co_await client.say(head.substr(static_cast<std::size_t>(i), 1));
             said = co_await client.hear(1s);
         }
-        CHECK(status_of(said) == 408);
+        CHECK(code_of(said) == 408);
         CHECK(running_loop().time() - began < 17s);
     });
 }

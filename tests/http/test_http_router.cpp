@@ -76,7 +76,7 @@ RONDO_TEST("http router: literal before parameter before rest", "[http_router]",
     for (const char* path : missing) {
         const std::string said = co_await said_to(site, get(path, "connection: close\r\n"));
         INFO(path);
-        CHECK(status_of(said) == 404);
+        CHECK(code_of(said) == 404);
     }
 }
 
@@ -95,9 +95,9 @@ RONDO_TEST("http router: HEAD, OPTIONS, 405 and other methods", "[http_router]",
     CHECK(co_await body(client.request("BREW", "/pot")) == "200 brewed");
     CHECK(co_await body(client.del("/any")) == "200 any");
     CHECK(co_await body(client.post("/any")) == "200 posted");
-    CHECK(status_of(co_await said_to(site, get("*", "", "OPTIONS"))) == 204);
+    CHECK(code_of(co_await said_to(site, get("*", "", "OPTIONS"))) == 204);
     const std::string absolute = co_await said_to(site, get("http://h:1/x?y"));
-    CHECK(status_of(absolute) == 200);
+    CHECK(code_of(absolute) == 200);
 }
 
 TEST_CASE("http router: malformed routes are refused", "[http_router]") {
@@ -173,14 +173,14 @@ RONDO_TEST("http router: bodies: text, form, multipart, too large", "[http_route
           "415 the body is not application/x-www-form-urlencoded\n");
     CHECK(co_await body(client.post("/upload").part("n", "1").part("m", "2\r\n")) ==
           "200 n=1;m=2\r\n;");
-    CHECK(status_of(co_await said_to(site, post("/upload", "x"))) == 415);
+    CHECK(code_of(co_await said_to(site, post("/upload", "x"))) == 415);
     const std::string type = "content-type: multipart/form-data; boundary=b\r\n";
-    CHECK(status_of(co_await said_to(site, post("/upload", "--b\r\nx", type))) == 400);
+    CHECK(code_of(co_await said_to(site, post("/upload", "--b\r\nx", type))) == 400);
     CHECK(co_await body(client.post("/text").body("0123456789")) == "200 0123456789");
     CHECK(co_await body(client.post("/text").body("0123456789a")) ==
           "413 the body is longer than 10 bytes\n");
-    CHECK(status_of(co_await said_to(site, post("/text", "\xff"))) == 400);
-    CHECK(status_of(co_await said_to(
+    CHECK(code_of(co_await said_to(site, post("/text", "\xff"))) == 400);
+    CHECK(code_of(co_await said_to(
               site, post("/text", "x", "content-type: text/plain; charset=koi8-r\r\n"))) == 415);
 }
 

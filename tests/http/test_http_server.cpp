@@ -150,9 +150,9 @@ RONDO_TEST("http server: a handler that throws is answered with 500, and says no
     memory_server server(site);
     co_await server.run([](raw_client& client) -> task<> {
         const std::string said = co_await client.ask(get("/broken?secret=1"));
-        CHECK(rondo_tests::status_of(said) == 500);
+        CHECK(code_of(said) == 500);
         CHECK(body_of(said) == "Internal Server Error\n");
-        CHECK(rondo_tests::status_of(co_await client.ask(get("/meant"))) == 409);
+        CHECK(code_of(co_await client.ask(get("/meant"))) == 409);
         CHECK(body_of(co_await client.ask(get("/meant"))) == "there is one already\n");
     });
     CHECK(reports == std::vector<std::string>{"the handler of GET /broken failed"});
@@ -169,7 +169,7 @@ RONDO_TEST("http server: 100 Continue is sent when the handler reads", "[http_se
         CHECK(body_of(co_await client.ask("text")) == "text");
         // A handler that does not read refuses: the body may come or not, so it is the end.
         const std::string refused = co_await client.ask(get("/ignore", expect, "POST"));
-        CHECK(rondo_tests::status_of(refused) == 200);
+        CHECK(code_of(refused) == 200);
         CHECK_THAT(refused, Catch::Contains("connection: close\r\n"));
         CHECK_THAT(co_await client.hear(2s), Catch::EndsWith("(closed)"));
     });
