@@ -44,7 +44,10 @@ PROGRAMS = "rondo"  # rondo/rondo.hpp: everything, for programs; above all layer
 MACHINERY = ("runtime/kernel/", "runtime/loop/")
 MAY_USE_MACHINERY = ("kernel", "loop", "testing")
 MAY_NAME_A_BACK_END = ("loop", "testing")
-NAMES_A_BACK_END = ("runtime/kernel/probe.cpp",)  # reports what the ring can do
+NAMES_A_BACK_END = (
+    "runtime/kernel/kernel_choice.cpp",
+    "runtime/kernel/probe.cpp",
+)  # make one, and report what the ring can do
 # Layers of librondo-http, a library of its own on the public headers of librondo.
 HTTP_LIBRARY = ("tls", "http")
 OWN_HEADERS = ("http",)  # its public headers lie in include/rondo/http/

@@ -19,6 +19,7 @@
 #include <rondo/detail/base/intrusive_list.hpp>
 #include <rondo/detail/base/timer_node.hpp>
 #include <rondo/future.hpp>
+#include <rondo/kernel_choice.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -58,6 +59,11 @@ struct loop_options {
     unsigned receive_buffer_size = 16 * 1024;
     /// Leaving the loop waits this long for tasks in foreign awaitables.
     detail::time_limit foreign_grace = std::chrono::seconds(1);
+    /// How the loop reaches the operating system.
+    kernel_choice kernel = kernel_choice::automatic;
+    /// Whether a loop that falls back from io_uring to readiness does so without a line on standard
+    /// error. RONDO_KERNEL_QUIET=1 in the environment does the same for all loops.
+    bool quiet_fallback = false;
 };
 static_assert(std::is_trivially_destructible_v<loop_options>);
 
@@ -79,6 +85,7 @@ struct loop_stats {
     std::uint64_t completions = 0;  ///< received
     std::uint64_t enters = 0;       ///< system calls that submit and wait
     std::uint64_t posts = 0;        ///< callbacks posted through `remote` handles
+    const char* kernel = "";        ///< "ring", "readiness" or "simulator"
 };
 
 /// Handle of a scheduled callback; may be dropped without effect on the callback.
@@ -168,8 +175,9 @@ private:
 /// See:    asyncio's event loop. Programs seldom make one: `run` (run.hpp) does.
 class RONDO_API loop {
 public:
-    /// Throws: uring_unavailable if the system does not offer io_uring, with the reason and the
-    ///         remedy.
+    /// Throws: uring_unavailable if the ring was asked for by name and the system does not offer
+    ///         io_uring, with the reason and the remedy; std::invalid_argument if an option or
+    ///         RONDO_KERNEL has a value that rondo does not know; std::system_error.
     explicit loop(loop_options options = {});
     /// A loop on a given kernel, such as the simulator.
     explicit loop(std::shared_ptr<detail::kernel> kernel, loop_options options = {});

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Availability of io_uring. Containers forbid it by default, administrators disable it, and old
-// kernels lack it. Then the first loop throws `uring_unavailable`, whose text names the cause and a
-// remedy. `probe` reports the same without an exception, for programs that choose in advance and
-// for bug reports: `std::puts(rondo::probe().text().c_str())`.
+// kernels lack it. Then loops run on readiness (epoll) instead. A loop that was told to run on the
+// ring (loop_options::kernel) throws `uring_unavailable`, whose text names the cause and a remedy.
+// `probe` reports the same without an exception, for programs that choose in advance and for bug
+// reports: `std::puts(rondo::probe().text().c_str())`.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <system_error>
 
 #include <rondo/config.hpp>
+#include <rondo/kernel_choice.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -44,10 +46,11 @@ RONDO_API probe_report probe();
 /// Report on the features of io_uring that the kernel offers to rondo.
 class RONDO_API probe_report {
 public:
-    /// Returns: whether a loop can be created.
+    /// Returns: whether io_uring is available.
     bool available() const noexcept { return error_.empty(); }
     explicit operator bool() const noexcept { return available(); }
-    /// Returns: the text of the exception that a loop would throw; empty if io_uring is available.
+    /// Returns: the text of the exception that a loop on the ring would throw; empty if io_uring is
+    /// available.
     const std::string& error() const noexcept { return error_; }
 
     /// Returns: the set-up flags that loops use, IORING_SETUP_*. See: io_uring_setup(2).
@@ -73,6 +76,9 @@ public:
     /// Returns: how many completions its completion queue holds. RLIMIT_MEMLOCK applies likewise.
     std::uint32_t completions() const noexcept { return completions_; }
 
+    /// Returns: what a loop runs on that leaves the choice to rondo: ring or readiness.
+    kernel_choice kernel() const noexcept { return kernel_; }
+
     /// Returns: everything above as text for people, one line each.
     std::string text() const;
 
@@ -85,6 +91,7 @@ private:
     std::uint32_t features_ = 0;
     std::uint32_t entries_ = 0;
     std::uint32_t completions_ = 0;
+    kernel_choice kernel_ = kernel_choice::ring;
     bool defer_taskrun_ = false;
     bool multishot_accept_ = false;
     bool no_iowait_ = false;
@@ -93,6 +100,7 @@ private:
 
 /// Sets up a ring as a loop would, examines it and closes it. Does not throw uring_unavailable.
 /// Returns: a report, also if io_uring is not available.
+/// Throws:  std::invalid_argument if the environment's RONDO_KERNEL is not understood.
 /// Thread:  any.
 RONDO_API probe_report probe();
 

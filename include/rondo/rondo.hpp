@@ -26,6 +26,7 @@
 #include <rondo/generator.hpp>
 #include <rondo/ipc_channel.hpp>
 #include <rondo/ipc_queue.hpp>
+#include <rondo/kernel_choice.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/loop_pool.hpp>
 #include <rondo/managed.hpp>

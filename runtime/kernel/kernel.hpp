@@ -4,10 +4,11 @@
 //   (b) descriptor calls that are not entries (class `system`);
 //   (c) clock and randomness;
 //   (d) running a job elsewhere (threads).
-// There are two kernels. `ring` (kernel/ring/ring.cpp) passes the entries to io_uring. `simulator`
-// (kernel/simulator/simulator.cpp) interprets the same 64 bytes on virtual time. A third one, on
-// readiness, would be one more interpreter. The layers above do not know which kernel they run on,
-// so all of rondo runs unmodified on each.
+// There are three kernels. `ring` (kernel/ring/ring.cpp) passes the entries to io_uring.
+// `readiness_kernel` (kernel/readiness/core.hpp) interprets the same 64 bytes by epoll and plain
+// system calls, where io_uring is denied. `simulator` (kernel/simulator/simulator.cpp) interprets
+// them on virtual time. The layers above do not know which kernel they run on, so all of rondo runs
+// unmodified on each.
 //
 // Errors: calls return a negative errno, like the kernel. Texts and exceptions are made by the
 // layers above.
@@ -185,6 +186,9 @@ public:
         std::uint64_t overflows = 0;    // how often the completion queue overflowed into the kernel
     };
     virtual counters count() const noexcept = 0;
+
+    /// Returns: "ring", "readiness" or "simulator".
+    virtual const char* name() const noexcept = 0;
 };
 
 }  // namespace detail

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kernel/kernel_choice.hpp"
 #include "kernel/ring/ring.hpp"
 #include "kernel/ring/abi.hpp"
 
@@ -197,11 +198,14 @@ std::string probe_report::setup_mode() const {
 }
 
 std::string probe_report::text() const {
-    if (!available()) return error_ + "\n";
+    const std::string runs_on = kernel_ == kernel_choice::ring
+                                    ? "a loop runs on: ring (io_uring)\n"
+                                    : "a loop runs on: readiness (epoll)\n";
+    if (!available()) return error_ + "\n" + runs_on;
     std::array<char, 16> features{};
     std::snprintf(features.data(), features.size(), "0x%x", features_);
     const std::string missing = detail::missing_opcodes(*this);
-    std::string text = "io_uring is available\n";
+    std::string text = "io_uring is available\n" + runs_on;
     text.append("set-up: ").append(setup_mode()).append("\n");
     text.append("queues: ").append(std::to_string(entries_)).append(" entries, ");
     text.append(std::to_string(completions_)).append(" completions\n");
@@ -217,6 +221,8 @@ std::string probe_report::text() const {
 
 probe_report probe() {
     probe_report report;
+    const kernel_choice asked = detail::choice_of_environment();
+    if (asked == kernel_choice::readiness) report.kernel_ = asked;
     try {
         const detail::ring_facts facts = detail::examine_ring();
         report.setup_flags_ = facts.setup_flags;
@@ -230,6 +236,8 @@ probe_report probe() {
             if (facts.opcodes[code]) report.opcodes_[code / 64] |= std::uint64_t{1} << (code % 64);
     } catch (const std::system_error& error) {
         report.error_ = error.what();
+        if (asked == kernel_choice::automatic && detail::falls_back_on(error.code().value()))
+            report.kernel_ = kernel_choice::readiness;
     }
     return report;
 }

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernel/watched_numbers.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -45,6 +47,7 @@ class real_system final : public plain_calls<system> {};
 }  // namespace
 
 int close_number(int fd) noexcept {
+    watched_numbers::closing(fd);
     if (lingers(fd) && close_on_thread(fd)) return 0;
     return or_errno(::close(fd));
 }

@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "loop/loop_core.hpp"
-#include "kernel/ring/ring.hpp"
 #include "coroutine/trampoline.hpp"
 
 namespace rondo {

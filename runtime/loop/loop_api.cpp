@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "loop/loop_core.hpp"
-#include "kernel/ring/ring.hpp"
+#include "kernel/kernel_choice.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -134,7 +134,9 @@ const loop_options& checked(const loop_options& options) {
 }  // namespace
 
 loop::loop(loop_options options)
-    : loop(detail::make_ring({checked(options).entries, options.completions}), options) {}
+    : loop(detail::make_kernel({options.kernel, checked(options).entries, options.completions,
+                                options.quiet_fallback}),
+           options) {}
 
 loop::loop(std::shared_ptr<detail::kernel> kernel, loop_options options)
     : core_(std::make_unique<detail::loop_core>(*this, std::move(kernel), checked(options))) {}
@@ -234,6 +236,7 @@ loop_stats loop::stats() const noexcept {
     s.entries = kernel.entries;
     s.completions = kernel.completions;
     s.enters = kernel.enters;
+    s.kernel = core_->kernel->name();
     return s;
 }
 

@@ -337,7 +337,7 @@ struct world::watched {
     }
     explicit watched(const ring_options& options) {
         loop.emplace(options.loop);
-        begin(options.limit, "on the ring");
+        begin(options.limit, std::string("on the kernel ") + loop->stats().kernel);
     }
     ~watched() { end_loop(); }
 

@@ -8,6 +8,8 @@
 // It runs on the simulator, once for each of five seeds; with [both] among its tags also on the
 // real ring, with [kernel] there alone (and is skipped where io_uring is denied). A third argument
 // changes how: `seeds(100)`, `limit(20s)`, `seeds(3).limit(20s)`.
+// With RONDO_KERNEL=readiness in the environment, what would run on the ring runs on readiness, and
+// nothing runs on the simulator. So the same programs test the third kernel.
 //
 // A failure says where it ran; RONDO_SEED=7 in the environment repeats that one run. Assertions are
 // Catch2's; they belong to the thread of the test. Anything left when the body has ended (tasks,
@@ -15,6 +17,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 
 #include <rondo/probe.hpp>
@@ -65,15 +68,21 @@ inline void run_simulated(rondo::task<> (*body)(), const how& options) {
     }
 }
 
+/// Whether the environment chooses a kernel: then only that one is to be tested.
+inline bool is_kernel_chosen() {
+    const char* const choice = std::getenv("RONDO_KERNEL");
+    return choice != nullptr && *choice != '\0';
+}
+
 inline void run_on_ring(rondo::task<> (*body)(), const how& options) {
-    INFO("on the ring");
+    INFO("on the ring, or as RONDO_KERNEL says");
     rondo::testing::on_ring(body, {.limit = options.time_limit});
 }
 
 inline void run_test(std::string_view tags, rondo::task<> (*body)(), const how& options = {}) {
     const bool ring_only = tags.find("[kernel]") != std::string_view::npos;
     const bool both = tags.find("[both]") != std::string_view::npos;
-    if (!ring_only) run_simulated(body, options);
+    if (!ring_only && !is_kernel_chosen()) run_simulated(body, options);
     if (!ring_only && !both) return;
     try {
         run_on_ring(body, options);

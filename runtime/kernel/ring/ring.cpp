@@ -6,7 +6,6 @@
 // A loop sleeps in io_uring_enter with its next deadline as argument. To wake it, a thread writes
 // to an eventfd that a multishot poll watches. The poll is edge-triggered: it completes for each
 // write, so the eventfd need not be read.
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,25 +24,16 @@
 #include <rondo/detail/base/assert.hpp>
 
 #include "base/identity.hpp"
+#include "kernel/event.hpp"
+#include "kernel/order.hpp"
+#include "kernel/random_words.hpp"
 #include "kernel/ring/mapped_ring.hpp"
 #include "kernel/ring/ring.hpp"
 #include "kernel/ring/abi.hpp"
 #include "kernel/ring/buffers.hpp"
-#include "kernel/ring/event.hpp"
 #include "kernel/ring/files.hpp"
-#include "kernel/ring/sigpipe.hpp"
+#include "kernel/sigpipe.hpp"
 #include "kernel/system.hpp"
-
-#if defined(__SANITIZE_THREAD__)
-#define RONDO_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RONDO_THREAD_SANITIZER 1
-#endif
-#endif
-#ifdef RONDO_THREAD_SANITIZER
-#include <sanitizer/tsan_interface.h>
-#endif
 
 namespace rondo {
 inline namespace v0 {
@@ -129,9 +119,10 @@ public:
     time_point now() noexcept override {
         return std::chrono::time_point_cast<duration>(std::chrono::steady_clock::now());
     }
-    std::uint64_t random() noexcept override;
+    std::uint64_t random() noexcept override { return random_.next(); }
     bool run_elsewhere(void (*)(void*), void*) noexcept override { return false; }
     counters count() const noexcept override { return counters_; }
+    const char* name() const noexcept override { return "ring"; }
 
 private:
     void check_process() const noexcept { RONDO_ASSERT(process_.is_current(), forked_sentence); }
@@ -164,19 +155,6 @@ private:
     void see_wake(const completion& seen) noexcept;
     void arm_wake() noexcept;
 
-    // For ThreadSanitizer, which does not see the order that the kernel guarantees: writes before a
-    // submission or a wake are visible after the next reap.
-    void note_release() noexcept {
-#ifdef RONDO_THREAD_SANITIZER
-        __tsan_release(&order_);
-#endif
-    }
-    void note_acquire() noexcept {
-#ifdef RONDO_THREAD_SANITIZER
-        __tsan_acquire(&order_);
-#endif
-    }
-
     ring_queues queues_;
     // Positions in the submission queue. Entries in [published_, tail_) are not shown to the kernel
     // yet. The queue is full when tail_ reaches full_at_.
@@ -206,11 +184,8 @@ private:
     event_descriptor event_;
     bool event_registered_ = false;
     bool watching_ = true;
-    std::array<std::uint64_t, 32> random_;
-    std::size_t random_left_ = 0;
-#ifdef RONDO_THREAD_SANITIZER
-    char order_ = 0;
-#endif
+    random_words random_;
+    turn_order order_;
 };
 
 // -- threads --------------------------------------------------------------------------------------
@@ -303,7 +278,7 @@ std::uint32_t ring::publish() noexcept {
         in_flight_ += made.user_data >= first_address ? 1 : 0;
         counters_.entries += made.user_data >= first_tag ? 1 : 0;
     }
-    note_release();
+    order_.release();
     // Release: the slots are written before the kernel, inside enter, sees the tail.
     shared_word(*queues_.submit_tail).store(tail_, std::memory_order_release);
     return tail_ - (full_at_ - queues_.slot_count);
@@ -417,7 +392,7 @@ std::size_t ring::reap(completion* out, std::size_t room) noexcept {
     }
     shared_word(*queues_.completion_head).store(head, std::memory_order_release);
     in_flight_ -= ended;
-    note_acquire();
+    order_.acquire();
     return filled;
 }
 
@@ -438,7 +413,7 @@ std::size_t ring::reap_overflow(completion* out, std::size_t room) noexcept {
 /// Writes the host's eventfd too, and last. The kernel would signal it because of the first write,
 /// but milliseconds late and, since about Linux 6.11, only once per registration.
 void ring::wake() noexcept {
-    note_release();
+    order_.release();
     wake_.write();
     if (event_.number() >= 0) event_.write();
 }
@@ -489,16 +464,6 @@ void ring::watch_event(bool on) noexcept {
     mapped_->unregister_eventfd();
     // If there is no memory, make it readable, so that the host calls again and this is retried.
     if (mapped_->register_eventfd(event_.number()) < 0) event_.write();
-}
-
-std::uint64_t ring::random() noexcept {
-    if (random_left_ == 0) {
-        // Up to 256 bytes are neither short nor interrupted.
-        if (::getrandom(random_.data(), sizeof random_, 0) != static_cast<ssize_t>(sizeof random_))
-            fail_with("getrandom failed", errno);
-        random_left_ = random_.size();
-    }
-    return random_[--random_left_];
 }
 
 }  // namespace

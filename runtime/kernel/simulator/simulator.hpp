@@ -91,6 +91,7 @@ public:
     std::uint64_t random() noexcept override { return user_dice_.draw(); }
     bool run_elsewhere(void (*run)(void*), void* argument) noexcept override;
     counters count() const noexcept override { return counters_; }
+    const char* name() const noexcept override { return "simulator"; }
 
     // There is no event descriptor. poll(2) waits on real time and cannot move virtual time, so a
     // host that waits for a descriptor of the simulator would wait forever.
