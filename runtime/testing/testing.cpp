@@ -337,7 +337,8 @@ struct world::watched {
     }
     explicit watched(const ring_options& options) {
         loop.emplace(options.loop);
-        begin(options.limit, std::string("on the kernel ") + loop->stats().kernel);
+        const std::string_view kernel = loop->stats().kernel;
+        begin(options.limit, kernel == "ring" ? "on the ring" : "on readiness");
     }
     ~watched() { end_loop(); }
 
