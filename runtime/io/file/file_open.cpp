@@ -25,8 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto open_kind = detail::operation_kind("open");
-/// IORING_OP_OPENAT2. Kernels that interpret entries themselves (the simulator) do not know it.
-constexpr auto openat2_code = static_cast<detail::opcode>(28);
 
 int flags_of(open_mode mode, const open_options& options) noexcept {
     constexpr int of_mode[] = {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_APPEND};
@@ -109,13 +107,14 @@ task<int> open_in(int folder, const std::string* path, int flags) {
     co_return number ? *number : -number.error().value();
 }
 
-/// The kernel follows links as long as they stay below the folder.
+/// The kernel follows links as long as they stay below the folder. The simulator does not know this
+/// operation.
 task<int> open_resolved_beneath(int folder, const std::string* path, int flags) {
     open_how how{};
     how.flags = static_cast<unsigned>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     detail::request ask;
-    ask.code = openat2_code;
+    ask.code = detail::opcode::openat2;
     ask.number = folder;
     ask.address = detail::address_of(path->c_str());
     ask.length = sizeof how;

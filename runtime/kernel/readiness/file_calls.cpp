@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -86,6 +87,9 @@ std::int32_t call_on_paths(const entry& what) noexcept {
     const int flags = static_cast<int>(what.op_flags);
     switch (what.code) {
         case opcode::openat: return or_errno(::openat(what.fd, path, flags, mode_t(what.length)));
+        case opcode::openat2:
+            return or_errno(static_cast<int>(
+                ::syscall(SYS_openat2, what.fd, path, pointer_of<void>(what.offset), what.length)));
         case opcode::statx:
             return or_errno(::statx(what.fd, path, flags, what.length,
                                     pointer_of<struct statx>(what.offset)));
@@ -104,6 +108,7 @@ std::int32_t call_on_paths(const entry& what) noexcept {
 bool is_file_call(opcode code) noexcept {
     switch (code) {
         case opcode::openat:
+        case opcode::openat2:
         case opcode::statx:
         case opcode::renameat:
         case opcode::unlinkat:

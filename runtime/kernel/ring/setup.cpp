@@ -81,6 +81,7 @@ static_assert(same(opcode::socket, IORING_OP_SOCKET) && opcode_send_zc == IORING
 static_assert(opcode_sendmsg_zc == IORING_OP_SENDMSG_ZC);
 static_assert(same(opcode::fallocate, IORING_OP_FALLOCATE));
 static_assert(same(opcode::linkat, IORING_OP_LINKAT));
+static_assert(same(opcode::openat2, IORING_OP_OPENAT2));
 static_assert(same(opcode::splice, IORING_OP_SPLICE) && same(opcode::renameat, IORING_OP_RENAMEAT));
 static_assert(same(opcode::unlinkat, IORING_OP_UNLINKAT));
 static_assert(same(opcode::mkdirat, IORING_OP_MKDIRAT));

@@ -36,6 +36,7 @@ enum class opcode : std::uint8_t {
     write = 23,
     send = 26,
     recv = 27,
+    openat2 = 28,
     splice = 30,
     shutdown = 34,
     renameat = 35,
