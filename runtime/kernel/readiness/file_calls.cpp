@@ -41,11 +41,11 @@ public:
             return;
         }
         first_ = pointer_of<const iovec>(what.address);
-        count_ = static_cast<int>(what.length);
+        count_ = what.length;
         if (one.moved != 0) skip(one.moved);
     }
     const iovec* first() const noexcept { return first_; }
-    int count() const noexcept { return count_; }
+    int count() const noexcept { return static_cast<int>(count_); }
 
 private:
     void skip(std::size_t moved) noexcept {
@@ -54,8 +54,8 @@ private:
             ++first_;
             --count_;
         }
-        count_ = std::min(count_, static_cast<int>(copy_.size()));
-        std::copy(first_, first_ + count_, copy_.begin());
+        count_ = std::min(count_, copy_.size());
+        std::copy_n(first_, count_, copy_.begin());
         if (count_ > 0) {
             copy_[0].iov_base = static_cast<char*>(copy_[0].iov_base) + moved;
             copy_[0].iov_len -= moved;
@@ -64,7 +64,7 @@ private:
     }
 
     const iovec* first_;
-    int count_;
+    std::size_t count_;
     iovec single_{};
     std::array<iovec, 64> copy_;
 };
