@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -39,6 +40,11 @@ struct timespec_of_entry {
     std::int64_t seconds;
     std::int64_t nanoseconds;
 };
+
+/// On any thread: assertions belong to the test's own.
+void write_byte(int to) {
+    if (::write(to, "x", 1) != 1) std::abort();
+}
 
 entry timeout_of(const timespec_of_entry& when) {
     return make(opcode::timeout, -1, &when, 1, 0, timeout_absolute);
@@ -145,7 +151,7 @@ TEST_CASE("readiness: wakes, sockets and threads together lose nothing", "[readi
     std::thread other([&] {
         for (int i = 0; i < 5000; ++i) {
             if (i % 3 == 0) f.os->wake();
-            REQUIRE(::write(pair.ends[1], "x", 1) == 1);
+            write_byte(pair.ends[1]);
         }
         ended.store(true);
         f.os->wake();
@@ -325,7 +331,7 @@ TEST_CASE("readiness: a host that sleeps in poll(2) sees 5,000 writes of another
     std::atomic<int> seen{0};
     std::thread other([&] {
         for (int i = 1; i <= 5000; ++i) {
-            REQUIRE(::write(pair.ends[1], "x", 1) == 1);
+            write_byte(pair.ends[1]);
             while (seen.load() < i) std::this_thread::yield();
         }
     });
