@@ -37,6 +37,7 @@ from run_programs import (  # noqa: E402
     run,
     wait_for_port,
 )
+import http_examples  # noqa: E402
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples"
 SHOWN = re.compile(r"^//     (.*)$", re.MULTILINE)
@@ -423,6 +424,9 @@ def checks(folder, names):
     yield "example xargs: every line, and how it ended", lambda: check_xargs(folder)
     yield "example udp_chat: two talk", lambda: check_udp_chat(folder)
     yield "example tail_follow: appended lines, and a rotation", lambda: check_tail_follow(folder)
+    for name, (title, check) in http_examples.CHECKS.items():
+        if (folder / name).exists():  # https_get needs OpenSSL, api_client nlohmann's header
+            yield f"example {name}: {title}", lambda check=check: check(folder)
     if (folder / "downloader").is_file():
         yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
 
@@ -437,6 +441,7 @@ def main():
         "prefork_server", "proxy", "reverse_proxy", "sse_clock", "tail_follow", "tls_echo",
         "udp_chat", "upper_server", "verification_code", "xargs",
     }  # fmt: skip
+    not_alone |= http_examples.CHECKS.keys()
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)
     arguments.add_argument("names", nargs="*", default=alone)
     options = arguments.parse_args()
