@@ -24,7 +24,7 @@ content_decoder::content_decoder(std::string_view codings, const coding_limits& 
             fail(links_.size() == bounds.codings ? h1::fault::limit : h1::fault::body, error);
             return;
         }
-        if (!links_.empty()) next.buffer = std::make_unique<char[]>(buffer_bytes);
+        if (!links_.empty()) next.buffer = std::make_unique_for_overwrite<char[]>(buffer_bytes);
         links_.push_back(std::move(next));
     }
 }

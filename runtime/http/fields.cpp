@@ -3,6 +3,7 @@
 #include <rondo/http/fields.hpp>
 
 #include <algorithm>
+#include <functional>
 
 #include "http/ascii.hpp"
 #include "http/field_writer.hpp"
@@ -90,24 +91,32 @@ bool fields::has_token(std::string_view name, std::string_view token) const noex
     return false;
 }
 
-// The arguments may be views of this object's own text, so they are copied before it grows.
+// The arguments may be views of this object's own text: then they are copied before it grows.
 fields::entry fields::write(std::string_view name, std::string_view value) {
     check_name(name);
     if (!is_field_value(value))
         throw error("the value of the header field " + std::string(name) +
                     " has a line end or another control character");
     value = trimmed(value);
-    const std::string both = std::string(name) + std::string(value);
-    if (text_.size() + both.size() > UINT32_MAX) throw error("the header fields exceed 4 GiB");
+    const std::size_t more = name.size() + value.size();
+    if (text_.size() + more > UINT32_MAX) throw error("the header fields exceed 4 GiB");
     const entry made = {static_cast<std::uint32_t>(text_.size()),
                         static_cast<std::uint32_t>(name.size()),
                         static_cast<std::uint32_t>(value.size())};
-    text_ += both;
+    if (is_own(name) || is_own(value))
+        text_ += std::string(name) + std::string(value);
+    else
+        text_.append(name).append(value);
     return made;
 }
 
+bool fields::is_own(std::string_view part) const noexcept {
+    const std::less<const char*> before;
+    return !before(part.data(), text_.data()) && before(part.data(), text_.data() + text_.size());
+}
+
 fields& fields::add(std::string_view name, std::string_view value) {
-    entries_.reserve(entries_.size() + 1);
+    if (entries_.size() == entries_.capacity()) entries_.reserve(entries_.size() * 2 + 8);
     entries_.push_back(write(name, value));
     return *this;
 }

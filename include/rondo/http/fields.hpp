@@ -79,6 +79,7 @@ private:
     field at(std::size_t index) const noexcept;
     std::size_t find(std::string_view name, std::size_t from = 0) const noexcept;
     entry write(std::string_view name, std::string_view value);
+    bool is_own(std::string_view part) const noexcept;  // a view of text_
     void compact();
 
     std::string text_;

@@ -175,7 +175,7 @@ class stream_source final : public body_source {
 public:
     explicit stream_source(S stream) : stream_(std::move(stream)) {}
     task<std::string_view> next() override {
-        if (!buffer_) buffer_ = std::make_unique<char[]>(buffer_bytes);
+        if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_bytes);
         const auto filled = co_await stream_.read_some(buffer_view(buffer_.get(), buffer_bytes));
         co_return filled ? std::string_view(filled.text()) : std::string_view();
     }

@@ -38,7 +38,7 @@ public:
     file_source(file source, std::uint64_t size) : file_(std::move(source)), size_(size) {}
     task<std::string_view> next() override {
         if (at_ == size_) co_return std::string_view();
-        if (!buffer_) buffer_ = std::make_unique<char[]>(buffer_bytes);
+        if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_bytes);
         const std::size_t wanted = std::min<std::uint64_t>(buffer_bytes, size_ - at_);
         const buffer_view room(buffer_.get(), wanted);
         const chunk piece = co_await file_.read_at(room, at_);

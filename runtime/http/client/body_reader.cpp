@@ -61,7 +61,7 @@ task<std::string_view> http_response::read_raw() {
 }
 
 task<std::string_view> http_response::read_decoded() {
-    if (!decoded_) decoded_ = std::make_unique<char[]>(decoded_bytes);
+    if (!decoded_) decoded_ = std::make_unique_for_overwrite<char[]>(decoded_bytes);
     for (;;) {
         if (raw_.empty() && !raw_ended_ && !is_full_) {
             raw_ = co_await read_raw();

@@ -36,6 +36,10 @@ void http_lease::connect(http_connection::any_stream stream) {
     reused_ = false;
 }
 
+std::shared_ptr<http_buffers> http_lease::buffers() const noexcept {
+    return pool_ ? pool_->buffers_ : nullptr;
+}
+
 void http_lease::give_back(duration keep) noexcept {
     if (pool_ && connection_ && keep > duration::zero()) {
         try {
@@ -135,7 +139,10 @@ void http_pool::close_expired() {
         for (const auto& connection : host->idle) next = std::min(next, connection->idle_until);
         forget_if_unused(*host);
     }
-    if (next != time_point::max()) set_timer(next);
+    if (next != time_point::max())
+        set_timer(next);
+    else
+        buffers_->clear();
 }
 
 void http_pool::set_timer(time_point when) {
@@ -162,6 +169,7 @@ void http_pool::close_idle() noexcept {
     timer_at_ = time_point::max();
     for (auto& [key, host] : hosts_) host->idle.clear();
     idle_count_ = 0;
+    buffers_->clear();
     std::erase_if(hosts_, [&](const auto& entry) {
         return entry.second->free.available() == per_host_ && entry.second->free.waiting() == 0;
     });

@@ -25,6 +25,29 @@ namespace detail {
 
 class http_pool;
 
+/// Buffers of the same size, which responses take in turn. If each response had one from malloc,
+/// the heap would grow and shrink all the time: page faults that cost more than a request.
+class http_buffers {
+public:
+    static constexpr std::size_t size = std::size_t{16} * 1024;
+
+    std::unique_ptr<char[]> take() {
+        if (spare_.empty()) return std::make_unique_for_overwrite<char[]>(size);
+        auto last = std::move(spare_.back());
+        spare_.pop_back();
+        return last;
+    }
+    void give_back(std::unique_ptr<char[]> buffer) noexcept {
+        if (buffer && spare_.size() < spare_.capacity()) spare_.push_back(std::move(buffer));
+    }
+    void clear() noexcept { spare_.clear(); }
+
+    http_buffers() { spare_.reserve(16); }
+
+private:
+    std::vector<std::unique_ptr<char[]>> spare_;
+};
+
 /// The right to use one connection, and the connection. Destroyed, it closes the connection.
 class http_lease {
 public:
@@ -39,6 +62,8 @@ public:
     /// True if the connection has served a request before.
     bool is_reused() const noexcept { return reused_; }
 
+    /// Those of the pool. Empty if the lease is.
+    std::shared_ptr<http_buffers> buffers() const noexcept;
     /// Gives the connection back; it stays open for at most `keep`.
     void give_back(duration keep) noexcept;
     /// Closes the connection and gives up the seats.
@@ -96,6 +121,7 @@ private:
     semaphore seats_;
     std::unordered_map<std::string, std::shared_ptr<http_lease::seats>> hosts_;
     std::size_t idle_count_ = 0;
+    std::shared_ptr<http_buffers> buffers_ = std::make_shared<http_buffers>();
     call_handle timer_;
     time_point timer_at_ = time_point::max();  // max: not set
     bool closed_ = false;

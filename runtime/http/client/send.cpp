@@ -80,7 +80,8 @@ void sending::compose_headers() {
         set_default("authorization", authorization_.credentials(where_, method_));
     if (session_.options.cookies)
         set_default("cookie", session_.cookies.header(where_, calendar_now()));
-    if (body_ == nullptr)  // of a body that is not sent (RFC 9110, section 15.4)
+    const bool has_own = !spec_.headers.empty() || !session_.headers.empty();
+    if (body_ == nullptr && has_own)  // of a body that is not sent (RFC 9110, section 15.4)
         for (const char* name : {"content-type", "content-encoding", "content-language",
                                  "content-location", "content-disposition", "expect"})
             headers_.erase(name);
@@ -122,7 +123,8 @@ bool sending::may_repeat(bool is_idle_death) const {
 /// to be sent again.
 task<bool> sending::try_to_ask(bool fresh) {
     to_.exchange = co_await open_exchange(fresh);
-    const std::string whole = where_.without_user().without_fragment().text();
+    std::string whole;
+    if (is_forwarded(where_, proxy_)) whole = where_.without_user().without_fragment().text();
     const std::string authority = where_.authority();
     http_outgoing request;
     request.method = method_;

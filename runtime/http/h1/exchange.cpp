@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace h1 = http::h1;
 
-constexpr std::size_t first_buffer = std::size_t{16} * 1024;
+constexpr std::size_t first_buffer = http_buffers::size;
 constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
 constexpr std::size_t small_body = std::size_t{64} * 1024;  // sent before the response is read
 constexpr std::size_t written_at_once = std::size_t{128} * 1024;
@@ -42,7 +42,11 @@ public:
           options_(options),
           budget_(&budget),
           decoder_(limits_of(options)),
+          buffers_(lease_.buffers()),
           was_reused_(lease_.is_reused()) {}
+    ~h1_exchange() override {
+        if (buffer_size_ == first_buffer) buffers_->give_back(std::move(buffer_));
+    }
 
     task<http_incoming> ask(const http_outgoing& request) override;
     task<std::string_view> read() override;
@@ -87,6 +91,7 @@ private:
     h1_options options_;
     http_budget* budget_;
     h1::response_decoder decoder_;
+    std::shared_ptr<http_buffers> buffers_;
     std::unique_ptr<char[]> buffer_;
     std::size_t buffer_size_ = 0;
     std::string_view unread_;
@@ -202,7 +207,7 @@ task<> h1_exchange::send_message(const http_outgoing& request) {
 task<> h1_exchange::receive(http::phase phase, duration limit, duration spent) {
     if (lease_.connection() == nullptr) throw closed_error("the response is closed");
     if (!buffer_) {
-        buffer_ = std::make_unique<char[]>(first_buffer);
+        buffer_ = buffers_->take();
         buffer_size_ = first_buffer;
     }
     const buffer_view room(buffer_.get(), buffer_size_);
@@ -213,10 +218,10 @@ task<> h1_exchange::receive(http::phase phase, duration limit, duration spent) {
     received_any_ = received_any_ || came;
     // A body that fills the buffer is a large one.
     if (came.size() == buffer_size_ && buffer_size_ == first_buffer && has_head_) {
-        auto larger = std::make_unique<char[]>(large_buffer);
+        auto larger = std::make_unique_for_overwrite<char[]>(large_buffer);
         std::copy_n(buffer_.get(), buffer_size_, larger.get());
         unread_ = {larger.get(), came.size()};
-        buffer_ = std::move(larger);
+        buffers_->give_back(std::exchange(buffer_, std::move(larger)));
         buffer_size_ = large_buffer;
     }
 }
@@ -423,8 +428,9 @@ void h1_exchange::release() noexcept {
 std::unique_ptr<h1_exchange> h1_exchange::take_over() {
     auto rest = std::make_unique<h1_exchange>(http_lease(), options_, *budget_);
     rest->decoder_ = decoder_;
+    rest->buffers_ = buffers_;
     rest->buffer_ = std::move(buffer_);
-    rest->buffer_size_ = buffer_size_;
+    rest->buffer_size_ = std::exchange(buffer_size_, 0);
     rest->unread_ = std::exchange(unread_, {});
     rest->keep_ = keep_;
     rest->sent_all_ = rest->has_head_ = true;
