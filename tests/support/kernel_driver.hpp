@@ -87,9 +87,9 @@ public:
         seen.erase(at);
         return found;
     }
-    /// Waits for the entry's next completion; two seconds at most.
+    /// Waits for the entry's next completion; ten seconds at most.
     completion next(std::uint64_t user_data) {
-        const time_point until = os->now() + 2s;
+        const time_point until = os->now() + 10s;
         for (;;) {
             if (const auto found = taken(user_data)) return *found;
             if (os->now() >= until) FAIL("no completion has come");

@@ -73,6 +73,19 @@ std::int32_t result_of(ssize_t result) noexcept {
     return result < 0 ? -errno : static_cast<std::int32_t>(result);
 }
 
+// Without flags by the older calls, which every filter of system calls knows. `at` is -1 for the
+// position of the file.
+ssize_t read_parts(int fd, const parts_left& parts, off_t at, int flags) noexcept {
+    if (flags != 0) return ::preadv2(fd, parts.first(), parts.count(), at, flags);
+    return at < 0 ? ::readv(fd, parts.first(), parts.count())
+                  : ::preadv(fd, parts.first(), parts.count(), at);
+}
+ssize_t write_parts(int fd, const parts_left& parts, off_t at, int flags) noexcept {
+    if (flags != 0) return ::pwritev2(fd, parts.first(), parts.count(), at, flags);
+    return at < 0 ? ::writev(fd, parts.first(), parts.count())
+                  : ::pwritev(fd, parts.first(), parts.count(), at);
+}
+
 std::int32_t rest_of_transfer(const pending& one) noexcept {
     const std::int32_t result = transfer(one, one.what.fd, 0);
     if (one.moved == 0) return result;
@@ -135,10 +148,9 @@ std::int32_t transfer(const pending& one, int fd, int flags) noexcept {
     const bool here = !one.seekable || one.what.offset == at_position;
     const off_t at = here ? -1 : static_cast<off_t>(one.what.offset + one.moved);
     for (;;) {
-        const ssize_t result =
-            is_transfer_read(one.what.code)
-                ? ::preadv2(fd, parts.first(), parts.count(), at, flags)
-                : ::pwritev2(fd, parts.first(), parts.count(), at, flags);
+        const ssize_t result = is_transfer_read(one.what.code) ? read_parts(fd, parts, at, flags)
+                                                               : write_parts(fd, parts, at, flags);
+        if (result < 0 && errno == ENOSYS && flags != 0) return -EOPNOTSUPP;
         if (result >= 0 || errno != EINTR) return result_of(result);
     }
 }

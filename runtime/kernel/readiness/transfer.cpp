@@ -147,7 +147,7 @@ std::int32_t readiness_kernel::attempt_cached(pending& one, watched& on) noexcep
     if ((one.what.flags & entry_async) != 0) return goes_away;
     if (one.writes && on.no_cached_write) return goes_away;
     const std::int32_t result = quiet_transfer(one, on.number, RWF_NOWAIT);
-    if (result == -EOPNOTSUPP) on.no_cached_write = one.writes;
+    if (result == -EOPNOTSUPP && one.writes) on.no_cached_write = true;
     if (result == -EAGAIN || result == -EOPNOTSUPP) return goes_away;
     if (result <= 0 || static_cast<std::uint64_t>(result) >= length_of(one.what)) return result;
     one.moved = static_cast<std::uint32_t>(result);

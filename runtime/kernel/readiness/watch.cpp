@@ -55,13 +55,14 @@ watched* readiness_kernel::find(int fd, std::int32_t& error) noexcept {
     return on;
 }
 
-/// Ends what is known of a number. Only polls on a number that rondo does not own can be left on
-/// it: it was closed, and they would never end.
+/// Ends what is known of a number. Operations are left on it only if it was closed behind their
+/// back, such as polls on a number that rondo does not own: they would never end.
 void readiness_kernel::forget(watched& on) noexcept {
-    while (!on.pollers.empty()) {
-        pending& one = on.pollers.pop();
-        finish(one, -EBADF);
-    }
+    for (pending_list* const list : {&on.readers, &on.writers, &on.pollers})
+        while (!list->empty()) {
+            pending& one = list->pop();
+            finish(one, -EBADF);
+        }
     if (on.in_ready) ready_.remove(on);
     if (on.ours) numbers_.unwatch(epoll_.get(), on.number);
     else if (on.interest != 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, on.number, nullptr);
