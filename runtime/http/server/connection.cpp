@@ -24,6 +24,10 @@ h1::limits limits_of(const http::server_options& options) {
     return bounds;
 }
 
+bool is_unopened_file(const http::reply& reply) noexcept {
+    return reply.source() != nullptr && reply.source()->is_unopened_file();
+}
+
 }  // namespace
 
 // -- the clock -----------------------------------------------------------------------------------
@@ -174,27 +178,32 @@ void h1_server_connection::begin_request() {
     if (decoder_.has_ended() && input_.unread.empty()) input_.release();  // the next one
 }
 
+// The frame is small enough for the pool of frames: the rare ways have frames of their own.
 task<> h1_server_connection::answer() {
     begin_request();
-    std::optional<http::reply> made;
     std::exception_ptr error;
     try {
-        made.emplace(co_await http::next_handler(*server_->routes, 0)(facade_));
+        reply_.emplace(co_await http::next_handler(*server_->routes, 0)(facade_));
     } catch (const cancelled&) {
         throw;
     } catch (...) {
         error = std::current_exception();
     }
-    if (error) made.emplace(co_await reply_to_error(std::move(error)));
-    if (const reply_source* from = made->source(); from != nullptr && from->is_unopened_file())
-        made.emplace(co_await open_reply_file(std::move(*made), facade_));
+    if (error || is_unopened_file(*reply_)) co_await complete_reply(std::move(error));
     is_at_work_ = false;
-    const int status = made->status();
-    co_await send(*made);
-    made.reset();
+    const int status = reply_->status();
+    co_await send(*reply_);
+    reply_.reset();
     if (keep_ && !decoder_.has_ended()) keep_ = co_await skip_body();
     if (!is_cut_) phase_ = phase::leaving;
     log(status);
+}
+
+task<> h1_server_connection::complete_reply(std::exception_ptr error) {
+    if (error) reply_.emplace(co_await reply_to_error(std::move(error)));
+    if (!is_unopened_file(*reply_)) co_return;
+    http::reply asked = std::move(*reply_);
+    reply_.emplace(co_await open_reply_file(std::move(asked), facade_));
 }
 
 task<http::reply> h1_server_connection::reply_to_error(std::exception_ptr error) {

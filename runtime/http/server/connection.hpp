@@ -85,6 +85,7 @@ private:
     task<bool> receive_head(bool is_first);
     void begin_request();
     task<> answer();
+    task<> complete_reply(std::exception_ptr error);
     task<http::reply> reply_to_error(std::exception_ptr error);
     task<> refuse(int status, std::string text);
     http::h1::step next_of_body();
@@ -116,7 +117,8 @@ private:
     http::h1::request_decoder decoder_;
     http_server_request request_;
     http::request facade_;
-    std::string out_;        // the head of a reply, and a short body
+    std::optional<http::reply> reply_;
+    std::string out_;        // its head, and a short body
     http::fields trailers_;  // of the reply
     children* scope_ = nullptr;
     std::string body_error_;  // why the request's body cannot be read
