@@ -185,8 +185,8 @@ public:
     /// Throws: what the handler throws.
     task<reply> answer(http::request& to) const;
 
-    /// For the server.
-    const detail::http_routes& routes() const noexcept { return *routes_; }
+    /// For the server, which keeps them until its last connection has ended.
+    std::shared_ptr<const detail::http_routes> routes() const noexcept { return routes_; }
 
 private:
     template <class F, class... Args>
@@ -213,7 +213,7 @@ private:
     router& set_not_found(detail::http_handler handler);
     router& set_on_error(detail::function<task<reply>(http::request&, std::exception_ptr)> handler);
 
-    std::unique_ptr<detail::http_routes> routes_;
+    std::shared_ptr<detail::http_routes> routes_;
 };
 
 }  // namespace http

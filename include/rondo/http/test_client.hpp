@@ -30,6 +30,7 @@ public:
     explicit test_client(const router& site, server_options options = {});
     test_client(const test_client&) = delete;
     test_client& operator=(const test_client&) = delete;
+    /// Cancels the handlers that are still at work; they end in the next turns of the loop.
     ~test_client();
 
     request_builder get(std::string_view path) const { return session_.get(path); }

@@ -66,6 +66,7 @@ public:
     bool is_secure() const noexcept override { return stream_->is_secure(); }
 
     void begin_end() noexcept override;
+    void cut_off() noexcept override { leave(); }
 
 private:
     enum class phase : std::uint8_t {

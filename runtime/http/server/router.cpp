@@ -11,7 +11,7 @@ namespace rondo {
 inline namespace v0 {
 namespace http {
 
-router::router() : routes_(std::make_unique<rondo::detail::http_routes>()) {}
+router::router() : routes_(std::make_shared<rondo::detail::http_routes>()) {}
 router::router(router&&) noexcept = default;
 router& router::operator=(router&&) noexcept = default;
 router::~router() = default;

@@ -80,7 +80,7 @@ bool http_network::contains(const endpoint& address) const noexcept {
 }
 
 http_server::http_server(const http::router& site, http::server_options given)
-    : routes(&site.routes()), options(given) {
+    : routes(site.routes()), options(given) {
     for (const std::string_view each : http::split_list(given.trusted_proxies))
         trusted.push_back(parse_network(each));
     options.trusted_proxies = {};
@@ -181,6 +181,14 @@ void end_http_server(http_server& server) noexcept {
     for (http_server_connection* each = server.connections.first(); each != nullptr;) {
         http_server_connection* const following = server.connections.next(*each);
         each->begin_end();
+        each = following;
+    }
+}
+
+void cut_off_connections(http_server& server) noexcept {
+    for (http_server_connection* each = server.connections.first(); each != nullptr;) {
+        http_server_connection* const following = server.connections.next(*each);
+        each->cut_off();
         each = following;
     }
 }

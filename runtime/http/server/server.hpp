@@ -25,6 +25,8 @@ class http_server_connection {
 public:
     /// The server ends: closes it if it is idle, otherwise after its reply.
     virtual void begin_end() noexcept = 0;
+    /// Cancels the handler and closes the connection.
+    virtual void cut_off() noexcept = 0;
     list_links<http_server_connection> of_server;
 
 protected:
@@ -43,7 +45,7 @@ struct http_network {
 struct http_server {
     http_server(const http::router& site, http::server_options given);
 
-    const http_routes* routes;
+    std::shared_ptr<const http_routes> routes;
     http::server_options options;
     std::vector<http_network> trusted;
     intrusive_list<http_server_connection, &http_server_connection::of_server> connections;
@@ -63,6 +65,9 @@ private:
     std::string date_line_;
     std::time_t date_ = 0;
 };
+
+/// Ends all connections, whatever they do.
+void cut_off_connections(http_server& server) noexcept;
 
 /// request::remote, request::is_secure and the limit of request::bytes.
 endpoint client_of(const http_server_request& request);

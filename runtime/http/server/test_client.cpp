@@ -24,7 +24,10 @@ test_client::test_client(const router& site, server_options options)
     };
 }
 
-test_client::~test_client() { rondo::detail::end_http_server(*server_); }
+test_client::~test_client() {
+    rondo::detail::end_http_server(*server_);
+    rondo::detail::cut_off_connections(*server_);
+}
 
 }  // namespace http
 }  // namespace v0
