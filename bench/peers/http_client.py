@@ -16,7 +16,7 @@ import time
 
 import aiohttp
 
-BATCHES, BATCH, AT_ONCE, FILES, IDLE_CONNECTIONS = 7, 1000, 16, 4, 400
+BATCHES, BATCH, AT_ONCE, FILES, IDLE_CONNECTIONS = 5, 1000, 16, 4, 400
 
 
 def cpu():
