@@ -24,6 +24,7 @@
 
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
+#include <rondo/generator.hpp>
 #include <rondo/http/error.hpp>
 #include <rondo/http/fields.hpp>
 #include <rondo/http/server_event.hpp>
@@ -136,6 +137,8 @@ public:
     /// The next line of the body, without its end; empty at the end of the body.
     /// Throws: http::limit_error if it is longer than `limit`; otherwise as read_some.
     task<std::optional<std::string>> read_line(std::size_t limit = line_limit);
+    /// The lines of the body, as read_line gives them. The response must outlive the generator.
+    async_generator<std::string> lines(std::size_t limit = line_limit);
 
     /// The rest of the body, decoded, within the time that is left of the request's total (60 s).
     /// Throws: http::limit_error for more than `limit` bytes; otherwise as read_some.

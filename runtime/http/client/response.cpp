@@ -103,6 +103,10 @@ task<std::optional<std::string>> response::read_line(std::size_t limit) {
     }
 }
 
+async_generator<std::string> response::lines(std::size_t limit) {
+    while (auto line = co_await read_line(limit)) co_yield *std::move(line);
+}
+
 task<std::string> response::bytes(std::size_t limit) {
     rondo::detail::http_response& from = state();
     from.limit_total();
