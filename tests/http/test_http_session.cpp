@@ -188,7 +188,7 @@ RONDO_TEST("http over tls: through a tunnel of a proxy", "[http_session]", seeds
     });
 }
 
-// -- base URLs, and what outlives a session ---------------------------------------------------------
+// -- base URLs, and what outlives a session -------------------------------------------------------
 TEST_CASE("http session: a base URL and a path, row by row", "[http_session]") {
     const std::vector<std::vector<const char*>> rows = {
         {"https://a/v1", "/users", "https://a/v1/users"},
