@@ -34,8 +34,8 @@ int main(int argc, char** argv) {
         fmt::print("serving {} on http://{}/\n", argv[optind], listener.local().text());
         std::fflush(stdout);
         rondo::run(rondo::http::serve(std::move(listener), site));
-    } catch (const std::exception& error) {
+    } catch (const std::exception& error) {  // Ctrl-C is none: status 0
         fmt::print(stderr, "{}\n", error.what());
         return 1;
     }
-}  // Ctrl-C has ended the server: status 0
+}
