@@ -206,8 +206,8 @@ def ask_server(url):
         "/nothing": b"404", "/count": b"405", "/static": b"308",
     }.items():  # fmt: skip
         must_give(f"{url}{target}", code, *status)
-    # Several on one connection; the second one by HEAD.
-    must_give(f"{url}/hello/a", b"hello a\nhello b\n", f"{url}/hello/b")
+    # Two on one connection.
+    must_give(f"{url}/hello/b", b"hello a\nhello b\n", f"{url}/hello/a")
     head = curl("-I", f"{url}/static/large").decode().lower()
     if f"content-length: {len(LARGE)}" not in head or "etag:" not in head:
         raise Failed(f"HEAD gave {head}")
