@@ -24,6 +24,7 @@
 #include <string>
 
 #include <rondo/detail/kernel/entry.hpp>
+#include <rondo/detail/kernel/name_facts.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -81,6 +82,12 @@ public:
     /// Stores how many names were removed.
     virtual int remove_tree(const char*, std::uint64_t*) { return -ENOSYS; }
 
+    // Names of Unix sockets. Throw nothing, and follow no link.
+    virtual int name_status(const char*, name_facts*) { return -ENOSYS; }  // lstat(2)
+    virtual int remove_name(const char*) { return -ENOSYS; }               // unlink(2)
+    virtual int set_mode(const char*, unsigned) { return -ENOSYS; }        // chmod(2)
+    /// Returns: 0 if a socket listens there, -ECONNREFUSED if none does, or another -errno.
+    virtual int find_listener(const sockaddr*, socklen_t) { return -ENOSYS; }
     virtual bool is_simulated() const noexcept { return false; }
     /// signalfd(2), close-on-exec and O_NONBLOCK.
     virtual int signal_descriptor(const sigset_t&) { return -ENOSYS; }

@@ -57,6 +57,15 @@ std::shared_ptr<system> system::real() {
     return instance;
 }
 
+int probe_listener(const sockaddr* address, socklen_t size) noexcept {
+    const int probe = above_standard(
+        ::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (probe < 0) return -errno;
+    const int result = or_errno(::connect(probe, address, size));
+    close_number(probe);
+    return result == -EAGAIN ? 0 : result;  // its backlog is full
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

@@ -65,6 +65,9 @@ inline int both_above_standard(int result, int* ends) noexcept {
 /// (system.cpp).
 int close_number(int fd) noexcept;
 
+/// Connects to a Unix socket and closes the connection, to see whether it listens (system.cpp).
+int probe_listener(const sockaddr* address, socklen_t size) noexcept;
+
 template <class Base>
 class plain_calls : public Base {
 public:
@@ -137,6 +140,19 @@ public:
     int make_directories(const char* path) override { return make_path(path); }
     int remove_tree(const char* path, std::uint64_t* count) override {
         return remove_path(path, count);
+    }
+    int name_status(const char* path, name_facts* facts) override {
+        struct stat status {};
+        const int result = or_errno(::lstat(path, &status));
+        *facts = {status.st_mode, status.st_dev, status.st_ino};
+        return result;
+    }
+    int remove_name(const char* path) override { return or_errno(::unlink(path)); }
+    int set_mode(const char* path, unsigned mode) override {
+        return or_errno(::chmod(path, mode));
+    }
+    int find_listener(const sockaddr* address, socklen_t size) override {
+        return probe_listener(address, size);
     }
     int spawn(const spawn_request& request, started_program& started) override {
         return spawn_program(request, started);

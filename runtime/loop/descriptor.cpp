@@ -204,6 +204,14 @@ int make_directories(system& os, const char* path) { return os.make_directories(
 int remove_tree(system& os, const char* path, std::uint64_t& count) {
     return os.remove_tree(path, &count);
 }
+int name_status(system& os, const char* path, name_facts& facts) {
+    return os.name_status(path, &facts);
+}
+int remove_name(system& os, const char* path) noexcept { return os.remove_name(path); }
+int set_mode(system& os, const char* path, unsigned mode) { return os.set_mode(path, mode); }
+int find_listener(system& os, const sockaddr* name, socklen_t size) {
+    return os.find_listener(name, size);
+}
 int truncate(const descriptor& on, std::uint64_t size) {
     return on_open(on, [&](system& os, int fd) { return os.truncate(fd, size); });
 }

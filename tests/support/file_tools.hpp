@@ -8,16 +8,20 @@
 #include <stdexcept>
 #include <string>
 
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/testing.hpp>
 
 namespace rondo_tests {
 
-/// A folder that is removed at the end of the test. On the simulator it is only a name.
+/// A folder that is removed at the end of the test. The simulator's ends with its world.
 class folder {
 public:
     folder() {
-        if (!rondo::testing::simulated() && ::mkdtemp(name_) == nullptr)
-            throw std::runtime_error("mkdtemp");
+        const bool made = rondo::testing::simulated()
+                              ? rondo::detail::make_directories(*rondo::detail::system_here(),
+                                                                name_) == 0
+                              : ::mkdtemp(name_) != nullptr;
+        if (!made) throw std::runtime_error("mkdtemp");
     }
     ~folder() {
         if (!rondo::testing::simulated()) std::filesystem::remove_all(name_);

@@ -11,8 +11,6 @@
 #include "io/net/listener.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -46,18 +44,20 @@ std::string absolute(const std::string& path) {
 
 }  // namespace
 
-unix_file::unix_file(const std::string& path) : path_(absolute(path)) {
-    struct stat status {};
-    if (::lstat(path_.c_str(), &status) != 0) path_.clear();
-    device_ = status.st_dev;
-    inode_ = status.st_ino;
+unix_file::unix_file(const std::string& path)
+    : path_(is_simulated_here() ? path : absolute(path)), os_(system_here()) {
+    name_facts facts;
+    if (name_status(*os_, path_.c_str(), facts) < 0) path_.clear();
+    device_ = facts.device;
+    inode_ = facts.inode;
 }
 
 void unix_file::remove() noexcept {
-    struct stat status {};
-    if (!path_.empty() && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
-        status.st_ino == inode_)
-        ::unlink(path_.c_str());
+    if (path_.empty()) return;
+    name_facts facts;
+    if (name_status(*os_, path_.c_str(), facts) >= 0 && facts.device == device_ &&
+        facts.inode == inode_)
+        remove_name(*os_, path_.c_str());
     path_.clear();
 }
 

@@ -2,11 +2,12 @@
 // Common part of TCP and Unix listeners, for the functions that bind them.
 #pragma once
 
-#include <sys/types.h>
-
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/listener.hpp>
 
 namespace rondo {
@@ -23,8 +24,9 @@ public:
 
 private:
     std::string path_;
-    dev_t device_ = 0;
-    ino_t inode_ = 0;
+    std::shared_ptr<system> os_;
+    std::uint64_t device_ = 0;
+    std::uint64_t inode_ = 0;
 };
 
 /// Listens on a socket that has been bound to `where`.

@@ -121,14 +121,11 @@ task<received_descriptors> receive_with(held<> stream, buffer_view into, std::si
 // -- the file -------------------------------------------------------------------------------------
 
 /// True if no process listens at that file any more.
-bool is_stale(const endpoint& where) {
-    struct stat status {};
-    if (::lstat(where.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0) return false;
-    const descriptor own = adopt_or_close(probe, {});
-    return ::connect(probe, static_cast<const sockaddr*>(where.data()), where.size()) != 0 &&
-           errno == ECONNREFUSED;
+bool is_stale(system& os, const endpoint& where) {
+    name_facts facts;
+    if (name_status(os, where.path().c_str(), facts) < 0 || !S_ISSOCK(facts.mode)) return false;
+    const auto* address = static_cast<const sockaddr*>(where.data());
+    return find_listener(os, address, where.size()) == -ECONNREFUSED;
 }
 
 int check_family(const endpoint& where) noexcept {
@@ -185,20 +182,18 @@ unix_listener unix_listener::bind(const endpoint& where, unix_listen_options opt
     descriptor fd = detail::adopt_or_close(number, name);
     const auto* address = static_cast<const sockaddr*>(where.data());
     int result = detail::bind_name(fd, address, where.size());
-    const bool real = !detail::is_simulated_here();  // a simulated socket has no file
-    if (result == -EADDRINUSE && options.replace_stale && real && detail::is_stale(where)) {
-        ::unlink(where.path().c_str());
+    const auto os = detail::system_here();
+    const std::string path = where.path();
+    if (result == -EADDRINUSE && options.replace_stale && detail::is_stale(*os, where)) {
+        detail::remove_name(*os, path.c_str());
         result = detail::bind_name(fd, address, where.size());
     }
     check(result, "bind", name);
-    std::string path;
-    if (real) path = where.path();
     detail::unix_file file;
     if (!path.empty()) file = detail::unix_file(path);
     try {
-        if (!path.empty() && options.permissions != 0 &&
-            ::chmod(path.c_str(), options.permissions) != 0)
-            detail::throw_system_error(errno, "chmod", path);
+        if (!path.empty() && options.permissions != 0)
+            check(detail::set_mode(*os, path.c_str(), options.permissions), "chmod", path);
         const detail::unix_file owned = options.remove_at_close ? file : detail::unix_file();
         return unix_listener(detail::listen_at(std::move(fd), where, options.backlog, owned));
     } catch (...) {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 namespace rondo {
 inline namespace v0 {
@@ -50,6 +51,15 @@ public:
         return 0;
     }
 
+    /// Returns: the path of a Unix name; empty if it has none, or is abstract.
+    static std::string path_in(const sockaddr* address, socklen_t size) {
+        constexpr socklen_t before = offsetof(sockaddr_un, sun_path);
+        if (size <= before || size > sizeof(sockaddr_un)) return {};
+        if (address->sa_family != AF_UNIX) return {};
+        const char* const path = reinterpret_cast<const sockaddr_un*>(address)->sun_path;
+        return std::string(path, strnlen(path, size - before));
+    }
+
     /// Like getsockname(2): copies as much as fits, and sets `size` to the full size.
     void copy_to(sockaddr* address, socklen_t* size) const noexcept {
         if (address == nullptr || size == nullptr) return;
@@ -68,6 +78,11 @@ public:
         if (family() == AF_INET6) bytes_.in6.sin6_port = htons(port);
     }
 
+    /// Whether it is the name of a Unix socket in the file system.
+    bool has_path() const noexcept {
+        return family() == AF_UNIX && size_ > offsetof(sockaddr_un, sun_path) &&
+               bytes_.un.sun_path[0] != 0;
+    }
     bool any_host() const noexcept {
         if (family() == AF_INET) return bytes_.in4.sin_addr.s_addr == INADDR_ANY;
         return family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&bytes_.in6.sin6_addr);
@@ -80,6 +95,34 @@ public:
             bytes_.in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         else
             bytes_.in6.sin6_addr = in6addr_loopback;
+    }
+
+    /// Returns: the address from which one connects to this one: 127.0.0.1 to all of 127.0.0.0/8.
+    sim_name source_to() const noexcept {
+        sim_name name = *this;
+        if (family() == AF_INET && ntohl(bytes_.in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
+            name.bytes_.in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return name;
+    }
+    bool is_broadcast() const noexcept {
+        return family() == AF_INET && bytes_.in4.sin_addr.s_addr == INADDR_BROADCAST;
+    }
+    /// Returns: an IPv4 address as an IPv6 socket has it, "::ffff:127.0.0.1".
+    sim_name mapped() const noexcept {
+        sim_name name = any(AF_INET6);
+        auto* const bytes = name.bytes_.in6.sin6_addr.s6_addr;
+        bytes[10] = bytes[11] = 0xff;
+        std::memcpy(bytes + 12, &bytes_.in4.sin_addr, 4);
+        name.set_port(port());
+        return name;
+    }
+    /// Returns: the IPv4 address that a mapped one stands for; any other as it is.
+    sim_name unmapped() const noexcept {
+        if (family() != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&bytes_.in6.sin6_addr)) return *this;
+        sim_name name = any(AF_INET);
+        std::memcpy(&name.bytes_.in4.sin_addr, bytes_.in6.sin6_addr.s6_addr + 12, 4);
+        name.set_port(port());
+        return name;
     }
 
     /// Whether a connection to one of the addresses could reach a socket bound to the other.

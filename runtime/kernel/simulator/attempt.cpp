@@ -43,6 +43,8 @@ std::int32_t simulator::attempt(sim_operation& operation) {
             return network_.shutdown(*operation.socket, static_cast<int>(what.length));
         case opcode::accept:
             return attempt_accept(operation);
+        case opcode::connect:
+            return attempt_connect(operation);
         default:
             if ((what.flags & entry_pick_buffer) != 0) return attempt_picking(operation);
             return operation.socket != nullptr ? attempt_message(operation)
@@ -63,6 +65,18 @@ std::int32_t simulator::attempt_accept(sim_operation& operation) {
         accepted->remote.copy_to(sim_pointer<sockaddr>(what.address),
                                  sim_pointer<socklen_t>(what.offset));
     return open_descriptor(accepted, nullptr);
+}
+
+std::int32_t simulator::attempt_connect(sim_operation& operation) {
+    const entry& what = operation.what;
+    const auto* const address = sim_pointer<const sockaddr>(what.address);
+    const std::string path = is_unix(*operation.socket)
+                                 ? sim_name::path_in(address, static_cast<socklen_t>(what.offset))
+                                 : std::string();
+    const bool is_fresh = operation.socket->state != sim_socket::phase::connected;
+    if (const int error = path.empty() || !is_fresh ? 0 : files_.find_socket(path); error < 0)
+        return error;
+    return attempt_message(operation);
 }
 
 /// Receives into a lent buffer. A buffer is used up only if bytes were received.
@@ -96,7 +110,7 @@ std::int32_t simulator::attempt_open(sim_operation& operation) {
     const entry& what = operation.what;
     sim_file* file = nullptr;
     const int error = files_.open(operation.file, sim_pointer<const char>(what.address),
-                                  static_cast<int>(what.op_flags), file);
+                                  static_cast<int>(what.op_flags), what.length, file);
     return error < 0 ? error : open_descriptor(nullptr, file);
 }
 
@@ -107,13 +121,12 @@ std::int32_t simulator::attempt_status(sim_operation& operation) {
                          static_cast<int>(what.op_flags), sim_pointer<struct statx>(what.offset));
 }
 
-/// symlinkat(2) fails with EPERM on a file system without symbolic links.
 std::int32_t simulator::attempt_name(const entry& what) {
     const char* const path = sim_pointer<const char>(what.address);
     const char* const other = sim_pointer<const char>(what.offset);
     switch (what.code) {
         case opcode::mkdirat:
-            return files_.make_directory(path);
+            return files_.make_directory(path, what.length);
         case opcode::unlinkat:
             return files_.remove(path, (what.op_flags & AT_REMOVEDIR) != 0);
         case opcode::renameat:
@@ -121,7 +134,7 @@ std::int32_t simulator::attempt_name(const entry& what) {
         case opcode::linkat:
             return files_.link(path, other);
         default:
-            return -EPERM;
+            return files_.make_link(path, other);
     }
 }
 

@@ -19,7 +19,6 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t receive_queue_bytes = 212'992;  // net.core.rmem_default
 constexpr std::size_t datagram_costs = 768;           // overhead of each, as in skb->truesize
 
 std::uint32_t largest(int family) noexcept {
@@ -79,7 +78,7 @@ std::int32_t sim_network::connect_datagrams(sim_operation& operation) {
     if (const int error = bind_to_free_port(socket); error < 0) return error;
     if (socket.local.any_host()) {
         const std::uint16_t port = socket.local.port();
-        socket.local = peer;
+        socket.local = peer.source_to();
         socket.local.set_port(port);
     }
     socket.remote = peer;
@@ -100,6 +99,7 @@ std::int32_t sim_network::send_datagrams(sim_operation& operation) {
         return -EDESTADDRREQ;
     }
     if (to.port() == 0) return -EINVAL;
+    if (to.is_broadcast() && option_of(socket, SOL_SOCKET, SO_BROADCAST) == 0) return -EACCES;
     sim_cursor from(operation.what, 0);
     const std::uint32_t all = from.left();
     const std::uint32_t segment = segment_of(operation.what);
@@ -121,7 +121,7 @@ void sim_network::launch(sim_socket& sender, const sim_name& to, sim_cursor& fro
     from.get(bytes.data(), size);
     sim_name source = sender.local;
     if (source.any_host()) {
-        source = to;
+        source = to.source_to();
         source.set_port(sender.local.port());
     }
     const sim_datagram_fate& fate = core_.options.datagrams;
@@ -186,7 +186,8 @@ void sim_network::arrive_datagram(const sim_event& event) {
         return;
     }
     const std::size_t costs = datagram.bytes.size() + datagram_costs;
-    if (receiver->shut_read || receiver->datagram_bytes + costs > receive_queue_bytes) return;
+    const auto room = static_cast<std::size_t>(option_of(*receiver, SOL_SOCKET, SO_RCVBUF));
+    if (receiver->shut_read || receiver->datagram_bytes + costs > room) return;
     receiver->datagram_bytes += costs;
     receiver->datagrams.push_back(std::move(datagram));
     wake_waiters(*receiver, POLLIN | POLLRDNORM);

@@ -128,7 +128,14 @@ int simulator::on_socket(int fd, Call call) {
 }
 
 int simulator::bind(int fd, const sockaddr* address, socklen_t size) {
-    return on_socket(fd, [&](sim_socket& s) { return network_.bind(s, address, size); });
+    return on_socket(fd, [&](sim_socket& s) {
+        const std::string path = is_unix(s) ? sim_name::path_in(address, size) : std::string();
+        if (path.empty() || s.bound) return network_.bind(s, address, size);
+        if (const int error = files_.make_socket(path); error < 0) return error;
+        const int error = network_.bind(s, address, size);
+        if (error < 0) files_.remove(path, false);
+        return error;
+    });
 }
 
 int simulator::listen(int fd, int backlog) {
@@ -227,7 +234,7 @@ int simulator::mode_of(int fd, unsigned& mode) noexcept {
     if (found->socket != nullptr)
         mode = (is_pipe(*found->socket) ? S_IFIFO : S_IFSOCK) | 0600;
     else
-        mode = found->file->node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
+        mode = found->file->node->mode;
     return 0;
 }
 
@@ -254,10 +261,10 @@ int simulator::list_directory(const char* path, void (*each)(void*, const char*,
     return files_.list(path, each, word);
 }
 
-int simulator::read_link(const char* path, std::string*) {
+int simulator::read_link(const char* path, std::string* target) {
     const std::lock_guard lock(mutex_);
     if (const int error = next_fault(); error < 0) return error;
-    return files_.read_link(path);
+    return files_.read_link(path, *target);
 }
 
 int simulator::make_directories(const char* path) {
@@ -270,6 +277,36 @@ int simulator::remove_tree(const char* path, std::uint64_t* count) {
     const std::lock_guard lock(mutex_);
     if (const int error = next_fault(); error < 0) return error;
     return files_.remove_tree(path, *count);
+}
+
+int simulator::name_status(const char* path, name_facts* facts) {
+    const std::lock_guard lock(mutex_);
+    const sim_place place = files_.find(nullptr, path, false);
+    if (place.error < 0) return place.error;
+    if (place.node == nullptr) return -ENOENT;
+    *facts = {place.node->mode, 1, place.node->number};
+    return 0;
+}
+
+int simulator::remove_name(const char* path) {
+    const std::lock_guard lock(mutex_);
+    return files_.remove(path, false);
+}
+
+int simulator::set_mode(const char* path, unsigned mode) {
+    const std::lock_guard lock(mutex_);
+    const sim_place place = files_.find(nullptr, path, true);
+    if (place.error < 0) return place.error;
+    if (place.node == nullptr) return -ENOENT;
+    place.node->mode = (place.node->mode & S_IFMT) | (mode & 07777);
+    return 0;
+}
+
+int simulator::find_listener(const sockaddr* address, socklen_t size) {
+    const std::lock_guard lock(mutex_);
+    const std::string path = sim_name::path_in(address, size);
+    if (const int error = path.empty() ? 0 : files_.find_socket(path); error < 0) return error;
+    return network_.has_listener(address, size) ? 0 : -ECONNREFUSED;
 }
 
 int simulator::close(int fd) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -19,43 +20,23 @@ namespace {
 
 constexpr std::uint64_t here = ~std::uint64_t(0);           // offset -1: the current position
 constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a larger file in memory is a bug
+constexpr std::int64_t year_2026 = 1'767'225'600;           // in Unix time
+constexpr std::uint64_t offset_max = ~std::uint64_t(0) >> 1;
 
 }  // namespace
 
-/// Returns: the path, below `base` if it is relative, without ".", "//" and "/" at the end. An
-/// absolute path keeps its first "/".
-std::string sim_file_system::normalize(const sim_file* base, std::string_view path) {
-    const bool rooted = !path.empty() && path.front() == '/';
-    std::string result = rooted || base == nullptr ? std::string() : base->path;
-    while (!path.empty()) {
-        const std::size_t end = std::min(path.find('/'), path.size());
-        const std::string_view part = path.substr(0, end);
-        path.remove_prefix(std::min(end + 1, path.size()));
-        if (part.empty() || part == ".") continue;
-        if (rooted || !result.empty()) result += '/';
-        result += part;
-    }
-    if (rooted && result.empty()) result = "/";
-    return result;
-}
-
-std::shared_ptr<sim_node>& sim_file_system::make(const std::string& path) {
-    std::shared_ptr<sim_node>& node = nodes_[path];
-    if (node != nullptr) return node;
-    node = std::make_shared<sim_node>();
-    node->number = ++made_;
-    make_parents(path);
-    return node;
-}
-
 void sim_file_system::put(std::string_view path, std::string_view bytes) {
-    make(normalize(nullptr, path))->bytes = bytes;
+    const std::size_t end = path.rfind('/');
+    if (end != path.npos && end != 0) make_directories(path.substr(0, end));
+    const sim_place place = find(nullptr, path, true);
+    const auto node = place.node != nullptr ? place.node : make(place.name, S_IFREG | 0666);
+    node->bytes = bytes;
 }
 
 std::optional<std::string> sim_file_system::get(std::string_view path) const {
-    const auto found = nodes_.find(normalize(nullptr, path));
-    if (found == nodes_.end()) return std::nullopt;
-    return found->second->bytes;
+    const sim_place place = find(nullptr, path, true);
+    if (place.error < 0 || place.node == nullptr || !place.node->is_file()) return std::nullopt;
+    return place.node->bytes;
 }
 
 /// Returns: by how many bytes files may grow.
@@ -66,33 +47,49 @@ std::uint64_t sim_file_system::room() const {
     return core_.options.disk - std::min(used, core_.options.disk);
 }
 
-int sim_file_system::open(const sim_file* base, const char* path, int flags, sim_file*& file) {
-    if (*path == '\0') return -ENOENT;
-    if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
-    const std::string name = normalize(base, path);
-    const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-    const auto found = nodes_.find(name);
-    std::shared_ptr<sim_node> node;
-    const bool as_folder = path[std::strlen(path) - 1] == '/';
-    if (found != nodes_.end()) {
-        if (as_folder) return -ENOTDIR;
-        if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
-        if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
-        node = found->second;
-        if ((flags & O_TRUNC) != 0) node->bytes.clear();
-    } else if (is_directory(name)) {
-        if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
-        if (writes || (flags & O_CREAT) != 0) return -EISDIR;
+namespace {
+
+constexpr int temporary = O_TMPFILE & ~O_DIRECTORY;
+
+/// Returns: 0, or the -errno of opening what is at a place.
+int check_open(const sim_node& node, int flags) noexcept {
+    if ((flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) return -EEXIST;
+    if (node.is_link()) return -ELOOP;  // O_NOFOLLOW
+    if (node.is_directory()) {
+        const bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+        return changes ? -EISDIR : 0;
+    }
+    if ((flags & O_DIRECTORY) != 0) return -ENOTDIR;
+    return node.is_file() ? 0 : -ENXIO;
+}
+
+}  // namespace
+
+int sim_file_system::open(const sim_file* base, const char* path, int flags, unsigned mode,
+                          sim_file*& file) {
+    const bool creates = (flags & O_CREAT) != 0;
+    const bool follow = (flags & O_NOFOLLOW) == 0 && !(creates && (flags & O_EXCL) != 0);
+    sim_place place = find(base, path, follow);
+    if (place.error < 0) return place.error;
+    if ((flags & temporary) != 0) {  // a file without a name in that directory
+        if (place.node == nullptr) return -ENOENT;
+        if (!place.node->is_directory()) return -ENOTDIR;
+        if ((flags & O_ACCMODE) == O_RDONLY) return -EINVAL;
+        place.node = make(S_IFREG | (mode & 07777));
+        place.node->links = 0;
+    } else if (place.node != nullptr) {
+        if (const int error = check_open(*place.node, flags); error < 0) return error;
+        if ((flags & O_TRUNC) != 0) place.node->bytes.clear();
     } else {
-        if (const int why = why_missing(name); why != -ENOENT || (flags & O_CREAT) == 0) return why;
+        if (!creates) return -ENOENT;
         if ((flags & O_DIRECTORY) != 0) return -EINVAL;
-        if (as_folder) return -EISDIR;
-        node = make(name);
+        if (place.as_directory) return -EISDIR;
+        place.node = make(place.name, S_IFREG | (mode & 07777));
     }
     file = &files_.take();
     file->references = 1;
-    file->node = std::move(node);
-    file->path = name;
+    file->node = std::move(place.node);
+    file->path = std::move(place.name);
     file->flags = flags;
     file->position = 0;
     return 0;
@@ -120,16 +117,39 @@ std::int32_t sim_file_system::attempt(sim_operation& operation) {
         }
         case opcode::read:
         case opcode::readv:
-            if (file.node == nullptr) return -EISDIR;
+            if (file.node->is_directory()) return -EISDIR;
             return (file.flags & O_ACCMODE) == O_WRONLY ? -EBADF : read(operation);
         default:
-            if (file.node == nullptr || (file.flags & O_ACCMODE) == O_RDONLY) return -EBADF;
-            return write(operation);
+            return (file.flags & O_ACCMODE) == O_RDONLY ? -EBADF : write(operation);
     }
 }
 
+namespace {
+
+/// Whether a transfer of a file that was opened with O_DIRECT has the alignment of a device.
+bool is_aligned(const entry& what) noexcept {
+    std::uint64_t all = what.offset == here ? 0 : what.offset;
+    if (what.code == opcode::read || what.code == opcode::write) {
+        all |= what.address | what.length;
+    } else {
+        const auto* const parts = sim_pointer<const iovec>(what.address);
+        for (std::uint32_t i = 0; i < what.length; ++i)
+            all |= reinterpret_cast<std::uintptr_t>(parts[i].iov_base) | parts[i].iov_len;
+    }
+    return all % 512 == 0;
+}
+
+/// Returns: 0, or the -errno of a transfer that cannot be.
+int check_transfer(const sim_file& file, const entry& what) noexcept {
+    if (what.offset != here && what.offset > offset_max) return -EINVAL;
+    return (file.flags & O_DIRECT) != 0 && !is_aligned(what) ? -EINVAL : 0;
+}
+
+}  // namespace
+
 std::int32_t sim_file_system::read(sim_operation& operation) {
     sim_file& file = *operation.file;
+    if (const int error = check_transfer(file, operation.what); error < 0) return error;
     sim_cursor into(operation.what, 0);
     const bool moves = operation.what.offset == here;
     const std::uint64_t from = moves ? file.position : operation.what.offset;
@@ -144,6 +164,7 @@ std::int32_t sim_file_system::read(sim_operation& operation) {
 
 std::int32_t sim_file_system::write(sim_operation& operation) {
     sim_file& file = *operation.file;
+    if (const int error = check_transfer(file, operation.what); error < 0) return error;
     sim_cursor from(operation.what, 0);
     const bool moves = operation.what.offset == here;
     const bool appends = (file.flags & O_APPEND) != 0;
@@ -160,14 +181,16 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     if (count == 0) return -ENOSPC;
     if (bytes.size() < at + count) bytes.resize(at + count);
     from.get(bytes.data() + at, count);
+    file.node->modified = core_.now;
     if (moves && (count == wanted || core_.dice.percent(50))) file.position = at + count;
     return static_cast<std::int32_t>(count);
 }
 
 int sim_file_system::truncate(sim_file& file, std::uint64_t size) {
-    if (file.node == nullptr || (file.flags & O_ACCMODE) == O_RDONLY) return -EINVAL;
+    if ((file.flags & O_ACCMODE) == O_RDONLY) return -EINVAL;
     if (size > size_max) return -EFBIG;
     file.node->bytes.resize(size);
+    file.node->modified = core_.now;
     return 0;
 }
 
@@ -178,9 +201,8 @@ std::int32_t sim_file_system::allocate(sim_operation& operation) {
     const std::uint64_t from = operation.what.offset;
     const std::uint64_t size = operation.what.address;
     const auto mode = static_cast<int>(operation.what.length);
-    if (file.node == nullptr) return -ENODEV;
-    if ((file.flags & O_ACCMODE) == O_RDONLY) return -EBADF;
     if (size == 0) return -EINVAL;
+    if ((file.flags & O_ACCMODE) == O_RDONLY) return -EBADF;
     if (from + size > size_max || from + size < from) return -EFBIG;
     constexpr int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE && mode != hole && mode != FALLOC_FL_ZERO_RANGE)
@@ -197,32 +219,33 @@ std::int32_t sim_file_system::allocate(sim_operation& operation) {
 }
 
 int sim_file_system::status(const sim_file* base, const char* path, int flags,
-                            struct statx* result) {
-    const sim_node* node = nullptr;  // none: a directory
-    if (*path == '\0') {
-        if ((flags & AT_EMPTY_PATH) == 0) return -ENOENT;
-        if (base != nullptr) node = base->node.get();
+                            struct statx* result) const {
+    sim_place place;
+    if (*path == '\0' && (flags & AT_EMPTY_PATH) != 0) {
+        place.name = base != nullptr ? base->path : ".";
+        place.node = base != nullptr ? base->node : find(nullptr, ".", true).node;
     } else {
-        if (base != nullptr && base->node != nullptr && *path != '/') return -ENOTDIR;
-        const std::string name = normalize(base, path);
-        const auto found = nodes_.find(name);
-        if (found != nodes_.end())
-            node = found->second.get();
-        else if (!is_directory(name))
-            return why_missing(name);
+        place = find(base, path, (flags & AT_SYMLINK_NOFOLLOW) == 0);
     }
+    if (place.error < 0) return place.error;
+    if (place.node == nullptr) return -ENOENT;
+    const sim_node& node = *place.node;
+    const bool is_directory = node.is_directory();
     *result = {};
-    result->stx_mask =
-        STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_INO | STATX_SIZE | STATX_BLOCKS;
+    result->stx_mask = STATX_BASIC_STATS;
     result->stx_blksize = 4096;
-    result->stx_nlink = 1;
-    result->stx_mode = node != nullptr ? S_IFREG | 0644 : S_IFDIR | 0755;
-    if (node != nullptr) {
-        result->stx_nlink = node->links;
-        result->stx_ino = node->number;
-        result->stx_size = node->bytes.size();
-        result->stx_blocks = (node->bytes.size() + 511) / 512;
-    }
+    result->stx_dev_minor = 1;
+    result->stx_mode = static_cast<std::uint16_t>(node.mode);
+    result->stx_nlink = node.links;
+    if (is_directory) result->stx_nlink += 1 + std::uint32_t(directories_in(place.name));
+    result->stx_ino = node.number;
+    result->stx_size = is_directory ? 4096 : node.bytes.size();
+    result->stx_blocks = (result->stx_size + 511) / 512;
+    const auto since = node.modified.time_since_epoch();
+    result->stx_mtime.tv_sec = year_2026 + since / std::chrono::seconds(1);
+    result->stx_mtime.tv_nsec =
+        static_cast<std::uint32_t>((since % std::chrono::seconds(1)).count());
+    result->stx_atime = result->stx_ctime = result->stx_mtime;
     return 0;
 }
 

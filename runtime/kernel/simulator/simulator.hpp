@@ -72,6 +72,10 @@ public:
     int read_link(const char* path, std::string* target) override;
     int make_directories(const char* path) override;
     int remove_tree(const char* path, std::uint64_t* count) override;
+    int name_status(const char* path, name_facts* facts) override;
+    int remove_name(const char* path) override;
+    int set_mode(const char* path, unsigned mode) override;
+    int find_listener(const sockaddr* address, socklen_t size) override;
     bool is_simulated() const noexcept override { return true; }
     int close(int fd) override;
 
@@ -158,6 +162,7 @@ private:
     // attempt.cpp: operations to results
     std::int32_t attempt(sim_operation& operation);
     std::int32_t attempt_accept(sim_operation& operation);
+    std::int32_t attempt_connect(sim_operation& operation);
     std::int32_t attempt_open(sim_operation& operation);
     std::int32_t attempt_picking(sim_operation& operation);
     std::int32_t attempt_status(sim_operation& operation);

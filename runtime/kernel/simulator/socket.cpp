@@ -3,6 +3,7 @@
 // datagram.cpp.
 #include "kernel/simulator/socket.hpp"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -27,33 +28,33 @@ sim_socket* sim_network::create(int family, sim_socket_kind kind) {
 
 namespace {
 
-const sim_option* find_option(const sim_socket& socket, int level, int name) noexcept {
-    for (const sim_option& option : socket.options)
-        if (option.level == level && option.name == name) return &option;
-    return nullptr;
+/// Whether a socket at `name`, of IPv6 and any host, takes IPv4 as well.
+bool takes_ipv4(const sim_socket& socket, const sim_name& name) noexcept {
+    return name.family() == AF_INET6 && name.any_host() &&
+           option_of(socket, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
 }
 
-bool has_reuse_port(const sim_socket& socket) noexcept {
-    const sim_option* option = find_option(socket, SOL_SOCKET, SO_REUSEPORT);
-    return option != nullptr && std::any_of(option->value.begin(), option->value.end(),
-                                            [](std::byte byte) { return byte != std::byte(0); });
-}
-
-/// Whether SO_LINGER is set with time 0: then closing sends a reset (tcp_close).
-bool resets_on_close(const sim_socket& socket) noexcept {
-    const sim_option* option = find_option(socket, SOL_SOCKET, SO_LINGER);
-    if (option == nullptr || option->value.size() < sizeof(linger) || is_unix(socket)) return false;
-    linger how{};
-    std::memcpy(&how, option->value.data(), sizeof how);
-    return how.l_onoff != 0 && how.l_linger == 0;
+/// Whether both sockets allow the other one its name.
+bool may_share(const sim_socket& one, const sim_socket& other) noexcept {
+    const auto both = [&](int option) {
+        return option_of(one, SOL_SOCKET, option) != 0 &&
+               option_of(other, SOL_SOCKET, option) != 0;
+    };
+    return both(SO_REUSEPORT) || (one.kind == sim_socket_kind::datagram && both(SO_REUSEADDR));
 }
 
 }  // namespace
 
+/// For a Unix socket with a path the file system decides.
 bool sim_network::is_name_taken(const sim_socket& asking, const sim_name& name) const noexcept {
+    if (name.has_path()) return false;
     return std::any_of(bound_.begin(), bound_.end(), [&](const sim_socket* other) {
-        return other != &asking && other->kind == asking.kind && other->local.meets(name) &&
-               !(has_reuse_port(asking) && has_reuse_port(*other));
+        if (other == &asking || other->kind != asking.kind) return false;
+        const bool meets = other->local.meets(name) ||
+                           (other->local.family() != name.family() &&
+                            other->local.port() == name.port() && name.port() != 0 &&
+                            (takes_ipv4(*other, other->local) || takes_ipv4(asking, name)));
+        return meets && !may_share(asking, *other);
     });
 }
 
@@ -104,41 +105,6 @@ int sim_network::listen(sim_socket& socket, int backlog) {
     return 0;
 }
 
-int sim_network::set_option(sim_socket& socket, int level, int name, const void* value,
-                            socklen_t size) {
-    const auto* bytes = static_cast<const std::byte*>(value);
-    sim_option fresh{level, name, std::vector<std::byte>(bytes, bytes + size)};
-    for (sim_option& option : socket.options)
-        if (option.level == level && option.name == name) {
-            option = std::move(fresh);
-            return 0;
-        }
-    socket.options.push_back(std::move(fresh));
-    return 0;
-}
-
-int sim_network::get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size) {
-    int number = 0;
-    if (level == SOL_SOCKET && name == SO_ERROR) number = std::exchange(socket.error, 0);
-    if (level == SOL_SOCKET && name == SO_TYPE)
-        number = socket.kind == sim_socket_kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
-    if (level == SOL_SOCKET && name == SO_DOMAIN) number = socket.local.family();
-    if (level == SOL_SOCKET && name == SO_PEERCRED) {
-        const ucred self{::getpid(), ::getuid(), ::getgid()};  // the only simulated process
-        *size = std::min<socklen_t>(*size, sizeof self);
-        std::memcpy(value, &self, *size);
-        return 0;
-    }
-    if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
-        number = socket.state == sim_socket::phase::listening;
-    const sim_option* option = find_option(socket, level, name);
-    const void* from = option != nullptr ? static_cast<const void*>(option->value.data()) : &number;
-    const std::size_t known = option != nullptr ? option->value.size() : sizeof(number);
-    *size = std::min(*size, static_cast<socklen_t>(known));
-    if (*size > 0) std::memcpy(value, from, *size);
-    return 0;
-}
-
 // -- connecting --
 
 /// Whether the connection exists. A TCP connection is gone when both directions were shut down; a
@@ -161,13 +127,27 @@ sim_socket* sim_network::peer_of(const sim_socket& socket) const noexcept {
 /// decides.
 sim_socket* sim_network::find_listener(const sim_name& destination) noexcept {
     const auto listens = [&](const sim_socket* socket) {
-        return socket->state == sim_socket::phase::listening && socket->local.meets(destination);
+        if (socket->state != sim_socket::phase::listening) return false;
+        return socket->local.meets(destination) ||
+               (destination.family() == AF_INET && socket->local.port() == destination.port() &&
+                takes_ipv4(*socket, socket->local));
     };
+    if (destination.has_path()) {  // the last one that was bound has the name
+        const auto last = std::find_if(bound_.rbegin(), bound_.rend(), [&](const sim_socket* s) {
+            return s->local.meets(destination);
+        });
+        return last != bound_.rend() && listens(*last) ? *last : nullptr;
+    }
     const auto count = std::count_if(bound_.begin(), bound_.end(), listens);
     if (count == 0) return nullptr;
     std::uint32_t skip = count > 1 ? core_.dice.below(static_cast<std::uint32_t>(count)) : 0;
     return *std::find_if(bound_.begin(), bound_.end(),
                          [&](const sim_socket* socket) { return listens(socket) && skip-- == 0; });
+}
+
+bool sim_network::has_listener(const sockaddr* address, socklen_t size) noexcept {
+    sim_name name;
+    return sim_name::read(AF_UNIX, address, size, name) == 0 && find_listener(name) != nullptr;
 }
 
 std::int32_t sim_network::connect(sim_operation& operation) {
@@ -200,12 +180,16 @@ std::int32_t sim_network::connect(sim_operation& operation) {
 void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name& destination) {
     if (!is_unix(client)) {
         const std::uint16_t port = client.bound ? client.local.port() : free_port(destination);
-        if (!client.bound || client.local.any_host()) client.local = destination;
+        if (!client.bound || client.local.any_host()) client.local = destination.source_to();
         client.local.set_port(port);
+        if (!std::exchange(client.bound, true)) bound_.push_back(&client);
     }
-    sim_socket& server = *create(client.local.family());
-    server.local = client.remote = destination;
-    server.remote = client.local;
+    sim_socket& server = *create(listener.local.family());
+    const bool is_mapped = client.local.family() != listener.local.family();
+    client.remote = destination;
+    server.local = is_mapped ? destination.mapped() : destination;
+    server.remote = is_mapped ? client.local.mapped() : client.local;
+    server.options = listener.options;
     couple(client, server);
     listener.accept_queue.append(server);
     ++listener.waiting;
@@ -356,7 +340,7 @@ void sim_network::arrive(const sim_event& event) {
 
 bool sim_network::is_cut(const sim_name& name) const noexcept {
     return std::any_of(cut_.begin(), cut_.end(),
-                       [&](const sim_name& part) { return part.covers(name); });
+                       [&](const sim_name& part) { return part.covers(name.unmapped()); });
 }
 
 bool sim_network::is_cut(const sim_socket& socket) const noexcept {

@@ -107,6 +107,11 @@ inline bool is_pipe(const sim_socket& socket) noexcept {
     return socket.kind == sim_socket_kind::pipe_source || socket.kind == sim_socket_kind::pipe_sink;
 }
 
+/// The value of an option that is an int.
+int option_of(const sim_socket& socket, int level, int name) noexcept;
+/// Whether SO_LINGER is set with time 0: then closing sends a reset (tcp_close).
+bool resets_on_close(const sim_socket& socket) noexcept;
+
 class sim_network {
 public:
     explicit sim_network(sim_core& core) noexcept : core_(core) {}
@@ -117,6 +122,7 @@ public:
     void couple(sim_socket& one, sim_socket& other);
     int bind(sim_socket& socket, const sockaddr* address, socklen_t size);
     int listen(sim_socket& socket, int backlog);
+    bool has_listener(const sockaddr* address, socklen_t size) noexcept;
     int set_option(sim_socket& socket, int level, int name, const void* value, socklen_t size);
     /// The events of poll(2) that hold now.
     short events_of(const sim_socket& socket) const noexcept;

@@ -52,8 +52,9 @@ TEST_CASE("simulator files: open fails and succeeds like open(2)", "[simulator]"
     CHECK(read(m, first, 10) == "hello");
     CHECK(open(m, "in/a.txt", O_WRONLY | O_TRUNC) == first + 1);
     CHECK(m.sim->get_file("in/a.txt") == "");
-    CHECK(open(m, "out/new", O_WRONLY | O_CREAT) == first + 2);
-    CHECK(m.sim->get_file("out/new") == "");
+    CHECK(open(m, "out/new", O_WRONLY | O_CREAT) == -ENOENT);
+    CHECK(open(m, "in/new", O_WRONLY | O_CREAT) == first + 2);
+    CHECK(m.sim->get_file("in/new") == "");
     CHECK_FALSE(m.sim->get_file("out/none"));
 }
 

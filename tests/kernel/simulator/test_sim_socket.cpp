@@ -133,14 +133,16 @@ TEST_CASE("simulator sockets: options are remembered", "[simulator]") {
     pair p;
     int value = 7;
     socklen_t size = sizeof(value);
-    CHECK(p.m.sim->get_option(p.client, IPPROTO_TCP, 99, &value, &size) == 0);
-    CHECK(value == 0);
+    CHECK(p.m.sim->get_option(p.client, IPPROTO_TCP, 99, &value, &size) == -ENOPROTOOPT);
+    CHECK(p.m.sim->get_option(p.client, IPPROTO_TCP, 4, &value, &size) == 0);  // TCP_KEEPIDLE
+    CHECK(value == 7200);
     value = 5;
-    CHECK(p.m.sim->set_option(p.client, IPPROTO_TCP, 99, &value, sizeof(value)) == 0);
+    CHECK(p.m.sim->set_option(p.client, IPPROTO_TCP, 99, &value, sizeof(value)) == -ENOPROTOOPT);
+    CHECK(p.m.sim->set_option(p.client, IPPROTO_TCP, 4, &value, sizeof(value)) == 0);
     value = 6;
-    CHECK(p.m.sim->set_option(p.client, IPPROTO_TCP, 99, &value, sizeof(value)) == 0);
+    CHECK(p.m.sim->set_option(p.client, IPPROTO_TCP, 4, &value, sizeof(value)) == 0);
     value = 0;
-    CHECK(p.m.sim->get_option(p.client, IPPROTO_TCP, 99, &value, &size) == 0);
+    CHECK(p.m.sim->get_option(p.client, IPPROTO_TCP, 4, &value, &size) == 0);
     CHECK(value == 6);
     CHECK(p.m.sim->get_option(p.client, SOL_SOCKET, SO_TYPE, &value, &size) == 0);
     CHECK(value == SOCK_STREAM);

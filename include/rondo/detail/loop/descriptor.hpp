@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include <rondo/detail/kernel/name_facts.hpp>
 #include <rondo/detail/kernel/spawn.hpp>
 #include <rondo/operation.hpp>
 
@@ -67,6 +68,13 @@ RONDO_API int read_link(system& os, const char* path, std::string& target);
 RONDO_API int make_directories(system& os, const char* path);
 /// `count` is set to the number of files and directories removed.
 RONDO_API int remove_tree(system& os, const char* path, std::uint64_t& count);
+
+// Names of Unix sockets. A link at the end is not followed.
+RONDO_API int name_status(system& os, const char* path, name_facts& facts);
+RONDO_API int remove_name(system& os, const char* path) noexcept;
+RONDO_API int set_mode(system& os, const char* path, unsigned mode);
+/// Returns: 0 if a socket listens there, -ECONNREFUSED if none does, or another -errno.
+RONDO_API int find_listener(system& os, const sockaddr* name, socklen_t size);
 
 /// ftruncate(2). May block: call it on a thread.
 RONDO_API int truncate(const descriptor& on, std::uint64_t size);

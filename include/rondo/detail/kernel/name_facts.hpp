@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What lstat(2) says of a name, as far as rondo asks.
+#pragma once
+
+#include <cstdint>
+
+#include <rondo/config.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+struct name_facts {
+    unsigned mode = 0;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
