@@ -48,11 +48,12 @@ task<std::string> opened(std::string path, open_mode mode = open_mode::read,
 
 }  // namespace
 
-#define TELLS(text, ...)                                                              \
-    do {                                                                              \
-        const auto call = [&]() -> task<std::string> __VA_ARGS__;                     \
-        const std::string answer = co_await told(call);                               \
-        CHECK(answer == (text));                                                      \
+// The answer of a coroutine with that body.
+#define TELLS(text, ...)                                                     \
+    do {                                                                     \
+        const auto call = [&]() -> task<std::string> { __VA_ARGS__ };        \
+        const std::string answer = co_await told(call);                      \
+        CHECK(answer == (text));                                             \
     } while (false)
 
 RONDO_TEST("simulator truth: paths", "[simulator][both]", seeds(1)) {
@@ -63,28 +64,28 @@ RONDO_TEST("simulator truth: paths", "[simulator][both]", seeds(1)) {
     open_options create, truncate;
     create.create = true;
     truncate.truncate = true;
-    TELLS("ENOENT", { co_return co_await opened(at / "none/x", open_mode::write, create); });
-    TELLS("ENOTDIR", { co_return co_await opened(f + "/."); });
-    TELLS("ENOTDIR", { co_return co_await opened(f + "/"); });
-    TELLS("ENOTDIR", { co_return co_await opened(f + "/../f"); });
-    TELLS("ENOENT", { co_return co_await opened(at / "none/../f"); });
-    TELLS("ok", { co_return co_await opened(a + "/../f"); });
-    TELLS("ENAMETOOLONG", { co_return co_await opened(a + '/' + std::string(256, 'a')); });
-    TELLS("ENAMETOOLONG", { co_return co_await opened(a + std::string(4100, '/') + "x"); });
-    TELLS("EISDIR", { co_return co_await opened(a, open_mode::read, truncate); });
-    TELLS("EISDIR", { co_return co_await opened(a, open_mode::write); });
-    TELLS("ENOTDIR", {
+    TELLS("ENOENT", co_return co_await opened(at / "none/x", open_mode::write, create););
+    TELLS("ENOTDIR", co_return co_await opened(f + "/."););
+    TELLS("ENOTDIR", co_return co_await opened(f + "/"););
+    TELLS("ENOTDIR", co_return co_await opened(f + "/../f"););
+    TELLS("ENOENT", co_return co_await opened(at / "none/../f"););
+    TELLS("ok", co_return co_await opened(a + "/../f"););
+    TELLS("ENAMETOOLONG", co_return co_await opened(a + '/' + std::string(256, 'a')););
+    TELLS("ENAMETOOLONG", co_return co_await opened(a + std::string(4100, '/') + "x"););
+    TELLS("EISDIR", co_return co_await opened(a, open_mode::read, truncate););
+    TELLS("EISDIR", co_return co_await opened(a, open_mode::write););
+    TELLS("ENOTDIR",
         const auto s = co_await status_of(f + "/");
         co_return "ok";
-    });
-    TELLS("EINVAL", {
+    );
+    TELLS("EINVAL",
         co_await remove_directory(a + "/.");
         co_return "ok";
-    });
-    TELLS("EEXIST", {
+    );
+    TELLS("EEXIST",
         co_await make_directory(f + "/");
         co_return "ok";
-    });
+    );
 }
 
 RONDO_TEST("simulator truth: symbolic links", "[simulator][both]", seeds(1)) {
@@ -103,13 +104,13 @@ RONDO_TEST("simulator truth: symbolic links", "[simulator][both]", seeds(1)) {
     const auto followed = co_await status_of(link);
     CHECK(itself.kind == file_kind::symbolic_link);
     CHECK(followed.kind == file_kind::regular);
-    TELLS("ELOOP", { co_return co_await opened(loop); });
-    TELLS("ELOOP", {
+    TELLS("ELOOP", co_return co_await opened(loop););
+    TELLS("ELOOP",
         open_options options;
         options.no_follow = true;
         co_return co_await opened(link, open_mode::read, options);
-    });
-    TELLS("EINVAL", { co_return co_await read_symbolic_link(f); });
+    );
+    TELLS("EINVAL", co_return co_await read_symbolic_link(f););
     CHECK(co_await remove_tree(at / "to_a") == 1);  // the link alone
     CHECK(co_await path_exists(at / "a/inside"));
     co_await remove_file(link);
@@ -142,15 +143,15 @@ RONDO_TEST("simulator truth: status and space of files", "[simulator][both]", se
         co_await in.allocate(0, size);
         co_return "ok";
     };
-    TELLS("EINVAL", { co_return co_await allocated(writable, 0); });
-    TELLS("EINVAL", { co_return co_await allocated(read_only, 0); });
-    TELLS("EBADF", { co_return co_await allocated(read_only, 100); });
-    TELLS("EBADF", { co_return co_await allocated(directory, 100); });
-    TELLS("EINVAL", {
+    TELLS("EINVAL", co_return co_await allocated(writable, 0););
+    TELLS("EINVAL", co_return co_await allocated(read_only, 0););
+    TELLS("EBADF", co_return co_await allocated(read_only, 100););
+    TELLS("EBADF", co_return co_await allocated(directory, 100););
+    TELLS("EINVAL",
         std::string into(10, ' ');
         const auto got = co_await read_only.read_at(into, std::uint64_t{1} << 63);
         co_return std::to_string(got.size());
-    });
+    );
     co_await remove_file(f);
     const auto gone = co_await read_only.status();
     CHECK(gone.links == 0);
@@ -164,35 +165,35 @@ RONDO_TEST("simulator truth: status and space of files", "[simulator][both]", se
 RONDO_TEST("simulator truth: TCP addresses", "[simulator][both]", seeds(1)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
-    TELLS("EADDRINUSE", {
+    TELLS("EADDRINUSE",
         connect_options options;
         auto first = co_await connect_tcp(where);
         options.local = first.local();
         auto second = co_await connect_tcp(where, options);
         co_return "ok";
-    });
+    );
     auto dual = tcp_listener::bind({"::", 0});
-    TELLS("EADDRINUSE", {
+    TELLS("EADDRINUSE",
         auto other = tcp_listener::bind({"0.0.0.0", dual.local().port()});
         co_return "ok";
-    });
-    TELLS("[::ffff:127.0.0.1] 127.0.0.1", {
+    );
+    TELLS("[::ffff:127.0.0.1] 127.0.0.1",
         const auto ends = co_await gather(connect_tcp(endpoint("127.0.0.1", dual.local().port())),
                                           dual.accept());
         co_return host_of(std::get<1>(ends).remote()) + ' ' + host_of(std::get<0>(ends).local());
-    });
-    TELLS("ECONNREFUSED", {
+    );
+    TELLS("ECONNREFUSED",
         listen_options options;
         options.ipv6_only = true;
         auto six = tcp_listener::bind({"::", 0}, options);
         auto client = co_await connect_tcp(endpoint("127.0.0.1", six.local().port()));
         co_return "ok";
-    });
-    TELLS("127.0.0.1 127.0.0.2", {
+    );
+    TELLS("127.0.0.1 127.0.0.2",
         auto second = tcp_listener::bind({"127.0.0.2", 0});
         const auto ends = co_await gather(connect_tcp(second.local()), second.accept());
         co_return host_of(std::get<1>(ends).remote()) + ' ' + host_of(std::get<0>(ends).remote());
-    });
+    );
 }
 
 RONDO_TEST("simulator truth: options of sockets", "[simulator][both]", seeds(1)) {
@@ -203,14 +204,14 @@ RONDO_TEST("simulator truth: options of sockets", "[simulator][both]", seeds(1))
         client.set_option(level, name, value);
         co_return std::to_string(client.get_option(level, name));
     };
-    TELLS("ENOPROTOOPT", { co_return co_await set(SOL_SOCKET, 9999, 1); });
-    TELLS("ENOPROTOOPT", { co_return co_await set(77, 1, 1); });
-    TELLS("ENOPROTOOPT", { co_return co_await set(SOL_SOCKET, SO_TYPE, 1); });
-    TELLS("20000", { co_return co_await set(SOL_SOCKET, SO_RCVBUF, 10'000); });
-    TELLS("1", { co_return co_await set(SOL_SOCKET, SO_KEEPALIVE, 5); });
-    TELLS("EINVAL", { co_return co_await set(IPPROTO_TCP, TCP_KEEPIDLE, -5); });
-    TELLS("EINVAL", { co_return co_await set(IPPROTO_TCP, TCP_KEEPCNT, 128); });
-    TELLS("10", { co_return co_await set(IPPROTO_TCP, TCP_KEEPIDLE, 10); });
+    TELLS("ENOPROTOOPT", co_return co_await set(SOL_SOCKET, 9999, 1););
+    TELLS("ENOPROTOOPT", co_return co_await set(77, 1, 1););
+    TELLS("ENOPROTOOPT", co_return co_await set(SOL_SOCKET, SO_TYPE, 1););
+    TELLS("20000", co_return co_await set(SOL_SOCKET, SO_RCVBUF, 10'000););
+    TELLS("1", co_return co_await set(SOL_SOCKET, SO_KEEPALIVE, 5););
+    TELLS("EINVAL", co_return co_await set(IPPROTO_TCP, TCP_KEEPIDLE, -5););
+    TELLS("EINVAL", co_return co_await set(IPPROTO_TCP, TCP_KEEPCNT, 128););
+    TELLS("10", co_return co_await set(IPPROTO_TCP, TCP_KEEPIDLE, 10););
     CHECK(server.get_option(IPPROTO_TCP, TCP_NODELAY) == 1);  // from the listener
     CHECK(server.get_option(SOL_SOCKET, SO_RCVBUF) > 1000);
     CHECK(server.get_option(IPPROTO_TCP, TCP_KEEPIDLE) == 7200);
@@ -224,16 +225,16 @@ RONDO_TEST("simulator truth: names of Unix sockets", "[simulator][both]", seeds(
         auto client = co_await connect_unix(path);
         co_return "ok";
     };
-    TELLS("ENOENT", { co_return co_await connected(name); });
-    TELLS("ECONNREFUSED", { co_return co_await connected(f); });
-    TELLS("ENOENT", {
+    TELLS("ENOENT", co_return co_await connected(name););
+    TELLS("ECONNREFUSED", co_return co_await connected(f););
+    TELLS("ENOENT",
         auto listener = unix_listener::bind(at / "none/socket");
         co_return "ok";
-    });
-    TELLS("EADDRINUSE", {
+    );
+    TELLS("EADDRINUSE",
         auto listener = unix_listener::bind(f);
         co_return "ok";
-    });
+    );
     unix_listen_options options;
     options.permissions = 0600;
     {
@@ -241,11 +242,11 @@ RONDO_TEST("simulator truth: names of Unix sockets", "[simulator][both]", seeds(
         const auto status = co_await status_of(name);
         CHECK(status.kind == file_kind::socket);
         CHECK(status.permissions == 0600);
-        TELLS("ok", { co_return co_await connected(name); });
-        TELLS("EADDRINUSE", {
+        TELLS("ok", co_return co_await connected(name););
+        TELLS("EADDRINUSE",
             auto second = unix_listener::bind(name);
             co_return "ok";
-        });
+        );
         co_await listener.close();
     }
     CHECK_FALSE(co_await path_exists(name));
@@ -254,34 +255,34 @@ RONDO_TEST("simulator truth: names of Unix sockets", "[simulator][both]", seeds(
         auto listener = unix_listener::bind(left, options);
         co_await listener.close();
     }
-    TELLS("ECONNREFUSED", { co_return co_await connected(left); });
-    TELLS("EADDRINUSE", {
+    TELLS("ECONNREFUSED", co_return co_await connected(left););
+    TELLS("EADDRINUSE",
         auto listener = unix_listener::bind(left);
         co_return "ok";
-    });
+    );
     options.replace_stale = true;
     auto again = unix_listener::bind(left, options);
-    TELLS("ok", { co_return co_await connected(left); });
+    TELLS("ok", co_return co_await connected(left););
 }
 
 RONDO_TEST("simulator truth: datagrams", "[simulator][both]", seeds(1)) {
     auto sender = udp_socket::bind({"127.0.0.1", 0});
     const endpoint all("255.255.255.255", 9999);
-    TELLS("EACCES", {
+    TELLS("EACCES",
         co_await sender.send_to("x", all);
         co_return "ok";
-    });
+    );
     udp_options reuse;
     reuse.reuse_address = true;
     auto one = udp_socket::bind({"127.0.0.1", 0}, reuse);
-    TELLS("ok", {
+    TELLS("ok",
         auto two = udp_socket::bind(one.local(), reuse);
         co_return "ok";
-    });
-    TELLS("EADDRINUSE", {
+    );
+    TELLS("EADDRINUSE",
         auto two = udp_socket::bind(sender.local());
         co_return "ok";
-    });
+    );
     udp_options small;
     small.receive_buffer = 2304;
     auto receiver = udp_socket::bind({"127.0.0.1", 0}, small);
