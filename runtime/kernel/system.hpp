@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 
 #include "kernel/kernel.hpp"
 #include "kernel/paths.hpp"
@@ -26,6 +27,14 @@ namespace detail {
 void reserve_standard_numbers() noexcept;
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
+
+inline void throw_if_failed(int result, const char* what) {
+    if (result < 0) throw std::system_error(-result, std::system_category(), what);
+}
+
+/// The kernel of a loop belongs to the process that made it.
+inline constexpr const char* forked_sentence =
+    "this loop was made before fork() and belongs to the parent; make a new one in the child";
 
 /// Whether `fd` is a placeholder of reserve_standard_numbers: it counts as closed.
 inline bool is_placeholder(int fd) noexcept {

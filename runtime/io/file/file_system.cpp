@@ -32,7 +32,7 @@ constexpr auto mkdir_kind = detail::operation_kind("mkdir");
 constexpr auto path_link_kind = detail::operation_kind("link");
 constexpr auto symlink_kind = detail::operation_kind("symlink");
 
-constexpr auto here = static_cast<std::uint32_t>(AT_FDCWD);
+constexpr auto working_folder = static_cast<std::uint32_t>(AT_FDCWD);
 
 /// Throws if `path` contains a NUL, at which the kernel would cut it off.
 void check_path(const std::string& path, const char* verb) {
@@ -166,7 +166,7 @@ task<> rename_path(std::string from, std::string to, bool no_replace) {
     check_path(from, "rename");
     check_path(to, "rename");
     detail::request ask = on_path(detail::opcode::renameat, from);
-    ask.length = here;
+    ask.length = working_folder;
     ask.offset = detail::address_of(to.c_str());
     ask.op_flags = no_replace ? RENAME_NOREPLACE : 0;
     co_await change(rename_kind, ask, from + " -> " + to);
@@ -195,7 +195,7 @@ task<> make_link(std::string to, std::string path) {
     check_path(to, "link");
     check_path(path, "link");
     detail::request ask = on_path(detail::opcode::linkat, to);
-    ask.length = here;
+    ask.length = working_folder;
     ask.offset = detail::address_of(path.c_str());
     co_await change(path_link_kind, ask, to + " -> " + path);
 }

@@ -29,13 +29,6 @@ namespace {
 constexpr std::uint64_t wake_word = ~std::uint64_t{0};  // of no descriptor
 constexpr unsigned unpolled_max = 8;
 
-constexpr const char* forked_sentence =
-    "this loop was made before fork() and belongs to the parent; make a new one in the child";
-
-void throw_if_failed(int result, const char* what) {
-    if (result < 0) throw std::system_error(-result, std::system_category(), what);
-}
-
 int add_to(int epoll, int fd, std::uint32_t events) noexcept {
     epoll_event event{};
     event.events = events;

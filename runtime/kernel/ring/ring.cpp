@@ -43,9 +43,6 @@ namespace {
 constexpr std::uint64_t wake_tag = 1;  // user_data of the poll that `wake` completes
 constexpr auto hidden_opcode = static_cast<opcode>(255);  // no kernel has it: -EINVAL
 
-constexpr const char* forked_sentence =
-    "this loop was made before fork() and belongs to the parent; make a new one in the child";
-
 [[noreturn]] void fail_with(const char* sentence, int error) noexcept {
     const char* name = ::strerrorname_np(error);
     std::array<char, 256> text;

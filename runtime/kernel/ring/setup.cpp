@@ -145,10 +145,6 @@ ring_limits current_limits() noexcept {
     return limits_in_force;
 }
 
-void throw_if_failed(int result, const char* what) {
-    if (result < 0) throw std::system_error(-result, std::system_category(), what);
-}
-
 // ThreadSanitizer does not see liburing map and unmap queues: one ring's queues may get the address
 // of another's. So each mapping is ordered after all unmappings.
 char mappings = 0;

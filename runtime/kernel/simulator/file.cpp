@@ -18,7 +18,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::uint64_t here = ~std::uint64_t(0);           // offset -1: the current position
+constexpr std::uint64_t current_position = ~std::uint64_t(0);  // offset -1
 constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a larger file in memory is a bug
 constexpr std::int64_t year_2026 = 1'767'225'600;           // in Unix time
 constexpr std::uint64_t offset_max = ~std::uint64_t(0) >> 1;
@@ -128,7 +128,7 @@ namespace {
 
 /// Whether a transfer of a file that was opened with O_DIRECT has the alignment of a device.
 bool is_aligned(const entry& what) noexcept {
-    std::uint64_t all = what.offset == here ? 0 : what.offset;
+    std::uint64_t all = what.offset == current_position ? 0 : what.offset;
     if (what.code == opcode::read || what.code == opcode::write) {
         all |= what.address | what.length;
     } else {
@@ -141,7 +141,7 @@ bool is_aligned(const entry& what) noexcept {
 
 /// Returns: 0, or the -errno of a transfer that cannot be.
 int check_transfer(const sim_file& file, const entry& what) noexcept {
-    if (what.offset != here && what.offset > offset_max) return -EINVAL;
+    if (what.offset != current_position && what.offset > offset_max) return -EINVAL;
     return (file.flags & O_DIRECT) != 0 && !is_aligned(what) ? -EINVAL : 0;
 }
 
@@ -151,7 +151,7 @@ std::int32_t sim_file_system::read(sim_operation& operation) {
     sim_file& file = *operation.file;
     if (const int error = check_transfer(file, operation.what); error < 0) return error;
     sim_cursor into(operation.what, 0);
-    const bool moves = operation.what.offset == here;
+    const bool moves = operation.what.offset == current_position;
     const std::uint64_t from = moves ? file.position : operation.what.offset;
     const std::string& bytes = file.node->bytes;
     if (from >= bytes.size()) return 0;
@@ -166,7 +166,7 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     sim_file& file = *operation.file;
     if (const int error = check_transfer(file, operation.what); error < 0) return error;
     sim_cursor from(operation.what, 0);
-    const bool moves = operation.what.offset == here;
+    const bool moves = operation.what.offset == current_position;
     const bool appends = (file.flags & O_APPEND) != 0;
     std::string& bytes = file.node->bytes;
     const std::uint64_t at = appends ? bytes.size() : moves ? file.position : operation.what.offset;
