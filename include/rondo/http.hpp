@@ -10,26 +10,27 @@
 //     site.get("/hello", hello);                        // task<http::reply> hello(http::request&)
 //     co_await rondo::http::serve(rondo::tcp_listener::bind({"127.0.0.1", 8080}), site);
 //
-//     http/session.hpp   the client: connections, cookies, defaults
-//     http/request.hpp   what to send; awaiting it sends it
-//     http/response.hpp  what came back
-//     http/server.hpp    the server: http::serve
-//     http/router.hpp    which handler answers what
-//     http/server_request.hpp, http/reply.hpp    what a handler gets and gives
-//     http/middleware.hpp    around handlers; not included here
-//     http/test_client.hpp   requests without a socket; not included here
+//     http/session.hpp          the client: connections, cookies, defaults
+//     http/request_builder.hpp  what to send; awaiting it sends it
+//     http/response.hpp         what came back
+//     http/server.hpp           the server: http::serve
+//     http/router.hpp           which handler answers what
+//     http/request.hpp, http/reply.hpp   what a handler gets and gives
 //     http/server_event.hpp, http/trace.hpp
 //     http/url.hpp, http/fields.hpp, http/error.hpp
-//     http/json.hpp      bodies in JSON; not included here
+// Not included here:
+//     http/middleware.hpp       around handlers
+//     http/test_client.hpp      requests without a socket
+//     http/json.hpp             bodies in JSON
 #pragma once
 
 #include <rondo/http/error.hpp>
 #include <rondo/http/fields.hpp>
 #include <rondo/http/reply.hpp>
 #include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 #include <rondo/http/response.hpp>
 #include <rondo/http/router.hpp>
 #include <rondo/http/server.hpp>
-#include <rondo/http/server_request.hpp>
 #include <rondo/http/session.hpp>
 #include <rondo/http/url.hpp>

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 
 #if __has_include(<nlohmann/json.hpp>)
 #include <nlohmann/json.hpp>

@@ -1,205 +1,209 @@
 // SPDX-License-Identifier: MIT
-// A request: what to send. The verbs of a session make one, its setters complete it, and awaiting
-// it sends it. It ends with the head of the response.
+// A request as a handler of a server gets it. The head has come; the body is read from the
+// connection as the handler asks for it.
 //
-//     auto made = co_await http.post("/items").query("draft", "1").body(text).timeout(5s);
+//     rondo::task<http::reply> upload(http::request& request) {
+//         std::string name(request.parameter("name"));             // of the route "/files/{name}"
+//         std::string text = co_await request.text();              // all of the body, or:
+//         while (auto chunk = co_await request.read_some()) …      // as it comes, any size
 //
-// A request is a value: a copy is another request, and a named one can be awaited again.
+// A mistake of the client is thrown as reply_error: a handler that does not catch it answers with
+// that status. A request lives until its reply has been sent.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include <rondo/buffer.hpp>
 #include <rondo/config.hpp>
 #include <rondo/endpoint.hpp>
-#include <rondo/generator.hpp>
 #include <rondo/http/error.hpp>
+#include <rondo/http/fields.hpp>
+#include <rondo/http/form.hpp>
 #include <rondo/http/response.hpp>
-#include <rondo/stream.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-struct http_request;
-struct http_session;
+struct http_server_request;
+struct multipart_state;
 }  // namespace detail
 namespace http {
 
-/// A source of the bytes of a request's body, piece by piece.
-class RONDO_API body_source {
+/// Thrown by a handler: answers with this status and text, and is not reported. The text is sent to
+/// the client.
+class RONDO_API reply_error : public error {
 public:
-    virtual ~body_source();
-    /// The next bytes, good until the next call; empty at the end.
-    virtual task<std::string_view> next() = 0;
-    /// The number of bytes in all, if it is known before.
-    virtual std::optional<std::uint64_t> size() const noexcept { return std::nullopt; }
-    /// Goes back to the first byte, so that the body can be sent again.
-    /// Returns: false if that is impossible.
-    virtual bool rewind() noexcept { return false; }
+    /// Without a text, the standard phrase: "Not Found".
+    /// Throws: http::error if the status is not in 400 to 599.
+    explicit reply_error(int status, std::string_view text = {});
+    ~reply_error() override;
+
+    int status() const noexcept { return status_; }
+
+private:
+    int status_;
 };
 
-/// When a request is repeated after a failure. Without it, a request is repeated once, if a
-/// connection that was used before died before a byte of the response came.
-struct retry_policy {
-    int attempts = 3;                                           ///< in all
-    detail::time_limit delay = std::chrono::milliseconds(500);  ///< doubled each time, with jitter
-    detail::time_limit delay_max = std::chrono::seconds(30);    ///< also of Retry-After
-    bool any_method = false;  ///< also methods that are not idempotent: POST, PATCH
-};
-static_assert(std::is_trivially_destructible_v<retry_policy>);
-
-/// A request. Each setter returns the request itself, for chaining. Setters throw http::error for
-/// a text that must not be sent; the URL is parsed when the request is sent.
-/// Thread: its session's.
-/// See:    aiohttp.ClientSession.request, httpx.Request.
-class RONDO_API request_builder {
+/// A body in JSON, not parsed yet: converts to a T for which http::json_codec<T> exists.
+class json_body {
 public:
-    request_builder(std::shared_ptr<detail::http_session> session, std::string_view method,
-                    std::string_view url);
-    request_builder(const request_builder&);
-    request_builder(request_builder&&) noexcept;
-    request_builder& operator=(request_builder) noexcept;
-    ~request_builder();
+    explicit json_body(std::string text) noexcept : text_(std::move(text)) {}
+    const std::string& text() const noexcept { return text_; }
 
-    /// Sets a header field; it replaces the session's of that name.
-    request_builder& header(std::string_view name, std::string_view value);
-    /// Adds `name=value` to the query of the URL, both encoded. It repeats.
-    request_builder& query(std::string_view name, std::string_view value);
-    template <class Number>
-        requires(std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>)
-    request_builder& query(std::string_view name, Number value) {
-        return query(name, std::to_string(value));
+    /// Throws: reply_error (400) for what the codec throws.
+    template <class T>
+        requires requires(std::string_view text) {
+            { json_codec<T>::parse(text) } -> std::same_as<T>;
+        }
+    operator T() const {
+        try {
+            return json_codec<T>::parse(text_);
+        } catch (const std::exception& why) {
+            throw reply_error(400, why.what());
+        }
     }
 
-    /// The body: bytes, which are copied, or moved from a std::string&&.
-    request_builder& body(std::string bytes, std::string_view content_type = {});
-    /// The body as a stream of bytes: everything that has read_some (a file, a socket, another
-    /// response). It can be sent only once. The stream is kept until the request ends.
-    template <input_stream S>
-        requires(!std::is_lvalue_reference_v<S>)
-    request_builder& body(S&& stream, std::string_view content_type = {});
-    /// The body as pieces that a generator yields. It can be sent only once.
-    request_builder& body(async_generator<std::string> pieces, std::string_view content_type = {});
-    request_builder& body(std::shared_ptr<body_source> source, std::string_view content_type = {});
-    /// The body from a file, which is opened when the request is sent.
-    request_builder& body_file(std::string_view path, std::string_view content_type = {});
-    /// Adds a field to a form; the body is application/x-www-form-urlencoded. It repeats.
-    request_builder& form(std::string_view name, std::string_view value);
-    /// Adds a part to a form; the body is multipart/form-data. It repeats.
-    request_builder& part(std::string_view name, std::string_view value);
-    /// Adds a file to a form, read while the request is sent. The body is multipart/form-data.
-    /// `filename` is the name that the server sees; empty: the last part of the path.
-    request_builder& part_file(std::string_view name, std::string_view path,
-                               std::string_view content_type = {}, std::string_view filename = {});
-    /// The body in JSON, as http::json_codec<T> says; needs http/json.hpp. Give it a named value.
-    template <class T>
-    request_builder& json(const T& value);
+private:
+    std::string text_;
+};
 
-    request_builder& basic_auth(std::string_view user, std::string_view password);
-    request_builder& bearer(std::string_view token);
-    /// Answers a Digest challenge of the server: MD5 and SHA-256, also of -sess, with qop=auth or
-    /// without. The session keeps the challenge, so that later requests answer at once. The first
-    /// request is sent twice: a body that can be sent only once is an http::error then.
-    /// The answer goes to the origin of the request alone, not along with a redirect to another.
-    /// Needs OpenSSL. See: RFC 7616.
-    request_builder& digest_auth(std::string_view user, std::string_view password);
-    /// Asks for the bytes `first` to `last`, both included; without `last`, to the end.
-    request_builder& range(std::uint64_t first, std::optional<std::uint64_t> last = std::nullopt);
+/// The parts of a body of multipart/form-data, one after the other, as they come:
+///
+///     auto parts = request.multipart();
+///     while (co_await parts.next())
+///         if (parts.is_file()) co_await parts.save_to(path); else text = co_await parts.text();
+///
+/// An upload of any size takes no memory.
+class RONDO_API multipart_reader {
+public:
+    /// Throws: reply_error (415) if the body is not multipart/form-data.
+    explicit multipart_reader(detail::http_server_request& from);
+    multipart_reader(multipart_reader&&) noexcept;
+    multipart_reader& operator=(multipart_reader&&) noexcept;
+    ~multipart_reader();
 
-    /// A limit for everything: redirects, retries and, as long as it is read, the body.
-    request_builder& timeout(detail::time_limit total);
-    /// How many redirects are followed at most; 0: a redirect is the response.
-    request_builder& redirects(int count);
-    /// Whether the body is decoded (gzip, deflate, br, zstd). true: in save_to as well. false: the
-    /// body is as it is sent.
-    request_builder& decode(bool on);
-    request_builder& retries(retry_policy policy = {});
-    /// A proxy for this request, "http://host:port" or "socks5://host:port"; empty: none.
-    request_builder& proxy(std::string_view url);
-    /// Connects to this address instead of looking the host's name up.
-    request_builder& resolve_to(const endpoint& address);
+    /// Goes to the next part; what is left of the current one is skipped.
+    /// Returns: false at the end of the body.
+    /// Throws:  reply_error (400) for a malformed body; otherwise as request::read_some.
+    task<bool> next();
 
-    // -- for middleware --------------------------------------------------------------------------
-    std::string_view method() const noexcept;
-    /// The URL to ask: joined with the session's base, the query included.
-    /// Throws: url_error.
-    http::url url() const;
-    /// The header fields of the request itself, without those of the session.
+    /// Name of the form's field.
+    const std::string& name() const noexcept;
+    /// True if the part is a file.
+    bool is_file() const noexcept;
+    /// The name of the file as the client gave it. Do not use it as a path.
+    const std::string& file_name() const noexcept;
     const fields& headers() const noexcept;
 
-    /// Sends the request.
-    /// Throws: http::error and what derives from it; http::timeout_error.
-    /// Cancel: gives it up. Its connection is closed, unless the response was complete.
-    task<response> send() const&;
-    task<response> send() &&;
-
-    detail::task_awaiter<response> rondo_awaiter() const&;
-    detail::task_awaiter<response> rondo_awaiter() &&;
-
-private:
-    friend class next_request;
-    friend class response;
-    friend struct detail::http_request;
-    explicit request_builder(std::unique_ptr<detail::http_request> spec) noexcept;
-    detail::http_request& changed();
-    task<response> send_now();
-
-    std::unique_ptr<detail::http_request> spec_;
-};
-
-/// The rest of a request's way, for a middleware: the functions that were added after it, and then
-/// the server.
-class RONDO_API next_request {
-public:
-    /// Sends the request. Throws: as its send().
-    task<response> operator()(request_builder request) const;
+    /// The next bytes of the part, good until the next read; false at its end.
+    /// Throws: as next().
+    task<chunk> read_some();
+    /// The rest of the part.
+    /// Throws: reply_error (413) for more than `limit` bytes; otherwise as next().
+    task<std::string> text(std::size_t limit = std::size_t{1024} * 1024);
+    /// Writes the rest of the part to a file, which is created or replaced.
+    /// Returns: the number of bytes.
+    /// Throws:  std::system_error; reply_error (413) for more than `limit` bytes; as next(). The
+    ///          file is removed then.
+    task<std::uint64_t> save_to(std::string path, std::uint64_t limit = ~std::uint64_t{0});
 
 private:
-    friend struct detail::http_request;
-    explicit next_request(std::size_t layer) noexcept : layer_(layer) {}
-
-    std::size_t layer_;
+    std::unique_ptr<detail::multipart_state> state_;
 };
 
-// -- templates -----------------------------------------------------------------------------------
-template <class S>
-class stream_source final : public body_source {
+/// A request. Made by the server; a handler gets a reference.
+/// Thread: its loop's.
+/// See:    aiohttp.web.Request, starlette.requests.Request.
+class RONDO_API request {
 public:
-    explicit stream_source(S stream) : stream_(std::move(stream)) {}
-    task<std::string_view> next() override {
-        if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_bytes);
-        const auto filled = co_await stream_.read_some(buffer_view(buffer_.get(), buffer_bytes));
-        co_return filled ? std::string_view(filled.text()) : std::string_view();
+    /// The limit of `bytes`, `text`, `json` and `form`: the server's, server_options::body_bytes.
+    static constexpr std::size_t servers_limit = 0;
+
+    explicit request(detail::http_server_request& state) noexcept : state_(&state) {}
+    request(const request&) = delete;
+    request& operator=(const request&) = delete;
+
+    /// "GET"
+    std::string_view method() const noexcept;
+    /// Path and query as the client sent them: "/a%20b?q=1".
+    std::string_view target() const noexcept;
+    /// The path alone, as the client sent it: "/a%20b".
+    std::string_view path() const noexcept;
+    http::version version() const noexcept;
+    const fields& headers() const noexcept;
+    /// The value of the first field of that name.
+    std::optional<std::string_view> header(std::string_view name) const noexcept {
+        return headers().get(name);
     }
 
+    /// The part of the path that stands for `{name}` in the route, percent-decoded.
+    /// Throws: http::error if the route has no parameter of that name.
+    std::string_view parameter(std::string_view name) const;
+    /// Names and values of the query, decoded.
+    const http::form& query() const;
+    /// The first value of that name in the query.
+    std::optional<std::string_view> query(std::string_view name) const {
+        return query().get(name);
+    }
+    /// The value of the first cookie of that name.
+    std::optional<std::string_view> cookie(std::string_view name) const noexcept;
+
+    /// The client's address. If the peer is one of server_options::trusted_proxies: the last
+    /// address in x-forwarded-for that is not one of them.
+    endpoint remote() const;
+    /// The address of the peer of this connection; none for a test_client.
+    endpoint peer() const;
+    /// The host that the client asks for, as its field says: "example.org:8080".
+    std::string_view host() const noexcept;
+    /// True if the connection uses TLS, or a trusted proxy says x-forwarded-proto: https.
+    bool is_secure() const;
+    /// The user that http::basic_auth has let through; otherwise empty.
+    const std::string& user() const noexcept;
+    void set_user(std::string name);
+
+    /// The length of the body; empty if the client does not say it before.
+    std::optional<std::uint64_t> content_length() const noexcept;
+    /// The bytes of the body that have come, at least one. They are good until the next read. The
+    /// first read tells a client that waits for "100 Continue" to go on.
+    /// Returns: false at the end of the body.
+    /// Throws:  reply_error: 400 for a malformed body or one that ends early, 408 if no byte comes
+    ///          for server_options::read. Later reads throw it again.
+    /// Cancel:  no byte is lost.
+    task<chunk> read_some();
+    /// The same into memory of the caller's, so that a request is an input_stream.
+    task<chunk> read_some(buffer_view into);
+    /// The rest of the body.
+    /// Throws: reply_error: 413 for more than `limit` bytes; otherwise as read_some.
+    task<std::string> bytes(std::size_t limit = servers_limit);
+    /// The same as text in UTF-8. A body in Latin-1 is converted.
+    /// Throws: reply_error: 415 for another charset, 400 for bytes that are no UTF-8; as bytes.
+    task<std::string> text(std::size_t limit = servers_limit);
+    /// The same as a value: `nlohmann::json value = co_await request.json();`. Needs
+    /// http/json.hpp.
+    task<json_body> json(std::size_t limit = servers_limit);
+    /// The body as a form: application/x-www-form-urlencoded.
+    /// Throws: reply_error: 415 for another type; otherwise as bytes.
+    task<http::form> form(std::size_t limit = servers_limit);
+    /// The body as a form with files: multipart/form-data.
+    /// Throws: reply_error (415) for another type.
+    multipart_reader multipart() { return multipart_reader(*state_); }
+    /// Fields after a body in chunks; complete at its end.
+    const fields& trailers() const noexcept;
+
+    /// For middleware and the server.
+    detail::http_server_request& state() const noexcept { return *state_; }
+
 private:
-    static constexpr std::size_t buffer_bytes = std::size_t{64} * 1024;
-    S stream_;
-    std::unique_ptr<char[]> buffer_;
+    detail::http_server_request* state_;
 };
-
-template <input_stream S>
-    requires(!std::is_lvalue_reference_v<S>)
-request_builder& request_builder::body(S&& stream, std::string_view content_type) {
-    return body(std::make_shared<stream_source<S>>(std::move(stream)), content_type);
-}
-
-template <class T>
-request_builder& request_builder::json(const T& value) {
-    static_assert(
-        requires { json_codec<T>::text(value); },
-        "no http::json_codec for this type: include <rondo/http/json.hpp>, which has "
-        "nlohmann::json, or specialize it");
-    return body(json_codec<T>::text(value), "application/json");
-}
 
 }  // namespace http
 }  // namespace v0

@@ -28,7 +28,7 @@
 
 #include <rondo/config.hpp>
 #include <rondo/http/reply.hpp>
-#include <rondo/http/server_request.hpp>
+#include <rondo/http/request.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {

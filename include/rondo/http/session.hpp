@@ -24,7 +24,7 @@
 #include <rondo/endpoint.hpp>
 #include <rondo/http/cookies.hpp>
 #include <rondo/http/fields.hpp>
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 #include <rondo/http/trace.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/task.hpp>

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 #include <rondo/task.hpp>
 
 #include "http/client/request_spec.hpp"

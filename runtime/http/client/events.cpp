@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include <rondo/cancel.hpp>
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/sleep.hpp>
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include <rondo/http/fields.hpp>
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 #include <rondo/task.hpp>
 
 #include "http/client/budget.hpp"

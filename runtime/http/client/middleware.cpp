@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The functions that a session puts around its requests.
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 
 #include "http/client/redirect.hpp"
 #include "http/client/request_spec.hpp"

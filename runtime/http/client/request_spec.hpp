@@ -10,7 +10,7 @@
 
 #include <rondo/endpoint.hpp>
 #include <rondo/http/fields.hpp>
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Responses that no server has sent: the body is in memory.
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 
 #include "http/client/response_state.hpp"
 #include "http/h1/encoder.hpp"

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include <rondo/http/reply.hpp>
-#include <rondo/http/server_request.hpp>
+#include <rondo/http/request.hpp>
 #include <rondo/loop.hpp>
 #include <rondo/serve.hpp>
 

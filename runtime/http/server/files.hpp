@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include <rondo/http/reply.hpp>
+#include <rondo/http/request.hpp>
 #include <rondo/http/router.hpp>
-#include <rondo/http/server_request.hpp>
 
 namespace rondo {
 inline namespace v0 {

@@ -5,7 +5,7 @@
 
 #include <rondo/file.hpp>
 #include <rondo/file_system.hpp>
-#include <rondo/http/server_request.hpp>
+#include <rondo/http/request.hpp>
 
 #include "http/multipart_parser.hpp"
 #include "http/server/exchange.hpp"

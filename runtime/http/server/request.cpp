@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Requests as handlers see them.
-#include <rondo/http/server_request.hpp>
+#include <rondo/http/request.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The setters of a request. They only note what is wanted; send.cpp does it.
-#include <rondo/http/request.hpp>
+#include <rondo/http/request_builder.hpp>
 
 #include "http/auth.hpp"
 #include "http/client/request_spec.hpp"
