@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <type_traits>
 #include <string_view>
 #include <vector>
 
@@ -116,7 +117,8 @@ rondo::task<> at_once(http::session& client, const step& wanted, std::uint64_t t
 
 template <class Error>
 bool says(const char* name, const std::exception& error) {
-    if (dynamic_cast<const Error*>(&error) == nullptr) return false;
+    if constexpr (!std::is_same_v<Error, std::exception>)
+        if (dynamic_cast<const Error*>(&error) == nullptr) return false;
     fmt::print("{}: {}\n", name, error.what());
     return true;
 }
