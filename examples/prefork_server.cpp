@@ -6,6 +6,7 @@
 #include <cctype>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -44,6 +45,7 @@ rondo::task<> keep_running(rondo::tcp_listener& listener, int number) {
                                            number);
         const int code = co_await worker.wait();
         fmt::print("{} ended with {}; another one takes its place\n", name, code);
+        std::fflush(stdout);
         co_await rondo::sleep(20ms);  // a worker that crashes at once must not take all the time
     }
 }

@@ -291,6 +291,7 @@ def check_prefork_server(folder):
                     peer.sendall(b"crash\n")
                     expect(answers.read() == b"", server)  # nothing but the end
             expect(re.fullmatch(rb"worker [012]: HELLO\n", talk(7098, b"hello\n")), server)
+        wait_for_text(server, rf"(?s)(another one.*){{{len(crashes)}}}")
     lines = [f"worker {n} ended with -9; another one takes its place" for n in crashes]
     printed = server.text(server.out).splitlines()
     expect(sorted(printed[:-1]) == sorted(lines), server)

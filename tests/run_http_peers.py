@@ -444,7 +444,7 @@ def main():
     arguments.add_argument("--client", type=pathlib.Path, required=True)
     arguments.add_argument("only", nargs="*", help="names of peers")
     given = arguments.parse_args()
-    client = given.client.resolve()
+    client = given.client.absolute()  # a link, whose name tells the program which it is
     enter_own_network()
     os.environ["PATH"] += ":/usr/sbin"
     checks = [

@@ -191,10 +191,6 @@ RONDO_TEST("testing: an operation that is not simulated is an error that names i
     CHECK(text == "spawn true: Function not implemented");
     text = co_await text_of_failure<std::system_error>(command("true").out_file("/tmp").run());
     CHECK(text == "spawn true: Function not implemented");
-    text = co_await text_of_failure<std::system_error>(make_symbolic_link("here", "there"));
-    CHECK(text == "symlink there: Operation not permitted");
-    text = co_await text_of_failure<std::system_error>(read_symbolic_link("there"));
-    CHECK(text == "readlink there: No such file or directory");
 }
 
 TEST_CASE("testing: a run that takes too long prints its waiting tasks, and aborts", "[testing]") {

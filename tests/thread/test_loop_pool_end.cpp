@@ -213,6 +213,7 @@ TEST_CASE("loop_pool: a ring that cannot be made is an error of the constructor;
 
 TEST_CASE("loop_pool: if io_uring is denied, the error says so", "[loop_pool]") {
     const auto end = run_child([] {
+        ::setenv("RONDO_KERNEL", "ring", 1);  // else the loops are on readiness
         forbid(SYS_io_uring_setup, EPERM);
         try {
             loop_pool cores(2);
@@ -228,6 +229,7 @@ TEST_CASE("loop_pool: if io_uring is denied, the error says so", "[loop_pool]") 
 TEST_CASE("loop_pool: a run whose own ring cannot be made is an error, and the loops go on",
           "[loop_pool]") {
     const auto end = run_child([] {
+        ::setenv("RONDO_KERNEL", "ring", 1);
         loop_pool cores(2);
         const auto denied_here = [] { forbid(SYS_io_uring_setup, EPERM); };
         std::thread caller([&] {
