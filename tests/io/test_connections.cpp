@@ -109,9 +109,10 @@ void check(const char* name, Handler handler, double bytes_most) {
                 seen.resident[2] / 1e6, seen.heap[0] / 1e6, seen.heap[1] / 1e6, seen.heap[2] / 1e6);
     if (rondo_tests::with_asan() || rondo_tests::with_tsan()) return;
     // No memory leaks. How many free pages were touched is up to malloc. Free chunks in its caches
-    // count as used, so tests/meson.build switches them off for this test. Slabs of frames are kept,
-    // and their number differs with the order of things: by up to 30 KB in the first rounds, by
-    // nothing in later ones. The smallest chunk has 32 bytes: one lost in four pairs is too many.
+    // count as used, so tests/meson.build switches them off for this test. Slabs of frames are
+    // kept, and how many there are differs with the order of things: up to 30 KB more in each of
+    // the first rounds, nothing in later ones. The smallest chunk has 32 bytes: one that is lost in
+    // four pairs is too many.
     if (std::getenv("GLIBC_TUNABLES") != nullptr)
         CHECK(seen.heap[2] <= seen.heap[1] + 8 * static_cast<double>(pairs));
     else
