@@ -152,12 +152,12 @@ TEST_CASE("readiness: what is queued for a thread is cancelled, what runs has it
 
 TEST_CASE("readiness: a kernel that ends waits for its threads", "[readiness]") {
     const rondo_tests::folder folder;
-    std::string into(100, '\0');
-    for (int i = 0; i < 50; ++i) {
+    std::vector<std::string> into(5, std::string(100, '\0'));
+    for (std::size_t i = 0; i < 50; ++i) {
         driver f(make_readiness(256));
         const int fd = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-        for (int k = 0; k < i % 5; ++k) {
-            entry reading = read_of(fd, into, 0);
+        for (std::size_t k = 0; k < i % 5; ++k) {
+            entry reading = read_of(fd, into[k], 0);
             reading.flags = entry_async;
             f.add(reading);
         }
