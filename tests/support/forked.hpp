@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -43,8 +44,9 @@ public:
     /// Its exit code; -1 if a signal ended it.
     int wait() {
         int status = 0;
-        while (::waitpid(std::exchange(pid_, 0), &status, 0) < 0) {
-        }
+        const pid_t child = std::exchange(pid_, 0);
+        while (::waitpid(child, &status, 0) < 0)
+            if (errno != EINTR) return -1;
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     }
 
