@@ -29,6 +29,7 @@
 #include "kernel/ring/mapped_ring.hpp"
 #include "kernel/ring/abi.hpp"
 #include "kernel/ring/buffers.hpp"
+#include "kernel/system.hpp"
 
 extern "C" {
 [[gnu::weak]] void __tsan_acquire(void* at);
