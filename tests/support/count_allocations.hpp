@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Counts every operator new of the program that includes this in one of its files, so that a test
-// can check that nothing was allocated. Under a sanitizer, which has its own operator new, nothing
-// is counted.
+// Counts every operator new and delete of the program that includes this in one of its files, so
+// that a test can check that nothing was allocated, or that everything was freed. Under a sanitizer,
+// which has its own operator new, nothing is counted.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,10 @@
 
 namespace rondo_tests {
 inline std::atomic<std::size_t> allocations{0};
-}
+inline std::atomic<std::size_t> frees{0};
+/// Number of blocks that were allocated and not freed.
+inline std::size_t live_blocks() { return allocations.load() - frees.load(); }
+}  // namespace rondo_tests
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -37,6 +40,9 @@ void* operator new(std::size_t size) {
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+    if (memory != nullptr) rondo_tests::frees.fetch_add(1, std::memory_order_relaxed);
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 #endif
