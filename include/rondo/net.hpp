@@ -85,8 +85,8 @@ public:
     static tcp_listener bind(const endpoint& where, listen_options options = {});
     /// Takes over a socket that listens already: inherited from another process, received, or made
     /// by other code. Several processes may accept from one socket; each connection goes to one of
-    /// them. The listener takes a connection from the kernel only while a task waits in `accept`,
-    /// so a process that ends loses none.
+    /// them. The listener takes a connection from the kernel only while a task waits in `accept`:
+    /// a process that ends takes none along but one that came at that very moment.
     /// Throws: std::system_error; error if it is not a TCP socket that listens. It is closed then.
     static tcp_listener adopt(descriptor listening);
     static tcp_listener adopt(int number) {

@@ -26,6 +26,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -35,6 +36,7 @@
 
 #include <rondo/async_generator.hpp>
 #include <rondo/detail/compose/first_of.hpp>
+#include <rondo/shield.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -228,14 +230,30 @@ task<selected_element<R>> select_range(R awaitables) {
     co_return selected_element<R>(place, moved(running[place]));
 }
 
+template <class A>
+inline constexpr bool is_future = false;
+template <class T>
+inline constexpr bool is_future<future<T>> = true;
+
+template <class R>
+auto shields_of(const R& futures) {
+    std::vector<decltype(shield(*std::begin(futures)))> all;
+    for (const auto& each : futures) all.push_back(shield(each));
+    return all;
+}
+
 }  // namespace detail
 
 /// The same for a range of awaitables of one type. Returns a pair: the place of the one that has
-/// ended, and its value (std::monostate for void).
+/// ended, and its value (std::monostate for void). Futures in a range that has a name run on if
+/// they lose.
 /// Throws: also std::invalid_argument if the range is empty.
 template <detail::kept_range R>
 auto select(R&& awaitables) {
-    return detail::select_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
+    if constexpr (std::is_lvalue_reference_v<R> && detail::is_future<detail::element<R>>)
+        return detail::select_range(detail::shields_of(awaitables));
+    else
+        return detail::select_range<std::remove_cvref_t<R>>(std::forward<R>(awaitables));
 }
 template <class... A>
     requires(!detail::can_be_selected<A...>)

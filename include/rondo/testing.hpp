@@ -143,7 +143,8 @@ public:
     void expect_fewer_frames(std::size_t count) noexcept;
 
     // -- only on a simulated kernel ---------------------------------------------------------------
-    /// Writes a file of the simulated kernel.
+    /// Writes a file of the simulated kernel, and makes the directories above it.
+    /// Throws: std::system_error if a directory is at `path`, or a file above it.
     void put_file(std::string_view path, std::string_view bytes);
     /// The content of a simulated file; empty if there is none.
     std::optional<std::string> get_file(std::string_view path) const;

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include "loop/loop_core.hpp"
@@ -425,7 +426,9 @@ void world::expect_fewer_frames(std::size_t count) noexcept {
 }
 
 void world::put_file(std::string_view path, std::string_view bytes) {
-    watched_->simulator->put_file(path, bytes);
+    const int result = watched_->simulator->put_file(path, bytes);
+    if (result < 0)
+        throw std::system_error(-result, std::system_category(), "put_file " + std::string(path));
 }
 std::optional<std::string> world::get_file(std::string_view path) const {
     return watched_->simulator->get_file(path);

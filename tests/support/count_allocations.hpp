@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Counts every operator new and delete of the program that includes this in one of its files, so
-// that a test can check that nothing was allocated, or that everything was freed. Under a sanitizer,
-// which has its own operator new, nothing is counted.
+// that a test can check that nothing was allocated, or that everything was freed. Under a
+// sanitizer, which has its own operator new, nothing is counted.
 #pragma once
 
 #include <atomic>

@@ -281,6 +281,7 @@ int simulator::remove_tree(const char* path, std::uint64_t* count) {
 
 int simulator::name_status(const char* path, name_facts* facts) {
     const std::lock_guard lock(mutex_);
+    if (const int error = next_fault(); error < 0) return error;
     const sim_place place = files_.find(nullptr, path, false);
     if (place.error < 0) return place.error;
     if (place.node == nullptr) return -ENOENT;
@@ -290,11 +291,13 @@ int simulator::name_status(const char* path, name_facts* facts) {
 
 int simulator::remove_name(const char* path) {
     const std::lock_guard lock(mutex_);
+    if (const int error = next_fault(); error < 0) return error;
     return files_.remove(path, false);
 }
 
 int simulator::set_mode(const char* path, unsigned mode) {
     const std::lock_guard lock(mutex_);
+    if (const int error = next_fault(); error < 0) return error;
     const sim_place place = files_.find(nullptr, path, true);
     if (place.error < 0) return place.error;
     if (place.node == nullptr) return -ENOENT;
@@ -304,6 +307,7 @@ int simulator::set_mode(const char* path, unsigned mode) {
 
 int simulator::find_listener(const sockaddr* address, socklen_t size) {
     const std::lock_guard lock(mutex_);
+    if (const int error = next_fault(); error < 0) return error;
     const std::string path = sim_name::path_in(address, size);
     if (const int error = path.empty() ? 0 : files_.find_socket(path); error < 0) return error;
     return network_.has_listener(address, size) ? 0 : -ECONNREFUSED;

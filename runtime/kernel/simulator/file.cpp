@@ -25,12 +25,16 @@ constexpr std::uint64_t offset_max = ~std::uint64_t(0) >> 1;
 
 }  // namespace
 
-void sim_file_system::put(std::string_view path, std::string_view bytes) {
+int sim_file_system::put(std::string_view path, std::string_view bytes) {
     const std::size_t end = path.rfind('/');
-    if (end != path.npos && end != 0) make_directories(path.substr(0, end));
+    if (end != path.npos && end != 0)
+        if (const int error = make_directories(path.substr(0, end)); error < 0) return error;
     const sim_place place = find(nullptr, path, true);
+    if (place.error < 0) return place.error;
+    if (place.as_directory || (place.node != nullptr && !place.node->is_file())) return -EISDIR;
     const auto node = place.node != nullptr ? place.node : make(place.name, S_IFREG | 0666);
     node->bytes = bytes;
+    return 0;
 }
 
 std::optional<std::string> sim_file_system::get(std::string_view path) const {

@@ -59,8 +59,8 @@ class sim_file_system {
 public:
     explicit sim_file_system(sim_core& core);
 
-    /// Makes a file, with the directories above it.
-    void put(std::string_view path, std::string_view bytes);
+    /// Makes a file, with the directories above it. Returns: 0 or -errno.
+    int put(std::string_view path, std::string_view bytes);
     std::optional<std::string> get(std::string_view path) const;
 
     /// Opens `path`; if it is relative, below `base` unless that is null. Sets `file` and returns

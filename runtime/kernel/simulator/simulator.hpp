@@ -105,7 +105,7 @@ public:
     void drain_event() noexcept override {}
 
     // -- for tests; on the attached thread
-    void put_file(std::string_view path, std::string_view bytes) { files_.put(path, bytes); }
+    int put_file(std::string_view path, std::string_view bytes) { return files_.put(path, bytes); }
     std::optional<std::string> get_file(std::string_view path) const { return files_.get(path); }
     void set_network(sim_latency one_way, sim_datagram_fate datagrams);
     void cut_off(const sockaddr* part, socklen_t size);

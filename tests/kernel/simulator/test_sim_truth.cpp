@@ -88,6 +88,16 @@ RONDO_TEST("simulator truth: paths", "[simulator][both]", seeds(1)) {
     );
 }
 
+TEST_CASE("simulator truth: put_file makes directories, and says what is in its way",
+          "[simulator]") {
+    testing::world world;
+    world.put_file("/srv/www/index.html", "hello");
+    CHECK(world.get_file("/srv/www/index.html") == "hello");
+    CHECK_THROWS_AS(world.put_file("/srv/www", "x"), std::system_error);
+    CHECK_THROWS_AS(world.put_file("/srv/www/index.html/x", "x"), std::system_error);
+    CHECK_THROWS_AS(world.put_file("", "x"), std::system_error);
+}
+
 RONDO_TEST("simulator truth: symbolic links", "[simulator][both]", seeds(1)) {
     const folder at;
     const std::string f = at / "f", link = at / "link", loop = at / "loop";
