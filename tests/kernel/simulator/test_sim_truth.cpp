@@ -90,7 +90,7 @@ RONDO_TEST("simulator truth: paths", "[simulator][both]", seeds(1)) {
 
 TEST_CASE("simulator truth: put_file makes directories, and says what is in its way",
           "[simulator]") {
-    testing::world world;
+    testing::world world({.seed = 1});
     world.put_file("/srv/www/index.html", "hello");
     CHECK(world.get_file("/srv/www/index.html") == "hello");
     CHECK_THROWS_AS(world.put_file("/srv/www", "x"), std::system_error);
