@@ -91,6 +91,7 @@ const scenario table[] = {
     {"echo over a Unix connection", echo<over_unix>, hears},
     {"half close over a Unix connection", half_close<over_unix>, hears},
     {"unix: serve", serve_unix},
+    {"unix: a name is taken over", unix_name_taken_over},
     {"unix: nobody listens", unix_nobody_listens},
     {"unix: a listener is closed while accepting", unix_listener_closed},
     {"unix: a descriptor that travels", descriptor_passed},
@@ -252,7 +253,7 @@ TEST_CASE("fault sweep: a fault at every operation and call is an error at worst
                 static_cast<unsigned long long>(sum.calls),
                 static_cast<unsigned long long>(sum.failed_runs));
     if (only != nullptr) return;
-    CHECK(sum.scenarios >= 133);
+    CHECK(sum.scenarios >= 137);
     CHECK(sum.injected >= seeds * 5'000);
     CHECK(sum.failed_runs > sum.injected / 4);  // shows that faults are injected
 }

@@ -47,6 +47,25 @@ inline task<> serve_unix(verdict& v) {
     co_await with_task_group(body);
 }
 
+/// A listener takes the name of one that has gone.
+inline task<> unix_name_taken_over(verdict& v) {
+    const std::string path = "/tmp/rondo-sweep";
+    unix_listen_options options;
+    options.permissions = 0600;
+    options.remove_at_close = false;
+    {
+        auto gone = unix_listener::bind(path, options);
+        co_await gone.close();
+    }
+    options.replace_stale = true;
+    options.remove_at_close = true;
+    auto listener = unix_listener::bind(path, options);
+    auto [client, server] = co_await gather(connect_unix(path), accept_unix(listener));
+    co_await client.write_all("word\n");
+    const auto line = co_await server.read_line();
+    v.expect(!line || *line == "word", "the line is what was sent");
+}
+
 inline task<> unix_nobody_listens(verdict& v) {
     { auto gone = unix_listener::bind(sweep_name()); }
     bool failed = false;
