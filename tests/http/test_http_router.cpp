@@ -146,6 +146,55 @@ RONDO_TEST("http router: mounted routers, and middleware around them", "[http_ro
     CHECK(co_await field(client.get("/none"), "x-outer") == "yes");
 }
 
+RONDO_TEST("http router: a mounted router has its own parameters, slashes in them included",
+           "[http_router]", seeds(1)) {
+    http::router inner;
+    inner.get("/x/{id}", named("inner", {"id", "shop"}));
+    inner.get("/rest/{path...}", named("rest", {"path"}));
+    http::router site;
+    site.mount("/{shop}/{id}", std::move(inner));
+    http::test_client client(site);
+    CHECK(co_await body(client.get("/a/b/x/7")) == "200 inner id=7 shop=a");
+    CHECK(co_await body(client.get("/a/b/x/7%2F8")) == "200 inner id=7/8 shop=a");
+    CHECK(co_await body(client.get("/a/b/rest/7/8")) == "200 rest path=7/8");
+    CHECK(co_await body(client.get("/a/b/rest/7%2F8")) == "404 Not Found\n");
+}
+
+RONDO_TEST("http router: a middleware may go on to the handler a second time", "[http_router]",
+           seeds(1)) {
+    http::router inner;
+    int asked = 0;
+    inner.get("/x/{id}", [&](http::request& request) {
+        const std::string text = std::to_string(++asked) + ' ' + std::string(request.path());
+        return reply::text(text + ' ' + std::string(request.parameter("id")),
+                           asked == 1 ? 503 : 200);
+    });
+    http::router site;
+    site.mount("/m", std::move(inner));
+    site.use([](http::request& request, http::next_handler next) -> task<reply> {
+        reply made = co_await next(request);
+        if (made.status() == 503) made = co_await next(request);
+        co_return made;
+    });
+    http::test_client client(site);
+    CHECK(co_await body(client.get("/m/x/7")) == "200 2 /m/x/7 7");
+}
+
+RONDO_TEST("http router: a target that is a URL counts as its path and query", "[http_router]",
+           seeds(1)) {
+    http::router site;
+    site.get("/target", [](http::request& request) {
+        return reply::text(std::string(request.target()));
+    });
+    CHECK(body_of(co_await said_to(site, get("http://h/target?a=1"))) == "/target?a=1");
+    site.get("/", [](http::request& request) {
+        return reply::text(std::string(request.query("a").value_or("none")));
+    });
+    for (const char* target : {"http://h?a=1", "http://h/?a=1", "/?a=1"})
+        CHECK(body_of(co_await said_to(site, get(target))) == "1");
+    CHECK(body_of(co_await said_to(site, get("http://h"))) == "none");
+}
+
 RONDO_TEST("http router: bodies: text, form, multipart, too large", "[http_router]", seeds(1)) {
     http::router site;
     const auto form = [](http::request& request) -> task<reply> {
@@ -202,6 +251,7 @@ RONDO_TEST("http router: cookies, redirects, the client behind a proxy", "[http_
 RONDO_TEST("http middleware: cors, basic_auth, rate_limit", "[http_router]", seeds(1)) {
     http::router site;
     site.get("/", named("x"));
+    site.get("/no", [](http::request&) -> reply { throw http::reply_error(409, "no"); });
     site.use(http::cors({.origins = "https://a.example, https://b.example"}));
     http::test_client client(site);
     const std::string allow = "access-control-allow-origin";
@@ -209,6 +259,9 @@ RONDO_TEST("http middleware: cors, basic_auth, rate_limit", "[http_router]", see
           "https://b.example");
     CHECK(co_await field(client.get("/").header("origin", "https://c.example"), allow) ==
           "(none)");
+    CHECK(co_await field(client.get("/no").header("origin", "https://b.example"), allow) ==
+          "https://b.example");
+    CHECK(co_await body(client.get("/no").header("origin", "https://b.example")) == "409 no\n");
     CHECK(co_await field(client.get("/"), "vary") == "origin");
     auto preflight = client.options("/").header("origin", "https://a.example");
     preflight.header("access-control-request-method", "PUT");
@@ -237,6 +290,49 @@ RONDO_TEST("http middleware: cors, basic_auth, rate_limit", "[http_router]", see
     co_await sleep(600ms);
     CHECK(co_await body(eager.get("/")) == "200 x");
     CHECK(co_await body(eager.get("/")) == "429 Too Many Requests\n");
+}
+
+RONDO_TEST("http request: a trusted proxy names the client, and a client cannot forge that",
+           "[http_router]") {
+    http::router site;
+    site.get("/", [](http::request& request) { return reply::text(request.remote().address()); });
+    site.use(http::rate_limit({.per_second = 0.001, .burst = 3}));
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    http::session client("http://" + listener.local().text());
+    http::server_options options;
+    options.trusted_proxies = "127.0.0.1, 10.0.0.0/8";
+    auto serving = http::serve(std::move(listener), site, options);
+    auto asking = [&]() -> task<> {
+        const std::vector<std::pair<std::string, std::string>> rows = {
+            {"9.9.9.9", "200 9.9.9.9"},
+            {"10.9.9.9, 9.9.9.8,10.0.0.2", "200 9.9.9.8"},
+            {"\", 9.9.9.7", "200 9.9.9.7"},  // the quote is the client's
+            {"\"a, 9.9.9.6", "200 9.9.9.6"},
+            {"unknown", "200 127.0.0.1"},
+        };
+        for (const auto& [said, expected] : rows) {
+            auto request = client.get("/");
+            request.header("x-forwarded-for", said);
+            INFO(said);
+            CHECK(co_await body(std::move(request)) == expected);
+        }
+        // An IPv4 address in IPv6 is one client, not all of them.
+        for (int i = 0; i < 5; ++i) {
+            auto request = client.get("/");
+            request.header("x-forwarded-for", "::ffff:7.7.7." + std::to_string(i));
+            CHECK((co_await body(std::move(request))).starts_with("200 "));
+        }
+        std::string last;
+        for (int i = 0; i < 4; ++i) {
+            auto request = client.get("/");
+            request.header("x-forwarded-for", "2001:db8::" + std::to_string(i + 1));
+            last = co_await body(std::move(request));
+        }
+        CHECK(last == "429 Too Many Requests\n");
+        co_await client.close();
+    };
+    auto asked = asking();
+    co_await race(std::move(serving), std::move(asked));
 }
 
 #ifdef RONDO_WITH_ZLIB
@@ -305,6 +401,17 @@ RONDO_TEST("http files: whole, in part, unchanged; and nothing outside of the fo
     CHECK(co_await body(client.get("/one")) == "200 0123456789");
     CHECK(co_await field(client.get("/one"), "content-type") == "text/x-one");
     CHECK(co_await body(client.get("/no")) == "404 Not Found\n");
+    site.get("/error", [&](http::request&) {
+        return reply::file(root / "a.txt").set_status(410).header("etag", "\"mine\"");
+    });
+    CHECK(co_await body(client.get("/error").range(2, 4)) == "410 0123456789");
+    CHECK(co_await body(client.get("/error").header("if-none-match", "*")) == "410 0123456789");
+    site.get("/tagged", [&](http::request&) {
+        return reply::file(root / "a.txt").header("etag", "\"mine\"");
+    });
+    auto tagged = co_await client.get("/tagged");
+    CHECK(tagged.headers().get_all("etag") == std::vector<std::string_view>{"\"mine\""});
+    CHECK(co_await tagged.text() == "0123456789");
     for (const char* path : {"/s/out", "/s/up/secret", "/s/.git/config", "/s/none", "/s/a.txt/",
                              "/s/a.txt/x", "/s/%2e%2e/secret", "/s/..%2fsecret"}) {
         INFO(path);

@@ -271,4 +271,53 @@ RONDO_TEST("http server: the body of a request, cancelled in three ways, loses n
     });
 }
 
+RONDO_TEST("http server: a read that was cancelled before 100 Continue leaves it to the next",
+           "[http_server]", seeds(1)) {
+    http::router site;
+    site.post("/late", [](http::request& request) -> task<reply> {
+        const auto nothing = co_await move_on_after(0s, request.read_some());
+        CHECK_FALSE(nothing);
+        std::string all = co_await request.text();
+        co_return reply::text(std::move(all));
+    });
+    memory_server server(site);
+    co_await server.run([](raw_client& client) -> task<> {
+        CHECK(co_await client.ask(get("/late", "expect: 100-continue\r\ncontent-length: 4\r\n",
+                                      "POST")) == "HTTP/1.1 100 Continue\r\n\r\n");
+        CHECK(body_of(co_await client.ask("text")) == "text");
+    });
+}
+
+RONDO_TEST("http server: after a write that was cancelled nothing more is sent", "[http_server]",
+           seeds(1)) {
+    http::router site;
+    bool went_on = false;
+    const auto give_up = [&](http::body_writer& out) -> task<> {
+        const std::string block(1000, 'x');
+        const bool is_written = co_await move_on_after(1s, out.write_all(block));
+        CHECK_FALSE(is_written);
+        co_await sleep(2s);
+        went_on = true;
+        co_await out.write_all("more");
+    };
+    site.get("/", [&](http::request&) { return reply::stream("text/plain", give_up); });
+    // Room for the head, and for parts of the chunk of several sizes: also for exactly its size
+    // line, after which the memory stream would take further writes.
+    constexpr std::size_t date = 37;
+    const std::size_t head = (co_await said_to(site, get("/", "", "HEAD"))).size() + date;
+    for (std::size_t room = head; room < head + 12; ++room) {
+        memory_server server(site, {}, {.capacity = room});
+        went_on = false;
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.say(get("/"));
+            co_await sleep(1500ms);
+            const std::string said = co_await client.hear(5s);
+            CHECK_FALSE(went_on);
+            CHECK(said.find("more") == said.npos);
+            CHECK(said.find("\r\n0\r\n") == said.npos);
+            CHECK(said.ends_with("(closed)"));
+        });
+    }
+}
+
 }  // namespace

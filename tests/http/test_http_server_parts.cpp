@@ -11,6 +11,7 @@
 #include "http/multipart_parser.hpp"
 #include "http/netrc.hpp"
 #include "http/range.hpp"
+#include "http/server/routes.hpp"
 #include "http/split_ways.hpp"
 #include "support/catch.hpp"
 
@@ -54,6 +55,25 @@ std::string parts(std::string_view text) {
 }
 
 const std::string head = "content-disposition: form-data; name=x\r\n\r\n";
+
+TEST_CASE("http request: an unusual target leaves no memory to an idle connection",
+          "[http_server_parts]") {
+    std::string target;
+    for (int i = 0; i < 2000; ++i) target += "/a%20b";
+    detail::http_server_request request;
+    request.begin("GET", target);
+    REQUIRE(detail::split_path(request));
+    CHECK(request.segments.size() == 2000);
+    request.parameters.emplace_back("x", std::string(8000, 'x'));
+    request.shrink();
+    CHECK(request.segments.capacity() == 0);
+    CHECK(request.decoded.capacity() == 0);
+    CHECK(request.parameters.front().second.capacity() < 64);
+    request.begin("GET", "/a%20b");
+    REQUIRE(detail::split_path(request));
+    request.shrink();
+    CHECK(request.segments.capacity() > 0);  // a usual one keeps its room
+}
 
 }  // namespace
 

@@ -133,7 +133,8 @@ public:
 
     /// "GET"
     std::string_view method() const noexcept;
-    /// Path and query as the client sent them: "/a%20b?q=1".
+    /// Path and query as the client sent them: "/a%20b?q=1". Of a request for "http://host/a?q=1"
+    /// also "/a?q=1".
     std::string_view target() const noexcept;
     /// The path alone, as the client sent it: "/a%20b".
     std::string_view path() const noexcept;

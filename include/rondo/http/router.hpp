@@ -45,12 +45,15 @@ class RONDO_API next_handler {
 public:
     task<reply> operator()(http::request& to) const;
 
-    next_handler(const detail::http_routes& routes, std::size_t layer) noexcept
-        : routes_(&routes), layer_(layer) {}
+    /// For the server: the way of `to` through `routes` from its beginning.
+    next_handler(const detail::http_routes& routes, const http::request& to) noexcept;
 
 private:
     const detail::http_routes* routes_;
-    std::size_t layer_;
+    std::size_t layer_ = 0;
+    // Findings of the routers around this one: a middleware may go this way twice.
+    std::size_t mounted_at_;
+    std::size_t parameter_count_;
 };
 
 /// An answered request, for the access log.

@@ -36,7 +36,8 @@ struct server_options {
     /// Time that requests at work have when the server is cancelled.
     detail::time_limit grace = std::chrono::seconds(5);
     std::size_t connections = 10000;           ///< further ones wait in the kernel's backlog
-    std::size_t connections_per_address = 0;   ///< further ones are closed at once; 0: no limit
+    /// Of one address (of IPv6: of a /64 network); further ones are closed at once. 0: no limit.
+    std::size_t connections_per_address = 0;
     /// For the head of a request, from its first byte; of a new connection, from its beginning.
     detail::time_limit head = std::chrono::seconds(15);
     detail::time_limit idle = std::chrono::seconds(75);   ///< between two requests

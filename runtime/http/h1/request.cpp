@@ -38,6 +38,7 @@ preface match_http2_preface(std::string_view bytes) noexcept {
 }
 
 void request_decoder::begin() {
+    if (head_bytes_ > 4096) head_ = request_head();  // an idle connection stays small
     restart();
     head_.headers.clear();
     expects_continue_ = false;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include <rondo/cancel.hpp>
 #include <rondo/error.hpp>
 
 #include "http/server/files.hpp"
@@ -183,7 +184,7 @@ task<> h1_server_connection::answer() {
     begin_request();
     std::exception_ptr error;
     try {
-        reply_.emplace(co_await http::next_handler(*server_->routes, 0)(facade_));
+        reply_.emplace(co_await http::next_handler(*server_->routes, facade_)(facade_));
     } catch (const cancelled&) {
         throw;
     } catch (...) {
@@ -197,6 +198,7 @@ task<> h1_server_connection::answer() {
     if (keep_ && !decoder_.has_ended()) keep_ = co_await skip_body();
     if (!is_cut_) phase_ = phase::leaving;
     log(status);
+    request_.shrink();
 }
 
 task<> h1_server_connection::complete_reply(std::exception_ptr error) {
@@ -287,7 +289,10 @@ task<std::string_view> h1_server_connection::read_body() {
     if (body_status_ != 0) throw http::reply_error(body_status_, body_error_);
     if (is_reading_) throw invalid_state_error("another task reads the body of this request");
     const flag_in reading(is_reading_);
-    if (std::exchange(wants_continue_, false)) co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (wants_continue_ && !cancel_requested()) {  // otherwise the next read says it
+        wants_continue_ = false;
+        co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+    }
     for (;;) {
         const h1::step found = next_of_body();
         if (found.what == h1::event::failed) {

@@ -98,10 +98,22 @@ http::reply bodiless(int status, const std::string& tag, std::string_view modifi
     return made;
 }
 
+/// The whole file with the status of the handler: the conditions of the request are not about it.
+http::reply plain_file(file opened, std::uint64_t size, int code, std::string_view type) {
+    made_source source(new reply_source);
+    source->length = size;
+    source->file = std::move(opened);
+    return http::reply::of_source(std::move(source), code, type);
+}
+
 /// The reply with a file that was opened. 404 for a directory, a device, a FIFO.
-task<http::reply> reply_of(file opened, const http_server_request& request, std::string type) {
+task<http::reply> reply_of(file opened, const http_server_request& request, std::string type,
+                           int code = 200) {
     const file_status status = co_await opened.status();
     if (status.kind != file_kind::regular) co_return http::reply::status(404);
+    const bool is_read = request.method == "GET" || request.method == "HEAD";
+    if (code != 200 || !is_read)
+        co_return plain_file(std::move(opened), status.size, code, type);
     const std::string tag = tag_of(status);
     const auto modified = std::chrono::floor<std::chrono::seconds>(status.modified);
     const std::string date = http::http_date(modified);
@@ -174,7 +186,10 @@ task<http::reply> open_reply_file(http::reply asked, http::request& to) {
     if (!opened) co_return http::reply::status(404);
     std::string type(asked.content_type());
     if (type.empty()) type = http::media_type_of(path);
-    http::reply made = co_await reply_of(std::move(opened), to.state(), std::move(type));
+    http::reply made =
+        co_await reply_of(std::move(opened), to.state(), std::move(type), asked.status());
+    for (const char* name : {"etag", "last-modified", "accept-ranges"})
+        if (asked.headers().contains(name)) made.headers().erase(name);  // the handler's is sent
     for (const auto& [name, value] : asked.headers())
         if (!http::same_word(name, "content-type")) made.headers().add(name, value);
     if (asked.closes()) made.close();

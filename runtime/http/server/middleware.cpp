@@ -13,6 +13,7 @@
 #include <rondo/loop.hpp>
 
 #include "http/ascii.hpp"
+#include "http/server/server.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -51,12 +52,26 @@ void add_origin(reply& to, const cors_rules& rules, std::string_view origin) {
     if (rules.credentials) to.header("access-control-allow-credentials", "true");
 }
 
+/// The reply of the handler, also one that it throws: pages of other origins may read both.
+task<reply> returned_or_thrown(http::request& to, next_handler next) {
+    int status = 0;
+    std::string text;
+    try {
+        co_return co_await next(to);
+    } catch (const reply_error& meant) {
+        status = meant.status();
+        text = meant.what();
+    }
+    text += '\n';
+    co_return reply::text(std::move(text), status);
+}
+
 task<reply> answer_cors(std::shared_ptr<const cors_rules> rules, http::request& to,
                         next_handler next) {
     const std::string origin(to.header("origin").value_or(""));
     const auto method = to.header("access-control-request-method");
     if (origin.empty() || to.method() != "OPTIONS" || !method) {
-        reply made = co_await next(to);
+        reply made = co_await returned_or_thrown(to, next);
         if (!origin.empty() || rules->origins != "*") add_origin(made, *rules, origin);
         co_return made;
     }
@@ -189,16 +204,8 @@ private:
     std::unordered_map<std::string, std::list<bucket>::iterator> places_;
 };
 
-/// The address; of IPv6 its first four groups, since a network of 64 bits is one client.
-std::string network_of(const endpoint& client) {
-    if (client.family() != address_family::ipv6) return client.is_ip() ? client.address() : "unix";
-    // A sockaddr_in6 has the address after family, port and flow: 8 bytes.
-    const auto* const bytes = static_cast<const char*>(client.data()) + 8;
-    return {bytes, 8};
-}
-
 task<reply> slow_down(std::shared_ptr<buckets> all, http::request& to, next_handler next) {
-    const duration wait = all->take(network_of(to.remote()), running_loop().time());
+    const duration wait = all->take(rondo::detail::network_of(to.remote()), running_loop().time());
     if (wait == duration::zero()) co_return co_await next(to);
     reply made = reply::status(429);
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait).count();

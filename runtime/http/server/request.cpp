@@ -18,22 +18,31 @@ namespace detail {
 void http_server_request::begin(std::string_view method_of_it, std::string_view target_of_it) {
     method = method_of_it;
     target = target_of_it;
-    // "http://host/path" means "/path": a server must take it (RFC 9112, section 3.2.2).
+    // "http://host/path" means "/path": a server must take it (RFC 9112, section 3.2.2). Handlers
+    // never see the host: a proxy that passes the target on would ask any host for the client.
     std::string_view rest = target;
     if (const auto scheme = rest.find("://"); !rest.starts_with('/') && scheme != rest.npos) {
         rest.remove_prefix(scheme + 3);
         const auto end = rest.find_first_of("/?");
-        rest = end == rest.npos ? "/" : rest.substr(end);
-        if (rest.front() == '?') rest = "/";
+        target = rest = end == rest.npos ? "/" : rest.substr(end);
     }
     const auto mark = std::min(rest.find('?'), rest.size());
-    path = rest.substr(0, mark);
+    path = mark == 0 && !rest.empty() ? "/" : rest.substr(0, mark);  // of "http://host?query"
     query_text = mark == rest.size() ? std::string_view() : rest.substr(mark + 1);
     parameter_count = mounted_at = 0;
     query.reset();
     user.clear();
     length.reset();
     kept = {};
+}
+
+void http_server_request::shrink() noexcept {
+    constexpr std::size_t usual_segments = 32, usual_bytes = 256;
+    if (segments.capacity() > usual_segments) segments = {};
+    if (decoded.capacity() > usual_segments) decoded = {};
+    for (auto& [name, value] : parameters)
+        if (value.capacity() > usual_bytes) value = std::string();
+    query.reset();
 }
 
 }  // namespace detail
@@ -53,7 +62,8 @@ http::version request::version() const noexcept { return state_->version; }
 const fields& request::headers() const noexcept { return *state_->headers; }
 
 std::string_view request::parameter(std::string_view name) const {
-    for (std::size_t i = 0; i < state_->parameter_count; ++i)
+    // From the last: a mounted router's own come after those of its prefix.
+    for (std::size_t i = state_->parameter_count; i-- > 0;)
         if (state_->parameters[i].first == name) return state_->parameters[i].second;
     throw error("the route of " + std::string(path()) + " has no parameter \"" +
                 std::string(name) + "\"");

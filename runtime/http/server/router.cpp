@@ -86,11 +86,21 @@ router& router::mount(std::string_view prefix, router below) {
 
 task<reply> router::as_task(reply made) { co_return made; }
 
-task<reply> router::answer(http::request& to) const { return next_handler(*routes_, 0)(to); }
+task<reply> router::answer(http::request& to) const { return next_handler(*routes_, to)(to); }
+
+next_handler::next_handler(const rondo::detail::http_routes& routes,
+                           const http::request& to) noexcept
+    : routes_(&routes),
+      mounted_at_(to.state().mounted_at),
+      parameter_count_(to.state().parameter_count) {}
 
 task<reply> next_handler::operator()(http::request& to) const {
+    to.state().mounted_at = mounted_at_;
+    to.state().parameter_count = parameter_count_;
     if (layer_ == routes_->layers.size()) return routes_->dispatch(to);
-    return routes_->layers[layer_](to, next_handler(*routes_, layer_ + 1));
+    next_handler further = *this;
+    ++further.layer_;
+    return routes_->layers[layer_](to, further);
 }
 
 }  // namespace http

@@ -113,8 +113,9 @@ bool split_path(http_server_request& request) {
     if (left.empty() || left.front() != '/') return false;
     left.remove_prefix(1);
     // Room first, so that views of the decoded ones stay good.
-    request.decoded.reserve(static_cast<std::size_t>(std::count(left.begin(), left.end(), '/')) +
-                            1);
+    if (left.find('%') != left.npos)
+        request.decoded.reserve(
+            static_cast<std::size_t>(std::count(left.begin(), left.end(), '/')) + 1);
     for (;;) {
         const std::size_t end = std::min(left.find('/'), left.size());
         std::string_view segment = left.substr(0, end);
@@ -164,10 +165,11 @@ const http_route_entry* http_routes::find(search& in, const http_route_node& at,
         --in.captured_count;
     }
     if (!at.rest) return nullptr;
+    const http_route_entry* const entry = at.rest->entry(in.request.method);
     const auto has_slash = [](std::string_view s) { return s.find('/') != s.npos; };
     const auto begin = segments.begin() + static_cast<std::ptrdiff_t>(index);
-    if (std::any_of(begin, segments.end(), has_slash)) return nullptr;
-    const http_route_entry* const entry = at.rest->entry(in.request.method);
+    const bool is_joined = entry == nullptr || !entry->is_mount();
+    if (is_joined && std::any_of(begin, segments.end(), has_slash)) return nullptr;
     if (entry == nullptr) {
         add_methods(in.allowed, *at.rest);
         return nullptr;
@@ -182,7 +184,8 @@ const http_route_entry* http_routes::match(http_server_request& request,
     search in(request, allowed);
     const http_route_entry* const entry = find(in, root, request.mounted_at);
     if (entry == nullptr) return nullptr;
-    for (std::size_t i = 0; i < entry->names.size(); ++i) {
+    const std::size_t count = entry->names.size() - (entry->is_mount() ? 1 : 0);
+    for (std::size_t i = 0; i < count; ++i) {
         if (request.parameters.size() == request.parameter_count)
             request.parameters.emplace_back();
         auto& [name, value] = request.parameters[request.parameter_count++];

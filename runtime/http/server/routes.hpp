@@ -22,6 +22,9 @@ struct http_route_entry {
     std::string method;
     std::vector<std::string> names;
     mutable http_handler handler;
+
+    /// True for the unnamed rest, which a mounted router looks at segment by segment.
+    bool is_mount() const noexcept { return !names.empty() && names.back().empty(); }
 };
 
 struct http_route_node {

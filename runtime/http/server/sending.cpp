@@ -35,6 +35,9 @@ task<> h1_server_connection::write(const_buffer first, const_buffer second, cons
     } catch (const invalid_state_error&) {  // two tasks write
         phase_ = before;
         throw;
+    } catch (const cancelled&) {  // by the user's code, perhaps: what follows would be out of place
+        leave();
+        throw;
     } catch (const std::exception&) {
         is_gone_ = true;
         throw;

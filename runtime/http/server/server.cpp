@@ -18,12 +18,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-constexpr std::size_t blocks_max = 8;
-
-/// The bytes of an address: 4 or 16; an IPv4 address in IPv6 counts as IPv4.
-std::size_t bytes_of(const endpoint& address, unsigned char (&to)[16]) noexcept {
+std::size_t address_bytes(const endpoint& address, unsigned char (&to)[16]) noexcept {
     if (address.family() == address_family::ipv4) {
         sockaddr_in name;
         std::memcpy(&name, address.data(), sizeof name);
@@ -41,6 +36,17 @@ std::size_t bytes_of(const endpoint& address, unsigned char (&to)[16]) noexcept 
     return 16;
 }
 
+std::string network_of(const endpoint& client) {
+    unsigned char bytes[16];
+    const std::size_t size = address_bytes(client, bytes);
+    if (size == 0) return "unix";
+    return {reinterpret_cast<const char*>(bytes), std::min<std::size_t>(size, 8)};
+}
+
+namespace {
+
+constexpr std::size_t blocks_max = 8;
+
 http_network parse_network(std::string_view text) {
     http_network made;
     if (text == "unix") {
@@ -49,7 +55,7 @@ http_network parse_network(std::string_view text) {
     }
     const std::size_t slash = std::min(text.find('/'), text.size());
     const auto address = endpoint::parse(text.substr(0, slash), 0);
-    const std::size_t size = address ? bytes_of(*address, made.bytes) : 0;
+    const std::size_t size = address ? address_bytes(*address, made.bytes) : 0;
     made.bits = static_cast<unsigned>(size) * 8;
     if (size != 0 && slash != text.size()) {
         unsigned bits = 0;
@@ -71,7 +77,7 @@ bool http_network::contains(const endpoint& address) const noexcept {
     if (family == address_family::unix_socket)
         return address.family() == address_family::unix_socket;
     unsigned char other[16];
-    const std::size_t size = bytes_of(address, other);
+    const std::size_t size = address_bytes(address, other);
     if (size != (family == address_family::ipv4 ? 4U : 16U)) return false;
     if (std::memcmp(bytes, other, bits / 8) != 0) return false;
     if (bits % 8 == 0) return true;
@@ -123,11 +129,15 @@ endpoint client_of(const http_server_request& request) {
     endpoint client = request.exchange->peer();
     if (!request.server->trusts(client)) return client;
     // From the right: each proxy has added the address that it saw.
+    // A quote of the client's must not swallow their commas, so this is no list of strings.
     const std::string all = request.headers->joined("x-forwarded-for");
-    const auto list = http::split_list(all);
-    for (std::size_t i = list.size(); i-- > 0;) {
-        auto address = endpoint::parse(list[i], 0);
-        if (!address) address = endpoint::parse(list[i]);
+    for (std::string_view left = all; !left.empty();) {
+        const std::size_t comma = left.rfind(',');
+        const std::string_view text = http::ascii::trimmed(left.substr(comma + 1));
+        left = left.substr(0, comma == left.npos ? 0 : comma);
+        if (text.empty()) continue;
+        auto address = endpoint::parse(text, 0);
+        if (!address) address = endpoint::parse(text);
         if (!address || !address->is_ip()) break;
         client = *address;
         if (!request.server->trusts(client)) break;
@@ -149,7 +159,7 @@ std::size_t body_limit(const http_server_request& request) noexcept {
 
 // -- places --------------------------------------------------------------------------------------
 http_place::http_place(std::shared_ptr<http_server> of, const endpoint& peer) : of_(std::move(of)) {
-    key_ = peer.is_ip() ? peer.address() : std::string("unix");
+    key_ = network_of(peer);
     std::size_t& count = of_->of_address[key_];
     if (count == of_->options.connections_per_address) {
         of_.reset();

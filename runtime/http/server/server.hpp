@@ -66,6 +66,12 @@ private:
     std::time_t date_ = 0;
 };
 
+/// The bytes of an address: 4 or 16, 0 if it has none; an IPv4 address in IPv6 counts as IPv4.
+std::size_t address_bytes(const endpoint& address, unsigned char (&to)[16]) noexcept;
+/// A key for one client: the address; of IPv6 its first four groups, since a client has all
+/// addresses of its /64 network.
+std::string network_of(const endpoint& client);
+
 /// Ends all connections, whatever they do.
 void cut_off_connections(http_server& server) noexcept;
 
