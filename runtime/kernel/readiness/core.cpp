@@ -240,8 +240,10 @@ void readiness_kernel::expire() noexcept {
 void readiness_kernel::wait(time_point until) noexcept {
     until = std::min(until, next_due_);
     duration left = duration::zero();
-    if (until != time_point::min() && until != time_point::max())
-        left = std::max(until - now(), duration::zero());
+    if (until != time_point::min() && until != time_point::max()) {
+        const time_point present = now();
+        if (until > present) left = until - present;  // else the difference may overflow
+    }
     unpolled_ = 0;
     const int count =
         wait_for_events(epoll_.get(), events_.data(), static_cast<int>(events_.size()),

@@ -106,6 +106,20 @@ TEST_CASE("readiness: deadlines and timeouts are never early", "[readiness]") {
     CHECK(f.next(third).result == -ECANCELED);
 }
 
+TEST_CASE("readiness: an enter whose deadline is centuries past does not wait", "[readiness]") {
+    fixture f;
+    std::atomic<bool> ended{false};
+    std::thread rescue([&] {
+        for (int i = 0; i < 500 && !ended.load(); ++i) std::this_thread::sleep_for(10ms);
+        if (!ended.load()) f.os->wake();
+    });
+    const time_point before = f.os->now();
+    f.turn(time_point::min() + 1ns);
+    CHECK(f.os->now() - before < 3s);
+    ended = true;
+    rescue.join();
+}
+
 TEST_CASE("readiness: a wake ends one enter, even one that begins later", "[readiness]") {
     const auto kernel = make_readiness(256);
     kernel->wake();
