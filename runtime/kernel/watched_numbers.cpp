@@ -126,8 +126,13 @@ bool watched_numbers::is_in(int epoll, int fd) noexcept {
 void watched_numbers::set_twin(int fd, int twin) noexcept {
     number& one = *find(fd);
     const std::lock_guard lock(lock_of(fd));
+    remove(one, fd);  // while its twin can still be found
     const int before = one.twin.exchange(twin);
     if (before >= 0) ::close(before);
+}
+
+int watched_numbers::twin_of(int fd) noexcept {
+    return find(fd)->twin.load(std::memory_order_acquire);
 }
 
 }  // namespace detail

@@ -48,8 +48,11 @@ public:
     void unwatch(int epoll, int fd) noexcept;
     /// Whether it is in this set.
     bool is_in(int epoll, int fd) noexcept;
-    /// Keeps a second description of the same file, which is watched and closed with `fd`.
+    /// Keeps a second description of the same file, which is watched and closed with `fd`. Closes
+    /// the one that another kernel has set.
     void set_twin(int fd, int twin) noexcept;
+    /// Returns: the number of that description, or -1.
+    int twin_of(int fd) noexcept;
 
 private:
     struct number {

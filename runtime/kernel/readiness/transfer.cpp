@@ -133,7 +133,6 @@ void readiness_kernel::without_no_wait(watched& on) noexcept {
     const int twin = open_twin(on.number);
     on.kind = twin >= 0 ? file_kind_t::twin : file_kind_t::guarded;
     if (twin < 0) return;
-    if (on.ours) numbers_.unwatch(epoll_.get(), on.number);
     numbers_.set_twin(on.number, twin);
     on.twin = twin;
     const std::uint32_t interest = on.ours ? on.interest : 0;

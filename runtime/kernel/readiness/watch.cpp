@@ -35,7 +35,8 @@ bool is_last(const pending& one, std::int32_t result) noexcept {
 }  // namespace
 
 /// Returns: the record of an open number, as it is now: if the number was closed since it was last
-/// used, nothing is known of the new file. Null, and -errno, if there is none.
+/// used, nothing is known of the new file. The same if another loop has closed the twin, to use the
+/// file itself. Null, and -errno, if there is none.
 watched* readiness_kernel::find(int fd, std::int32_t& error) noexcept {
     std::uint32_t closes = 0;
     error = fd < 0 ? -EBADF : numbers_.closes(fd, closes);
@@ -43,7 +44,8 @@ watched* readiness_kernel::find(int fd, std::int32_t& error) noexcept {
     watched* const on = table_.find(fd);
     error = -ENOMEM;
     if (on == nullptr) return nullptr;
-    if (on->number != fd || on->closes != closes) {
+    const bool has_lost_twin = on->twin >= 0 && on->twin != numbers_.twin_of(fd);
+    if (on->number != fd || on->closes != closes || has_lost_twin) {
         forget(*on);
         on->number = fd;
         on->closes = closes;

@@ -231,6 +231,29 @@ TEST_CASE("readiness: a descriptor that goes from one loop to another is watched
         }
 }
 
+TEST_CASE("readiness: two loops read the same terminal in turn", "[readiness]") {
+    fixture one, other;
+    const int master = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0)
+        SKIP("there are no pseudo-terminals here");
+    const int terminal = ::open(::ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    REQUIRE(terminal >= 0);
+    for (const bool waits : {false, true, false})
+        for (fixture* f : {&one, &other}) {
+            std::string line(20, '\0');
+            std::uint64_t reading = 0;
+            if (waits) {
+                reading = f->add(read_of(terminal, line));
+                CHECK(f->waits(reading));
+            }
+            REQUIRE(::write(master, "hello\n", 6) == 6);
+            if (!waits) reading = f->add(read_of(terminal, line));
+            CHECK(f->next(reading).result == 6);
+        }
+    one.os->close(terminal);
+    ::close(master);
+}
+
 TEST_CASE("readiness: a forked child gets an error, and leaves the parent's set alone",
           "[readiness]") {
     fixture f;
