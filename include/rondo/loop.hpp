@@ -46,7 +46,7 @@ class thread_pool;
 struct loop_options {
     /// Size of the submission queue; smaller if the system does not grant as many entries.
     unsigned entries = 256;
-    /// Size of the completion queue.
+    /// Size of the completion queue. It is at least as long as the submission queue.
     unsigned completions = 4096;
     /// Deadlines within this span share a wake-up. A timer is late by at most this, and never
     /// early.

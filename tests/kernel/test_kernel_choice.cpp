@@ -58,6 +58,12 @@ TEST_CASE("kernel choice: a program gets the kernel that it names", "[kernel_cho
     CHECK_THROWS_AS(kernel_of({.kernel = static_cast<kernel_choice>(7)}), std::invalid_argument);
 }
 
+TEST_CASE("kernel choice: more entries than completions are no reason to leave the ring",
+          "[kernel_choice]") {
+    CHECK(kernel_of({.entries = 1024, .completions = 64, .kernel = kernel_choice::ring}) == "ring");
+    CHECK(kernel_of({.entries = 100'000, .kernel = kernel_choice::ring}) == "ring");
+}
+
 TEST_CASE("kernel choice: the environment chooses for loops that leave it open",
           "[kernel_choice]") {
     const child_end end = run_child([] {

@@ -214,7 +214,7 @@ int mapped_ring::set_up(std::uint32_t entries, std::uint32_t completions) noexce
         if ((mode & limits_.setup_flags) != 0) continue;  // EINVAL, as from a kernel without it
         io_uring_params asked{};
         asked.flags = mode;
-        asked.cq_entries = completions;
+        asked.cq_entries = std::max(completions, entries);  // fewer are refused: EINVAL
         result = io_uring_queue_init_params(entries, raw_.get(), &asked);
         if (result == -EINVAL) continue;
         facts_.setup_flags = mode;
