@@ -94,14 +94,14 @@ task<> wait_for_writer(const descriptor* fifo) {
     }
 }
 
-/// One open relative to the folder with that number. Returns: the descriptor's number or -errno.
-task<int> open_in(int folder, const std::string* path, int flags) {
+/// One open relative to `folder`, whose record counts it: if the folder is closed meanwhile, its
+/// number cannot become another file. Returns: the descriptor's number or -errno.
+task<int> open_in(detail::descriptor_record* folder, const std::string* path, int flags) {
     detail::request ask;
     ask.code = detail::opcode::openat;
-    ask.number = folder;
     ask.address = detail::address_of(path->c_str());
     ask.op_flags = static_cast<std::uint32_t>(flags);
-    operation<int> opening(open_kind, nullptr, ask,
+    operation<int> opening(open_kind, folder, ask,
                            [](detail::operation_state& done) { return int(done.result); });
     const result<int> number = co_await as_result(std::move(opening));
     co_return number ? *number : -number.error().value();
@@ -109,24 +109,24 @@ task<int> open_in(int folder, const std::string* path, int flags) {
 
 /// The kernel follows links as long as they stay below the folder. The simulator does not know this
 /// operation.
-task<int> open_resolved_beneath(int folder, const std::string* path, int flags) {
+task<int> open_resolved_beneath(detail::descriptor_record* folder, const std::string* path,
+                                int flags) {
     open_how how{};
     how.flags = static_cast<unsigned>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     detail::request ask;
     ask.code = detail::opcode::openat2;
-    ask.number = folder;
     ask.address = detail::address_of(path->c_str());
     ask.length = sizeof how;
     ask.offset = detail::address_of(&how);
-    operation<int> opening(open_kind, nullptr, ask,
+    operation<int> opening(open_kind, folder, ask,
                            [](detail::operation_state& done) { return int(done.result); });
     const result<int> number = co_await as_result(std::move(opening));
     co_return number ? *number : -number.error().value();
 }
 
 /// Opens one segment of the path after the other, and follows no link.
-task<int> walk_beneath(int folder, std::string_view path, int flags) {
+task<int> walk_beneath(detail::descriptor_record* folder, std::string_view path, int flags) {
     descriptor at;
     for (;;) {
         const std::size_t slash = path.find('/');
@@ -137,7 +137,7 @@ task<int> walk_beneath(int folder, std::string_view path, int flags) {
         const int number = co_await open_in(folder, &segment, how | O_NOFOLLOW);
         if (number < 0 || is_last) co_return number;
         at = detail::adopt_or_close(number, segment);
-        folder = at.number();
+        folder = at.record();
         path.remove_prefix(slash + 1);
     }
 }
@@ -149,7 +149,7 @@ task<file> file::open_beneath(const file& folder, std::string path) {
     if (path.empty() || path.find('\0') != path.npos)
         detail::throw_system_error(EINVAL, "open", name.c_str());
     const int flags = flags_of(open_mode::read, {}) | O_NONBLOCK;
-    const int beneath = folder.fd_.number();
+    detail::descriptor_record* const beneath = folder.record();
     int number = co_await open_resolved_beneath(beneath, &path, flags);
     if (number == -EINVAL || number == -ENOSYS)
         number = co_await walk_beneath(beneath, path, flags);

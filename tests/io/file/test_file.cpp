@@ -2,8 +2,12 @@
 // Files through io_uring, on the simulated file system and on the real one.
 #include <rondo/file.hpp>
 
+#include <fcntl.h>
+
 #include <array>
 #include <filesystem>
+
+#include <rondo/gather.hpp>
 
 #include "support/file_tools.hpp"
 #include "support/full_disk.hpp"
@@ -118,6 +122,40 @@ RONDO_TEST("file: errors name the path", "[file][both]") {
     auto sync = [&]() -> task<> { co_await made.sync(); };
     text = co_await text_of_failure<std::system_error>(sync());
     REQUIRE(text == "fsync " + path + ": Bad file descriptor");
+}
+
+task<std::string> content_beneath(const file* folder) {
+    try {
+        auto opened = co_await file::open_beneath(*folder, "name");
+        std::string room(10, '\0');
+        const chunk some = co_await opened.read_some(room);
+        co_return std::string(some.data(), some.size());
+    } catch (const std::system_error& error) {
+        co_return error.code() == std::errc::no_such_file_or_directory ? "nothing" : "an error";
+    }
+}
+
+/// Closes the folder, and opens another one that gets its number, if that is free already.
+task<> put_in_its_place(file* folder, const std::string* other, descriptor* place) {
+    folder->close();
+    *place = descriptor::adopt(::open(other->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), *other);
+    co_return;
+}
+
+RONDO_TEST("file: open_beneath never opens in another folder, though its own is closed meanwhile",
+           "[file][kernel]") {
+    folder right, wrong;
+    for (const folder* each : {&right, &wrong}) {
+        auto made = co_await file::create(*each / "name");
+        co_await made.write_all(each == &right ? "right" : "wrong");
+    }
+    const std::string other = wrong / "";
+    auto base = co_await file::open(right / "");
+    descriptor place;
+    auto [content, nothing] =
+        co_await gather(content_beneath(&base), put_in_its_place(&base, &other, &place));
+    CHECK(content != "wrong");
+    CHECK(content != "nothing");
 }
 
 RONDO_TEST("file: a full disk is an error with the number of bytes written", "[file][kernel]") {
