@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The choice of a kernel. A program that asks for one by name gets that one or an error. All others
-// start anyway: on readiness, if the system denies io_uring or is too old for it. A system that has
-// denied it once is not asked again, except for memory, which may be there the next time.
+// start anyway: on readiness, if the system denies io_uring or is too old for it. After the first
+// denial the system is not asked again, with two exceptions: memory may be there the next time, and
+// after a quiet loop, the next one that is not quiet has to tell the cause.
 #include "kernel/kernel_choice.hpp"
 
 #include <unistd.h>
@@ -51,7 +52,7 @@ std::shared_ptr<kernel> make_ring_or_readiness(const kernel_request& request) {
         const int error = why.code().value();
         if (!falls_back_on(error)) throw;
         auto instead = make_readiness(request.entries);
-        is_denied = error != ENOMEM;
+        is_denied = error != ENOMEM && !request.quiet;
         if (!request.quiet) tell_fallback(why);
         return instead;
     }

@@ -126,6 +126,20 @@ TEST_CASE("kernel choice: the line of a fallback can be switched off", "[kernel_
     }));
 }
 
+TEST_CASE("kernel choice: a quiet loop does not silence the loops after it", "[kernel_choice]") {
+    const child_end end = run_child([] {
+        ::unsetenv("RONDO_KERNEL");
+        forbid(SYS_io_uring_setup, EPERM);
+        kernel_of({.quiet_fallback = true});
+        for (int i = 0; i < 2; ++i) kernel_of();
+        return 0;
+    });
+    INFO(end.text);
+    CHECK(end.exited());
+    CHECK(end.text.find(fallback_line) == 0);
+    CHECK(end.text.find(fallback_line, 1) == std::string::npos);
+}
+
 TEST_CASE("kernel choice: the ring by name stays an error where it is denied", "[kernel_choice]") {
     const child_end end = run_child([] {
         forbid(SYS_io_uring_setup, EPERM);
