@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <optional>
+#include <cstdint>
 
 #include "kernel/readiness/core.hpp"
 #include "kernel/readiness/file_calls.hpp"
@@ -148,7 +148,10 @@ std::int32_t readiness_kernel::attempt_cached(pending& one, watched& on) noexcep
     const std::int32_t result = quiet_transfer(one, on.number, RWF_NOWAIT);
     if (result == -EOPNOTSUPP && one.writes) on.no_cached_write = true;
     if (result == -EAGAIN || result == -EOPNOTSUPP) return goes_away;
-    if (result <= 0 || static_cast<std::uint64_t>(result) >= length_of(one.what)) return result;
+    // A list of buffers can be longer than an int can tell: then the rest is left to the caller.
+    const std::uint64_t wanted = length_of(one.what);
+    if (result <= 0 || static_cast<std::uint64_t>(result) >= wanted || wanted > INT32_MAX)
+        return result;
     one.moved = static_cast<std::uint32_t>(result);
     if (!one.writes && at_end_of_file(one)) return result;
     return goes_away;
