@@ -333,9 +333,12 @@ int readiness_kernel::event_fd() noexcept {
         result = timer_.take(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     if (result == 0 && event_.number() < 0) result = event_.open();
     if (result == 0 && host_.get() < 0) result = host_.take(::epoll_create1(EPOLL_CLOEXEC));
-    for (const int fd : {epoll_.get(), timer_.get(), event_.number()})
-        if (result == 0) result = add_to(host_.get(), fd, EPOLLIN);
-    if (result < 0 && result != -EEXIST) return result;
+    for (const int fd : {epoll_.get(), timer_.get(), event_.number()}) {
+        if (result < 0) return result;
+        result = add_to(host_.get(), fd, EPOLLIN);
+        if (result == -EEXIST) result = 0;  // a call that failed later has added it
+    }
+    if (result < 0) return result;
     embedded_ = true;
     return host_.get();
 }
