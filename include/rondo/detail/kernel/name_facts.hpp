@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What lstat(2) says of a name, as far as rondo asks.
+// The part of the result of lstat(2) that rondo uses.
 #pragma once
 
 #include <cstdint>
