@@ -2,6 +2,10 @@
 // The client as its user sees it: requests, bodies, redirects, cookies, time limits, errors.
 #include <rondo/http.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rondo/create_task.hpp>
 #include <rondo/file_system.hpp>
 #include <rondo/gather.hpp>
 #include <rondo/memory_stream.hpp>
@@ -21,6 +25,8 @@ task<> get_text(http::session& client, std::string url) {
     auto response = co_await client.get(url);
     co_await response.text();
 }
+
+task<> sent(http::request_builder request) { co_await std::move(request); }
 
 RONDO_TEST("http client: a request, its response, and a second one on the same connection",
            "[http_client][both]") {
@@ -619,6 +625,30 @@ RONDO_TEST("http client: Unix sockets and addresses of one's own", "[http_client
     };
     auto serving = serve(std::move(listener), answer);
     co_await race(std::move(serving), client());
+}
+
+RONDO_TEST("http client: a peer that reads no more and says nothing is not waited for",
+           "[http_client][kernel]", limit(10s)) {
+    rondo_tests::folder folder;
+    const std::string path = folder / "socket";
+    // A socket of the system's: only shutdown(2) closes a direction of it for the other side.
+    const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const endpoint where = endpoint::unix_path(path);
+    const auto* const name = static_cast<const sockaddr*>(where.data());
+    CHECK(::bind(listening, name, where.size()) == 0);
+    CHECK(::listen(listening, 1) == 0);
+    http::session_options brief;
+    brief.timeouts.headers = 50ms;
+    http::session client("", brief);
+    auto asking = create_task(
+        error_of(sent(client.post("unix:" + path + ":/").body(std::string(4'000'000, 'x')))));
+    co_await sleep(50ms);
+    const int peer = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+    CHECK(::shutdown(peer, SHUT_RD) == 0);
+    const std::string lost = co_await std::move(asking);
+    CHECK(lost.find("the connection was lost before the response") != std::string::npos);
+    ::close(peer);
+    ::close(listening);
 }
 
 RONDO_TEST("http client: the limit of connecting holds for the proxy's tunnel as well",

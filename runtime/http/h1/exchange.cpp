@@ -96,7 +96,7 @@ private:
     std::size_t buffer_size_ = 0;
     std::string_view unread_;
     time_point began_{};
-    time_point sent_at_{};  // all of the request
+    time_point sent_at_{};  // all of the request, or as much as the peer took
     duration keep_{};       // after the response
     std::exception_ptr unsent_;   // why the request was not sent
     std::exception_ptr unheard_;  // why the head was not received
@@ -242,8 +242,10 @@ task<> h1_exchange::receive_head() {
     while (!has_head_) {
         duration limit{};  // none while the request is still being sent
         duration spent{};
-        if (sent_all_) limit = options_.headers;
-        if (sent_all_) spent = running_loop().time() - sent_at_;
+        if (sent_all_ || lost_while_sending_) {
+            limit = options_.headers;
+            spent = running_loop().time() - sent_at_;
+        }
         if (unread_.empty() && !stream_ended_)
             co_await receive(http::phase::headers, limit, spent);
         has_head_ = step().what == h1::event::head;
@@ -257,6 +259,7 @@ task<> h1_exchange::try_to_send(const http_outgoing& request) {
     } catch (const write_error&) {
         unsent_ = std::current_exception();
         lost_while_sending_ = !body_failed_;
+        sent_at_ = running_loop().time();
     } catch (const std::exception&) {
         unsent_ = std::current_exception();
     }
