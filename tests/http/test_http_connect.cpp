@@ -4,6 +4,7 @@
 #include <rondo/http.hpp>
 
 #include <rondo/copy.hpp>
+#include <rondo/create_task.hpp>
 #include <rondo/gather.hpp>
 
 #include "http/scripted_server.hpp"
@@ -246,6 +247,44 @@ RONDO_TEST("http socks: a proxy that is silent or hangs up; a request that is gi
         CHECK(session.connections() == 0);
     };
     co_await race(serve(std::move(listener), handler), client());
+}
+
+// -- CONNECT --------------------------------------------------------------------------------------
+RONDO_TEST("http connect: interim answers of a proxy, together with the last one",
+           "[http_connect]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string url = "http://" + listener.local().text();
+    auto handler = [&](tcp_stream peer) -> task<> {
+        co_await peer.read_until("\r\n\r\n");
+        co_await peer.write_all("HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 100 Go on\r\nx: y\r\n\r\n"
+                                "HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n");
+        co_await sleep(1h);
+    };
+    auto client = [&]() -> task<> {
+        http::session session;
+        session.proxy(url);
+        CHECK(co_await outcome_of(session.get("https://far.example/")) ==
+              "the proxy refused: 403 No: CONNECT far.example:443");
+    };
+    co_await race(serve(std::move(listener), handler), client());
+}
+
+RONDO_TEST("http connect: a request keeps the proxy that it began with", "[http_connect]") {
+    scripted_server server([](const seen_request&) { return reply(200, "hello"); });
+    co_await server.run([&]() -> task<> {
+        http::session_options one;
+        one.connections_per_host = 1;
+        http::session client(one);
+        client.proxy("http://me:secret@" + server.where().text());
+        auto first = co_await client.get("http://far.example/first");
+        auto second = create_task(outcome_of(client.get("http://far.example/second")));
+        co_await sleep(1s);
+        CHECK_FALSE(second.done());  // waits for the connection
+        client.proxy("");
+        first.close();
+        CHECK(co_await std::move(second) == "200 hello");
+        CHECK(server.requests.back().line() == "GET http://far.example/second HTTP/1.1");
+    });
 }
 
 // -- addresses ------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ private:
     std::string method_;
     http::url where_;
     http::fields headers_;
-    http_proxy own_proxy_;
+    http_proxy proxies_;  // a copy: the session's may be changed while this waits
     const http::url* proxy_ = nullptr;
     bool is_same_origin_ = true;
     http_authorization authorization_{session_, spec_};
@@ -278,11 +278,13 @@ task<> sending::run() {
     to_.budget.tell(http::trace_point::start);
     co_await authorization_.find_user(where_);
     body_ = co_await make_body(spec_);
-    if (spec_.proxy && !spec_.proxy->empty())
-        own_proxy_.address = own_proxy_.secure = proxy_url(*spec_.proxy);
+    if (!spec_.proxy)
+        proxies_ = session_.proxy;
+    else if (!spec_.proxy->empty())
+        proxies_.address = proxies_.secure = proxy_url(*spec_.proxy);
     const int follow_at_most = spec_.redirects.value_or(session_.options.redirects);
     for (int followed = 0;; ++followed) {
-        proxy_ = (spec_.proxy ? own_proxy_ : session_.proxy).for_url(where_);
+        proxy_ = proxies_.for_url(where_);
         co_await ask_with_retries();
         if (!http::is_redirect(to_.head.status) || !to_.head.headers.contains("location")) break;
         if (follow_at_most == 0) break;

@@ -35,9 +35,15 @@ task<> open_http_tunnel(tcp_stream& proxy, const http::url& where, const http::u
     http::h1::response_decoder decoder;
     decoder.begin("CONNECT");
     char buffer[4096];
-    for (;;) {
-        const chunk came = co_await proxy.read_some(buffer);
-        const http::h1::step found = came ? decoder.next(came.text()) : decoder.finish();
+    std::string_view unread;
+    for (bool has_ended = false;;) {
+        if (unread.empty()) {  // otherwise an interim answer came together with the next one
+            const chunk came = co_await proxy.read_some(buffer);
+            unread = came.text();
+            has_ended = !came;
+        }
+        const http::h1::step found = has_ended ? decoder.finish() : decoder.next(unread);
+        unread.remove_prefix(found.consumed);
         if (found.what == http::h1::event::failed)
             throw http::connect_error("the proxy's answer: " + decoder.why().text, "CONNECT",
                                       target);
@@ -48,7 +54,7 @@ task<> open_http_tunnel(tcp_stream& proxy, const http::url& where, const http::u
                                           decoder.head().reason,
                                       "CONNECT", target);
         // Bytes before TLS has begun would be taken for a part of it.
-        if (found.consumed != came.size())
+        if (!unread.empty())
             throw http::connect_error("the proxy sent bytes before the tunnel was used", "CONNECT",
                                       target);
         co_return;
