@@ -3,6 +3,7 @@
 #include <rondo/http.hpp>
 
 #include <map>
+#include <optional>
 
 #include <rondo/loop.hpp>
 
@@ -127,7 +128,39 @@ RONDO_TEST("http trace: repetitions, errors, a cancellation, names", "[http_hook
                               "4 head 200\n4 end\n");
         const std::string bad = co_await error_from(client.get("http://bad.example/"));
         CHECK(notes.take() == "5 start\n5 queued\n5 error " + bad + '\n');
+        for (const char* refused : {"http://me:secret@host:99999/", "ftp://me:secret@host/"}) {
+            const std::string error = co_await error_from(client.get(refused));
+            CHECK(error.find("secret") == std::string::npos);
+            CHECK(notes.lines.size() == 1);
+            CHECK(notes.take().find(" error " + error) != std::string::npos);
+            CHECK(notes.last_url == "");  // not the text that was given
+        }
+        auto closed = co_await client.get(server.url("/cut"));
+        closed.close();
+        CHECK_THROWS_AS(co_await closed.text(), closed_error);
+        CHECK(notes.take() == "8 start\n8 queued\n8 connect\n8 sent\n8 head 200\n8 end\n");
     });
+}
+
+TEST_CASE("http trace: a response that is traced may outlive its loop", "[http_hooks]") {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{9}, std::size_t{100'000}}) {
+        std::optional<http::response> kept;
+        {
+            loop home;
+            home.run_until_complete([](auto& to, std::size_t bytes) -> task<> {
+                scripted_server server([&](const seen_request&) {
+                    return reply(200, std::string(bytes, 'x'));
+                });
+                co_await server.run([&]() -> task<> {
+                    http::session client;
+                    client.trace([](const http::trace_event&) {});
+                    to.emplace(co_await client.get(server.url()));
+                });
+            }(kept, size));
+        }
+        CHECK(kept->status() == 200);
+        kept.reset();
+    }
 }
 
 RONDO_TEST("http trace: a hook that throws, and one that replaces itself", "[http_hooks]") {

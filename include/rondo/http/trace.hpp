@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a request does, told to a function of yours as it happens: for logs, metrics, debugging.
+// Trace of requests: the session calls your function at each moment of a request. For logs,
+// metrics and debugging.
 //
 //     http.trace([](const rondo::http::trace_event& event) {
 //         fmt::print("{} {} {}\n", event.request, text(event.point), event.url);
@@ -15,7 +16,8 @@ namespace rondo {
 inline namespace v0 {
 namespace http {
 
-/// The moments of a request. `start` comes once and first; `end` or `error` once and last.
+/// The moments of a request. `start` comes once and first; `end` or `error` once and last. A
+/// request whose URL is refused has an `error` alone.
 enum class trace_point : std::uint8_t {
     start,
     queued,    ///< it has a connection of the pool, or may make one
@@ -42,7 +44,7 @@ struct trace_event {
     duration took{};            ///< the wait that has ended: for a seat, a name, …; for the head,
                                 ///< since the request was sent; for a retry, the pause to come
     std::string_view method{};
-    std::string_view url{};     ///< without user and password
+    std::string_view url{};     ///< without user and password; empty if it was refused
     int status = 0;             ///< of head, redirect, and a retry after a response
     std::uint64_t bytes = 0;    ///< sent: of the body; chunk: its size; end: of the body in all,
                                 ///< as it was sent

@@ -39,8 +39,8 @@ task<std::string_view> http_response::read() {
         if (!piece.empty()) co_return piece;
     } catch (const std::exception& error) {
         failed_ = std::current_exception();
-        is_told_ = true;
-        budget.tell(http::trace_point::error, {.text = error.what()});
+        if (!std::exchange(is_told_, true))
+            budget.tell(http::trace_point::error, {.text = error.what()});
         throw;
     }
     has_ended_ = true;

@@ -53,7 +53,7 @@ struct http_response {
     /// Tells the trace that nothing more is read.
     void tell_end() noexcept {
         if (std::exchange(is_told_, true)) return;
-        budget.tell(http::trace_point::end, {.took = budget.spent(), .bytes = raw_bytes_});
+        budget.tell(http::trace_point::end, {.bytes = raw_bytes_});
     }
 
     std::string line;  // a line or a whole body, as far as it has come

@@ -270,7 +270,7 @@ task<> sending::follow() {
 
 task<> sending::run() {
     method_ = spec_.method;
-    to_.budget.set_request(method_, spec_.url);
+    to_.budget.set_request(method_, {});  // not the text that was given: it may have a password
     to_.has_timeout = spec_.timeout.has_value();
     if (spec_.timeout) to_.budget.limit_total(*spec_.timeout);
     where_ = spec_.whole_url();

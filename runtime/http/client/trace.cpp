@@ -18,7 +18,7 @@ void detail::http_budget::tell_now(http::trace_point point,
         event.request = number_;
         event.time = running_loop().time();
         event.elapsed = event.time - began_;
-        event.took = note.took;
+        event.took = point == http::trace_point::end ? event.elapsed : note.took;
         event.method = method_;
         event.url = url_;
         event.status = note.status;
