@@ -9,21 +9,19 @@ that RONDO_TALLY names.
 """
 
 import argparse
-import contextlib
 import http.server
 import json
 import os
 import pathlib
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
+from http_examples import server  # noqa: E402
 from run_programs import (  # noqa: E402
     SLOWER,
     Child,
@@ -77,25 +75,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(422, b"{}", "application/json")
 
 
-@contextlib.contextmanager
-def server(secure=False):
-    """Gives the URL of a server, which ends with the block."""
-    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if secure:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        chain, key, _ = certificates()
-        context.load_cert_chain(chain, key)
-        serving.socket = context.wrap_socket(serving.socket, server_side=True)
-    serving.handle_error = lambda *_: None  # a client that hangs up is meant
-    threading.Thread(target=serving.serve_forever, daemon=True).start()
-    try:
-        host = "localhost" if secure else "127.0.0.1"
-        yield f"http{'s' if secure else ''}://{host}:{serving.server_address[1]}"
-    finally:
-        serving.shutdown()
-        serving.server_close()
-
-
 def outcome(command, status=0, stderr="", cwd=None):
     """The lines that a program prints. Fails unless it ends with `status`."""
     here = os.getcwd()
@@ -118,7 +97,7 @@ def must_be(lines, expected, child):
 
 
 def check_downloader(folder):
-    with server() as url, tempfile.TemporaryDirectory() as into:
+    with server(Handler) as url, tempfile.TemporaryDirectory() as into:
         lines, child = outcome(
             [folder / "11_downloader", f"{url}/large", f"{url}/hello", f"{url}/moved", f"{url}/no"],
             stderr=f"{url}/no: 404 Not Found: GET {url}/no",
@@ -130,7 +109,7 @@ def check_downloader(folder):
 
 
 def check_first_answer(folder):
-    with server() as url:
+    with server(Handler) as url:
         lines, child = outcome([folder / "17_first_answer_wins", f"{url}/slow", f"{url}/hello"])
         must_be(lines, ["6 bytes"], child)
         lines, child = outcome([folder / "17_first_answer_wins", f"{url}/no", f"{url}/hello"])
@@ -138,17 +117,18 @@ def check_first_answer(folder):
 
 
 def check_get(folder):
-    with server() as url:
+    with server(Handler) as url:
         lines, child = outcome([folder / "18_https_get", f"{url}/moved"])
         must_be(lines, ["200 text/plain", "hello"], child)
-    with server(secure=True) as url:  # not trusted: the program does not catch the error
+    with server(Handler, certificates()[:2]) as url:
+        # Its authority is not trusted, and the program does not catch the error.
         _, child = outcome([folder / "18_https_get", f"{url}/hello"], status=-6, stderr=None)
         if "certificate" not in child.text(child.err):
             raise Failed(f"18_https_get did not name the certificate{child.said()}")
 
 
 def check_api(folder):
-    with server() as url:
+    with server(Handler) as url:
         lines, child = outcome([folder / "19_api_client", f"{url}/v1"])
         must_be(lines, ["created 7", "422"], child)
 

@@ -3,45 +3,18 @@
 // are used again, curl_multi_poll to wait.
 #include <curl/curl.h>
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
+
+#include "http_measures.hpp"
 
 namespace {
 
 constexpr int batches = 15, batch = 1000, at_once = 16, files = 4, idle_connections = 400;
-
-double wall_ms() {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    return std::chrono::duration<double, std::milli>(now).count();
-}
-
-double cpu_ms() {
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    const auto ms = [](const timeval& t) {
-        return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
-    };
-    return ms(used.ru_utime) + ms(used.ru_stime);
-}
-
-double resident_bytes() {
-    std::ifstream statm("/proc/self/statm");
-    long total = 0, resident = 0;
-    statm >> total >> resident;
-    return static_cast<double>(resident) * 4096;
-}
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
 
 std::size_t keep(char* bytes, std::size_t size, std::size_t count, void* to) {
     static_cast<std::string*>(to)->append(bytes, size * count);
