@@ -61,6 +61,25 @@ RONDO_TEST("http client: a request, its response, and a second one on the same c
     });
 }
 
+RONDO_TEST("http client: a closed response gives no part of its body for all of it",
+           "[http_client][both]") {
+    scripted_server server([](const seen_request&) { return reply(200, "one\ntwo\n"); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        auto response = co_await client.get(server.url());
+        co_await sleep(20ms);  // all of it has come
+        CHECK(co_await response.read_line() == "one");
+        response.close();
+        CHECK_THROWS_AS(co_await response.text(), closed_error);
+        CHECK_THROWS_AS(co_await response.read_some(), closed_error);
+        auto whole = co_await client.get(server.url());
+        CHECK(co_await whole.text() == "one\ntwo\n");
+        whole.close();
+        CHECK(co_await whole.text() == "");
+        CHECK(server.connections == 1);
+    });
+}
+
 RONDO_TEST("http client: all verbs; a named request can be sent again", "[http_client]") {
     scripted_server server([](const seen_request&) { return reply(204, ""); });
     co_await server.run([&]() -> task<> {

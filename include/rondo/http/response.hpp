@@ -161,7 +161,8 @@ public:
     ///         text/event-stream. A response of status 204 has no events.
     event_stream events(event_stream_options options = {});
 
-    /// Gives the connection back, as the destructor does.
+    /// Gives the connection back, as the destructor does. If the body was not read to its end,
+    /// later reads throw closed_error.
     void close() noexcept;
 
     /// A response that no server has sent, in answer to `asked`: of a cache, or of a test.

@@ -28,8 +28,9 @@ void http_response::fail() const {
 
 task<std::string_view> http_response::read() {
     if (failed_) std::rethrow_exception(failed_);
+    if (has_ended_ && ahead_.empty()) co_return std::string_view();
+    if (is_closed_) throw closed_error("the response is closed");
     if (!ahead_.empty()) co_return std::exchange(ahead_, {});
-    if (has_ended_) co_return std::string_view();
     try {
         std::string_view piece;
         if (decoder_)

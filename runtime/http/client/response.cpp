@@ -44,8 +44,7 @@ rondo::detail::http_response& response::state() const noexcept {
 
 void response::close() noexcept {
     if (!state_ || !state_->exchange) return;
-    state_->tell_end();
-    state_->exchange->release();
+    state_->close();
 }
 
 // -- head ----------------------------------------------------------------------------------------

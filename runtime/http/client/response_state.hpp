@@ -50,6 +50,12 @@ struct http_response {
     /// From now on the total of the session holds, if the request has none of its own.
     void limit_total() noexcept;
 
+    /// Gives the connection back. Reads throw from now on, whether the rest had come or not.
+    void close() noexcept {
+        is_closed_ = true;
+        tell_end();
+        exchange->release();
+    }
     /// Tells the trace that nothing more is read.
     void tell_end() noexcept {
         if (std::exchange(is_told_, true)) return;
@@ -73,6 +79,7 @@ private:
     bool is_full_ = false;    // the decoder may have more without input
     bool is_event_stream_ = false;
     bool has_ended_ = false;
+    bool is_closed_ = false;
     bool is_told_ = true;  // the end, to a trace; false from the head on
     std::uint64_t raw_bytes_ = 0;
     std::exception_ptr failed_;
