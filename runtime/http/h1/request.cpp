@@ -38,7 +38,10 @@ preface match_http2_preface(std::string_view bytes) noexcept {
 }
 
 void request_decoder::begin() {
-    if (head_bytes_ > 4096) head_ = request_head();  // an idle connection stays small
+    if (head_bytes_ > 4096) {  // an idle connection stays small; an assignment would keep the room
+        request_head empty;
+        std::swap(head_, empty);
+    }
     restart();
     head_.headers.clear();
     expects_continue_ = false;

@@ -38,10 +38,11 @@ void http_server_request::begin(std::string_view method_of_it, std::string_view 
 
 void http_server_request::shrink() noexcept {
     constexpr std::size_t usual_segments = 32, usual_bytes = 256;
-    if (segments.capacity() > usual_segments) segments = {};
-    if (decoded.capacity() > usual_segments) decoded = {};
+    // Swapped, not assigned: an assignment of an empty one keeps the room.
+    if (segments.capacity() > usual_segments) decltype(segments)().swap(segments);
+    if (decoded.capacity() > usual_segments) decltype(decoded)().swap(decoded);
     for (auto& [name, value] : parameters)
-        if (value.capacity() > usual_bytes) value = std::string();
+        if (value.capacity() > usual_bytes) std::string().swap(value);
     query.reset();
 }
 
