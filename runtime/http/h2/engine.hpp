@@ -23,7 +23,7 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/detail/base/intrusive_list.hpp>
+#include <rondo/cancel.hpp>
 #include <rondo/http/fields.hpp>
 
 #include "http/h2/message.hpp"

@@ -67,12 +67,12 @@ struct closing {
     /// True if the peer has reset the stream, or has said in a GOAWAY that it does not handle it.
     /// False if the stream was reset here, or has ended well.
     bool is_by_peer = false;
-    /// What the peer did wrong, for a stream that the engine has reset: "a header field is
-    /// malformed". Empty otherwise.
+    /// The fault of the peer, if the engine has reset the stream: "a header field is malformed".
+    /// Empty otherwise.
     std::string_view why;
 };
 
-/// What one engine takes from its peer, and tells it about itself.
+/// Bounds of one engine.
 struct options {
     std::size_t head_bytes = std::size_t{64} * 1024;  // names and values of one head
     std::size_t fields = 128;                         // of one head
