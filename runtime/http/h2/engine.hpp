@@ -4,8 +4,9 @@
 //
 //     engine talk(role::server, options, observer);
 //     for (each piece that has come) {
-//         if (!talk.receive(piece)) …             // the peer broke the rules: why()
+//         talk.receive(piece);
 //         while (talk.produce(out, 64 * 1024) != 0) write(out), out.clear();
+//         if (talk.is_over()) break;              // the peer broke the rules: why(); or the end
 //     }
 //
 // Events are calls of virtual functions, of the observer for the connection and of the `stream`
@@ -98,23 +99,27 @@ private:
     bool is_head_done_ = false;  // the final head has come
     bool is_deferred_ = false;   // nghttp2 waits for bytes of the body
     bool is_last_ = false;       // the end follows unsent_
+    bool is_reset_by_peer_ = false;
+    bool is_coming_ = false;     // head_ or trailers_ are
+    bool is_too_large_ = false;  // what is coming
     bool has_trailers_ = false;  // to send
     bool has_sent_end_ = false;
     bool has_received_end_ = false;
-    bool has_sent_some_ = false;  // since the last on_sent
     std::size_t interim_ = 0;
     std::size_t head_bytes_ = 0;
     std::size_t head_fields_ = 0;
     std::size_t unconsumed_ = 0;
     std::uint64_t received_ = 0;
     std::uint32_t window_ = 0;
-    std::uint64_t measured_from_ = 0;  // received_ when a round trip began to be measured
+    std::uint64_t measured_from_ = 0;  // received_ when the last round trip began
     std::string_view unsent_;
     http::fields trailers_;       // that have come
     http::fields sent_trailers_;  // to send
     head head_;                   // that is coming
     std::string cookie_;          // the pieces of it
-    const char* why_ = nullptr;   // the engine has reset it
+    const char* why_ = nullptr;   // the fault of the peer
+    code why_code_ = code::protocol_error;
+    bool is_broken_off_ = false;  // because of it
     detail::list_links<stream> of_engine_;
     detail::list_links<stream> of_told_;  // on_sent is to be called
 };
@@ -126,8 +131,8 @@ public:
     /// complete. It belongs to the observer.
     /// Returns: null to refuse it with REFUSED_STREAM.
     virtual stream* on_stream() = 0;
-    /// The peer begins no further streams, or handles none above `last`. Those above it have got
-    /// on_closed with REFUSED_STREAM, which means that they may be sent again elsewhere.
+    /// The peer ends the connection, and handles no stream above `last`. Those above it get
+    /// on_closed with REFUSED_STREAM next: they may be sent again elsewhere.
     virtual void on_goaway(std::uint32_t last, code why, std::string_view text) = 0;
     /// The settings of the peer have come, or have changed: peer_streams().
     virtual void on_settings() {}
@@ -149,12 +154,11 @@ public:
     ~engine();
 
     // -- bytes -----------------------------------------------------------------------------------
-    /// Takes bytes of the peer, all of them.
-    /// Returns: false if the peer broke the rules of the connection. why() says it; a GOAWAY is to
-    ///          be produced, and later input is ignored.
-    /// Throws:  what an event has thrown, and std::bad_alloc. The connection is then broken.
-    bool receive(std::string_view bytes);
-    /// Appends frames to `to` until it has about `limit` bytes or there are none.
+    /// Takes bytes of the peer, all of them; ignores them after has_failed(). Call produce() next.
+    /// Throws: what an event has thrown, and std::bad_alloc. The connection is then broken.
+    void receive(std::string_view bytes);
+    /// Appends frames to `to` until it has about `limit` bytes or there are none. If the peer has
+    /// broken the rules of the connection, a GOAWAY comes first, and all streams get on_closed.
     /// Returns: the number of bytes; 0 if there is nothing to send now.
     /// Throws:  as receive().
     std::size_t produce(std::string& to, std::size_t limit);
@@ -163,9 +167,11 @@ public:
     bool wants_to_write() const noexcept;
     /// True if nothing is to be received any more, and nothing to be sent: close the connection.
     bool is_over() const noexcept;
-    /// After receive() was false: "the peer …", a part of a sentence.
+    /// True if the peer has broken the rules of the connection. Known after produce().
+    bool has_failed() const noexcept { return has_failed_; }
+    /// Its fault: "DATA: stream_id == 0 (PROTOCOL_ERROR)".
     const std::string& why() const noexcept { return why_; }
-    /// The code of the GOAWAY that we have sent, or have to.
+    /// The code of the GOAWAY that was sent because of it.
     code why_code() const noexcept { return why_code_; }
 
     // -- client ----------------------------------------------------------------------------------
@@ -221,11 +227,16 @@ private:
     friend class stream;
     friend struct callbacks;
 
+    void begin(stream& by, std::int32_t id);
     void detach(stream& from) noexcept;
+    void break_off(stream& from, code why, const char* text);
+    void note_failure(code why, std::string reason);
+    void check(int status);
+    void close_failed();
     void tell_sent();
-    void fail(code why, std::string text);
-    bool spend(std::uint32_t& budget, const char* text);
-    void measure(stream& by);
+    void resume(stream& on);
+    void measure(stream& by) noexcept;
+    void take_measure();
 
     nghttp2_session* session_ = nullptr;
     observer& observer_;
@@ -234,14 +245,17 @@ private:
     std::string* out_ = nullptr;  // of produce(), while it runs
     detail::intrusive_list<stream, &stream::of_engine_> all_;
     detail::intrusive_list<stream, &stream::of_told_> told_;
-    std::exception_ptr thrown_;  // by an event
+    std::exception_ptr thrown_;          // by an event
+    const char* over_budget_ = nullptr;  // a budget is spent
+    const char* invalid_ = nullptr;      // about the frame that was refused last
     std::string why_;
-    std::string noted_;  // by nghttp2, about the last thing that it refused
     code why_code_ = code::no_error;
+    code end_code_ = code::no_error;  // of end()
     std::size_t open_ = 0;
-    std::uint32_t resets_left_;
-    std::uint32_t idle_left_;
-    std::uint32_t measured_ = 0;  // id of the stream whose round trip is measured
+    std::size_t continuations_ = 0;  // of the head that is coming
+    std::uint32_t resets_left_ = 0;
+    std::uint32_t idle_left_ = 0;
+    std::uint32_t measured_ = 0;  // id of the stream whose window is measured; 0: none
     bool has_settings_ = false;
     bool has_goaway_ = false;
     bool is_ending_ = false;

@@ -88,8 +88,7 @@ struct options {
     /// Streams that the peer may reset or break before the next refill(). Beyond it the connection
     /// is ended with ENHANCE_YOUR_CALM.
     std::uint32_t resets = 200;
-    /// Frames that carry nothing (PING, SETTINGS, PRIORITY, empty DATA, unknown ones) before the
-    /// next refill().
+    /// Frames that carry nothing (PING, SETTINGS, PRIORITY, empty DATA) before the next refill().
     std::uint32_t idle_frames = 10'000;
 };
 
