@@ -195,6 +195,14 @@ def ask_server(url):
     must_give(f"{url}/static/large", b"304", "-H", f"if-none-match: {tag}", *status)
 
 
+def check_websocket(folder):
+    child = Child([str(folder / "21_websocket")])
+    status = child.wait(15 * SLOWER, "its end")
+    child.judge_stderr()
+    if status != 0 or child.text(child.out) != "<- hello\n<- world\n":
+        raise Failed(f"status {status}: {child.said()}")
+
+
 def main():
     arguments = argparse.ArgumentParser(description="runs the programs that speak HTTP")
     arguments.add_argument("--folder", type=pathlib.Path, required=True)
@@ -205,6 +213,7 @@ def main():
         ("17_first_answer_wins: the one that succeeds", check_first_answer),
         ("18_https_get: a page, and an unknown authority", check_get),
         ("19_api_client: JSON both ways, and a status", check_api),
+        ("21_websocket: client and server, both of rondo", check_websocket),
     ]
     if shutil.which("curl"):
         todo.append(("20_http_server: asked by curl", check_server))

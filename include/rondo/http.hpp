@@ -16,6 +16,7 @@
 //     http/server.hpp           the server: http::serve
 //     http/router.hpp           which handler answers what
 //     http/request.hpp, http/reply.hpp   what a handler gets and gives
+//     http/websocket.hpp        WebSocket, both sides
 //     http/server_event.hpp, http/trace.hpp
 //     http/url.hpp, http/fields.hpp, http/error.hpp
 // Not included here:
@@ -34,3 +35,4 @@
 #include <rondo/http/server.hpp>
 #include <rondo/http/session.hpp>
 #include <rondo/http/url.hpp>
+#include <rondo/http/websocket.hpp>

@@ -147,6 +147,7 @@ public:
 private:
     friend class next_request;
     friend class response;
+    friend class websocket_builder;
     friend struct detail::http_request;
     explicit request_builder(std::unique_ptr<detail::http_request> spec) noexcept;
     detail::http_request& changed();

@@ -172,6 +172,7 @@ public:
     explicit response(std::unique_ptr<detail::http_response> state) noexcept;
 
 private:
+    friend class websocket_builder;
     detail::http_response& state() const noexcept;
 
     std::unique_ptr<detail::http_response> state_;

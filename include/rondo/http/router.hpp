@@ -6,6 +6,7 @@
 //     site.get("/users/{id}", user);                // request.parameter("id")
 //     site.put("/files/{path...}", upload);         // the rest of the path, with its slashes
 //     site.files("/static", "public");              // the files of a folder
+//     site.websocket("/chat", chat);                // task<> chat(http::websocket)
 //     site.use(http::compress());                   // around all routes
 //
 // A literal segment wins over a parameter, and a parameter over the rest. Segments are decoded
@@ -29,6 +30,7 @@
 #include <rondo/config.hpp>
 #include <rondo/http/reply.hpp>
 #include <rondo/http/request.hpp>
+#include <rondo/http/websocket.hpp>
 #include <rondo/task.hpp>
 
 namespace rondo {
@@ -37,6 +39,7 @@ namespace detail {
 struct http_routes;
 struct http_route_found;
 using http_handler = function<task<http::reply>(http::request&)>;
+using websocket_handler = function<task<>(http::request&, http::websocket)>;
 }  // namespace detail
 namespace http {
 
@@ -89,6 +92,15 @@ concept gives_task_of_reply =
 template <class F, class... Args>
 concept gives_reply =
     std::is_same_v<std::invoke_result_t<F&, Args&..., http::request&>, http::reply>;
+template <class F, class... Args>
+concept takes_websocket = std::is_invocable_r_v<task<>, F&, Args&..., http::websocket>;
+template <class F, class... Args>
+concept takes_request_and_websocket =
+    std::is_invocable_r_v<task<>, F&, Args&..., http::request&, http::websocket>;
+template <class F, class... Args>
+concept is_websocket_handler =
+    takes_websocket<F, Args...> || takes_request_and_websocket<F, Args...>;
+
 template <class F, class... Args>
 concept is_http_handler = std::is_invocable_v<F&, Args&..., http::request&> &&
                           (gives_task_of_reply<F, Args...> || gives_reply<F, Args...>);
@@ -152,6 +164,34 @@ public:
             return *this;
     }
 
+    /// Opens a WebSocket for each client that asks for one: `task<> handler(http::websocket)`, or
+    /// `task<> handler(http::request&, http::websocket)`; the request is the opening one. When the
+    /// handler returns, the socket is closed with 1000; if it throws, with 1011, and the exception
+    /// goes to the loop's exception handler, unless it tells of the peer's own end. When the server
+    /// ends, the peer gets 1001 and the handler has the grace time.
+    ///
+    /// A page of another site is refused (403), unless options.origins has it. Middleware is around
+    /// the opening; the access log has the socket after its end, with status 101.
+    /// Throws: http::error if rondo was built without wslay.
+    template <class F>
+    router& websocket(std::string_view path, F&& handler, websocket_options options = {}) {
+        static_assert(detail::is_websocket_handler<std::decay_t<F>>,
+                      "a handler of a WebSocket is task<>(http::websocket) or "
+                      "task<>(http::request&, http::websocket)");
+        if constexpr (detail::is_websocket_handler<std::decay_t<F>>)
+            return add_websocket(path, kept_for_socket(std::forward<F>(handler)), options);
+        else
+            return *this;
+    }
+    /// The same for a member function and its object, or a function and what it gets before.
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0 &&
+                 detail::is_websocket_handler<std::decay_t<F>, std::decay_t<Args>...>)
+    router& websocket(std::string_view path, F&& handler, Args&&... args) {
+        return add_websocket(
+            path, kept_for_socket(std::forward<F>(handler), std::forward<Args>(args)...), {});
+    }
+
     /// Answers GET and HEAD below `prefix` with the files of a folder: ranges, ETag, If-None-Match,
     /// If-Modified-Since, the index of a folder. Nothing outside of the folder can be reached, also
     /// not by a symbolic link. Names that begin with a dot do not exist.
@@ -208,10 +248,28 @@ private:
                 });
         }
     }
+    template <class F, class... Args>
+    static detail::websocket_handler kept_for_socket(F&& fn, Args&&... args) {
+        auto call = [all = std::make_tuple(std::decay_t<F>(std::forward<F>(fn)),
+                                           std::decay_t<Args>(std::forward<Args>(args))...)](
+                        http::request& to, http::websocket peer) mutable -> task<> {
+            return std::apply(
+                [&](auto& f, auto&... a) -> task<> {
+                    if constexpr (detail::takes_websocket<std::decay_t<F>, std::decay_t<Args>...>)
+                        return std::invoke(f, a..., std::move(peer));
+                    else
+                        return std::invoke(f, a..., to, std::move(peer));
+                },
+                all);
+        };
+        return detail::websocket_handler(std::move(call));
+    }
     static task<reply> as_task(task<reply> made) noexcept { return made; }
     static task<reply> as_task(reply made);
 
     router& add(std::string_view method, std::string_view path, detail::http_handler handler);
+    router& add_websocket(std::string_view path, detail::websocket_handler handler,
+                          websocket_options options);
     router& add_layer(detail::function<task<reply>(http::request&, next_handler)> layer);
     router& set_not_found(detail::http_handler handler);
     router& set_on_error(detail::function<task<reply>(http::request&, std::exception_ptr)> handler);

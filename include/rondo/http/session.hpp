@@ -34,6 +34,8 @@ namespace rondo {
 inline namespace v0 {
 namespace http {
 
+class websocket_builder;
+
 /// Limits of time of a session's requests. Zero: none.
 struct timeouts {
     /// From the moment of sending to the end of the body, over redirects and retries, if all of the
@@ -89,6 +91,11 @@ public:
     http::request_builder request(std::string_view method, std::string_view url) const {
         return make(method, url);
     }
+
+    /// The opening of a WebSocket: `auto socket = co_await http.websocket("wss://…")`. `url` may
+    /// also be one of http, or a path if the session has a base URL. The connection is none of the
+    /// session's afterwards, and has no seat in its limits. Needs http/websocket.hpp.
+    websocket_builder websocket(std::string_view url) const;
 
     /// Header fields of every request.
     fields& headers() noexcept;

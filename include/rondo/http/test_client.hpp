@@ -40,6 +40,8 @@ public:
     request_builder patch(std::string_view path) const { return session_.patch(path); }
     request_builder del(std::string_view path) const { return session_.del(path); }
     request_builder options(std::string_view path) const { return session_.options(path); }
+    /// Opens a WebSocket: the client's end of it.
+    websocket_builder websocket(std::string_view path) const { return session_.websocket(path); }
     http::request_builder request(std::string_view method, std::string_view path) const {
         return session_.request(method, path);
     }

@@ -61,7 +61,7 @@ public:
         if (is_socks(*route_.proxy)) co_return co_await connect_by_socks();
         check_literal();
         tcp_stream proxy = co_await connect_to_proxy();
-        if (route_.where->is_secure())
+        if (route_.where->is_secure() || route_.upgrades)
             co_await open_http_tunnel(proxy, *route_.where, *route_.proxy);
         co_return proxy;
     }
@@ -193,6 +193,7 @@ std::string http_route::key() const {
     std::string key = where->is_unix() ? "unix:" + where->socket_path() : where->origin();
     if (where->is_secure()) key += " as " + std::to_string(tls_number);
     if (proxy != nullptr) key += " by " + proxy->text_with_password();
+    if (upgrades) key += " to switch";
     if (address != nullptr && *address) key += " at " + (*address)->text();
     return key;
 }

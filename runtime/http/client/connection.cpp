@@ -15,6 +15,17 @@ task<> http_connection::close() {
         co_await direct()->close();
 }
 
+task<> http_connection::shutdown_write() {
+    if (auto* const secure = std::get_if<tls_stream>(&stream_))
+        co_await secure->shutdown_write();
+    else if (auto* const memory = std::get_if<memory_stream>(&stream_))
+        co_await memory->shutdown_write();
+    else if (auto* const tcp = std::get_if<tcp_stream>(&stream_))
+        co_await tcp->shutdown_write();
+    else
+        co_await std::get<unix_stream>(stream_).shutdown_write();
+}
+
 void http_connection::abort() noexcept {
     if (auto* const secure = std::get_if<tls_stream>(&stream_))
         secure->abort();

@@ -35,6 +35,7 @@ public:
         else
             co_await std::get<tls_stream>(stream_).write_all(first, second, third);
     }
+    task<> shutdown_write();
     /// Closes it and waits for that.
     task<> close();
     /// Closes it at once, without TLS's farewell.

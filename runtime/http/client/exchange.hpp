@@ -25,6 +25,13 @@ struct http_outgoing {
     std::string_view authority;  // Host
     const http::fields* headers = nullptr;
     http::body_source* body = nullptr;
+    bool upgrade = false;  // asks for another protocol: the response may be 101
+};
+
+/// A connection that has switched to another protocol, and bytes of that which have come.
+struct http_switched {
+    std::unique_ptr<http_connection> connection;
+    std::string unread;
 };
 
 struct http_incoming {
@@ -64,6 +71,9 @@ public:
     virtual void release() noexcept = 0;
     /// The same, and waits for the rest: so the next request need not connect.
     virtual task<> finish() = 0;
+    /// After a response of status 101 to a request with `upgrade`: the connection, which leaves the
+    /// pool. Otherwise nothing.
+    virtual http_switched take_switched() { return {}; }
 };
 
 struct h1_options {

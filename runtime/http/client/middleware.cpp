@@ -23,6 +23,8 @@ task<http::response> http_request::run_middleware(std::unique_ptr<http_request> 
 
 http::url http_request::whole_url() const {
     http::url where = session->base ? http::joined(*session->base, url) : http::url(url);
+    if (upgrade && (where.scheme() == "ws" || where.scheme() == "wss"))
+        where = http::url("http" + where.text_with_password().substr(2));
     if (!where.is_http() && !where.is_unix())
         throw http::url_error("HTTP cannot be spoken to " + std::string(where.scheme()) + ": URLs",
                               method, where.text());

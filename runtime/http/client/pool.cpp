@@ -40,6 +40,12 @@ std::shared_ptr<http_buffers> http_lease::buffers() const noexcept {
     return pool_ ? pool_->buffers_ : nullptr;
 }
 
+std::unique_ptr<http_connection> http_lease::take() noexcept {
+    auto taken = std::move(connection_);
+    reset();
+    return taken;
+}
+
 void http_lease::give_back(duration keep) noexcept {
     if (pool_ && connection_ && keep > duration::zero()) {
         try {

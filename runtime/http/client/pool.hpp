@@ -64,6 +64,8 @@ public:
 
     /// Those of the pool. Empty if the lease is.
     std::shared_ptr<http_buffers> buffers() const noexcept;
+    /// Takes the connection out of the pool for good: it has switched to another protocol.
+    std::unique_ptr<http_connection> take() noexcept;
     /// Gives the connection back; it stays open for at most `keep`.
     void give_back(duration keep) noexcept;
     /// Closes the connection and gives up the seats.

@@ -48,6 +48,7 @@ struct http_request {
     std::optional<endpoint> address;
     std::optional<std::string> digest_user;
     std::string digest_password;
+    bool upgrade = false;   // to WebSocket
     std::size_t layer = 0;  // of the middlewares: the next one to call
 
     /// Calls the middleware of `layer`.

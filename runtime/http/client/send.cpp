@@ -44,6 +44,9 @@ private:
     bool may_repeat(bool is_idle_death) const;
     std::optional<duration> pause_after(int attempt) const;
     task<> follow();
+    bool is_forwarded() const noexcept {
+        return !spec_.upgrade && detail::is_forwarded(where_, proxy_);
+    }
     void set_request_for_errors() { to_.budget.set_request(method_, where_.text()); }
 
     http_request& spec_;
@@ -85,16 +88,16 @@ void sending::compose_headers() {
         for (const char* name : {"content-type", "content-encoding", "content-language",
                                  "content-location", "content-disposition", "expect"})
             headers_.erase(name);
-    if (is_forwarded(where_, proxy_) && proxy_->has_user())
+    if (is_forwarded() && proxy_->has_user())
         headers_.set("proxy-authorization",
                      http::basic_credentials(proxy_->user(), proxy_->password()));
 }
 
 // -- once ----------------------------------------------------------------------------------------
 task<std::unique_ptr<http_exchange>> sending::open_exchange(bool fresh) {
-    const http_route route{&where_, proxy_, &spec_.address, session_.tls_number};
+    const http_route route{&where_, proxy_, &spec_.address, session_.tls_number, spec_.upgrade};
     const time_point before = running_loop().time();
-    auto acquiring = session_.pool->acquire(route.key(), fresh);
+    auto acquiring = session_.pool->acquire(route.key(), fresh || spec_.upgrade);
     http_lease lease = co_await to_.budget.limited(http::phase::queue, duration::zero(),
                                                    std::move(acquiring));
     const duration waited = running_loop().time() - before;
@@ -124,14 +127,15 @@ bool sending::may_repeat(bool is_idle_death) const {
 task<bool> sending::try_to_ask(bool fresh) {
     to_.exchange = co_await open_exchange(fresh);
     std::string whole;
-    if (is_forwarded(where_, proxy_)) whole = where_.without_user().without_fragment().text();
+    if (is_forwarded()) whole = where_.without_user().without_fragment().text();
     const std::string authority = where_.authority();
     http_outgoing request;
     request.method = method_;
-    request.target = is_forwarded(where_, proxy_) ? std::string_view(whole) : where_.target();
+    request.target = is_forwarded() ? std::string_view(whole) : where_.target();
     request.authority = authority;
     request.headers = &headers_;
     request.body = body_.get();
+    request.upgrade = spec_.upgrade;
     std::exception_ptr lost;
     std::string why;
     try {

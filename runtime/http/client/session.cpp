@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include <rondo/http/websocket.hpp>
+
 #include "http/client/session_state.hpp"
 
 namespace rondo {
@@ -37,6 +39,10 @@ rondo::detail::http_session& session::state() const noexcept {
 http::request_builder session::make(std::string_view method, std::string_view url) const {
     static_cast<void>(state());
     return http::request_builder(state_, method, url);
+}
+
+websocket_builder session::websocket(std::string_view url) const {
+    return websocket_builder(make("GET", url));
 }
 
 fields& session::headers() noexcept { return state().headers; }

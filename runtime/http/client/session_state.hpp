@@ -66,6 +66,8 @@ struct http_route {
     const http::url* proxy;                 // null: none
     const std::optional<endpoint>* address;  // instead of a lookup
     std::size_t tls_number;                  // of the session's context
+    // For another protocol: HTTP/1.1 alone, and a tunnel through a proxy also without TLS.
+    bool upgrades = false;
 
     /// Connections with equal keys can serve each other's requests.
     std::string key() const;

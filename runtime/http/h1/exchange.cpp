@@ -59,6 +59,7 @@ public:
     bool is_unsent() const noexcept override { return !sent_any_; }
     void release() noexcept override;
     task<> finish() override;
+    http_switched take_switched() override;
 
     /// Reads what is left of the body, within bounds, and gives the connection back.
     static task<> drain(std::unique_ptr<h1_exchange> rest);
@@ -274,7 +275,7 @@ task<> h1_exchange::try_to_receive_head() {
 }
 
 task<http_incoming> h1_exchange::ask(const http_outgoing& request) {
-    decoder_.begin(request.method);
+    decoder_.begin(request.method, request.upgrade);
     began_ = running_loop().time();
     budget_->bytes = 0;
     const std::optional<std::uint64_t> size = request.body != nullptr ? request.body->size() : 0;
@@ -308,6 +309,7 @@ http_incoming h1_exchange::take_incoming() {
                       {.took = running_loop().time() - since, .status = incoming.status});
     }
     budget_->bytes = 0;
+    if (decoder_.is_upgraded()) return incoming;  // take_switched() follows
     const h1::framing framing = decoder_.body_framing();
     if (framing == h1::framing::none ||
         (framing == h1::framing::length && decoder_.content_length() == 0))
@@ -426,6 +428,14 @@ void h1_exchange::release() noexcept {
     }
     if (lease_.connection() != nullptr) lease_.connection()->abort();
     lease_.reset();
+}
+
+http_switched h1_exchange::take_switched() {
+    if (!decoder_.is_upgraded() || lease_.connection() == nullptr) return {};
+    http_switched taken;
+    taken.unread = unread_;
+    taken.connection = lease_.take();
+    return taken;
 }
 
 std::unique_ptr<h1_exchange> h1_exchange::take_over() {

@@ -368,6 +368,7 @@ task<> h1_server_connection::linger() {
 // -- events --------------------------------------------------------------------------------------
 void h1_server_connection::begin_end() noexcept {
     if (phase_ == phase::idle) input_.stop();
+    if (upgraded_ != nullptr && upgraded_->user != nullptr) upgraded_->user->begin_end();
 }
 
 /// The reading task has come to the end. A client that has gone needs no reply.

@@ -64,6 +64,7 @@ public:
     http::fields& reply_trailers() noexcept override { return trailers_; }
     endpoint peer() const override { return stream_->remote(); }
     bool is_secure() const noexcept override { return stream_->is_secure(); }
+    bool can_upgrade() const noexcept override { return true; }
 
     void begin_end() noexcept override;
     void cut_off() noexcept override { leave(); }
@@ -99,6 +100,9 @@ private:
     void time_is_up() noexcept;
     void leave() noexcept;
 
+    // -- upgrade.cpp
+    task<> upgrade(http::reply& reply);
+
     // -- sending.cpp
     task<> write(const_buffer first, const_buffer second = {}, const_buffer third = {});
     bool decide_keep_alive(const http::reply& reply) const noexcept;
@@ -122,6 +126,7 @@ private:
     std::string out_;        // its head, and a short body
     http::fields trailers_;  // of the reply
     children* scope_ = nullptr;
+    http_transport* upgraded_ = nullptr;  // while it speaks another protocol
     std::string body_error_;  // why the request's body cannot be read
     int body_status_ = 0;
     time_point began_{};

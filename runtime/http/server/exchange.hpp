@@ -41,6 +41,8 @@ public:
 
     virtual endpoint peer() const = 0;
     virtual bool is_secure() const noexcept = 0;
+    /// True if the connection can switch to another protocol: a reply_source with `upgrade`.
+    virtual bool can_upgrade() const noexcept { return false; }
 
 protected:
     ~http_server_exchange() = default;

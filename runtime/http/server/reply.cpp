@@ -76,7 +76,8 @@ reply reply::redirect(std::string_view to, int status) {
 reply reply::of_source(
     std::unique_ptr<rondo::detail::reply_source, rondo::detail::reply_source_deleter> from,
     int status, std::string_view content_type) {
-    reply made(status, {}, {});
+    reply made;
+    made.status_ = status;  // 101 too, which no handler may say
     if (!content_type.empty()) made.header("content-type", content_type);
     made.source_ = std::move(from);
     return made;

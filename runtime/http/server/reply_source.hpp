@@ -9,11 +9,14 @@
 #include <rondo/file.hpp>
 #include <rondo/http/reply.hpp>
 
+#include "http/transport.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
 struct reply_source {
+    function<task<>(http_transport&)> upgrade;  // of status 101: speaks the other protocol
     function<task<>(http::body_writer&)> write;
     std::optional<std::uint64_t> length;  // of a file always
     std::string path;                     // of a file that is opened when the reply is sent

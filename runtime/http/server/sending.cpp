@@ -78,6 +78,7 @@ void h1_server_connection::begin_reply(http::reply& reply) {
 }
 
 task<> h1_server_connection::send(http::reply& reply) {
+    if (reply.source() != nullptr && reply.source()->upgrade) return upgrade(reply);
     begin_reply(reply);
     const bool is_bare = !has_body(reply.status()) || request_.method == "HEAD";
     reply_source* const from = reply.source();
