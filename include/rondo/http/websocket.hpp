@@ -172,8 +172,8 @@ private:
 };
 
 /// The opening of a WebSocket: `session::websocket` makes one, its setters complete it, and
-/// awaiting it connects. What the session has for its requests (header fields, cookies, TLS, proxy,
-/// middleware, limits of time) holds here too. Redirects are not followed.
+/// awaiting it connects. The session's header fields, cookies, TLS, proxy, middleware and limits of
+/// time hold here too. Redirects are not followed.
 /// Thread: its session's.
 class RONDO_API websocket_builder {
 public:
