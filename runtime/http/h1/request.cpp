@@ -12,7 +12,6 @@ namespace h1 {
 
 namespace {
 
-constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr std::size_t method_bytes_max = 64;
 constexpr ascii::set authority_characters("-._~!$&'()*+,;=:[]%");
 

@@ -20,13 +20,19 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// A connection, as its server knows it.
+/// A connection, as its server and its stream know it.
 class http_server_connection {
 public:
-    /// The server ends: closes it if it is idle, otherwise after its reply.
+    /// The server ends: closes it if it is idle, otherwise after its replies.
     virtual void begin_end() noexcept = 0;
-    /// Cancels the handler and closes the connection.
+    /// Cancels the handlers and closes the connection.
     virtual void cut_off() noexcept = 0;
+    /// No further bytes of the peer will come.
+    virtual void peer_has_ended() noexcept = 0;
+    /// True if the peer has gone: errors of the stream are its end then, and not reported.
+    virtual bool is_gone() const noexcept = 0;
+    /// Called when its task has ended. If a reply is unfinished, the stream is aborted.
+    virtual void finish() noexcept = 0;
     list_links<http_server_connection> of_server;
 
 protected:

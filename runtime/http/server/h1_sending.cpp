@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The sending half of a connection of HTTP/1.1: heads, and the framing of bodies.
+#include <utility>
+
+#include <rondo/cancel.hpp>
+#include <rondo/error.hpp>
+
+#include "http/server/h1_connection.hpp"
+#include "http/server/reply_head.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+namespace h1 = http::h1;
+
+constexpr std::size_t short_body = std::size_t{16} * 1024;  // copied behind its head
+
+}  // namespace
+
+/// Writes at most three buffers within the limit of time.
+task<> h1_server_connection::write(const_buffer first, const_buffer second, const_buffer third) {
+    const phase before = std::exchange(phase_, phase::writing);
+    clock_.set(server_.options.write);
+    try {
+        if (link_.direct != nullptr)
+            co_await link_.direct->write_all(first, second, third);
+        else
+            co_await stream_.write_all(first, second, third);
+    } catch (const invalid_state_error&) {  // two tasks write
+        phase_ = before;
+        throw;
+    } catch (const cancelled&) {  // by the user's code, perhaps: what follows would be out of place
+        leave();
+        throw;
+    } catch (const std::exception&) {
+        is_gone_ = true;
+        throw;
+    }
+    clock_.clear();
+    phase_ = before;
+}
+
+bool h1_server_connection::decide_keep_alive(const http::reply& reply) const noexcept {
+    if (reply.closes() || server_.is_ending || !decoder_.is_persistent() || body_status_ != 0)
+        return false;
+    if (decoder_.has_ended()) return true;
+    if (wants_continue_) return false;  // the body may come or not
+    const std::int64_t length = decoder_.content_length();
+    return length < 0 ||
+           static_cast<std::uint64_t>(length) - decoder_.body_bytes() <= skipped_bytes;
+}
+
+/// Decides the framing and writes the head to out_.
+void h1_server_connection::begin_reply(const http::reply& reply, h1::body_length length) {
+    keep_ = decide_keep_alive(reply);
+    const bool is_old = request_.version == http::version::http_1_0;
+    if (is_old && length.kind() == h1::framing::chunked) {
+        length = h1::body_length::until_close();
+        keep_ = false;
+    }
+    reply_framing_ = length.kind();
+    out_.clear();
+    write_reply_head(out_, reply, {length, keep_, is_old, server_.date_line()});
+}
+
+task<> h1_server_connection::send_bytes(std::string_view body) {
+    std::string_view now = body.substr(0, piece_bytes);
+    if (body.size() <= short_body) {
+        out_ += body;
+        co_await write(out_);
+    } else {
+        co_await write(out_, now);
+    }
+    sent_ = now.size();
+    while (sent_ < body.size()) {
+        now = body.substr(static_cast<std::size_t>(sent_), piece_bytes);
+        co_await write(now);
+        sent_ += now.size();
+    }
+    if (out_.capacity() > 2 * short_body) out_ = std::string();  // an idle connection stays small
+}
+
+task<> h1_server_connection::send_head() {
+    co_await write(out_);
+    out_.clear();
+}
+
+task<> h1_server_connection::send_piece(const_buffer piece) {
+    if (reply_framing_ == h1::framing::chunked) {
+        const h1::chunk_head head(piece.size());
+        co_await write(head.text(), piece, h1::chunk_end);
+        co_return;
+    }
+    co_await write(out_, piece);
+    out_.clear();
+}
+
+task<> h1_server_connection::end_body() {
+    if (reply_framing_ == h1::framing::chunked) h1::write_last_chunk(out_, trailers_);
+    if (!out_.empty()) co_await write(out_);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
