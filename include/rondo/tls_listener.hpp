@@ -6,6 +6,7 @@
 //     co_await rondo::serve(std::move(listener), handler);  // task<> handler(rondo::tls_stream)
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -39,6 +40,9 @@ public:
 
     /// Limit of the handshake. 10 s at first.
     void handshake_limit(detail::time_limit limit) noexcept { options_.handshake = limit; }
+    /// Protocols to speak if the context names none: "h2,http/1.1". As tls_options::alpn.
+    /// Throws: std::invalid_argument for a name that is empty or longer than 255 bytes.
+    void alpn(std::string_view names);
     /// As tcp_listener::report_shortages.
     void report_shortages() noexcept;
     endpoint local() const noexcept;
@@ -52,6 +56,7 @@ public:
 private:
     std::variant<tcp_listener, unix_listener> listener_;
     tls::server_context context_;
+    std::string alpn_;
     tls_options options_{};
 };
 

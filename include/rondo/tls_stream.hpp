@@ -33,10 +33,12 @@
 namespace rondo {
 inline namespace v0 {
 
-/// Options of start_tls.
+/// Options of start_tls and of a tls_listener.
 struct tls_options {
     detail::time_limit handshake = std::chrono::seconds(10);  ///< limit of the handshake
-    std::string_view alpn{};  ///< "h2,http/1.1": instead of the names in the client's context
+    /// "h2,http/1.1". Client: instead of the names in the context. Server: if the context has none;
+    /// a client that offers others only is accepted then, without an agreement.
+    std::string_view alpn{};
 };
 static_assert(std::is_trivially_destructible_v<tls_options>);
 

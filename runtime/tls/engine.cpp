@@ -35,6 +35,7 @@ public:
     std::optional<tls::certificate> peer_certificate() const override;
 
     // -- for the callbacks -----------------------------------------------------------------------
+    const tls_engine_options& options() const noexcept { return options_; }
     static openssl_engine& of(const SSL* ssl) {
         return *static_cast<openssl_engine*>(SSL_get_app_data(ssl));
     }
@@ -278,14 +279,18 @@ int on_client_hello(SSL* ssl, int* alert, void*) noexcept {
     }
 }
 
-int on_choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+int on_choose_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                    const unsigned char* in, unsigned in_size, void* word) noexcept {
-    const std::string& ours = static_cast<const ssl_context*>(word)->settings().alpn;
+    const std::string& of_context = static_cast<const ssl_context*>(word)->settings().alpn;
+    const std::string& of_listener = openssl_engine::of(ssl).options().alpn;
+    const std::string& ours = of_context.empty() ? of_listener : of_context;
+    if (ours.empty()) return SSL_TLSEXT_ERR_NOACK;
     unsigned char* chosen = nullptr;
     const int found = SSL_select_next_proto(
         &chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
         static_cast<unsigned>(ours.size()), in, in_size);
-    if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (found != OPENSSL_NPN_NEGOTIATED)
+        return of_context.empty() ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
 }

@@ -40,7 +40,7 @@ struct tls_failure {
 /// Options of one connection.
 struct tls_engine_options {
     std::string host;     // client: to send and to verify; empty: neither
-    std::string alpn;     // client: as on the wire; empty: the context's
+    std::string alpn;     // as on the wire; client: empty: the context's; server: if it has none
     std::string session;  // client: the key under which sessions are kept; empty: they are not
 };
 

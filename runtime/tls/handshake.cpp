@@ -159,8 +159,11 @@ tls_shared make_tls_client(std::unique_ptr<tls_transport> transport,
 tls_shared make_tls_server(std::unique_ptr<tls_transport> transport,
                            const tls::server_context& context, tls_options options) {
     std::string name = transport->name();
-    tls_shared made = make_connection(std::move(transport), std::move(name),
-                                      tls_access::state(context)->get(), {}, options.handshake);
+    tls_engine_options how;
+    how.alpn = alpn_on_wire(options.alpn);
+    tls_shared made =
+        make_connection(std::move(transport), std::move(name), tls_access::state(context)->get(),
+                        std::move(how), options.handshake);
     made->is_server = true;
     return made;
 }

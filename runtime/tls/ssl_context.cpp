@@ -157,10 +157,9 @@ void ssl_context::set_sessions() {
 }
 
 void ssl_context::set_alpn() {
-    if (settings_.alpn.empty()) return;
     if (settings_.is_server)
         SSL_CTX_set_alpn_select_cb(ctx_.get(), on_choose_alpn, this);
-    else  // returns 0 for success
+    else if (!settings_.alpn.empty())  // returns 0 for success
         SSL_CTX_set_alpn_protos(ctx_.get(),
                                 reinterpret_cast<const unsigned char*>(settings_.alpn.data()),
                                 static_cast<unsigned>(settings_.alpn.size()));

@@ -26,7 +26,8 @@ task<std::unique_ptr<detail::tls_transport>> accept_from(Listener& listener) {
 }
 
 task<tls_stream> protect(task<std::unique_ptr<detail::tls_transport>> accepting,
-                         tls::server_context context, tls_options options) {
+                         tls::server_context context, tls_options options, std::string alpn) {
+    options.alpn = alpn;
     auto transport = co_await std::move(accepting);
     co_return tls_stream(detail::make_tls_server(std::move(transport), context, options));
 }
@@ -53,7 +54,12 @@ tls_listener::tls_listener(unix_listener listener, tls::server_context context)
 task<tls_stream> tls_listener::accept() {
     auto accepting =
         std::visit([](auto& listener) { return accept_from(listener); }, listener_);
-    return protect(std::move(accepting), context_, options_);
+    return protect(std::move(accepting), context_, options_, alpn_);
+}
+
+void tls_listener::alpn(std::string_view names) {
+    static_cast<void>(detail::alpn_on_wire(names));
+    alpn_ = names;
 }
 
 void tls_listener::report_shortages() noexcept {

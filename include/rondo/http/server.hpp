@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A server of HTTP/1.1:
+// A server of HTTP/1.1 and HTTP/2:
 //
 //     http::router site;
 //     site.get("/hello/{name}", hello);
 //     rondo::run(http::serve(rondo::tcp_listener::bind({"127.0.0.1", 8080}), site));
 //
-// With a tls_listener it is https; with a unix_listener it is behind a proxy on the same machine.
+// With a tls_listener it is https, and clients choose the version; with a unix_listener it is behind a proxy on the same machine.
 // To stop it, cancel its task (Ctrl-C does): it accepts no more, idle connections are closed,
 // requests at work have the grace time to end, then they are cancelled.
 //
@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,6 +49,19 @@ struct server_options {
     std::size_t target_bytes = std::size_t{8} * 1024;
     /// Of a body that is asked for as a whole. There is no limit for one that is read in pieces.
     std::size_t body_bytes = std::size_t{1024} * 1024;
+    /// Speaks HTTP/2 too: over TLS to clients that choose it (unless the context names protocols of
+    /// its own), without TLS to those that begin with it. Needs nghttp2 (libnghttp2-dev) when
+    /// librondo-http is built; without it there is HTTP/1.1.
+    bool http2 = true;
+    /// Requests at work at a time on one connection of HTTP/2. Further ones are refused so that the
+    /// client repeats them.
+    std::uint32_t streams = 100;
+    /// Bytes of one body that a client of HTTP/2 may send ahead of its handler. The window grows to
+    /// 16 times that on a fast connection, and four times that is for all bodies of a connection.
+    std::uint32_t stream_window = 256 * 1024;
+    /// Bytes of bodies that clients of HTTP/2 have sent ahead, of all connections together. A body
+    /// that would exceed it is refused with 503.
+    std::size_t upload_bytes = std::size_t{64} * 1024 * 1024;
     /// A client that ends its writing direction after the request still gets the reply. By default
     /// it counts as gone, as with nginx and Go, and the handler is cancelled.
     bool half_close = false;
@@ -89,6 +103,7 @@ private:
 RONDO_API std::shared_ptr<http_server> make_http_server(const http::router& site,
                                                         http::server_options options);
 RONDO_API bool counts_addresses(const http_server& server) noexcept;
+RONDO_API bool speaks_http2(const http_server& server) noexcept;
 /// Closes the idle connections, and the others after their reply.
 RONDO_API void end_http_server(http_server& server) noexcept;
 /// Serves one connection until it ends.
@@ -167,6 +182,8 @@ task<> serve_site(Listener listener, const http::router& site, http::server_opti
     serve_options how;
     how.connections_max = options.connections;
     how.grace = options.grace;
+    if constexpr (requires { listener.alpn(std::string_view()); })
+        if (speaks_http2(*server)) listener.alpn("h2,http/1.1");
     http_listener<Listener> accepting(std::move(listener), server);
     http_connection_handler handler(server);
     auto serving = rondo::serve(std::move(accepting), std::move(handler), how);

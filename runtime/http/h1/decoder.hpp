@@ -169,7 +169,7 @@ private:
 
 /// The first bytes of a client of HTTP/2 (RFC 9113, section 3.4).
 inline constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Compares the first bytes of a connection with it.
+/// Compares the first bytes of a connection with them.
 enum class preface : std::uint8_t { no, incomplete, yes };
 preface match_http2_preface(std::string_view bytes) noexcept;
 

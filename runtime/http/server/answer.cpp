@@ -25,7 +25,7 @@ bool is_unopened_file(const http::reply& reply) noexcept {
 void http_answer::begin_answer() {
     body_status_ = 0;
     body_error_.clear();
-    trailers_.clear();
+    reply_trailers_.clear();
     sent_ = 0;
     began_ = now(running());
     is_at_work_ = true;

@@ -33,7 +33,7 @@ public:
     http_answer& operator=(const http_answer&) = delete;
 
     task<> write_body(const_buffer data) final;
-    http::fields& reply_trailers() noexcept final { return trailers_; }
+    http::fields& reply_trailers() noexcept final { return reply_trailers_; }
     endpoint peer() const final { return stream_.remote(); }
     bool is_secure() const noexcept final { return stream_.is_secure(); }
 
@@ -43,7 +43,7 @@ protected:
     // -- what a version of HTTP does -------------------------------------------------------------
     /// Makes the head. It is sent by the next of the following calls. `length` is `chunked` for a
     /// body whose length is not known.
-    virtual void begin_reply(const http::reply& reply, http::h1::body_length length) = 0;
+    virtual void begin_reply(http::reply& reply, http::h1::body_length length) = 0;
     /// Sends the head of status 101, and speaks another protocol. Called only if can_upgrade().
     virtual task<> upgrade(http::reply& reply);
     /// Sends a body that is in memory, all of it.
@@ -79,7 +79,7 @@ protected:
     http_server_request request_;
     http::request facade_;
     std::optional<http::reply> reply_;
-    http::fields trailers_;   // of the reply
+    http::fields reply_trailers_;   // of the reply
     std::string body_error_;  // why the request's body cannot be read
     int body_status_ = 0;
     time_point began_{};

@@ -2,6 +2,8 @@
 // The bytes below a connection of the server, whatever the version of HTTP.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -16,6 +18,14 @@ namespace detail {
 struct http_link {
     explicit http_link(std::unique_ptr<http_server_stream> of) noexcept
         : stream(std::move(of)), direct(stream->direct()), input(*stream) {}
+
+    /// What a peer may still send before the connection is closed: to close a socket with unread
+    /// bytes resets the connection, and the peer may lose what it has not read yet.
+    static constexpr std::uint64_t skipped_bytes = 64 * 1024;
+    static constexpr duration skipped_time = std::chrono::seconds(1);
+
+    /// Reads and drops skipped_bytes at most, until the end or input.stop().
+    task<> skip_rest();
 
     std::unique_ptr<http_server_stream> stream;
     byte_stream* direct;

@@ -2,6 +2,7 @@
 // The way of requests through a connection of HTTP/1.1.
 #include "http/server/h1_connection.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <rondo/cancel.hpp>
@@ -52,6 +53,32 @@ task<> h1_server_connection::run() {
     if (!is_cut_) co_await linger();
 }
 
+/// Looks at the first bytes of the connection. If they are not HTTP/2's, the decoder gets them.
+bool h1_server_connection::finds_http2() {
+    std::string_view& unread = input_.unread;
+    if (unread.empty()) return false;
+    const std::string_view agreed = stream_.alpn();
+    h1::preface found = h1::preface::no;
+    if (agreed == "h2") {
+        found = h1::preface::yes;  // anything else breaks the rules of HTTP/2
+    } else if (agreed.empty() && speaks_http2(server_)) {
+        if (!preface_.empty()) {
+            const auto more = std::min(unread.size(), h1::http2_preface.size() - preface_.size());
+            preface_ += unread.substr(0, more);
+            unread.remove_prefix(more);
+        }
+        found = h1::match_http2_preface(preface_.empty() ? unread : preface_);
+    }
+    if (found == h1::preface::incomplete) {
+        if (preface_.empty()) preface_ = std::exchange(unread, {});
+        return false;
+    }
+    may_be_http2_ = false;
+    has_found_http2_ = found == h1::preface::yes;
+    if (!has_found_http2_) decoder_.next(preface_);
+    return has_found_http2_;
+}
+
 h1::event h1_server_connection::take_head() {
     const h1::step found = decoder_.next(input_.unread);
     input_.unread.remove_prefix(found.consumed);
@@ -63,6 +90,7 @@ task<bool> h1_server_connection::receive_head(bool is_first) {
     const http::server_options& options = server_.options;
     clock_.set(is_first ? options.head : options.idle);
     for (;;) {
+        if (may_be_http2_ && finds_http2()) co_return false;
         const h1::event found = take_head();
         if (found == h1::event::head) break;
         if (found == h1::event::failed) {
@@ -168,12 +196,13 @@ h1::step h1_server_connection::next_of_body() {
 task<bool> h1_server_connection::skip_body() {
     phase_ = phase::leaving;
     const std::uint64_t before = decoder_.body_bytes();
-    const time_in limited(clock_, skipped_time);
+    const time_in limited(clock_, http_link::skipped_time);
     for (;;) {
         const h1::step found = next_of_body();
         if (found.what == h1::event::end) break;
         if (found.what == h1::event::failed) co_return false;
-        if (decoder_.body_bytes() - before > skipped_bytes) co_return false;
+        if (decoder_.body_bytes() - before > http_link::skipped_bytes)
+            co_return false;
         if (found.what == h1::event::body || input_.has_ended()) continue;
         input_.release();
         while (!input_.is_ready()) co_await input_.wait();
@@ -184,22 +213,15 @@ task<bool> h1_server_connection::skip_body() {
     co_return true;
 }
 
-/// Lets the client read the last reply: to close a socket with unread bytes resets the connection,
-/// and the client may lose what it has not read yet.
+/// Lets the client read the last reply.
 task<> h1_server_connection::linger() {
     if (decoder_.has_ended() && input_.unread.empty()) co_return;
-    std::uint64_t left = skipped_bytes;
     try {
         phase_ = phase::writing;
-        const time_in limited(clock_, skipped_time);
+        const time_in limited(clock_, http_link::skipped_time);
         co_await stream_.shutdown_write();
         phase_ = phase::leaving;
-        while (!input_.has_ended() && input_.unread.size() <= left) {
-            left -= input_.unread.size();
-            input_.release();
-            while (!input_.is_ready()) co_await input_.wait();
-            if (input_.is_stopped()) break;
-        }
+        co_await link_.skip_rest();
     } catch (const std::exception&) {  // the connection is lost
     }
     phase_ = phase::leaving;

@@ -2,7 +2,6 @@
 // A connection of HTTP/1.1: one request after the other, from its bytes to the reply's.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,6 +25,10 @@ public:
     /// Serves it until it ends.
     /// Throws: errors of the server's own, and of the stream.
     task<> run();
+    /// True if it ended because the peer speaks HTTP/2. Its first bytes, which were taken already,
+    /// are a part of the preface.
+    bool has_found_http2() const noexcept { return has_found_http2_; }
+    const std::string& first_bytes() const noexcept { return preface_; }
 
     // -- http_server_exchange
     task<std::string_view> read_body() override;
@@ -49,10 +52,8 @@ private:
         leaving,    // the last reply was sent
     };
 
-    static constexpr std::uint64_t skipped_bytes = 64 * 1024;
-    static constexpr duration skipped_time = std::chrono::seconds(1);
-
     // -- h1_connection.cpp
+    bool finds_http2();
     http::h1::event take_head();
     task<bool> receive_head(bool is_first);
     void begin_request();
@@ -70,7 +71,7 @@ private:
     // -- h1_sending.cpp
     task<> write(const_buffer first, const_buffer second = {}, const_buffer third = {});
     bool decide_keep_alive(const http::reply& reply) const noexcept;
-    void begin_reply(const http::reply& reply, http::h1::body_length length) override;
+    void begin_reply(http::reply& reply, http::h1::body_length length) override;
     task<> send_bytes(std::string_view body) override;
     task<> send_head() override;
     task<> send_piece(const_buffer piece) override;
@@ -88,6 +89,9 @@ private:
     phase phase_ = phase::idle;
     bool keep_ = false;            // the connection can carry another request
     bool wants_continue_ = false;  // the client waits for "100 Continue"
+    bool may_be_http2_ = true;     // it has not sent enough to tell
+    bool has_found_http2_ = false;
+    std::string preface_;  // a beginning of HTTP/2's that has come
 };
 
 }  // namespace detail

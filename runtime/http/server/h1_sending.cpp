@@ -50,11 +50,12 @@ bool h1_server_connection::decide_keep_alive(const http::reply& reply) const noe
     if (wants_continue_) return false;  // the body may come or not
     const std::int64_t length = decoder_.content_length();
     return length < 0 ||
-           static_cast<std::uint64_t>(length) - decoder_.body_bytes() <= skipped_bytes;
+           static_cast<std::uint64_t>(length) - decoder_.body_bytes() <=
+               http_link::skipped_bytes;
 }
 
 /// Decides the framing and writes the head to out_.
-void h1_server_connection::begin_reply(const http::reply& reply, h1::body_length length) {
+void h1_server_connection::begin_reply(http::reply& reply, h1::body_length length) {
     keep_ = decide_keep_alive(reply);
     const bool is_old = request_.version == http::version::http_1_0;
     if (is_old && length.kind() == h1::framing::chunked) {
@@ -99,7 +100,7 @@ task<> h1_server_connection::send_piece(const_buffer piece) {
 }
 
 task<> h1_server_connection::end_body() {
-    if (reply_framing_ == h1::framing::chunked) h1::write_last_chunk(out_, trailers_);
+    if (reply_framing_ == h1::framing::chunked) h1::write_last_chunk(out_, reply_trailers_);
     if (!out_.empty()) co_await write(out_);
 }
 

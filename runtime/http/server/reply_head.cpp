@@ -68,6 +68,18 @@ void write_reply_head(std::string& to, const http::reply& from, const http_reply
     to += "\r\n";
 }
 
+void complete_reply_fields(http::reply& reply, http::h1::body_length body, std::string_view date) {
+    http::fields& fields = reply.headers();
+    const std::string_view type = reply.static_type();
+    fields.erase("content-length");
+    if (!fields.contains("date")) fields.add("date", date);
+    if (!type.empty()) fields.add("content-type", type);
+    if (body.kind() != http::h1::framing::length) return;
+    std::string digits;
+    append_number(digits, body.bytes());
+    fields.add("content-length", digits);
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

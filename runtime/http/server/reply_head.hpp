@@ -24,6 +24,10 @@ struct http_reply_frame {
 /// Appends the head. Fields that decide about framing and the connection are the server's.
 void write_reply_head(std::string& to, const http::reply& from, const http_reply_frame& frame);
 
+/// Adds what the server says of a reply to its own fields, for a version of HTTP whose heads are
+/// fields alone. Fields about the connection are left to the encoder.
+void complete_reply_fields(http::reply& reply, http::h1::body_length body, std::string_view date);
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace rondo

@@ -13,6 +13,7 @@
 #include <rondo/http/date.hpp>
 
 #include "http/ascii.hpp"
+#include "http/h2/engine.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -91,7 +92,7 @@ http_server::http_server(const http::router& site, http::server_options given)
         trusted.push_back(parse_network(each));
     options.trusted_proxies = {};
     if (options.head_bytes == 0 || options.header_fields == 0 || options.target_bytes == 0 ||
-        options.connections == 0)
+        options.connections == 0 || options.streams == 0 || options.stream_window == 0)
         throw http::error("server_options: a number that must be at least 1 is 0");
 }
 
@@ -108,6 +109,13 @@ std::string_view http_server::date_line() {
         date_ = now;
     }
     return date_line_;
+}
+
+std::string_view http_server::date() {
+    std::string_view value = date_line();
+    value.remove_prefix(6);
+    value.remove_suffix(2);
+    return value;
 }
 
 std::unique_ptr<char[]> http_server::take_block() {
@@ -184,6 +192,10 @@ std::shared_ptr<http_server> make_http_server(const http::router& site,
 
 bool counts_addresses(const http_server& server) noexcept {
     return server.options.connections_per_address != 0;
+}
+
+bool speaks_http2(const http_server& server) noexcept {
+    return server.options.http2 && http::h2::is_available();
 }
 
 void end_http_server(http_server& server) noexcept {

@@ -56,11 +56,14 @@ struct http_server {
     std::vector<http_network> trusted;
     intrusive_list<http_server_connection, &http_server_connection::of_server> connections;
     std::unordered_map<std::string, std::size_t> of_address;
+    std::size_t uploads = 0;  // bytes that bodies of HTTP/2 have in memory
     bool is_ending = false;
 
     bool trusts(const endpoint& address) const noexcept;
     /// "date: ...\r\n" of this second.
     std::string_view date_line();
+    /// Its value alone.
+    std::string_view date();
     /// Memory of 128 KiB for a piece of a file; some are kept for the next one.
     std::unique_ptr<char[]> take_block();
     void give_block(std::unique_ptr<char[]> block) noexcept;

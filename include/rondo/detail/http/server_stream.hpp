@@ -32,6 +32,8 @@ public:
     virtual void abort() noexcept = 0;
     virtual endpoint remote() const = 0;
     virtual bool is_secure() const noexcept = 0;
+    /// The protocol that both sides of TLS agreed on; empty without an agreement.
+    virtual std::string_view alpn() const noexcept = 0;
 };
 
 // Coroutines of free functions: g++ 12 warns about those of class templates.
@@ -82,6 +84,12 @@ public:
             return {};
     }
     bool is_secure() const noexcept override { return std::same_as<S, tls_stream>; }
+    std::string_view alpn() const noexcept override {
+        if constexpr (std::same_as<S, tls_stream>)
+            return stream_.alpn();
+        else
+            return {};
+    }
 
 private:
     S stream_;
