@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// For tests of HTTP/2 on the server: a client made of the engine, and frames to say as they are.
+// For tests of HTTP/2 on the server: a client made of the engine, and the frames that come back.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "http/h1/decoder.hpp"
-#include "http/h2/engine.hpp"
+#include "http/h2_talk.hpp"
 #include "http/server_tools.hpp"
 
 namespace rondo_tests {
@@ -56,15 +55,16 @@ private:
 };
 
 /// A client on one connection. It does something only while a test awaits one of its functions.
-class h2_client : h2::observer {
+class h2_client final : h2::observer {
 public:
     explicit h2_client(raw_client& raw, const h2::options& how = {})
         : raw_(raw), engine_(h2::role::client, how, *this) {}
 
     /// Sends and receives until the server is silent for that long, or has closed.
-    rondo::task<> talk(rondo::duration quiet = std::chrono::milliseconds(10)) {
+    rondo::task<> talk(rondo::duration quiet = std::chrono::milliseconds(10),
+                       std::size_t reads_max = ~std::size_t{0}) {
         std::vector<char> room(65536);
-        while (!is_closed) {
+        for (std::size_t reads = 0; !is_closed && reads < reads_max; ++reads) {
             std::string out;
             while (engine_.produce(out, 1 << 20) != 0) continue;
             if (!out.empty()) co_await raw_.stream().write_all(out);
@@ -123,54 +123,6 @@ private:
 };
 
 // -- frames --------------------------------------------------------------------------------------
-enum frame_type : std::uint8_t {
-    data_frame, headers_frame, priority_frame, reset_frame, settings_frame, push_frame,
-    ping_frame, goaway_frame, window_frame, continuation_frame,
-};
-enum frame_flag : std::uint8_t { ack = 1, end_stream = 1, end_headers = 4, padded = 8 };
-
-inline std::string number32(std::uint32_t value) {
-    std::string bytes;
-    for (int shift = 24; shift >= 0; shift -= 8)
-        bytes += static_cast<char>((value >> shift) & 255U);
-    return bytes;
-}
-inline std::string frame(std::uint8_t type, unsigned flags, std::uint32_t id,
-                         std::string_view payload = {}) {
-    std::string all = number32(static_cast<std::uint32_t>(payload.size())).substr(1);
-    all += static_cast<char>(type);
-    all += static_cast<char>(flags);
-    return (all += number32(id)) += payload;
-}
-/// A setting of SETTINGS.
-inline std::string setting(std::uint16_t id, std::uint32_t value) {
-    return std::string{static_cast<char>(id >> 8), static_cast<char>(id & 255)} + number32(value);
-}
-/// What a client says first.
-inline std::string opening(std::string_view settings = {}) {
-    return std::string(rondo::http::h1::http2_preface) + frame(settings_frame, 0, 0, settings);
-}
-/// A field of a head, in the longest form of HPACK.
-inline std::string literal(std::string_view name, std::string_view value) {
-    const auto text = [](std::string_view of) {
-        std::string all;
-        std::size_t size = of.size();
-        if (size < 127) return (all += static_cast<char>(size)) += of;
-        all += '\x7f';
-        for (size -= 127; size >= 128; size /= 128) all += static_cast<char>(size % 128 + 128);
-        return (all += static_cast<char>(size)) += of;
-    };
-    return std::string(1, '\0') + text(name) + text(value);
-}
-/// The pseudo fields of a request.
-inline std::string line(std::string_view method = "GET", std::string_view path = "/") {
-    return literal(":method", method) + literal(":scheme", "http") + literal(":path", path) +
-           literal(":authority", "x");
-}
-inline std::string head(std::uint32_t id, std::string_view block, unsigned flags = end_stream) {
-    return frame(headers_frame, flags | end_headers, id, block);
-}
-
 struct heard_frame {
     std::uint8_t type;
     std::uint8_t flags;
@@ -195,16 +147,16 @@ inline std::vector<heard_frame> frames_of(std::string_view bytes) {
     }
     return all;
 }
-/// "reset 1" with the code of the first reset stream, "goaway 5" with that of the last GOAWAY that
-/// has one, "status 8" with the first byte of a head, or "silence".
+/// "goaway 5" with the code of the first GOAWAY that has one; otherwise "reset 1" with that of the
+/// first stream that is reset, or "answer" for a head, whatever came first; or "silence".
 inline std::string verdict(std::string_view bytes) {
     std::string found = "silence";
     for (const heard_frame& each : frames_of(bytes)) {
-        if (each.type == goaway_frame && number32_at(each.payload, 4) != 0)
+        if (each.type == h2_talk::goaway && number32_at(each.payload, 4) != 0)
             return "goaway " + std::to_string(number32_at(each.payload, 4));
-        if (each.type == reset_frame && found == "silence")
+        if (each.type == h2_talk::rst_stream && found == "silence")
             found = "reset " + std::to_string(number32_at(each.payload, 0));
-        if (each.type == headers_frame && found == "silence") found = "answer";
+        if (each.type == h2_talk::headers && found == "silence") found = "answer";
     }
     return found;
 }

@@ -437,7 +437,7 @@ RONDO_TEST("http2 server: without the option it is HTTP/1.1 alone", "[http2_serv
     const http::router site = make_h2_site();
     http::server_options options;
     options.http2 = false;
-    CHECK(code_of(co_await said_to(site, opening(), options)) == 505);
+    CHECK(code_of(co_await said_to(site, h2_talk::hello_client, options)) == 505);
     // Methods that begin as the preface does are HTTP/1.1.
     for (const std::size_t chunk_max : {std::size_t{1000}, std::size_t{1}}) {
         memory_server server(site, {}, {.chunk_max = chunk_max});

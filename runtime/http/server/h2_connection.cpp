@@ -54,6 +54,10 @@ h2_server_connection::h2_server_connection(http_server& server, http_link& link,
       engine_(h2::role::server, engine_options(server.options), *this),
       refilled_(now(running())) {}
 
+h2_server_connection::~h2_server_connection() {
+    engine_.abandon({});  // streams without a task destroy themselves
+}
+
 task<> h2_server_connection::run(std::string_view first) {
     scope_.start(write_frames());
     if (server_.is_ending) refuse_further();

@@ -25,6 +25,8 @@ class h2_server_connection final : public http_server_connection, http::h2::obse
 public:
     /// `scope` has the tasks of the connection: its cancellation ends the connection.
     h2_server_connection(http_server& server, http_link& link, children& scope);
+    /// Its tasks have ended.
+    ~h2_server_connection();
 
     /// Serves it until it ends. `first`: bytes that were taken from the input already.
     /// Throws: errors of the server's own, and of the stream.
