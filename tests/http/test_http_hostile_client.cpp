@@ -98,7 +98,7 @@ std::vector<misbehaviour> head_rows() {
         {"a host with a slash", "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400, false},
         {"no version", "GET /\r\n\r\n", 400, false},
         {"HTTP/2.0", "GET / HTTP/2.0\r\nhost: x\r\n\r\n", 505, false},
-        {"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, false},
+        {"almost the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\n", 505, false},
         {"another protocol", "GET / FTP/1.1\r\nhost: x\r\n\r\n", 400, false},
         {"two spaces", "GET  / HTTP/1.1\r\nhost: x\r\n\r\n", 400, false},
         {"a space in the target", "GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", 400, false},

@@ -62,9 +62,12 @@ std::vector<broken_rule> frame_rows() {
         {"data on stream 0", frame(data, 0, 0, "x"), "goaway 1"},
         {"a head on stream 0", frame(headers, 5, 0, literal("a", "b")), "goaway 1"},
         {"a stream with an even number", h2_talk::get(2), "goaway 1"},
-        {"a stream with a lower number", h2_talk::get(5) + h2_talk::get(3), "goaway 1"},
+        {"a stream with a lower number", h2_talk::get(5) + h2_talk::get(3), "answer"},
         {"data on a stream that never was", frame(data, 0, 1, "x"), "goaway 1"},
-        {"data after the end", h2_talk::get(1) + frame(data, 0, 1, "x"), "goaway 5"},
+        {"data after the end",
+         raw_head({{":method", "GET"}, {":scheme", "http"}, {":path", "/slow"},
+                   {":authority", "x"}}) + frame(data, 0, 1, "x"),
+         "goaway 5"},
         {"a frame of 16 KiB and a byte", frame(ping, 0, 0, std::string(16385, 'x')), "goaway 6"},
         {"settings of 5 bytes", frame(settings, 0, 0, "12345"), "goaway 6"},
         {"settings on a stream", frame(settings, 0, 1), "goaway 1"},
@@ -75,7 +78,7 @@ std::vector<broken_rule> frame_rows() {
         {"a window that opens by 0", frame(window_update, 0, 0, number(0)), "goaway 1"},
         {"a window beyond 2^31", frame(window_update, 0, 0, number(0x7fffffff)), "goaway 3"},
         {"a stream's window that opens by 0", posted({}, "x", 0) +
-         frame(window_update, 0, 1, number(0)), "reset 1"},
+         frame(window_update, 0, 1, number(0)), "goaway 1"},
         {"a stream's window beyond 2^31", posted({}, "x", 0) +
          frame(window_update, 0, 1, number(0x7fffffff)), "reset 3"},
         {"a window update of 3 bytes", frame(window_update, 0, 0, "123"), "goaway 6"},
@@ -112,7 +115,7 @@ std::vector<broken_rule> message_rows() {
         {"no method", without(0), "reset 1"},
         {"no scheme", without(1), "reset 1"},
         {"no path", without(2), "reset 1"},
-        {"no authority and no host", without(3), "answer"},
+        {"no authority and no host", without(3), "reset 1"},
         {"an empty path", changed(2, ""), "reset 1"},
         {"a path without a slash", changed(2, "x"), "reset 1"},
         {"an asterisk for GET", changed(2, "*"), "reset 1"},
@@ -256,18 +259,19 @@ std::vector<kind_of_flood> floods() {
          always(frame(continuation, 0, 1, literal("a", std::string(10000, 'x')))), 2000,
          "goaway 11"},
         {"small continuations without end", frame(headers, 1, 1, literal(":method", "GET")),
-         always(frame(continuation, 0, 1)), 2000, "goaway 11"},
+         always(frame(continuation, 0, 1)), 20000, "goaway 11"},
         {"pings", "", always(pings), 2000, "goaway 11"},
         {"settings", "", always(settings_frames), 2000, "goaway 11"},
         {"priorities", "", always(priorities), 2000, "goaway 11"},
         {"data of zero bytes", posted({}, "x", 0), always(empty), 2000, "goaway 11"},
         {"malformed requests", "",
-         [id_of](std::size_t i) { return raw_head({{"a", "b"}}, id_of(i)); }, 2000, "goaway 11"},
-        {"resets by a window that opens by 0", "",
+         [id_of](std::size_t i) { return raw_head({{"a", "b"}}, id_of(i)); }, 20000,
+         "goaway 11"},
+        {"resets by a window that is too large", "",
          [id_of](std::size_t i) {
              return raw_head({{":method", "POST"}, {":scheme", "http"}, {":path", "/"},
                               {":authority", "x"}}, id_of(i), 0) +
-                    frame(window_update, 0, id_of(i), number(0));
+                    frame(window_update, 0, id_of(i), number(0x7fffffff));
          },
          2000, "goaway 11"},
     };

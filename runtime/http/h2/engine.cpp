@@ -150,6 +150,10 @@ bool engine::wants_to_write() const noexcept {
     return nghttp2_session_want_write(session_) != 0;
 }
 
+bool engine::wants_to_read() const noexcept {
+    return !has_failed_ && nghttp2_session_want_read(session_) != 0;
+}
+
 bool engine::is_over() const noexcept {
     return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
 }

@@ -75,7 +75,7 @@ task<> h2_server_connection::read_frames(std::string_view first) {
     http_input& input = link_.input;
     clock_.set(server_.options.head);
     take(first);
-    while (!is_leaving_) {
+    while (!is_leaving_ && engine_.wants_to_read()) {
         if (!input.unread.empty()) {
             take(std::exchange(input.unread, {}));
             continue;
