@@ -69,6 +69,45 @@ RONDO_TEST("http serve: over TCP", "[http_server_tls][both]") {
 }
 
 #ifdef RONDO_WITH_OPENSSL
+#ifdef RONDO_WITH_NGHTTP2
+/// What a client that offers `offered` agrees on, and the beginning of the answer to `request`.
+task<std::string> agreed_on(endpoint where, std::string offered, std::string request) {
+    connect_tls_options how;
+    how.alpn = offered;
+    auto peer = co_await connect_tls("localhost", where.port(), trusting_context(), how);
+    std::string said(peer.alpn());
+    co_await peer.write_all(request);
+    char room[9];
+    const chunk heard = co_await peer.read_some(room);
+    ((said += ": ") += heard.text()) += heard.size() == 9 && room[3] == 4 ? " (settings)" : "";
+    co_await peer.close();
+    co_return said;
+}
+
+RONDO_TEST("http serve: clients over TLS choose the version", "[http_server_tls]", seeds(2)) {
+    const http::router site = whole_site();
+    const std::string h1 = get("/hello"), preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const auto ask = [&](endpoint where, bool speaks_http2) -> task<> {
+        const auto first = co_await agreed_on(where, "h2,http/1.1", speaks_http2 ? preface : h1);
+        CHECK(first.starts_with(speaks_http2 ? "h2: " : ": HTTP/1.1"));
+        CHECK(first.ends_with(speaks_http2 ? "(settings)" : "HTTP/1.1 "));
+        if (!speaks_http2) co_return;
+        CHECK(co_await agreed_on(where, "http/1.1", h1) == "http/1.1: HTTP/1.1 ");
+        CHECK(co_await agreed_on(where, "gopher", h1) == ": HTTP/1.1 ");
+        CHECK(co_await agreed_on(where, "", h1) == ": HTTP/1.1 ");
+        // The choice binds.
+        CHECK(co_await agreed_on(where, "http/1.1", preface) == "http/1.1: HTTP/1.1 ");
+    };
+    for (const bool speaks_http2 : {true, false}) {
+        auto listener = tls_listener::bind({"127.0.0.1", 0}, localhost_context());
+        const endpoint where = listener.local();
+        auto serving = http::serve(std::move(listener), site, {.http2 = speaks_http2});
+        auto asking = ask(where, speaks_http2);
+        co_await race(std::move(serving), std::move(asking));
+    }
+}
+#endif
+
 RONDO_TEST("http serve: over TLS", "[http_server_tls][both]", seeds(2)) {
     auto listener = tls_listener::bind({"127.0.0.1", 0}, localhost_context());
     http::session client("https://localhost:" + std::to_string(listener.local().port()));

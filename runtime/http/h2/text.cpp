@@ -56,6 +56,7 @@ stream::~stream() = default;
 void engine::receive(std::string_view) {}
 std::size_t engine::produce(std::string&, std::size_t) { return 0; }
 bool engine::wants_to_write() const noexcept { return false; }
+bool engine::wants_to_read() const noexcept { return false; }
 bool engine::is_over() const noexcept { return true; }
 bool engine::can_request() const noexcept { return false; }
 void engine::request(stream&, const request_line&, const http::fields&, bool) {}

@@ -59,9 +59,11 @@ bool h1_server_connection::finds_http2() {
     if (unread.empty()) return false;
     const std::string_view agreed = stream_.alpn();
     h1::preface found = h1::preface::no;
-    if (agreed == "h2") {
+    if (!speaks_http2(server_)) {
+        // The decoder refuses the preface.
+    } else if (agreed == "h2") {
         found = h1::preface::yes;  // anything else breaks the rules of HTTP/2
-    } else if (agreed.empty() && speaks_http2(server_)) {
+    } else if (agreed.empty()) {
         if (!preface_.empty()) {
             const auto more = std::min(unread.size(), h1::http2_preface.size() - preface_.size());
             preface_ += unread.substr(0, more);
