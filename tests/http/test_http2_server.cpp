@@ -47,7 +47,7 @@ task<> break_off(http::body_writer& out) {
     co_await out.write_all("half");
     throw std::runtime_error("no more");
 }
-/// What the handler sees of the request.
+/// Says how the handler sees the request.
 task<reply> mirror(http::request& request) {
     std::string all(http::text(request.version()));
     ((all += ' ') += request.host()) += ' ';

@@ -70,7 +70,7 @@ RONDO_TEST("http serve: over TCP", "[http_server_tls][both]") {
 
 #ifdef RONDO_WITH_OPENSSL
 #ifdef RONDO_WITH_NGHTTP2
-/// What a client that offers `offered` agrees on, and the beginning of the answer to `request`.
+/// The protocol that a client agrees on if it offers these, and the beginning of the answer.
 task<std::string> agreed_on(endpoint where, std::string offered, std::string request) {
     connect_tls_options how;
     how.alpn = offered;

@@ -5,7 +5,8 @@
 //     site.get("/hello/{name}", hello);
 //     rondo::run(http::serve(rondo::tcp_listener::bind({"127.0.0.1", 8080}), site));
 //
-// With a tls_listener it is https, and clients choose the version; with a unix_listener it is behind a proxy on the same machine.
+// With a tls_listener it is https, and clients choose the version. With a unix_listener it is
+// behind a proxy on the same machine.
 // To stop it, cancel its task (Ctrl-C does): it accepts no more, idle connections are closed,
 // requests at work have the grace time to end, then they are cancelled.
 //

@@ -165,8 +165,8 @@ public:
     /// True if produce() may give something: also if the peer's windows are closed and it gives
     /// nothing.
     bool wants_to_write() const noexcept;
-    /// False if receive() would ignore what comes: the peer has broken the rules, or both sides have
-    /// ended.
+    /// False if receive() would ignore what comes: the peer has broken the rules, or both sides
+    /// have ended.
     bool wants_to_read() const noexcept;
     /// True if nothing is to be received any more, and nothing to be sent: close the connection.
     bool is_over() const noexcept;

@@ -19,8 +19,8 @@ struct http_link {
     explicit http_link(std::unique_ptr<http_server_stream> of) noexcept
         : stream(std::move(of)), direct(stream->direct()), input(*stream) {}
 
-    /// What a peer may still send before the connection is closed: to close a socket with unread
-    /// bytes resets the connection, and the peer may lose what it has not read yet.
+    /// Bounds of what a peer may still send before the connection is closed. To close a socket with
+    /// unread bytes resets the connection, and the peer may lose what it has not read yet.
     static constexpr std::uint64_t skipped_bytes = 64 * 1024;
     static constexpr duration skipped_time = std::chrono::seconds(1);
 
