@@ -19,6 +19,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 PROLOGUE = """#include <array>
 #include <atomic>
@@ -82,17 +83,10 @@ def check_cases(root, paths):
     return len(findings)
 
 
-def compile_unit(root, unit):
-    command = [
-        os.environ.get("CXX", "g++"),
-        "-std=c++20",
-        "-fsyntax-only",
-        "-fno-diagnostics-color",
-        f"-I{root / 'include'}",
-        "-x",
-        "c++",
-        "-",
-    ]
+def compile_unit(root, unit, *arguments):
+    """The compiler's messages; empty if it compiles."""
+    command = [os.environ.get("CXX", "g++"), "-std=c++20", "-fsyntax-only"]
+    command += ["-fno-diagnostics-color", f"-I{root / 'include'}", *arguments, "-x", "c++", "-"]
     done = subprocess.run(
         command, input=unit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -101,17 +95,33 @@ def compile_unit(root, unit):
     )
 
 
-def failures(root, path):
+def precompiled(root, folder):
+    """The arguments that make a block with #include <rondo/rondo.hpp> begin with it, read from a
+    file that the compiler parsed once. None if it does not compile: then each block says so."""
+    header = folder / "begin.hpp"
+    header.write_text("#include <rondo/rondo.hpp>\n")
+    command = [os.environ.get("CXX", "g++"), "-std=c++20", f"-I{root / 'include'}"]
+    command += ["-x", "c++-header", str(header), "-o", f"{header}.gch"]
+    done = subprocess.run(command, stderr=subprocess.DEVNULL)
+    return ["-include", str(header)] if done.returncode == 0 else []
+
+
+def check_block(root, unit, begin):
+    begins = begin if "#include <rondo/rondo.hpp>" in unit else []
+    return compile_unit(root, unit, *begins)
+
+
+def failures(root, path, begin):
     """(number of blocks, [(line, messages)]) of a page. Blocks that share a prologue are compiled
     together, and one by one only if that fails."""
     found = list(blocks(path))
     shared = [code for _, shares, code in found if shares]
-    all_shared_well = shared and not compile_unit(root, PROLOGUE + "".join(shared))
+    all_shared_well = shared and not check_block(root, PROLOGUE + "".join(shared), begin)
     bad = []
     for line, shares, code in found:
         if shares and all_shared_well:
             continue
-        messages = compile_unit(root, PROLOGUE + code if shares else code)
+        messages = check_block(root, PROLOGUE + code if shares else code, begin)
         if messages:
             bad.append((line, messages))
     return len(found), bad
@@ -129,10 +139,12 @@ def main():
     top = [path for path in (root / "README.md", root / "CONTRIBUTING.md") if path.exists()]
     pages = options.pages or top + sorted((root / "docs").glob("*.md"))
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(
-        int(os.environ.get("RONDO_JOBS", os.cpu_count()))
-    ) as pool:
-        for path, (count, bad) in zip(pages, pool.map(lambda page: failures(root, page), pages)):
+    jobs = int(os.environ.get("RONDO_JOBS", os.cpu_count()))
+    pools = concurrent.futures.ThreadPoolExecutor
+    with tempfile.TemporaryDirectory() as folder, pools(jobs) as pool:
+        begin = precompiled(root, pathlib.Path(folder))
+        ends = pool.map(lambda page: failures(root, page, begin), pages)
+        for path, (count, bad) in zip(pages, ends):
             for line, messages in bad:
                 print(f"{os.path.relpath(path)}:{line}: this block does not compile:\n{messages}")
             passed, failed = passed + count - len(bad), failed + len(bad)

@@ -648,6 +648,8 @@ RONDO_TEST("http client: Unix sockets and addresses of one's own", "[http_client
 
 RONDO_TEST("http client: a peer that reads no more and says nothing is not waited for",
            "[http_client][kernel]", limit(10s)) {
+    if (running_loop().stats().kernel == std::string_view("readiness"))
+        SKIP("epoll says nothing of a Unix peer that has shut down its reading");
     rondo_tests::folder folder;
     const std::string path = folder / "socket";
     // A socket of the system's: only shutdown(2) closes a direction of it for the other side.

@@ -131,7 +131,7 @@ RONDO_TEST("view: a task that holds all buffers does not stop others", "[view][b
 }
 
 RONDO_TEST("view: a stream that is not read takes a bounded number of buffers", "[view][both]",
-           seeds(3)) {
+           seeds(3).limit(60s)) {
     auto c = co_await connect_pair();
     auto other = co_await connect_pair();
     const std::string all = pattern(testing::simulated() ? 3'000'000 : 48'000'000);
