@@ -14,6 +14,7 @@
 #include "kernel/kernel_choice.hpp"
 #include "kernel/ring/ring.hpp"
 #include "kernel/ring/abi.hpp"
+#include "kernel/ring/canary.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -129,6 +130,13 @@ uring_unavailable why_unavailable(int error) {
     }
 }
 
+uring_unavailable opcodes_refused(const std::string& names) {
+    return {EACCES,
+            "rings of this process are restricted, and refuse " + names,
+            "allow these opcodes in the restrictions or the io_uring filter of the container or "
+            "sandbox"};
+}
+
 uring_unavailable feature_missing(const char* feature, const char* since) {
     return {EOPNOTSUPP,
             "Linux " + kernel_release() + " lacks " + feature + ", which came with Linux " + since,
@@ -151,25 +159,6 @@ constexpr std::array<named_bit, 8> setup_names{{
     {setup_taskrun_flag, "TASKRUN_FLAG"},
     {setup_single_issuer, "SINGLE_ISSUER"},
     {setup_defer_taskrun, "DEFER_TASKRUN"},
-}};
-
-struct named_opcode {
-    opcode code;
-    const char* name;
-};
-
-constexpr std::array<named_opcode, 22> used_opcodes{{
-    {opcode::nop, "nop"},           {opcode::readv, "readv"},
-    {opcode::writev, "writev"},     {opcode::fsync, "fsync"},
-    {opcode::poll_add, "poll_add"}, {opcode::poll_remove, "poll_remove"},
-    {opcode::sendmsg, "sendmsg"},   {opcode::recvmsg, "recvmsg"},
-    {opcode::timeout, "timeout"},   {opcode::timeout_remove, "timeout_remove"},
-    {opcode::accept, "accept"},     {opcode::async_cancel, "async_cancel"},
-    {opcode::connect, "connect"},   {opcode::openat, "openat"},
-    {opcode::close, "close"},       {opcode::statx, "statx"},
-    {opcode::read, "read"},         {opcode::write, "write"},
-    {opcode::send, "send"},         {opcode::recv, "recv"},
-    {opcode::shutdown, "shutdown"}, {opcode::socket, "socket"},
 }};
 
 std::string missing_opcodes(const probe_report& report) {

@@ -53,6 +53,7 @@ public:
     const ring_facts& facts() const noexcept { return facts_; }
     const ring_queues& queues() const noexcept { return queues_; }
     bool limited() const noexcept;
+    bool restricted() const noexcept;  // by the test hook
     int descriptor() const noexcept;
 
     // Each returns -errno if it fails.
@@ -79,6 +80,7 @@ private:
     void move_descriptor() noexcept;
     void find_queues() noexcept;
     void examine();
+    void restrict(unsigned opcodes);
 
     const ring_limits limits_;
     std::unique_ptr<io_uring> raw_;

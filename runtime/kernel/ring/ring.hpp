@@ -5,12 +5,14 @@
 // probe), never by a version number: distributions backport features, and seccomp filters remove
 // them. To test the answers of older kernels on a newer one, `limit_ring` hides flags, features and
 // opcodes from every ring made afterwards. A hidden flag makes set-up fail with EINVAL; entries
-// with a hidden opcode complete with -EINVAL. <liburing.h> is included in setup.cpp only.
+// with a hidden opcode complete with -EINVAL. Opcodes can also be refused by the kernel itself, as
+// a policy does it (canary.hpp). <liburing.h> is included in setup.cpp only.
 #pragma once
 
 #include <bitset>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <rondo/probe.hpp>
 
@@ -45,6 +47,11 @@ struct ring_limits {
     bool multishot_accept = false;
     bool multishot_receive = false;  // with provided buffers
     std::bitset<256> opcodes;
+    /// The kernel itself refuses these, by IORING_REGISTER_RESTRICTIONS: -EACCES. A ring that
+    /// cannot be made disabled stays unrestricted.
+    std::bitset<256> refused;
+    /// With `refused`: it also refuses the calls of io_uring_register that rondo can do without.
+    bool refused_calls = false;
 
     static ring_limits linux_6_1() noexcept;   // Debian 12's kernel, the oldest supported one
     static ring_limits linux_5_19() noexcept;  // best effort: no SINGLE_ISSUER, no DEFER_TASKRUN
@@ -56,7 +63,7 @@ void limit_ring(const ring_limits& limits) noexcept;
 /// Makes a ring. Throws: uring_unavailable.
 std::shared_ptr<kernel> make_ring(const ring_options& options = {});
 
-/// Sets a ring up, reads its facts and closes it. Throws: uring_unavailable.
+/// Sets a ring up, checks it, reads its facts and closes it. Throws: uring_unavailable.
 ring_facts examine_ring(const ring_options& options = {});
 
 /// Returns: the exception for `error` (a positive errno) of io_uring_setup, with cause and remedy
@@ -66,6 +73,9 @@ uring_unavailable why_unavailable(int error);
 /// Returns: the exception for EPERM. `sysctl` is kernel.io_uring_disabled or -1; `filtered` is
 /// whether the process has a seccomp filter (probe.cpp).
 uring_unavailable why_forbidden(int sysctl, bool filtered);
+
+/// Returns: the exception for a ring that refuses the opcodes with these names (probe.cpp).
+uring_unavailable opcodes_refused(const std::string& names);
 
 /// Returns: the exception for a kernel that has io_uring but lacks `feature`, which came with Linux
 /// `since` (probe.cpp).

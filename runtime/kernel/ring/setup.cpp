@@ -25,10 +25,12 @@
 #include <mutex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "kernel/ring/mapped_ring.hpp"
 #include "kernel/ring/abi.hpp"
 #include "kernel/ring/buffers.hpp"
+#include "kernel/ring/canary.hpp"
 #include "kernel/system.hpp"
 
 extern "C" {
@@ -191,6 +193,8 @@ bool mapped_ring::limited() const noexcept {
     return limits_.opcodes.any() || limits_.multishot_accept || limits_.multishot_receive;
 }
 
+bool mapped_ring::restricted() const noexcept { return limits_.refused.any(); }
+
 int mapped_ring::descriptor() const noexcept { return raw_->ring_fd; }
 
 int mapped_ring::set_up_shrinking(const ring_options& options) noexcept {
@@ -264,13 +268,40 @@ void mapped_ring::examine() {
         io_uring_probe_op ops[opcodes_max];
     } answer{};
     auto* head = reinterpret_cast<io_uring_probe*>(&answer);
-    throw_if_failed(io_uring_register_probe(raw_.get(), head, opcodes_max), "io_uring: probe");
+    if (const int result = io_uring_register_probe(raw_.get(), head, opcodes_max); result < 0)
+        throw why_unavailable(-result);
     for (unsigned code = 0; code < opcodes_max; ++code)
         facts_.opcodes[code] = (answer.ops[code].flags & IO_URING_OP_SUPPORTED) != 0;
     facts_.opcodes &= ~limits_.opcodes;
     // No feature bits show these; the opcodes tested came with the same releases, 5.19 and 6.0.
     facts_.multishot_accept = facts_.opcodes[IORING_OP_SOCKET] && !limits_.multishot_accept;
     facts_.multishot_receive = facts_.opcodes[IORING_OP_SEND_ZC] && !limits_.multishot_receive;
+    if (restricted() && (facts_.setup_flags & setup_disabled) != 0)
+        restrict(std::min<unsigned>(head->ops_len, opcodes_max));
+}
+
+/// Allows everything except what the limits refuse. In force from `enable` on.
+void mapped_ring::restrict(unsigned opcodes) {
+    std::vector<io_uring_restriction> rules;
+    const auto allow = [&rules](unsigned kind, unsigned what) {
+        io_uring_restriction rule{};
+        rule.opcode = static_cast<__u16>(kind);
+        rule.sqe_op = static_cast<__u8>(what);  // in a union with the other kinds' fields
+        rules.push_back(rule);
+    };
+    allow(IORING_RESTRICTION_SQE_FLAGS_ALLOWED, 0xff);
+    for (unsigned code = 0; code < opcodes; ++code)
+        if (!limits_.refused[code]) allow(IORING_RESTRICTION_SQE_OP, code);
+    if (!limits_.refused_calls)
+        for (const unsigned call :
+             {IORING_REGISTER_EVENTFD, IORING_UNREGISTER_EVENTFD, IORING_REGISTER_FILES2,
+              IORING_UNREGISTER_FILES, IORING_REGISTER_FILES_UPDATE, IORING_REGISTER_RING_FDS,
+              IORING_UNREGISTER_RING_FDS, IORING_REGISTER_PBUF_RING})
+            allow(IORING_RESTRICTION_REGISTER_OP, call);
+    throw_if_failed(io_uring_register(static_cast<unsigned>(raw_->ring_fd),
+                                      IORING_REGISTER_RESTRICTIONS, rules.data(),
+                                      static_cast<unsigned>(rules.size())),
+                    "io_uring: restrictions");
 }
 
 int mapped_ring::enable() noexcept {
@@ -369,7 +400,12 @@ void limit_ring(const ring_limits& limits) noexcept {
     limits_in_force = limits;
 }
 
-ring_facts examine_ring(const ring_options& options) { return mapped_ring(options).facts(); }
+ring_facts examine_ring(const ring_options& options) {
+    mapped_ring examined(options);
+    if (const int result = examined.enable(); result < 0) throw why_unavailable(-result);
+    check_ring(examined);
+    return examined.facts();
+}
 
 }  // namespace detail
 }  // namespace v0

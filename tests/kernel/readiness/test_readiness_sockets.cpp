@@ -381,7 +381,7 @@ TEST_CASE("readiness: a terminal is read without changing its flags", "[readines
         CHECK_FALSE(is_nonblocking(terminal));
     }
     // The master cannot be opened again: its reads wait for readiness and then run on a thread.
-    // What was written arrives in parts: the echo of two lines, and two answers.
+    // The bytes arrive in parts: the echo of two lines, and two answers.
     std::string echo(64, '\0');
     for (int left = 2 * (7 + 6); left > 0;) {
         const int got = f.call(read_of(master, echo));
