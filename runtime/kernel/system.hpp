@@ -28,6 +28,16 @@ void reserve_standard_numbers() noexcept;
 
 inline int or_errno(int result) noexcept { return result < 0 ? -errno : result; }
 
+/// poll(2) without waiting. A signal interrupts that too.
+/// Returns: the events that hold, of `events` and those that are always told; or -errno.
+inline int poll_one(int fd, short events) noexcept {
+    for (;;) {
+        pollfd asked{fd, events, 0};
+        const int result = or_errno(::poll(&asked, 1, 0));
+        if (result != -EINTR) return result > 0 ? asked.revents : result;
+    }
+}
+
 inline void throw_if_failed(int result, const char* what) {
     if (result < 0) throw std::system_error(-result, std::system_category(), what);
 }
@@ -99,11 +109,7 @@ public:
     int get_option(int fd, int level, int name, void* value, socklen_t* size) override {
         return or_errno(::getsockopt(fd, level, name, value, size));
     }
-    int poll_now(int fd) override {
-        pollfd asked{fd, POLLIN | POLLRDHUP, 0};
-        const int result = or_errno(::poll(&asked, 1, 0));
-        return result > 0 ? asked.revents : result;
-    }
+    int poll_now(int fd) override { return poll_one(fd, POLLIN | POLLRDHUP); }
     int socket_pair(int family, int type, int protocol, int* ends) override {
         const int result = ::socketpair(family, type | SOCK_CLOEXEC, protocol, ends);
         return or_errno(both_above_standard(result, ends));

@@ -164,8 +164,8 @@ std::int32_t readiness_kernel::attempt_connect(pending& one, watched& on) noexce
     const auto* const name = pointer_of<const sockaddr>(what.address);
     const auto size = static_cast<socklen_t>(what.offset);
     if (one.moved != 0) {
-        pollfd asked{on.number, POLLOUT, 0};
-        if (::poll(&asked, 1, 0) == 0) return not_ready;
+        const int events = poll_one(on.number, POLLOUT);
+        if (events <= 0) return events == 0 ? not_ready : events;
         if (::connect(what.fd, name, size) == 0 || errno == EISCONN) return 0;
         return errno == EALREADY ? not_ready : -errno;
     }
@@ -190,8 +190,9 @@ std::int32_t readiness_kernel::attempt_connect(pending& one, watched& on) noexce
 std::int32_t readiness_kernel::attempt_picking(pending& one, watched& on) noexcept {
     one.flags = 0;
     if (lent_free_.empty()) {
-        pollfd asked{on.number, POLLIN, 0};
-        return ::poll(&asked, 1, 0) > 0 ? -ENOBUFS : not_ready;
+        const int events = poll_one(on.number, POLLIN);
+        if (events <= 0) return events == 0 ? not_ready : events;
+        return -ENOBUFS;
     }
     const std::uint16_t number = lent_free_.back();
     char* const buffer = lent_ + std::size_t{number} * lent_stride_;

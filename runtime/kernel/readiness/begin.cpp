@@ -106,18 +106,19 @@ void readiness_kernel::begin_poll(pending& one) noexcept {
     std::int32_t error = 0;
     watched* const on = find(one.what.fd, error);
     if (on == nullptr) return finish(one, error);
-    pollfd asked{on->number, polled_events(one.what), 0};
-    if (::poll(&asked, 1, 0) < 0) return finish(one, -errno);
-    if ((asked.revents & POLLNVAL) != 0) return finish(one, -EBADF);
+    const int events = poll_one(on->number, polled_events(one.what));
+    if (events < 0) return finish(one, events);
+    if ((events & POLLNVAL) != 0) return finish(one, -EBADF);
     const bool multishot = (one.what.length & poll_multishot) != 0;
-    if (asked.revents != 0 && !multishot) return finish(one, asked.revents);
+    if (events != 0 && !multishot) return finish(one, events);
     one.on = on;
     const int result = watch_for_polls(*on, one.what.op_flags);
-    if (result < 0 && result != -EPERM) return finish(one, result);
+    const bool never_waits = result == -EPERM && events != 0;
+    if (result < 0 && !never_waits) return finish(one, result);
     one.place = pending::place_t::waiting;
     on->pollers.append(one);
     index_.add(one);
-    if (asked.revents == 0) return;
+    if (events == 0) return;
     on->hit = true;
     make_ready(*on);
 }

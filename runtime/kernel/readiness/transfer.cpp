@@ -25,22 +25,29 @@ namespace detail {
 
 namespace {
 
+/// Whether a terminal is the master of a pair, or the system does not tell.
+bool may_be_master(int fd) noexcept {
+    unsigned pty = 0;
+    return ::ioctl(fd, TIOCGPTN, &pty) == 0 || (errno != ENOTTY && errno != EINVAL);
+}
+
 /// Makes another description of a terminal, a pipe or a FIFO, which has O_NONBLOCK. The original
 /// keeps its flags: other processes share it. Opening the master of a pseudo-terminal would make a
 /// new one. Returns: the number, or -1.
 int open_twin(int fd) noexcept {
     struct stat original {}, twin_status {};
-    unsigned pty = 0;
     if (::fstat(fd, &original) != 0) return -1;
-    const bool terminal = S_ISCHR(original.st_mode) && ::isatty(fd) == 1 &&
-                          ::ioctl(fd, TIOCGPTN, &pty) != 0;
+    const bool terminal = S_ISCHR(original.st_mode) && ::isatty(fd) == 1 && !may_be_master(fd);
     if (!terminal && !S_ISFIFO(original.st_mode)) return -1;
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0) return -1;
     std::array<char, 32> path{};
     std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", fd);
-    const int twin = above_standard(
-        ::open(path.data(), (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    int twin = -1;
+    do {
+        twin = above_standard(
+            ::open(path.data(), (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    } while (twin < 0 && errno == EINTR);
     if (twin < 0) return -1;
     const bool same = ::fstat(twin, &twin_status) == 0 && twin_status.st_dev == original.st_dev &&
                       twin_status.st_ino == original.st_ino &&
@@ -83,8 +90,9 @@ std::int32_t readiness_kernel::attempt_transfer(pending& one, watched& on) noexc
         case file_kind_t::socket: return attempt_as_message(one, on);
         case file_kind_t::storage: return attempt_cached(one, on);
         case file_kind_t::guarded: {
-            pollfd asked{on.number, static_cast<short>(one.writes ? POLLOUT : POLLIN), 0};
-            return ::poll(&asked, 1, 0) > 0 ? goes_away : not_ready;
+            const int events = poll_one(on.number, one.writes ? POLLOUT : POLLIN);
+            if (events <= 0) return events == 0 ? not_ready : events;
+            return goes_away;
         }
         default: return attempt_no_wait(one, on);
     }

@@ -127,7 +127,10 @@ void readiness_kernel::settle(pending& one, watched& on, std::int32_t result) no
 
 /// For /dev/null, a directory and the like. An operation of sockets fails with the true error.
 void readiness_kernel::never_waits(pending& one, watched& on) noexcept {
-    if (!is_transfer(one.what.code)) return finish(one, attempt(one, on));
+    if (!is_transfer(one.what.code)) {
+        const std::int32_t result = attempt(one, on);
+        return finish(one, result > comes_later ? result : -EOPNOTSUPP);
+    }
     on.kind = file_kind_t::storage;
     settle(one, on, attempt(one, on));
 }
@@ -215,14 +218,14 @@ void readiness_kernel::run_pollers(watched& on) noexcept {
             on.hit = true;
             return;
         }
-        pollfd asked{on.number, polled_events(one.what), 0};
-        if (::poll(&asked, 1, 0) <= 0 || asked.revents == 0) continue;
-        if ((one.what.length & poll_multishot) != 0) {
-            emit_more(one, asked.revents, 0);
+        const int events = poll_one(on.number, polled_events(one.what));
+        if (events == 0) continue;
+        if (events > 0 && (one.what.length & poll_multishot) != 0) {
+            emit_more(one, events, 0);
             continue;
         }
         on.pollers.remove(one);
-        finish(one, (asked.revents & POLLNVAL) != 0 ? -EBADF : asked.revents);
+        finish(one, events > 0 && (events & POLLNVAL) != 0 ? -EBADF : events);
     }
     after_polls(on);
 }
