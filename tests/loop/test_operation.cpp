@@ -209,8 +209,11 @@ TEST_CASE("operation: a buffer freed while the kernel uses it aborts a sanitized
             return 0;
         });
         INFO(end.text);
-        CHECK(end.aborted());
-        CHECK(end.says("an operation's buffer was freed before its completion came"));
+        // Readiness reads by calls that the sanitizer knows, so it says so itself.
+        const bool by_sanitizer = end.says("heap-use-after-free") && !end.exited();
+        const bool by_rondo =
+            end.says("an operation's buffer was freed before its completion came") && end.aborted();
+        CHECK((by_sanitizer || by_rondo));
     }
 }
 
