@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Random programs of the public interface, the same on the ring, on readiness and on the simulator.
 // A program is a tree: concurrent and consecutive parts, races, timeouts, cancellations and errors,
-// with streams, files, queues and datagrams at its leaves. What a program returns does not depend
-// on the time that things take, so all kernels must give the same text. 300 programs by default,
+// with streams, files, queues and datagrams at its leaves. Its result does not depend on the time
+// that things take, so all kernels must give the same text. 300 programs by default,
 // 5,000 with RONDO_LONG=1; RONDO_SEED=7 runs that one alone.
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ enum class part_t : std::uint8_t {
     cancelled,  // the same, cancelled by another task
     late,       // a read that begins before the write
     closed,     // a write to a reader that has gone
-    refused,    // a connect to nobody
+    refused,    // a connect where no listener is
     accepted,   // an accept that is left, and then accepts
     file,
     folder,
@@ -55,11 +55,11 @@ enum class part_t : std::uint8_t {
     count,
 };
 
-constexpr std::array names{"all_of",    "one_by_one", "in_time", "race",   "failing",
-                           "value",     "pause",      "stream",  "timed_out", "cancelled",
-                           "late",      "closed",     "refused", "accepted",  "file",
-                           "folder",    "items",      "datagram", "readable", "lock"};
-static_assert(names.size() == static_cast<std::size_t>(part_t::count));
+constexpr std::array part_names{
+    "all_of", "one_by_one", "in_time", "race",    "failing",  "value", "pause",
+    "stream", "timed_out",  "cancelled", "late",  "closed",   "refused", "accepted",
+    "file",   "folder",     "items",   "datagram", "readable", "lock"};
+static_assert(part_names.size() == static_cast<std::size_t>(part_t::count));
 
 struct part {
     part_t what = part_t::value;
@@ -109,7 +109,7 @@ private:
 
 std::string text_of(const part& one, int indent = 0) {
     std::string text(static_cast<std::size_t>(indent) * 2, ' ');
-    text += names[static_cast<std::size_t>(one.what)];
+    text += part_names[static_cast<std::size_t>(one.what)];
     text += " " + std::to_string(one.id) + " (" + std::to_string(one.a) + " " +
             std::to_string(one.b) + " " + std::to_string(one.c) + ")\n";
     for (const part& each : one.inner) text += text_of(each, indent + 1);
