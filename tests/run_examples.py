@@ -438,7 +438,7 @@ def main():
         "--folder", type=pathlib.Path, required=True, help="the folder of the binaries"
     )
     not_alone = {
-        "chat_room", "echo_client", "echo_server", "every_core", "file_server", "netcat", "port_scanner",
+        "chat", "chat_room", "echo_client", "echo_server", "every_core", "file_server", "netcat", "port_scanner",
         "prefork_server", "proxy", "reverse_proxy", "sse_clock", "tail_follow", "tls_echo",
         "udp_chat", "upper_server", "verification_code", "xargs",
     }  # fmt: skip

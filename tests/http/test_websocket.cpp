@@ -511,8 +511,10 @@ RONDO_TEST("websocket: the end of a server", "[websocket]") {
     site.websocket("/", [&](http::websocket peer) -> task<> {
         while (auto message = co_await peer.next()) seen += message->text();
         seen += "|end";
+        CHECK_THAT(co_await error_of(peer.send_text("x")), Catch::StartsWith("1001: "));
         co_await sleep(1s);  // within the grace time
         seen += "|saved";
+        co_await peer.send_text("x");  // its error is no failure of the handler
     });
     site.websocket("/stubborn", [&](http::websocket) -> task<> {
         try {

@@ -166,9 +166,9 @@ public:
 
     /// Opens a WebSocket for each client that asks for one: `task<> handler(http::websocket)`, or
     /// `task<> handler(http::request&, http::websocket)`; the request is the opening one. When the
-    /// handler returns, the socket is closed with 1000; if it throws, with 1011, and the exception
-    /// goes to the loop's exception handler, unless it tells of the peer's own end. When the server
-    /// ends, the peer gets 1001 and the handler has the grace time.
+    /// handler returns, the socket is closed with 1000; if it throws, with 1011. The exception goes
+    /// to the loop's exception handler, except a websocket_error after the peer's or the server's
+    /// end. When the server ends, the peer gets 1001 and the handler has the grace time.
     ///
     /// A page of another site is refused (403), unless options.origins has it. Middleware is around
     /// the opening; the access log has the socket after its end, with status 101.

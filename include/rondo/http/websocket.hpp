@@ -134,7 +134,7 @@ public:
     /// Sends a message. It waits while the peer takes nothing; messages of several tasks go in the
     /// order of the calls, each as a whole. `text` is borrowed until the await has ended.
     /// Throws: http::error for a text that is no UTF-8; closed_error after close();
-    ///         websocket_error if the peer has closed or the connection was lost.
+    ///         websocket_error if the peer has closed, the connection was lost or the server ends.
     /// Cancel: the message is sent as a whole or not at all. The socket stays usable.
     task<> send_text(std::string_view text);
     /// The same for bytes.

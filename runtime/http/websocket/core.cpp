@@ -243,6 +243,8 @@ void websocket_core::begin_close(int code, std::string_view reason) {
 }
 
 void websocket_core::begin_end() noexcept {
+    if (!is_open()) return;
+    server_ends_ = true;
     try {
         begin_close(ws::code::going_away, {});
     } catch (...) {  // no memory: without a farewell

@@ -61,9 +61,9 @@ public:
     const setup& how() const noexcept { return setup_; }
     int close_code() const noexcept;
     const std::string& close_reason() const noexcept { return engine_.close_reason(); }
-    /// True if the peer or the network has ended it.
+    /// True if the peer, the network or the server's end has ended it.
     bool was_ended() const noexcept {
-        return failed_ != nullptr || unwritten_ != nullptr || peer_began_;
+        return failed_ != nullptr || unwritten_ != nullptr || peer_began_ || server_ends_;
     }
 
 private:
@@ -125,6 +125,7 @@ private:
     bool sent_close_ = false;
     bool peer_closed_ = false;
     bool peer_began_ = false;     // to close
+    bool server_ends_ = false;
     bool is_deaf_ = false;        // messages are dropped
     bool wants_ping_ = false;
     bool is_pinged_ = false;      // and has not answered

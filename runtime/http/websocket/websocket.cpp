@@ -80,6 +80,8 @@ void websocket_core::check_sendable() const {
     if (failed_) std::rethrow_exception(failed_);
     if (unwritten_) std::rethrow_exception(unwritten_);
     if (peer_began_) throw peers_error();
+    if (server_ends_)
+        throw http::websocket_error(ws::code::going_away, "the server ends, and has said so");
     if (!is_open()) throw closed_error("this WebSocket is closed");
 }
 
