@@ -26,10 +26,11 @@ struct compress_options {
 };
 static_assert(std::is_trivially_destructible_v<compress_options>);
 
-/// Compresses bodies of text, JSON and the like by gzip, for clients that accept it; also streams,
-/// each piece so that the client can decode it at once. Files, and bodies of more than 16 MiB, are
-/// sent as they are. The work is done on the loop's thread: about 20 ms for a MiB.
-/// Throws: http::error if librondo-http was built without zlib.
+/// Compresses bodies of text, JSON and the like by brotli or gzip, whichever the client likes best;
+/// of two alike by brotli. Also streams, each piece so that the client can decode it at once.
+/// Files, and bodies of more than 16 MiB, are sent as they are. The work is done on the loop's
+/// thread: about 20 ms for a MiB.
+/// Throws: http::error if librondo-http was built without zlib and without brotli.
 RONDO_API middleware compress(compress_options options = {});
 
 /// Options of cors.
