@@ -348,6 +348,58 @@ RONDO_TEST("http2 server: at its end idle connections close at once, and no repl
     co_await gather(std::move(first), std::move(second));
 }
 
+RONDO_TEST("http2 server: the end of a thousand busy connections loses no reply",
+           "[http2_server]", seeds(1)) {
+    const http::router site = make_h2_site();
+    constexpr int connections = 500, requests = 2;
+    int answered_h1 = 0, answered_h2 = 0;
+    memory_server server(site, {}, {.capacity = 4096});
+    const auto ask_h1 = [&](raw_client& client) -> task<> {
+        co_await client.say(get("/slow"));
+        const std::string said = co_await client.hear(3s);
+        if (said.ends_with("slow(closed)")) ++answered_h1;
+    };
+    const auto ask_h2 = [&](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        std::vector<const h2_exchange*> all;
+        for (int i = 0; i < requests; ++i) all.push_back(&client.begin("GET", "/slow"));
+        co_await client.talk(3s);
+        for (const h2_exchange* each : all) answered_h2 += each->body == "slow" ? 1 : 0;
+        CHECK(client.is_closed);
+    };
+    std::vector<task<>> all;
+    for (int i = 0; i < connections; ++i) {
+        all.push_back(server.run(ask_h1));
+        all.push_back(server.run(ask_h2));
+    }
+    auto asking = gather(std::move(all));
+    auto ending = [&]() -> task<> {
+        co_await sleep(500ms);
+        server.begin_end();
+    };
+    auto ended = ending();
+    co_await gather(std::move(asking), std::move(ended));
+    CHECK(answered_h1 == connections);
+    CHECK(answered_h2 == connections * requests);
+}
+
+RONDO_TEST("http2 server: a slow connection with many replies loses none", "[http2_server]",
+           seeds(1)) {
+    const http::router site = make_h2_site();
+    memory_server server(site, {}, {.capacity = 4096});
+    co_await server.run([](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        std::vector<const h2_exchange*> all;
+        for (int i = 0; i < 20; ++i) all.push_back(&client.begin("GET", "/large"));
+        // 40 KiB a second: each reply takes more than the 60 s that 128 KiB would have.
+        for (int i = 0; i < 200; ++i) {
+            co_await client.talk(10ms, 10);
+            co_await sleep(990ms);
+        }
+        for (const h2_exchange* each : all) CHECK(each->body.size() == 300000);
+    });
+}
+
 RONDO_TEST("http2 server: a reply can end the connection, and other requests are answered",
            "[http2_server]", seeds(1)) {
     http::router site = make_h2_site();

@@ -58,7 +58,7 @@ struct server_options {
     /// client repeats them.
     std::uint32_t streams = 100;
     /// Bytes of one body that a client of HTTP/2 may send ahead of its handler. The window grows to
-    /// 16 times that on a fast connection, and four times that is for all bodies of a connection.
+    /// four times that on a fast connection, which is also for all bodies of a connection together.
     std::uint32_t stream_window = 256 * 1024;
     /// Bytes of bodies that clients of HTTP/2 have sent ahead, of all connections together. A body
     /// that would exceed it is refused with 503.

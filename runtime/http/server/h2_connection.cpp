@@ -35,7 +35,7 @@ h2::options engine_options(const http::server_options& options) {
     bounds.fields = options.header_fields;
     bounds.streams = options.streams;
     bounds.stream_window = times(1);
-    bounds.stream_window_max = times(16);
+    bounds.stream_window_max = times(4);
     bounds.connection_window = std::max(times(4), std::uint32_t{65535});
     return bounds;
 }

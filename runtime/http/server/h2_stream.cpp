@@ -21,6 +21,9 @@ namespace {
 
 namespace h2 = http::h2;
 
+// The time of a write is for so many bytes: a hundred streams may share a slow connection.
+constexpr std::size_t timed_bytes = std::size_t{16} * 1024;
+
 constexpr auto body_kind = wait_queue::kind("the body of a request");
 constexpr auto sent_kind = wait_queue::kind("an HTTP client to take a reply");
 
@@ -118,9 +121,11 @@ void h2_server_stream::on_head(h2::head& come) {
 void h2_server_stream::on_data(std::string_view bytes) {
     if (is_too_much_ || server_.uploads + bytes.size() > server_.options.upload_bytes) {
         is_too_much_ = true;
+        // Not the bytes that the handler has in its hands.
         came_ = std::string();
-        give_back();
-        connection_.engine().consume(*this, unconsumed());
+        server_.uploads -= counted_ - taken_.size();
+        counted_ = taken_.size();
+        connection_.engine().consume(*this, unconsumed() - taken_.size());
     } else {
         came_ += bytes;
         counted_ += bytes.size();
@@ -239,8 +244,13 @@ task<> h2_server_stream::push(std::string_view piece, bool is_last) {
 task<> h2_server_stream::wait_until_sent(bool with_end) {
     connection_.poke();
     const time_in limited(write_clock_, server_.options.write);
-    while (is_open() && (unsent() != 0 || (with_end && !has_sent_end())))
+    std::size_t before = unsent();
+    while (is_open() && (unsent() != 0 || (with_end && !has_sent_end()))) {
         co_await sent_wait_.park(sent_kind, pass_nothing_back, nullptr);
+        if (before - unsent() < timed_bytes) continue;
+        before = unsent();
+        write_clock_.set(server_.options.write);
+    }
     if (!has_sent_end() && !is_open())
         throw std::system_error(ECONNRESET, std::system_category(), "write of a reply");
 }
