@@ -333,6 +333,8 @@ struct callbacks {
         engine& self = engine_of(user);
         stream* const on = stream_of(session, frame->hd.stream_id);
         if (on == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        // nghttp2 goes from one frame of data to the next without returning.
+        if (self.out_->size() >= self.out_limit_) return NGHTTP2_ERR_WOULDBLOCK;
         return guarded(self.thrown_, [&] {
             self.out_->append(reinterpret_cast<const char*>(frame_head), frame_head_bytes);
             self.out_->append(on->unsent_.substr(0, length));

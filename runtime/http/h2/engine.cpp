@@ -103,6 +103,7 @@ void engine::receive(std::string_view bytes) {
 std::size_t engine::produce(std::string& to, std::size_t limit) {
     const std::size_t before = to.size();
     out_ = &to;
+    out_limit_ = before + limit;
     ssize_t size = 0;
     while (to.size() - before < limit) {
         const std::uint8_t* bytes = nullptr;
@@ -273,6 +274,10 @@ void engine::finish(stream& on, const http::fields& trailers) {
     }
     on.is_last_ = true;
     resume(on);
+}
+
+bool engine::is_shut(const stream& on) const noexcept {
+    return nghttp2_session_get_stream_remote_window_size(session_, number(on)) <= 0;
 }
 
 void engine::resume(stream& on) {

@@ -204,6 +204,8 @@ public:
     /// Opens the peer's windows again by `count` bytes that on_data gave. Also after on_closed;
     /// bytes that are not consumed when the stream is destroyed are so by that.
     void consume(stream& on, std::size_t count);
+    /// True if the peer lets nothing of the stream's body out, whatever the connection's window is.
+    bool is_shut(const stream& on) const noexcept;
     /// Ends the stream in both directions. It gets no event any more, and is_open() is false.
     void reset(stream& on, code why);
     /// Asks the peer for an answer: observer::on_ping_answer.
@@ -246,6 +248,7 @@ private:
     options options_;
     h2::role role_;
     std::string* out_ = nullptr;  // of produce(), while it runs
+    std::size_t out_limit_ = 0;   // the size of *out_ at which no further frame is added
     detail::intrusive_list<stream, &stream::of_engine_> all_;
     detail::intrusive_list<stream, &stream::of_told_> told_;
     std::exception_ptr thrown_;          // by an event

@@ -66,6 +66,7 @@ void engine::announce_end() {}
 void engine::write(stream&, std::string_view, bool) {}
 void engine::finish(stream&, const http::fields&) {}
 void engine::consume(stream&, std::size_t) {}
+bool engine::is_shut(const stream&) const noexcept { return true; }
 void engine::reset(stream&, code) {}
 void engine::ping() {}
 void engine::end(code, std::string_view) {}

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,9 @@ public:
     future<void> start(h2_server_stream& stream);
     /// Called by the destructor of a stream. `had_head`: its task was started.
     void forget(bool had_head) noexcept;
+    /// Bytes of bodies that it has sent, and that a stream adds.
+    std::uint64_t sent() const noexcept { return sent_; }
+    void add_sent(std::size_t bytes) noexcept { sent_ += bytes; }
     /// After a reply that asks for it: takes no further requests.
     void end_soon();
 
@@ -83,6 +87,7 @@ private:
     wait_queue poked_;    // the task that writes, while there is nothing to write
     wait_queue written_;  // tasks that wait until there is nothing to write
     wait_queue emptied_;  // the task that reads, after the peer's end
+    std::uint64_t sent_ = 0;
     std::size_t streams_ = 0;
     std::size_t heads_ = 0;  // streams whose head has not come
     time_point refilled_;

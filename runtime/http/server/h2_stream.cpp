@@ -62,8 +62,9 @@ h2_server_stream::h2_server_stream(h2_server_connection& of)
               self.arrived_.unpark_one();
           },
           this),
-      write_clock_([](void* self) noexcept { static_cast<h2_server_stream*>(self)->give_up(); },
-                   this) {}
+      write_clock_(
+          [](void* self) noexcept { static_cast<h2_server_stream*>(self)->write_is_late(); },
+          this) {}
 
 h2_server_stream::~h2_server_stream() {
     server_.uploads -= counted_;
@@ -136,7 +137,11 @@ void h2_server_stream::on_data(std::string_view bytes) {
 
 void h2_server_stream::on_end() { arrived_.unpark_one(); }
 
-void h2_server_stream::on_sent() { sent_wait_.unpark_one(); }
+void h2_server_stream::on_sent() {
+    connection_.add_sent(to_send_ - unsent());
+    to_send_ = unsent();
+    sent_wait_.unpark_one();
+}
 
 void h2_server_stream::on_closed(const h2::closing&) {
     if (!has_task_) {
@@ -233,6 +238,7 @@ task<> h2_server_stream::end_body() {
 task<> h2_server_stream::push(std::string_view piece, bool is_last) {
     if (cancel_requested()) throw cancelled();
     connection_.engine().write(*this, piece, is_last);
+    to_send_ = unsent();
     try {
         co_await wait_until_sent(false);
     } catch (const cancelled&) {
@@ -244,15 +250,25 @@ task<> h2_server_stream::push(std::string_view piece, bool is_last) {
 task<> h2_server_stream::wait_until_sent(bool with_end) {
     connection_.poke();
     const time_in limited(write_clock_, server_.options.write);
+    sent_before_ = connection_.sent();
     std::size_t before = unsent();
     while (is_open() && (unsent() != 0 || (with_end && !has_sent_end()))) {
         co_await sent_wait_.park(sent_kind, pass_nothing_back, nullptr);
         if (before - unsent() < timed_bytes) continue;
         before = unsent();
+        sent_before_ = connection_.sent();
         write_clock_.set(server_.options.write);
     }
     if (!has_sent_end() && !is_open())
         throw std::system_error(ECONNRESET, std::system_category(), "write of a reply");
+}
+
+/// A stream whose window is open may wait for its turn, as long as others of its connection get on.
+void h2_server_stream::write_is_late() noexcept {
+    const bool gets_on = connection_.sent() - sent_before_ >= timed_bytes;
+    if (connection_.engine().is_shut(*this) || !gets_on) return give_up();
+    sent_before_ = connection_.sent();
+    write_clock_.set(server_.options.write);
 }
 
 /// The client is to get nothing more of this stream.

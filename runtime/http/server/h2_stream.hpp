@@ -56,6 +56,7 @@ private:
     void respond(bool has_body);
     task<> push(std::string_view piece, bool is_last);
     task<> wait_until_sent(bool with_end);
+    void write_is_late() noexcept;
     void give_up() noexcept;
     void reset(http::h2::code why) noexcept;
 
@@ -63,6 +64,8 @@ private:
     http::h2::head head_;
     std::string came_;          // of the body, not taken yet
     std::string taken_;         // by the handler, until its next read
+    std::size_t to_send_ = 0;      // bytes of the last piece that have not gone
+    std::uint64_t sent_before_ = 0;  // by the connection, when the limit of the write began
     std::size_t counted_ = 0;   // bytes of them in http_server::uploads
     wait_queue arrived_;
     wait_queue sent_wait_;
