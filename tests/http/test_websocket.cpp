@@ -8,6 +8,9 @@
 #include "http/websocket/handshake.hpp"
 #include "http/ws_tools.hpp"
 #include "support/core_tools.hpp"
+#ifdef RONDO_WITH_OPENSSL
+#include "support/tls_tools.hpp"
+#endif
 
 using namespace rondo;
 using namespace std::chrono_literals;
@@ -107,13 +110,19 @@ public:
         co_await race(std::move(serving), std::move(asking));
     }
     std::string url() const { return "ws://" + where_.text() + "/x"; }
-    std::string head;   // of the request
+    std::string proxy() const { return "http://" + where_.text(); }
+    bool is_proxy = false;  // it is asked for a tunnel before
+    std::string tunnel;     // the head of that request
+    std::string head;       // of the request
     std::string heard;  // after it
 
 private:
     task<> serve_one() {
         tcp_stream peer = co_await listener_.accept();
         char buffer[4096];
+        while (is_proxy && tunnel.find("\r\n\r\n") == tunnel.npos)
+            tunnel += (co_await peer.read_some(buffer)).text();
+        if (is_proxy) co_await peer.write_all("HTTP/1.1 200 OK\r\n\r\n");
         while (head.find("\r\n\r\n") == head.npos) head += (co_await peer.read_some(buffer)).text();
         const std::size_t at = head.find("sec-websocket-key: ") + 19;
         const std::string key = http::ws::accept_key(head.substr(at, 24));
@@ -419,6 +428,22 @@ RONDO_TEST("websocket: hostile servers are errors of the client", "[websocket]")
     });
 }
 
+RONDO_TEST("websocket: a proxy is asked for a tunnel, also without TLS", "[websocket]") {
+    ws_server server(frame(fin | 1, "hi", false));
+    server.is_proxy = true;
+    co_await server.run([&]() -> task<> {
+        http::session web;
+        web.proxy(server.proxy());
+        auto socket = co_await web.websocket("ws://far.example/chat?room=1").bearer("secret");
+        CHECK(co_await text_of(socket) == "hi");
+        CHECK(server.tunnel.starts_with("CONNECT far.example:80 HTTP/1.1\r\n"));
+        CHECK_THAT(server.tunnel, !Catch::Contains("secret"));
+        CHECK(server.head.starts_with("GET /chat?room=1 HTTP/1.1\r\nhost: far.example\r\n"));
+        CHECK_THAT(server.head, Catch::Contains("authorization: Bearer secret\r\n"));
+        co_await socket.close();
+    });
+}
+
 RONDO_TEST("websocket: sends of several tasks are whole and in order", "[websocket]") {
     http::router site;
     std::string order;
@@ -545,28 +570,45 @@ RONDO_TEST("websocket: the end of a server", "[websocket]") {
     co_await web.close();
 }
 
-RONDO_TEST("websocket: over a socket, with many messages", "[websocket][both]", seeds(2)) {
+/// Sends many messages while their echoes come.
+task<> ask_many(http::session& web, std::string url) {
+    auto socket = co_await web.websocket(url);
+    const auto send_all = [&]() -> task<> {
+        for (std::size_t i = 0; i < 200; ++i) co_await socket.send_text(std::string(i * 37, 'm'));
+    };
+    const auto read_all = [&]() -> task<> {
+        for (std::size_t i = 0; i < 200; ++i)
+            CHECK((co_await text_of(socket)).size() == i * 37);
+    };
+    co_await gather(send_all(), read_all());
+    co_await socket.close();
+    CHECK(web.connections() == 0);
+}
+
+template <class Listener>
+task<> exchange_many(Listener listener, http::session& web, std::string url) {
     http::router site;
     site.websocket("/echo", echo_back);
+    auto serving = http::serve(std::move(listener), site, {.grace = 1s});
+    auto asking = ask_many(web, url);
+    co_await race(std::move(serving), std::move(asking));
+}
+
+RONDO_TEST("websocket: over a socket, with many messages", "[websocket][both]", seeds(2)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const std::string url = "http://" + listener.local().text() + "/echo";
     http::session web;
-    auto serving = http::serve(std::move(listener), site, {.grace = 1s});
-    const auto ask = [&]() -> task<> {
-        auto socket = co_await web.websocket(url);
-        const auto send_all = [&]() -> task<> {
-            for (std::size_t i = 0; i < 200; ++i)
-                co_await socket.send_text(std::string(i * 37, 'm'));
-        };
-        const auto read_all = [&]() -> task<> {
-            for (std::size_t i = 0; i < 200; ++i)
-                CHECK((co_await text_of(socket)).size() == i * 37);
-        };
-        co_await gather(send_all(), read_all());
-        co_await socket.close();
-        CHECK(web.connections() == 0);
-    };
-    co_await race(std::move(serving), ask());
+    co_await exchange_many(std::move(listener), web, url);
 }
+
+#ifdef RONDO_WITH_OPENSSL
+RONDO_TEST("websocket: over TLS, beside HTTP/2", "[websocket][both]", seeds(2)) {
+    auto listener = tls_listener::bind({"127.0.0.1", 0}, localhost_context());
+    const std::string url = "wss://localhost:" + std::to_string(listener.local().port()) + "/echo";
+    http::session web;
+    web.tls(trusting_context());
+    co_await exchange_many(std::move(listener), web, url);
+}
+#endif
 
 }  // namespace

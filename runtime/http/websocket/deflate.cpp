@@ -121,11 +121,17 @@ std::string deflater::compressed(std::string_view message) {
 bool has_deflate() noexcept { return false; }
 void inflate_end::operator()(z_stream_s*) const noexcept {}
 void deflate_end::operator()(z_stream_s*) const noexcept {}
+// Never called: nothing is negotiated.
 inflater::result inflater::add(std::string_view, std::string&, std::size_t) {
+    static_cast<void>(in_context_);
     return result::broken;
 }
 inflater::result inflater::end(std::string&, std::size_t) { return result::broken; }
-std::string deflater::compressed(std::string_view message) { return std::string(message); }
+std::string deflater::compressed(std::string_view message) {
+    static_cast<void>(in_context_);
+    static_cast<void>(window_bits_);
+    return std::string(message);
+}
 
 #endif
 
