@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares our HTTP client with libcurl (multi), Go's net/http and aiohttp, interleaved.
+"""Compares our HTTP client with libcurl (multi), Go's net/http and aiohttp, and our server with
+nginx, Go and aiohttp, interleaved.
 
 usage: bench/compare_http.py [BUILD] [--rounds N] [--svg FILE] [CASE...]
 
-BUILD is a meson build folder of a release build, as for compare.py. The server is nginx, on a
-processor of its own. Medians; compare only figures of one run.
+BUILD is a meson build folder of a release build, as for compare.py. The server that the clients ask
+is nginx, and the client that asks the servers is h2load, each on a processor of its own. Medians;
+compare only figures of one run.
 """
 
 import argparse
@@ -13,16 +15,16 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 
+import http_servers  # noqa: E402
 from compare import on  # noqa: E402
+from http_servers import PORT, TLS_PORT, start_nginx  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "rondo"
@@ -34,7 +36,6 @@ CASES = {
     "idle": "an idle kept connection, bytes",
     "idle_tls": "the same with TLS, bytes",
 }
-PORT, TLS_PORT = 8181, 8182
 
 
 def certificates(folder):
@@ -50,38 +51,6 @@ def certificates(folder):
         subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
 
 
-def start_nginx(folder):
-    files = folder / "files"
-    files.mkdir()
-    (files / "small").write_bytes(os.urandom(4096))
-    (files / "large").write_bytes(os.urandom(1 << 20) * 100)
-    (folder / "nginx.conf").write_text(f"""
-daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
-events {{ worker_connections 4000; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 60;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e; default_type application/octet-stream;
-  server {{
-    listen 127.0.0.1:{PORT}; listen 127.0.0.1:{TLS_PORT} ssl; root {files};
-    ssl_certificate {folder}/chain.pem; ssl_certificate_key {folder}/key.pem;
-  }}
-}}""")
-    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-    if not nginx:
-        sys.exit("nginx is not installed")
-    server = subprocess.Popen(
-        [nginx, "-e", "stderr", "-c", f"{folder}/nginx.conf"], preexec_fn=on(1)
-    )
-    while server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", TLS_PORT)).close()
-            return server
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-    sys.exit("nginx has ended")
-
-
 def python_with_aiohttp():
     for python in sys.executable, "/usr/bin/python3":
         found = subprocess.run([python, "-c", "import aiohttp"], stderr=subprocess.DEVNULL)
@@ -90,16 +59,24 @@ def python_with_aiohttp():
     return None
 
 
+def go_program(name, folder):
+    """The command of a program of peers/ in Go; none without Go."""
+    if not shutil.which("go"):
+        return None
+    program = folder / name
+    cache = {"GOCACHE": str(folder / "cache"), "GO111MODULE": "off"}
+    subprocess.run(["go", "build", "-o", program, HERE / f"peers/{name}.go"], check=True,
+                   env={**os.environ, **cache})
+    return [program]
+
+
 def clients(build, folder):
     """The command of each client that is there."""
     found = {OURS: [build / "bench/http"]}
     if (build / "bench/curl_http").exists():
         found["libcurl"] = [build / "bench/curl_http"]
-    go = folder / "go_http"
-    if shutil.which("go"):
-        subprocess.run(["go", "build", "-o", go, HERE / "peers/http_client.go"], check=True,
-                       env={**os.environ, "GOCACHE": str(folder / "cache"), "GO111MODULE": "off"})
-        found["Go"] = [go]
+    if go := go_program("http_client", folder):
+        found["Go"] = go
     if python := python_with_aiohttp():
         found["aiohttp"] = [python, HERE / "peers/http_client.py"]
     return found
@@ -160,31 +137,48 @@ def chart(results, sides):
             f'<text x="10" y="16" font-size="13">{title}</text>{"".join(parts)}</svg>\n')
 
 
+def servers(build, folder):
+    """The command of each server that is there; nginx has its own."""
+    arguments = [str(PORT), str(TLS_PORT), folder / "files"]
+    found = {OURS: [build / "bench/http_server", *arguments], "nginx": None}
+    if go := go_program("http_server", folder):
+        found["Go"] = [*go, *arguments]
+    if python := python_with_aiohttp():
+        found["aiohttp"] = [python, HERE / "peers/http_server.py", *arguments]
+    return found
+
+
+def compare_clients(build, folder, cases, rounds):
+    sides = clients(build, folder)
+    results = {}
+    with start_nginx(folder):
+        print(f"| wall / CPU | {' | '.join(sides)} |\n| --- |{' ---: |' * len(sides)}")
+        for case in cases:
+            results[case] = measure(sides, case, rounds, folder)
+            cells = " | ".join(shown(results[case][side]) for side in sides)
+            print(f"| {CASES[case]} | {cells} |", flush=True)
+    return results, sides
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("build", nargs="?", type=pathlib.Path, default=pathlib.Path("build"))
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("cases", nargs="*", default=[*CASES, *http_servers.CASES])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--svg", type=pathlib.Path)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="rondo-http-", dir=memory) as name:
         folder = pathlib.Path(name)
         certificates(folder)
-        sides = clients(args.build.resolve(), folder)
-        server = start_nginx(folder)
-        results = {}
-        try:
-            print(f"| wall / CPU | {' | '.join(sides)} |\n| --- |{' ---: |' * len(sides)}")
-            for case in args.cases:
-                results[case] = measure(sides, case, args.rounds, folder)
-                cells = " | ".join(shown(results[case][side]) for side in sides)
-                print(f"| {CASES[case]} | {cells} |", flush=True)
-        finally:
-            server.terminate()
-            server.wait()
-        if args.svg:
-            args.svg.write_text(chart(results, sides))
+        http_servers.make_files(folder / "files")
+        build = args.build.resolve()
+        if asked := [case for case in args.cases if case in CASES]:
+            results, sides = compare_clients(build, folder, asked, args.rounds)
+            if args.svg:
+                args.svg.write_text(chart(results, sides))
+        if asked := [case for case in args.cases if case in http_servers.CASES]:
+            http_servers.compare(servers(build, folder), asked, args.rounds, folder)
 
 
 if __name__ == "__main__":
