@@ -16,7 +16,7 @@ rondo::task<> program() {
     auto listener = rondo::tcp_listener::bind({"127.0.0.1", 0});
 #ifndef CONTROL
     site.get("/", page);  // expect: a handler takes an http::request& and returns
-    site.websocket("/chat", greet);  // expect: a handler of a WebSocket is task<>(http::websocket)
+    site.websocket("/chat", greet);  // expect: a handler of a WebSocket is task<>
     // expect: the router must outlive serve: give it a name before
     co_await http::serve(std::move(listener), http::router());
 #endif
