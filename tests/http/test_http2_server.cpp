@@ -299,6 +299,43 @@ RONDO_TEST("http2 server: a reset cancels its handler and no other", "[http2_ser
     CHECK(log == std::vector<std::string>{"499 HTTP/2", "200 HTTP/2"});
 }
 
+RONDO_TEST("http2 server: a reply is streamed while the request comes, until a reset",
+           "[http2_server]", seeds(2)) {
+    http::router site;
+    int cancelled_handlers = 0;
+    const auto answer = [&](http::request& request) -> task<reply> {
+        const auto copy = [&](http::body_writer& out) -> task<> {
+            try {
+                while (auto some = co_await request.read_some()) co_await out.write_all(some);
+            } catch (const cancelled&) {
+                ++cancelled_handlers;
+                throw;
+            }
+        };
+        co_return reply::stream("text/plain", copy);
+    };
+    site.post("/echo", answer);
+    memory_server server(site);
+    co_await server.run([&](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        h2_exchange& whole = client.open("POST", "/echo");
+        h2_exchange& broken_off = client.open("POST", "/echo");
+        for (const bool is_last : {false, true}) {
+            whole.to_send = broken_off.to_send = is_last ? "second" : "first ";
+            client.engine().write(whole, whole.to_send, is_last);
+            if (!is_last) client.engine().write(broken_off, broken_off.to_send);
+            co_await client.talk();
+            CHECK(whole.body == (is_last ? "first second" : "first "));
+            CHECK(broken_off.body == "first ");
+        }
+        CHECK(whole.has_ended);
+        CHECK(cancelled_handlers == 0);
+        client.engine().reset(broken_off, h2::code::cancel);
+        co_await client.talk();
+        CHECK(cancelled_handlers == 1);
+    });
+}
+
 RONDO_TEST("http2 server: a client that goes cancels all of its handlers", "[http2_server]",
            seeds(2)) {
     for (const bool half_close : {false, true}) {
