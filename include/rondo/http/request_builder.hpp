@@ -121,6 +121,10 @@ public:
     /// Whether the body is decoded (gzip, deflate, br, zstd). true: in save_to as well. false: the
     /// body is as it is sent.
     request_builder& decode(bool on);
+    /// The version of HTTP. http_1_1: HTTP/2 is not offered to the server. http_2: nothing else is;
+    /// an http:// URL is then asked in HTTP/2 without TLS, which its server must be known to speak.
+    /// Throws: http::error for http_1_0, which is not sent.
+    request_builder& version(http::version which);
     request_builder& retries(retry_policy policy = {});
     /// A proxy for this request, "http://host:port" or "socks5://host:port"; empty: none.
     request_builder& proxy(std::string_view url);

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 
@@ -53,7 +54,9 @@ struct timeouts {
 /// Options of a session.
 struct session_options {
     std::size_t connections = 100;         ///< in all
-    std::size_t connections_per_host = 6;  ///< further requests wait in line
+    std::size_t connections_per_host = 6;  ///< further requests wait in line. Over HTTP/2, which
+                                           ///< has many requests on a connection, they wait when
+                                           ///< all of these are full
     detail::time_limit keep_alive = std::chrono::seconds(4);  ///< of an idle connection
     http::timeouts timeouts{};
     int redirects = 10;
@@ -61,6 +64,8 @@ struct session_options {
     bool cookies = true;         ///< keep cookies and send them back
     std::size_t head_bytes = std::size_t{64} * 1024;  ///< of a response
     std::size_t header_fields = 128;                  ///< of a response
+    /// Of HTTP, as request_builder::version. Empty: over TLS the server's choice, otherwise 1.1.
+    std::optional<http::version> version{};
     endpoint local{};  ///< the address to connect from; none: the kernel chooses
 };
 static_assert(std::is_trivially_destructible_v<session_options>);

@@ -127,6 +127,16 @@ task<unix_stream> connect_by_path(const http_session& session, std::string path)
     co_return co_await connect_unix(std::string_view(path));
 }
 
+/// The protocols to offer in the handshake.
+std::string_view offered(http_wanted wanted) noexcept {
+    switch (wanted) {
+        case http_wanted::plain: return "http/1.1";
+        case http_wanted::shared: return "h2";
+        case http_wanted::either: break;
+    }
+    return "h2,http/1.1";
+}
+
 task<http_connection::any_stream> connect_plainly(const http_session& session, http_route route,
                                                   http_budget& budget, http::timing& times) {
     const http::timeouts& limits = session.options.timeouts;
@@ -159,7 +169,7 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     const time_point handshake = running_loop().time();
     tls_options options;
     options.handshake = duration::max();  // the budget has the limit
-    options.alpn = "http/1.1";
+    options.alpn = offered(route.wanted);
     std::string name = route.where->host_with_zone();
     auto starting = start_tls(std::move(plain), session.tls, std::move(name), options);
     tls_stream secure =
@@ -168,6 +178,9 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     times.tls += shaken;
     budget.tell(http::trace_point::tls,
                 {.took = shaken, .text = rondo::tls::text(secure.version())});
+    if (route.wanted == http_wanted::shared && secure.alpn() != "h2")
+        throw http::connect_error("the server does not speak HTTP/2", budget.method(),
+                                  budget.url());
     co_return http_connection::any_stream(std::move(secure));
 }
 
@@ -187,6 +200,11 @@ task<http_connection::any_stream> connect_http(const http_session& session, http
     } catch (const std::system_error& error) {
         throw http::connect_error(error.what(), budget.method(), budget.url());
     }
+}
+
+bool speaks_http_2(const http_connection::any_stream& stream, http_wanted wanted) noexcept {
+    if (const auto* const secure = std::get_if<tls_stream>(&stream)) return secure->alpn() == "h2";
+    return wanted == http_wanted::shared;
 }
 
 std::string http_route::key() const {

@@ -21,6 +21,7 @@ namespace detail {
 
 struct http_outgoing {
     std::string_view method;
+    std::string_view scheme;
     std::string_view target;     // as the first line has it
     std::string_view authority;  // Host
     const http::fields* headers = nullptr;
@@ -66,6 +67,9 @@ public:
     virtual bool has_body_failed() const noexcept = 0;
     /// True if no byte of the request was sent.
     virtual bool is_unsent() const noexcept = 0;
+    /// True if the server has said that it did not handle the request: it may be sent again,
+    /// whatever its method.
+    virtual bool is_refused() const noexcept = 0;
     /// Gives the connection back, or closes it if it cannot be used again. A rest of the body that
     /// is short is read first, in a task of its own.
     virtual void release() noexcept = 0;
@@ -76,7 +80,7 @@ public:
     virtual http_switched take_switched() { return {}; }
 };
 
-struct h1_options {
+struct exchange_options {
     std::size_t head_bytes;
     std::size_t header_fields;
     duration headers;     // limit of the wait for the head
@@ -85,8 +89,15 @@ struct h1_options {
 };
 
 /// `budget` must outlive it.
-std::unique_ptr<http_exchange> make_h1_exchange(http_lease lease, const h1_options& options,
+std::unique_ptr<http_exchange> make_h1_exchange(http_lease lease, const exchange_options& options,
                                                 http_budget& budget);
+/// On a connection that is shared.
+std::unique_ptr<http_exchange> make_h2_exchange(http_lease lease, const exchange_options& options,
+                                                http_budget& budget);
+/// A connection for exchanges of HTTP/2, on which nothing was sent yet. It begins to read.
+/// Throws: http::error if the library was built without nghttp2.
+std::shared_ptr<http_shared_connection> make_h2_connection(http_connection::any_stream stream,
+                                                           const exchange_options& options);
 
 }  // namespace detail
 }  // namespace v0

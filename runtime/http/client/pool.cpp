@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Seats and idle connections.
-#include "http/client/pool.hpp"
-
 #include <algorithm>
 
 #include <rondo/gather.hpp>
 
+#include "http/client/host.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
-
-/// The connections to one host, as one key of the pool stands for it.
-struct http_lease::seats {
-    seats(std::string name, std::size_t count) : key(std::move(name)), free(count) {}
-
-    std::string key;
-    semaphore free;
-    std::vector<std::unique_ptr<http_connection>> idle;  // the one used last is the last
-};
 
 // -- lease ---------------------------------------------------------------------------------------
 http_lease& http_lease::operator=(http_lease&& other) noexcept {
@@ -27,13 +18,16 @@ http_lease& http_lease::operator=(http_lease&& other) noexcept {
     host_permit_ = std::move(other.host_permit_);
     permit_ = std::move(other.permit_);
     connection_ = std::move(other.connection_);
+    shared_ = std::move(other.shared_);
     reused_ = other.reused_;
+    negotiates_ = std::exchange(other.negotiates_, false);
     return *this;
 }
 
 void http_lease::connect(http_connection::any_stream stream) {
     connection_ = std::make_unique<http_connection>(std::move(stream));
     reused_ = false;
+    fail();
 }
 
 std::shared_ptr<http_buffers> http_lease::buffers() const noexcept {
@@ -59,6 +53,12 @@ void http_lease::give_back(duration keep) noexcept {
 void http_lease::reset() noexcept {
     connection_.reset();
     if (!pool_) return;
+    if (std::exchange(negotiates_, false)) {  // cancelled: another one asks
+        host_->known = http_host::knowledge::none;
+        host_->answers.unpark_all();
+    }
+    if (shared_) pool_->leave(*host_, *shared_);
+    shared_.reset();
     permit_ = permit();  // each is empty if a cancellation came before it
     host_permit_ = permit();
     pool_->forget_if_unused(*host_);
@@ -67,18 +67,37 @@ void http_lease::reset() noexcept {
 }
 
 // -- pool ----------------------------------------------------------------------------------------
-http_pool::~http_pool() { timer_.cancel(); }
+http_pool::~http_pool() { close_idle(); }
 
-task<http_lease> http_pool::acquire(std::string key, bool fresh) {
+task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fresh) {
     http_lease lease;
     if (home_ != running_loop().remote()) move_in();
     lease.host_ = host_of(std::move(key));
     lease.pool_ = shared_from_this();
-    lease.host_permit_ = co_await lease.host_->free.acquire();
-    lease.permit_ = co_await seats_.acquire();
-    if (!fresh) lease.connection_ = take_idle(*lease.host_);
+    if (wanted == http_wanted::plain) {
+        lease.host_permit_ = co_await lease.host_->free.acquire();
+        lease.permit_ = co_await seats_.acquire();
+    }
+    while (!lease.permit_) {
+        const bool found = co_await find_shared(lease);
+        if (found) co_return lease;
+        lease.host_permit_ = co_await lease.host_->free.acquire();
+        lease.permit_ = co_await seats_.acquire();
+        // Another request may have made a connection meanwhile, or be making one.
+        if (!join(lease) && lease.host_->known != http_host::knowledge::negotiating) break;
+        lease.permit_ = permit();
+        lease.host_permit_ = permit();
+        if (lease.shared_) co_return lease;
+    }
+    if (!fresh && wanted != http_wanted::plain && take_idle_shared(lease)) co_return lease;
+    if (!fresh && wanted != http_wanted::shared) lease.connection_ = take_idle(*lease.host_);
     lease.reused_ = lease.connection_ != nullptr;
-    if (!lease.reused_) make_room();
+    if (lease.reused_) co_return lease;
+    make_room();
+    if (wanted != http_wanted::plain && lease.host_->known == http_host::knowledge::none) {
+        lease.host_->known = http_host::knowledge::negotiating;
+        lease.negotiates_ = true;
+    }
     co_return lease;
 }
 
@@ -88,13 +107,13 @@ void http_pool::move_in() noexcept {
     close_idle();
 }
 
-std::shared_ptr<http_lease::seats> http_pool::host_of(std::string key) {
+std::shared_ptr<http_host> http_pool::host_of(std::string key) {
     auto& host = hosts_[key];
-    if (!host) host = std::make_shared<http_lease::seats>(std::move(key), per_host_);
+    if (!host) host = std::make_shared<http_host>(std::move(key), per_host_);
     return host;
 }
 
-std::unique_ptr<http_connection> http_pool::take_idle(http_lease::seats& host) noexcept {
+std::unique_ptr<http_connection> http_pool::take_idle(http_host& host) noexcept {
     while (!host.idle.empty()) {
         std::unique_ptr<http_connection> latest = std::move(host.idle.back());
         host.idle.pop_back();
@@ -104,7 +123,7 @@ std::unique_ptr<http_connection> http_pool::take_idle(http_lease::seats& host) n
     return nullptr;
 }
 
-void http_pool::keep(http_lease::seats& host, std::unique_ptr<http_connection> connection,
+void http_pool::keep(http_host& host, std::unique_ptr<http_connection> connection,
                      duration span) {
     if (closed_) return;
     const time_point now = running_loop().time();
@@ -119,17 +138,31 @@ void http_pool::keep(http_lease::seats& host, std::unique_ptr<http_connection> c
 /// connection is within the limit.
 void http_pool::make_room() noexcept {
     while (idle_count_ > seats_.available()) {
-        http_lease::seats* oldest = nullptr;
+        std::shared_ptr<http_host> of;
+        http_shared_connection* shared = nullptr;
+        time_point oldest = time_point::max();
         for (auto& [key, host] : hosts_) {
-            if (host->idle.empty()) continue;
-            if (oldest == nullptr ||
-                host->idle.front()->idle_since < oldest->idle.front()->idle_since)
-                oldest = host.get();
+            if (!host->idle.empty() && host->idle.front()->idle_since < oldest) {
+                oldest = host->idle.front()->idle_since;
+                of = host;
+                shared = nullptr;
+            }
+            for (const auto& each : host->shared) {
+                if (each->users_ != 0 || each->idle_since_ >= oldest) continue;
+                oldest = each->idle_since_;
+                of = host;
+                shared = each.get();
+            }
         }
-        if (oldest == nullptr) return;
-        oldest->idle.erase(oldest->idle.begin());
-        --idle_count_;
-        forget_if_unused(*oldest);
+        if (!of) return;
+        if (shared != nullptr) {
+            shared->abort();
+            remove(*of, *shared);
+        } else {
+            of->idle.erase(of->idle.begin());
+            --idle_count_;
+        }
+        forget_if_unused(*of);
     }
 }
 
@@ -139,10 +172,13 @@ void http_pool::close_expired() {
     const time_point now = running_loop().time();
     time_point next = time_point::max();
     for (auto at = hosts_.begin(); at != hosts_.end();) {
-        const std::shared_ptr<http_lease::seats> host = (at++)->second;  // it may be erased
+        const std::shared_ptr<http_host> host = (at++)->second;  // it may be erased
         idle_count_ -= std::erase_if(
             host->idle, [&](const auto& connection) { return connection->idle_until <= now; });
         for (const auto& connection : host->idle) next = std::min(next, connection->idle_until);
+        abort_idle(*host, now);
+        for (const auto& each : host->shared)
+            if (each->users_ == 0) next = std::min(next, each->idle_until_);
         forget_if_unused(*host);
     }
     if (next != time_point::max())
@@ -160,9 +196,14 @@ void http_pool::set_timer(time_point when) {
     timer_at_ = when;
 }
 
-void http_pool::forget_if_unused(const http_lease::seats& host) noexcept {
-    if (host.idle.empty() && host.free.available() == per_host_ && host.free.waiting() == 0)
-        hosts_.erase(host.key);
+bool http_pool::is_unused(const http_host& host) const noexcept {
+    return host.idle.empty() && host.shared.empty() && host.free.available() == per_host_ &&
+           host.free.waiting() == 0 && host.answers.empty() && host.line.empty() &&
+           host.known != http_host::knowledge::negotiating;
+}
+
+void http_pool::forget_if_unused(const http_host& host) noexcept {
+    if (is_unused(host)) hosts_.erase(host.key);
 }
 
 void http_pool::close_now() noexcept {
@@ -173,21 +214,30 @@ void http_pool::close_now() noexcept {
 void http_pool::close_idle() noexcept {
     timer_.cancel();
     timer_at_ = time_point::max();
-    for (auto& [key, host] : hosts_) host->idle.clear();
-    idle_count_ = 0;
+    for (auto& [key, host] : hosts_) {
+        idle_count_ -= host->idle.size();
+        host->idle.clear();
+        abort_idle(*host, time_point::max());
+    }
     buffers_->clear();
-    std::erase_if(hosts_, [&](const auto& entry) {
-        return entry.second->free.available() == per_host_ && entry.second->free.waiting() == 0;
-    });
+    std::erase_if(hosts_, [&](const auto& entry) { return is_unused(*entry.second); });
 }
 
 task<> http_pool::close() {
     std::vector<std::unique_ptr<http_connection>> all;
-    for (auto& [key, host] : hosts_)
+    std::vector<std::shared_ptr<http_shared_connection>> shared;
+    for (auto& [key, host] : hosts_) {
         for (auto& connection : host->idle) all.push_back(std::move(connection));
+        idle_count_ -= host->idle.size();
+        host->idle.clear();
+        for (const auto& each : host->shared)
+            if (each->users_ == 0) shared.push_back(each);
+        for (const auto& each : shared) remove(*host, *each);
+    }
     close_now();
     std::vector<task<>> closing;
     for (auto& connection : all) closing.push_back(connection->close());
+    for (auto& connection : shared) closing.push_back(connection->close());
     co_await gather(std::move(closing));
 }
 

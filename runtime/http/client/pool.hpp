@@ -4,6 +4,11 @@
 // A request takes a seat of its host and one of the session, in that order; both are semaphores, so
 // waiters are served in order and a cancelled one leaves no trace. An idle connection has no seat.
 // If connections would exceed the limit, the one that is idle for the longest time is closed.
+//
+// A connection of HTTP/2 is shared: the request that made it brings its seats in, and those that
+// join need none. While the first connection to a host is being made that may turn out to be one
+// of HTTP/2, other requests wait for the answer. If all that may be made are full, requests wait
+// in line for a stream.
 #pragma once
 
 #include <memory>
@@ -48,7 +53,50 @@ private:
     std::vector<std::unique_ptr<char[]>> spare_;
 };
 
-/// The right to use one connection, and the connection. Destroyed, it closes the connection.
+struct http_host;
+
+/// A connection that several exchanges use at a time. The pool owns it, and counts its users.
+class http_shared_connection {
+public:
+    virtual ~http_shared_connection() = default;
+
+    /// Exchanges that it can have at a time; 0: no further one.
+    virtual std::size_t room() const noexcept = 0;
+    /// Whether it is alive, by a question to the peer if nothing has come for long.
+    virtual task<bool> is_alive() = 0;
+    /// Ends it, and waits for that.
+    virtual task<> close() = 0;
+    /// Ends it at once.
+    virtual void abort() noexcept = 0;
+
+protected:
+    /// For the connection: it has ended, or its room has changed.
+    void tell_ended() noexcept;
+    void tell_room() noexcept;
+    std::size_t users() const noexcept { return users_; }
+
+private:
+    friend class http_pool;
+    friend class http_lease;
+    std::weak_ptr<http_pool> pool_;
+    std::weak_ptr<http_host> host_;
+    permit host_permit_;  // while it has users
+    permit permit_;
+    std::size_t users_ = 0;
+    duration keep_{};
+    time_point idle_since_{};
+    time_point idle_until_{};
+};
+
+/// Which connections a request can use.
+enum class http_wanted : std::uint8_t {
+    plain,   ///< of HTTP/1.1
+    shared,  ///< of HTTP/2
+    either,  ///< the server decides
+};
+
+/// The right to use a connection: one of its own, or a place on one that is shared. Destroyed, it
+/// closes its own connection.
 class http_lease {
 public:
     http_lease() noexcept = default;
@@ -57,8 +105,13 @@ public:
     ~http_lease() { reset(); }
 
     http_connection* connection() const noexcept { return connection_.get(); }
-    /// Uses a new connection.
+    const std::shared_ptr<http_shared_connection>& shared() const noexcept { return shared_; }
+    /// Uses a new connection, of HTTP/1.1.
     void connect(http_connection::any_stream stream);
+    /// Uses a new connection, which others may join. It is kept for `keep` when it is idle.
+    void share(std::shared_ptr<http_shared_connection> made, duration keep);
+    /// No connection could be made: others need not wait for this one.
+    void fail() noexcept;
     /// True if the connection has served a request before.
     bool is_reused() const noexcept { return reused_; }
 
@@ -73,14 +126,15 @@ public:
 
 private:
     friend class http_pool;
-    struct seats;
 
     std::shared_ptr<http_pool> pool_;
-    std::shared_ptr<seats> host_;  // destroyed after the permits
+    std::shared_ptr<http_host> host_;  // destroyed after the permits
     permit host_permit_;
     permit permit_;
     std::unique_ptr<http_connection> connection_;
+    std::shared_ptr<http_shared_connection> shared_;
     bool reused_ = false;
+    bool negotiates_ = false;  // others wait for what it finds
 };
 
 class http_pool : public std::enable_shared_from_this<http_pool> {
@@ -91,10 +145,10 @@ public:
     http_pool& operator=(const http_pool&) = delete;
     ~http_pool();
 
-    /// Waits for the right to use a connection to `key`. An idle connection comes with it, unless
-    /// `fresh` is asked for; otherwise the caller connects.
+    /// Waits for the right to use a connection to `key`. A connection that is shared or idle comes
+    /// with it; otherwise the caller connects. `fresh`: none that is idle.
     /// Cancel: leaves the line.
-    task<http_lease> acquire(std::string key, bool fresh);
+    task<http_lease> acquire(std::string key, http_wanted wanted, bool fresh);
 
     std::size_t connections() const noexcept { return idle_count_ + in_use(); }
     std::size_t idle() const noexcept { return idle_count_; }
@@ -104,24 +158,37 @@ public:
 
 private:
     friend class http_lease;
-    using idle_list = std::vector<std::unique_ptr<http_connection>>;
+    friend class http_shared_connection;
 
     std::size_t in_use() const noexcept { return limit_ - seats_.available(); }
-    std::shared_ptr<http_lease::seats> host_of(std::string key);
-    std::unique_ptr<http_connection> take_idle(http_lease::seats& host) noexcept;
-    void keep(http_lease::seats& host, std::unique_ptr<http_connection> connection, duration span);
+    std::shared_ptr<http_host> host_of(std::string key);
+    std::unique_ptr<http_connection> take_idle(http_host& host) noexcept;
+    void keep(http_host& host, std::unique_ptr<http_connection> connection, duration span);
     void move_in() noexcept;
     void close_idle() noexcept;
     void make_room() noexcept;
     void close_expired();
     void set_timer(time_point when);
-    void forget_if_unused(const http_lease::seats& host) noexcept;
+    bool is_unused(const http_host& host) const noexcept;
+    void forget_if_unused(const http_host& host) noexcept;
+
+    // -- shared.cpp: connections of HTTP/2
+    task<bool> find_shared(http_lease& lease);
+    bool join(http_lease& lease) noexcept;
+    bool take_idle_shared(http_lease& lease) noexcept;
+    bool must_wait(const http_host& host) const noexcept;
+    void leave(http_host& host, http_shared_connection& from) noexcept;
+    void serve_line(http_host& host) noexcept;
+    void make_idle(http_host& host, http_shared_connection& which);
+    void remove(http_host& host, http_shared_connection& which) noexcept;
+    void answer(http_host& host, bool is_shared) noexcept;
+    void abort_idle(http_host& host, time_point until) noexcept;
 
     std::optional<remote> home_;  // the loop of the idle connections
     std::size_t limit_;
     std::size_t per_host_;
     semaphore seats_;
-    std::unordered_map<std::string, std::shared_ptr<http_lease::seats>> hosts_;
+    std::unordered_map<std::string, std::shared_ptr<http_host>> hosts_;
     std::size_t idle_count_ = 0;
     std::shared_ptr<http_buffers> buffers_ = std::make_shared<http_buffers>();
     call_handle timer_;

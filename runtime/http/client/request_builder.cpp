@@ -142,6 +142,12 @@ request_builder& request_builder::decode(bool on) {
     changed().decode = on;
     return *this;
 }
+request_builder& request_builder::version(http::version which) {
+    if (which == http::version::http_1_0)
+        throw error("version: requests are sent in HTTP/1.1 or HTTP/2", changed().method, {});
+    changed().version = which;
+    return *this;
+}
 request_builder& request_builder::retries(retry_policy policy) {
     if (policy.attempts < 1) throw error("retries: attempts must be at least 1");
     changed().retries = policy;

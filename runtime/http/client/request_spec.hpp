@@ -43,6 +43,7 @@ struct http_request {
     std::optional<duration> timeout;
     std::optional<int> redirects;
     std::optional<bool> decode;
+    std::optional<http::version> version;
     std::optional<http::retry_policy> retries;
     std::optional<std::string> proxy;
     std::optional<endpoint> address;

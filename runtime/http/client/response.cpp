@@ -13,6 +13,7 @@
 #include "http/client/events.hpp"
 #include "http/client/random.hpp"
 #include "http/client/response_state.hpp"
+#include "http/h1/encoder.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -52,8 +53,11 @@ int response::status() const noexcept { return state().head.status; }
 std::string_view response::reason() const noexcept { return state().head.reason; }
 http::version response::version() const noexcept { return state().head.version; }
 void response::raise_for_status() const {
-    if (!ok())
-        throw status_error(status(), reason(), state().budget.method(), state().budget.url());
+    if (ok()) return;
+    // HTTP/2 has no reasons; the text of the error has one all the same.
+    const bool is_2 = version() == http::version::http_2;
+    throw status_error(status(), is_2 ? h1::reason_phrase(status()) : reason(),
+                       state().budget.method(), state().budget.url());
 }
 const fields& response::headers() const noexcept { return state().head.headers; }
 const http::url& response::url() const noexcept { return state().url; }

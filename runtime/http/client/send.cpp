@@ -13,6 +13,7 @@
 #include "http/client/request_spec.hpp"
 #include "http/client/response_state.hpp"
 #include "http/client/session_state.hpp"
+#include "http/h2/engine.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -39,7 +40,10 @@ private:
     task<> ask_once();
     task<> ask_authorized();
     void rewind_for_challenge();
+    http_wanted wanted() const;
+    task<http_lease> find_place(const http_route& route, bool fresh);
     task<std::unique_ptr<http_exchange>> open_exchange(bool fresh);
+    task<> connect(http_lease& lease, const http_route& route, const exchange_options& how);
     task<bool> try_to_ask(bool fresh);
     bool may_repeat(bool is_idle_death) const;
     std::optional<duration> pause_after(int attempt) const;
@@ -47,7 +51,13 @@ private:
     bool is_forwarded() const noexcept {
         return !spec_.upgrade && detail::is_forwarded(where_, proxy_);
     }
+    [[noreturn]] void throw_refused() const {
+        throw http::protocol_error("the server refuses the request again and again", method_,
+                                   where_.text());
+    }
     void set_request_for_errors() { to_.budget.set_request(method_, where_.text()); }
+
+    static constexpr int refused_at_most = 5;
 
     http_request& spec_;
     http_response& to_;
@@ -94,22 +104,63 @@ void sending::compose_headers() {
 }
 
 // -- once ----------------------------------------------------------------------------------------
+/// The versions of HTTP that the request can take.
+http_wanted sending::wanted() const {
+    if (spec_.upgrade) return http_wanted::plain;
+    const auto asked = spec_.version ? spec_.version : session_.options.version;
+    if (!asked)
+        return where_.is_secure() && http::h2::is_available() ? http_wanted::either
+                                                              : http_wanted::plain;
+    if (*asked != http::version::http_2) return http_wanted::plain;
+    http::h2::require_available();
+    if (is_forwarded())
+        throw http::error("HTTP/2 without TLS cannot go through a proxy of HTTP", method_,
+                          where_.text());
+    return http_wanted::shared;
+}
+
+task<http_lease> sending::find_place(const http_route& route, bool fresh) {
+    for (;;) {
+        auto acquiring = session_.pool->acquire(route.key(), route.wanted, fresh);
+        http_lease lease = co_await to_.budget.limited(http::phase::queue, duration::zero(),
+                                                       std::move(acquiring));
+        if (!lease.shared() || !lease.is_reused()) co_return lease;
+        auto asking = lease.shared()->is_alive();
+        const bool is_alive = co_await to_.budget.limited(http::phase::queue, duration::zero(),
+                                                          std::move(asking));
+        if (is_alive) co_return lease;
+    }
+}
+
+task<> sending::connect(http_lease& lease, const http_route& route, const exchange_options& how) {
+    std::exception_ptr failed;
+    try {
+        auto stream = co_await connect_http(session_, route, to_.budget, to_.times);
+        if (speaks_http_2(stream, route.wanted))
+            lease.share(make_h2_connection(std::move(stream), how), how.keep_alive);
+        else
+            lease.connect(std::move(stream));
+    } catch (const std::exception&) {
+        failed = std::current_exception();
+    }
+    if (!failed) co_return;
+    lease.fail();
+    std::rethrow_exception(failed);
+}
+
 task<std::unique_ptr<http_exchange>> sending::open_exchange(bool fresh) {
-    const http_route route{&where_, proxy_, &spec_.address, session_.tls_number, spec_.upgrade};
+    const http_route route{&where_, proxy_, &spec_.address, session_.tls_number, spec_.upgrade,
+                           wanted()};
     const time_point before = running_loop().time();
-    auto acquiring = session_.pool->acquire(route.key(), fresh || spec_.upgrade);
-    http_lease lease = co_await to_.budget.limited(http::phase::queue, duration::zero(),
-                                                   std::move(acquiring));
+    http_lease lease = co_await find_place(route, fresh || spec_.upgrade);
     const duration waited = running_loop().time() - before;
     to_.times.queued += waited;
     to_.budget.tell(http::trace_point::queued, {.took = waited, .reused = lease.is_reused()});
-    if (!lease.is_reused()) {
-        auto stream = co_await connect_http(session_, route, to_.budget, to_.times);
-        lease.connect(std::move(stream));
-    }
     const http::session_options& options = session_.options;
-    const h1_options how{options.head_bytes, options.header_fields, options.timeouts.headers,
-                         options.timeouts.read, options.keep_alive};
+    const exchange_options how{options.head_bytes, options.header_fields, options.timeouts.headers,
+                               options.timeouts.read, options.keep_alive};
+    if (!lease.is_reused()) co_await connect(lease, route, how);
+    if (lease.shared()) co_return make_h2_exchange(std::move(lease), how, to_.budget);
     co_return make_h1_exchange(std::move(lease), how, to_.budget);
 }
 
@@ -122,8 +173,8 @@ bool sending::may_repeat(bool is_idle_death) const {
     return spec_.retries && spec_.retries->any_method;
 }
 
-/// Returns: false if a connection that was used before turned out to be closed, and the request is
-/// to be sent again.
+/// Returns: false if a connection that was used before turned out to be closed, or the server has
+/// said that it did not handle the request: it is to be sent again.
 task<bool> sending::try_to_ask(bool fresh) {
     to_.exchange = co_await open_exchange(fresh);
     std::string whole;
@@ -131,6 +182,7 @@ task<bool> sending::try_to_ask(bool fresh) {
     const std::string authority = where_.authority();
     http_outgoing request;
     request.method = method_;
+    request.scheme = where_.is_secure() ? "https" : "http";
     request.target = is_forwarded() ? std::string_view(whole) : where_.target();
     request.authority = authority;
     request.headers = &headers_;
@@ -152,6 +204,7 @@ task<bool> sending::try_to_ask(bool fresh) {
         why = error.what();
     }
     const http_exchange& tried = *to_.exchange;
+    if (tried.is_refused() && (!body_ || body_->rewind())) co_return false;
     const bool is_idle_death = !fresh && tried.was_reused() && tried.is_unanswered();
     if (is_idle_death && may_repeat(true)) co_return false;
     if (lost) std::rethrow_exception(lost);
@@ -163,10 +216,15 @@ task<> sending::ask_once() {
     if (session_.is_closed) throw closed_error("the HTTP session is closed");
     compose_headers();
     set_request_for_errors();
-    const bool was_answered = co_await try_to_ask(false);
-    if (!was_answered) {
-        to_.budget.tell(http::trace_point::retry, {.text = "the kept connection was closed"});
-        co_await try_to_ask(true);
+    bool was_answered = co_await try_to_ask(false);
+    for (int refused = 0; !was_answered; ++refused) {
+        const bool is_refused = to_.exchange->is_refused();
+        if (refused == refused_at_most) throw_refused();
+        to_.exchange->release();
+        to_.budget.tell(http::trace_point::retry,
+                        {.text = is_refused ? "the server did not handle the request"
+                                            : "the kept connection was closed"});
+        was_answered = co_await try_to_ask(true);
     }
     to_.times.first_byte = to_.budget.spent();
     if (session_.options.cookies)

@@ -68,6 +68,7 @@ struct http_route {
     std::size_t tls_number;                  // of the session's context
     // For another protocol: HTTP/1.1 alone, and a tunnel through a proxy also without TLS.
     bool upgrades = false;
+    http_wanted wanted = http_wanted::plain;
 
     /// Connections with equal keys can serve each other's requests.
     std::string key() const;
@@ -77,6 +78,9 @@ struct http_route {
 /// Throws: http::connect_error, http::tls_error, http::timeout_error.
 task<http_connection::any_stream> connect_http(const http_session& session, http_route route,
                                                http_budget& budget, http::timing& times);
+
+/// Whether the new connection is one of HTTP/2: the server has chosen it, or it is known before.
+bool speaks_http_2(const http_connection::any_stream& stream, http_wanted wanted) noexcept;
 
 /// Checks a proxy's URL. Throws: http::url_error.
 http::url proxy_url(std::string_view text);

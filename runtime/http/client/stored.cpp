@@ -28,6 +28,7 @@ public:
     bool was_reused() const noexcept override { return false; }
     bool has_body_failed() const noexcept override { return false; }
     bool is_unsent() const noexcept override { return true; }
+    bool is_refused() const noexcept override { return false; }
     task<> finish() override {
         release();
         co_return;

@@ -355,11 +355,12 @@ struct callbacks {
             return 0;
         });
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
+        stream* const on = stream_of(session, frame->hd.stream_id);
+        if (on == nullptr) return 0;
+        on->has_begun_ = true;
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-        if (stream* const on = stream_of(session, frame->hd.stream_id)) {
-            on->has_sent_end_ = true;
-            note_sent(self, *on);
-        }
+        on->has_sent_end_ = true;
+        note_sent(self, *on);
         return 0;
     }
 

@@ -35,8 +35,8 @@ public:
     explicit field_list(const http::fields& all) { add_all(all); }
 
     void add(std::string_view name, std::string_view value);
-    /// Adds them, except those of the connection.
-    void add_all(const http::fields& all);
+    /// Adds them, except those of the connection and those named `except`.
+    void add_all(const http::fields& all, std::string_view except = {});
 
     const nghttp2_nv* data() const noexcept { return large_.empty() ? small_ : large_.data(); }
     std::size_t size() const noexcept { return size_; }

@@ -221,7 +221,8 @@ void engine::request(stream& on, const request_line& line, const http::fields& h
         list.add(":path", line.path);
     }
     list.add(":authority", line.authority);
-    list.add_all(headers);
+    list.add_all(headers, "content-length");
+    if (!line.content_length.empty()) list.add("content-length", line.content_length);
     check_size(list);
     const nghttp2_data_provider provider = body_provider();
     const std::int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),
@@ -278,6 +279,12 @@ void engine::finish(stream& on, const http::fields& trailers) {
 
 bool engine::is_shut(const stream& on) const noexcept {
     return nghttp2_session_get_stream_remote_window_size(session_, number(on)) <= 0;
+}
+
+void engine::take_back(stream& on) noexcept {
+    if (on.unsent_.empty()) return;
+    on.unsent_ = {};
+    on.is_last_ = false;
 }
 
 void engine::resume(stream& on) {

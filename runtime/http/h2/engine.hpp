@@ -58,6 +58,8 @@ public:
     std::uint32_t id() const noexcept { return id_; }
     /// True from the begin until on_closed, or a reset() by the owner.
     bool is_open() const noexcept { return is_open_; }
+    /// True if the head of our message was produced.
+    bool has_begun() const noexcept { return has_begun_; }
     /// Bytes of the last write() that were not produced yet.
     std::size_t unsent() const noexcept { return unsent_.size(); }
     /// True if the end of our message was produced.
@@ -103,6 +105,7 @@ private:
     bool is_coming_ = false;     // head_ or trailers_ are
     bool is_too_large_ = false;  // what is coming
     bool has_trailers_ = false;  // to send
+    bool has_begun_ = false;
     bool has_sent_end_ = false;
     bool has_received_end_ = false;
     std::size_t interim_ = 0;
@@ -181,8 +184,9 @@ public:
     /// True if a request can begin now: the peer's limit is not reached, no GOAWAY came or went.
     bool can_request() const noexcept;
     /// Begins a request on `on`, which is new. Fields of the connection (connection, host,
-    /// transfer-encoding …) are left out, and names are sent in lower case. A body is given by
-    /// write(); before a call of produce() is best, since both then travel together.
+    /// transfer-encoding …) and content-length are left out, and names are sent in lower case. A
+    /// body is given by write(); before a call of produce() is best, since both then travel
+    /// together.
     void request(stream& on, const request_line& line, const http::fields& headers, bool has_body);
 
     // -- server ----------------------------------------------------------------------------------
@@ -199,6 +203,9 @@ public:
     /// unsent() is 0 or the stream is closed, reset or destroyed. `is_last`: the message ends
     /// after them. Of a stream that is not open nothing is sent.
     void write(stream& on, std::string_view bytes, bool is_last = false);
+    /// Forgets bytes of write() that were not produced. If there are some, the message has no end:
+    /// reset it when the rest of the stream is not needed either.
+    void take_back(stream& on) noexcept;
     /// Ends our message, after what was given, with trailers if there are some.
     void finish(stream& on, const http::fields& trailers = {});
     /// Opens the peer's windows again by `count` bytes that on_data gave. Also after on_closed;

@@ -47,9 +47,9 @@ void field_list::add(std::string_view name, std::string_view value) {
     ++size_;
 }
 
-void field_list::add_all(const http::fields& all) {
+void field_list::add_all(const http::fields& all, std::string_view except) {
     for (const auto& [name, value] : all)
-        if (!is_of_connection(name, value)) add(name, value);
+        if (!is_of_connection(name, value) && !same_word(name, except)) add(name, value);
 }
 
 }  // namespace h2

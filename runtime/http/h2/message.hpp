@@ -53,12 +53,13 @@ struct head {
     bool is_end = false;  // no body follows
 };
 
-/// The beginning of a request to send. `connect` as a method has no scheme and no path.
+/// The beginning of a request to send. CONNECT has no scheme and no path.
 struct request_line {
     std::string_view method;
     std::string_view scheme;
     std::string_view authority;
     std::string_view path;
+    std::string_view content_length{};  // empty: not stated
 };
 
 /// How a stream ended.

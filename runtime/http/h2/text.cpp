@@ -64,6 +64,7 @@ void engine::respond(stream&, int, const http::fields&, bool) {}
 void engine::respond_interim(stream&, int, const http::fields&) {}
 void engine::announce_end() {}
 void engine::write(stream&, std::string_view, bool) {}
+void engine::take_back(stream&) noexcept {}
 void engine::finish(stream&, const http::fields&) {}
 void engine::consume(stream&, std::size_t) {}
 bool engine::is_shut(const stream&) const noexcept { return true; }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// The pool's part for connections of HTTP/2: who joins, who waits, and when one is idle.
+#include <algorithm>
+
+#include "http/client/host.hpp"
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+// -- lease ---------------------------------------------------------------------------------------
+void http_lease::share(std::shared_ptr<http_shared_connection> made, duration keep) {
+    made->pool_ = pool_;
+    made->host_ = host_;
+    made->keep_ = keep;
+    host_->shared.push_back(made);
+    ++host_->shared_at_work;
+    made->users_ = 1;
+    made->host_permit_ = std::move(host_permit_);
+    made->permit_ = std::move(permit_);
+    shared_ = std::move(made);
+    reused_ = false;
+    if (std::exchange(negotiates_, false)) pool_->answer(*host_, true);
+    pool_->serve_line(*host_);
+}
+
+void http_lease::fail() noexcept {
+    if (std::exchange(negotiates_, false)) pool_->answer(*host_, false);
+}
+
+// -- the connection's news -----------------------------------------------------------------------
+void http_shared_connection::tell_ended() noexcept {
+    const auto pool = pool_.lock();
+    const auto host = host_.lock();
+    if (!pool || !host) return;
+    pool->remove(*host, *this);
+    pool->forget_if_unused(*host);
+}
+
+void http_shared_connection::tell_room() noexcept {
+    const auto pool = pool_.lock();
+    const auto host = host_.lock();
+    if (pool && host) pool->serve_line(*host);
+}
+
+// -- places --------------------------------------------------------------------------------------
+/// Takes a place on a connection that is at work, if one is free.
+bool http_pool::join(http_lease& lease) noexcept {
+    for (const auto& each : lease.host_->shared) {
+        if (each->users_ == 0 || each->users_ >= each->room()) continue;
+        ++each->users_;
+        lease.shared_ = each;
+        lease.reused_ = true;
+        return true;
+    }
+    return false;
+}
+
+/// Takes an idle connection; the lease brings seats for it.
+bool http_pool::take_idle_shared(http_lease& lease) noexcept {
+    const time_point now = running_loop().time();
+    for (const auto& each : lease.host_->shared) {
+        if (each->users_ != 0 || each->room() == 0 || each->idle_until_ <= now) continue;
+        --idle_count_;
+        ++lease.host_->shared_at_work;
+        each->users_ = 1;
+        each->host_permit_ = std::move(lease.host_permit_);
+        each->permit_ = std::move(lease.permit_);
+        lease.shared_ = each;
+        lease.reused_ = true;
+        return true;
+    }
+    return false;
+}
+
+/// Whether a request that could use a shared connection has to wait for another one's news.
+bool http_pool::must_wait(const http_host& host) const noexcept {
+    return host.known == http_host::knowledge::negotiating || host.shared_at_work >= per_host_;
+}
+
+namespace {
+
+constexpr auto waits_for_answer = wait_queue::kind("whether a server speaks HTTP/2");
+constexpr auto waits_for_stream = wait_queue::kind("a free stream of HTTP/2");
+
+}  // namespace
+
+/// Takes a place on a shared connection, or waits until one may be made.
+/// Returns: false if the caller needs seats.
+task<bool> http_pool::find_shared(http_lease& lease) {
+    const std::shared_ptr<http_host> host = lease.host_;
+    for (;;) {
+        // Those in line come first.
+        if (host->line.empty() && join(lease)) co_return true;
+        if (!must_wait(*host)) co_return false;
+        if (host->known == http_host::knowledge::negotiating) {
+            co_await host->answers.park(waits_for_answer, [](void*) noexcept {}, nullptr);
+            continue;
+        }
+        struct giving {
+            http_pool* pool;
+            http_host* host;
+            static void back(void* self) noexcept {
+                const giving& it = *static_cast<giving*>(self);
+                if (it.host->granted.empty()) return;
+                const auto place = std::move(it.host->granted.front());
+                it.host->granted.pop_front();
+                it.pool->leave(*it.host, *place);
+            }
+        } context{this, host.get()};
+        co_await host->line.park(waits_for_stream, giving::back, &context);
+        if (host->granted.empty()) continue;
+        lease.shared_ = std::move(host->granted.front());
+        host->granted.pop_front();
+        lease.reused_ = true;
+        co_return true;
+    }
+}
+
+/// Gives places that are free to those in line.
+void http_pool::serve_line(http_host& host) noexcept {
+    for (std::size_t i = 0; i < host.shared.size() && !host.line.empty(); ++i) {
+        const auto& each = host.shared[i];
+        while (each->users_ != 0 && each->users_ < each->room() && !host.line.empty()) {
+            try {
+                host.granted.push_back(each);
+            } catch (const std::bad_alloc&) {
+                return;
+            }
+            ++each->users_;
+            host.line.unpark_one();
+        }
+    }
+    // Without a connection at work there is nothing to wait for.
+    if (host.shared_at_work < per_host_) host.line.unpark_all();
+}
+
+void http_pool::leave(http_host& host, http_shared_connection& from) noexcept {
+    --from.users_;
+    const bool is_there = std::any_of(host.shared.begin(), host.shared.end(),
+                                      [&](const auto& each) { return each.get() == &from; });
+    if (!is_there) return;
+    serve_line(host);
+    if (from.users_ != 0) return;
+    if (!closed_ && from.room() != 0 && from.keep_ > duration::zero()) {
+        try {
+            return make_idle(host, from);
+        } catch (const std::bad_alloc&) {  // of the timer: it is closed instead
+        }
+    }
+    from.abort();
+    remove(host, from);
+}
+
+void http_pool::make_idle(http_host& host, http_shared_connection& which) {
+    const time_point now = running_loop().time();
+    set_timer(now + which.keep_);
+    which.idle_since_ = now;
+    which.idle_until_ = now + which.keep_;
+    ++idle_count_;
+    --host.shared_at_work;
+    which.permit_ = permit();  // from here on others may run
+    which.host_permit_ = permit();
+    serve_line(host);
+}
+
+/// Forgets a connection that has ended.
+void http_pool::remove(http_host& host, http_shared_connection& which) noexcept {
+    const auto at = std::find_if(host.shared.begin(), host.shared.end(),
+                                 [&](const auto& each) { return each.get() == &which; });
+    if (at == host.shared.end()) return;
+    const std::shared_ptr<http_shared_connection> kept = std::move(*at);
+    host.shared.erase(at);
+    if (kept->host_permit_) {
+        --host.shared_at_work;
+        kept->permit_ = permit();
+        kept->host_permit_ = permit();
+    } else {
+        --idle_count_;
+    }
+    serve_line(host);
+}
+
+/// Ends the negotiation.
+void http_pool::answer(http_host& host, bool is_shared) noexcept {
+    host.known = is_shared ? http_host::knowledge::none : http_host::knowledge::plain;
+    host.answers.unpark_all();
+}
+
+/// Closes shared connections that are idle and whose time has come.
+void http_pool::abort_idle(http_host& host, time_point until) noexcept {
+    for (std::size_t i = 0; i < host.shared.size();) {
+        const std::shared_ptr<http_shared_connection> each = host.shared[i];
+        if (each->users_ != 0 || each->idle_until_ > until) {
+            ++i;
+            continue;
+        }
+        remove(host, *each);
+        each->abort();
+    }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// The two tasks of a connection, and its end.
+#include "http/h2/client.hpp"
+
+#include <algorithm>
+
+#include <rondo/create_task.hpp>
+#include <rondo/http/error.hpp>
+#include <rondo/sleep.hpp>
+
+namespace rondo {
+inline namespace v0 {
+namespace detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace h2 = http::h2;
+
+constexpr std::size_t idle_buffer = 4096;
+constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
+constexpr std::size_t written_at_once = std::size_t{64} * 1024;
+constexpr duration refill_every = 10s;
+constexpr duration silent_for = 30s;   // after that the peer is asked before a request
+constexpr duration answered_in = 5s;
+constexpr duration farewell_in = 1s;
+
+h2::options options_of(const exchange_options& limits) {
+    h2::options how;
+    how.head_bytes = limits.head_bytes;
+    how.fields = limits.header_fields;
+    how.resets = 10'000;  // each one is of a request of ours
+    return how;
+}
+
+}  // namespace
+
+h2_connection::h2_connection(http_connection::any_stream stream, const exchange_options& options)
+    : stream_(std::move(stream)),
+      engine_(h2::role::client, options_of(options), *this),
+      heard_at_(running_loop().time()),
+      refilled_at_(heard_at_) {}
+
+void h2_connection::start() {
+    is_reading_ = true;
+    try {
+        reading_ = create_task(read_all(shared_from_this()), {.name = "reader of HTTP/2"});
+    } catch (...) {
+        is_reading_ = false;
+        throw;
+    }
+    send();
+}
+
+std::size_t h2_connection::room() const noexcept {
+    if (is_retired_ || !is_reading_ || engine_.has_goaway() || engine_.is_ending()) return 0;
+    return engine_.peer_streams();
+}
+
+// -- reading -------------------------------------------------------------------------------------
+task<> h2_connection::read_all(std::shared_ptr<h2_connection> self) {
+    std::exception_ptr why;
+    try {
+        co_await self->read_pieces();
+    } catch (const std::exception&) {
+        why = std::current_exception();
+    } catch (...) {  // cancelled: abort(), or the end of the loop
+    }
+    self->lose(std::move(why));
+}
+
+task<> h2_connection::read_pieces() {
+    while (!engine_.is_over()) {
+        const chunk came = co_await stream_.read_some(room_for_bytes());
+        if (!came) co_return;
+        was_full_ = came.size() == buffer_size_;
+        take(came.text());
+        send();
+    }
+}
+
+/// Small while the connection is idle; large when the peer sends much.
+buffer_view h2_connection::room_for_bytes() {
+    std::size_t wanted = std::max(buffer_size_, idle_buffer);
+    if (was_full_) wanted = buffer_size_ == idle_buffer ? http_buffers::size : large_buffer;
+    if (users() == 0) wanted = idle_buffer;
+    if (wanted != buffer_size_) {
+        buffer_ = std::make_unique_for_overwrite<char[]>(wanted);
+        buffer_size_ = wanted;
+    }
+    return {buffer_.get(), buffer_size_};
+}
+
+void h2_connection::take(std::string_view bytes) {
+    heard_at_ = running_loop().time();
+    if (heard_at_ - refilled_at_ >= refill_every) {
+        refilled_at_ = heard_at_;
+        engine_.refill();
+    }
+    heard_.unpark_all();
+    engine_.receive(bytes);
+}
+
+void h2_connection::on_goaway(std::uint32_t, h2::code, std::string_view) { tell_room(); }
+
+// -- writing -------------------------------------------------------------------------------------
+void h2_connection::send() noexcept {
+    if (is_writing_ || !is_reading_ || !engine_.wants_to_write()) return;
+    is_writing_ = true;
+    try {
+        create_task(write_all(shared_from_this()), {.name = "writer of HTTP/2"});
+    } catch (...) {  // no memory: the next call tries again
+        is_writing_ = false;
+    }
+}
+
+task<> h2_connection::write_all(std::shared_ptr<h2_connection> self) {
+    try {
+        co_await self->write_pieces();
+    } catch (const std::exception&) {  // the reader finds out why, or is told to end
+        if (!self->lost_) self->lost_ = std::current_exception();
+        self->is_retired_ = true;
+        self->reading_.cancel();
+    }
+    self->is_writing_ = false;
+    self->written_.unpark_all();
+    // A peer that broke the rules has been told so; nothing more is read.
+    if (self->engine_.is_over()) self->reading_.cancel();
+}
+
+task<> h2_connection::write_pieces() {
+    while (is_reading_ && engine_.produce(out_, written_at_once) != 0) {
+        co_await stream_.write_all(const_buffer(out_.data(), out_.size()));
+        out_.clear();
+    }
+    if (users() == 0) out_ = std::string();
+}
+
+// -- ends ----------------------------------------------------------------------------------------
+/// Nothing is read any more: closes the streams that are left.
+void h2_connection::lose(std::exception_ptr why) noexcept {
+    is_reading_ = false;
+    is_retired_ = true;
+    if (!lost_) lost_ = std::move(why);
+    if (!is_closing_) stream_.abort();
+    h2::closing how;
+    how.code = h2::code::cancel;
+    if (engine_.has_failed()) {
+        how.code = engine_.why_code();
+        how.why = engine_.why();
+    }
+    engine_.abandon(how);
+    buffer_.reset();
+    ended_.unpark_all();
+    heard_.unpark_all();
+    tell_ended();
+}
+
+void h2_connection::abort() noexcept {
+    is_retired_ = true;
+    if (is_reading_) reading_.cancel();
+}
+
+task<> h2_connection::wait_written() {
+    while (is_writing_) co_await written_.park();
+}
+task<> h2_connection::wait_ended() {
+    while (is_reading_) co_await ended_.park();
+}
+task<> h2_connection::wait_for_bytes() {
+    if (is_reading_) co_await heard_.park();
+}
+
+/// Says farewell, in HTTP/2 and TLS, for a short time.
+task<> h2_connection::close() {
+    is_retired_ = is_closing_ = true;
+    try {
+        engine_.end();
+        send();
+        auto writing = wait_written();
+        co_await move_on_after(farewell_in, std::move(writing));
+        reading_.cancel();
+        co_await wait_ended();
+        if (is_writing_)
+            stream_.abort();
+        else
+            co_await stream_.close();
+    } catch (const std::exception&) {  // it was broken already
+        stream_.abort();
+    } catch (...) {
+        is_closing_ = false;
+        abort();
+        if (!is_reading_) stream_.abort();
+        throw;
+    }
+}
+
+task<bool> h2_connection::is_alive() {
+    if (!is_reading_) co_return false;
+    if (running_loop().time() - heard_at_ < silent_for) co_return true;
+    const time_point before = heard_at_;
+    if (heard_.empty()) engine_.ping();
+    send();
+    auto hearing = wait_for_bytes();
+    co_await move_on_after(answered_in, std::move(hearing));
+    if (heard_at_ != before && is_reading_) co_return true;
+    is_retired_ = true;  // those that are at work have limits of their own
+    tell_room();
+    co_return false;
+}
+
+std::shared_ptr<http_shared_connection> make_h2_connection(http_connection::any_stream stream,
+                                                           const exchange_options& options) {
+    h2::require_available();
+    auto made = std::make_shared<h2_connection>(std::move(stream), options);
+    made->start();
+    return made;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace rondo
