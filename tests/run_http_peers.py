@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Runs the client of librondo-http against servers and proxies that others have written.
 
-nginx, haproxy, squid, tinyproxy, Python's http.server, aiohttp and openssl's s_server: plain and
-over TLS, kept connections, chunks, codings, redirects, uploads with 100-continue, ranges, CONNECT
+nginx, nghttpd, haproxy, squid, tinyproxy, Python's http.server, aiohttp and openssl's s_server:
+plain and over TLS, HTTP/1.1 and HTTP/2, kept connections, chunks, codings, redirects, uploads with 100-continue, ranges, CONNECT
 with a password, early answers, connections that are closed while they are idle. If a peer is not
 installed, a line names it as skipped.
 
@@ -124,8 +124,8 @@ class Peers:
                 server.process.wait(5)
             server.kill()
 
-    def nginx(self, location="", port=8101):
-        """nginx at `port`, over TLS at the next one."""
+    def nginx(self, location="", port=8101, http2=""):
+        """nginx at `port`, over TLS at the next one; with HTTP/2 there if `http2` is "http2"."""
         chain, key, _ = certificates()
         folder = self.folder
         paths = "".join(
@@ -138,7 +138,7 @@ events {{ worker_connections 200; }}
 http {{
   access_log off; {paths}
   server {{
-    listen 127.0.0.1:{port}; listen 127.0.0.1:{port + 1} ssl;
+    listen 127.0.0.1:{port}; listen 127.0.0.1:{port + 1} ssl {http2};
     ssl_certificate {chain}; ssl_certificate_key {key};
     root {folder}/files; keepalive_requests 50; keepalive_timeout 1s;
     gzip on; gzip_types *; gzip_min_length 10; client_max_body_size 10k;
@@ -155,8 +155,8 @@ http {{
         )
 
 
-def check_nginx(peers):
-    with peers.nginx():
+def check_nginx(peers, http2=""):
+    with peers.nginx(http2=http2):
         for url in "http://127.0.0.1:8101", "https://localhost:8102":
             peers.ask(
                 f"GET {url}/small.txt",
@@ -188,9 +188,59 @@ def check_nginx(peers):
             )
 
 
-def check_nginx_early(peers):
+def check_nginx_2(peers):
+    """The same, over HTTP/2; each connection ends with a GOAWAY after 50 requests."""
+    check_nginx(peers, "http2")
+    check_nginx_early(peers, "http2")
+    with peers.nginx(http2="http2"):
+        peers.ask(
+            "GET https://localhost:8102/small.txt version=2",
+            "GET https://localhost:8102/small.txt version=1",
+            "GET https://localhost:8102/large.bin version=2 times=100",
+            expected=[line(200, SMALL, "new HTTP/2"), line(200, SMALL, "new HTTP/1.1"),
+                      "100 of 100"],
+        )
+
+
+def check_nghttpd(peers):
+    chain, key, _ = certificates()
+    command = ["nghttpd", "-a", "127.0.0.1", "-d", f"{peers.folder}/files"]
+    plain = peers.running([*command, "--no-tls", "8161"], 8161)
+    secure = peers.running([*command, "--echo-upload", "8162", key, chain], 8162)
+    with plain, secure:
+        for url in "http://127.0.0.1:8161", "https://localhost:8162":
+            peers.ask(
+                f"GET {url}/small.txt version=2",
+                f"GET {url}/large.bin version=2",
+                f"HEAD {url}/large.bin version=2",
+                f"GET {url}/none version=2",
+                f"GET {url}/large.bin version=2 times=300",
+                expected=[
+                    line(200, SMALL, "new HTTP/2"),
+                    line(200, LARGE, "kept HTTP/2"),
+                    line(200, b"", "kept HTTP/2"),
+                    r"404 \d+ \d+ kept HTTP/2",
+                    "300 of 300",
+                ],
+            )
+        url = "https://localhost:8162"
+        peers.ask(
+            f"GET {url}/small.txt",
+            f"POST {url}/small.txt body=3000000",
+            f"POST {url}/small.txt chunked=300000",
+            f"GET {url}/small.txt version=1",
+            expected=[
+                line(200, SMALL, "new"),
+                line(200, b"b" * 3000000, "kept"),
+                line(200, b"c" * 300000, "kept"),
+                "tls_error: .*|protocol_error: .*",
+            ],
+        )
+
+
+def check_nginx_early(peers, http2=""):
     """413 before the body has been read, and connections that end while they are idle."""
-    with peers.nginx():
+    with peers.nginx(http2=http2):
         for url in "http://127.0.0.1:8101", "https://localhost:8102":
             peers.ask(
                 f"POST {url}/small.txt body=30000000",
@@ -202,7 +252,7 @@ def check_nginx_early(peers):
                 f"GET {url}/small.txt",
                 "wait 1300",
                 f"GET {url}/small.txt",
-                expected=[r"413 \d+ \d+ new", r"405 \d+ \d+ new"] + [line(200, SMALL)] * 3
+                expected=[r"413 \d+ \d+ new", r"405 \d+ \d+ (new|kept)"] + [line(200, SMALL)] * 3
                 + [line(200, SMALL, "new")],
             )
 
@@ -450,6 +500,8 @@ def main():
     checks = [
         ("nginx", "nginx: files, codings, ranges, uploads, 300 requests", check_nginx),
         ("nginx", "nginx: early answers, and the end of idle connections", check_nginx_early),
+        ("nginx", "nginx: the same over HTTP/2", check_nginx_2),
+        ("nghttpd", "nghttpd: HTTP/2, plain and over TLS", check_nghttpd),
         ("haproxy", "haproxy: in front of nginx", check_haproxy),
         ("tinyproxy", "tinyproxy: with a password", check_tinyproxy),
         ("squid", "squid: with a password", check_squid),

@@ -55,7 +55,7 @@ public:
     h2_peer(const h2_peer&) = delete;
 
     h2_server& server;
-    int number;                     // from 1 on
+    int number;  // from 1 on
     std::list<h2_request> requests;
     std::vector<h2_request*> asked;  // complete, and not answered yet
     std::string raw;                 // bytes to send as they are, after those of the engine
@@ -93,9 +93,12 @@ public:
           where_(listener_.local()) {}
 
     /// From now on it speaks TLS, and lets the client choose from `alpn`.
-    void secure(rondo::tls::server_context identity, std::string alpn = "h2") {
+    void secure(rondo::tls::server_context identity, std::string_view alpn = "h2") {
         identity_ = std::move(identity);
-        alpn_ = std::move(alpn);
+        if (alpn == "both")
+            identity_->alpn("h2", "http/1.1");
+        else
+            identity_->alpn(alpn);
     }
     std::string url(std::string_view path = "/") const {
         return (identity_ ? "https://" : "http://") + where_.text() + std::string(path);
@@ -103,11 +106,11 @@ public:
 
     int connections = 0;
     int open = 0, open_max = 0;
-    std::size_t streams_max = 0;  // of one connection
+    std::size_t streams_max = 0;    // of one connection
     std::vector<std::string> seen;  // "METHOD path" of each complete request
     std::vector<h2_peer*> peers;    // that are open
     std::function<void(h2_request&)> on_head = [](h2_request&) {};
-    std::string preamble;           // raw bytes to begin with
+    std::string preamble;  // raw bytes to begin with
 
     /// Runs `client` while the server serves.
     template <class Client>
@@ -145,9 +148,7 @@ private:
         peer.raw = preamble;
         try {
             if (identity_) {
-                rondo::tls_options how;
-                how.alpn = alpn_;
-                auto starting = rondo::start_tls(std::move(stream), *identity_, how);
+                auto starting = rondo::start_tls(std::move(stream), *identity_);
                 rondo::tls_stream secure = co_await std::move(starting);
                 if (secure.alpn() == "h2")
                     co_await move_bytes(secure, peer);
@@ -203,7 +204,6 @@ public:
 
 private:
     std::optional<rondo::tls::server_context> identity_;
-    std::string alpn_;
     rondo::tcp_listener listener_;
     rondo::endpoint where_;
 };

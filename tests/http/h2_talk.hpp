@@ -19,8 +19,16 @@ using rondo::http::fields;
 
 // -- frames by hand ------------------------------------------------------------------------------
 enum kind : unsigned char {
-    data = 0, headers = 1, priority = 2, rst_stream = 3, settings = 4, push_promise = 5, ping = 6,
-    goaway = 7, window_update = 8, continuation = 9,
+    data = 0,
+    headers = 1,
+    priority = 2,
+    rst_stream = 3,
+    settings = 4,
+    push_promise = 5,
+    ping = 6,
+    goaway = 7,
+    window_update = 8,
+    continuation = 9,
 };
 constexpr unsigned end_stream = 1, ack = 1, end_headers = 4, padded = 8;
 
@@ -60,10 +68,10 @@ inline const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 inline const std::string hello_client = preface + frame(settings, 0, 0);
 inline const std::string hello_server = frame(settings, 0, 0);
 inline std::string get(std::uint32_t id, const pairs& more = {}, unsigned flags = end_stream) {
-    return frame(headers, flags | end_headers, id,
-                 block({{":method", "GET"}, {":scheme", "http"}, {":path", "/"},
-                        {":authority", "test"}}) +
-                     block(more));
+    return frame(
+        headers, flags | end_headers, id,
+        block({{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "test"}}) +
+            block(more));
 }
 inline std::string ok(std::uint32_t id, const pairs& more = {}, unsigned flags = 0) {
     return frame(headers, flags | end_headers, id, block({{":status", "200"}}) + block(more));
@@ -134,8 +142,8 @@ public:
 private:
     h2::stream* on_stream() override { return refuses ? nullptr : &add(); }
     void on_goaway(std::uint32_t last, h2::code why, std::string_view reason) override {
-        events += "goaway " + std::to_string(last) + ' ' + text(why) + ' ' + std::string(reason) +
-                  '\n';
+        events +=
+            "goaway " + std::to_string(last) + ' ' + text(why) + ' ' + std::string(reason) + '\n';
     }
     void on_settings() override { events += "settings\n"; }
     void on_ping_answer() override { events += "ping\n"; }

@@ -64,8 +64,9 @@ TEST_CASE("h2: a request and its response, with bodies and trailers", "[http_h2]
         CHECK_FALSE(come.has_sent_end());
         server.engine.write(come, "found", true);
         exchange(client, server, step);
-        CHECK(client.events == "settings\n1 interim 103 link=y\n1 head 404 server=z\n1 end 9\n"
-                               "1 closed NO_ERROR\n");
+        CHECK(client.events ==
+              "settings\n1 interim 103 link=y\n1 head 404 server=z\n1 end 9\n"
+              "1 closed NO_ERROR\n");
         CHECK(asked.body == "not found");
         CHECK(has(server.events, "1 closed NO_ERROR"));
         CHECK(client.engine.streams() == 0);
@@ -91,22 +92,25 @@ TEST_CASE("h2: the events do not depend on how the bytes are cut", "[http_h2]") 
           "3 head GET http test / host=test\n3 end 0\n3 closed CANCEL by peer\n"
           "goaway 0 NO_ERROR bye\nsomemore||");
 
-    const std::string answer =
-        hello_server + frame(headers, end_headers, 1, block({{":status", "100"}})) +
-        ok(1, {{"content-length", "4"}}) + frame(data, 0, 1, "ab") + frame(data, 0, 1, "cd") +
-        frame(data, end_stream, 1);
-    CHECK(split_ways::same_every_way(answer, [](const split_ways::pieces& parts) {
-              side client(role::client);
-              client.get();
-              client.produce();
-              split_ways::feed(parts, [&](std::string_view b) { client.engine.receive(b); });
-              return client.events + client.streams.front().body;
-          }) == "settings\n1 interim 100\n1 head 200 content-length=4\n1 end 4\n"
-                "1 closed NO_ERROR\nabcd");
+    const std::string answer = hello_server +
+                               frame(headers, end_headers, 1, block({{":status", "100"}})) +
+                               ok(1, {{"content-length", "4"}}) + frame(data, 0, 1, "ab") +
+                               frame(data, 0, 1, "cd") + frame(data, end_stream, 1);
+    CHECK(split_ways::same_every_way(answer,
+                                     [](const split_ways::pieces& parts) {
+                                         side client(role::client);
+                                         client.get();
+                                         client.produce();
+                                         split_ways::feed(parts, [&](std::string_view b) {
+                                             client.engine.receive(b);
+                                         });
+                                         return client.events + client.streams.front().body;
+                                     }) ==
+          "settings\n1 interim 100\n1 head 200 content-length=4\n1 end 4\n"
+          "1 closed NO_ERROR\nabcd");
 }
 
-TEST_CASE("h2: a body waits for the peer's windows, and they open as it is consumed",
-          "[http_h2]") {
+TEST_CASE("h2: a body waits for the peer's windows, and they open as it is consumed", "[http_h2]") {
     h2::options small;
     small.stream_window = small.stream_window_max = 100'000;
     small.connection_window = 150'000;
@@ -207,8 +211,9 @@ TEST_CASE("h2: GOAWAY refuses the streams above its last, and those that have no
     client.engine.receive(server.produce());
     CHECK_FALSE(client.engine.can_request());
     const std::string rest = client.produce();
-    CHECK(client.events == "settings\ngoaway 1 NO_ERROR \n3 closed REFUSED_STREAM by peer\n"
-                           "5 closed REFUSED_STREAM by peer\n");
+    CHECK(client.events ==
+          "settings\ngoaway 1 NO_ERROR \n3 closed REFUSED_STREAM by peer\n"
+          "5 closed REFUSED_STREAM by peer\n");
     server.engine.receive(late + rest);
     CHECK(server.streams.size() == 1);
     server.engine.respond(server.streams.front(), 204, {}, false);
@@ -257,8 +262,8 @@ TEST_CASE("h2: clients that break the rules", "[http_h2]") {
     const auto request = [](const pairs& all) {
         return served(hello_client + frame(headers, end_stream | end_headers, 1, block(all)));
     };
-    const pairs line = {{":method", "GET"}, {":scheme", "http"}, {":path", "/"},
-                        {":authority", "test"}};
+    const pairs line = {
+        {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "test"}};
     const auto with = [&](const std::string& name, const std::string& value) {
         pairs all = line;
         all.emplace_back(name, value);
@@ -278,9 +283,9 @@ TEST_CASE("h2: clients that break the rules", "[http_h2]") {
     CHECK(has(with("content-length", "5"), malformed));
     CHECK(has(with("content-length", "+0"), malformed));
     CHECK(has(request({{":method", "GET"}}), malformed));
-    CHECK(has(served(hello_client + get(1, {{"content-length", "3"}}, 0) +
-                     frame(data, 0, 1, "four")),
-              "1 closed PROTOCOL_ERROR: the message is malformed"));
+    CHECK(
+        has(served(hello_client + get(1, {{"content-length", "3"}}, 0) + frame(data, 0, 1, "four")),
+            "1 closed PROTOCOL_ERROR: the message is malformed"));
     CHECK(has(served(begun + frame(headers, end_stream | end_headers, 1, block({{":path", "/"}}))),
               "1 closed PROTOCOL_ERROR"));
     CHECK(has(served(begun + frame(window_update, 0, 1, number(0))), "1 closed PROTOCOL_ERROR"));
@@ -296,8 +301,8 @@ TEST_CASE("h2: clients that break the rules", "[http_h2]") {
     CHECK(fails(frame(data, 0, 3, "x"), "PROTOCOL_ERROR"));
     CHECK(fails(frame(headers, end_headers, 2, block(line)), "PROTOCOL_ERROR"));
     CHECK(fails(frame(headers, end_headers, 3, "\xff\xff\xff\xff\xff\xff"), "COMPRESSION_ERROR"));
-    CHECK(fails(frame(headers, 0, 3, block(line)) + frame(ping, 0, 0, "12345678"),
-                "PROTOCOL_ERROR"));
+    CHECK(
+        fails(frame(headers, 0, 3, block(line)) + frame(ping, 0, 0, "12345678"), "PROTOCOL_ERROR"));
     CHECK(fails(frame(ping, 0, 0, "1234567"), "FRAME_SIZE_ERROR"));
     CHECK(fails(number(16'385, 3) + std::string(1, data) + '\0' + number(1), "FRAME_SIZE_ERROR"));
     CHECK(fails(frame(settings, 0, 0, number(4, 2) + number(0x80000000)), "FLOW_CONTROL_ERROR"));
@@ -320,16 +325,16 @@ TEST_CASE("h2: servers that break the rules", "[http_h2]") {
               "1 closed PROTOCOL_ERROR"));
     CHECK(has(answered(hello_server + ok(1, {{"content-length", "2"}}, end_stream), true),
               "1 end 0\n1 closed NO_ERROR"));  // of HEAD
-    CHECK(has(answered(hello_server + ok(1, {{"content-length", "2"}}) +
-                       frame(data, end_stream, 1, "x")),
-              "1 closed PROTOCOL_ERROR: the message is malformed"));
+    CHECK(has(
+        answered(hello_server + ok(1, {{"content-length", "2"}}) + frame(data, end_stream, 1, "x")),
+        "1 closed PROTOCOL_ERROR: the message is malformed"));
     CHECK(has(answered(hello_server + frame(data, 0, 1, "x")), "closed PROTOCOL_ERROR"));
     CHECK(has(answered(hello_server + frame(headers, end_headers, 1, block({{"a", "b"}}))),
               "1 closed PROTOCOL_ERROR"));
     for (const char* status : {"99999", "101"})
-        CHECK(has(answered(hello_server +
-                           frame(headers, end_headers, 1, block({{":status", status}}))),
-                  "1 closed PROTOCOL_ERROR"));
+        CHECK(has(
+            answered(hello_server + frame(headers, end_headers, 1, block({{":status", status}}))),
+            "1 closed PROTOCOL_ERROR"));
     CHECK(has(answered(hello_server + ok(1, {{"A", "b"}})), "1 closed PROTOCOL_ERROR"));
     CHECK(has(answered(hello_server + ok(2)), "failed: "));
     CHECK(has(answered(hello_server + ok(1, {}, end_stream) + frame(data, 0, 1, "more")),
@@ -337,8 +342,9 @@ TEST_CASE("h2: servers that break the rules", "[http_h2]") {
     // A push: refused, and after the server has confirmed the settings an error.
     const std::string push = frame(
         push_promise, end_headers, 1,
-        number(2) + block({{":method", "GET"}, {":scheme", "http"}, {":path", "/"},
-                           {":authority", "test"}}));
+        number(2) +
+            block(
+                {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "test"}}));
     CHECK(answered(hello_server + push + ok(2, {}, end_stream) + ok(1, {}, end_stream)) ==
           "settings\n1 head 200\n1 end 0\n1 closed NO_ERROR\n");
     CHECK(has(answered(hello_server + frame(settings, ack, 0) + push), "failed: "));
@@ -402,8 +408,8 @@ TEST_CASE("h2: a head that is too large is told, and bounded", "[http_h2]") {
     CHECK(has(served(hello_client + get(1, many)), "f127=x host=test too large\n1 end 0"));
     CHECK(has(served(hello_client + get(1, {{"a", std::string(8'000, 'x')}})), "host=test\n"));
     // A bomb: one entry of the table, named again and again by one byte each.
-    std::string bomb = block({{":method", "GET"}, {":scheme", "http"}, {":path", "/"},
-                               {":authority", "test"}});
+    std::string bomb =
+        block({{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "test"}});
     bomb += '\x40' + literal("a", std::string(3'000, 'x')).substr(1);
     bomb += std::string(12'000, '\xbe');
     const std::string events =

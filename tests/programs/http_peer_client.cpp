@@ -5,7 +5,8 @@
 //     wait MILLISECONDS
 //
 // Keys: body=N and chunked=N (N bytes as a body, with its length or in chunks), range=FIRST-LAST,
-// header=NAME:VALUE, times=N (N at once; prints how many were answered by 200), decode=no.
+// header=NAME:VALUE, times=N (N at once; prints how many were answered by 200), decode=no,
+// version=1 or 2 (of HTTP; the version of the response is printed as well).
 // Options, before the steps: --ca FILE, --proxy URL.
 #include <rondo/http.hpp>
 #include <rondo/rondo.hpp>
@@ -86,6 +87,8 @@ http::request_builder make(http::session& client, const step& wanted) {
         if (key == "header") request.header(value.substr(0, value.find(':')),
                                             value.substr(value.find(':') + 1));
         if (key == "decode") request.decode(false);
+        if (key == "version")
+            request.version(value == "2" ? http::version::http_2 : http::version::http_1_1);
     }
     return request;
 }
@@ -95,8 +98,10 @@ rondo::task<> once(http::session& client, const step& wanted) {
     auto response = co_await std::move(request);
     const std::string body = co_await response.bytes();
     const bool is_new = response.timing().connect != rondo::duration::zero();
-    fmt::print("{} {} {} {}\n", response.status(), body.size(), adler32(body),
+    fmt::print("{} {} {} {}", response.status(), body.size(), adler32(body),
                is_new ? "new" : "kept");
+    if (!wanted.option("version").empty()) fmt::print(" {}", text(response.version()));
+    fmt::print("\n");
 }
 
 rondo::task<int> is_answered(http::session& client, const step& wanted) {

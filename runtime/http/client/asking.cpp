@@ -75,8 +75,7 @@ task<> http_asking::send(const http_outgoing& request) {
     co_await send_message(request);
     sent_all_ = true;
     sent_at_ = running_loop().time();
-    budget_->tell(http::trace_point::sent,
-                  {.took = sent_at_ - began_, .bytes = budget_->bytes});
+    budget_->tell(http::trace_point::sent, {.took = sent_at_ - began_, .bytes = budget_->bytes});
 }
 
 task<> http_asking::send_message(const http_outgoing& request) {

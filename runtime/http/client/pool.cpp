@@ -123,8 +123,7 @@ std::unique_ptr<http_connection> http_pool::take_idle(http_host& host) noexcept 
     return nullptr;
 }
 
-void http_pool::keep(http_host& host, std::unique_ptr<http_connection> connection,
-                     duration span) {
+void http_pool::keep(http_host& host, std::unique_ptr<http_connection> connection, duration span) {
     if (closed_) return;
     const time_point now = running_loop().time();
     connection->idle_since = now;

@@ -70,7 +70,7 @@ public:
     virtual void abort() noexcept = 0;
 
 protected:
-    /// For the connection: it has ended, or its room has changed.
+    /// For the connection: it has ended, or its room has become known or has changed.
     void tell_ended() noexcept;
     void tell_room() noexcept;
     std::size_t users() const noexcept { return users_; }
@@ -83,6 +83,7 @@ private:
     permit host_permit_;  // while it has users
     permit permit_;
     std::size_t users_ = 0;
+    bool negotiates_ = false;  // others wait until its room is known
     duration keep_{};
     time_point idle_since_{};
     time_point idle_until_{};
@@ -181,7 +182,7 @@ private:
     void serve_line(http_host& host) noexcept;
     void make_idle(http_host& host, http_shared_connection& which);
     void remove(http_host& host, http_shared_connection& which) noexcept;
-    void answer(http_host& host, bool is_shared) noexcept;
+    void answer(http_host& host, http_shared_connection& which) noexcept;
     void abort_idle(http_host& host, time_point until) noexcept;
 
     std::optional<remote> home_;  // the loop of the idle connections

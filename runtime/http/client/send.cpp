@@ -224,7 +224,7 @@ task<> sending::ask_once() {
         to_.budget.tell(http::trace_point::retry,
                         {.text = is_refused ? "the server did not handle the request"
                                             : "the kept connection was closed"});
-        was_answered = co_await try_to_ask(true);
+        was_answered = co_await try_to_ask(!is_refused);
     }
     to_.times.first_byte = to_.budget.spent();
     if (session_.options.cookies)

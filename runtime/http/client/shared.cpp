@@ -20,12 +20,13 @@ void http_lease::share(std::shared_ptr<http_shared_connection> made, duration ke
     made->permit_ = std::move(permit_);
     shared_ = std::move(made);
     reused_ = false;
-    if (std::exchange(negotiates_, false)) pool_->answer(*host_, true);
-    pool_->serve_line(*host_);
+    shared_->negotiates_ = std::exchange(negotiates_, false);
 }
 
 void http_lease::fail() noexcept {
-    if (std::exchange(negotiates_, false)) pool_->answer(*host_, false);
+    if (!std::exchange(negotiates_, false)) return;
+    host_->known = http_host::knowledge::plain;
+    host_->answers.unpark_all();
 }
 
 // -- the connection's news -----------------------------------------------------------------------
@@ -40,7 +41,9 @@ void http_shared_connection::tell_ended() noexcept {
 void http_shared_connection::tell_room() noexcept {
     const auto pool = pool_.lock();
     const auto host = host_.lock();
-    if (pool && host) pool->serve_line(*host);
+    if (!pool || !host) return;
+    pool->answer(*host, *this);
+    pool->serve_line(*host);
 }
 
 // -- places --------------------------------------------------------------------------------------
@@ -94,7 +97,8 @@ task<bool> http_pool::find_shared(http_lease& lease) {
         if (host->line.empty() && join(lease)) co_return true;
         if (!must_wait(*host)) co_return false;
         if (host->known == http_host::knowledge::negotiating) {
-            co_await host->answers.park(waits_for_answer, [](void*) noexcept {}, nullptr);
+            co_await host->answers.park(
+                waits_for_answer, [](void*) noexcept {}, nullptr);
             continue;
         }
         struct giving {
@@ -171,6 +175,7 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
     if (at == host.shared.end()) return;
     const std::shared_ptr<http_shared_connection> kept = std::move(*at);
     host.shared.erase(at);
+    answer(host, *kept);
     if (kept->host_permit_) {
         --host.shared_at_work;
         kept->permit_ = permit();
@@ -181,9 +186,10 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
     serve_line(host);
 }
 
-/// Ends the negotiation.
-void http_pool::answer(http_host& host, bool is_shared) noexcept {
-    host.known = is_shared ? http_host::knowledge::none : http_host::knowledge::plain;
+/// Ends the negotiation that made `which`, if it has not ended.
+void http_pool::answer(http_host& host, http_shared_connection& which) noexcept {
+    if (!std::exchange(which.negotiates_, false)) return;
+    host.known = http_host::knowledge::none;
     host.answers.unpark_all();
 }
 

@@ -107,8 +107,8 @@ task<> h1_exchange::write(const_buffer first, const_buffer second, const_buffer 
 void h1_exchange::write_head(std::string& out, const http_outgoing& request,
                              h1::body_length length) {
     is_chunked_ = length.kind() == h1::framing::chunked;
-    h1::write_request_head(out, request.method, request.target, request.authority,
-                           *request.headers, length);
+    h1::write_request_head(out, request.method, request.target, request.authority, *request.headers,
+                           length);
 }
 
 task<> h1_exchange::send_part(std::string_view part) {

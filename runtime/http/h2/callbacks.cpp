@@ -49,11 +49,16 @@ int guarded(std::exception_ptr& thrown, F call) {
 
 const char* reason_of(int library_error) {
     switch (library_error) {
-        case NGHTTP2_ERR_HTTP_HEADER: return "a header field is malformed or forbidden";
-        case NGHTTP2_ERR_HTTP_MESSAGING: return "the message is malformed";
-        case NGHTTP2_ERR_FLOW_CONTROL: return "more bytes came than the window allows";
-        case NGHTTP2_ERR_STREAM_CLOSED: return "frames came after the end";
-        default: return nghttp2_strerror(library_error);
+        case NGHTTP2_ERR_HTTP_HEADER:
+            return "a header field is malformed or forbidden";
+        case NGHTTP2_ERR_HTTP_MESSAGING:
+            return "the message is malformed";
+        case NGHTTP2_ERR_FLOW_CONTROL:
+            return "more bytes came than the window allows";
+        case NGHTTP2_ERR_STREAM_CLOSED:
+            return "frames came after the end";
+        default:
+            return nghttp2_strerror(library_error);
     }
 }
 
@@ -73,7 +78,9 @@ struct callbacks {
         const bool is_ack = (frame->flags & NGHTTP2_FLAG_ACK) != 0;
         const char* exceeded = nullptr;
         switch (frame->type) {
-            case NGHTTP2_HEADERS: self.continuations_ = 0; break;
+            case NGHTTP2_HEADERS:
+                self.continuations_ = 0;
+                break;
             case NGHTTP2_CONTINUATION:
                 if (++self.continuations_ > max_continuations)
                     exceeded = "too many CONTINUATION frames of one head";
@@ -93,7 +100,8 @@ struct callbacks {
                     !spend(self.idle_left_))
                     exceeded = too_many_idle_frames;
                 break;
-            default: break;
+            default:
+                break;
         }
         if (exceeded == nullptr) return 0;
         self.over_budget_ = exceeded;
@@ -134,7 +142,8 @@ struct callbacks {
                         {reinterpret_cast<const char*>(away.opaque_data), away.opaque_data_len});
                     break;
                 }
-                default: break;
+                default:
+                    break;
             }
             return 0;
         });
@@ -236,8 +245,8 @@ struct callbacks {
                            std::string_view value) {
         on.head_bytes_ += name.size() + value.size() + 32;  // as SETTINGS_MAX_HEADER_LIST_SIZE does
         if (on.is_too_large_) return;
-        if (on.head_bytes_ > self.options_.head_bytes ||
-            ++on.head_fields_ > self.options_.fields + pseudo_fields) {
+        if (name.front() != ':') ++on.head_fields_;
+        if (on.head_bytes_ > self.options_.head_bytes || on.head_fields_ > self.options_.fields) {
             on.is_too_large_ = true;
             return;
         }
@@ -350,10 +359,11 @@ struct callbacks {
 
     static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
         engine& self = engine_of(user);
-        if (frame->hd.type == NGHTTP2_GOAWAY) return guarded(self.thrown_, [&] {
-            note_goaway(self, frame->goaway);
-            return 0;
-        });
+        if (frame->hd.type == NGHTTP2_GOAWAY)
+            return guarded(self.thrown_, [&] {
+                note_goaway(self, frame->goaway);
+                return 0;
+            });
         if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
         stream* const on = stream_of(session, frame->hd.stream_id);
         if (on == nullptr) return 0;
@@ -391,9 +401,8 @@ struct callbacks {
         engine& self = engine_of(user);
         stream* const on = stream_of(session, id);
         if (on == nullptr) return 0;
-        return guarded(self.thrown_, [&] {
-            return end_stream(self, session, *on, static_cast<code>(error));
-        });
+        return guarded(self.thrown_,
+                       [&] { return end_stream(self, session, *on, static_cast<code>(error)); });
     }
 
     static int end_stream(engine& self, nghttp2_session* session, stream& on, code why) {
@@ -406,8 +415,7 @@ struct callbacks {
         if (on.is_broken_off_) why = on.why_code_;  // though it has ended meanwhile
         closing how;
         how.code = why;
-        how.is_by_peer =
-            on.is_reset_by_peer_ || (self.has_goaway_ && why == code::refused_stream);
+        how.is_by_peer = on.is_reset_by_peer_ || (self.has_goaway_ && why == code::refused_stream);
         const bool is_fault = why != code::no_error && !how.is_by_peer;
         if (is_fault) how.why = on.why_ != nullptr ? on.why_ : "the message is malformed";
         on.is_open_ = false;
@@ -421,7 +429,6 @@ struct callbacks {
 
     static constexpr const char* too_many_resets = "too many streams were reset";
     static constexpr const char* too_many_idle_frames = "too many frames carried nothing";
-    static constexpr std::size_t pseudo_fields = 4;
     static constexpr std::size_t frame_head_bytes = 9;
 };
 
@@ -466,8 +473,8 @@ nghttp2_session* open_session(role side, engine& owner) {
     static const auto functions = make_callbacks();
     static const auto how = make_options();
     nghttp2_session* made = nullptr;
-    const auto open = side == role::client ? nghttp2_session_client_new2
-                                           : nghttp2_session_server_new2;
+    const auto open =
+        side == role::client ? nghttp2_session_client_new2 : nghttp2_session_server_new2;
     if (open(&made, functions.get(), &owner, how.get()) != 0) throw std::bad_alloc();
     return made;
 }

@@ -21,7 +21,7 @@ constexpr std::size_t idle_buffer = 4096;
 constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
 constexpr std::size_t written_at_once = std::size_t{64} * 1024;
 constexpr duration refill_every = 10s;
-constexpr duration silent_for = 30s;   // after that the peer is asked before a request
+constexpr duration silent_for = 30s;  // after that the peer is asked before a request
 constexpr duration answered_in = 5s;
 constexpr duration farewell_in = 1s;
 
@@ -54,7 +54,7 @@ void h2_connection::start() {
 
 std::size_t h2_connection::room() const noexcept {
     if (is_retired_ || !is_reading_ || engine_.has_goaway() || engine_.is_ending()) return 0;
-    return engine_.peer_streams();
+    return engine_.has_settings() ? engine_.peer_streams() : 1;  // its limit may be anything
 }
 
 // -- reading -------------------------------------------------------------------------------------

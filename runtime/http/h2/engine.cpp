@@ -44,8 +44,8 @@ engine::engine(h2::role side, const options& how, observer& watcher)
         side == role::client
             ? nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
             : nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, how.streams}};
-    int status = nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings,
-                                         std::size(settings));
+    int status =
+        nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
     if (status == 0)
         status = nghttp2_session_set_local_window_size(
             session_, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(how.connection_window));
@@ -147,9 +147,7 @@ void engine::abandon(const closing& how) {
     }
 }
 
-bool engine::wants_to_write() const noexcept {
-    return nghttp2_session_want_write(session_) != 0;
-}
+bool engine::wants_to_write() const noexcept { return nghttp2_session_want_write(session_) != 0; }
 
 bool engine::wants_to_read() const noexcept {
     return !has_failed_ && nghttp2_session_want_read(session_) != 0;
@@ -318,8 +316,8 @@ void engine::take_measure() {
     const auto id = static_cast<std::int32_t>(std::exchange(measured_, 0));
     auto* const by = static_cast<stream*>(nghttp2_session_get_stream_user_data(session_, id));
     if (by == nullptr) return;
-    const bool is_limiting = by->received_ - by->measured_from_ > by->window_ / 2 &&
-                             by->unconsumed_ <= by->window_ / 4;
+    const bool is_limiting =
+        by->received_ - by->measured_from_ > by->window_ / 2 && by->unconsumed_ <= by->window_ / 4;
     by->measured_from_ = by->received_;
     if (!is_limiting) return;
     by->window_ = std::min(by->window_ * 2, options_.stream_window_max);
@@ -342,8 +340,7 @@ void engine::end(code why, std::string_view text) {
     is_ending_ = true;
     end_code_ = why;
     const auto last = nghttp2_session_get_last_proc_stream_id(session_);
-    check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last,
-                                static_cast<std::uint32_t>(why),
+    check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, static_cast<std::uint32_t>(why),
                                 reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 

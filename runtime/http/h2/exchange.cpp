@@ -183,8 +183,8 @@ task<> h2_exchange::receive_head() {
                                   head_spent());
     }
     if (head_.is_too_large)
-        throw http::limit_error("the response is refused: its head is too large",
-                                budget_->method(), budget_->url());
+        throw http::limit_error("the response is refused: its head is too large", budget_->method(),
+                                budget_->url());
 }
 
 http_incoming h2_exchange::take_head() {

@@ -16,14 +16,22 @@ namespace {
 /// which :authority replaces.
 bool is_of_connection(std::string_view name, std::string_view value) noexcept {
     switch (name.size()) {
-        case 2: return same_word(name, "te") && !same_word(value, "trailers");
-        case 4: return same_word(name, "host");
-        case 7: return same_word(name, "upgrade");
-        case 10: return same_word(name, "connection") || same_word(name, "keep-alive");
-        case 14: return same_word(name, "http2-settings");
-        case 16: return same_word(name, "proxy-connection");
-        case 17: return same_word(name, "transfer-encoding");
-        default: return false;
+        case 2:
+            return same_word(name, "te") && !same_word(value, "trailers");
+        case 4:
+            return same_word(name, "host");
+        case 7:
+            return same_word(name, "upgrade");
+        case 10:
+            return same_word(name, "connection") || same_word(name, "keep-alive");
+        case 14:
+            return same_word(name, "http2-settings");
+        case 16:
+            return same_word(name, "proxy-connection");
+        case 17:
+            return same_word(name, "transfer-encoding");
+        default:
+            return false;
     }
 }
 

@@ -42,8 +42,8 @@ struct head {
     // Of a request.
     std::string method;
     std::string scheme;
-    std::string authority;  // also in `headers`, as "host"
-    std::string path;       // path and query; "*" for OPTIONS; empty for CONNECT
+    std::string authority;      // also in `headers`, as "host"
+    std::string path;           // path and query; "*" for OPTIONS; empty for CONNECT
     bool is_too_large = false;  // a limit was exceeded, and the fields above it are missing
 
     int status = 0;  // of a response
