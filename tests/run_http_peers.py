@@ -3,8 +3,8 @@
 """Runs the client of librondo-http against servers and proxies that others have written.
 
 nginx, nghttpd, haproxy, squid, tinyproxy, Python's http.server, aiohttp and openssl's s_server:
-plain and over TLS, HTTP/1.1 and HTTP/2, kept connections, chunks, codings, redirects, uploads with 100-continue, ranges, CONNECT
-with a password, early answers, connections that are closed while they are idle. If a peer is not
+plain and over TLS, HTTP/1.1 and HTTP/2, kept connections, chunks, codings, redirects, uploads with
+100-continue, ranges, CONNECT with a password, early answers, connections that are closed while they are idle. If a peer is not
 installed, a line names it as skipped.
 
 usage: run_http_peers.py --client PROGRAM

@@ -209,7 +209,7 @@ RONDO_TEST("http2 client: a second connection when one is full, then requests wa
         CHECK(server.connections == 2);
         CHECK(server.streams_max <= 3);
         CHECK(client.connections() == 2);
-        // One that is cancelled in the line leaves no trace.
+        // A request that is cancelled in the line leaves no trace.
         std::vector<task<std::string>> held;
         for (int i = 0; i < 6; ++i) held.push_back(text_of(client, server.url("/never")));
         auto holding = gather(std::move(held));

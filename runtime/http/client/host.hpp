@@ -23,7 +23,7 @@ struct http_host {
     enum class knowledge : std::uint8_t {
         none,         // the next connection finds out whether it is one of HTTP/2
         negotiating,  // it is being made
-        plain,        // the last one was not, or could not be made: nobody waits
+        plain,        // the last one was not, or could not be made: none waits
     };
 
     std::string key;
