@@ -4,6 +4,8 @@
 #ifdef RONDO_WITH_NGHTTP2
 #include "http/h2_tools.hpp"
 
+#include <random>
+
 #include <rondo/gather.hpp>
 
 using namespace rondo;
@@ -447,6 +449,72 @@ RONDO_TEST("http hostile h2: a reset while the handler writes cancels it", "[htt
         }
         CHECK((co_await client.ask("GET", "/"))->body == "ok");
     });
+}
+
+/// Requests, uploads and resets in any order, with windows that may stay shut.
+task<> act_at_random(raw_client& raw, unsigned seed) {
+    std::mt19937 random(seed);
+    const auto one_of = [&random](unsigned count) { return random() % count; };
+    h2::options how;
+    how.stream_window = one_of(2) == 0 ? 65535 : 100;
+    h2_client client(raw, how);
+    std::vector<h2_exchange*> open;
+    const char* const paths[] = {"/", "/slow", "/large", "/endless", "/none"};
+    for (int step = 0; step < 60 && !client.is_closed; ++step) {
+        h2_exchange* const some = open.empty() ? nullptr : open[one_of(unsigned(open.size()))];
+        switch (one_of(6)) {
+            case 0: open.push_back(&client.begin("GET", paths[one_of(5)])); break;
+            case 1: open.push_back(&client.open("POST", "/")); break;
+            case 2:
+                if (some != nullptr && some->unsent() == 0 && some->to_send.empty()) {
+                    some->to_send.assign(one_of(3000) + 1, 'x');
+                    client.engine().write(*some, some->to_send, one_of(2) == 0);
+                }
+                break;
+            case 3:
+                if (some != nullptr) client.engine().reset(*some, h2::code::cancel);
+                break;
+            case 4:
+                if (some != nullptr) some->consumes = !some->consumes;
+                break;
+            default: co_await sleep(std::chrono::milliseconds(one_of(500)));
+        }
+        if (one_of(2) == 0) co_await client.talk(1ms, 5);
+    }
+    if (one_of(2) == 0) co_await raw.end();
+}
+
+RONDO_TEST("http hostile h2: one that does anything at random leaves nothing",
+           "[http_hostile_h2]", seeds(1).limit(9h)) {
+    http::router site = hostile_h2_site();
+    int at_work = 0;
+    const auto endless = [&](http::body_writer& out) -> task<> {
+        const std::string data(5000, 'x');
+        ++at_work;
+        try {
+            for (;;) {
+                co_await out.write_all(data);
+                co_await sleep(1ms);
+            }
+        } catch (const cancelled&) {
+            --at_work;
+            throw;
+        }
+    };
+    site.get("/endless", [&](http::request&) { return reply::stream("text/plain", endless); });
+    site.get("/large", [](http::request&) { return reply::text(std::string(200000, 'x')); });
+    for (unsigned seed = 0; seed < 50; ++seed) {
+        INFO("client " << seed);
+        memory_server server(site, {}, {.capacity = 20000});
+        co_await server.run([&](raw_client& raw) -> task<> {
+            const bool has_ended = co_await move_on_after(100s, act_at_random(raw, seed));
+            CHECK(has_ended);
+            raw.hang_up();
+            co_await sleep(3s);
+            CHECK(server.has_ended);
+        });
+        CHECK(at_work == 0);
+    }
 }
 
 RONDO_TEST("http hostile h2: one that goes at any moment leaves nothing", "[http_hostile_h2]",
