@@ -58,6 +58,33 @@ bool sim_network::is_name_taken(const sim_socket& asking, const sim_name& name) 
     });
 }
 
+/// Whether a connection that a former listener has accepted still has the port, or lingers there.
+/// That matters unless both sides have SO_REUSEADDR.
+bool sim_network::is_port_used(const sim_socket& asking, const sim_name& name) noexcept {
+    if (is_unix(asking) || asking.kind != sim_socket_kind::stream) return false;
+    const bool shares = option_of(asking, SOL_SOCKET, SO_REUSEADDR) != 0;
+    for (std::uint32_t at = 0; at < sockets_.capacity(); ++at) {
+        const sim_socket& other = sockets_[at];
+        if (!other.is_accepted || !is_connected(other) || !other.local.meets(name)) continue;
+        if (!shares || option_of(other, SOL_SOCKET, SO_REUSEADDR) == 0) return true;
+    }
+    return std::any_of(lingering_.begin(), lingering_.end(), [&](const sim_lingering& one) {
+        return one.until > core_.now && one.name.meets(name) && !(shares && one.is_shared);
+    });
+}
+
+/// Remembers the port of a connection that ends. Only of accepted ones: others have a port that no
+/// program names.
+void sim_network::let_linger(const sim_socket& socket) {
+    constexpr auto linger_time = std::chrono::seconds(60);
+    const bool is_shared = option_of(socket, SOL_SOCKET, SO_REUSEADDR) != 0;
+    std::erase_if(lingering_, [&](const sim_lingering& one) {
+        return one.until <= core_.now ||
+               (one.name == socket.local && one.is_shared == is_shared);
+    });
+    lingering_.push_back({socket.local, core_.now + linger_time, is_shared});
+}
+
 /// Returns: the next free port of Linux's ephemeral range, or 0 if none is free. Streams and
 /// datagrams do not share ports here, although they could.
 std::uint16_t sim_network::free_port(const sim_name& name) noexcept {
@@ -81,7 +108,7 @@ int sim_network::bind(sim_socket& socket, const sockaddr* address, socklen_t siz
         const std::uint16_t port = free_port(name);
         if (port == 0) return -EADDRINUSE;
         name.set_port(port);
-    } else if (is_name_taken(socket, name)) {
+    } else if (is_name_taken(socket, name) || is_port_used(socket, name)) {
         return -EADDRINUSE;
     }
     socket.local = name;
@@ -190,6 +217,7 @@ void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name&
     server.local = is_mapped ? destination.mapped() : destination;
     server.remote = is_mapped ? client.local.mapped() : client.local;
     server.options = listener.options;
+    server.is_accepted = !is_unix(listener);
     couple(client, server);
     listener.accept_queue.append(server);
     ++listener.waiting;
@@ -258,8 +286,10 @@ int sim_network::shutdown(sim_socket& socket, int how) {
     }
     if (!is_connected(socket)) return is_unix(socket) ? 0 : -ENOTCONN;
     if (how != SHUT_WR) socket.shut_read = true;
-    if (how != SHUT_RD && !std::exchange(socket.shut_write, true))
+    if (how != SHUT_RD && !std::exchange(socket.shut_write, true)) {
+        socket.ended_first = !socket.ended;
         if (sim_socket* const peer = peer_of(socket)) deliver(*peer, sim_event_kind::end, 0);
+    }
     wake_waiters(socket, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
     return 0;
 }
@@ -286,6 +316,9 @@ void sim_network::close(sim_socket& socket) {
     if (sim_socket* const peer = peer_of(socket)) {
         const bool unread = socket.incoming.arrived() > 0;
         const bool abort = resets_on_close(socket);
+        if (!socket.shut_write) socket.ended_first = !socket.ended;
+        if (socket.is_accepted && socket.ended_first && !unread && !abort && !socket.reset)
+            let_linger(socket);
         if (!unread && !abort && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
         if (unread || abort || socket.incoming.on_the_way() > 0)
             deliver(*peer, sim_event_kind::reset, 0);
@@ -327,7 +360,7 @@ void sim_network::arrive(const sim_event& event) {
             socket.ended = true;
             break;
         default:
-            socket.error = socket.ended ? EPIPE : ECONNRESET;
+            socket.error = socket.ended && !is_unix(socket) ? EPIPE : ECONNRESET;
             socket.reset = true;
     }
     wake_waiters(socket, event.kind == sim_event_kind::reset

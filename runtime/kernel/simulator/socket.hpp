@@ -10,8 +10,7 @@
 // A part of the network can be cut off: nothing to it or from it arrives until it is restored.
 // Streams wait, datagrams are lost, connects get no answer.
 //
-// Not simulated, since a loop cannot observe it: TIME_WAIT, the file of a bound Unix name, urgent
-// data.
+// Not simulated: urgent data, and connects that a lingering port would refuse.
 #pragma once
 
 #include <sys/socket.h>
@@ -50,6 +49,17 @@ struct sim_rights {
     std::vector<sim_opened> opened;
 };
 
+/// The most messages that a Unix socket holds: each costs its sender more than its bytes. With the
+/// default buffer of Linux, 212,992 bytes, 278 are the limit.
+inline constexpr std::size_t unix_messages_max = 278;
+
+/// The port of a connection that was closed here first (TIME_WAIT).
+struct sim_lingering {
+    sim_name name;
+    time_point until;
+    bool is_shared = false;  // SO_REUSEADDR
+};
+
 /// A datagram: in transit, then in the queue of its receiver.
 struct sim_datagram {
     std::uint32_t index = 0;
@@ -76,6 +86,8 @@ struct sim_socket {
     bool shut_read = false;
     bool shut_write = false;
     bool reset_sent = false;  // a reset is in transit to this socket
+    bool ended_first = false;  // its end was sent before the peer's came
+    bool is_accepted = false;  // made by a listener
     int error = 0;          // reported once, like SO_ERROR
     sim_name local;
     sim_name remote;
@@ -94,6 +106,7 @@ struct sim_socket {
     sim_socket* next_waiting = nullptr;
     intrusive_fifo<sim_socket, &sim_socket::next_waiting> accept_queue;  // not accepted yet
 
+    std::vector<std::uint64_t> messages;  // positions where unread ones end; of a Unix socket
     std::deque<sim_rights> rights;       // in transit or arrived
     std::deque<sim_datagram> datagrams;  // received
     std::size_t datagram_bytes = 0;
@@ -196,6 +209,8 @@ private:
     void retry_connects(sim_socket& listener);
     std::uint16_t free_port(const sim_name& name) noexcept;
     bool is_name_taken(const sim_socket& asking, const sim_name& name) const noexcept;
+    bool is_port_used(const sim_socket& asking, const sim_name& name) noexcept;
+    void let_linger(const sim_socket& socket);
     void schedule_first(sim_queue& queue, bool ready);
     bool readable(const sim_socket& socket) const noexcept;
     bool writable(const sim_socket& socket) const noexcept;
@@ -207,6 +222,7 @@ private:
     std::vector<sim_opened> received_;
     std::vector<sim_opened> unreachable_;
     std::vector<sim_socket*> bound_;  // by name, in the order of bind
+    std::vector<sim_lingering> lingering_;
     std::vector<sim_name> cut_;    // parts of the network that are cut off
     std::vector<sim_event> held_;  // arrivals there, or from there, until it is restored
     sim_queue unanswered_;         // connects to there

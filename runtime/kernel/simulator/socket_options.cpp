@@ -131,7 +131,23 @@ int sim_network::set_option(sim_socket& socket, int level, int name, const void*
     return 0;
 }
 
+namespace {
+
+/// Unlike getpeername(2), it knows the address after a reset too.
+int peer_name(const sim_socket& socket, void* value, socklen_t* size) noexcept {
+    if (socket.state != sim_socket::phase::connected) return -ENOTCONN;
+    sockaddr_storage name{};
+    socklen_t known = sizeof name;
+    socket.remote.copy_to(reinterpret_cast<sockaddr*>(&name), &known);
+    if (*size > known) return -EINVAL;
+    std::memcpy(value, &name, *size);
+    return 0;
+}
+
+}  // namespace
+
 int sim_network::get_option(sim_socket& socket, int level, int name, void* value, socklen_t* size) {
+    if (level == SOL_SOCKET && name == SO_PEERNAME) return peer_name(socket, value, size);
     if (const int error = check_known(socket, level, name); error < 0) return error;
     if (level == SOL_SOCKET && name == SO_PEERCRED) {
         const ucred self{::getpid(), ::getuid(), ::getgid()};  // the only simulated process

@@ -57,7 +57,9 @@ bool sim_network::readable(const sim_socket& socket) const noexcept {
 bool sim_network::writable(const sim_socket& socket) const noexcept {
     if (socket.reset || socket.shut_write || socket.error != 0) return true;
     const sim_socket* const peer = peer_of(socket);
-    return peer == nullptr || peer->incoming.room() >= (is_pipe(socket) ? pipe_atomic : 1U);
+    if (peer == nullptr) return true;
+    return peer->incoming.room() >= (is_pipe(socket) ? pipe_atomic : 1U) &&
+           peer->messages.size() < unix_messages_max;
 }
 
 /// The poll events of a pipe, like Linux's pipe_poll().
@@ -226,7 +228,7 @@ std::int32_t sim_network::send(sim_operation& operation) {
         return continue_transfer(operation, from.left(), 0);
     }
     std::uint32_t bytes = std::min(from.left(), peer->incoming.room());
-    if (is_pipe(socket) && !writable(socket)) bytes = 0;
+    if (local && !writable(socket)) bytes = 0;
     if (bytes == 0)
         return operation.queue != nullptr ? sim_wait
                : operation.moved > 0      ? static_cast<std::int32_t>(operation.moved)
@@ -235,6 +237,7 @@ std::int32_t sim_network::send(sim_operation& operation) {
                                                   operation.max_bytes == 0);
     if (!whole) bytes = core_.shorten(operation, bytes);
     peer->incoming.write(from, bytes);
+    if (local && !is_pipe(socket)) peer->messages.push_back(peer->incoming.written());
     deliver(*peer, sim_event_kind::bytes, bytes);
     return continue_transfer(operation, bytes, from.left());
 }
@@ -255,7 +258,8 @@ std::int32_t sim_network::receive(sim_operation& operation) {
         if (!over && operation.queue != nullptr) return sim_wait;
         if (operation.moved > 0) return static_cast<std::int32_t>(operation.moved);
         if (!over) return -EAGAIN;
-        return socket.ended ? 0 : -std::exchange(socket.error, 0);
+        const bool is_error = !socket.ended || is_unix(socket);  // TCP: the end comes first
+        return is_error ? -std::exchange(socket.error, 0) : 0;
     }
     const bool keep = (message_flags(operation.what) & MSG_PEEK) != 0;
     // One receive takes the descriptors of at most one message, and stops before the byte that
@@ -274,6 +278,8 @@ std::int32_t sim_network::receive(sim_operation& operation) {
     if (keep || !all_or_wait(operation)) bytes = core_.shorten(operation, bytes);
     socket.incoming.read(into, bytes, keep);
     if (keep) return static_cast<std::int32_t>(bytes);
+    const std::uint64_t taken = socket.incoming.taken();
+    std::erase_if(socket.messages, [taken](std::uint64_t end) { return end <= taken; });
     if (hands) {
         received_ = std::move(socket.rights.front().opened);
         socket.rights.pop_front();

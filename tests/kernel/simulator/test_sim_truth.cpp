@@ -307,4 +307,129 @@ RONDO_TEST("simulator truth: datagrams", "[simulator][both]", seeds(1)) {
     CHECK(count < 20);  // the others did not fit
 }
 
+/// The bytes that come, and how the stream ends after them.
+task<std::string> read_to_end(byte_stream& from) {
+    std::string all, buffer(100'000, ' ');
+    try {
+        while (auto some = co_await from.read_some(buffer)) all += some.text();
+        all += " end";
+    } catch (const std::system_error& e) {
+        all += std::string(" ") + ::strerrorname_np(e.code().value());
+    }
+    co_return all;
+}
+
+RONDO_TEST("simulator truth: a Unix peer that closes with unread bytes", "[simulator][both]",
+           seeds(3)) {
+    auto [left, right] = socket_pair();
+    co_await left.write_all("unread");
+    co_await right.write_all("answer");
+    co_await right.shutdown_write();
+    co_await right.close();
+    co_await sleep(1ms);
+    CHECK(co_await read_to_end(left) == "answer ECONNRESET");
+    CHECK(co_await read_to_end(left) == " ECONNRESET");  // a stream remembers its error
+    TELLS("EPIPE",
+        co_await left.write_all("x");
+        co_return "ok";
+    );
+
+    auto [one, other] = socket_pair();
+    co_await other.write_all("answer");
+    co_await other.close();
+    co_await sleep(1ms);
+    CHECK(co_await read_to_end(one) == "answer end");
+}
+
+RONDO_TEST("simulator truth: a write that waits while its Unix peer closes", "[simulator][both]",
+           seeds(3)) {
+    auto [left, right] = socket_pair();
+    std::string told_error;
+    const auto write = [&]() -> task<> {
+        const std::string much(1'000'000, 'x');
+        try {
+            co_await left.write_all(much);
+        } catch (const std::system_error& e) {
+            told_error = ::strerrorname_np(e.code().value());
+        }
+    };
+    const auto close_late = [&]() -> task<> {
+        co_await sleep(5ms);
+        co_await right.close();
+    };
+    co_await gather(write(), close_late());
+    CHECK(told_error == "EPIPE");
+}
+
+RONDO_TEST("simulator truth: the address of a connection that was reset before its accept",
+           "[simulator][both]", seeds(3)) {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    auto client = co_await connect_tcp(listener.local());
+    const endpoint expected = client.local();
+    client.abort();
+    co_await sleep(5ms);
+    auto accepted = co_await listener.accept();
+    const endpoint told = accepted.remote();
+    CHECK(told == expected);
+}
+
+RONDO_TEST("simulator truth: a port whose connections linger", "[simulator][both]", seeds(1)) {
+    listen_options strict;
+    strict.reuse_address = false;
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint where = listener.local();
+    auto client = co_await connect_tcp(where);
+    auto server = co_await listener.accept();
+    co_await listener.close();
+    const auto bound = [&](listen_options options) -> task<std::string> {
+        auto again = tcp_listener::bind(where, options);
+        co_return "ok";
+    };
+    TELLS("EADDRINUSE", co_return co_await bound(strict););
+    TELLS("ok", co_return co_await bound({}););
+    co_await server.close();  // first: its port lingers
+    const auto rest = co_await client.read_all();
+    CHECK(rest.empty());
+    co_await client.close();
+    co_await sleep(5ms);
+    TELLS("EADDRINUSE", co_return co_await bound(strict););
+    TELLS("ok", co_return co_await bound({}););
+
+    // The client closes first: then the port of the server is free.
+    auto second = tcp_listener::bind({"127.0.0.1", 0});
+    const endpoint free = second.local();
+    auto first_to_close = co_await connect_tcp(free);
+    auto other = co_await second.accept();
+    co_await first_to_close.close();
+    const auto nothing = co_await other.read_all();
+    CHECK(nothing.empty());
+    co_await other.close();
+    co_await second.close();
+    co_await sleep(5ms);
+    TELLS("ok",
+        auto again = tcp_listener::bind(free, strict);
+        co_return "ok";
+    );
+}
+
+RONDO_TEST("simulator truth: few small messages fill a Unix socket", "[simulator][both]",
+           seeds(3)) {
+    auto [left, right] = socket_pair();
+    int count = 0;
+    const auto write = [&]() -> task<> {
+        for (; count < 1000; ++count) co_await left.write_all("x");
+    };
+    co_await move_on_after(50ms, write());
+    CHECK(count > 100);
+    CHECK(count < 300);  // far fewer bytes than the socket's buffer has
+    std::string got;
+    std::string buffer(1000, ' ');
+    while (got.size() < std::size_t(count)) {
+        const auto some = co_await right.read_some(buffer);
+        got += some.text();
+    }
+    co_await left.write_all("more");
+    CHECK(co_await right.read_exactly(4) == "more");
+}
+
 #undef TELLS
