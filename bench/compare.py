@@ -3,7 +3,10 @@
 """Runs our micro and echo and hand-written references, interleaved, and prints ratios.
 
 usage: bench/compare.py [BUILD] [--rounds N] [--only micro|echo] [--cases A,B] [--cells 64x64,...]
-                     [--seconds S] [--json FILE]
+                     [--seconds S] [--json FILE] [--kernel ring,readiness]
+
+With --kernel, the named kernels of rondo are compared with each other, beside raw_uring and
+raw_epoll: echo, and the cases that the choice could change.
 
 BUILD is a meson build folder (default: build) of a release build:
     meson setup build --buildtype=release && meson compile -C build
@@ -38,10 +41,11 @@ def median_row(runs, key):
 
 
 # -- micro -----------------------------------------------------------------------------------------
-def run_case(binary, case):
+def run_case(binary, case, env=None):
     processors = (0, 1) if case.startswith(SEVERAL_THREADS) else (0,)
     done = subprocess.run(
-        [binary, case], stdout=subprocess.PIPE, text=True, check=True, preexec_fn=on(*processors)
+        [binary, case], stdout=subprocess.PIPE, text=True, check=True, env=env,
+        preexec_fn=on(*processors)
     )
     found = json.loads(done.stdout.splitlines()[-1])
     by_value = case.startswith(BY_VALUE)
@@ -102,9 +106,9 @@ def processor_time(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
 
-def run_echo(server_binary, load_binary, connections, size, seconds):
+def run_echo(server_binary, load_binary, connections, size, seconds, env=None):
     port = free_port()
-    server = subprocess.Popen([server_binary, str(port)], preexec_fn=on(0))
+    server = subprocess.Popen([server_binary, str(port)], env=env, preexec_fn=on(0))
     try:
         wait_until_it_listens(port, server)
         before = processor_time(server.pid)
@@ -151,6 +155,69 @@ def compare_echo(binaries, load_binary, args):
     return result
 
 
+# -- kernels ---------------------------------------------------------------------------------------
+KERNEL_CASES = ("file_read4k", "file_read4k_qd32", "spawn_batch", "sleepers_100k", "timer_cancel")
+
+
+def with_kernel(name):
+    """The environment of a program of ours that runs on this kernel."""
+    return {**os.environ, "RONDO_KERNEL": name}
+
+
+def row_of(values, base):
+    """Figures with their ratio to the one of `base`."""
+    return "".join(
+        f"{value:10.0f} ({value / values[base]:4.2f})" if base in values else f"{value:10.0f}       "
+        for value in values.values()
+    )
+
+
+def compare_echo_of_kernels(folder, args):
+    servers = {"raw_uring": (folder / "raw_echo", None), "raw_epoll": (folder / "raw_epoll", None)}
+    servers.update({name: (folder / "echo", with_kernel(name)) for name in args.kernel})
+    print("echo" + " " * 14 + "".join(f"{name:>17}" for name in servers))
+    result = {}
+    for cell in args.cells:
+        connections, size = map(int, cell.split("x"))
+        runs = {name: [] for name in servers}
+        for _ in range(args.rounds):
+            for name, (binary, env) in servers.items():
+                runs[name].append(
+                    run_echo(binary, folder / "load", connections, size, args.seconds, env))
+        result[cell] = {
+            name: {key: median_row(runs[name], key) for key in ("rps", "cpu_ns", "p999_us")}
+            for name in servers
+        }
+        for key, title, base in (("rps", "req/s", "ring"), ("cpu_ns", "CPU ns", "raw_epoll")):
+            values = {name: row[key] for name, row in result[cell].items()}
+            print(f"{cell:10} {title:7}{row_of(values, base)}   x {base}", flush=True)
+    return result
+
+
+def compare_micro_of_kernels(folder, args):
+    programs = {FLOOR: (folder / "raw_micro", None)}
+    programs.update({name: (folder / "micro", with_kernel(name)) for name in args.kernel})
+    listed = {
+        name: subprocess.run([path, "list"], stdout=subprocess.PIPE, text=True, check=True)
+        .stdout.split()
+        for name, (path, _) in programs.items()
+    }
+    print("\nns" + " " * 16 + "".join(f"{name:>17}" for name in programs))
+    result = {}
+    for case in args.cases or KERNEL_CASES:
+        who = [name for name in programs if case in listed[name]]
+        runs = {name: [] for name in who}
+        for _ in range(args.rounds):
+            for name in who:
+                binary, env = programs[name]
+                runs[name].append(run_case(binary, case, env))
+        result[case] = {name: median_row(runs[name], "score") for name in who}
+        base = FLOOR if FLOOR in who else who[0]
+        pad = "" if FLOOR in who else " " * 17
+        print(f"{case:18}{pad}{row_of(result[case], base)}   x {base}", flush=True)
+    return result
+
+
 def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -162,6 +229,7 @@ def main():
     p.add_argument("--cases", type=lambda s: s.split(","))
     p.add_argument("--cells", type=lambda s: s.split(","),
                    default=["1x64", "64x64", "64x16384", "1000x64"])
+    p.add_argument("--kernel", type=lambda s: s.split(","))
     p.add_argument("--json")
     args = p.parse_args()
     folder = pathlib.Path(args.build).resolve() / "bench"
@@ -169,9 +237,14 @@ def main():
         sys.exit(f"{folder}/micro is not there: build first, see --help")
     os.environ.setdefault("BENCH_TMP", str(folder))
     result = {}
-    if args.only != "echo":
+    if args.kernel:
+        if args.only != "micro":
+            result["echo of kernels"] = compare_echo_of_kernels(folder, args)
+        if args.only != "echo":
+            result["micro of kernels"] = compare_micro_of_kernels(folder, args)
+    elif args.only != "echo":
         result["micro"] = compare_micro({FLOOR: folder / "raw_micro", OURS: folder / "micro"}, args)
-    if args.only != "micro":
+    if not args.kernel and args.only != "micro":
         servers = {FLOOR: folder / "raw_echo", OURS: folder / "echo"}
         result["echo"] = compare_echo(servers, folder / "load", args)
     if args.json:

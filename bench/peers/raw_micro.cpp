@@ -3,6 +3,9 @@
 // be cancelled, keep no error, are in no list, and record no location. Frames come from a free list
 // of each size; there is a circular buffer of ready handles and a heap of deadlines. It uses no
 // io_uring: `echo` measures the cost of that.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -421,6 +424,22 @@ bench::measurement post_latency() {
     return bench::latencies(waited);
 }
 
+bench::measurement file_reads() {
+    const int fd = ::open(bench::cached_file().c_str(), O_RDONLY | O_CLOEXEC);
+    std::vector<char> buffer(bench::read_size);
+    bench::random_numbers random(bench::first_seed);
+    const bench::stopwatch watch;
+    for (std::uint64_t i = 0; i < bench::reads; ++i) {
+        const std::uint64_t place = random.next() % (bench::file_size / bench::read_size);
+        const auto got = ::pread(fd, buffer.data(), buffer.size(),
+                                 static_cast<off_t>(place * bench::read_size));
+        if (got != static_cast<ssize_t>(bench::read_size)) std::abort();
+    }
+    const bench::measurement result = watch.per(bench::reads);
+    ::close(fd);
+    return result;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -448,5 +467,6 @@ int main(int argc, char** argv) {
             {"post_tput", "callback posted by another thread, as fast as it can", by_value,
              post_throughput},
             {"post_latency", "from a post into an idle loop to its call", by_value, post_latency},
+            {"file_read4k", "pread of 4 KiB", by_value, file_reads},
         });
 }

@@ -432,4 +432,48 @@ RONDO_TEST("simulator truth: few small messages fill a Unix socket", "[simulator
     CHECK(co_await right.read_exactly(4) == "more");
 }
 
+RONDO_TEST("simulator truth: bytes without a reader", "[simulator][both]", seeds(3)) {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string much(2'000'000, 'x');
+    {  // an abort drops what is not sent yet
+        auto client = co_await connect_tcp(listener.local());
+        auto server = co_await listener.accept();
+        const auto none = co_await move_on_after(20ms, client.write_all(much));
+        CHECK_FALSE(none);
+        client.abort();
+        co_await sleep(5ms);
+        const std::string got = co_await read_to_end(server);
+        CHECK(got.size() < much.size());
+        CHECK(got.ends_with(" ECONNRESET"));
+    }
+    {  // a peer that has closed
+        auto client = co_await connect_tcp(listener.local());
+        auto server = co_await listener.accept();
+        co_await server.close();
+        std::string error = "none";
+        try {
+            for (int i = 0; i < 100; ++i) {
+                co_await client.write_all(much);
+                co_await sleep(100us);
+            }
+        } catch (const std::system_error& e) {
+            error = ::strerrorname_np(e.code().value());
+        }
+        CHECK((error == "EPIPE" || error == "ECONNRESET"));
+    }
+}
+
+RONDO_TEST("simulator truth: a Unix socket whose peer has gone", "[simulator][both]", seeds(1)) {
+    auto [left, right] = socket_pair();
+    CHECK(left.is_quiet());
+    co_await right.close();
+    co_await sleep(1ms);
+    CHECK_FALSE(left.is_quiet());  // the end is something to read
+    TELLS("EPIPE",
+        co_await left.write_all("x");
+        co_return "ok";
+    );
+    CHECK(co_await read_to_end(left) == " end");
+}
+
 #undef TELLS
