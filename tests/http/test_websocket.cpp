@@ -349,6 +349,10 @@ RONDO_TEST("websocket: a client that hangs up, or is silent, or takes nothing", 
         }
         seen += std::to_string(peer.close_code());
     });
+    const auto tell_all = [](http::websocket peer) -> task<> {
+        co_await peer.send_binary(std::string(1'000'000, 'x'));
+    };
+    site.websocket("/long", tell_all, {.ping_after = 1s, .ping_limit = 2s, .compression = false});
     memory_server server(site);
     co_await server.run([&](raw_client& client) -> task<> {
         co_await client.say(get("/see", opening_fields) + frame(fin | 1, "one", true) +
@@ -370,6 +374,22 @@ RONDO_TEST("websocket: a client that hangs up, or is silent, or takes nothing", 
         CHECK(co_await client.hear(1100ms) == frame(fin | 9, "", false));
         CHECK(co_await client.hear(800ms) == "");
         CHECK(co_await client.hear(200ms) == "(closed)");
+    });
+    // A client that takes a long message slowly says nothing for 8 s, and is not lost.
+    memory_server slow(site);
+    co_await slow.run([&](raw_client& client) -> task<> {
+        co_await client.say(get("/long", opening_fields));
+        std::vector<char> room(65536);
+        std::size_t came = 0;
+        std::string last;
+        while (!last.ends_with(close_frame(1000, "", false))) {
+            const auto piece = co_await client.stream().read_some(room);
+            REQUIRE(piece);
+            came += piece.size();
+            last = piece.text();
+            co_await sleep(500ms);
+        }
+        CHECK(came > 1'000'000);
     });
     // A client that sends on and on to a handler that takes nothing: bytes pile up within bounds.
     memory_server deaf(site);
@@ -568,6 +588,16 @@ RONDO_TEST("websocket: the end of a server", "[websocket]") {
     }
     CHECK(seen == "hello|end|saved|cut");
     co_await web.close();
+    // A request that is on its way when the server ends is told at once.
+    memory_server ending(site);
+    co_await ending.run([&](raw_client& client) -> task<> {
+        co_await client.say("GET /stubborn HTTP/1.1\r\nhost: x\r\n");
+        co_await client.hear();
+        ending.begin_end();
+        const std::string heard = co_await client.ask(opening_fields + "\r\n");
+        CHECK(code_of(heard) == 101);
+        CHECK(body_of(heard) == close_frame(1001, "", false));
+    });
 }
 
 /// Sends many messages while their echoes come.

@@ -23,6 +23,7 @@ constexpr auto work_kind = wait_queue::kind("something to send by a WebSocket");
 constexpr duration close_limit = std::chrono::seconds(1);
 constexpr std::size_t waiting_messages_max = 64;
 constexpr std::size_t waiting_bytes_max = std::size_t{64} * 1024;
+constexpr std::size_t piece_bytes = std::size_t{128} * 1024;
 constexpr std::size_t kept_bytes = std::size_t{16} * 1024;  // of a buffer that is empty
 
 void keep_quiet(void*) noexcept {}  // a single waiter
@@ -207,7 +208,13 @@ task<> websocket_core::write_frames() {
         being_written_.swap(engine_.out);
         engine_.out.clear();
         const std::uint64_t last = added_;
-        co_await transport_->write(being_written_);
+        for (const_buffer left = being_written_; !left.empty();) {
+            const const_buffer piece = left.first(std::min(left.size(), piece_bytes));
+            left = left.without_first(piece.size());
+            co_await transport_->write(piece);
+            // A peer that takes a long message is not lost, though the ping stands behind it.
+            if (!left.empty()) heard_ = running_loop().time();
+        }
         being_written_.clear();
         if (being_written_.capacity() > kept_bytes) being_written_ = std::string();
         is_writing_ = false;

@@ -8,6 +8,7 @@
 
 #include "http/server/exchange.hpp"
 #include "http/server/reply_source.hpp"
+#include "http/server/server.hpp"
 #include "http/websocket/core.hpp"
 #include "http/websocket/handshake.hpp"
 
@@ -47,6 +48,7 @@ task<> serve_websocket(std::shared_ptr<websocket_route> route, ws::agreement mad
     bool is_peers = false;
     try {
         group.start(core->run());
+        if (opening->state().server->is_ending) core->begin_end();  // since the request came
         auto handling = route->handler(*opening, http::websocket(core));
         co_await std::move(handling);
     } catch (const cancelled&) {
