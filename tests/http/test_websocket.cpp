@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 // WebSocket on virtual time: both sides by http::test_client, hostile clients and servers byte by
 // byte, cancellation, the close, pings, limits.
+#include <algorithm>
+#include <random>
+#include <set>
+
 #include <rondo/gather.hpp>
 #include <rondo/http/test_client.hpp>
+#include <rondo/wait.hpp>
 
 #include "http/server_tools.hpp"
 #include "http/websocket/handshake.hpp"
@@ -548,6 +553,47 @@ RONDO_TEST("websocket: next and send are cancelled at any moment, and nothing is
     co_await check_cancelled_while_suspended([&] { return socket.closed(); });
     co_await socket.close();
     co_await check_cancelled_before([&] { return socket.closed(); });
+}
+
+RONDO_TEST("websocket: cancelled at seeded moments, every message is there once and in order",
+           "[websocket]") {
+    const http::router site = make_chat();
+    http::test_client client(site);
+    auto socket = co_await client.websocket("/echo").options({.context_takeover = true,
+                                                              .compress_from = 1});
+    std::mt19937 dice(7);
+    std::set<int> sent;  // for sure
+    std::vector<int> came;
+    const auto take = [&]() -> task<> {
+        came.push_back(std::stoi(std::move(*co_await socket.next()).text()));
+    };
+    const auto say = [&](int number) -> task<> {
+        co_await socket.send_text(std::to_string(number));
+        sent.insert(number);
+    };
+    for (int i = 0; i < 300; ++i) {
+        auto saying = create_task(say(i));
+        auto taking = create_task(take());
+        for (auto turns = dice() % 4; turns > 0; --turns) co_await yield_now();
+        if (dice() % 2 == 0) saying.cancel();
+        for (auto turns = dice() % 12; turns > 0; --turns) co_await yield_now();
+        taking.cancel();
+        std::vector<future<>> both;
+        both.push_back(saying);
+        both.push_back(taking);
+        co_await wait(std::move(both));
+    }
+    co_await socket.send_text("1000");
+    while (came.empty() || came.back() != 1000) co_await take();
+    CHECK(std::is_sorted(came.begin(), came.end()));
+    CHECK(std::set<int>(came.begin(), came.end()).size() == came.size());
+    const auto is_there = [&](int number) {
+        return std::binary_search(came.begin(), came.end(), number);
+    };
+    CHECK(std::all_of(sent.begin(), sent.end(), is_there));
+    CHECK(sent.size() > 100);
+    CHECK(sent.size() < 290);
+    co_await socket.close();
 }
 
 RONDO_TEST("websocket: the end of a server", "[websocket]") {
