@@ -460,6 +460,29 @@ RONDO_TEST("http2 client: a response may outlive its session; close waits for th
     });
 }
 
+RONDO_TEST("http2 client: a request is cancelled before it begins, while it waits, and too late",
+           "[http2_client]", seeds(2)) {
+    h2_server server(answer_well);
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        const auto silent = [&] { return text_of(client, server.url("/never")); };
+        co_await check_cancelled_before(silent);
+        CHECK(server.seen.empty());
+        co_await check_cancelled_while_suspended(silent);
+        co_await ask(client, server.url());
+        co_await check_cancelled_while_suspended(silent);  // on the connection that is shared
+        auto response = co_await client.get(server.url("/large"));
+        co_await sleep(20ms);  // all of it has come: the read has its bytes, though it is cancelled
+        auto late = create_task(response.bytes());
+        co_await yield_now();
+        late.cancel();
+        co_await sleep(20ms);
+        CHECK(late.done());
+        CHECK(server.connections == 1);
+        CHECK(client.connections() == 1);
+    });
+}
+
 TEST_CASE("http2 client: a session in one loop after another", "[http2_client]") {
     testing::leak_probe probe;
     {

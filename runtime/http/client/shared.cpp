@@ -175,7 +175,10 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
     if (at == host.shared.end()) return;
     const std::shared_ptr<http_shared_connection> kept = std::move(*at);
     host.shared.erase(at);
-    answer(host, *kept);
+    if (std::exchange(kept->negotiates_, false)) {  // it has not said its limit: none waits for it
+        host.known = http_host::knowledge::plain;
+        host.answers.unpark_all();
+    }
     if (kept->host_permit_) {
         --host.shared_at_work;
         kept->permit_ = permit();

@@ -18,14 +18,14 @@ using namespace std::chrono_literals;
 namespace h2 = http::h2;
 
 constexpr std::size_t idle_buffer = 4096;
-constexpr std::size_t large_buffer = std::size_t{256} * 1024 - 4096;
-constexpr std::size_t written_at_once = std::size_t{64} * 1024;
+constexpr std::size_t busy_buffer = std::size_t{256} * 1024 - 4096;
+constexpr std::size_t frames_at_once = std::size_t{64} * 1024;
 constexpr duration refill_every = 10s;
 constexpr duration silent_for = 30s;  // after that the peer is asked before a request
 constexpr duration answered_in = 5s;
 constexpr duration farewell_in = 1s;
 
-h2::options options_of(const exchange_options& limits) {
+h2::options h2_options_of(const exchange_options& limits) {
     h2::options how;
     how.head_bytes = limits.head_bytes;
     how.fields = limits.header_fields;
@@ -37,7 +37,7 @@ h2::options options_of(const exchange_options& limits) {
 
 h2_connection::h2_connection(http_connection::any_stream stream, const exchange_options& options)
     : stream_(std::move(stream)),
-      engine_(h2::role::client, options_of(options), *this),
+      engine_(h2::role::client, h2_options_of(options), *this),
       heard_at_(running_loop().time()),
       refilled_at_(heard_at_) {}
 
@@ -82,7 +82,7 @@ task<> h2_connection::read_pieces() {
 /// Small while the connection is idle; large when the peer sends much.
 buffer_view h2_connection::room_for_bytes() {
     std::size_t wanted = std::max(buffer_size_, idle_buffer);
-    if (was_full_) wanted = buffer_size_ == idle_buffer ? http_buffers::size : large_buffer;
+    if (was_full_) wanted = buffer_size_ == idle_buffer ? http_buffers::size : busy_buffer;
     if (users() == 0) wanted = idle_buffer;
     if (wanted != buffer_size_) {
         buffer_ = std::make_unique_for_overwrite<char[]>(wanted);
@@ -129,7 +129,7 @@ task<> h2_connection::write_all(std::shared_ptr<h2_connection> self) {
 }
 
 task<> h2_connection::write_pieces() {
-    while (is_reading_ && engine_.produce(out_, written_at_once) != 0) {
+    while (is_reading_ && engine_.produce(out_, frames_at_once) != 0) {
         co_await stream_.write_all(const_buffer(out_.data(), out_.size()));
         out_.clear();
     }
