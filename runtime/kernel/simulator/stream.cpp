@@ -36,6 +36,11 @@ bool all_or_wait(const sim_operation& operation) noexcept {
     return (message_flags(operation.what) & MSG_WAITALL) != 0 && operation.max_bytes == 0;
 }
 
+/// Returns: where the unread message with that byte ends.
+std::uint64_t end_of_message(const sim_socket& socket, std::uint64_t at) noexcept {
+    return *std::upper_bound(socket.messages.begin(), socket.messages.end(), at);
+}
+
 /// Returns: the events that complete the poll. io_uring adds those of IO_POLL_UNMASK.
 short wanted_events(const sim_operation& poll) noexcept {
     return static_cast<short>(poll.what.op_flags | POLLERR | POLLHUP | POLLRDHUP);
@@ -262,20 +267,13 @@ std::int32_t sim_network::receive(sim_operation& operation) {
         return is_error ? -std::exchange(socket.error, 0) : 0;
     }
     const bool keep = (message_flags(operation.what) & MSG_PEEK) != 0;
-    // One receive takes the descriptors of at most one message, and stops before the byte that
-    // carries the next ones.
+    // A receive takes the bytes before a message with descriptors along, and ends with it.
     const std::uint64_t at = socket.incoming.taken();
-    bool hands = false;
-    for (const sim_rights& rights : socket.rights) {
-        if (rights.at == at && !hands) {
-            if (operation.moved > 0) return static_cast<std::int32_t>(operation.moved);
-            hands = true;
-            continue;
-        }
-        bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, rights.at - at));
-        break;
-    }
+    if (!socket.rights.empty())
+        bytes = static_cast<std::uint32_t>(
+            std::min(std::uint64_t{bytes}, end_of_message(socket, socket.rights.front().at) - at));
     if (keep || !all_or_wait(operation)) bytes = core_.shorten(operation, bytes);
+    const bool hands = !socket.rights.empty() && socket.rights.front().at < at + bytes;
     socket.incoming.read(into, bytes, keep);
     if (keep) return static_cast<std::int32_t>(bytes);
     const std::uint64_t taken = socket.incoming.taken();

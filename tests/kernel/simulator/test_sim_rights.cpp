@@ -136,11 +136,11 @@ TEST_CASE("simulator rights: one receive takes the descriptors of one message", 
     REQUIRE(f.m.call(one.sends(f.pair[0], {f.pipe[0]})) == 2);
     REQUIRE(f.m.call(two.sends(f.pair[0], {f.pipe[1]})) == 2);
     f.m.drain();
-    for (const char* expected : {"..", "aa", "bb"}) {
+    for (const std::string expected : {"..aa", "bb"}) {  // with the bytes before it
         carrier in(std::string(10, '?'));
-        REQUIRE(f.m.call(in.receives(f.pair[1])) == 2);
-        CHECK(in.bytes.substr(0, 2) == expected);
-        CHECK(in.numbers().size() == (expected[0] == '.' ? 0U : 1U));
+        REQUIRE(f.m.call(in.receives(f.pair[1])) == static_cast<int>(expected.size()));
+        CHECK(in.bytes.substr(0, expected.size()) == expected);
+        CHECK(in.numbers().size() == 1);
         for (const int fd : in.numbers()) f.m.sim->close(fd);
     }
     carrier bad("x");
