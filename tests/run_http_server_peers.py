@@ -261,7 +261,10 @@ def main():
             else:
                 print(f"skipped: {peer} is not installed")
         checks.append(("the end of the server", lambda: end_by_sigint(server)))
-        return run(checks, "http_server_peers")
+        try:
+            return run(checks, "http_server_peers")
+        finally:
+            server.kill()
 
 
 if __name__ == "__main__":
