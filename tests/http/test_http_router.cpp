@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "http/server_tools.hpp"
 #include "support/file_tools.hpp"
@@ -381,6 +382,51 @@ RONDO_TEST("http middleware: compress, of bodies and of streams", "[http_router]
         const auto first = co_await response.read_some();
         CHECK(std::string(first.text()) == "one ");
         CHECK(response.header("content-encoding") == (coding == best ? best : "gzip"));
+    }
+}
+
+/// Text of three letters, or bytes that cannot be made smaller.
+std::string sample(std::size_t size, bool is_text) {
+    std::mt19937 random(1);
+    std::string made(size, ' ');
+    for (char& each : made) {
+        const auto drawn = random();
+        each = is_text ? "abc"[drawn % 3] : static_cast<char>(drawn);
+    }
+    return made;
+}
+
+RONDO_TEST("http middleware: compressed bodies of every size are whole", "[http_router]",
+           seeds(1).limit(9h)) {
+    const std::size_t sizes[] = {64, 160, 256, 336, 352, 1030, 1060, 2050, 3072};  // KiB
+    for (const int level : {2, 5}) {
+        std::string data;
+        http::router site;
+        site.get("/body", [&](http::request&) { return reply::bytes(data, "text/plain"); });
+        site.get("/stream", [&](http::request&) {
+            return reply::stream("text/plain", [&](http::body_writer& out) -> task<> {
+                const std::size_t half = data.size() / 2;
+                co_await out.write_all(std::string_view(data).substr(0, half));
+                co_await out.write_all(std::string_view(data).substr(half));
+            });
+        });
+        site.use(http::compress({.level = level}));
+        http::test_client client(site);
+        for (const std::size_t size : sizes) {
+            for (const bool is_text : {true, false}) {
+                data = sample(size * 1024, is_text);
+                for (const char* path : {"/body", "/stream"}) {
+                    INFO(path << " of " << size << " KiB" << (is_text ? " text" : "") << ", level "
+                              << level);
+                    auto asked = client.get(path);
+                    asked.header("accept-encoding", "br, gzip").decode(true);
+                    auto response = co_await std::move(asked);
+                    CHECK(response.headers().contains("content-encoding"));
+                    const std::string came = co_await response.bytes();
+                    CHECK((came == data));
+                }
+            }
+        }
     }
 }
 #endif

@@ -81,13 +81,16 @@ public:
         std::size_t left = bytes.size(), none = 0;
         const BrotliEncoderOperation how =
             when == until::ended ? BROTLI_OPERATION_FINISH : BROTLI_OPERATION_FLUSH;
+        std::size_t size = 0;
         do {
             if (!BrotliEncoderCompressStream(state_, how, &left, &from, &none, nullptr, nullptr))
                 throw std::bad_alloc();  // its only failure here
-            std::size_t size = 0;
+            size = 0;
             const std::uint8_t* const out = BrotliEncoderTakeOutput(state_, &size);
             to.append(reinterpret_cast<const char*>(out), size);
-        } while (left != 0 || BrotliEncoderHasMoreOutput(state_));
+            // It stops at output that was not taken, perhaps before the last block: it has nothing
+            // more to say only if it gave nothing.
+        } while (left != 0 || size != 0);
     }
 
 private:
