@@ -412,6 +412,44 @@ RONDO_TEST("websocket: a client that hangs up, or is silent, or takes nothing", 
     CHECK(taken < 300'000);
 }
 
+RONDO_TEST("websocket: a client that sends on and on and takes nothing is lost", "[websocket]") {
+    std::string seen;
+    const auto echo_and_note = [&](http::websocket peer) -> task<> {
+        try {
+            while (auto message = co_await peer.next()) co_await peer.send_binary(message->bytes());
+        } catch (const http::websocket_error& error) {
+            seen += std::to_string(error.code()) + ": " + error.what();
+            throw;
+        }
+    };
+    http::router site;
+    site.websocket("/", echo_and_note);
+    site.websocket("/without_pings", echo_and_note, {.ping_after = 0s, .write_limit = 30s});
+    site.websocket("/for_ever", echo_and_note, {.write_limit = 0s});
+    const auto held_for = [&](std::string path) -> task<duration> {
+        seen.clear();
+        memory_server server(site);
+        duration held{};
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.ask(get(path, opening_fields));
+            const std::string piece = frame(fin | 2, std::string(10'000, 'x'), true);
+            for (bool is_taken = true; is_taken;)
+                is_taken = co_await move_on_after(1s, client.stream().write_all(piece));
+            for (; held < 5min && !server.has_ended; held += 1s) co_await sleep(1s);
+        });
+        co_return held;
+    };
+    const duration first = co_await held_for("/");
+    CHECK(first > 50s);
+    CHECK(first <= 60s);
+    CHECK(seen == "1006: the peer took nothing for too long");
+    const duration second = co_await held_for("/without_pings");
+    CHECK(second > 20s);
+    CHECK(second <= 30s);
+    CHECK(seen == "1006: the peer took nothing for too long");
+    CHECK(co_await held_for("/for_ever") == 5min);
+}
+
 RONDO_TEST("websocket: hostile servers are errors of the client", "[websocket]") {
     const auto seen = [](std::string bytes, std::string fields = "") -> task<std::string> {
         ws_server server(std::move(bytes), std::move(fields));

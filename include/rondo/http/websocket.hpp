@@ -51,6 +51,8 @@ struct websocket_options {
     detail::time_limit ping_after = std::chrono::seconds(20);
     /// After so long without a byte behind the ping the connection counts as lost.
     detail::time_limit ping_limit = std::chrono::seconds(20);
+    /// After so long the peer must have taken a piece of up to 128 KiB, or it counts as lost.
+    detail::time_limit write_limit = std::chrono::seconds(60);
     /// Offers permessage-deflate, or accepts it.
     bool compression = true;
     /// Lets a message be compressed against those before it. Short messages become much smaller,
@@ -68,7 +70,8 @@ struct websocket_options {
 static_assert(std::is_trivially_destructible_v<websocket_options>);
 
 /// The end of a WebSocket that is not a normal one: the peer closed it with an error code, broke
-/// the rules, sent a message that is too long, was silent for too long, or the connection was lost.
+/// the rules, sent a message that is too long, was silent or took nothing for too long, or the
+/// connection was lost.
 class RONDO_API websocket_error : public error {
 public:
     websocket_error(int code, const std::string& what);

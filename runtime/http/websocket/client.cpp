@@ -81,6 +81,7 @@ websocket_core::setup setup_of(const websocket_wish& wish, http::ws::agreement m
     how.engine.mask = [] { return static_cast<std::uint32_t>(random_word()); };
     how.ping_after = wish.options.ping_after;
     how.ping_limit = wish.options.ping_limit;
+    how.write_limit = wish.options.write_limit;
     how.subprotocol = std::move(made.subprotocol);
     return how;
 }

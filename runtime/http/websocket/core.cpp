@@ -191,6 +191,7 @@ task<> websocket_core::write_all() {
     }
     // The peer may have said why before it left.
     is_writing_ = false;
+    write_at_ = time_point::max();
     engine_.out.clear();
     if (!wants_close_) end_by(ws::code::lost, {});
     sent_close_ = true;
@@ -211,7 +212,9 @@ task<> websocket_core::write_frames() {
         for (const_buffer left = being_written_; !left.empty();) {
             const const_buffer piece = left.first(std::min(left.size(), piece_bytes));
             left = left.without_first(piece.size());
+            limit_write();
             co_await transport_->write(piece);
+            write_at_ = time_point::max();
             // A peer that takes a long message is not lost, though the ping stands behind it.
             if (!left.empty()) heard_ = running_loop().time();
         }
@@ -279,6 +282,14 @@ void websocket_core::set_timer(time_point when) {
     timer_at_ = when;
 }
 
+/// A peer that reads nothing would hold the connection for ever: its silence does not count while
+/// the user waits for it to take a message, and takes none itself.
+void websocket_core::limit_write() {
+    if (setup_.write_limit <= duration::zero()) return;
+    write_at_ = saturating_add(running_loop().time(), setup_.write_limit);
+    set_timer(write_at_);
+}
+
 void websocket_core::on_timer() {
     timer_at_ = time_point::max();
     if (is_over_) return;
@@ -286,6 +297,8 @@ void websocket_core::on_timer() {
     const time_point now = running_loop().time();
     if (now >= deadline_) return cut();
     if (deadline_ != time_point::max()) return set_timer(deadline_);
+    if (now >= write_at_) return lose("the peer took nothing for too long");
+    set_timer(write_at_);
     if (setup_.ping_after <= duration::zero()) return;
     if (is_paused_) heard_ = now;  // it is the user who is silent
     const time_point ping_at = saturating_add(heard_, setup_.ping_after);

@@ -32,6 +32,7 @@ public:
         http::ws::settings engine;
         duration ping_after{};
         duration ping_limit{};
+        duration write_limit{};
         std::string subprotocol;
     };
 
@@ -83,6 +84,7 @@ private:
     void drop_messages() noexcept;
     void wake_all() noexcept;
     void set_timer(time_point when);
+    void limit_write();
     void on_timer();
     void cut() noexcept;
 
@@ -120,6 +122,7 @@ private:
     time_point timer_at_ = time_point::max();
     time_point deadline_ = time_point::max();  // of the close
     time_point heard_{};                       // the last byte
+    time_point write_at_ = time_point::max();  // the limit of the piece that is being written
     bool is_writing_ = false;
     bool wants_close_ = false;    // close_code_ is to be sent
     bool sent_close_ = false;

@@ -32,6 +32,7 @@ websocket_core::setup setup_of(const http::websocket_options& options) {
     how.engine.compress_from = options.compress_from;
     how.ping_after = options.ping_after;
     how.ping_limit = options.ping_limit;
+    how.write_limit = options.write_limit;
     return how;
 }
 
