@@ -15,6 +15,7 @@
 #include <rondo/race.hpp>
 #include <rondo/sleep.hpp>
 
+#include "http/server/server.hpp"
 #include "support/rondo_test.hpp"
 
 namespace rondo_tests {
@@ -78,6 +79,7 @@ public:
         co_await rondo::race(std::move(serving), std::move(asking));
     }
     void begin_end() { rondo::detail::end_http_server(*server_); }
+    void cut_off() { rondo::detail::cut_off_connections(*server_); }
     /// True when the connection's task has ended by itself.
     bool has_ended = false;
 

@@ -4,6 +4,7 @@
 #include "http/h2_tools.hpp"
 
 #include <rondo/gather.hpp>
+#include <rondo/shield.hpp>
 
 using namespace rondo;
 using namespace std::chrono_literals;
@@ -260,6 +261,98 @@ RONDO_TEST("http2 server: uploads of all connections together are bounded", "[ht
     seen.clear();
     co_await server.run(upload);  // the memory is free again
     CHECK(seen == std::vector<std::string>{"200 60000"});
+}
+
+RONDO_TEST("http2 server: what nobody reads opens the window of the connection again",
+           "[http2_server]", seeds(2)) {
+    http::router site = make_h2_site();
+    site.post("/late", slow);
+    http::server_options options;
+    options.stream_window = 65536;  // four of them are the connection's
+    for (const bool is_reset : {true, false}) {
+        memory_server server(site, options, {.capacity = 1 << 20});
+        co_await server.run([&](raw_client& raw) -> task<> {
+            h2_client client(raw);
+            co_await client.talk();
+            const std::string block(65536, 'x');
+            std::vector<h2_exchange*> unread;
+            for (int i = 0; i < 4; ++i) {
+                unread.push_back(&client.open("POST", "/late"));
+                client.engine().write(*unread.back(), block, !is_reset);
+            }
+            co_await client.talk();
+            const h2_exchange& fifth = client.begin("POST", "/count", {}, block);
+            co_await client.talk();
+            CHECK(fifth.status == 0);
+            if (is_reset)
+                for (h2_exchange* each : unread) client.engine().reset(*each, h2::code::cancel);
+            co_await client.talk(2s);
+            CHECK(fifth.body == "65536 bytes\n");
+        });
+    }
+}
+
+RONDO_TEST("http2 server: shielded handlers end with their streams", "[http2_server]", seeds(2)) {
+    http::router site = make_h2_site();
+    std::vector<int> errors;
+    const auto shielded = [&](auto&& work) -> task<> {
+        try {
+            co_await with_shield(work);
+        } catch (const std::system_error& why) {
+            errors.push_back(why.code().value());
+            throw;
+        }
+    };
+    const auto stubborn = [&](http::body_writer& out) -> task<> {
+        const std::string block(200000, 'x');
+        const auto write = [&]() -> task<> { co_await out.write_all(block); };
+        co_await shielded(write);
+    };
+    site.get("/stuck", [&](http::request&) { return reply::stream("text/plain", stubborn); });
+    site.post("/read", [&](http::request& request) -> task<reply> {
+        const auto read = [&]() -> task<> {
+            while (auto some = co_await request.read_some()) continue;
+        };
+        co_await shielded(read);
+        co_return reply::text("read");
+    });
+    enum class way { reset, shut_window, gone, cut_off };
+    for (const way how : {way::reset, way::shut_window, way::gone, way::cut_off}) {
+        INFO("way " << static_cast<int>(how));
+        errors.clear();
+        memory_server server(site, {}, {.capacity = 1 << 20});
+        co_await server.run([&](raw_client& raw) -> task<> {
+            h2::options narrow;
+            narrow.stream_window = 65535;
+            h2_client client(raw, narrow);
+            h2_exchange& written = client.begin("GET", "/stuck");
+            written.consumes = false;
+            h2_exchange& read = client.open("POST", "/read");
+            co_await client.talk(100ms);
+            CHECK(written.body.size() == 65535);
+            std::size_t expected = 2;
+            if (how == way::reset) {
+                client.engine().reset(written, h2::code::cancel);
+                client.engine().reset(read, h2::code::cancel);
+                co_await client.talk();
+            } else if (how == way::shut_window) {
+                expected = 1;
+                co_await client.talk(61s);
+                CHECK(read.status == 408);
+                CHECK(written.closed == h2::code::cancel);
+            } else {
+                if (how == way::gone)
+                    raw.hang_up();
+                else
+                    server.cut_off();
+                co_await sleep(3s);
+                CHECK(server.has_ended);
+            }
+            CHECK(errors == std::vector<int>(expected, ECONNRESET));
+            if (how == way::reset || how == way::shut_window)
+                CHECK((co_await client.ask("GET", "/quick"))->body == "quick");
+        });
+    }
 }
 
 RONDO_TEST("http2 server: a reset cancels its handler and no other", "[http2_server]", seeds(2)) {

@@ -3,6 +3,7 @@
 #include "http/server_tools.hpp"
 
 #include <rondo/gather.hpp>
+#include <rondo/shield.hpp>
 
 using namespace rondo;
 using namespace std::chrono_literals;
@@ -316,6 +317,35 @@ RONDO_TEST("http server: after a write that was cancelled nothing more is sent",
             CHECK(said.find("more") == said.npos);
             CHECK(said.find("\r\n0\r\n") == said.npos);
             CHECK(said.ends_with("(closed)"));
+        });
+    }
+}
+
+RONDO_TEST("http server: a shielded write ends when the client takes nothing in time",
+           "[http_server]", seeds(1)) {
+    http::router site;
+    bool has_failed = false;
+    const auto stubborn = [&](http::body_writer& out) -> task<> {
+        const std::string block(10000, 'x');
+        try {
+            co_await with_shield([&]() -> task<> { co_await out.write_all(block); });
+        } catch (const std::exception&) {
+            has_failed = true;
+            throw;
+        }
+    };
+    site.get("/", [&](http::request&) { return reply::stream("text/plain", stubborn); });
+    for (const bool is_cut_off : {false, true}) {
+        has_failed = false;
+        memory_server server(site, {}, {.capacity = 1000});
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.say(get("/"));
+            co_await sleep(59s);
+            CHECK_FALSE(has_failed);
+            if (is_cut_off) server.cut_off();
+            co_await sleep(is_cut_off ? 500ms : 2s);
+            CHECK(has_failed);
+            CHECK(server.has_ended);
         });
     }
 }

@@ -75,7 +75,7 @@ task<http::reply> http_answer::reply_to_error(std::exception_ptr error) {
             error = std::current_exception();
         }
     }
-    report(error);
+    if (!is_gone_) report(error);
     co_return http::reply::status(500);
 }
 

@@ -250,6 +250,7 @@ void h1_server_connection::time_is_up() noexcept {
 
 void h1_server_connection::leave() noexcept {
     is_gone_ = true;
+    if (phase_ == phase::writing) stream_.abort();  // the write may be shielded
     scope_.cancel();
 }
 

@@ -122,6 +122,7 @@ void h2_server_connection::forget(bool had_head) noexcept {
     if (!had_head) --heads_;
     --streams_;
     choose_limit();
+    if (!is_leaving_) poke();  // what it had not read opens the connection's window again
     if (streams_ != 0) return;
     emptied_.unpark_all();
     if (is_closing_) link_.input.stop();
@@ -258,6 +259,8 @@ void h2_server_connection::leave() noexcept {
 
 void h2_server_connection::finish() noexcept {
     if (streams_ != 0 || is_gone_) link_.stream->abort();
+    is_leaving_ = true;
+    engine_.abandon({});  // nothing is sent any more: shielded handlers have to know
 }
 
 }  // namespace detail

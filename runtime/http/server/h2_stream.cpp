@@ -68,6 +68,7 @@ h2_server_stream::h2_server_stream(h2_server_connection& of)
 
 h2_server_stream::~h2_server_stream() {
     server_.uploads -= counted_;
+    connection_.engine().consume(*this, unconsumed());
     connection_.forget(has_task_);
 }
 
@@ -148,12 +149,17 @@ void h2_server_stream::on_closed(const h2::closing&) {
         delete this;
         return;
     }
-    if (has_sent_end()) {
-        sent_wait_.unpark_one();
-        return;
+    if (!has_sent_end()) {
+        is_gone_ = true;
+        task_.cancel();
     }
-    is_gone_ = true;
-    task_.cancel();
+    wake();
+}
+
+/// For the waits that no cancellation reaches, since they are shielded.
+void h2_server_stream::wake() noexcept {
+    sent_wait_.unpark_one();
+    arrived_.unpark_one();
 }
 
 // -- the body of the request ---------------------------------------------------------------------
@@ -183,9 +189,13 @@ task<std::string_view> h2_server_stream::read_body() {
     }
     const time_in limited(read_clock_, server_.options.read);
     is_late_ = false;
-    while (came_.empty() && !has_received_end() && !is_late_ && !is_too_much_)
+    while (came_.empty() && !has_received_end() && !is_late_ && !is_too_much_ && is_open())
         co_await arrived_.park(body_kind, pass_nothing_back, nullptr);
     if (is_too_much_) fail_body(503, "the server has too many bodies to read");
+    if (came_.empty() && !has_received_end() && !is_open()) {
+        if (cancel_requested()) throw cancelled();
+        throw std::system_error(ECONNRESET, std::system_category(), "read of a request");
+    }
     if (came_.empty() && !has_received_end())
         fail_body(408, "the body of the request did not come in time");
     taken_.swap(came_);
@@ -276,6 +286,7 @@ void h2_server_stream::give_up() noexcept {
     is_gone_ = true;
     reset(h2::code::cancel);
     task_.cancel();
+    wake();
 }
 
 void h2_server_stream::reset(h2::code why) noexcept {

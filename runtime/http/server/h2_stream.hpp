@@ -58,6 +58,7 @@ private:
     task<> wait_until_sent(bool with_end);
     void write_is_late() noexcept;
     void give_up() noexcept;
+    void wake() noexcept;
     void reset(http::h2::code why) noexcept;
 
     h2_server_connection& connection_;
