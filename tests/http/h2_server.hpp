@@ -111,6 +111,7 @@ public:
     std::vector<h2_peer*> peers;    // that are open
     std::function<void(h2_request&)> on_head = [](h2_request&) {};
     std::string preamble;  // raw bytes to begin with
+    int mute = 0;          // so many connections send nothing, not even settings
 
     /// Runs `client` while the server serves.
     template <class Client>
@@ -146,6 +147,7 @@ private:
         h2_peer peer(*this, ++connections, options);
         const counted one(*this, peer);
         peer.raw = preamble;
+        peer.is_mute = peer.number <= mute;
         try {
             if (identity_) {
                 auto starting = rondo::start_tls(std::move(stream), *identity_);

@@ -17,16 +17,19 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
+enum class http_knowledge : std::uint8_t {
+    none,         // the next connection finds out whether it is one of HTTP/2
+    negotiating,  // it is being made
+    plain,        // the last one was not, or could not be made: none waits
+};
+
 struct http_host {
     http_host(std::string name, std::size_t count) : key(std::move(name)), free(count) {}
 
-    enum class knowledge : std::uint8_t {
-        none,         // the next connection finds out whether it is one of HTTP/2
-        negotiating,  // it is being made
-        plain,        // the last one was not, or could not be made: none waits
-    };
+    using knowledge = http_knowledge;
 
     std::string key;
+    std::size_t leases = 0;  // those that wait or have a connection
     semaphore free;
     std::vector<std::unique_ptr<http_connection>> idle;  // the one used last is the last
 

@@ -61,6 +61,7 @@ void http_lease::reset() noexcept {
     shared_.reset();
     permit_ = permit();  // each is empty if a cancellation came before it
     host_permit_ = permit();
+    --host_->leases;
     pool_->forget_if_unused(*host_);
     host_.reset();
     pool_.reset();
@@ -74,6 +75,7 @@ task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fr
     if (home_ != running_loop().remote()) move_in();
     lease.host_ = host_of(std::move(key));
     lease.pool_ = shared_from_this();
+    ++lease.host_->leases;
     if (wanted == http_wanted::plain) {
         lease.host_permit_ = co_await lease.host_->free.acquire();
         lease.permit_ = co_await seats_.acquire();
@@ -189,20 +191,21 @@ void http_pool::close_expired() {
 void http_pool::set_timer(time_point when) {
     if (timer_at_ <= when) return;
     timer_.cancel();
+    timer_at_ = time_point::max();  // in case that the next line throws
     timer_ = running_loop().call_at(when, [pool = weak_from_this()] {
         if (const auto alive = pool.lock()) alive->close_expired();
     });
     timer_at_ = when;
 }
 
-bool http_pool::is_unused(const http_host& host) const noexcept {
-    return host.idle.empty() && host.shared.empty() && host.free.available() == per_host_ &&
-           host.free.waiting() == 0 && host.answers.empty() && host.line.empty() &&
-           host.known != http_host::knowledge::negotiating;
+bool http_pool::is_unused(const http_host& host) noexcept {
+    return host.leases == 0 && host.idle.empty() && host.shared.empty();
 }
 
 void http_pool::forget_if_unused(const http_host& host) noexcept {
-    if (is_unused(host)) hosts_.erase(host.key);
+    if (!is_unused(host)) return;
+    const auto at = hosts_.find(host.key);
+    if (at != hosts_.end() && at->second.get() == &host) hosts_.erase(at);
 }
 
 void http_pool::close_now() noexcept {
@@ -222,21 +225,33 @@ void http_pool::close_idle() noexcept {
     std::erase_if(hosts_, [&](const auto& entry) { return is_unused(*entry.second); });
 }
 
+namespace {
+
+/// Ends them at once if their farewell is cut short, or never begins.
+struct shared_to_close {
+    std::vector<std::shared_ptr<http_shared_connection>> all;
+    ~shared_to_close() {
+        for (const auto& each : all) each->abort();
+    }
+};
+
+}  // namespace
+
 task<> http_pool::close() {
     std::vector<std::unique_ptr<http_connection>> all;
-    std::vector<std::shared_ptr<http_shared_connection>> shared;
+    shared_to_close shared;
     for (auto& [key, host] : hosts_) {
         for (auto& connection : host->idle) all.push_back(std::move(connection));
         idle_count_ -= host->idle.size();
         host->idle.clear();
         for (const auto& each : host->shared)
-            if (each->users_ == 0) shared.push_back(each);
-        for (const auto& each : shared) remove(*host, *each);
+            if (each->users_ == 0) shared.all.push_back(each);
+        for (const auto& each : shared.all) remove(*host, *each);
     }
     close_now();
     std::vector<task<>> closing;
     for (auto& connection : all) closing.push_back(connection->close());
-    for (auto& connection : shared) closing.push_back(connection->close());
+    for (auto& connection : shared.all) closing.push_back(connection->close());
     co_await gather(std::move(closing));
 }
 

@@ -54,6 +54,7 @@ private:
 };
 
 struct http_host;
+enum class http_knowledge : std::uint8_t;
 
 /// A connection that several exchanges use at a time. The pool owns it, and counts its users.
 class http_shared_connection {
@@ -78,12 +79,17 @@ protected:
 private:
     friend class http_pool;
     friend class http_lease;
+    void tell_silent() noexcept;
+    void end_negotiation(http_host& host, http_knowledge found) noexcept;
+
     std::weak_ptr<http_pool> pool_;
     std::weak_ptr<http_host> host_;
     permit host_permit_;  // while it has users
     permit permit_;
     std::size_t users_ = 0;
     bool negotiates_ = false;  // others wait until its room is known
+    call_handle patience_;     // the end of that
+    bool has_told_ = false;    // its room
     duration keep_{};
     time_point idle_since_{};
     time_point idle_until_{};
@@ -110,7 +116,8 @@ public:
     /// Uses a new connection, of HTTP/1.1.
     void connect(http_connection::any_stream stream);
     /// Uses a new connection, which others may join. It is kept for `keep` when it is idle.
-    void share(std::shared_ptr<http_shared_connection> made, duration keep);
+    /// After `patience` others wait no longer for news of it; zero: they wait.
+    void share(std::shared_ptr<http_shared_connection> made, duration keep, duration patience);
     /// No connection could be made: others need not wait for this one.
     void fail() noexcept;
     /// True if the connection has served a request before.
@@ -170,7 +177,7 @@ private:
     void make_room() noexcept;
     void close_expired();
     void set_timer(time_point when);
-    bool is_unused(const http_host& host) const noexcept;
+    static bool is_unused(const http_host& host) noexcept;
     void forget_if_unused(const http_host& host) noexcept;
 
     // -- shared.cpp: connections of HTTP/2
@@ -182,7 +189,6 @@ private:
     void serve_line(http_host& host) noexcept;
     void make_idle(http_host& host, http_shared_connection& which);
     void remove(http_host& host, http_shared_connection& which) noexcept;
-    void answer(http_host& host, http_shared_connection& which) noexcept;
     void abort_idle(http_host& host, time_point until) noexcept;
 
     std::optional<remote> home_;  // the loop of the idle connections

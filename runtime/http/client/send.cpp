@@ -137,7 +137,8 @@ task<> sending::connect(http_lease& lease, const http_route& route, const exchan
     try {
         auto stream = co_await connect_http(session_, route, to_.budget, to_.times);
         if (speaks_http_2(stream, route.wanted))
-            lease.share(make_h2_connection(std::move(stream), how), how.keep_alive);
+            lease.share(make_h2_connection(std::move(stream), how), how.keep_alive,
+                        session_.options.timeouts.tls);
         else
             lease.connect(std::move(stream));
     } catch (const std::exception&) {

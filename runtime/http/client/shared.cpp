@@ -9,7 +9,8 @@ inline namespace v0 {
 namespace detail {
 
 // -- lease ---------------------------------------------------------------------------------------
-void http_lease::share(std::shared_ptr<http_shared_connection> made, duration keep) {
+void http_lease::share(std::shared_ptr<http_shared_connection> made, duration keep,
+                       duration patience) {
     made->pool_ = pool_;
     made->host_ = host_;
     made->keep_ = keep;
@@ -21,6 +22,11 @@ void http_lease::share(std::shared_ptr<http_shared_connection> made, duration ke
     shared_ = std::move(made);
     reused_ = false;
     shared_->negotiates_ = std::exchange(negotiates_, false);
+    if (!shared_->negotiates_ || patience <= duration::zero()) return;
+    const std::weak_ptr<http_shared_connection> made_here = shared_;
+    shared_->patience_ = running_loop().call_at(running_loop().time() + patience, [made_here] {
+        if (const auto alive = made_here.lock()) alive->tell_silent();
+    });
 }
 
 void http_lease::fail() noexcept {
@@ -39,11 +45,24 @@ void http_shared_connection::tell_ended() noexcept {
 }
 
 void http_shared_connection::tell_room() noexcept {
+    has_told_ = true;
     const auto pool = pool_.lock();
     const auto host = host_.lock();
     if (!pool || !host) return;
-    pool->answer(*host, *this);
+    end_negotiation(*host, http_host::knowledge::none);
     pool->serve_line(*host);
+}
+
+/// It does not say its room: from now on none waits for it.
+void http_shared_connection::tell_silent() noexcept {
+    if (const auto host = host_.lock()) end_negotiation(*host, http_host::knowledge::plain);
+}
+
+void http_shared_connection::end_negotiation(http_host& host, http_knowledge found) noexcept {
+    if (!std::exchange(negotiates_, false)) return;
+    patience_.cancel();
+    host.known = found;
+    host.answers.unpark_all();
 }
 
 // -- places --------------------------------------------------------------------------------------
@@ -146,10 +165,12 @@ void http_pool::leave(http_host& host, http_shared_connection& from) noexcept {
     if (!is_there) return;
     serve_line(host);
     if (from.users_ != 0) return;
-    if (!closed_ && from.room() != 0 && from.keep_ > duration::zero()) {
+    from.end_negotiation(host, http_host::knowledge::none);  // another one asks
+    // If it has not told its room, it has not answered anything.
+    if (from.has_told_ && !closed_ && from.room() != 0 && from.keep_ > duration::zero()) {
         try {
             return make_idle(host, from);
-        } catch (const std::bad_alloc&) {  // of the timer: it is closed instead
+        } catch (...) {  // no memory for the timer, or no loop runs: it is closed instead
         }
     }
     from.abort();
@@ -175,10 +196,7 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
     if (at == host.shared.end()) return;
     const std::shared_ptr<http_shared_connection> kept = std::move(*at);
     host.shared.erase(at);
-    if (std::exchange(kept->negotiates_, false)) {  // it has not said its limit: none waits for it
-        host.known = http_host::knowledge::plain;
-        host.answers.unpark_all();
-    }
+    kept->end_negotiation(host, http_host::knowledge::plain);
     if (kept->host_permit_) {
         --host.shared_at_work;
         kept->permit_ = permit();
@@ -187,13 +205,6 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
         --idle_count_;
     }
     serve_line(host);
-}
-
-/// Ends the negotiation that made `which`, if it has not ended.
-void http_pool::answer(http_host& host, http_shared_connection& which) noexcept {
-    if (!std::exchange(which.negotiates_, false)) return;
-    host.known = http_host::knowledge::none;
-    host.answers.unpark_all();
 }
 
 /// Closes shared connections that are idle and whose time has come.

@@ -42,6 +42,8 @@ public:
 
     // -- for exchanges ---------------------------------------------------------------------------
     http::h2::engine& engine() noexcept { return engine_; }
+    /// False if a request that begins now would get no answer.
+    bool is_open() const noexcept { return is_reading_ && !is_retired_; }
     /// Sends what the engine has, in a task of its own. Call it after each call of the engine that
     /// may have made something.
     void send() noexcept;

@@ -88,7 +88,8 @@ private:
 // -- sending -------------------------------------------------------------------------------------
 void h2_exchange::write_head(std::string&, const http_outgoing& request, h1::body_length length) {
     has_body_ = length.kind() == h1::framing::chunked || length.bytes() != 0;
-    if (!connection_->engine().can_request()) {  // it has changed since the place was given
+    // It may have changed since the place was given, or have been lost.
+    if (!connection_->is_open() || !connection_->engine().can_request()) {
         closing_ = {h2::code::refused_stream, true, {}};
         is_closed_ = true;
         fail();

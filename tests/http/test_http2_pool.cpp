@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// The pool and connections of HTTP/2 in rare moments: one dies under those that share it, or is
+// made in vain, or stays silent.
+#include <rondo/http.hpp>
+
+#include <optional>
+
+#include <rondo/gather.hpp>
+#include <rondo/sync.hpp>
+
+#include "http/h2_server.hpp"
+#include "http/scripted_server.hpp"
+#include "support/core_tools.hpp"
+
+#ifdef RONDO_WITH_NGHTTP2
+
+using namespace rondo;
+using namespace std::chrono_literals;
+
+namespace {
+
+using namespace rondo_tests;
+
+http::session_options with_http_2(duration keep_alive = 4s) {
+    http::session_options options;
+    options.version = http::version::http_2;
+    options.keep_alive = keep_alive;
+    return options;
+}
+
+void answer_path(h2_peer& peer, h2_request& request) {
+    if (request.head.path == "/never") return;
+    if (request.head.path == "/bulk") return peer.reply(request, std::string(3'000'000, 'b'));
+    peer.reply(request, request.head.path);
+}
+
+task<std::string> text_of(http::session& client, std::string url) {
+    auto response = co_await client.get(url);
+    co_return co_await response.text();
+}
+task<> ask(http::session& client, std::string url) { co_await text_of(client, url); }
+
+RONDO_TEST("http2 pool: those that shared a connection which died make one new one together",
+           "[http2_pool]") {
+    int left = 4;
+    h2_server server([&](h2_peer& peer, h2_request& request) {
+        if (peer.number == 1 && request.head.path == "/d") {
+            peer.hangs_up = --left == 0;
+            return;
+        }
+        answer_path(peer, request);
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        co_await ask(client, server.url("/a"));
+        std::vector<task<std::string>> all;
+        for (int i = 0; i < 4; ++i) all.push_back(text_of(client, server.url("/d")));
+        const auto texts = co_await gather(std::move(all));
+        for (const std::string& each : texts) CHECK(each == "/d");
+        CHECK(server.connections == 2);
+        CHECK(client.connections() == 1);
+        CHECK(client.idle_connections() == 1);
+        CHECK(co_await text_of(client, server.url("/a")) == "/a");
+        CHECK(server.connections == 2);
+        co_await client.close();
+        co_await sleep(10ms);
+        CHECK(client.connections() == 0);
+        CHECK(server.open == 0);
+    });
+}
+
+RONDO_TEST("http2 pool: when the one that connects is cancelled, those that waited for it go on",
+           "[http2_pool]") {
+    h2_server server(answer_path);
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        auto first = create_task(text_of(client, server.url("/a")));
+        auto second = create_task(text_of(client, server.url("/b")));
+        co_await yield_now();
+        co_await yield_now();
+        CHECK(server.connections == 0);
+        CHECK(client.connections() == 1);
+        first.cancel();
+        CHECK(co_await second == "/b");
+        CHECK(client.idle_connections() == 1);
+        const int before = server.connections;
+        CHECK(co_await text_of(client, server.url("/c")) == "/c");
+        CHECK(server.connections == before);
+        co_await sleep(5s);
+        CHECK(client.connections() == 0);
+        CHECK(server.open == 0);
+    });
+}
+
+RONDO_TEST("http2 pool: close under a cancellation closes idle connections all the same",
+           "[http2_pool]") {
+    h2_server server(answer_path);
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2(1h));
+        co_await ask(client, server.url("/a"));
+        CHECK(client.idle_connections() == 1);
+        CHECK(server.open == 1);
+        bool was_cancelled = false;
+        {
+            detail::inner_scope scope;
+            detail::cancel(scope);
+            try {
+                co_await client.close();
+            } catch (const cancelled&) {
+                was_cancelled = true;
+            }
+        }
+        CHECK(was_cancelled);
+        CHECK(client.connections() == 0);
+        co_await sleep(10ms);
+        CHECK(server.open == 0);
+    });
+}
+
+TEST_CASE("http2 pool: a response that is dropped outside of a run closes its connection",
+          "[http2_pool]") {
+    testing::leak_probe probe;
+    {
+        loop home;
+        http::session client(with_http_2());
+        std::optional<h2_server> server;
+        std::optional<http::response> kept;
+        event done;
+        future<> serving;
+        auto first = [&]() -> task<> {
+            server.emplace(answer_path);
+            auto serve = [&]() -> task<> { co_await done.wait(); };
+            serving = create_task(server->run(serve));
+            kept = co_await client.get(server->url("/bulk"));
+        };
+        home.run_until_complete(first());
+        CHECK(client.connections() == 1);
+        kept.reset();
+        CHECK(client.connections() == 0);
+        auto second = [&]() -> task<> {
+            while (server->open != 0) co_await sleep(1ms);
+            CHECK(co_await text_of(client, server->url("/a")) == "/a");
+            CHECK(server->connections == 2);
+            co_await client.close();
+            done.set();
+            co_await serving;
+        };
+        home.run_until_complete(second());
+    }
+    CHECK(probe.leaks().empty());
+}
+
+RONDO_TEST("http2 pool: a connection whose only request gave up before the settings is closed",
+           "[http2_pool]") {
+    h2_server server(answer_path);
+    server.mute = 1;
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2(1h));
+        co_await move_on_after(1s, ask(client, server.url("/mute")));
+        const time_point before = running_loop().time();
+        CHECK(co_await text_of(client, server.url("/a")) == "/a");
+        CHECK(running_loop().time() - before < 1s);
+        CHECK(server.connections == 2);
+        CHECK(server.open == 1);
+        CHECK(client.connections() == 1);
+    });
+}
+
+RONDO_TEST("http2 pool: others wait 10 s for a server that sends no settings", "[http2_pool]") {
+    h2_server server(answer_path);
+    server.mute = 1;
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        auto silent = create_task(ask(client, server.url("/mute")));
+        co_await sleep(1s);
+        const time_point before = running_loop().time();
+        CHECK(co_await text_of(client, server.url("/a")) == "/a");
+        const duration took = running_loop().time() - before;
+        CHECK(took > 8s);
+        CHECK(took < 10s);
+        CHECK(server.connections == 2);
+        CHECK((co_await error_of(ask(client, server.url("/b")))) == "no error");
+        CHECK(server.connections == 2);
+        silent.cancel();
+        co_await sleep(1s);
+        CHECK(client.connections() == 1);
+        CHECK(server.open == 1);
+    });
+}
+
+task<> put_much(http::session& client, std::string url) {
+    auto request = client.put(url).body(std::string(100'000, 'u'));
+    auto response = co_await std::move(request);
+    CHECK(co_await response.text() == "/put");
+}
+
+RONDO_TEST("http2 pool: a request that begins as its connection dies goes over another one",
+           "[http2_pool]", seeds(2).limit(2min)) {
+    int dies = 0;
+    h2_server server([&](h2_peer& peer, h2_request& request) {
+        if (request.head.path == "/cut" && peer.number == dies)
+            peer.hangs_up = true;
+        else
+            answer_path(peer, request);
+    });
+    co_await server.run([&]() -> task<> {
+        for (int i = 0; i < 150; ++i) {
+            http::session client(with_http_2());
+            co_await ask(client, server.url("/a"));
+            dies = server.connections;
+            auto cutting = create_task(error_of(ask(client, server.url("/cut"))));
+            co_await sleep(i * 4us);
+            const time_point before = running_loop().time();
+            co_await put_much(client, server.url("/put"));
+            REQUIRE(running_loop().time() - before < 1s);
+            cutting.cancel();
+            co_await client.close();
+        }
+    });
+}
+
+}  // namespace
+
+#endif
