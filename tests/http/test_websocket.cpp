@@ -7,9 +7,11 @@
 
 #include <rondo/gather.hpp>
 #include <rondo/http/test_client.hpp>
+#include <rondo/queue.hpp>
 #include <rondo/wait.hpp>
 
 #include "http/server_tools.hpp"
+#include "http/websocket/core.hpp"
 #include "http/websocket/handshake.hpp"
 #include "http/ws_tools.hpp"
 #include "support/core_tools.hpp"
@@ -448,6 +450,107 @@ RONDO_TEST("websocket: a client that sends on and on and takes nothing is lost",
     CHECK(second <= 30s);
     CHECK(seen == "1006: the peer took nothing for too long");
     CHECK(co_await held_for("/for_ever") == 5min);
+}
+
+/// A peer that closes, and never takes the goodbye of the layer below, as TLS has one.
+class stuck_goodbye final : public rondo::detail::http_transport {
+public:
+    task<std::string_view> read() override {
+        if (std::exchange(is_read_, true)) co_await sleep(1h);
+        co_return bytes_;
+    }
+    task<> write(const_buffer bytes) override {
+        said += bytes.text();
+        co_return;
+    }
+    task<> shutdown_write() override { co_return; }
+    task<> close() override {
+        is_asked = true;
+        co_await sleep(1h);
+    }
+    void abort() noexcept override { is_aborted = true; }
+
+    std::string said;
+    bool is_asked = false;
+    bool is_aborted = false;
+
+private:
+    std::string bytes_ = close_frame(1000, "", true);
+    bool is_read_ = false;
+};
+
+RONDO_TEST("websocket: the limit of the close holds for the layer below too", "[websocket]") {
+    const time_point began = running_loop().time();
+    stuck_goodbye transport;
+    rondo::detail::websocket_core core(transport, {});
+    co_await core.run();
+    CHECK(running_loop().time() - began < 2s);
+    CHECK(transport.said == close_frame(1000, "", false));
+    CHECK(transport.is_asked);
+    CHECK(transport.is_aborted);
+    CHECK_FALSE(co_await core.next());
+    CHECK(core.close_code() == 1000);
+
+    stuck_goodbye other;
+    rondo::detail::websocket_core left(other, {});
+    CHECK_FALSE(co_await move_on_after(100ms, left.run()));
+    CHECK(other.is_asked);
+    CHECK(other.is_aborted);
+}
+
+RONDO_TEST("websocket: a handler after the end of its peer", "[websocket]") {
+    std::string seen;
+    queue<std::string> news;
+    http::router site;
+    site.websocket("/saves", [&](http::websocket peer) -> task<> {
+        while (auto message = co_await peer.next()) {
+            co_await sleep(1min);
+            seen += message->text() + ' ';
+        }
+        co_await sleep(1min);
+        seen += "saved";
+    });
+    const auto push = [&](http::websocket& to) -> task<> {
+        while (auto line = co_await news.next()) co_await to.send_text(*line);
+    };
+    site.websocket("/pushes", [&](http::websocket peer) -> task<> { co_await push(peer); });
+    site.websocket("/hears", [&](http::websocket peer) -> task<> {
+        co_await race(push(peer), peer.closed());
+        seen += "heard";
+    });
+    // It is not cancelled: it takes the messages that have come, and saves its work.
+    memory_server saves(site);
+    co_await saves.run([&](raw_client& client) -> task<> {
+        co_await client.say(get("/saves", opening_fields) + frame(fin | 1, "one", true) +
+                            frame(fin | 1, "two", true) + close_frame(1000, "", true));
+        CHECK_THAT(co_await client.hear(2500ms), Catch::EndsWith(close_frame(1000, "", false) + "(closed)"));
+        client.hang_up();
+        co_await sleep(1min);
+        CHECK_FALSE(saves.has_ended);
+        co_await sleep(3min);
+        CHECK(saves.has_ended);
+    });
+    CHECK(seen == "one two saved");
+    // A handler that waits for something else hears of the end when it sends, or by closed().
+    memory_server pushes(site);
+    co_await pushes.run([&](raw_client& client) -> task<> {
+        co_await client.ask(get("/pushes", opening_fields));
+        client.hang_up();
+        co_await sleep(1h);
+        CHECK_FALSE(pushes.has_ended);
+        co_await news.put("late");
+        co_await sleep(1s);
+        CHECK(pushes.has_ended);
+    });
+    seen.clear();
+    memory_server hears(site);
+    co_await hears.run([&](raw_client& client) -> task<> {
+        co_await client.ask(get("/hears", opening_fields));
+        client.hang_up();
+        co_await sleep(2s);
+        CHECK(hears.has_ended);
+    });
+    CHECK(seen == "heard");
 }
 
 RONDO_TEST("websocket: hostile servers are errors of the client", "[websocket]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The engine of WebSocket: the same messages however the bytes are cut, every broken rule with its
 // code, bounded memory, and compression as two sides agree on it.
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -217,6 +218,50 @@ TEST_CASE("websocket engine: compressed messages, with a common context and with
     ws::engine plain(compressing(false, false));
     plain.add_message(false, "\x01\x02");
     CHECK(plain.out == "\x82\x02\x01\x02");
+}
+
+TEST_CASE("websocket engine: without a common context nothing is held between messages",
+          "[websocket_engine]") {
+    std::string message;
+    for (int i = 0; i < 3000; ++i) message += std::to_string(i * 7919 % 10007);
+    for (const int bits : {9, 12, 15}) {
+        ws::deflater from(false, bits);
+        ws::inflater to(false);
+        std::vector<std::string> packed;
+        for (int i = 0; i < 3; ++i) {
+            packed.push_back(from.compressed(message));
+            CHECK_FALSE(from.holds_memory());
+            std::string came;
+            CHECK(to.add(packed.back(), came, 100000) == ws::inflater::result::good);
+            CHECK(to.end(came, 100000) == ws::inflater::result::good);
+            CHECK_FALSE(to.holds_memory());
+            CHECK(came == message);
+        }
+        CHECK(packed[0] == packed[1]);
+        CHECK(packed[1] == packed[2]);
+    }
+    ws::deflater in_context(true, 12);
+    in_context.compressed(message);
+    CHECK(in_context.holds_memory());
+}
+
+TEST_CASE("websocket engine: later messages do not refer to one for which memory lacked",
+          "[websocket_engine]") {
+    static int masks_left = 1;
+    ws::settings how = compressing(true, true);
+    how.mask = []() -> std::uint32_t {
+        if (masks_left-- == 0) throw std::bad_alloc();
+        return 0x12345678;
+    };
+    ws::engine from(how);
+    const std::string lost = "one that is never sent: " + std::string(500, 'n') + "0123456789";
+    from.add_message(true, "first");
+    CHECK_THROWS_AS(from.add_message(true, lost), std::bad_alloc);
+    from.add_message(true, lost + "!");
+    from.add_message(true, "last");
+    listener to(compressing(false, true));
+    to.take(from.out);
+    CHECK(to.said == "T:first T:" + lost + "! T:last ");
 }
 
 TEST_CASE("websocket engine: compressed messages that are hostile", "[websocket_engine]") {

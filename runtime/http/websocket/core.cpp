@@ -28,8 +28,12 @@ constexpr std::size_t kept_bytes = std::size_t{16} * 1024;  // of a buffer that 
 
 void keep_quiet(void*) noexcept {}  // a single waiter
 
-std::exception_ptr lost(const std::string& why) {
-    return std::make_exception_ptr(http::websocket_error(ws::code::lost, why));
+std::exception_ptr lost(const char* why) noexcept {
+    try {
+        throw http::websocket_error(ws::code::lost, why);
+    } catch (...) {  // no memory: that is the error then
+        return std::current_exception();
+    }
 }
 
 }  // namespace
@@ -43,31 +47,32 @@ websocket_core::~websocket_core() { timer_.cancel(); }
 
 task<> websocket_core::run() {
     children group("a WebSocket", children::others::go_on);
-    scope_ = &group;
     heard_ = running_loop().time();
     if (setup_.ping_after > duration::zero()) set_timer(saturating_add(heard_, setup_.ping_after));
-    group.start(read_all());
-    group.start(write_all());
+    scope_ = &group;
+    try {
+        group.start(read_all());
+        group.start(write_all());
+        co_await group.ended();
+        // TLS says goodbye too: a child as well, so that the limit of the close ends it.
+        group.start(finish());
+    } catch (...) {
+        group.fail(std::current_exception());
+    }
     co_await group.ended();
     scope_ = nullptr;
-    try {
-        co_await finish();
-    } catch (const cancelled&) {
-        transport_->abort();
-        group.stopped();
-    } catch (const std::exception&) {  // the peer is gone
-        transport_->abort();
-    }
+    if (!is_finished_) transport_->abort();
     over();
     group.rethrow_but_own_cancel();
 }
 
 task<> websocket_core::finish() {
-    const bool is_clean = sent_close_ && peer_closed_ && !failed_ && !unwritten_;
-    if (is_clean)
+    if (!sent_close_ || !peer_closed_ || failed_ || unwritten_) co_return;
+    try {
         co_await transport_->close();
-    else
-        transport_->abort();
+        is_finished_ = true;
+    } catch (const std::exception&) {  // the peer is gone
+    }
 }
 
 void websocket_core::over() noexcept {
@@ -166,7 +171,7 @@ void websocket_core::take_close() {
 }
 
 /// The connection is gone.
-void websocket_core::lose(const std::string& why) noexcept {
+void websocket_core::lose(const char* why) noexcept {
     // A peer that only hangs up after our close frame is rude, and no error.
     if (!failed_ && !peer_closed_ && (!wants_close_ || unwritten_)) failed_ = lost(why);
     wake_all();
@@ -252,14 +257,18 @@ void websocket_core::begin_close(int code, std::string_view reason) {
     if (is_open()) end_by(code, reason);
 }
 
-void websocket_core::begin_end() noexcept {
-    if (!is_open()) return;
-    server_ends_ = true;
+void websocket_core::close_or_cut(int code) noexcept {
     try {
-        begin_close(ws::code::going_away, {});
+        begin_close(code, {});
     } catch (...) {  // no memory: without a farewell
         cut();
     }
+}
+
+void websocket_core::begin_end() noexcept {
+    if (!is_open()) return;
+    server_ends_ = true;
+    close_or_cut(ws::code::going_away);
 }
 
 void websocket_core::release() noexcept {

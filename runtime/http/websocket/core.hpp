@@ -47,6 +47,8 @@ public:
     task<> run();
     /// Begins the close from our side, unless it has begun.
     void begin_close(int code, std::string_view reason);
+    /// The same where nothing may fail.
+    void close_or_cut(int code) noexcept;
     /// The user's object is gone.
     void release() noexcept;
     /// Ends all waits, if run() could not.
@@ -77,7 +79,7 @@ private:
     task<> write_frames();
     bool add_control();
     task<> finish();
-    void lose(const std::string& why) noexcept;
+    void lose(const char* why) noexcept;
     void fail(int code, std::string_view why);
     void end_by(int code, std::string_view reason);
     void take_close();
@@ -134,6 +136,7 @@ private:
     bool is_pinged_ = false;      // and has not answered
     bool is_paused_ = false;      // the reading task waits for the user
     bool is_released_ = false;
+    bool is_finished_ = false;    // the transport has ended in good order
     bool is_over_ = false;
 };
 

@@ -37,6 +37,25 @@ std::unique_ptr<z_stream, deflate_end>& shared_state() {
     return state;
 }
 
+/// The message, compressed. It leaves the state between two messages.
+std::string deflate_all(z_stream& stream, std::string_view message) {
+    std::string out;
+    char room[step_bytes];
+    do {
+        if (stream.avail_in == 0) {
+            stream.next_in = input_of(message);
+            stream.avail_in = size_of(message.size());
+            message.remove_prefix(stream.avail_in);
+        }
+        stream.next_out = reinterpret_cast<Bytef*>(room);
+        stream.avail_out = sizeof room;
+        deflate(&stream, message.empty() ? Z_SYNC_FLUSH : Z_NO_FLUSH);
+        out.append(room, sizeof room - stream.avail_out);
+    } while (stream.avail_out == 0 || stream.avail_in > 0 || !message.empty());
+    out.resize(out.size() - tail.size());
+    return out;
+}
+
 }  // namespace
 
 bool has_deflate() noexcept { return true; }
@@ -97,23 +116,17 @@ std::string deflater::compressed(std::string_view message) {
         if (status != Z_OK) throw std::bad_alloc();
         state.reset(made.release());
     }
-    z_stream& stream = *state;
-    std::string out;
-    char room[step_bytes];
-    do {
-        if (stream.avail_in == 0) {
-            stream.next_in = input_of(message);
-            stream.avail_in = size_of(message.size());
-            message.remove_prefix(stream.avail_in);
-        }
-        stream.next_out = reinterpret_cast<Bytef*>(room);
-        stream.avail_out = sizeof room;
-        deflate(&stream, message.empty() ? Z_SYNC_FLUSH : Z_NO_FLUSH);
-        out.append(room, sizeof room - stream.avail_out);
-    } while (stream.avail_out == 0 || stream.avail_in > 0 || !message.empty());
-    if (!in_context_) deflateReset(&stream);
-    out.resize(out.size() - tail.size());
-    return out;
+    try {
+        std::string out = deflate_all(*state, message);
+        if (is_shared)
+            deflateReset(state.get());
+        else if (!in_context_)
+            state.reset();
+        return out;
+    } catch (...) {  // it is in the middle of a message
+        state.reset();
+        throw;
+    }
 }
 
 #else

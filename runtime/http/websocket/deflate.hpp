@@ -54,18 +54,24 @@ public:
     result add(std::string_view piece, std::string& to, std::size_t limit);
     /// Ends the message.
     result end(std::string& to, std::size_t limit);
+    bool holds_memory() const noexcept { return stream_ != nullptr; }
 
 private:
     std::unique_ptr<z_stream_s, inflate_end> stream_;
     bool in_context_;
 };
 
-/// Compresses messages. Those without a common context share one state in each thread.
+/// Compresses messages. Those without a common context share one state in each thread, or have one
+/// for each message if the peer wants a smaller window. Between them nothing is held.
 class deflater {
 public:
     deflater(bool in_context, int window_bits) noexcept
         : in_context_(in_context), window_bits_(window_bits) {}
+    /// Throws: std::bad_alloc; then as forget().
     std::string compressed(std::string_view message);
+    /// The last message will not be sent: the next one refers to none before it.
+    void forget() noexcept { stream_.reset(); }
+    bool holds_memory() const noexcept { return stream_ != nullptr; }
 
 private:
     std::unique_ptr<z_stream_s, deflate_end> stream_;

@@ -235,7 +235,12 @@ void engine::add_message(bool is_text, std::string_view bytes) {
     // With a common context the peer has to see it even if it is no shorter.
     if (packed.size() >= bytes.size() && !settings_.deflate.sends_in_context)
         return add_frame(opcode, false, bytes);
-    add_frame(opcode, true, packed);
+    try {
+        add_frame(opcode, true, packed);
+    } catch (...) {  // the peer never sees it
+        deflater_.forget();
+        throw;
+    }
 }
 
 void engine::add_ping() { add_frame(WSLAY_PING, false, {}); }

@@ -61,7 +61,7 @@ task<> serve_websocket(std::shared_ptr<websocket_route> route, ws::agreement mad
     } catch (...) {
         error = std::current_exception();
     }
-    core->begin_close(error ? ws::code::internal : ws::code::normal, {});
+    core->close_or_cut(error ? ws::code::internal : ws::code::normal);
     core->release();
     co_await group.ended();
     core->over();
