@@ -9,6 +9,7 @@
 #include <rondo/sync.hpp>
 
 #include "http/h2_server.hpp"
+#include "http/h2_talk.hpp"
 #include "http/scripted_server.hpp"
 #include "support/core_tools.hpp"
 
@@ -217,6 +218,101 @@ RONDO_TEST("http2 pool: a request that begins as its connection dies goes over a
             co_await client.close();
         }
     });
+}
+
+RONDO_TEST("http2 pool: those that wait for a second connection take a place on the first",
+           "[http2_pool]") {
+    h2::options two;
+    two.streams = 2;
+    h2_server server(answer_path, two);
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        co_await ask(client, server.url("/a"));
+        server.mute = 2;
+        auto staying = create_task(ask(client, server.url("/never")));
+        auto leaving = create_task(ask(client, server.url("/never")));
+        co_await sleep(100ms);
+        auto silent = create_task(ask(client, server.url("/b")));
+        co_await sleep(100ms);
+        CHECK(server.connections == 2);
+        auto waiting = create_task(text_of(client, server.url("/c")));
+        co_await sleep(100ms);
+        const time_point before = running_loop().time();
+        leaving.cancel();
+        CHECK(co_await waiting == "/c");
+        CHECK(running_loop().time() - before < 1s);
+        CHECK(server.connections == 2);
+        staying.cancel();
+        silent.cancel();
+    });
+}
+
+RONDO_TEST("http2 pool: an idle connection is closed when the server says that it ends",
+           "[http2_pool]") {
+    auto listener = tcp_listener::bind({"127.0.0.1", 0});
+    const std::string url = "http://" + listener.local().text() + "/";
+    auto serve = [&]() -> task<> {
+        tcp_stream peer = co_await listener.accept();
+        co_await peer.write_all(h2_talk::hello_server);
+        co_await sleep(100ms);
+        const std::string answer = h2_talk::ok(1, {}, h2_talk::end_stream);
+        co_await peer.write_all(answer);
+        co_await sleep(1s);
+        const std::string last = h2_talk::number(1) + h2_talk::number(0);
+        const std::string bye = h2_talk::frame(h2_talk::goaway, 0, 0, last);
+        co_await peer.write_all(bye);
+        co_await sleep(1h);
+    };
+    auto use = [&]() -> task<> {
+        http::session client(with_http_2(1h));
+        co_await ask(client, url);
+        CHECK(client.idle_connections() == 1);
+        co_await sleep(2s);
+        CHECK(client.connections() == 0);
+    };
+    auto serving = serve();
+    auto using_it = use();
+    co_await race(std::move(serving), std::move(using_it));
+}
+
+TEST_CASE("http2 pool: a request in a second loop does not join a connection of the first",
+          "[http2_pool]") {
+    testing::leak_probe probe;
+    {
+        loop home;
+        http::session client(with_http_2());
+        std::optional<h2_server> server;
+        std::optional<http::response> kept;
+        event done;
+        future<> serving;
+        auto first = [&]() -> task<> {
+            server.emplace(answer_path);
+            auto serve = [&]() -> task<> { co_await done.wait(); };
+            serving = create_task(server->run(serve));
+            kept = co_await client.get(server->url("/bulk"));
+        };
+        home.run_until_complete(first());
+        {
+            loop other;
+            auto in_vain = [&]() -> task<> {
+                co_await move_on_after(5ms, ask(client, server->url("/a")));
+            };
+            other.run_until_complete(in_vain());
+        }
+        auto second = [&]() -> task<> {
+            for (int i = 0; i < 500 && server->connections < 2; ++i) co_await sleep(1ms);
+            CHECK(server->connections == 2);
+            CHECK((co_await kept->bytes()).size() == 3'000'000);
+            kept.reset();
+            for (int i = 0; i < 500 && server->open != 0; ++i) co_await sleep(1ms);
+            CHECK(server->open == 0);
+            CHECK(client.connections() == 0);
+            done.set();
+            co_await serving;
+        };
+        home.run_until_complete(second());
+    }
+    CHECK(probe.leaks().empty());
 }
 
 }  // namespace

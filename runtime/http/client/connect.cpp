@@ -203,7 +203,8 @@ task<http_connection::any_stream> connect_http(const http_session& session, http
 }
 
 bool speaks_http_2(const http_connection::any_stream& stream, http_wanted wanted) noexcept {
-    if (const auto* const secure = std::get_if<tls_stream>(&stream)) return secure->alpn() == "h2";
+    if (const auto* const secure = std::get_if<tls_stream>(&stream))
+        return wanted != http_wanted::plain && secure->alpn() == "h2";
     return wanted == http_wanted::shared;
 }
 

@@ -103,10 +103,13 @@ task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fr
     co_return lease;
 }
 
-/// A session may be used in one loop after another. Its timer is the former loop's.
+/// A session may be used in one loop after another. Its timer is the former loop's, and so are the
+/// connections that are still at work there.
 void http_pool::move_in() noexcept {
     home_ = running_loop().remote();
     close_idle();
+    for (auto& [key, host] : hosts_)
+        while (!host->shared.empty()) remove(*host, *host->shared.back());
 }
 
 std::shared_ptr<http_host> http_pool::host_of(std::string key) {

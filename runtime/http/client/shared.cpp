@@ -156,13 +156,21 @@ void http_pool::serve_line(http_host& host) noexcept {
     }
     // Without a connection at work there is nothing to wait for.
     if (host.shared_at_work < per_host_) host.line.unpark_all();
+    if (!host.line.empty()) return;
+    // Those that wait for news of a connection may take a place on another one.
+    for (const auto& each : host.shared)
+        for (std::size_t used = each->users_; used != 0 && used < each->room(); ++used)
+            if (!host.answers.unpark_one()) return;
 }
 
 void http_pool::leave(http_host& host, http_shared_connection& from) noexcept {
     --from.users_;
     const bool is_there = std::any_of(host.shared.begin(), host.shared.end(),
                                       [&](const auto& each) { return each.get() == &from; });
-    if (!is_there) return;
+    if (!is_there) {  // it takes no further requests
+        if (from.users_ == 0) from.abort();
+        return;
+    }
     serve_line(host);
     if (from.users_ != 0) return;
     from.end_negotiation(host, http_host::knowledge::none);  // another one asks

@@ -225,7 +225,7 @@ struct callbacks {
 
     /// A server that has not seen our settings yet may push.
     static int refuse_push(engine& self) {
-        if (spend(self.resets_left_)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        if (spend(self.pushes_left_)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         self.over_budget_ = too_many_resets;
         return stop;
     }

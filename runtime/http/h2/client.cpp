@@ -39,7 +39,9 @@ h2_connection::h2_connection(http_connection::any_stream stream, const exchange_
     : stream_(std::move(stream)),
       engine_(h2::role::client, h2_options_of(options), *this),
       heard_at_(running_loop().time()),
-      refilled_at_(heard_at_) {}
+      refilled_at_(heard_at_),
+      writing_since_(heard_at_),
+      write_limit_(options.read) {}
 
 void h2_connection::start() {
     is_reading_ = true;
@@ -101,7 +103,10 @@ void h2_connection::take(std::string_view bytes) {
     engine_.receive(bytes);
 }
 
-void h2_connection::on_goaway(std::uint32_t, h2::code, std::string_view) { tell_room(); }
+void h2_connection::on_goaway(std::uint32_t, h2::code, std::string_view) {
+    tell_room();
+    if (users() == 0) abort();
+}
 
 // -- writing -------------------------------------------------------------------------------------
 void h2_connection::send() noexcept {
@@ -130,6 +135,7 @@ task<> h2_connection::write_all(std::shared_ptr<h2_connection> self) {
 
 task<> h2_connection::write_pieces() {
     while (is_reading_ && engine_.produce(out_, frames_at_once) != 0) {
+        writing_since_ = running_loop().time();
         co_await stream_.write_all(const_buffer(out_.data(), out_.size()));
         out_.clear();
     }
@@ -197,7 +203,13 @@ task<> h2_connection::close() {
 
 task<bool> h2_connection::is_alive() {
     if (!is_reading_) co_return false;
-    if (running_loop().time() - heard_at_ < silent_for) co_return true;
+    const time_point now = running_loop().time();
+    if (is_writing_ && write_limit_ > duration::zero() && now - writing_since_ > write_limit_) {
+        is_retired_ = true;  // the peer takes nothing
+        tell_room();
+        co_return false;
+    }
+    if (now - heard_at_ < silent_for) co_return true;
     const time_point before = heard_at_;
     if (heard_.empty()) engine_.ping();
     send();

@@ -76,6 +76,8 @@ private:
     std::string out_;
     time_point heard_at_;     // when bytes came last
     time_point refilled_at_;  // the peer's budgets
+    time_point writing_since_;
+    duration write_limit_;
     wait_queue written_;
     wait_queue ended_;
     wait_queue heard_;

@@ -268,6 +268,7 @@ private:
     std::size_t continuations_ = 0;  // of the head that is coming
     std::uint32_t resets_left_ = 0;
     std::uint32_t idle_left_ = 0;
+    std::uint32_t pushes_left_ = 100;  // of the connection
     std::uint32_t measured_ = 0;  // id of the stream whose window is measured; 0: none
     bool has_settings_ = false;
     bool has_goaway_ = false;
