@@ -74,6 +74,7 @@ http::router make_h2_site() {
     site.get("/mirror", mirror);
     site.post("/mirror", mirror);
     site.post("/ignore", quick);
+    site.post("/ignore-large", large);
     return site;
 }
 
@@ -476,6 +477,94 @@ RONDO_TEST("http2 server: at its end idle connections close at once, and no repl
         CHECK(client.is_closed);
     });
     co_await gather(std::move(first), std::move(second));
+}
+
+RONDO_TEST("http2 server: a graceful end takes requests on their way, and none behind it",
+           "[http2_server]", seeds(2)) {
+    http::router site = make_h2_site();
+    int calls = 0;
+    site.get("/counted", [&](http::request&) {
+        ++calls;
+        return reply::text("counted");
+    });
+    memory_server server(site), busy(site, {}, {.capacity = 4096});
+    // The last reply goes before the client has answered the ping.
+    co_await server.run([&](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        const h2_exchange& first = client.begin("GET", "/slow");
+        co_await client.talk(100ms);
+        server.begin_end();
+        co_await sleep(500ms);
+        const h2_exchange& late = client.begin("GET", "/counted");
+        co_await sleep(450ms);  // the reply to the first one is there when it is sent
+        co_await client.talk(2s);
+        CHECK(first.body == "slow");
+        CHECK(late.body == "counted");
+        CHECK(client.last_ids == std::vector<std::uint32_t>{0x7fffffff, late.id()});
+        CHECK(client.is_closed);
+    });
+    CHECK(calls == 1);
+    // The client takes nothing, so the last GOAWAY, which names its requests, waits.
+    co_await busy.run([&](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        const h2_exchange& first = client.begin("GET", "/large");
+        co_await client.talk(10ms, 2);
+        busy.begin_end();
+        co_await sleep(1500ms);
+        const h2_exchange& late = client.begin("GET", "/counted");
+        co_await client.talk(2s);
+        CHECK(first.body.size() == 300000);
+        CHECK(late.status == 0);
+        CHECK(late.closed == h2::code::refused_stream);
+        CHECK(client.last_ids == std::vector<std::uint32_t>{0x7fffffff, first.id()});
+        CHECK(client.is_closed);
+    });
+    CHECK(calls == 1);
+}
+
+RONDO_TEST("http2 server: a head that stays unfinished has its limit also at an end",
+           "[http2_server]", seeds(1).limit(9h)) {
+    const http::router site = make_h2_site();
+    http::server_options options;
+    options.half_close = true;
+    const std::string half =
+        h2_talk::frame(h2_talk::headers, 1, 3, h2_talk::literal(":method", "GET"));
+    for (const bool is_ended_by_peer : {false, true}) {
+        memory_server server(site, options);
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.ask(h2_talk::hello_client + h2_talk::get(1) + half);
+            if (is_ended_by_peer)
+                co_await client.end();
+            else
+                server.begin_end();
+            co_await sleep(14s);
+            CHECK_FALSE(server.has_ended);
+            co_await sleep(5s);
+            CHECK(server.has_ended);
+        });
+    }
+}
+
+RONDO_TEST("http2 server: a body that no handler reads takes no memory while the reply waits",
+           "[http2_server]", seeds(1)) {
+    const http::router site = make_h2_site();
+    http::server_options options;
+    options.upload_bytes = 100000;
+    memory_server server(site, options, {.capacity = 1 << 20});
+    co_await server.run([](raw_client& raw) -> task<> {
+        h2::options narrow;
+        narrow.stream_window = 65535;
+        h2_client client(raw, narrow);
+        const std::string block(90000, 'x');
+        h2_exchange& ignored = client.open("POST", "/ignore-large");
+        ignored.consumes = false;
+        client.engine().write(ignored, block);
+        co_await client.talk();
+        CHECK(ignored.status == 200);
+        CHECK_FALSE(ignored.has_ended);
+        const h2_exchange* said = co_await client.ask("POST", "/count", {}, block);
+        CHECK(said->body == "90000 bytes\n");
+    });
 }
 
 RONDO_TEST("http2 server: the end of a thousand busy connections loses no reply",

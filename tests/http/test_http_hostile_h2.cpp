@@ -196,6 +196,29 @@ RONDO_TEST("http hostile h2: malformed messages end their streams", "[http_hosti
             co_await check_rule(site, row, chunk_max);
 }
 
+RONDO_TEST("http hostile h2: a host as over HTTP/1.1; a refused HEAD has no body",
+           "[http_hostile_h2]", seeds(1)) {
+    const http::router site = hostile_h2_site();
+    const pairs line{
+        {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "user@x"}};
+    memory_server first(site);
+    co_await first.run([&](raw_client& client) -> task<> {
+        bool is_refused = false;
+        const auto heard = co_await client.ask(h2_talk::hello_client + raw_head(line));
+        for (const heard_frame& each : frames_of(heard))
+            if (each.type == h2_talk::headers) is_refused = each.payload.front() == '\x8c';  // 400
+        CHECK(is_refused);
+    });
+    memory_server server(site);
+    co_await server.run([](raw_client& raw) -> task<> {
+        h2_client client(raw);
+        const h2_exchange* said = co_await client.ask("HEAD", '/' + std::string(9000, 'x'));
+        CHECK(said->status == 414);
+        CHECK(said->body.empty());
+        CHECK(said->has_ended);
+    });
+}
+
 RONDO_TEST("http hostile h2: heads that are too large are answered", "[http_hostile_h2]",
            seeds(1)) {
     const http::router site = hostile_h2_site();
@@ -244,6 +267,9 @@ std::vector<kind_of_flood> floods() {
     using namespace h2_talk;
     const auto always = [](std::string bytes) { return [bytes](std::size_t) { return bytes; }; };
     const auto id_of = [](std::size_t i) { return static_cast<std::uint32_t>(2 * i + 1); };
+    const pairs line{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "x"}};
+    std::string kept = literal("a", std::string(3000, 'x'));
+    kept.front() = '\x40';  // goes into the table, where each mention is one byte
     std::string pings, settings_frames, priorities, empty;
     for (int i = 0; i < 100; ++i) {
         pings += frame(ping, 0, 0, "12345678");
@@ -252,6 +278,12 @@ std::vector<kind_of_flood> floods() {
         empty += frame(data, 0, 1);
     }
     return {
+        {"heads that unfold", "",
+         [=](std::size_t i) {
+             std::string fields = block(line) + (i == 0 ? kept : "");
+             return frame(headers, 5, id_of(i), fields + std::string(100, '\xbe'));
+         },
+         2000, "goaway 11"},
         {"rapid reset", "",
          [id_of](std::size_t i) {
              return h2_talk::get(id_of(i)) + frame(rst_stream, 0, id_of(i), number(8));

@@ -4,6 +4,8 @@
 #include <rondo/http/middleware.hpp>
 #include <rondo/http/test_client.hpp>
 
+#include <rondo/gather.hpp>
+
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -394,6 +396,34 @@ std::string sample(std::size_t size, bool is_text) {
         each = is_text ? "abc"[drawn % 3] : static_cast<char>(drawn);
     }
     return made;
+}
+
+RONDO_TEST("http middleware: two tasks cannot write a compressed stream", "[http_router]",
+           seeds(1)) {
+    const std::string data = sample(300000, false);
+    bool was_refused = false;
+    const auto write = [&](http::body_writer& out) -> task<> {
+        try {
+            co_await out.write_all(data);
+        } catch (const invalid_state_error&) {
+            was_refused = true;
+        }
+    };
+    http::router site;
+    site.get("/", [&](http::request&) {
+        return reply::stream("text/plain", [&](http::body_writer& out) -> task<> {
+            auto first = write(out), second = write(out);
+            co_await gather(std::move(first), std::move(second));
+        });
+    });
+    site.use(http::compress());
+    http::test_client client(site);
+    auto asked = client.get("/");
+    asked.header("accept-encoding", "br, gzip").decode(true);
+    auto response = co_await std::move(asked);
+    const std::string came = co_await response.bytes();
+    CHECK((came == data));
+    CHECK(was_refused);
 }
 
 RONDO_TEST("http middleware: compressed bodies of every size are whole", "[http_router]",

@@ -321,6 +321,20 @@ RONDO_TEST("http server: after a write that was cancelled nothing more is sent",
     }
 }
 
+RONDO_TEST("http server: a head that is split anywhere is one", "[http_server]", seeds(1)) {
+    const http::router site = make_site();
+    const std::string head = "PUT /quick HTTP/1.0\r\n\r\n";  // shorter than HTTP/2's preface
+    for (std::size_t split = 1; split < head.size(); ++split) {
+        INFO("split at " << split);
+        memory_server server(site);
+        co_await server.run([&](raw_client& client) -> task<> {
+            co_await client.say(head.substr(0, split));
+            co_await sleep(1ms);
+            CHECK(code_of(co_await client.ask(head.substr(split))) == 405);
+        });
+    }
+}
+
 RONDO_TEST("http server: a shielded write ends when the client takes nothing in time",
            "[http_server]", seeds(1)) {
     http::router site;

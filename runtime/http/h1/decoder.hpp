@@ -167,6 +167,9 @@ private:
     bool expects_continue_ = false;
 };
 
+/// True if it has only characters of a host and a port.
+bool is_authority(std::string_view text) noexcept;
+
 /// The first bytes of a client of HTTP/2 (RFC 9113, section 3.4).
 inline constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Compares the first bytes of a connection with them.

@@ -15,11 +15,6 @@ namespace {
 constexpr std::size_t method_bytes_max = 64;
 constexpr ascii::set authority_characters("-._~!$&'()*+,;=:[]%");
 
-bool is_authority(std::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return authority_characters.has(c); });
-}
-
 /// "HTTP/1.1": its minor version; -1 for another version of HTTP, -2 for something else.
 int minor_version(std::string_view text) {
     if (text.size() != 8 || text.substr(0, 5) != "HTTP/" || text[6] != '.' ||
@@ -29,6 +24,11 @@ int minor_version(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_authority(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return authority_characters.has(c); });
+}
 
 preface match_http2_preface(std::string_view bytes) noexcept {
     const std::size_t size = std::min(bytes.size(), http2_preface.size());

@@ -237,7 +237,11 @@ struct callbacks {
         if (on == nullptr) return 0;
         return guarded(self.thrown_, [&] {
             take_field(self, *on, view(name), view(value));
-            return 0;
+            // A head that is so large is no oversight: its unpacking costs more than its bytes.
+            if (self.role_ == role::client || on->head_bytes_ <= 2 * self.options_.head_bytes)
+                return 0;
+            on->why_ = "the head is far too large";
+            return int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE};
         });
     }
 

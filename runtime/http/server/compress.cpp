@@ -15,6 +15,7 @@
 
 #include "http/ascii.hpp"
 #include "http/media_type.hpp"
+#include "http/server/answer.hpp"
 #include "http/server/exchange.hpp"
 #include "http/server/reply_source.hpp"
 
@@ -25,6 +26,8 @@ namespace http {
 namespace {
 
 constexpr std::size_t whole_body_max = std::size_t{16} * 1024 * 1024;
+
+using rondo::detail::flag_in;
 
 enum class until { flushed, ended };
 
@@ -121,6 +124,8 @@ public:
     endpoint peer() const override { return to_.peer(); }
     bool is_secure() const noexcept override { return to_.is_secure(); }
     task<> write_body(const_buffer data) override {
+        check_alone();
+        const flag_in writing(is_writing_);
         while (!data.empty()) {
             const const_buffer piece = data.first(std::min<std::size_t>(data.size(), 1U << 20));
             out_.clear();
@@ -130,15 +135,22 @@ public:
         }
     }
     task<> finish() {
+        check_alone();
         out_.clear();
         encoder_->append(out_, {}, until::ended);
         co_await to_.write_body(out_);
     }
 
 private:
+    /// The encoder and its output are for one at a time.
+    void check_alone() const {
+        if (is_writing_) throw invalid_state_error("another task writes the body of this reply");
+    }
+
     rondo::detail::http_server_exchange& to_;
     std::unique_ptr<body_encoder> encoder_;
     std::string out_;
+    bool is_writing_ = false;
 };
 
 using stream_function = rondo::detail::function<task<>(body_writer&)>;

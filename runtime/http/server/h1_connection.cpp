@@ -58,26 +58,27 @@ bool h1_server_connection::finds_http2() {
     std::string_view& unread = input_.unread;
     if (unread.empty()) return false;
     const std::string_view agreed = stream_.alpn();
+    const std::size_t older = preface_.size();
+    std::size_t more = 0;  // of `unread`, which is in preface_ too
     h1::preface found = h1::preface::no;
     if (!speaks_http2(server_)) {
         // The decoder refuses the preface.
     } else if (agreed == "h2") {
         found = h1::preface::yes;  // anything else breaks the rules of HTTP/2
     } else if (agreed.empty()) {
-        if (!preface_.empty()) {
-            const auto more = std::min(unread.size(), h1::http2_preface.size() - preface_.size());
-            preface_ += unread.substr(0, more);
-            unread.remove_prefix(more);
-        }
+        if (older != 0) more = std::min(unread.size(), h1::http2_preface.size() - older);
+        preface_ += unread.substr(0, more);
         found = h1::match_http2_preface(preface_.empty() ? unread : preface_);
     }
+    if (found != h1::preface::no) unread.remove_prefix(more);
     if (found == h1::preface::incomplete) {
-        if (preface_.empty()) preface_ = std::exchange(unread, {});
+        if (older == 0) preface_ = std::exchange(unread, {});
         return false;
     }
     may_be_http2_ = false;
     has_found_http2_ = found == h1::preface::yes;
-    if (!has_found_http2_) decoder_.next(preface_);
+    // No part of the preface is a whole head; with what has just come it may be one.
+    if (!has_found_http2_) decoder_.next(std::string_view(preface_).substr(0, older));
     return has_found_http2_;
 }
 

@@ -80,7 +80,7 @@ task<> h2_server_connection::read_frames(std::string_view first) {
             take(std::exchange(input.unread, {}));
             continue;
         }
-        if (is_closing_ && streams_ == 0) co_return;
+        if (is_closing_ && engine_.is_ending() && streams_ == 0) co_return;
         if (input.has_ended()) {
             if (streams_ == 0) co_return;
             co_await emptied_.park(emptied_kind, pass_nothing, nullptr);
@@ -104,7 +104,8 @@ void h2_server_connection::take(std::string_view bytes) {
 
 h2::stream* h2_server_connection::on_stream() {
     // Handlers of streams that the client has reset are still counted until they have ended.
-    if (is_leaving_ || streams_ >= std::size_t{2} * server_.options.streams) return nullptr;
+    const bool is_full = streams_ >= std::size_t{2} * server_.options.streams;
+    if (is_leaving_ || engine_.is_ending() || is_full) return nullptr;
     auto* const made = new h2_server_stream(*this);
     ++streams_;
     ++heads_;
@@ -125,13 +126,14 @@ void h2_server_connection::forget(bool had_head) noexcept {
     if (!is_leaving_) poke();  // what it had not read opens the connection's window again
     if (streams_ != 0) return;
     emptied_.unpark_all();
-    if (is_closing_) link_.input.stop();
+    if (is_closing_ && engine_.is_ending()) link_.input.stop();
 }
 
 /// After a head has come, or a stream has gone: no limit for requests at work but their own.
 void h2_server_connection::choose_limit() noexcept {
-    if (is_closing_ || is_leaving_ || heads_ != 0) return;
-    if (streams_ == 0)
+    if (is_leaving_ || heads_ != 0) return;
+    if (is_closing_ && !engine_.is_ending()) return;  // it is the ping's
+    if (streams_ == 0 && !is_closing_)
         clock_.set(server_.options.idle);
     else
         clock_.clear();
@@ -165,10 +167,7 @@ task<> h2_server_connection::write_batches() {
             co_await write(out);
             continue;
         }
-        if (engine_.is_over()) {  // the peer broke the rules, or both sides have ended
-            is_leaving_ = true;
-            link_.input.stop();
-        }
+        if (engine_.is_over()) stop_reading();  // the peer broke the rules, or both have ended
         is_written_ = true;
         written_.unpark_all();
         if (streams_ == 0 && out.capacity() > 4096) out = std::string();  // stays small
@@ -211,7 +210,10 @@ void h2_server_connection::on_ping_answer() {
 
 void h2_server_connection::refuse_further() {
     is_closing_ = true;
-    clock_.clear();
+    if (heads_ != 0)
+        clock_.set(server_.options.head);
+    else
+        clock_.clear();
     engine_.end();
     poke();
     if (streams_ == 0) link_.input.stop();
@@ -220,16 +222,21 @@ void h2_server_connection::refuse_further() {
 void h2_server_connection::time_is_up() noexcept {
     if (is_leaving_) return link_.input.stop();  // of the goodbye
     try {
-        if (is_closing_) return refuse_further();  // no answer to the ping
+        if (is_closing_ && !engine_.is_ending()) return refuse_further();  // no answer to the ping
         if (heads_ != 0)
             engine_.end(h2::code::enhance_your_calm, "the head of a request did not come in time");
         else
             engine_.end();
-        is_leaving_ = true;
-        link_.input.stop();
+        stop_reading();
     } catch (const std::exception&) {  // no memory
         leave();
     }
+}
+
+void h2_server_connection::stop_reading() noexcept {
+    is_leaving_ = true;
+    link_.input.stop();
+    emptied_.unpark_all();
 }
 
 /// Lets the peer read what was written.

@@ -75,6 +75,7 @@ private:
     void refuse_further();
     void choose_limit() noexcept;
     void time_is_up() noexcept;
+    void stop_reading() noexcept;
     void leave() noexcept;
 
     http_server& server_;

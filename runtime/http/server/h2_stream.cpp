@@ -10,6 +10,7 @@
 #include <rondo/error.hpp>
 
 #include "http/ascii.hpp"
+#include "http/h1/decoder.hpp"
 #include "http/server/h2_connection.hpp"
 #include "http/server/reply_head.hpp"
 
@@ -23,6 +24,9 @@ namespace h2 = http::h2;
 
 // The time of a write is for so many bytes: a hundred streams may share a slow connection.
 constexpr std::size_t timed_bytes = std::size_t{16} * 1024;
+
+// Of the buffer of a body that waits for more.
+constexpr std::size_t kept_bytes = std::size_t{16} * 1024;
 
 constexpr auto body_kind = wait_queue::kind("the body of a request");
 constexpr auto sent_kind = wait_queue::kind("an HTTP client to take a reply");
@@ -46,7 +50,9 @@ refusal judge(const h2::head& head, const http::server_options& options) {
     const bool is_good = is_path || (head.path == "*" && head.method == "OPTIONS");
     if (!is_good || !std::all_of(head.path.begin(), head.path.end(), http::ascii::is_visible))
         return {400, "the target is malformed"};
-    if (!head.headers.contains("host")) return {400, "the request has no host"};
+    const auto host = head.headers.get("host");
+    if (!host) return {400, "the request has no host"};
+    if (!http::h1::is_authority(*host)) return {400, "the host is malformed"};
     return {0, nullptr};
 }
 
@@ -109,7 +115,9 @@ void h2_server_stream::begin_request() {
 
 task<> h2_server_stream::refuse(int status, const char* text) {
     request_.begin({}, {});
-    http::reply made = http::reply::text(std::string(text) + '\n', status);
+    std::string body;
+    if (head_.method != "HEAD") (body += text) += '\n';
+    http::reply made = http::reply::text(std::move(body), status);
     co_await send(made);
 }
 
@@ -122,18 +130,22 @@ void h2_server_stream::on_head(h2::head& come) {
 
 void h2_server_stream::on_data(std::string_view bytes) {
     if (is_too_much_ || server_.uploads + bytes.size() > server_.options.upload_bytes) {
-        is_too_much_ = true;
-        // Not the bytes that the handler has in its hands.
-        came_ = std::string();
-        server_.uploads -= counted_ - taken_.size();
-        counted_ = taken_.size();
-        connection_.engine().consume(*this, unconsumed() - taken_.size());
+        drop_body();
     } else {
         came_ += bytes;
         counted_ += bytes.size();
         server_.uploads += bytes.size();
     }
     arrived_.unpark_one();
+}
+
+/// All that has come and will come, but not the bytes that the handler has in its hands.
+void h2_server_stream::drop_body() noexcept {
+    is_too_much_ = true;
+    std::string().swap(came_);
+    server_.uploads -= counted_ - taken_.size();
+    counted_ = taken_.size();
+    connection_.engine().consume(*this, unconsumed() - taken_.size());
 }
 
 void h2_server_stream::on_end() { arrived_.unpark_one(); }
@@ -149,11 +161,10 @@ void h2_server_stream::on_closed(const h2::closing&) {
         delete this;
         return;
     }
-    if (!has_sent_end()) {
-        is_gone_ = true;
-        task_.cancel();
-    }
     wake();
+    if (has_sent_end()) return;
+    is_gone_ = true;
+    task_.cancel();
 }
 
 /// For the waits that no cancellation reaches, since they are shielded.
@@ -167,7 +178,10 @@ void h2_server_stream::wake() noexcept {
 void h2_server_stream::give_back() noexcept {
     server_.uploads -= counted_ - came_.size();
     counted_ = came_.size();
-    taken_.clear();
+    if (taken_.capacity() > kept_bytes)
+        std::string().swap(taken_);
+    else
+        taken_.clear();
 }
 
 task<std::string_view> h2_server_stream::read_body() {
@@ -206,6 +220,8 @@ task<std::string_view> h2_server_stream::read_body() {
 void h2_server_stream::begin_reply(http::reply& reply, http::h1::body_length length) {
     complete_reply_fields(reply, length, server_.date());
     head_of_ = &reply;
+    const bool may_read = reply.source() != nullptr && reply.source()->write;
+    if (!may_read) drop_body();  // it would take the memory of others
     if (reply.closes()) connection_.end_soon();
 }
 
@@ -285,8 +301,8 @@ void h2_server_stream::write_is_late() noexcept {
 void h2_server_stream::give_up() noexcept {
     is_gone_ = true;
     reset(h2::code::cancel);
-    task_.cancel();
     wake();
+    task_.cancel();
 }
 
 void h2_server_stream::reset(h2::code why) noexcept {

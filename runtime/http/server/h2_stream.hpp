@@ -52,6 +52,7 @@ private:
     task<> answer_request();
     void begin_request();
     task<> refuse(int status, const char* text);
+    void drop_body() noexcept;
     void give_back() noexcept;
     void respond(bool has_body);
     task<> push(std::string_view piece, bool is_last);
@@ -77,7 +78,7 @@ private:
     bool has_task_ = false;
     bool wants_continue_ = false;  // the client waits for "100 Continue"
     bool is_late_ = false;         // no byte of the body came in time
-    bool is_too_much_ = false;     // the body exceeds the memory for uploads
+    bool is_too_much_ = false;     // the body is not kept: no memory, or no reader
     bool is_writing_ = false;
 };
 
