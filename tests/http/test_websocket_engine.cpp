@@ -308,6 +308,31 @@ TEST_CASE("websocket engine: compressed messages that are hostile", "[websocket_
     CHECK(endless.said == "F1009 (a message is longer than the limit)");
 }
 
+TEST_CASE("websocket engine: of two faults the first in the order of the bytes is named",
+          "[websocket_engine]") {
+    ws::settings receiver = compressing(false, false);
+    receiver.message_bytes = 6;
+    const auto stored = [](std::string_view bytes) {  // a block of deflate as it is
+        const auto size = static_cast<char>(bytes.size());
+        return std::string{'\0', size, '\0', static_cast<char>(~size), '\xff'} +
+               std::string(bytes);
+    };
+    const auto said = [&](const std::string& packed) {
+        const std::string bytes = frame(fin | rsv1 | text, packed, true);
+        return split_ways::same_every_way(bytes, [&](const split_ways::pieces& parts) {
+            listener to(receiver);
+            split_ways::feed(parts, [&](std::string_view piece) { to.take(piece); });
+            return to.said;
+        });
+    };
+    const std::string malformed = "\x07";
+    CHECK(said(stored("a\xff") + malformed) == "F1007 (a text is no UTF-8)");
+    CHECK(said(stored("a") + malformed) == "F1007 (a compressed message is malformed)");
+    CHECK(said(stored("a\xff and more")) == "F1007 (a text is no UTF-8)");
+    CHECK(said(stored("and more\xff")) ==
+          "F1009 (a message is longer than the limit, decompressed)");
+}
+
 TEST_CASE("websocket: the negotiation of compression", "[websocket_engine]") {
     const auto answer_to = [](std::string_view offers, bool in_context = true) {
         std::string answer;

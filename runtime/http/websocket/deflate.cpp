@@ -89,8 +89,9 @@ inflater::result inflater::add(std::string_view piece, std::string& to, std::siz
         stream.avail_out = static_cast<uInt>(most);
         const int status = inflate(&stream, Z_SYNC_FLUSH);
         const std::size_t made = most - stream.avail_out;
-        if (made > limit - to.size()) return result::too_long;
-        to.append(room, made);
+        const std::size_t left = limit - to.size();
+        to.append(room, std::min(made, left));
+        if (made > left) return result::too_long;
         is_full = made == most;  // more may be pending without input
         if (status == Z_STREAM_END)
             inflateReset(&stream);  // of a sender that marks its last block

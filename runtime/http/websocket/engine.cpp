@@ -141,32 +141,30 @@ bool engine::begin_frame(const wslay_frame_iocb& frame) {
 
 bool engine::take_data(std::string_view piece) {
     const std::size_t before = message_.size();
-    if (!is_packed_) {
-        message_ += piece;
-    } else {
-        const auto done = inflater_.add(piece, message_, settings_.message_bytes);
-        if (done == inflater::result::too_long)
-            return fail(code::too_long, "a message is longer than the limit, decompressed");
-        if (done == inflater::result::broken)
-            return fail(code::not_utf8, "a compressed message is malformed");
-    }
-    const std::string_view added = std::string_view(message_).substr(before);
-    return !is_text_ || utf8_.add(added) || fail(code::not_utf8, "a text is no UTF-8");
+    if (is_packed_)
+        return accept(inflater_.add(piece, message_, settings_.message_bytes), before);
+    message_ += piece;
+    return accept(inflater::result::good, before);
 }
 
 bool engine::end_message() {
-    if (is_packed_) {
-        const std::size_t before = message_.size();
-        const auto done = inflater_.end(message_, settings_.message_bytes);
-        if (done == inflater::result::too_long)
-            return fail(code::too_long, "a message is longer than the limit, decompressed");
-        if (done == inflater::result::broken)
-            return fail(code::not_utf8, "a compressed message is malformed");
-        if (is_text_ && !utf8_.add(std::string_view(message_).substr(before)))
-            return fail(code::not_utf8, "a text is no UTF-8");
-    }
+    const std::size_t before = message_.size();
+    if (is_packed_ && !accept(inflater_.end(message_, settings_.message_bytes), before))
+        return false;
     is_inside_ = false;
     return !is_text_ || utf8_.is_complete() || fail(code::not_utf8, "a text is no UTF-8");
+}
+
+/// Judges the bytes that were added to the message behind `before`, and how they came there: in the
+/// order of the bytes, so that the fault which is named does not depend on how they were cut.
+bool engine::accept(inflater::result done, std::size_t before) {
+    if (is_text_ && !utf8_.add(std::string_view(message_).substr(before)))
+        return fail(code::not_utf8, "a text is no UTF-8");
+    if (done == inflater::result::too_long)
+        return fail(code::too_long, "a message is longer than the limit, decompressed");
+    if (done == inflater::result::broken)
+        return fail(code::not_utf8, "a compressed message is malformed");
+    return true;
 }
 
 event engine::end_control() {

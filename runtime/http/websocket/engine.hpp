@@ -101,6 +101,7 @@ private:
     bool begin_frame(const wslay_frame_iocb& frame);
     bool take_data(std::string_view piece);
     bool end_message();
+    bool accept(inflater::result done, std::size_t before);
     event end_control();
     event take_close();
     bool fail(int code, const char* text) noexcept;
