@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The examples of the HTTP client, against servers of Python's standard library, and against the
-example api_server. run_examples.py runs these."""
+example api_server; sse_clock and reverse_proxy, asked by others. run_examples.py runs these."""
 
 import contextlib
 import http.server
 import pathlib
+import re
 import ssl
+import subprocess
 import tempfile
 import threading
+import urllib.request
 
-from run_programs import SLOWER, Child, Failed, certificates, wait_for_port
+from run_programs import SLOWER, Child, Failed, certificates, end_by_sigint, wait_for_port
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):
@@ -159,10 +162,98 @@ def check_sse_client(folder):
         must_print([folder / "sse_client", url], "".join(f"{n} tick: {n}!\n" for n in range(1, 5)))
 
 
+class Named(Quiet):
+    """Says its port and what it was asked; gives an upload back."""
+
+    def do_GET(self):
+        self.answer(200, f"{self.server.server_address[1]} {self.path}", ("x-own", "kept"))
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self):
+        if self.headers["transfer-encoding"] == "chunked":
+            pieces = []
+            while size := int(self.rfile.readline(), 16):
+                pieces.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            self.answer(201, b"".join(pieces).decode())
+        else:
+            self.answer(201, self.rfile.read(int(self.headers["content-length"])).decode())
+
+
+def curl(*arguments):
+    command = ["curl", "-sS", "--noproxy", "*", "--max-time", "20", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def reverse_proxy(folder, port, *arguments):
+    proxy = Child([str(folder / "reverse_proxy"), *arguments])
+    try:
+        wait_for_port(proxy, port)
+        yield proxy
+        end_by_sigint(proxy, must_handle=True)
+    finally:
+        proxy.kill()
+
+
+def check_reverse_proxy(folder):
+    chain, key, authority = certificates()
+    dead = "http://127.0.0.1:9"
+    shown = ["-w", " %{http_code} %{http_version}"]
+    text = "upload " * 50000
+    for port, tls in ("7088", []), ("7089", ["--tls", chain, key]):
+        url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+        ask = [*shown, "--cacert", authority, "--http2"] if tls else shown
+        version = "2" if tls else "1.1"
+        with server(Named) as one, reverse_proxy(folder, int(port), *tls, port, dead, one) as proxy:
+            name = one.rpartition(":")[2]
+            for _ in range(3):
+                said = curl(*ask, f"{url}/a?b=1")
+                if said != f"{name} /a?b=1 200 {version}":
+                    raise Failed(f"the proxy gave {said!r}{proxy.said()}")
+            with tempfile.NamedTemporaryFile("w") as body:
+                body.write(text)
+                body.flush()
+                said = curl(*ask, "--data-binary", f"@{body.name}", f"{url}/up")
+            if said != f"{text} 201 {version}":
+                raise Failed(f"the proxy gave {said[-100:]!r} for an upload{proxy.said()}")
+    with reverse_proxy(folder, 7088, "7088", dead) as proxy:
+        said = curl(*shown, "-o", "/dev/null", "http://127.0.0.1:7088/")
+        if said != " 503 1.1":
+            raise Failed(f"without a backend the proxy gave {said!r}{proxy.said()}")
+
+
+def check_sse_clock(folder):
+    port = 7090
+    clock = Child([str(folder / "sse_clock"), str(port)])
+    try:
+        wait_for_port(clock, port)
+        if "EventSource" not in curl(f"http://127.0.0.1:{port}/"):
+            raise Failed("sse_clock has no page")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=20) as events:
+            kind = events.headers["content-type"]
+            lines = [events.readline().decode() for _ in range(4)]
+        event = r"data: [0-9]{2}:[0-9]{2}:[0-9]{2}\n"
+        if kind != "text/event-stream" or not re.fullmatch(f"{event}\n{event}\n", "".join(lines)):
+            raise Failed(f"sse_clock said {kind} {lines}")
+        end_by_sigint(clock, must_handle=True)
+    finally:
+        clock.kill()
+
+
 CHECKS = {
     "https_get": ("a redirect over TLS, and a wrong name", check_https_get),
     "api_client": ("the notes of api_server", check_api_client),
     "crawl_links": ("every page of a site once", check_crawl_links),
     "upload": ("two files in a form, and one that is missing", check_upload),
     "sse_client": ("events over three connections", check_sse_client),
+    "sse_clock": ("its page, and two events", check_sse_clock),
+    "reverse_proxy": ("HTTP/1.1, HTTP/2, an upload, dead backends", check_reverse_proxy),
 }
