@@ -36,6 +36,7 @@ from run_programs import (  # noqa: E402
     enter_own_network,
     run,
     wait_for_port,
+    wait_for_text,
 )
 import http_examples  # noqa: E402
 
@@ -81,17 +82,6 @@ def check_example(folder, name):
         raise Failed(f"{name} ended with status {status}{child.said()}")
     child.judge_stderr()
     judge_output(child, must_print(name))
-
-
-def wait_for_text(child, pattern):
-    """Waits until its output matches; gives the last match."""
-    give_up = time.monotonic() + 10 * SLOWER
-    while time.monotonic() < give_up:
-        found = re.findall(pattern, child.text(child.out))
-        if found:
-            return found[-1]
-        time.sleep(0.01)
-    raise Failed(f"{child.name} did not print {pattern!r}{child.said()}")
 
 
 def check_verification_code(folder, typed_at_the_end, answer):

@@ -189,6 +189,17 @@ def own_port(port):
         yield
 
 
+def wait_for_text(child, pattern):
+    """Waits until its output matches; gives the last match."""
+    give_up = time.monotonic() + 10 * SLOWER
+    while time.monotonic() < give_up:
+        found = re.findall(pattern, child.text(child.out))
+        if found:
+            return found[-1]
+        time.sleep(0.01)
+    raise Failed(f"{child.name} did not print {pattern!r}{child.said()}")
+
+
 def wait_for_port(server, port):
     give_up = time.monotonic() + 10 * SLOWER
     while True:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""WebSocket with peers that others have written: Chromium, and aiohttp on both sides.
+"""WebSocket with peers that others have written: Chromium, and aiohttp and Node's ws on both sides.
 
 The page of the example chat is opened in a headless Chromium, over TLS with a certificate that this
 script makes: two tabs talk, EventSource and fetch work, a reload and a new server reconnect, the
@@ -14,7 +14,9 @@ that RONDO_TALLY names.
 import argparse
 import base64
 import hashlib
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -31,6 +33,7 @@ from run_programs import (  # noqa: E402
     enter_own_network,
     run,
     wait_for_port,
+    wait_for_text,
 )
 
 PORT = 7086
@@ -172,6 +175,71 @@ asyncio.run(main())
 """
 
 
+NODE_SERVER = """
+const { WebSocketServer } = require("ws");
+const how = { host: "127.0.0.1", port: +process.argv[1], perMessageDeflate: true };
+new WebSocketServer({ ...how, handleProtocols: names => names.has("echo") && "echo" })
+  .on("connection", socket => socket.on("message", (data, isBinary) => {
+    const words = isBinary ? [] : data.toString().slice(0, 100).split(" ");
+    if (words[0] == "close") socket.close(+words[1], words[2]);
+    else socket.send(data, { binary: isBinary });
+  }));
+"""
+NODE_CLIENT = """
+const WebSocket = require("ws");
+async function ask(path, names, perMessageDeflate) {
+  const socket = new WebSocket(`ws://127.0.0.1:${process.argv[1]}${path}`, names,
+                               { perMessageDeflate });
+  const ended = new Promise(done => socket.on("close", done));
+  await new Promise((done, failed) => socket.on("open", done).on("error", failed));
+  const said = [socket.protocol || "-", socket.extensions ? "compressed" : "plain"];
+  for (const size of [0, 1, 125, 126, 65535, 65536, 1000000]) {
+    for (const sent of ["a".repeat(size), Buffer.alloc(size, 255)]) {
+      const got = new Promise(done => socket.once("message", (data, isBinary) =>
+        done(isBinary == (typeof sent != "string") && data.equals(Buffer.from(sent)))));
+      socket.send(sent);
+      said.push(await got ? "ok" : "WRONG");
+    }
+  }
+  socket.close(1000);
+  console.log(...said, await ended);
+}
+const names = ["a", "echo"];
+ask("/echo", names, false).then(() => ask("/echo", names, true))
+  .then(() => ask("/context", [], true));
+"""
+GUESTS = """
+import asyncio, sys
+import aiohttp
+async def main():
+    async with aiohttp.ClientSession() as web:
+        at = f"http://127.0.0.1:{sys.argv[1]}/chat/music?name="
+        ann, bob = await web.ws_connect(at + "Ann"), await web.ws_connect(at + "Bob")
+        await ann.send_str("hello")
+        lines = []
+        while not lines or lines[-1] != "Ann: hello":
+            lines.append(await bob.receive_str())
+        print(*lines, sep="\\n", flush=True)
+        await asyncio.gather(ann.receive_any_end(), bob.receive_any_end())
+async def receive_any_end(self):
+    while (await self.receive()).type not in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
+        pass
+    print(self.close_code)
+aiohttp.ClientWebSocketResponse.receive_any_end = receive_any_end
+asyncio.run(main())
+"""
+
+
+def node_with_ws():
+    """The command of a Node that has the package ws, of Debian or of its own."""
+    node = shutil.which("node") or shutil.which("nodejs")
+    os.environ["NODE_PATH"] = os.environ.get("NODE_PATH", "/usr/share/nodejs")
+    if node is None:
+        return None
+    found = subprocess.run([node, "-e", "require('ws')"], stderr=subprocess.DEVNULL)
+    return node if found.returncode == 0 else None
+
+
 def must_say(command, expected):
     child = Child(command)
     status = child.wait(30 * SLOWER, "its start")
@@ -180,8 +248,8 @@ def must_say(command, expected):
     child.judge_stderr()
 
 
-def check_aiohttp_server(folder):
-    server = Child([python_with_aiohttp(), "-c", AIOHTTP_SERVER, str(PEER_PORT)])
+def check_peer_as_server(folder, command):
+    server = Child([*command, str(PEER_PORT)])
     try:
         wait_for_port(server, PEER_PORT)
         rest = " ok" * 7 + " 4321 enough\n"
@@ -193,18 +261,44 @@ def check_aiohttp_server(folder):
         server.kill()
 
 
-def check_aiohttp_client(folder):
+def check_peer_as_client(folder, command, expected):
     server = Child([str(folder / "websocket_peer"), "serve", str(PEER_PORT)])
     try:
         wait_for_port(server, PEER_PORT)
-        rest = " ok" * 7 + "\n"
-        must_say(
-            [python_with_aiohttp(), "-c", AIOHTTP_CLIENT, str(PEER_PORT)],
-            f"echo 0{rest}echo 15{rest}- 15{rest}- 0 ok ok ok 1009\n",
-        )
+        must_say([*command, str(PEER_PORT)], expected)
         end_by_sigint(server, must_handle=True)
     finally:
         server.kill()
+
+
+def check_aiohttp_client(folder):
+    rest = " ok" * 7 + "\n"
+    check_peer_as_client(folder, [python_with_aiohttp(), "-c", AIOHTTP_CLIENT],
+                         f"echo 0{rest}echo 15{rest}- 15{rest}- 0 ok ok ok 1009\n")  # fmt: skip
+
+
+def check_node_client(folder):
+    rest = " ok" * 14 + " 1000\n"
+    check_peer_as_client(folder, [node_with_ws(), "-e", NODE_CLIENT],
+                         f"echo plain{rest}echo compressed{rest}- compressed{rest}")  # fmt: skip
+
+
+def check_guests(folder):
+    server = Child([str(folder / "chat"), str(PORT)])
+    guests = None
+    try:
+        wait_for_port(server, PORT)
+        guests = Child([python_with_aiohttp(), "-c", GUESTS, str(PORT)])
+        wait_for_text(guests, "Ann: hello")
+        end_by_sigint(server, must_handle=True)
+        status = guests.wait(30 * SLOWER, "the server's end")
+        lines = guests.text(guests.out).splitlines()
+        if status != 0 or lines[-2:] != ["1001", "1001"]:
+            raise Failed(f"the guests heard {lines}{guests.said()}")
+    finally:
+        server.kill()
+        if guests is not None:
+            guests.kill()
 
 
 def main():
@@ -214,19 +308,24 @@ def main():
     arguments.add_argument("--screenshot", help="writes a picture of the page")
     options = arguments.parse_args()
     examples, programs = options.examples.resolve(), options.programs.resolve()
-    chromium, aiohttp = find_browser(), python_with_aiohttp()
+    chromium, aiohttp, node = find_browser(), python_with_aiohttp(), node_with_ws()
+    peer = programs / "websocket_peer"
     todo = [
         ("chat in a browser: two tabs, a reload, a new server", chromium, examples / "chat",
          lambda: check_chat(examples, options.screenshot)),
-        ("aiohttp as the server", aiohttp, programs / "websocket_peer",
-         lambda: check_aiohttp_server(programs)),
-        ("aiohttp as the client", aiohttp, programs / "websocket_peer",
-         lambda: check_aiohttp_client(programs)),
+        ("chat without a browser: two guests of aiohttp", aiohttp, examples / "chat",
+         lambda: check_guests(examples)),
+        ("aiohttp as the server", aiohttp, peer,
+         lambda: check_peer_as_server(programs, [aiohttp, "-c", AIOHTTP_SERVER])),
+        ("aiohttp as the client", aiohttp, peer, lambda: check_aiohttp_client(programs)),
+        ("Node's ws as the server", node, peer,
+         lambda: check_peer_as_server(programs, [node, "-e", NODE_SERVER])),
+        ("Node's ws as the client", node, peer, lambda: check_node_client(programs)),
     ]  # fmt: skip
     enter_own_network()
     ready = []
-    for title, peer, program, check in todo:
-        if peer is None:
+    for title, of_others, program, check in todo:
+        if of_others is None:
             print(f"skipped {title}: the peer is not installed")
         elif not program.exists():
             print(f"skipped {title}: {program.name} was not built")
