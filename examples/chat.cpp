@@ -3,6 +3,7 @@
 // events. Each guest has a bounded queue of lines. A guest that takes them too slowly is closed, so
 // the others do not wait. Ctrl-C says goodbye to all; their pages connect again by themselves.
 // Run: chat [PORT [CHAIN.pem KEY.pem]], then open http://localhost:8084/ (with files: https://)
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <list>
@@ -62,7 +63,8 @@ function connect() {
 }
 document.forms[0].onsubmit = e => {
   e.preventDefault();
-  if (by("text").value) socket.send(by("text").value);
+  if (!by("text").value || socket.readyState != WebSocket.OPEN) return;
+  socket.send(by("text").value);
   by("text").value = "";
 };
 new EventSource("/guests").onmessage = async e => {
@@ -83,8 +85,17 @@ struct guest {
 class chat_site {
 public:
     rondo::task<> join(http::request& request, http::websocket socket) {
-        std::string name(request.query("name").value_or("guest"));
-        const stay here(*this, std::string(request.parameter("room")), name.substr(0, 40));
+        const std::string name = shortened(request.query("name").value_or("guest"));
+        const std::string room(request.parameter("room"));
+        const std::string greeting = fmt::format("* welcome to {}, {}", room, name);
+        bool is_greeted = true;
+        try {
+            co_await socket.send_text(greeting);
+        } catch (const http::error&) {  // no UTF-8: the others never hear of it
+            is_greeted = false;
+        }
+        if (!is_greeted) co_return co_await socket.close(1007, "names are UTF-8");
+        const stay here(*this, room, name);
         co_await rondo::race(listen(socket, here.who()), speak(socket, here));
     }
     http::reply rooms(http::request&) {
@@ -132,8 +143,17 @@ private:
         guest_list::iterator place_;
     };
 
+    /// At most 40 bytes, and no half of a character.
+    static std::string shortened(std::string_view name) {
+        std::size_t size = std::min<std::size_t>(name.size(), 40);
+        while (size < name.size() && size != 0 && (name[size] & 0xc0) == 0x80) --size;
+        return std::string(name.substr(0, size));
+    }
     static rondo::task<> listen(http::websocket& socket, guest& who) {
-        while (auto line = co_await who.lines.next()) co_await socket.send_text(*line);
+        while (auto line = co_await who.lines.next()) {
+            if (who.lines.closed()) break;  // the rest is not waited for
+            co_await socket.send_text(*line);
+        }
         co_await socket.close(1008, "too slow");
     }
     static rondo::task<> speak(http::websocket& socket, const stay& here) {
@@ -163,7 +183,10 @@ rondo::task<> serve(std::uint16_t port, std::string_view chain, std::string_view
     site.get("/", show_page);
     site.get("/rooms", &chat_site::rooms, &all);
     site.get("/guests", &chat_site::guests, &all);
-    site.websocket("/chat/{room}", &chat_site::join, &all);
+    const auto join = [&all](http::request& request, http::websocket socket) {
+        return all.join(request, std::move(socket));
+    };
+    site.websocket("/chat/{room}", join, {.message_bytes = 4096});
     const rondo::endpoint where("127.0.0.1", port);
     const http::server_options options{.grace = 1s};
     if (chain.empty()) {

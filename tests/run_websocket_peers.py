@@ -211,10 +211,15 @@ ask("/echo", names, false).then(() => ask("/echo", names, true))
 GUESTS = """
 import asyncio, sys
 import aiohttp
+from yarl import URL
 async def main():
     async with aiohttp.ClientSession() as web:
         at = f"http://127.0.0.1:{sys.argv[1]}/chat/music?name="
         ann, bob = await web.ws_connect(at + "Ann"), await web.ws_connect(at + "Bob")
+        odd = await web.ws_connect(URL(at + "%ff", encoded=True))  # is no UTF-8
+        while not odd.closed:
+            await odd.receive()
+        await (await web.ws_connect(at + "\u3042" * 14)).close()  # 42 bytes
         await ann.send_str("hello")
         lines = []
         while not lines or lines[-1] != "Ann: hello":
@@ -293,7 +298,8 @@ def check_guests(folder):
         end_by_sigint(server, must_handle=True)
         status = guests.wait(30 * SLOWER, "the server's end")
         lines = guests.text(guests.out).splitlines()
-        if status != 0 or lines[-2:] != ["1001", "1001"]:
+        long_name = "* " + "あ" * 13 + " came in"
+        if status != 0 or lines[-2:] != ["1001", "1001"] or long_name not in lines:
             raise Failed(f"the guests heard {lines}{guests.said()}")
     finally:
         server.kill()
