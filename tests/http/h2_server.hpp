@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <list>
 #include <memory>
@@ -222,6 +223,49 @@ inline void h2_request::on_data(std::string_view bytes) {
 inline void h2_request::on_end() {
     peer.server.seen.push_back(head.method + ' ' + head.path);
     peer.asked.push_back(this);
+}
+
+inline constexpr auto second_version = rondo::http::version::http_2;
+
+inline rondo::http::session_options with_http_2(
+    rondo::duration keep_alive = std::chrono::seconds(4)) {
+    rondo::http::session_options options;
+    options.version = second_version;
+    options.keep_alive = keep_alive;
+    return options;
+}
+
+/// Answers as its path says.
+inline void answer_well(h2_peer& peer, h2_request& request) {
+    const std::string& path = request.head.path;
+    if (path == "/moved")
+        return peer.reply(request, "to", 302, rondo::http::fields().set("location", "/large"));
+    if (path == "/large") return peer.reply(request, std::string(200'000, 'x'));
+    if (path == "/bulk") return peer.reply(request, std::string(3'000'000, 'b'));
+    if (path == "/none") return peer.reply(request, "", 204);
+    if (path == "/never") return;
+    if (path == "/reset") return peer.engine.reset(request, h2::code::internal_error);
+    if (path == "/refused") return peer.engine.reset(request, h2::code::refused_stream);
+    if (path == "/bye") {
+        peer.reply(request, "bye");
+        peer.engine.end();
+        return;
+    }
+    if (path == "/cut") {
+        peer.engine.respond(request, 200, rondo::http::fields().set("content-length", "8"), true);
+        peer.engine.write(request, "half");
+        peer.hangs_up = true;
+        return;
+    }
+    if (path == "/missing") return peer.reply(request, "no", 404);
+    if (request.head.method == "PUT")
+        return peer.reply(request, std::to_string(request.body.size()));
+    peer.reply(request, request.head.method + ' ' + path);
+}
+
+inline rondo::task<> put(rondo::http::session& client, std::string url, std::size_t size) {
+    auto request = client.put(url).body(std::string(size, 'u'));
+    co_await std::move(request);
 }
 
 }  // namespace rondo_tests

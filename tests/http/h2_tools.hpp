@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -159,6 +161,48 @@ inline std::string verdict(std::string_view bytes) {
         if (each.type == h2_talk::headers && found == "silence") found = "answer";
     }
     return found;
+}
+
+// -- a site --------------------------------------------------------------------------------------
+namespace handlers {
+
+inline reply large(request&) { return reply::text(std::string(300000, 'x')); }
+inline task<> tick(rondo::http::body_writer& out) {
+    for (int i = 1; i <= 3; ++i) {
+        co_await out.write_all(std::to_string(i));
+        co_await rondo::sleep(std::chrono::milliseconds(10));
+    }
+    out.trailers().add("x-count", "3");
+}
+inline task<reply> ticks(request&) { co_return reply::stream("text/plain", tick); }
+inline task<> break_off(rondo::http::body_writer& out) {
+    co_await out.write_all("half");
+    throw std::runtime_error("no more");
+}
+inline reply half(request&) { return reply::stream("text/plain", break_off); }
+/// Says how the handler sees the request.
+inline task<reply> mirror(request& asked) {
+    std::string all(rondo::http::text(asked.version()));
+    ((all += ' ') += asked.host()) += ' ';
+    all += asked.target();
+    ((all += " cookies: ") += asked.headers().joined("cookie")) += ' ';
+    all += asked.cookie("b").value_or("(none)");
+    while (auto chunk = co_await asked.read_some()) (all += " body: ") += chunk.text();
+    (all += " trailer: ") += asked.trailers().get("x-t").value_or("(none)");
+    co_return reply::text(std::move(all));
+}
+
+}  // namespace handlers
+
+inline rondo::http::router make_h2_site() {
+    rondo::http::router site = plain_site();
+    site.get("/large", handlers::large);
+    site.get("/ticks", handlers::ticks);
+    site.get("/half", handlers::half);
+    site.get("/mirror", handlers::mirror);
+    site.post("/mirror", handlers::mirror);
+    site.post("/ignore-large", handlers::large);
+    return site;
 }
 
 }  // namespace rondo_tests

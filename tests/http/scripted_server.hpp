@@ -164,6 +164,16 @@ private:
     rondo::endpoint where_;
 };
 
+/// Asks for `url`, and gives the body.
+inline rondo::task<std::string> text_of(rondo::http::session& client, std::string url) {
+    auto response = co_await client.get(url);
+    co_return co_await response.text();
+}
+/// The same; the body is read and forgotten.
+inline rondo::task<> ask(rondo::http::session& client, std::string url) {
+    co_await text_of(client, std::move(url));
+}
+
 /// The text of the error that `work` ends with; "no error" if it does not.
 inline rondo::task<std::string> error_of(rondo::task<> work) {
     try {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -126,6 +127,50 @@ inline int code_of(std::string_view reply) {
 inline std::string body_of(const std::string& reply) {
     const auto at = reply.find("\r\n\r\n");
     return at == reply.npos ? "(no head)" : reply.substr(at + 4);
+}
+
+/// Handlers for tests of the server over any version of HTTP.
+namespace handlers {
+
+using rondo::task;
+using rondo::http::reply;
+using rondo::http::request;
+
+inline task<reply> hello(request& asked) {
+    co_return reply::text("hello " + std::string(asked.parameter("name")) + "\n");
+}
+inline task<reply> count(request& asked) {
+    std::size_t bytes = 0;
+    while (auto chunk = co_await asked.read_some()) bytes += chunk.size();
+    co_return reply::text(std::to_string(bytes) + " bytes\n");
+}
+inline task<reply> echo(request& asked) {
+    std::string body = co_await asked.text();
+    co_return reply::text(std::move(body));
+}
+inline reply quick(request&) { return reply::text("quick"); }
+inline task<reply> slow(request&) {
+    co_await rondo::sleep(std::chrono::seconds(1));
+    co_return reply::text("slow");
+}
+inline task<reply> broken(request&) {
+    throw std::runtime_error("the password is secret");
+    co_return reply();
+}
+
+}  // namespace handlers
+
+/// A site of them.
+inline rondo::http::router plain_site() {
+    rondo::http::router site;
+    site.get("/hello/{name}", handlers::hello);
+    site.post("/count", handlers::count);
+    site.post("/echo", handlers::echo);
+    site.get("/quick", handlers::quick);
+    site.get("/slow", handlers::slow);
+    site.get("/broken", handlers::broken);
+    site.post("/ignore", handlers::quick);
+    return site;
 }
 
 }  // namespace rondo_tests

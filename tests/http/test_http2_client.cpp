@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The client over HTTP/2: what is chosen, how connections are shared, and how each thing that a
-// server may do wrong ends.
+// The client over HTTP/2: what is chosen, what is sent, how requests share connections.
 #include <rondo/http.hpp>
-
-#include <cstdlib>
-#include <random>
 
 #include <rondo/gather.hpp>
 
@@ -21,52 +17,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using namespace rondo_tests;
-
-constexpr auto second_version = http::version::http_2;
-
-http::session_options with_http_2() {
-    http::session_options options;
-    options.version = second_version;
-    return options;
-}
-
-/// Answers as its path says.
-void answer_well(h2_peer& peer, h2_request& request) {
-    const std::string& path = request.head.path;
-    if (path == "/moved")
-        return peer.reply(request, "to", 302, http::fields().set("location", "/large"));
-    if (path == "/large") return peer.reply(request, std::string(200'000, 'x'));
-    if (path == "/bulk") return peer.reply(request, std::string(3'000'000, 'b'));
-    if (path == "/none") return peer.reply(request, "", 204);
-    if (path == "/never") return;
-    if (path == "/reset") return peer.engine.reset(request, h2::code::internal_error);
-    if (path == "/refused") return peer.engine.reset(request, h2::code::refused_stream);
-    if (path == "/bye") {
-        peer.reply(request, "bye");
-        peer.engine.end();
-        return;
-    }
-    if (path == "/cut") {
-        peer.engine.respond(request, 200, http::fields().set("content-length", "8"), true);
-        peer.engine.write(request, "half");
-        peer.hangs_up = true;
-        return;
-    }
-    if (path == "/missing") return peer.reply(request, "no", 404);
-    if (request.head.method == "PUT")
-        return peer.reply(request, std::to_string(request.body.size()));
-    peer.reply(request, request.head.method + ' ' + path);
-}
-
-task<std::string> text_of(http::session& client, std::string url) {
-    auto response = co_await client.get(url);
-    co_return co_await response.text();
-}
-task<> ask(http::session& client, std::string url) { co_await text_of(client, url); }
-task<> put(http::session& client, std::string url, std::size_t size) {
-    auto request = client.put(url).body(std::string(size, 'u'));
-    co_await std::move(request);
-}
 
 RONDO_TEST("http2 client: requests share one connection, and look as over HTTP/1.1",
            "[http2_client][both]") {
@@ -225,28 +175,6 @@ RONDO_TEST("http2 client: a second connection when one is full, then requests wa
     });
 }
 
-RONDO_TEST("http2 client: a cancelled or dropped request resets its stream and no other",
-           "[http2_client]") {
-    h2_server server(answer_well);
-    co_await server.run([&]() -> task<> {
-        http::session client(with_http_2());
-        co_await ask(client, server.url());
-        auto other = client.get(server.url("/bulk"));
-        auto reading = co_await std::move(other);
-        co_await move_on_after(5ms, ask(client, server.url("/never")));
-        { auto dropped = co_await client.get(server.url("/bulk")); }
-        const std::string all = co_await reading.bytes();
-        CHECK(all == std::string(3'000'000, 'b'));
-        CHECK(server.connections == 1);
-        co_await sleep(10ms);
-        int cancelled = 0;
-        for (const h2_request& each : server.peers.front()->requests)
-            if (each.closed == h2::code::cancel) ++cancelled;
-        CHECK(cancelled == 2);
-        CHECK(server.peers.front()->engine.streams() == 0);
-    });
-}
-
 RONDO_TEST("http2 client: GOAWAY and REFUSED_STREAM are not noticed by the user",
            "[http2_client]") {
     int refusals = 2;
@@ -319,130 +247,6 @@ RONDO_TEST("http2 client: a body comes as it is read", "[http2_client]") {
     });
 }
 
-RONDO_TEST("http2 client: errors say what the server did", "[http2_client]", limit(3min)) {
-    h2_server server(answer_well);
-    co_await server.run([&]() -> task<> {
-        http::session client(with_http_2());
-        const auto error = [&](const char* path) {
-            return error_of(ask(client, server.url(path)));
-        };
-        CHECK(co_await error("/reset") ==
-              "the server reset the stream: INTERNAL_ERROR: GET " + server.url("/reset"));
-        CHECK(server.seen.size() == 1);  // it is not sent again
-        const std::string cut = co_await error("/cut");
-        CHECK(cut.find("the server closed the connection (after 4 bytes): GET") == 0);
-        const time_point before = running_loop().time();
-        CHECK((co_await error("/never")).find("timed out after 30s waiting for response headers") ==
-              0);
-        CHECK(running_loop().time() - before < 31s);
-        CHECK(co_await text_of(client, server.url("/a")) == "GET /a");
-        http::session_options brief = with_http_2();
-        brief.head_bytes = 60;
-        http::session strict(brief);
-        CHECK((co_await error_of(ask(strict, server.url()))).find("its head is too large") !=
-              std::string::npos);
-    });
-}
-
-/// Sends `raw` after the settings, whatever the client asks.
-task<std::string> told_of(std::string raw, bool hangs_up = false) {
-    h2_server server([&](h2_peer& peer, h2_request&) {
-        peer.raw += raw;
-        peer.hangs_up = hangs_up;
-    });
-    std::string told;
-    co_await server.run([&]() -> task<> {
-        http::session client(with_http_2());
-        told = co_await error_of(ask(client, server.url()));
-        CHECK(client.connections() <= 1);
-        co_await client.close();
-        CHECK(client.connections() == 0);
-    });
-    if (const auto at = told.find(": GET http"); at != std::string::npos) told.resize(at);
-    co_return told;
-}
-
-struct wrong_server {
-    std::string told;  // the beginning of the error
-    std::string raw;
-    bool hangs_up = false;
-};
-
-std::vector<wrong_server> wrong_servers() {
-    using namespace h2_talk;
-    const std::string broke = "the server broke the rules of HTTP/2: ";
-    const std::string refused = "the response is refused: ";
-    const std::string malformed = refused + "the message is malformed";
-    const std::string silent = "timed out after 30s waiting for ";
-    std::string storm;
-    for (int i = 0; i < 20'000; ++i) storm += frame(settings, 0, 0);
-    pairs large;
-    for (int i = 0; i < 100; ++i) large.emplace_back("a", std::string(120, 'x'));
-    pairs bomb = large;
-    bomb.resize(130, bomb.front());
-    return {
-        {broke, frame(data, 0, 0, "x")},
-        {broke, frame(data, 0, 1, "x")},
-        {broke, ok(1) + frame(data, 0, 7, "x")},
-        {broke, "HTTP/1.1 200 OK\r\n\r\n"},
-        {broke, frame(headers, end_headers, 1, "\xff\xff\xff\xff")},
-        {refused, frame(headers, end_headers, 1, block({{"a", "b"}}))},
-        {malformed, ok(1, {{"content-length", "1"}}) + frame(data, 0, 1, "xy")},
-        {malformed, ok(1, {{"content-length", "3"}}) + frame(data, end_stream, 1, "x")},
-        {refused, ok(1, {{"Connection", "close"}})},
-        {broke, frame(push_promise, end_headers, 1, number(2) + block({{":method", "GET"}}))},
-        {"the server refuses the request again and again",
-         frame(goaway, 0, 0, number(0) + number(11))},
-        {"the server closed the connection", ok(1) + frame(goaway, 0, 0, number(1) + number(2)),
-         true},
-        {"the server reset the stream: ENHANCE_YOUR_CALM",
-         ok(1) + frame(rst_stream, 0, 1, number(11))},
-        {"the server reset the stream: NO_ERROR", ok(1) + frame(rst_stream, 0, 1, number(0))},
-        {silent + "response headers", ""},
-        {silent, ok(1)},
-        {"the server closed the connection", "", true},
-        {broke, storm},
-        {"no error", ok(1, large, end_stream)},
-        {refused + "its head is too large", ok(1, bomb, end_stream)},
-        // After the end of the message, what follows on the stream is no matter.
-        {"no error", ok(1, {}, end_stream) + frame(rst_stream, 0, 1, number(0))},
-    };
-}
-
-RONDO_TEST("http2 client: servers that break the rules", "[http2_client]", seeds(1).limit(5min)) {
-    for (const wrong_server& each : wrong_servers()) {
-        const std::string told = co_await told_of(each.raw, each.hangs_up);
-        INFO(told);
-        CHECK(told.starts_with(each.told));
-    }
-}
-
-RONDO_TEST("http2 client: a server that never opens its window, or answers before the end",
-           "[http2_client]", limit(3min)) {
-    h2::options closed;
-    closed.stream_window = closed.stream_window_max = 10'000;
-    h2_server server(answer_well, closed);
-    server.on_head = [&](h2_request& request) {
-        request.peer.consumes = false;
-        if (request.head.path != "/early") return;
-        request.reply = "no";
-        request.peer.engine.respond(request, 413, {}, true);
-        request.peer.engine.write(request, request.reply, true);
-    };
-    co_await server.run([&]() -> task<> {
-        http::session client(with_http_2());
-        co_await ask(client, server.url());  // from here on the window is known
-        const std::string in_vain = "timed out after 30s waiting for the peer to take the request";
-        CHECK((co_await error_of(put(client, server.url("/y"), 20'000))).starts_with(in_vain));
-        CHECK((co_await error_of(put(client, server.url("/y"), 300'000))).starts_with(in_vain));
-        auto early = client.put(server.url("/early")).body(std::string(300'000, 'u'));
-        auto refused = co_await std::move(early);
-        CHECK(refused.status() == 413);
-        CHECK(co_await refused.text() == "no");
-        CHECK(server.connections == 1);
-    });
-}
-
 RONDO_TEST("http2 client: a response may outlive its session; close waits for the farewell",
            "[http2_client][both]") {
     h2_server server(answer_well);
@@ -457,29 +261,6 @@ RONDO_TEST("http2 client: a response may outlive its session; close waits for th
         co_await sleep(20ms);
         CHECK(second.connections() == 0);
         CHECK(server.open == 0);
-    });
-}
-
-RONDO_TEST("http2 client: a request is cancelled before it begins, while it waits, and too late",
-           "[http2_client]", seeds(2)) {
-    h2_server server(answer_well);
-    co_await server.run([&]() -> task<> {
-        http::session client(with_http_2());
-        const auto silent = [&] { return text_of(client, server.url("/never")); };
-        co_await check_cancelled_before(silent);
-        CHECK(server.seen.empty());
-        co_await check_cancelled_while_suspended(silent);
-        co_await ask(client, server.url());
-        co_await check_cancelled_while_suspended(silent);  // on the connection that is shared
-        auto response = co_await client.get(server.url("/large"));
-        co_await sleep(20ms);  // all of it has come: the read has its bytes, though it is cancelled
-        auto late = create_task(response.bytes());
-        co_await yield_now();
-        late.cancel();
-        co_await sleep(20ms);
-        CHECK(late.done());
-        CHECK(server.connections == 2);  // the first was cancelled before the server's settings
-        CHECK(client.connections() == 1);
     });
 }
 
@@ -503,131 +284,6 @@ TEST_CASE("http2 client: a session in one loop after another", "[http2_client]")
         }
     }
     CHECK(probe.leaks().empty());
-}
-
-// -- a cancel at any moment -----------------------------------------------------------------------
-
-/// RONDO_HTTP_CANCELS, as in test_http_pool.cpp: a tenth of it here, over TLS a hundredth.
-unsigned wanted_cancels(bool secure) {
-    const char* const text = std::getenv("RONDO_HTTP_CANCELS");
-    if (text == nullptr) return secure ? 60 : 600;
-    const unsigned all = static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-    return std::max(4U, secure ? all / 100 : all / 10);
-}
-how for_cancels(bool secure) {
-    return seeds(4).limit(60s + 1s * (wanted_cancels(secure) / (secure ? 100 : 1000)));
-}
-
-void must_be(const std::string& found, const std::string& wanted) {
-    if (found != wanted) FAIL("other bytes: " << found.substr(0, 100));
-}
-
-task<> ask_in_vain(http::session& client, std::string url) {
-    try {
-        co_await ask(client, url);
-    } catch (const http::error&) {
-    }
-}
-
-task<> ask_one_of(http::session& client, const h2_server& server, unsigned which) {
-    const auto upload = [&](std::size_t size) -> task<> {
-        auto request = client.put(server.url("/up")).body(std::string(size, 'u'));
-        auto response = co_await std::move(request);
-        must_be(co_await response.text(), std::to_string(size));
-    };
-    switch (which % 10) {
-        case 0:
-            must_be(co_await text_of(client, server.url("/s")), "GET /s");
-            break;
-        case 1:
-            must_be(co_await text_of(client, server.url("/moved")), std::string(200'000, 'x'));
-            break;
-        case 2:
-            must_be(co_await text_of(client, server.url("/large")), std::string(200'000, 'x'));
-            break;
-        case 3:
-            co_await ask_in_vain(client, server.url("/reset"));
-            break;
-        case 4:
-            must_be(co_await text_of(client, server.url("/bye")), "bye");
-            break;
-        case 5:
-            co_await ask_in_vain(client, server.url("/cut"));
-            break;
-        case 6: {
-            auto dropped = co_await client.get(server.url("/large"));
-        } break;
-        case 7:
-            co_await ask_in_vain(client, server.url("/refused"));
-            break;
-        case 8:
-            co_await upload(1000);
-            break;
-        default:
-            co_await upload(150'000);
-    }
-}
-
-/// Ends as well if the connection that others share was cut under it.
-task<> ask_one_or_lose(http::session& client, const h2_server& server, unsigned which) {
-    try {
-        co_await ask_one_of(client, server, which);
-    } catch (const http::protocol_error&) {
-    } catch (const http::body_error&) {
-    }
-}
-
-task<> check_whole(http::session& client, const h2_server& server) {
-    co_await sleep(1s);
-    REQUIRE(client.connections() == client.idle_connections());
-    REQUIRE(server.open <= static_cast<int>(client.connections()));
-    for (const h2_peer* each : server.peers) REQUIRE(each->engine.streams() == 0);
-}
-
-task<> cancel_at_any_moment(bool secure) {
-    h2::options few;
-    few.streams = 2;
-    h2_server server(answer_well, few);
-    if (secure) server.secure(localhost_context());
-    co_await server.run([&]() -> task<> {
-        http::session_options two;
-        two.connections_per_host = 2;
-        if (!secure) two.version = second_version;
-        http::session client(two);
-        if (secure) client.tls(trusting_context());
-        co_await ask_one_of(client, server, 0);
-        std::mt19937 random(
-            static_cast<unsigned>(running_loop().time().time_since_epoch().count()));
-        const auto any = [&] { return static_cast<unsigned>(random()); };
-        const unsigned wanted = wanted_cancels(secure) / 4;  // seeds
-        unsigned cancels = 0;
-        for (unsigned round = 0; cancels < wanted; ++round) {
-            server.seen.clear();
-            const duration when = 1us * (any() % (round % 4 == 0 ? 5000 : 900));
-            auto asking = gather(
-                ask_one_or_lose(client, server, any()), ask_one_or_lose(client, server, any()),
-                ask_one_or_lose(client, server, any()), ask_one_or_lose(client, server, any()),
-                ask_one_or_lose(client, server, any()));
-            const bool ended = co_await move_on_after(when, std::move(asking));
-            if (!ended) ++cancels;
-            REQUIRE(client.connections() <= 2);
-            if (round % 64 == 0) co_await check_whole(client, server);
-        }
-        co_await check_whole(client, server);
-        CHECK((co_await text_of(client, server.url("/large"))).size() == 200'000);
-        co_await sleep(5s);
-        CHECK(client.connections() == 0);
-        CHECK(server.open == 0);
-    });
-}
-
-RONDO_TEST("http2 client: a cancel at any moment leaves the pool whole", "[http2_client]",
-           for_cancels(false)) {
-    co_await cancel_at_any_moment(false);
-}
-RONDO_TEST("http2 client: over TLS a cancel at any moment leaves the pool whole as well",
-           "[http2_client]", for_cancels(true)) {
-    co_await cancel_at_any_moment(true);
 }
 
 }  // namespace

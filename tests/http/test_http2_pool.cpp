@@ -22,24 +22,11 @@ namespace {
 
 using namespace rondo_tests;
 
-http::session_options with_http_2(duration keep_alive = 4s) {
-    http::session_options options;
-    options.version = http::version::http_2;
-    options.keep_alive = keep_alive;
-    return options;
-}
-
 void answer_path(h2_peer& peer, h2_request& request) {
     if (request.head.path == "/never") return;
     if (request.head.path == "/bulk") return peer.reply(request, std::string(3'000'000, 'b'));
     peer.reply(request, request.head.path);
 }
-
-task<std::string> text_of(http::session& client, std::string url) {
-    auto response = co_await client.get(url);
-    co_return co_await response.text();
-}
-task<> ask(http::session& client, std::string url) { co_await text_of(client, url); }
 
 RONDO_TEST("http2 pool: those that shared a connection which died make one new one together",
            "[http2_pool]") {

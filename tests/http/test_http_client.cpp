@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The client as its user sees it: requests, bodies, redirects, cookies, time limits, errors.
+// The client as its user sees it: requests, their bodies, responses and theirs.
 #include <rondo/http.hpp>
 
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <rondo/create_task.hpp>
 #include <rondo/file_system.hpp>
-#include <rondo/gather.hpp>
 #include <rondo/memory_stream.hpp>
-#include <rondo/unix.hpp>
 
 #include "http/scripted_server.hpp"
 #include "support/file_tools.hpp"
@@ -20,13 +14,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using namespace rondo_tests;
-
-task<> get_text(http::session& client, std::string url) {
-    auto response = co_await client.get(url);
-    co_await response.text();
-}
-
-task<> sent(http::request_builder request) { co_await std::move(request); }
 
 RONDO_TEST("http client: a request, its response, and a second one on the same connection",
            "[http_client][both]") {
@@ -57,7 +44,7 @@ RONDO_TEST("http client: a request, its response, and a second one on the same c
         CHECK(server.requests[0].field("content-length") == "-");
         co_await client.close();
         CHECK(client.connections() == 0);
-        CHECK(co_await error_of(get_text(client, server.url())) == "the HTTP session is closed");
+        CHECK(co_await error_of(ask(client, server.url())) == "the HTTP session is closed");
     });
 }
 
@@ -193,8 +180,8 @@ RONDO_TEST("http client: setters refuse what must not be sent", "[http_client]")
     CHECK_THROWS_AS(client.post("http://a/").body("a").form("b", "c"), http::error);
     CHECK_THROWS_AS(http::session("not a url"), http::url_error);
     CHECK_THROWS_AS(client.proxy("socks9://x"), http::url_error);
-    CHECK((co_await error_of(get_text(client, "ftp://a/"))).starts_with("HTTP cannot be spoken"));
-    CHECK(co_await error_of(get_text(client, "/no/base")) != "no error");
+    CHECK((co_await error_of(ask(client, "ftp://a/"))).starts_with("HTTP cannot be spoken"));
+    CHECK(co_await error_of(ask(client, "/no/base")) != "no error");
 }
 
 class broken_source final : public http::body_source {
@@ -347,7 +334,7 @@ RONDO_TEST("http client: text knows its charset, and the body has a limit", "[ht
         http::session client;
         auto latin = co_await client.get(server.url("/latin"));
         CHECK(co_await latin.text() == "grüß");
-        CHECK((co_await error_of(get_text(client, server.url("/other")))).find("koi8-r") !=
+        CHECK((co_await error_of(ask(client, server.url("/other")))).find("koi8-r") !=
               std::string::npos);
         auto limited = co_await client.get(server.url());
         bool was_refused = false;
@@ -377,327 +364,6 @@ RONDO_TEST("http client: a response that was closed says so", "[http_client]") {
             again = closed == "no error";
         }
         CHECK(closed == "the response is closed");
-    });
-}
-
-// -- redirects and cookies ------------------------------------------------------------------------
-RONDO_TEST("http client: redirects by status, method and body", "[http_client]") {
-    int status = 0;
-    scripted_server server([&](const seen_request& request) {
-        if (request.line().find(" /from") == std::string::npos) return reply(200, "there");
-        return reply(status, "moved", "location: /to?x=1\r\n");
-    });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        for (const int one : {301, 302, 303, 307, 308}) {
-            status = one;
-            for (const std::string method : {"GET", "HEAD", "POST"}) {
-                INFO(status << ' ' << method);
-                server.requests.clear();
-                auto asking = client.request(method, server.url("/from"));
-                if (method == "POST") asking.body("body", "text/plain");
-                auto response = co_await asking;
-                CHECK(response.status() == 200);
-                CHECK(response.url().text() == server.url("/to?x=1"));
-                REQUIRE(response.history().size() == 1);
-                CHECK(response.history()[0].status == status);
-                const bool keeps = status == 307 || status == 308;
-                const std::string second = keeps || method == "HEAD" ? method : "GET";
-                CHECK(server.requests[1].line() == second + " /to?x=1 HTTP/1.1");
-                CHECK(server.requests[1].body == (keeps && method == "POST" ? "body" : ""));
-                CHECK(server.requests[1].field("content-type") ==
-                      (keeps && method == "POST" ? "text/plain" : "-"));
-            }
-        }
-        CHECK(server.connections <= 2);
-        auto unfollowed = co_await client.get(server.url("/from")).redirects(0);
-        CHECK(unfollowed.status() == 308);
-        CHECK(co_await unfollowed.text() == "moved");
-    });
-}
-
-task<> post_once(http::session& client, std::string url) {
-    co_await client.post(url).body(pieces());
-}
-
-RONDO_TEST("http client: redirects that are not followed", "[http_client]") {
-    std::string to;
-    scripted_server server(
-        [&](const seen_request&) { return reply(307, "", "location: " + to + "\r\n"); });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        to = "/round";
-        CHECK((co_await error_of(get_text(client, server.url())))
-                  .starts_with("more than 10 redirects: GET http://"));
-        CHECK(server.requests.size() == 11);
-        to = "ftp://a/";
-        CHECK((co_await error_of(get_text(client, server.url())))
-                  .starts_with("a redirect to ftp: is not followed"));
-        to = "file:///etc/passwd";
-        CHECK((co_await error_of(get_text(client, server.url()))).find("not followed") !=
-              std::string::npos);
-        to = "/again";
-        CHECK((co_await error_of(post_once(client, server.url())))
-                  .starts_with("a redirect wants a body again"));
-    });
-}
-
-RONDO_TEST("http client: another origin gets no secrets", "[http_client]") {
-    scripted_server other([](const seen_request&) { return reply(200, ""); });
-    scripted_server server([&](const seen_request&) {
-        return reply(302, "", "set-cookie: s=1\r\nlocation: " + other.url() + "\r\n");
-    });
-    co_await server.run([&]() -> task<> {
-        co_await other.run([&]() -> task<> {
-            http::session client;
-            client.headers().set("authorization", "secret").set("accept", "text/html");
-            co_await client.get(server.url()).header("x-token", "t").header("cookie", "c=1");
-            const seen_request& seen = other.requests[0];
-            CHECK(seen.field("authorization") == "-");
-            CHECK(seen.field("x-token") == "-");
-            CHECK(seen.field("accept") == "text/html");
-            CHECK(seen.field("cookie").find("c=1") == std::string::npos);
-        });
-    });
-}
-
-RONDO_TEST("http client: cookies come back, unless they are switched off", "[http_client]") {
-    scripted_server server([](const seen_request&) {
-        return reply(200, "", "set-cookie: id=7; Path=/\r\nset-cookie: deep=1; Path=/deep\r\n");
-    });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        co_await client.get(server.url());
-        co_await client.get(server.url("/x"));
-        co_await client.get(server.url("/deep/x"));
-        CHECK(server.requests[0].field("cookie") == "-");
-        CHECK(server.requests[1].field("cookie") == "id=7");
-        CHECK(server.requests[2].field("cookie") == "deep=1; id=7");
-        CHECK(client.cookies().size() == 2);
-        http::session_options none;
-        none.cookies = false;
-        http::session forgetful(none);
-        co_await forgetful.get(server.url());
-        co_await forgetful.get(server.url());
-        CHECK(server.requests[4].field("cookie") == "-");
-    });
-}
-
-// -- time -----------------------------------------------------------------------------------------
-RONDO_TEST("http client: each limit of time names its phase", "[http_client]") {
-    scripted_server server([](const seen_request& request) -> std::string {
-        if (request.line().find("/head") != std::string::npos) return std::string(stay_silent);
-        return "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
-    });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        CHECK(co_await error_of(get_text(client, server.url("/head"))) ==
-              "timed out after 30s waiting for response headers: GET " + server.url("/head") +
-                  " (0 bytes)");
-        CHECK(co_await error_of(get_text(client, server.url("/body"))) ==
-              "timed out after 30s waiting for the response body: GET " + server.url("/body") +
-                  " (4 bytes)");
-        const time_point before = running_loop().time();
-        http::phase phase{};
-        try {
-            co_await client.get(server.url("/head")).timeout(5s);
-        } catch (const http::timeout_error& error) {
-            phase = error.phase();
-        }
-        CHECK(phase == http::phase::headers);
-        CHECK(running_loop().time() - before < 6s);
-        CHECK(client.connections() == 0);
-    });
-}
-
-task<> drip(tcp_stream peer) {
-    co_await peer.read_until("\r\n\r\n");
-    co_await peer.write_all("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n");
-    for (;;) {
-        co_await peer.write_all("x");
-        co_await sleep(1s);
-    }
-}
-
-RONDO_TEST("http client: a body that drips is given up; a slow reader is not to blame",
-           "[http_client]", limit(2h)) {
-    auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    const std::string url = "http://" + listener.local().text() + "/";
-    auto client = [&]() -> task<> {
-        http::session session;
-        const time_point before = running_loop().time();
-        auto response = co_await session.get(url);
-        std::string error = "none";
-        try {
-            while (co_await response.read_some()) {}
-        } catch (const http::timeout_error& late) {
-            error = late.what();
-        }
-        CHECK(error.starts_with("timed out after 30s waiting for the response body"));
-        CHECK(running_loop().time() - before < 40s);
-        auto slowly = co_await session.get(url);
-        for (int i = 0; i < 20; ++i) {
-            co_await sleep(10s);
-            CHECK(co_await slowly.read_some());
-        }
-        CHECK((co_await error_of(get_text(session, url))).starts_with("timed out after"));
-    };
-    co_await race(serve(std::move(listener), drip), client());
-}
-
-// -- errors ---------------------------------------------------------------------------------------
-RONDO_TEST("http client: errors name what failed, the method and the URL", "[http_client][both]") {
-    std::string answer;
-    scripted_server server([&](const seen_request&) { return answer; });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        answer = reply(404, "");
-        auto missing = co_await client.get(server.url("/x"));
-        std::string text;
-        try {
-            missing.raise_for_status();
-        } catch (const http::status_error& error) {
-            text = error.what();
-            CHECK(error.status() == 404);
-        }
-        CHECK(text == "404 X: GET " + server.url("/x"));
-        answer = "SSH-2.0-OpenSSH\r\n";
-        CHECK_FALSE((co_await error_of(get_text(client, server.url()))).starts_with("no error"));
-        answer = hang_up;
-        CHECK((co_await error_of(get_text(client, server.url()))).find(": GET http://") !=
-              std::string::npos);
-        answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n";
-        CHECK((co_await error_of(get_text(client, server.url()))).find("refused") !=
-              std::string::npos);
-        auto closed = tcp_listener::bind({"127.0.0.1", 0});
-        const std::string nowhere = "http://" + closed.local().text() + "/";
-        co_await closed.close();
-        std::string refused;
-        try {
-            co_await client.get(nowhere);
-        } catch (const http::connect_error& error) {
-            refused = error.what();
-        }
-        CHECK(refused.find("Connection refused") != std::string::npos);
-        CHECK(client.connections() == 0);
-    });
-}
-
-RONDO_TEST("http client: retries wait, and stop at success", "[http_client]") {
-    scripted_server server([](const seen_request& request) {
-        if (request.number < 3) return reply(503, "", "retry-after: 7\r\n");
-        return reply(200, "at last");
-    });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        const time_point before = running_loop().time();
-        auto response = co_await client.get(server.url()).retries();
-        CHECK(response.status() == 200);
-        CHECK(running_loop().time() - before >= 14s);
-        CHECK(running_loop().time() - before < 16s);
-        server.requests.clear();
-        auto not_repeated = co_await client.post(server.url()).body("x").retries();
-        CHECK(not_repeated.status() == 503);
-    });
-}
-
-RONDO_TEST("http client: a response that comes before the body was sent ends the sending",
-           "[http_client][both]") {
-    auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    const std::string url = "http://" + listener.local().text() + "/";
-    auto refuse = [](tcp_stream peer) -> task<> {
-        co_await peer.read_until("\r\n\r\n");
-        co_await peer.write_all(reply(413, "too large"));
-        co_await sleep(1h);  // reads nothing more
-    };
-    auto client = [&]() -> task<> {
-        http::session session;
-        auto response = co_await session.post(url).body(std::string(50'000'000, 'x'));
-        CHECK(response.status() == 413);
-        CHECK(co_await response.text() == "too large");
-        CHECK(session.idle_connections() == 0);
-    };
-    auto serving = serve(std::move(listener), refuse);
-    co_await race(std::move(serving), client());
-}
-
-RONDO_TEST("http client: Unix sockets and addresses of one's own", "[http_client][both]") {
-    scripted_server server([](const seen_request&) { return reply(200, "by address"); });
-    co_await server.run([&]() -> task<> {
-        http::session client;
-        auto response =
-            co_await client.get("http://no.such.host.example/").resolve_to(server.where());
-        CHECK(co_await response.text() == "by address");
-        CHECK(server.requests[0].field("host") == "no.such.host.example");
-    });
-    rondo_tests::folder folder;
-    const std::string path = folder / "socket";
-    auto listener = unix_listener::bind(path);
-    auto answer = [](unix_stream peer) -> task<> {
-        co_await peer.read_until("\r\n\r\n");
-        co_await peer.write_all(reply(200, "by path"));
-    };
-    auto client = [&]() -> task<> {
-        http::session session;
-        auto response = co_await session.get("unix:" + path + ":/info");
-        CHECK(co_await response.text() == "by path");
-    };
-    auto serving = serve(std::move(listener), answer);
-    co_await race(std::move(serving), client());
-}
-
-RONDO_TEST("http client: a peer that reads no more and says nothing is not waited for",
-           "[http_client][kernel]", limit(10s)) {
-    if (running_loop().stats().kernel == std::string_view("readiness"))
-        SKIP("epoll says nothing of a Unix peer that has shut down its reading");
-    rondo_tests::folder folder;
-    const std::string path = folder / "socket";
-    // A socket of the system's: only shutdown(2) closes a direction of it for the other side.
-    const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const endpoint where = endpoint::unix_path(path);
-    const auto* const name = static_cast<const sockaddr*>(where.data());
-    CHECK(::bind(listening, name, where.size()) == 0);
-    CHECK(::listen(listening, 1) == 0);
-    http::session_options brief;
-    brief.timeouts.headers = 50ms;
-    http::session client("", brief);
-    auto asking = create_task(
-        error_of(sent(client.post("unix:" + path + ":/").body(std::string(4'000'000, 'x')))));
-    co_await sleep(50ms);
-    const int peer = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
-    CHECK(::shutdown(peer, SHUT_RD) == 0);
-    const std::string lost = co_await std::move(asking);
-    CHECK(lost.find("the connection was lost before the response") != std::string::npos);
-    ::close(peer);
-    ::close(listening);
-}
-
-RONDO_TEST("http client: the limit of connecting holds for the proxy's tunnel as well",
-           "[http_client]", limit(60s)) {
-    scripted_server proxy([](const seen_request&) { return std::string(stay_silent); });
-    co_await proxy.run([&]() -> task<> {
-        http::session client;
-        client.proxy("http://" + proxy.where().text());
-        CHECK(co_await error_of(get_text(client, "https://far.example/")) ==
-              "timed out after 10s waiting for the connection: GET https://far.example/ (0 bytes)");
-    });
-}
-
-RONDO_TEST("http client: through a proxy", "[http_client]") {
-    scripted_server proxy([](const seen_request& request) {
-        if (request.line().starts_with("CONNECT")) return reply(403, "", "");
-        return reply(200, "by proxy");
-    });
-    co_await proxy.run([&]() -> task<> {
-        http::session client;
-        client.proxy("http://me:pass@" + proxy.where().text(), "direct.example");
-        auto response = co_await client.get("http://far.example/x?y#z");
-        CHECK(co_await response.text() == "by proxy");
-        CHECK(proxy.requests[0].line() == "GET http://far.example/x?y HTTP/1.1");
-        CHECK(proxy.requests[0].field("proxy-authorization") == "Basic bWU6cGFzcw==");
-        CHECK(proxy.requests[0].field("host") == "far.example");
-        CHECK((co_await error_of(get_text(client, "https://far.example/")))
-                  .starts_with("the proxy refused: 403 X: CONNECT far.example:443"));
     });
 }
 

@@ -20,12 +20,6 @@ namespace {
 
 using namespace rondo_tests;
 
-task<std::string> text_of(http::session& client, std::string url) {
-    auto response = co_await client.get(url);
-    co_return co_await response.text();
-}
-task<> ask(http::session& client, std::string url) { co_await text_of(client, url); }
-
 RONDO_TEST("http pool: a limit for each host, further requests wait in line", "[http_pool][both]") {
     scripted_server server([](const seen_request& request) { return reply(200, request.line()); });
     co_await server.run([&]() -> task<> {

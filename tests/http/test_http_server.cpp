@@ -13,23 +13,6 @@ namespace {
 using namespace rondo_tests;
 using http::reply;
 
-task<reply> hello(http::request& request) {
-    co_return reply::text("hello " + std::string(request.parameter("name")) + "\n");
-}
-task<reply> count(http::request& request) {
-    std::size_t bytes = 0;
-    while (auto chunk = co_await request.read_some()) bytes += chunk.size();
-    co_return reply::text(std::to_string(bytes) + " bytes\n");
-}
-task<reply> echo(http::request& request) {
-    std::string body = co_await request.text();
-    co_return reply::text(std::move(body));
-}
-reply quick(http::request&) { return reply::text("quick"); }
-task<reply> slow(http::request&) {
-    co_await sleep(1s);
-    co_return reply::text("slow");
-}
 task<> tick(http::body_writer& out) {
     for (int i = 1; i <= 3; ++i) {
         co_await out.write_all(std::to_string(i));
@@ -37,26 +20,15 @@ task<> tick(http::body_writer& out) {
     }
 }
 task<reply> ticks(http::request&) { co_return reply::stream("text/plain", tick); }
-task<reply> broken(http::request&) {
-    throw std::runtime_error("the password is secret");
-    co_return reply();
-}
 task<reply> meant(http::request&) {
     throw http::reply_error(409, "there is one already");
     co_return reply();
 }
 
 http::router make_site() {
-    http::router site;
-    site.get("/hello/{name}", hello);
-    site.post("/count", count);
-    site.post("/echo", echo);
-    site.get("/quick", quick);
-    site.get("/slow", slow);
+    http::router site = plain_site();
     site.get("/ticks", ticks);
-    site.get("/broken", broken);
     site.get("/meant", meant);
-    site.post("/ignore", quick);
     return site;
 }
 
