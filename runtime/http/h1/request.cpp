@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Heads of requests (RFC 9112, section 3).
 #include <algorithm>
+#include <utility>
 
 #include "http/ascii.hpp"
 #include "http/h1/decoder.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What nghttp2 calls: its frames become events. No exception passes through its C frames: it is
-// kept, and thrown again by the engine.
+// The functions that nghttp2 calls for every frame: they tell the engine of it. No exception may
+// pass through the C code of nghttp2: it is kept, and thrown again by the engine.
 #ifdef RONDO_WITH_NGHTTP2
 #include <nghttp2/nghttp2.h>
 
