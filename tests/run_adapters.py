@@ -31,6 +31,7 @@ from run_programs import (  # noqa: E402
     Failed,
     enter_own_network,
     run,
+    skip,
     wait_for_port,
 )
 
@@ -178,9 +179,9 @@ def check_adapter(library, folder, examples):
 def checks(names, folder, examples):
     for library in names:
         if not (folder / f"adapter_{library}").is_file():
-            print(f"skipped: adapter {library}: its library is not installed")
+            skip(f"adapter {library}", "its library is not installed")
         elif find(ADAPTERS[library][1]) is None:
-            print(f"skipped: adapter {library}: {ADAPTERS[library][1]} is not installed")
+            skip(f"adapter {library}", f"{ADAPTERS[library][1]} is not installed")
         else:
             yield f"adapter {library}: against {ADAPTERS[library][1]}", lambda library=library: (
                 check_adapter(library, folder, examples)

@@ -32,6 +32,7 @@ from run_programs import (  # noqa: E402
     certificates,
     enter_own_network,
     run,
+    skip,
     wait_for_port,
 )
 
@@ -517,7 +518,7 @@ def main():
             uses_nginx = check in (check_haproxy, check_tinyproxy, check_squid)
             there = shutil.which(name) if name != "aiohttp" else python_with_aiohttp()
             if not there or (uses_nginx and not shutil.which("nginx")):
-                print(f"skipped {title}: it is not installed")
+                skip(title, "it is not installed")
                 continue
             own = pathlib.Path(folder, str(len(todo)))
             own.mkdir()

@@ -30,6 +30,7 @@ from run_programs import (  # noqa: E402
     end_by_sigint,
     enter_own_network,
     run,
+    skip,
     wait_for_port,
 )
 
@@ -218,11 +219,11 @@ def main():
     if shutil.which("curl"):
         todo.append(("20_http_server: asked by curl", check_server))
     else:
-        print("skipped 20_http_server: curl is not installed")
+        skip("20_http_server", "curl is not installed")
     built = [each for each in todo if (folder / each[0].split(":")[0]).exists()]
     for title, _ in todo:
         if title not in [name for name, _ in built]:
-            print(f"skipped {title}: it was not built")
+            skip(title, "it was not built")
     return run([(t, lambda check=check: check(folder)) for t, check in built], "http_programs")
 
 

@@ -30,6 +30,7 @@ from run_programs import (  # noqa: E402
     end_by_sigint,
     enter_own_network,
     run,
+    skip,
     wait_for_port,
 )
 
@@ -160,7 +161,10 @@ def ask_node(folder, url):
 
 
 def must_agree(name, answers, expected):
-    for request, one, other in zip(requests(), answers, expected):
+    asked = list(requests())
+    if not len(asked) == len(answers) == len(expected):
+        raise Failed(f"{name}: {len(answers)} answers to {len(asked)} requests")
+    for request, one, other in zip(asked, answers, expected):
         if one != other:
             raise Failed(f"{name}: {request} is answered by {str(one)[:600]}, "
                          f"over HTTP/1.1 by {str(other)[:600]}")
@@ -252,14 +256,12 @@ def main():
         (folder / "file").write_bytes(FILE)
         chain, key, _ = certificates()
         server = Child([str(server_program), str(PORT), chain, key, str(folder / "file")])
-        wait_for_port(server, PORT)
-        wait_for_port(server, PORT + 1)
-        checks = []
+        checks = [("its start", lambda: [wait_for_port(server, PORT + i) for i in (0, 1)])]
         for peer, check in CHECKS.items():
             if shutil.which(peer):
                 checks.append((peer, lambda check=check: check(folder)))
             else:
-                print(f"skipped: {peer} is not installed")
+                skip(peer, "it is not installed")
         checks.append(("the end of the server", lambda: end_by_sigint(server)))
         try:
             return run(checks, "http_server_peers")

@@ -447,9 +447,18 @@ def checks(folder, names, rounds, chance):
                 )
 
 
-def run(todo, name, skipped=0):
-    """Runs each (title, function), prints its result, and at the end the failures again. `skipped`
-    others were not run, which the caller has said. Gives the exit status."""
+skipped = []  # titles
+
+
+def skip(title, why):
+    """Says that a check is not run, and why; it is counted as skipped."""
+    skipped.append(title)
+    print(f"skipped {title}: {why}", flush=True)
+
+
+def run(todo, name):
+    """Runs each (title, function), prints its result, and at the end the failures again. Gives the
+    exit status."""
     passed = 0
     failures = []
     for title, function in todo:
@@ -460,11 +469,14 @@ def run(todo, name, skipped=0):
         except Failed as what:
             failures.append(f"FAILED  {title}: {what}")
             print(failures[-1], flush=True)
+        except Exception as what:  # an answer that the check did not think of
+            failures.append(f"FAILED  {title}: {type(what).__name__}: {what}")
+            print(failures[-1], flush=True)
     failed = len(failures)
     print("\n".join([*failures, f"{passed} passed, {failed} failed"]))
     if os.environ.get("RONDO_TALLY"):
         with open(os.environ["RONDO_TALLY"], "a") as tally:
-            tally.write(f"{passed} {failed} {skipped} {name}\n")
+            tally.write(f"{passed} {failed} {len(skipped)} {name}\n")
     return 1 if failed else 0
 
 

@@ -32,6 +32,7 @@ from run_programs import (  # noqa: E402
     end_by_sigint,
     enter_own_network,
     run,
+    skip,
     wait_for_port,
     wait_for_text,
 )
@@ -52,7 +53,11 @@ def key_hash(chain):
 
 def start_chat(folder, chain, key):
     child = Child([str(folder / "chat"), str(PORT), chain, key])
-    wait_for_port(child, PORT)
+    try:
+        wait_for_port(child, PORT)
+    except BaseException:
+        child.kill()
+        raise
     return child
 
 
@@ -332,12 +337,12 @@ def main():
     ready = []
     for title, of_others, program, check in todo:
         if of_others is None:
-            print(f"skipped {title}: the peer is not installed")
+            skip(title, "the peer is not installed")
         elif not program.exists():
-            print(f"skipped {title}: {program.name} was not built")
+            skip(title, f"{program.name} was not built")
         else:
             ready.append((title, check))
-    return run(ready, "websocket_peers", skipped=len(todo) - len(ready))
+    return run(ready, "websocket_peers")
 
 
 if __name__ == "__main__":
