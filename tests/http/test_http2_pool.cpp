@@ -3,6 +3,7 @@
 // made in vain, or stays silent.
 #include <rondo/http.hpp>
 
+#include <algorithm>
 #include <optional>
 
 #include <rondo/gather.hpp>
@@ -300,6 +301,135 @@ TEST_CASE("http2 pool: a request in a second loop does not join a connection of 
         home.run_until_complete(second());
     }
     CHECK(probe.leaks().empty());
+}
+
+// -- the line of a host --------------------------------------------------------------------------
+h2::options streams(std::uint32_t count) {
+    h2::options how;
+    how.streams = count;
+    return how;
+}
+http::session_options with_connections(std::size_t count) {
+    http::session_options options = with_http_2();
+    options.connections = count;
+    return options;
+}
+
+RONDO_TEST("http2 pool: places that come free go to those who wait, when no connection may be made",
+           "[http2_pool]") {
+    h2_server server(answer_path, streams(4));
+    co_await server.run([&]() -> task<> {
+        http::session client(with_connections(1));
+        co_await ask(client, server.url("/first"));
+        auto events = create_task(ask(client, server.url("/never")));
+        co_await sleep(100ms);
+        server.seen.clear();
+        const time_point before = running_loop().time();
+        std::vector<task<std::string>> all;
+        for (int i = 10; i < 30; ++i)
+            all.push_back(text_of(client, server.url("/" + std::to_string(i))));
+        const auto texts = co_await gather(std::move(all));
+        CHECK(running_loop().time() - before < 1s);
+        CHECK(texts.back() == "/29");
+        CHECK(std::is_sorted(server.seen.begin(), server.seen.end()));
+        CHECK(server.seen.size() == 20);
+        CHECK(server.connections == 1);
+        CHECK(client.connections() == 1);
+        events.cancel();
+        co_await sleep(5s);
+        CHECK(client.connections() == 0);
+    });
+}
+
+RONDO_TEST("http2 pool: those who wait for a seat of the session share the connection of the first",
+           "[http2_pool]") {
+    h2_server a(answer_path), b(answer_path, streams(3));
+    co_await a.run([&]() -> task<> {
+        co_await b.run([&]() -> task<> {
+            http::session client(with_connections(1));
+            auto one = create_task(ask(client, a.url("/never")));
+            co_await sleep(100ms);
+            CHECK(client.connections() == 1);
+            auto stays = create_task(ask(client, b.url("/never")));
+            co_await sleep(1ms);
+            std::vector<future<std::string>> waiting;
+            for (int i = 10; i < 20; ++i)
+                waiting.push_back(create_task(text_of(client, b.url("/" + std::to_string(i)))));
+            co_await sleep(1s);
+            CHECK(b.connections == 0);
+            one.cancel();
+            co_await sleep(1s);
+            CHECK(b.connections == 1);
+            for (const auto& each : waiting) CHECK(each.done());
+            REQUIRE(b.seen.size() == 11);
+            CHECK(b.seen.front() == "GET /never");
+            CHECK(std::is_sorted(b.seen.begin() + 1, b.seen.end()));
+            stays.cancel();
+            co_await sleep(5s);
+            CHECK(client.connections() == 0);
+        });
+    });
+}
+
+/// Waits in a line that `release` serves; the first is cancelled so many turns later.
+template <class Release>
+task<> cancel_after(http::session& client, std::string url, int turns, Release release) {
+    auto first = create_task(ask(client, url));
+    co_await sleep(1ms);
+    auto second = create_task(text_of(client, url));
+    co_await sleep(10ms);
+    REQUIRE_FALSE(second.done());
+    release();
+    for (int i = 0; i < turns; ++i) co_await yield_now();
+    first.cancel();
+    const time_point before = running_loop().time();
+    REQUIRE(co_await second == "/b");
+    REQUIRE(running_loop().time() - before < 1s);
+}
+
+RONDO_TEST("http2 pool: a wait in the line of a host is cancelled before, while and after",
+           "[http2_pool]", seeds(3)) {
+    h2_server a(answer_path), b(answer_path, streams(2));
+    co_await a.run([&]() -> task<> {
+        co_await b.run([&]() -> task<> {
+            http::session client(with_connections(1));
+            for (int turns = 0; turns < 12; ++turns) {
+                auto holds = create_task(ask(client, a.url("/never")));
+                co_await sleep(10ms);
+                bool was_cancelled = false;
+                {
+                    detail::inner_scope scope;
+                    detail::cancel(scope);
+                    try {
+                        co_await ask(client, b.url("/b"));
+                    } catch (const cancelled&) {
+                        was_cancelled = true;
+                    }
+                }
+                REQUIRE(was_cancelled);
+                co_await cancel_after(client, b.url("/b"), turns, [&] { holds.cancel(); });
+                // The same for a place: all of b are taken.
+                auto stays = create_task(ask(client, b.url("/never")));
+                holds = create_task(ask(client, b.url("/never")));
+                co_await sleep(10ms);
+                co_await cancel_after(client, b.url("/b"), turns, [&] { holds.cancel(); });
+                stays.cancel();
+                co_await sleep(10ms);
+                REQUIRE(client.connections() == client.idle_connections());
+            }
+            // All who wait leave: nothing stands in line for them any more.
+            auto holds = create_task(ask(client, a.url("/never")));
+            co_await sleep(10ms);
+            auto leaves = create_task(ask(client, b.url("/b")));
+            co_await sleep(10ms);
+            leaves.cancel();
+            co_await sleep(10ms);
+            holds.cancel();
+            co_await sleep(5s);
+            CHECK(client.connections() == 0);
+            CHECK(co_await text_of(client, b.url("/b")) == "/b");
+        });
+    });
 }
 
 }  // namespace

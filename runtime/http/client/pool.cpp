@@ -53,10 +53,7 @@ void http_lease::give_back(duration keep) noexcept {
 void http_lease::reset() noexcept {
     connection_.reset();
     if (!pool_) return;
-    if (std::exchange(negotiates_, false)) {  // cancelled: another one asks
-        host_->known = http_host::knowledge::none;
-        host_->answers.unpark_all();
-    }
+    stop_negotiating();  // if it was cancelled
     if (shared_) pool_->leave(*host_, *shared_);
     shared_.reset();
     permit_ = permit();  // each is empty if a cancellation came before it
@@ -79,27 +76,17 @@ task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fr
     if (wanted == http_wanted::plain) {
         lease.host_permit_ = co_await lease.host_->free.acquire();
         lease.permit_ = co_await seats_.acquire();
-    }
-    while (!lease.permit_) {
-        const bool found = co_await find_shared(lease);
-        if (found) co_return lease;
-        lease.host_permit_ = co_await lease.host_->free.acquire();
-        lease.permit_ = co_await seats_.acquire();
-        // Another request may have made a connection meanwhile, or be making one.
-        if (!join(lease) && lease.host_->known != http_host::knowledge::negotiating) break;
-        lease.permit_ = permit();
-        lease.host_permit_ = permit();
+    } else {
+        co_await find_place(lease);
         if (lease.shared_) co_return lease;
+        if (!fresh && take_idle_shared(lease)) co_return lease;
     }
-    if (!fresh && wanted != http_wanted::plain && take_idle_shared(lease)) co_return lease;
     if (!fresh && wanted != http_wanted::shared) lease.connection_ = take_idle(*lease.host_);
     lease.reused_ = lease.connection_ != nullptr;
-    if (lease.reused_) co_return lease;
-    make_room();
-    if (wanted != http_wanted::plain && lease.host_->known == http_host::knowledge::none) {
-        lease.host_->known = http_host::knowledge::negotiating;
-        lease.negotiates_ = true;
-    }
+    if (lease.reused_)
+        lease.stop_negotiating();
+    else
+        make_room();
     co_return lease;
 }
 
@@ -108,8 +95,10 @@ task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fr
 void http_pool::move_in() noexcept {
     home_ = running_loop().remote();
     close_idle();
-    for (auto& [key, host] : hosts_)
+    for (auto& [key, host] : hosts_) {
+        host->end_seeker();
         while (!host->shared.empty()) remove(*host, *host->shared.back());
+    }
 }
 
 std::shared_ptr<http_host> http_pool::host_of(std::string key) {

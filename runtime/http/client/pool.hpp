@@ -6,9 +6,10 @@
 // If connections would exceed the limit, the one that is idle for the longest time is closed.
 //
 // A connection of HTTP/2 is shared: the request that made it brings its seats in, and those that
-// join need none. While the first connection to a host is being made that may turn out to be one
-// of HTTP/2, other requests wait for the answer. If all that may be made are full, requests wait
-// in line for a stream.
+// join need none. So a request that may be one of HTTP/2 waits in the line of its host, for a place
+// on a shared connection or for seats, whichever comes first. One task stands in the lines for
+// seats on behalf of all that wait there. While a connection is being made that may turn out to be
+// one of HTTP/2, that task waits for the answer.
 #pragma once
 
 #include <memory>
@@ -120,6 +121,8 @@ public:
     void share(std::shared_ptr<http_shared_connection> made, duration keep, duration patience);
     /// No connection could be made: others need not wait for this one.
     void fail() noexcept;
+    /// It needs no new connection after all: another one may find out the version.
+    void stop_negotiating() noexcept;
     /// True if the connection has served a request before.
     bool is_reused() const noexcept { return reused_; }
 
@@ -181,10 +184,13 @@ private:
     void forget_if_unused(const http_host& host) noexcept;
 
     // -- shared.cpp: connections of HTTP/2
-    task<bool> find_shared(http_lease& lease);
+    task<> find_place(http_lease& lease);
     bool join(http_lease& lease) noexcept;
+    bool take_seats(http_lease& lease) noexcept;
+    void take_grant(http_lease& lease) noexcept;
+    void pass_grant(http_host& host) noexcept;
+    static task<> seek_seats(std::shared_ptr<http_pool> pool, std::shared_ptr<http_host> host);
     bool take_idle_shared(http_lease& lease) noexcept;
-    bool must_wait(const http_host& host) const noexcept;
     void leave(http_host& host, http_shared_connection& from) noexcept;
     void serve_line(http_host& host) noexcept;
     void make_idle(http_host& host, http_shared_connection& which);

@@ -2,6 +2,8 @@
 // The pool's part for connections of HTTP/2: who joins, who waits, and when one is idle.
 #include <algorithm>
 
+#include <rondo/create_task.hpp>
+
 #include "http/client/host.hpp"
 
 namespace rondo {
@@ -15,7 +17,6 @@ void http_lease::share(std::shared_ptr<http_shared_connection> made, duration ke
     made->host_ = host_;
     made->keep_ = keep;
     host_->shared.push_back(made);
-    ++host_->shared_at_work;
     made->users_ = 1;
     made->host_permit_ = std::move(host_permit_);
     made->permit_ = std::move(permit_);
@@ -32,6 +33,12 @@ void http_lease::share(std::shared_ptr<http_shared_connection> made, duration ke
 void http_lease::fail() noexcept {
     if (!std::exchange(negotiates_, false)) return;
     host_->known = http_host::knowledge::plain;
+    host_->answers.unpark_all();
+}
+
+void http_lease::stop_negotiating() noexcept {
+    if (!std::exchange(negotiates_, false)) return;
+    host_->known = http_host::knowledge::none;
     host_->answers.unpark_all();
 }
 
@@ -84,60 +91,125 @@ bool http_pool::take_idle_shared(http_lease& lease) noexcept {
     for (const auto& each : lease.host_->shared) {
         if (each->users_ != 0 || each->room() == 0 || each->idle_until_ <= now) continue;
         --idle_count_;
-        ++lease.host_->shared_at_work;
         each->users_ = 1;
         each->host_permit_ = std::move(lease.host_permit_);
         each->permit_ = std::move(lease.permit_);
         lease.shared_ = each;
         lease.reused_ = true;
+        lease.stop_negotiating();
         return true;
     }
     return false;
 }
 
-/// Whether a request that could use a shared connection has to wait for another one's news.
-bool http_pool::must_wait(const http_host& host) const noexcept {
-    return host.known == http_host::knowledge::negotiating || host.shared_at_work >= per_host_;
-}
-
 namespace {
 
 constexpr auto waits_for_answer = wait_queue::kind("whether a server speaks HTTP/2");
-constexpr auto waits_for_stream = wait_queue::kind("a free stream of HTTP/2");
+constexpr auto waits_for_place = wait_queue::kind("a connection, or a free stream of HTTP/2");
 
 }  // namespace
 
-/// Takes a place on a shared connection, or waits until one may be made.
-/// Returns: false if the caller needs seats.
-task<bool> http_pool::find_shared(http_lease& lease) {
+/// Takes a place on a shared connection, or seats for a new one; waits in the host's line for
+/// either.
+task<> http_pool::find_place(http_lease& lease) {
     const std::shared_ptr<http_host> host = lease.host_;
-    for (;;) {
+    struct leaving {  // also if a cancellation ends the wait
+        http_host& host;
+        ~leaving() {
+            if (host.line.empty()) host.end_seeker();
+        }
+    };
+    struct passing {
+        http_pool* pool;
+        http_host* host;
+        static void on(void* self) noexcept {
+            const passing& it = *static_cast<passing*>(self);
+            it.pool->pass_grant(*it.host);
+        }
+    } context{this, host.get()};
+    while (!lease.shared_ && !lease.permit_) {
         // Those in line come first.
-        if (host->line.empty() && join(lease)) co_return true;
-        if (!must_wait(*host)) co_return false;
+        if (host->line.empty() && (join(lease) || take_seats(lease))) co_return;
+        const leaving at_the_end{*host};
+        if (!host->seeker || host->seeker.done())
+            host->seeker =
+                create_task(seek_seats(shared_from_this(), host), {.name = "seeker of seats"});
+        co_await host->line.park(waits_for_place, passing::on, &context);
+        take_grant(lease);
+    }
+}
+
+/// Takes seats that are free. The first one for a new connection finds out the version.
+bool http_pool::take_seats(http_lease& lease) noexcept {
+    http_host& host = *lease.host_;
+    if (host.known == http_host::knowledge::negotiating) return false;
+    permit of_host = host.free.try_acquire();
+    if (!of_host) return false;
+    permit of_session = seats_.try_acquire();
+    if (!of_session) return false;
+    lease.host_permit_ = std::move(of_host);
+    lease.permit_ = std::move(of_session);
+    lease.negotiates_ = host.known == http_host::knowledge::none;
+    if (lease.negotiates_) host.known = http_host::knowledge::negotiating;
+    return true;
+}
+
+/// Stands in line for seats, and gives them to the first one in the host's line.
+task<> http_pool::seek_seats(std::shared_ptr<http_pool> pool, std::shared_ptr<http_host> host) {
+    while (!host->line.empty()) {
         if (host->known == http_host::knowledge::negotiating) {
             co_await host->answers.park(
                 waits_for_answer, [](void*) noexcept {}, nullptr);
             continue;
         }
-        struct giving {
-            http_pool* pool;
-            http_host* host;
-            static void back(void* self) noexcept {
-                const giving& it = *static_cast<giving*>(self);
-                if (it.host->granted.empty()) return;
-                const auto place = std::move(it.host->granted.front());
-                it.host->granted.pop_front();
-                it.pool->leave(*it.host, *place);
-            }
-        } context{this, host.get()};
-        co_await host->line.park(waits_for_stream, giving::back, &context);
-        if (host->granted.empty()) continue;
-        lease.shared_ = std::move(host->granted.front());
-        host->granted.pop_front();
-        lease.reused_ = true;
-        co_return true;
+        http_grant seats;
+        seats.of_host = co_await host->free.acquire();
+        seats.of_session = co_await pool->seats_.acquire();
+        // Much may have changed meanwhile.
+        if (host->line.empty() || host->known == http_host::knowledge::negotiating) continue;
+        seats.negotiates = host->known == http_host::knowledge::none;
+        try {
+            host->granted.push_back(std::move(seats));
+        } catch (const std::bad_alloc&) {  // each looks for itself
+            host->line.unpark_all();
+            break;
+        }
+        if (host->known == http_host::knowledge::none)
+            host->known = http_host::knowledge::negotiating;
+        host->line.unpark_one();
     }
+    host->seeker = future<>();
+}
+
+/// Nothing is granted if there was no memory for it.
+void http_pool::take_grant(http_lease& lease) noexcept {
+    std::deque<http_grant>& granted = lease.host_->granted;
+    if (granted.empty()) return;
+    http_grant grant = std::move(granted.front());
+    granted.pop_front();
+    if (grant.place) {
+        lease.shared_ = std::move(grant.place);
+        lease.reused_ = true;
+        return;
+    }
+    lease.host_permit_ = std::move(grant.of_host);
+    lease.permit_ = std::move(grant.of_session);
+    lease.negotiates_ = grant.negotiates;
+    if (!join(lease)) return;  // a place that came free since then saves a connection
+    lease.stop_negotiating();
+    lease.permit_ = permit();
+    lease.host_permit_ = permit();
+}
+
+/// The one that it was for was cancelled.
+void http_pool::pass_grant(http_host& host) noexcept {
+    if (host.granted.empty()) return;
+    const http_grant grant = std::move(host.granted.front());
+    host.granted.pop_front();
+    if (grant.place) return leave(host, *grant.place);
+    if (!grant.negotiates) return;
+    host.known = http_host::knowledge::none;
+    host.answers.unpark_all();
 }
 
 /// Gives places that are free to those in line.
@@ -146,21 +218,16 @@ void http_pool::serve_line(http_host& host) noexcept {
         const auto& each = host.shared[i];
         while (each->users_ != 0 && each->users_ < each->room() && !host.line.empty()) {
             try {
-                host.granted.push_back(each);
-            } catch (const std::bad_alloc&) {
+                host.granted.emplace_back().place = each;
+            } catch (const std::bad_alloc&) {  // each looks for itself
+                host.line.unpark_all();
                 return;
             }
             ++each->users_;
             host.line.unpark_one();
         }
     }
-    // Without a connection at work there is nothing to wait for.
-    if (host.shared_at_work < per_host_) host.line.unpark_all();
-    if (!host.line.empty()) return;
-    // Those that wait for news of a connection may take a place on another one.
-    for (const auto& each : host.shared)
-        for (std::size_t used = each->users_; used != 0 && used < each->room(); ++used)
-            if (!host.answers.unpark_one()) return;
+    if (host.line.empty()) host.end_seeker();
 }
 
 void http_pool::leave(http_host& host, http_shared_connection& from) noexcept {
@@ -191,7 +258,6 @@ void http_pool::make_idle(http_host& host, http_shared_connection& which) {
     which.idle_since_ = now;
     which.idle_until_ = now + which.keep_;
     ++idle_count_;
-    --host.shared_at_work;
     which.permit_ = permit();  // from here on others may run
     which.host_permit_ = permit();
     serve_line(host);
@@ -206,7 +272,6 @@ void http_pool::remove(http_host& host, http_shared_connection& which) noexcept 
     host.shared.erase(at);
     kept->end_negotiation(host, http_host::knowledge::plain);
     if (kept->host_permit_) {
-        --host.shared_at_work;
         kept->permit_ = permit();
         kept->host_permit_ = permit();
     } else {

@@ -317,6 +317,9 @@ struct callbacks {
         engine& self = engine_of(user);
         stream* const on = stream_of(session, id);
         if (on == nullptr) return NGHTTP2_ERR_DEFERRED;  // it is reset next
+        // nghttp2 goes from one frame of data to the next without returning. A frame must not be
+        // begun and left for later: take_back() may come in between.
+        if (self.out_->size() >= self.out_limit_) return NGHTTP2_ERR_PAUSE;
         const std::size_t size = std::min(length, on->unsent_.size());
         if (size == 0 && !on->is_last_) {
             on->is_deferred_ = true;
@@ -346,8 +349,6 @@ struct callbacks {
         engine& self = engine_of(user);
         stream* const on = stream_of(session, frame->hd.stream_id);
         if (on == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        // nghttp2 goes from one frame of data to the next without returning.
-        if (self.out_->size() >= self.out_limit_) return NGHTTP2_ERR_WOULDBLOCK;
         return guarded(self.thrown_, [&] {
             self.out_->append(reinterpret_cast<const char*>(frame_head), frame_head_bytes);
             self.out_->append(on->unsent_.substr(0, length));

@@ -7,6 +7,7 @@
 #include <rondo/create_task.hpp>
 #include <rondo/http/error.hpp>
 #include <rondo/sleep.hpp>
+#include <rondo/stream.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -24,6 +25,7 @@ constexpr duration refill_every = 10s;
 constexpr duration silent_for = 30s;  // after that the peer is asked before a request
 constexpr duration answered_in = 5s;
 constexpr duration farewell_in = 1s;
+constexpr duration last_words_in = 1s;
 
 h2::options h2_options_of(const exchange_options& limits) {
     h2::options how;
@@ -62,13 +64,20 @@ std::size_t h2_connection::room() const noexcept {
 // -- reading -------------------------------------------------------------------------------------
 task<> h2_connection::read_all(std::shared_ptr<h2_connection> self) {
     std::exception_ptr why;
+    self->has_begun_ = true;
     try {
-        co_await self->read_pieces();
+        if (!self->must_end_) co_await self->read_pieces();
     } catch (const std::exception&) {
         why = std::current_exception();
-    } catch (...) {  // cancelled: abort(), or the end of the loop
+    } catch (...) {  // cancelled: end_reading(), or the end of the loop
     }
     self->lose(std::move(why));
+}
+
+/// A task that is cancelled before its first turn never runs: then lose() would not be called.
+void h2_connection::end_reading() noexcept {
+    must_end_ = true;
+    if (has_begun_ && is_reading_) reading_.cancel();
 }
 
 task<> h2_connection::read_pieces() {
@@ -110,7 +119,7 @@ void h2_connection::on_goaway(std::uint32_t, h2::code, std::string_view) {
 
 // -- writing -------------------------------------------------------------------------------------
 void h2_connection::send() noexcept {
-    if (is_writing_ || !is_reading_ || !engine_.wants_to_write()) return;
+    if (is_writing_ || is_cut_ || !is_reading_ || !engine_.wants_to_write()) return;
     is_writing_ = true;
     try {
         create_task(write_all(shared_from_this()), {.name = "writer of HTTP/2"});
@@ -122,15 +131,32 @@ void h2_connection::send() noexcept {
 task<> h2_connection::write_all(std::shared_ptr<h2_connection> self) {
     try {
         co_await self->write_pieces();
-    } catch (const std::exception&) {  // the reader finds out why, or is told to end
+    } catch (const write_error&) {
+        if (!self->lost_) self->lost_ = std::current_exception();
+        self->read_last_words();
+    } catch (const std::exception&) {
         if (!self->lost_) self->lost_ = std::current_exception();
         self->is_retired_ = true;
-        self->reading_.cancel();
+        self->end_reading();
     }
     self->is_writing_ = false;
     self->written_.unpark_all();
     // A peer that broke the rules has been told so; nothing more is read.
-    if (self->engine_.is_over()) self->reading_.cancel();
+    if (self->engine_.is_over()) self->end_reading();
+}
+
+/// The peer takes nothing more. The bytes that it sent before may say why, and which requests it has not handled.
+void h2_connection::read_last_words() noexcept {
+    is_cut_ = is_retired_ = true;
+    if (!is_reading_) return;
+    try {
+        const std::weak_ptr<h2_connection> self = weak_from_this();
+        last_words_ = running_loop().call_at(running_loop().time() + last_words_in, [self] {
+            if (const auto alive = self.lock()) alive->end_reading();
+        });
+    } catch (...) {  // no memory
+        end_reading();
+    }
 }
 
 task<> h2_connection::write_pieces() {
@@ -147,6 +173,7 @@ task<> h2_connection::write_pieces() {
 void h2_connection::lose(std::exception_ptr why) noexcept {
     is_reading_ = false;
     is_retired_ = true;
+    last_words_.cancel();
     if (!lost_) lost_ = std::move(why);
     if (!is_closing_) stream_.abort();
     h2::closing how;
@@ -164,7 +191,7 @@ void h2_connection::lose(std::exception_ptr why) noexcept {
 
 void h2_connection::abort() noexcept {
     is_retired_ = true;
-    if (is_reading_) reading_.cancel();
+    end_reading();
 }
 
 task<> h2_connection::wait_written() {
@@ -185,7 +212,7 @@ task<> h2_connection::close() {
         send();
         auto writing = wait_written();
         co_await move_on_after(farewell_in, std::move(writing));
-        reading_.cancel();
+        end_reading();
         co_await wait_ended();
         if (is_writing_)
             stream_.abort();

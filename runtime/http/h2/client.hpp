@@ -57,6 +57,8 @@ private:
     task<> write_pieces();
     buffer_view room_for_bytes();
     void take(std::string_view bytes);
+    void end_reading() noexcept;
+    void read_last_words() noexcept;
     void lose(std::exception_ptr why) noexcept;
     task<> wait_written();
     task<> wait_ended();
@@ -82,7 +84,11 @@ private:
     wait_queue ended_;
     wait_queue heard_;
     bool is_writing_ = false;
-    bool is_reading_ = false;
+    bool is_reading_ = false;  // or is about to begin
+    bool has_begun_ = false;   // to read
+    bool must_end_ = false;    // the reader
+    bool is_cut_ = false;      // a write has failed: nothing more is sent
+    call_handle last_words_;   // the end of the wait for them, after that
     bool is_retired_ = false;  // no further requests
     bool is_closing_ = false;  // close() is at work
 };
