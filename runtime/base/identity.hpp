@@ -17,6 +17,8 @@ public:
     birth_process();  // throws std::system_error
     /// Whether the calling process is that process, not a fork() of it.
     bool is_current() const noexcept { return word_->load(std::memory_order_relaxed) == number_; }
+    /// From 1 on; another one in every fork().
+    std::uint32_t number() const noexcept { return number_; }
 
 private:
     const std::atomic<std::uint32_t>* word_;  // shared by all; the kernel clears it in every child

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <initializer_list>
 #include <string>
@@ -19,6 +20,7 @@
 #include "support/everyday.hpp"
 #include "support/kernel_driver.hpp"
 #include "kernel/ring/canary.hpp"
+#include "kernel/ring/mapped_ring.hpp"
 #include "kernel/ring/ring.hpp"
 
 using namespace rondo::detail;
@@ -123,13 +125,111 @@ TEST_CASE("restricted: filters that allow the set-up and deny the rest", "[restr
         for (const int error : {EPERM, EACCES, ENOSYS}) {
             INFO(number << " " << error);
             const child_end end = run_child([number, error] {
-                refuse({opcode{43}});  // checks each ring: some were checked before the fork
+                ::unsetenv("RONDO_KERNEL");
                 forbid(static_cast<std::uint32_t>(number), error);
                 return run_everyday();
             });
             INFO(end.text);
             CHECK(runs_on_readiness(end, ""));
         }
+}
+
+TEST_CASE("restricted: a filter that comes after the first loop or probe is seen", "[restricted]") {
+    for (const long number : {SYS_io_uring_enter, SYS_io_uring_register})
+        for (const bool probes : {false, true}) {
+            INFO(number << " " << probes);
+            const child_end end = run_child([number, probes] {
+                ::unsetenv("RONDO_KERNEL");
+                if (probes ? !rondo::probe().available() : kernel_of() != "ring") return 2;
+                forbid(static_cast<std::uint32_t>(number), EPERM);
+                return run_everyday();
+            });
+            INFO(end.text);
+            CHECK(runs_on_readiness(end, "a seccomp filter forbids it"));
+        }
+}
+
+TEST_CASE("restricted: a filter of a forked process is seen", "[restricted]") {
+    REQUIRE(rondo::probe().available());
+    for (const long number : {SYS_io_uring_enter, SYS_io_uring_register}) {
+        INFO(number);
+        const child_end end = run_child([number] {
+            ::unsetenv("RONDO_KERNEL");
+            forbid(static_cast<std::uint32_t>(number), EPERM);
+            return run_everyday();
+        });
+        INFO(end.text);
+        CHECK(runs_on_readiness(end, "a seccomp filter forbids it"));
+    }
+}
+
+TEST_CASE("restricted: a ring that cannot be bound to its thread is not taken", "[restricted]") {
+    constexpr long enable_rings = 12;  // IORING_REGISTER_ENABLE_RINGS
+    for (const int error : {EPERM, EACCES, EINVAL}) {
+        INFO(error);
+        const child_end end = run_child([error] {
+            ::unsetenv("RONDO_KERNEL");
+            forbid(SYS_io_uring_register, error, enable_rings);
+            return run_everyday();
+        });
+        INFO(end.text);
+        CHECK(runs_on_readiness(end, ""));
+    }
+}
+
+TEST_CASE("restricted: if the kernel has no memory for the check, the next loop asks again",
+          "[restricted]") {
+    const child_end end = run_child([] {
+        ::unsetenv("RONDO_KERNEL");
+        forbid(SYS_io_uring_enter, EAGAIN);
+        try {
+            make_ring();
+            return 1;
+        } catch (const rondo::uring_unavailable& why) {
+            if (why.code().value() != ENOMEM) return 2;
+        }
+        return run_everyday();
+    });
+    INFO(end.text);
+    CHECK(runs_on_readiness(end, "the kernel has no memory for operations"));
+}
+
+TEST_CASE("restricted: the first ring of a process is set up once, whoever attaches it",
+          "[restricted]") {
+    for (const bool old : {false, true}) {
+        INFO(old);
+        const child_end end = run_child([old] {
+            if (old) limit_ring(ring_limits::linux_5_19());
+            const auto os = make_ring();
+            forbid(SYS_io_uring_setup, EPERM);
+            std::thread([&os] {
+                kernel_driver::driver d(os);
+                d.add(kernel_driver::make(opcode::nop));
+                while (d.seen.empty()) d.turn(rondo::time_point::max(), 10);
+            }).join();
+            return os->count().completions == 1 ? 0 : 1;
+        });
+        INFO(end.text);
+        CHECK(end.exited());
+    }
+}
+
+TEST_CASE("restricted: what is asked passes the checks of the kernel, but for the listed opcodes",
+          "[restricted]") {
+    mapped_ring asked({.entries = canary_count, .completions = 2 * canary_count});
+    REQUIRE(asked.enable() == 0);
+    const canary_answers answers = check_ring(asked);
+    const auto answer_of = [&](opcode code) { return answers[static_cast<std::size_t>(code)]; };
+    CHECK(answer_of(opcode::timeout) == -ETIME);
+    CHECK(answer_of(opcode::openat) == -EISDIR);
+    CHECK(answer_of(opcode::openat2) == -EISDIR);
+    for (const named_opcode& used : used_opcodes) {
+        INFO(used.name << " " << answer_of(used.code));
+        const bool unseen = std::find(unseen_by_filters.begin(), unseen_by_filters.end(),
+                                      used.code) != unseen_by_filters.end();
+        if (used.code == opcode::socket) continue;  // its type is refused later, with EINVAL too
+        CHECK((answer_of(used.code) == -EINVAL) == unseen);
+    }
 }
 
 TEST_CASE("restricted: programs of everything run to the end where io_uring is denied",
@@ -146,10 +246,10 @@ TEST_CASE("restricted: programs of everything run to the end where io_uring is d
     }
 }
 
-TEST_CASE("restricted: the check leaves the first ring of a process as others are",
+TEST_CASE("restricted: rings that are restricted but suffice move between threads",
           "[restricted]") {
     const child_end end = run_child([] {
-        refuse({opcode{43}});  // so that each ring is checked
+        refuse({opcode{43}});
         for (const unsigned entries : {1u, 2u, 32u, 256u}) {
             auto os = make_ring({.entries = entries, .completions = 64});
             const auto use = [&os] {

@@ -53,7 +53,6 @@ public:
     const ring_facts& facts() const noexcept { return facts_; }
     const ring_queues& queues() const noexcept { return queues_; }
     bool limited() const noexcept;
-    bool restricted() const noexcept;  // by the test hook
     int descriptor() const noexcept;
 
     // Each returns -errno if it fails.
@@ -80,6 +79,7 @@ private:
     void move_descriptor() noexcept;
     void find_queues() noexcept;
     void examine();
+    void try_enter() const;
     void restrict(unsigned opcodes);
 
     const ring_limits limits_;

@@ -31,7 +31,6 @@
 #include "kernel/ring/ring.hpp"
 #include "kernel/ring/abi.hpp"
 #include "kernel/ring/buffers.hpp"
-#include "kernel/ring/canary.hpp"
 #include "kernel/ring/files.hpp"
 #include "kernel/sigpipe.hpp"
 #include "kernel/system.hpp"
@@ -71,14 +70,7 @@ class ring final : public plain_calls<kernel> {
 public:
     explicit ring(const ring_options& options) : options_(options) {
         if (const int result = wake_.open(); result < 0) raise(-result, "eventfd");
-        auto fresh = std::make_unique<mapped_ring>(options);
-        const bool checks = must_check_rings() || fresh->restricted();
-        if (checks) {
-            enable(*fresh);
-            check_ring(*fresh);
-        }
-        use(std::move(fresh));
-        if (checks) enabled_by_ = this_thread_number();
+        use(std::make_unique<mapped_ring>(options));
     }
     ~ring() override {
         if (!process_.is_current()) {
@@ -145,7 +137,6 @@ private:
     }
 
     void use(std::unique_ptr<mapped_ring> fresh) noexcept;
-    static void enable(mapped_ring& fresh);
     void bind_to_this_thread();
     void move_to_this_thread();
 
@@ -184,8 +175,7 @@ private:
     std::unique_ptr<mapped_ring> mapped_;
     fixed_files files_;
     ring_options options_;
-    std::uint64_t owner_ = 0;       // this_thread_number() of the attached thread
-    std::uint64_t enabled_by_ = 0;  // that of the thread that the io_uring is bound to
+    std::uint64_t owner_ = 0;  // this_thread_number() of the attached thread
     int registered_ = -1;      // the ring's number in the owner's table
     event_descriptor wake_;
     event_descriptor event_;
@@ -207,7 +197,6 @@ void ring::use(std::unique_ptr<mapped_ring> fresh) noexcept {
     no_signal_ = !limited_ && has_write_no_signal();
     may_sigpipe_ = false;
     registered_ = -1;
-    enabled_by_ = 0;
     enter_fd_ = mapped_->descriptor();
     enter_flags_ = 0;
     wait_flags_ = 0;
@@ -221,17 +210,11 @@ void ring::attach() {
         files_.clear_stale(*mapped_);
 }
 
-/// Binds an io_uring to this thread for good.
-void ring::enable(mapped_ring& fresh) {
-    if (const int result = fresh.enable(); result < 0)
-        raise(-result, "binding an io_uring to its thread");
-}
-
-/// The first ring of a process was enabled, to be checked, by the thread that made it.
 void ring::bind_to_this_thread() {
-    if (enabled_by_ != 0 && enabled_by_ != this_thread_number()) move_to_this_thread();
-    if (enabled_by_ == 0) enable(*mapped_);
-    owner_ = enabled_by_ = this_thread_number();
+    if (owner_ != 0) move_to_this_thread();
+    if (const int result = mapped_->enable(); result < 0)
+        raise(-result, "binding an io_uring to its thread");
+    owner_ = this_thread_number();
     registered_ = mapped_->register_descriptor();
     if (registered_ >= 0) {  // otherwise the thread's table is full, and enters are slightly slower
         enter_fd_ = registered_;
@@ -258,7 +241,6 @@ void ring::move_to_this_thread() {
     if (const int result = buffers_.copy_to(*fresh); result < 0)
         raise(-result, "lending buffers to io_uring");
     use(std::move(fresh));
-    owner_ = 0;
 }
 
 // -- entries down ---------------------------------------------------------------------------------
@@ -483,6 +465,7 @@ void ring::watch_event(bool on) noexcept {
 
 std::shared_ptr<kernel> make_ring(const ring_options& options) {
     reserve_standard_numbers();
+    check_rings();
     return std::make_shared<ring>(options);
 }
 

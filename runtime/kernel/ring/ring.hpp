@@ -63,6 +63,10 @@ void limit_ring(const ring_limits& limits) noexcept;
 /// Makes a ring. Throws: uring_unavailable.
 std::shared_ptr<kernel> make_ring(const ring_options& options = {});
 
+/// Checks, once in a process, what the system lets a ring do (canary.hpp). It takes a small ring of
+/// its own, since a check binds the ring to its thread. Throws: uring_unavailable.
+void check_rings();
+
 /// Sets a ring up, checks it, reads its facts and closes it. Throws: uring_unavailable.
 ring_facts examine_ring(const ring_options& options = {});
 

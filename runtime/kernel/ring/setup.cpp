@@ -193,8 +193,6 @@ bool mapped_ring::limited() const noexcept {
     return limits_.opcodes.any() || limits_.multishot_accept || limits_.multishot_receive;
 }
 
-bool mapped_ring::restricted() const noexcept { return limits_.refused.any(); }
-
 int mapped_ring::descriptor() const noexcept { return raw_->ring_fd; }
 
 int mapped_ring::set_up_shrinking(const ring_options& options) noexcept {
@@ -276,8 +274,22 @@ void mapped_ring::examine() {
     // No feature bits show these; the opcodes tested came with the same releases, 5.19 and 6.0.
     facts_.multishot_accept = facts_.opcodes[IORING_OP_SOCKET] && !limits_.multishot_accept;
     facts_.multishot_receive = facts_.opcodes[IORING_OP_SEND_ZC] && !limits_.multishot_receive;
-    if (restricted() && (facts_.setup_flags & setup_disabled) != 0)
+    try_enter();
+    if (limits_.refused.any() && (facts_.setup_flags & setup_disabled) != 0)
         restrict(std::min<unsigned>(head->ops_len, opcodes_max));
+}
+
+/// A filter can allow the set-up and deny the enter; and it can have come after another ring was
+/// checked. A ring that is disabled answers EBADFD.
+void mapped_ring::try_enter() const {
+    switch (const int result = enter_ring(raw_->ring_fd, 0, 0, 0, nullptr); -result) {
+        case 0:
+        case EBADFD:
+        case EINTR:
+        case EAGAIN:
+        case EBUSY: return;
+        default: throw why_unavailable(-result);
+    }
 }
 
 /// Allows everything except what the limits refuse. In force from `enable` on.
@@ -398,6 +410,11 @@ ring_limits ring_limits::linux_5_19() noexcept {
 void limit_ring(const ring_limits& limits) noexcept {
     const std::lock_guard guard(limits_lock);
     limits_in_force = limits;
+}
+
+void check_rings() {
+    if (current_limits().refused.none() && is_checked()) return;
+    examine_ring({.entries = canary_count, .completions = 2 * canary_count});
 }
 
 ring_facts examine_ring(const ring_options& options) {
