@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import socket
 import ssl
@@ -42,20 +43,28 @@ def make_files(folder):
 @contextlib.contextmanager
 def running(command, **how):
     """A server; it has ended when this has."""
+    for port in (PORT, TLS_PORT):
+        if listens(port):
+            sys.exit(f"another program listens on port {port}")
     server = subprocess.Popen(command, preexec_fn=on(1), **how)
     try:
-        while server.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", TLS_PORT)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.01)
-        else:
+        while server.poll() is None and not (listens(PORT) and listens(TLS_PORT)):
+            time.sleep(0.01)
+        if server.poll() is None:
+            yield server
+        if server.poll() is not None:
             sys.exit(f"{command[0]} has ended")
-        yield server
     finally:
         server.terminate()
         server.wait()
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    except ConnectionRefusedError:
+        return False
 
 
 def start_nginx(folder):
@@ -115,6 +124,8 @@ def loaded(server, case):
 
 def kept(server, case, folder):
     """Bytes that the server has grown by for each connection that was used once and stays open."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     request = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n"
     held = []

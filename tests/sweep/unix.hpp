@@ -2,13 +2,19 @@
 // Scenarios of the fault sweep: Unix sockets with names, and descriptors that are sent.
 #pragma once
 
+#include <unistd.h>
+
 #include <array>
+#include <string>
 
 #include "sweep/streams.hpp"
 
 namespace fault_sweep {
 
-inline endpoint sweep_name() { return endpoint::unix_abstract("rondo-sweep"); }
+/// Of this process: tests of several builds run at once.
+inline endpoint sweep_name() {
+    return endpoint::unix_abstract("rondo-sweep-" + std::to_string(::getpid()));
+}
 
 inline task<unix_stream> accept_unix(unix_listener& listener) {
     co_return co_await listener.accept();
@@ -49,7 +55,7 @@ inline task<> serve_unix(verdict& v) {
 
 /// A listener takes the name of one that has gone.
 inline task<> unix_name_taken_over(verdict& v) {
-    const std::string path = "/tmp/rondo-sweep";
+    const std::string path = "./rondo-sweep";
     unix_listen_options options;
     options.permissions = 0600;
     options.remove_at_close = false;

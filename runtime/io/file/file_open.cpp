@@ -149,10 +149,9 @@ task<file> file::open_beneath(const file& folder, std::string path) {
     if (path.empty() || path.find('\0') != path.npos)
         detail::throw_system_error(EINVAL, "open", name.c_str());
     const int flags = flags_of(open_mode::read, {}) | O_NONBLOCK;
-    detail::descriptor_record* const beneath = folder.record();
-    int number = co_await open_resolved_beneath(beneath, &path, flags);
-    if (number == -EINVAL || number == -ENOSYS)
-        number = co_await walk_beneath(beneath, path, flags);
+    int number = co_await open_resolved_beneath(folder.record(), &path, flags);
+    if (number == -EINVAL || number == -ENOSYS)  // the folder may have been closed meanwhile
+        number = co_await walk_beneath(folder.record(), path, flags);
     if (number < 0) detail::throw_system_error(-number, "open", name);
     co_return file(detail::adopt_or_close(number, name));
 }
