@@ -12,7 +12,8 @@ highest layer that it includes. Beside the layers, this checks what can be seen 
   - layers above the loop use its public face: no header of runtime/kernel/ or runtime/loop/;
   - only the kernels and the few files named below close a descriptor with close(2) (a descriptor
     counts its operations, and the last completion closes the number);
-  - layers tls and http, a library of their own, include no private header of librondo;
+  - layers tls and http, a library of their own, and redis, another one, include no private header
+    of librondo; and http and redis do not know each other;
   - signal handlers are installed in one file;
   - no cycle of includes;
   - no source lies in runtime/ itself, every source is listed in the meson.build of its folder, and
@@ -48,9 +49,10 @@ NAMES_A_BACK_END = (
     "runtime/kernel/kernel_choice.cpp",
     "runtime/kernel/probe.cpp",
 )  # make one, and report what the ring can do
-# Layers of librondo-http, a library of its own on the public headers of librondo.
-HTTP_LIBRARY = ("tls", "http")
-OWN_HEADERS = ("http",)  # its public headers lie in include/rondo/http/
+# Layers of librondo-http and librondo-redis, which stand on the public headers of librondo.
+UPPER_LIBRARIES = ("tls", "http", "redis")
+STRANGERS = ({"http", "redis"},)
+OWN_HEADERS = ("http", "redis")  # their public headers lie in include/rondo/http/ ...
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CLOSE = re.compile(
@@ -178,9 +180,11 @@ def check_file(path, text, table):
             yield line, f"layer {own} includes {target} of layer {theirs}"
         if target.startswith(MACHINERY) and own not in MAY_USE_MACHINERY:
             yield line, f"layer {own} includes {target}: use the public face of the loop"
-        if own in HTTP_LIBRARY and theirs not in HTTP_LIBRARY:
+        if {own, theirs} in STRANGERS:
+            yield line, f"layer {own} includes {target}: it does not know layer {theirs}"
+        if own in UPPER_LIBRARIES and theirs not in UPPER_LIBRARIES:
             if target.startswith(("runtime/", "include/rondo/detail/")):
-                yield line, f"includes {target}: librondo-http uses public headers of librondo"
+                yield line, f"includes {target}: librondo-{own} uses public headers of librondo"
         their_end, own_end = back_end_of(target), back_end_of(path)
         if their_end is not None and own not in MAY_NAME_A_BACK_END and their_end != own_end:
             if not (own_end is None and path in NAMES_A_BACK_END):
@@ -385,6 +389,9 @@ SELF_TEST = [
     (GOOD, "runtime/http/client.cpp", '#include "http/client.hpp"\n'),
     (BAD, "runtime/http/client.cpp", '#include "kernel/kernel.hpp"\n'),
     (BAD, "runtime/http/client.cpp", "#include <rondo/detail/base/deep.hpp>\n"),
+    (BAD, "runtime/redis/redis.cpp", "#include <rondo/detail/base/deep.hpp>\n"),
+    (BAD, "runtime/redis/redis.cpp", '#include "http/client.hpp"\n'),
+    (GOOD, "runtime/redis/redis.cpp", "#include <rondo/loop.hpp>\n"),
     (GOOD, "runtime/loop/loop.cpp", '#include "kernel/kernel.hpp"\n#include <rondo/loop.hpp>\n'),
     (GOOD, "runtime/testing/testing.cpp", '#include "kernel/simulator/simulator.hpp"\n'),
     (GOOD, "runtime/loop/loop.cpp", '#include "kernel/ring/ring.hpp"\n'),
@@ -421,7 +428,7 @@ SELF_TEST = [
     (BAD, "runtime/io/net.cpp", "void f() { std::signal(SIGINT, handler); }\n"),
     (GOOD, "runtime/loop/run.cpp", "void f() { ::sigaction(SIGINT, &action, &before); }\n"),
 ]
-SELF_TEST_ORDER = "base coroutine kernel loop compose sync io http testing".split()
+SELF_TEST_ORDER = "base coroutine kernel loop compose sync io http redis testing".split()
 SELF_TEST_FILES = {
     "runtime/base/error.cpp": "",
     "runtime/coroutine/task.cpp": "",

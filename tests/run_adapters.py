@@ -6,7 +6,7 @@ Each server is started in a private temporary folder, on a Unix socket or a loop
 its process is ended before this script ends. If a library or a server is not installed, one line
 says so, and nothing is counted.
 
-usage: run_adapters.py --folder FOLDER --examples FOLDER [curl | pg | redis ...]
+usage: run_adapters.py --folder FOLDER --examples FOLDER [curl | pg ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
 that RONDO_TALLY names.
 """
@@ -17,7 +17,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -77,14 +76,6 @@ def served(command, is_ready, stop=signal.SIGTERM):
         server.kill()
 
 
-def accepts(path):
-    with socket.socket(socket.AF_UNIX) as probe:
-        with contextlib.suppress(OSError):
-            probe.connect(str(path))
-            return True
-    return False
-
-
 @contextlib.contextmanager
 def http_server(folder):
     (folder / "small").write_bytes(b"small\n")
@@ -129,17 +120,6 @@ def postgres_server(folder):
         yield {"RONDO_PG": conninfo}
 
 
-@contextlib.contextmanager
-def redis_server(folder):
-    path = folder / "redis.sock"
-    command = [
-        find("redis-server"), "--port", "0", "--unixsocket", str(path), "--save", "",
-        "--appendonly", "no", "--dir", str(folder), "--daemonize", "no",
-    ]
-    with served(command, lambda _: accepts(path)):
-        yield {"RONDO_REDIS": str(path)}
-
-
 # library: (server, its binary, the example, its arguments, what it prints, an example that fails)
 ADAPTERS = {
     "curl": (http_server, "nginx", "curl_get",
@@ -148,8 +128,6 @@ ADAPTERS = {
     "pg": (postgres_server, "postgres", "pg_query",
            lambda of: [of["RONDO_PG"], "select 1, 'one' union all select 2, 'two'"],
            ["1 | one", "2 | two"], 0),
-    "redis": (redis_server, "redis-server", "redis_ping", lambda of: [of["RONDO_REDIS"]],
-              ["PONG", "3"], 0),
 }
 
 
