@@ -254,10 +254,10 @@ public:
     task<std::vector<put_result>> put_many(std::vector<work_item> items);
 
     /// Works on the jobs, at most `limit` at a time: calls `fn(payload, lease)`, or `fn(payload)`,
-    /// for each. If its task returns, the job is done. If it throws, the job is repeated later; after
-    /// the last attempt, or a work_failed, it is dead. A job that loses its
-    /// lease is cancelled. Errors of the connection end nothing: `work` connects again, and reports
-    /// them to the loop's exception handler.
+    /// for each. If its task returns, the job is done. If it throws, the job is repeated later;
+    /// after the last attempt, or a work_failed, it is dead. A job that loses its lease is
+    /// cancelled. Errors of the connection end nothing: `work` connects again, and reports them to
+    /// the loop's exception handler.
     /// Returns: what became of the jobs, if `until_empty` is set.
     /// Throws:  redis::reply_error if Redis refuses the queue's commands.
     /// Cancel:  takes no further job, gives the running ones the grace time, cancels them, and
