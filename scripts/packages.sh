@@ -64,6 +64,6 @@ need_packages() {
 peer_packages=(libglib2.0-dev libuv1-dev libcurl4-openssl-dev libpq-dev libhiredis-dev postgresql
     redis-server libcereal-dev nlohmann-json3-dev zlib1g-dev libbrotli-dev libzstd-dev libpsl-dev
     libidn2-dev libnghttp2-dev libwslay-dev nghttp2-client nghttp2-server libssl-dev openssl cmake
-    nginx-light curl socat netcat-openbsd)
+    nginx-light curl socat netcat-openbsd libgumbo-dev)
 # shellcheck disable=SC2034
 build_packages=(g++ meson ninja-build pkg-config python3 liburing-dev libfmt-dev)

@@ -15,8 +15,8 @@ namespace crawler {
 inline constexpr std::size_t address_bytes_max = 2048;
 
 /// The form by which a page is known: without fragment, empty query, user and password, "." and
-/// ".."; escapes in capitals ("%2f" is "%2F"), and none of letters, digits and "-._~" ("%7Ea" is "~a"). The
-/// scheme, the host and the port are as http::url has them.
+/// "..". Escapes are in capitals ("%2f" is "%2F"), and none is of letters, digits and "-._~"
+/// ("%7Ea" is "~a"). The scheme, the host and the port are as http::url has them.
 /// Throws: http::url_error.
 rondo::http::url normalized(const rondo::http::url& any);
 

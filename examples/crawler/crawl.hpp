@@ -20,7 +20,7 @@
 
 namespace crawler {
 
-/// What all visits of a process share.
+/// Shared by all visits of a process.
 /// Thread: its loop's.
 class crawl final : public visitor {
 public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The work of a crawl: pages that are known and not visited yet. Two kinds: in this process
-// (local_frontier.hpp), and in Redis for as many processes as are started (shared_frontier.hpp).
+// The work of a crawl: pages that are known and not visited yet. local_frontier.hpp has them in this
+// process.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ public:
     virtual ~visitor() = default;
 
     /// Visits one page: fetches it, puts the pages that it names into the frontier, and reports the
-    /// result, in this order. What fails with the page is a part of the result.
+    /// result, in this order. An error of the page is a part of its result.
     /// Throws: if the crawl cannot go on, such as when the result cannot be written.
     virtual rondo::task<> visit(const target& page) = 0;
 };

@@ -206,40 +206,40 @@ options parse_options(int argc, char** argv) {
 }
 
 std::string_view help_text() {
-    return "usage: crawler [OPTIONS] URL...\n"
-           "\n"
-           "Follows the links of sites, and writes a JSON object for each page, one a line.\n"
-           "\n"
-           "      --host HOST        follow links to this host too; .example.org: and to all "
-           "below\n"
-           "                         it; *: to all (default: the hosts of the URLs)\n"
-           "      --depth N          at most N links away from a URL\n"
-           "      --max-pages N      at most N pages, 0: no limit (10000)\n"
-           "      --max-bytes N      read at most N bytes of a page (2097152)\n"
-           "      --queue-size N     keep at most N URLs that wait in memory (100000), and the\n"
-           "                         others in a temporary file\n"
-           "  -j, --jobs N           at most N pages at a time (16)\n"
-           "      --per-host N       ... and N of a host (2)\n"
-           "      --delay SECONDS    between the beginnings of two requests to a host (0.1);\n"
-           "                         a longer Crawl-delay of its robots.txt holds\n"
-           "      --timeout SECONDS  for a page (30)\n"
-           "      --retries N        after connections that fail, 429 and 5xx (2)\n"
-           "      --user-agent TEXT  also the name that is looked up in robots.txt\n"
-           "      --ignore-robots    for your own sites\n"
-           "      --sitemap          also the pages of the sitemaps that robots.txt names\n"
-           "      --parts            also images, scripts, styles: status and size\n"
-           "      --list-links       write the links of each page\n"
-           "      --cacert FILE      trust these certificates\n"
-           "  -o, --output FILE      append the results to FILE (standard output)\n"
-           "      --queue URL        share the crawl: redis://HOST/NAME; start as many processes\n"
-           "                         as you like, each with a file of its own for the results\n"
-           "      --lease SECONDS    after which another process takes over a page whose process\n"
-           "                         has died (60)\n"
-           "  -q, --quiet            no status line and no summary\n"
-           "  -h, --help             this text\n"
-           "\n"
-           "exit status: 0 all pages have answered, 1 some have not, or the results could not be\n"
-           "             written, 2 the command line is wrong, 130 Ctrl-C\n";
+    return R"(usage: crawler [OPTIONS] URL...
+
+Follows the links of sites, and writes a JSON object for each page, one a line.
+
+      --host HOST        follow links to this host too; .example.org: and to all
+                         below it; *: to all (default: the hosts of the URLs)
+      --depth N          at most N links away from a URL
+      --max-pages N      at most N pages, 0: no limit (10000)
+      --max-bytes N      read at most N bytes of a page (2097152)
+      --queue-size N     keep at most N URLs that wait in memory (100000), and
+                         the others in a temporary file
+  -j, --jobs N           at most N pages at a time (16)
+      --per-host N       ... and N of a host (2)
+      --delay SECONDS    between the beginnings of two requests to a host (0.1);
+                         a longer Crawl-delay of its robots.txt holds
+      --timeout SECONDS  for a page (30)
+      --retries N        after connections that fail, 429 and 5xx (2)
+      --user-agent TEXT  also the name that is looked up in robots.txt
+      --ignore-robots    for your own sites
+      --sitemap          also the pages of the sitemaps that robots.txt names
+      --parts            also images, scripts, styles: status and size
+      --list-links       write the links of each page
+      --cacert FILE      trust these certificates
+  -o, --output FILE      append the results to FILE (standard output)
+      --queue URL        share the crawl: redis://HOST/NAME; start as many
+                         processes as you like, each with an output of its own
+      --lease SECONDS    after which another process takes over a page whose
+                         process has died (60)
+  -q, --quiet            no status line and no summary
+  -h, --help             this text
+
+exit status: 0 all pages have answered, 1 some have not, or the results could
+             not be written, 2 the command line is wrong, 130 Ctrl-C
+)";
 }
 
 }  // namespace crawler

@@ -19,7 +19,7 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// What the command line asks for.
+/// The wishes of a command line.
 struct options {
     std::vector<rondo::http::url> urls;  // normalized
     std::vector<std::string> hosts;      // further ones

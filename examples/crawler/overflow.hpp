@@ -40,7 +40,7 @@ private:
     rondo::file file_;
     std::uint64_t read_at_ = 0;
     std::uint64_t write_at_ = 0;
-    std::string beginning_;  // lines from before read_at_ that nobody has taken
+    std::string beginning_;  // lines before read_at_, not taken yet
     std::string end_;        // lines that go to write_at_
     std::size_t pages_ = 0;
 };

@@ -26,7 +26,7 @@ public:
     bool is_followed;  // false: rel=nofollow
 };
 
-/// What a page says.
+/// Contents of a page.
 struct page_content {
     std::string title;             // one line, at most 300 bytes
     std::vector<page_link> links;  // each URL once, in the order of the page

@@ -15,7 +15,7 @@
 
 namespace crawler {
 
-/// What a host allows.
+/// Rules of a host.
 struct host_rules {
     robots_rules rules;
     std::string failure;        // the reason why everything is forbidden; empty: none

@@ -136,7 +136,7 @@ rondo::task<> write_big(http::body_writer& out) {
 
 void add_oddities(http::router& site) {
     site.get("/moved/{n}", moved).get("/loop/{x}", loop).get("/deeper/{n}", deeper);
-    site.get("/trap/{n}", trap).get("/private/{x}", trap).get("/robots.txt", robots);
+    site.get("/trap/{n}", trap).get("/private/{x}", plain).get("/robots.txt", robots);
     site.get("/quiet", [](http::request&) {
         return http::reply::html("<meta name=ROBOTS content='NoFollow,noindex'><a href=/trap/5>");
     });
