@@ -17,6 +17,11 @@
 
 namespace rondo {
 inline namespace v0 {
+
+namespace detail {
+class reply_reader;
+}
+
 namespace redis {
 
 /// The kinds of a value. `status` is a text that the server made ("OK"), `error` an error inside of
@@ -88,6 +93,7 @@ public:
     }
 
 private:
+    friend class detail::reply_reader;
     std::variant<std::monostate, std::int64_t, std::string, std::vector<value>> content_;
     value_kind kind_ = value_kind::nil;
 };
