@@ -3,7 +3,7 @@
 // blocks, and one that is cancelled.
 // Run: redis_ping redis://localhost | unix:///run/redis.sock
 //
-//     PONG from unix:/run/redis.sock/0
+//     PONG from unix:/run/redis.sock
 //     hello
 //     1 2 3
 //     ada grace

@@ -76,6 +76,7 @@ task<> redis_state::connect_repeatedly() {
         try {
             line_ = co_await make(false);
             was_connected_ = true;
+            failure_ = nullptr;
             co_return;
         } catch (const redis::reply_error& error) {
             again = is_starting(error);
@@ -107,7 +108,8 @@ task<redis_link> redis_state::make(bool blocks) {
     } catch (const std::system_error& error) {
         throw redis::connection_error(error.what());
     }
-    throw redis::connection_error(timeout_error("connect " + name(), options_.connect).what());
+    throw redis::connection_error(
+        timeout_error("connect " + url_.server(), options_.connect).what());
 }
 
 task<std::unique_ptr<tls_transport>> redis_state::open_stream() {
@@ -127,7 +129,11 @@ task<std::unique_ptr<tls_transport>> redis_state::open_stream() {
 
 /// User, database and the like. PING, since a server that still reads its data refuses that too.
 task<> redis_state::greet(redis_link fresh, bool blocks) {
-    std::vector<future<redis::value>> replies;
+    struct awaited : std::vector<future<redis::value>> {
+        ~awaited() {
+            for (auto& each : *this) each.cancel();  // those that are not wanted any more
+        }
+    } replies;
     std::vector<std::string> names;
     const auto send = [&](redis_words command) {
         names.emplace_back(command.name());
@@ -149,7 +155,7 @@ task<> redis_state::greet(redis_link fresh, bool blocks) {
     else
         send(redis_words("PING"));
     for (std::size_t i = 0; i < replies.size(); ++i) {
-        const redis::value reply = co_await std::move(replies[i]);
+        const redis::value& reply = co_await replies[i];
         if (reply.kind() == redis::value_kind::error)
             throw redis::reply_error(names[i], reply.text());
         if (blocks && i + 1 == replies.size()) fresh->id = reply.number();

@@ -86,13 +86,13 @@ redis_url::redis_url(std::string_view text) {
         path_ = decoded(text);
         if (path_.size() < 2 || path_[0] != '/')
             throw_bad("after unix:// comes the whole path of a socket: unix:///run/redis.sock");
-        name_ = "unix:" + path_;
+        server_ = "unix:" + path_;
     } else {
         read_host(taken(text, '/'));
         if (!text.empty()) read_database(text);
     }
     read_query(query);
-    if (!is_local) name_ += '/' + std::to_string(database_);
+    name_ = is_local ? server_ : server_ + "/" + std::to_string(database_);
 }
 
 void redis_url::read_user(std::string_view text) {
@@ -113,13 +113,13 @@ void redis_url::read_host(std::string_view text) {
         host_ = host;
         text.remove_prefix(host.size());
     }
-    name_ = is_bracketed ? '[' + host_ + ']' : host_;
+    server_ = is_bracketed ? '[' + host_ + ']' : host_;
     if (text.starts_with(':')) {
         const auto port = number_of<std::uint16_t>(text.substr(1));
         if (!port || *port == 0) throw_bad("a port is a number from 1 to 65535");
         port_ = *port;
     }
-    name_ += ':' + std::to_string(port_);
+    server_ += ':' + std::to_string(port_);
 }
 
 void redis_url::read_database(std::string_view text) {

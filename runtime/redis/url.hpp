@@ -25,7 +25,8 @@ public:
     const std::string& user() const noexcept { return user_; }
     const std::string& password() const noexcept { return password_; }
     unsigned database() const noexcept { return database_; }
-    /// "localhost:6379/0", "unix:/run/redis.sock": for texts.
+    /// For texts: "localhost:6379", "unix:/run/redis.sock"; and the same with the database.
+    const std::string& server() const noexcept { return server_; }
     const std::string& name() const noexcept { return name_; }
 
 private:
@@ -34,7 +35,7 @@ private:
     void read_database(std::string_view text);
     void read_query(std::string_view text);
 
-    std::string path_, user_, password_, name_;
+    std::string path_, user_, password_, server_, name_;
     std::string host_ = "localhost";
     std::uint16_t port_ = 6379;
     unsigned database_ = 0;
