@@ -430,7 +430,7 @@ def main():
     not_alone = {
         "chat", "chat_room", "echo_client", "echo_server", "every_core", "file_server", "netcat", "port_scanner",
         "prefork_server", "proxy", "reverse_proxy", "sse_clock", "tail_follow", "tls_echo",
-        "udp_chat", "upper_server", "verification_code", "xargs",
+        "redis_ping", "udp_chat", "upper_server", "verification_code", "work_queue", "xargs",
     }  # fmt: skip
     not_alone |= http_examples.CHECKS.keys()
     alone = sorted({path.stem for path in SOURCES.glob("*.cpp")} - not_alone)

@@ -25,7 +25,7 @@ redis::value checked(const redis_words& command, redis::value reply) {
     return reply;
 }
 
-/// Waits for a reply. One that has come is returned, also to a task that was cancelled.
+/// Waits for a reply. Returns also if the task was cancelled after the reply had come.
 task<> wait_for_reply(future<redis::value>& reply) {
     try {
         co_await reply;

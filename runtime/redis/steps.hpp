@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The steps of a work_queue: scripts that the Redis server runs, each as one step. docs/work_queue.md
-// has the keys that they work on.
+// The steps of a work_queue: scripts that the Redis server runs, each as one step. The keys that
+// they work on are in docs/work_queue.md.
 #pragma once
 
 #include <cstddef>

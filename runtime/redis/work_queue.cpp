@@ -108,7 +108,9 @@ task<std::vector<dead_job>> dead_jobs(state_pointer state, std::size_t count) {
 
 task<work_stats> stats_of(state_pointer state) {
     const redis::value answer = co_await state->run(detail::work_step::stats, {});
-    const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(answer[i].number()); };
+    const auto number = [&](std::size_t i) {
+        return static_cast<std::uint64_t>(answer[i].number());
+    };
     work_stats stats;
     stats.waiting = number(0);
     stats.leased = number(1);

@@ -25,6 +25,10 @@ WEB = """#include <cstdio>
 #include <rondo/http.hpp>
 int main() { std::puts(std::string(rondo::http::url("http://a/b").path()).c_str()); }
 """
+QUEUE = """#include <cstdio>
+#include <rondo/work_queue.hpp>
+int main() { std::puts(std::string(rondo::redis::client("redis://a").name()).c_str()); }
+"""
 CMAKE = """cmake_minimum_required(VERSION 3.16)
 project(consumer CXX)
 find_package(rondo 0.1 REQUIRED COMPONENTS http)
@@ -33,24 +37,31 @@ target_link_libraries(plain rondo::rondo)
 add_executable(web web.cpp)
 target_link_libraries(web rondo::http)
 """
+CMAKE_QUEUE = """find_package(rondo 0.1 REQUIRED COMPONENTS redis)
+add_executable(queue queue.cpp)
+target_link_libraries(queue rondo::redis)
+"""
 MESON = """project('consumer', 'cpp', default_options: 'cpp_std=c++20')
 executable('plain', 'plain.cpp', dependencies: dependency('rondo', fallback: 'rondo'))
 executable('web', 'web.cpp', dependencies: dependency('rondo-http'))
 """
+MESON_QUEUE = """executable('queue', 'queue.cpp', dependencies: dependency('rondo-redis'))
+"""
 
 
 class Consumer:
-    """A folder with a user's two programs, and the installed libraries beside it."""
+    """A folder with a user's programs, and the installed libraries beside it."""
 
     def __init__(self, folder, build):
         self.folder = folder
-        for name, text in (("plain.cpp", PLAIN), ("web.cpp", WEB)):
+        for name, text in (("plain.cpp", PLAIN), ("web.cpp", WEB), ("queue.cpp", QUEUE)):
             (folder / name).write_text(text)
         stage = folder / "stage"
         self.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", stage])
         found = next(stage.rglob("rondo.pc"))
         self.libraries = found.parent.parent
         self.prefix = next(stage.rglob("include/rondo")).parent.parent
+        self.has_redis = (found.parent / "rondo-redis.pc").exists()
         self.environment = {
             **os.environ,
             "PKG_CONFIG_PATH": str(found.parent),
@@ -71,26 +82,33 @@ class Consumer:
             raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def if_redis(self, *given):
+        return list(given) if self.has_redis else []
+
     def judge(self, where):
-        for name, line in (("plain", "hello\n"), ("web", "/b\n")):
+        wanted = [("plain", "hello\n"), ("web", "/b\n")]
+        for name, line in wanted + self.if_redis(("queue", "a:6379/0\n")):
             said = self.run([where / name])
             if said != line:
                 raise RuntimeError(f"{name} printed {said!r}")
 
     def pkg_config(self):
-        for name, package in (("plain", "rondo"), ("web", "rondo-http")):
+        packages = [("plain", "rondo"), ("web", "rondo-http")]
+        for name, package in packages + self.if_redis(("queue", "rondo-redis")):
             flags = self.run(["pkg-config", "--cflags", "--libs", package]).split()
             self.run(["g++", "-std=c++20", f"{name}.cpp", "-o", name, *flags])
         self.judge(self.folder)
 
     def cmake(self):
-        (self.folder / "CMakeLists.txt").write_text(CMAKE)
+        text = "".join([CMAKE, *self.if_redis(CMAKE_QUEUE)])
+        (self.folder / "CMakeLists.txt").write_text(text)
         self.run(["cmake", "-S", ".", "-B", "cmake", f"-DCMAKE_PREFIX_PATH={self.prefix}"])
         self.run(["cmake", "--build", "cmake", "--parallel", "2"])
         self.judge(self.folder / "cmake")
 
     def meson(self):
-        (self.folder / "meson.build").write_text(MESON)
+        text = "".join([MESON, *self.if_redis(MESON_QUEUE)])
+        (self.folder / "meson.build").write_text(text)
         self.run(["meson", "setup", "meson"])
         self.run(["ninja", "-C", "meson"])
         self.judge(self.folder / "meson")
@@ -120,6 +138,8 @@ def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory() as name:
         consumer = Consumer(pathlib.Path(name), build)
+        if not consumer.has_redis:
+            print("skipped librondo-redis: it was built without hiredis")
         for way in ("pkg_config", "cmake", "meson", "subproject"):
             if way == "cmake" and shutil.which("cmake") is None:
                 print("skipped cmake: it is not installed")

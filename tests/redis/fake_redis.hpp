@@ -56,7 +56,8 @@ public:
     /// The same for commands that wait.
     using slow_script = std::function<rondo::task<std::optional<std::string>>(words, peer&)>;
 
-    fake_redis() : listener_(rondo::tcp_listener::bind({"127.0.0.1", 0})), where_(listener_.local()) {}
+    fake_redis()
+        : listener_(rondo::tcp_listener::bind({"127.0.0.1", 0})), where_(listener_.local()) {}
 
     std::string url(std::string_view user = "") const {
         return "redis://" + std::string(user) + where_.text();
@@ -180,7 +181,8 @@ private:
         pushed_.reset();
         co_await one.blocked.park();
         if (one.is_unblocked) co_return "*-1\r\n";
-        co_return resp::list({resp::bulk("list"), resp::bulk(*std::exchange(pushed_, std::nullopt))});
+        const std::string text = *std::exchange(pushed_, std::nullopt);
+        co_return resp::list({resp::bulk("list"), resp::bulk(text)});
     }
 
     std::string answer(const words& command, peer& one) {
