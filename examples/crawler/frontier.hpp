@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The work of a crawl: pages that are known and not visited yet. local_frontier.hpp has them in this
-// process.
+// The work of a crawl: pages that are known and not visited yet. local_frontier.hpp has them in
+// this process, shared_frontier.hpp in Redis.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +48,8 @@ public:
 struct frontier_counts {
     std::size_t waiting = 0;
     std::size_t at_work = 0;
-    std::size_t dropped = 0;  // pages beyond the limit of the crawl
+    std::size_t dropped = 0;   // pages beyond the limit of the crawl
+    std::size_t given_up = 0;  // pages whose visits have killed their process too often
 };
 
 /// The work of a crawl.

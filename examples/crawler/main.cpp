@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,7 @@
 #include "local_frontier.hpp"
 #include "options.hpp"
 #include "output.hpp"
+#include "shared_frontier.hpp"
 #include "status.hpp"
 
 using namespace std::chrono_literals;
@@ -58,34 +60,45 @@ std::size_t columns_of_terminal() {
 class session_of_crawl {
 public:
     explicit session_of_crawl(const options& wanted)
-        : wanted_(wanted),
-          output_(wanted.output),
-          gate_(wanted.per_host, wanted.delay),
-          frontier_(gate_, wanted.pages_max, wanted.memory_max),
-          crawl_(wanted, gate_, frontier_, output_) {}
+        : wanted_(wanted), output_(wanted.output), gate_(wanted.per_host, wanted.delay) {}
 
     rondo::task<> run() {
         began_ = rondo::running_loop().time();
+        co_await open();
         std::exception_ptr end;
         try {
-            co_await crawl_.start();
+            co_await crawl_->start();
             co_await rondo::with_task_group([this](rondo::task_group& group) -> rondo::task<> {
                 auto drawing = group.start(draw());
-                co_await frontier_.work(wanted_.jobs, crawl_, crawl_grace);
+                co_await frontier_->work(wanted_.jobs, *crawl_, crawl_grace);
                 drawing.cancel();
             });
-            co_await crawl_.close();
+            co_await crawl_->close();
         } catch (...) {  // also rondo::cancelled, of Ctrl-C
             end = std::current_exception();
         }
         if (!wanted_.quiet) finish(rondo::cancel_requested());
+        all_answered_ = crawl_->counts().errors == 0 && frontier_->counts().given_up == 0;
+        crawl_.reset();
+        frontier_.reset();
         if (end) std::rethrow_exception(end);
     }
 
     /// Of main: 0 if all pages have answered.
-    int status() const { return crawl_.counts().errors == 0 ? 0 : 1; }
+    int status() const { return all_answered_ ? 0 : 1; }
 
 private:
+    rondo::task<> open() {
+        if (wanted_.queue.empty()) {
+            frontier_ =
+                std::make_unique<local_frontier>(gate_, wanted_.pages_max, wanted_.memory_max);
+        } else {
+            frontier_ =
+                co_await open_shared_frontier(wanted_.queue, wanted_.pages_max, wanted_.lease);
+        }
+        crawl_.emplace(wanted_, gate_, *frontier_, output_);
+    }
+
     rondo::duration time() const { return rondo::running_loop().time() - began_; }
 
     rondo::task<> draw() {
@@ -93,24 +106,27 @@ private:
         for (;;) {
             co_await rondo::sleep(100ms);
             write_error_text("\r" +
-                             status_line(crawl_.counts(), frontier_.counts(), time(),
-                                         crawl_.last_url(), columns_of_terminal() - 1) +
+                             status_line(crawl_->counts(), frontier_->counts(), time(),
+                                         crawl_->last_url(), columns_of_terminal() - 1) +
                              "\x1b[K");
         }
     }
 
     void finish(bool was_interrupted) {
-        const std::string text =
-            summary(crawl_.counts(), frontier_.counts(), time(), was_interrupted);
+        std::string text = summary(crawl_->counts(), frontier_->counts(), time(), was_interrupted);
+        const crawl_counts& all = crawl_->counts();
+        if (!wanted_.queue.empty() && all.pages + all.errors + all.skipped == 0)
+            text += "the queue has seen these URLs before: another crawl needs another name\n";
         write_error_text(has_status_line(wanted_) ? "\r\x1b[K" + text : text);
     }
 
     const options& wanted_;
     output output_;
     gate gate_;
-    local_frontier frontier_;
-    crawl crawl_;
+    std::unique_ptr<frontier> frontier_;
+    std::optional<crawl> crawl_;
     rondo::time_point began_{};
+    bool all_answered_ = false;
 };
 
 int crawl_all(const options& wanted) {

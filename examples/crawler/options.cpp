@@ -90,7 +90,7 @@ void read_urls(char** from, char** end, options& into) {
             throw usage_error(error.what());
         }
     }
-    if (into.urls.empty() && into.queue.empty()) throw usage_error("no URL is given");
+    if (into.urls.empty()) throw usage_error("no URL is given");
 }
 
 void read_flag(int found, options& into) {

@@ -3,7 +3,6 @@
 #include "output.hpp"
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -58,7 +57,7 @@ rondo::task<> output::write(std::string_view line) {
     const std::uint64_t ours = ++lines_;
     co_await rondo::shield(write_pending());
     if (error_ != 0 && written_ < ours)
-        throw std::system_error(error_, std::system_category(), "write " + name_);
+        throw output_error(error_, std::system_category(), "write " + name_);
 }
 
 rondo::task<> output::write_pending() {

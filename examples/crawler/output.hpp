@@ -5,11 +5,18 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <rondo/sync.hpp>
 #include <rondo/task.hpp>
 
 namespace crawler {
+
+/// Results cannot be written.
+class output_error : public std::system_error {
+public:
+    using std::system_error::system_error;
+};
 
 /// A file of lines. Lines of several tasks never mix.
 /// Thread: its loop's.
@@ -25,7 +32,7 @@ public:
 
     /// Writes a line. The write happens on another thread, since a reader may be slow. Lines that
     /// come meanwhile are written together.
-    /// Throws: std::system_error; each later call throws it again.
+    /// Throws: output_error; each later call throws it again.
     /// Cancel: the line is written nevertheless.
     rondo::task<> write(std::string_view line);
 

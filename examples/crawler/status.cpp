@@ -65,6 +65,7 @@ std::string summary(const crawl_counts& counts, const frontier_counts& work, ron
     if (counts.errors > 0) text += ", " + counted(counts.errors, "error");
     if (counts.skipped > 0) text += fmt::format(", {} skipped", counts.skipped);
     if (was_interrupted) text += fmt::format(", {} not visited", work.waiting + work.at_work);
+    if (work.given_up > 0) text += fmt::format(", {} given up", work.given_up);
     if (work.dropped > 0) text += fmt::format(", {} beyond --max-pages", work.dropped);
     return text + "\n";
 }

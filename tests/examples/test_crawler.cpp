@@ -17,6 +17,7 @@
 #include "../../examples/crawler/local_frontier.hpp"
 #include "../../examples/crawler/options.hpp"
 #include "../../examples/crawler/page.hpp"
+#include "../../examples/crawler/queue_address.hpp"
 #include "../../examples/crawler/result.hpp"
 #include "../../examples/crawler/robots.hpp"
 #include "../../examples/crawler/status.hpp"
@@ -427,4 +428,19 @@ TEST_CASE("crawler: a target is a line and back", "[crawler]") {
     CHECK_FALSE(target::parse("3 http://h/"));
     CHECK_FALSE(target::parse("-1 2 x"));
     CHECK_FALSE(target::parse("1 2 "));
+}
+
+TEST_CASE("crawler: a queue is named after its server, and a page by its URL", "[crawler]") {
+    CHECK(queue_address("redis://u:p@host:6380/3/docs").server == "redis://u:p@host:6380/3");
+    CHECK(queue_address("redis://host/docs").server == "redis://host");
+    CHECK(queue_address("redis://host/docs").name == "docs");
+    CHECK(queue_address("unix:///run/a/r.sock#docs").server == "unix:///run/a/r.sock");
+    CHECK(queue_address("unix:///run/a/r.sock#docs").name == "docs");
+    for (const char* const text : {"redis://host", "redis://host/", "host/x", "unix:///x.sock", ""})
+        CHECK_THROWS_AS(queue_address(text), usage_error);
+
+    const std::string longest(2000, 'x');
+    CHECK(queue_id("http://h/") == "http://h/");
+    CHECK(queue_id(longest + "1").size() <= 1024);
+    CHECK(queue_id(longest + "1") != queue_id(longest + "2"));
 }
