@@ -18,6 +18,7 @@ import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ from run_programs import (  # noqa: E402
 )
 
 PAGES = 500
+LONG = bool(os.environ.get("RONDO_LONG"))  # 20,000 pages in the shared crawl
 FAST = ["--delay", "0", "--per-host", "8", "--retries", "0"]
 # Around the pages: path -> what its line must have. The traps are not here.
 ODD = {
@@ -88,6 +90,14 @@ class Driver:
         self.crawler = str(given.examples / "crawler")
         self.programs = given.programs
 
+    def lacks_redis(self):
+        """The reason why no crawl can be shared here; empty if one can."""
+        if not shutil.which("redis-server"):
+            return "redis-server is not installed"
+        asked = subprocess.run([self.crawler, "--queue", "unix:///none#x", "http://localhost"],
+                               capture_output=True, text=True)
+        return "it was built without librondo-redis" if "without" in asked.stderr else ""
+
     @contextlib.contextmanager
     def site(self, pages=PAGES):
         site = Site(self.programs, pages)
@@ -105,6 +115,12 @@ class Driver:
         if ended != status or SANITIZER.search(said):
             raise Failed(f"crawler ended with status {ended} instead of {status}{child.said()}")
         return [json.loads(line) for line in child.text(child.out).splitlines()], said
+
+    def started(self, site, queue, file):
+        """A process of a shared crawl. A delay keeps it going for some seconds."""
+        delay = ["--delay", "0" if LONG else "0.008", "--lease", "1", "--max-pages", "0"]
+        command = [self.crawler, *FAST, *delay, "--queue", queue, "-o", str(file), site.start]
+        return Child(command)
 
     # -- checks ------------------------------------------------------------------------------------
     def check_every_page(self, *more):
@@ -197,6 +213,108 @@ class Driver:
         expect(1 <= seen.count("at work") <= took * 10 + 1, f"drawn {drawn} times in {took} s")
         expect("\x1b" not in dumb and "pages" in dumb, f"TERM=dumb: {dumb!r}")
 
+    def check_shared(self):
+        """Three processes share a crawl. One after the other is killed, and started again."""
+        pages = 20_000 if LONG else 1000
+        with self.site(pages) as site, redis() as (folder, queue):
+            files = [folder / f"results{n}" for n in range(3)]
+            workers = [self.started(site, queue, file) for file in files]
+            try:
+                killed = self.kill_one_each_second(site, queue, files, workers)
+            finally:
+                for worker in workers:
+                    worker.kill()
+            hits = site.hits()
+            lines = [line for file in files for line in parsed(file)]
+            judge_results(lines, site, pages, may_repeat=True)
+        print(f"        {killed} killed, {len(lines)} results of {pages} pages and "
+              f"{len(ODD)} others, {sum(hits.values())} requests")
+
+    def kill_one_each_second(self, site, queue, files, workers):
+        """Until all have ended by themselves. Gives how many were killed."""
+        killed = 0
+        give_up = time.monotonic() + (300 if LONG else 30) * SLOWER
+        next_kill = time.monotonic() + 1
+        while any(worker.process.poll() is None for worker in workers):
+            if time.monotonic() > give_up:
+                raise Failed(f"the crawl does not end{workers[0].said()}")
+            time.sleep(0.02)
+            running = [n for n, worker in enumerate(workers) if worker.process.poll() is None]
+            if time.monotonic() < next_kill or not running or (killed >= 2 and not LONG):
+                continue
+            next_kill += 1
+            victim = running[killed % len(running)]
+            workers[victim].kill()
+            workers[victim] = self.started(site, queue, files[victim])
+            killed += 1
+        for worker in workers:
+            if worker.process.returncode not in (0, 1):  # 1: the pages that have no answer
+                raise Failed(f"it ended with status {worker.process.returncode}{worker.said()}")
+        expect(killed >= 2, f"only {killed} were killed: the crawl was too short")
+        return killed
+
+    def check_shared_interrupt(self):
+        """Ctrl-C gives the pages back that a process had; another one goes on at once."""
+        with self.site(60) as site, redis() as (folder, queue):
+            files = [folder / f"results{n}" for n in range(2)]
+            first = self.started(site, queue, files[0])
+            try:
+                wait_for_lines(files[0], 5)
+                first.process.send_signal(signal.SIGINT)
+                status = first.wait(8 * SLOWER, "SIGINT")
+                expect(status == 130, f"SIGINT: status {status}{first.said()}")
+            finally:
+                first.kill()
+            done = parsed(files[0])
+            lines, said = self.crawl(*FAST, "--queue", queue, "-o", files[1], site.start, status=1)
+            again = parsed(files[1])
+            judge_results(done + again, site, 60)  # none twice: no visit was cut
+            lines, said = self.crawl(*FAST, "--queue", queue, site.start)
+            expect(not lines and "another crawl needs another name" in said, f"said {said}")
+            with_limit = ["--queue", queue + "-small", "--max-pages", 3, site.root + "/p/9"]
+            lines, said = self.crawl(*FAST, *with_limit)
+            expect(3 <= len(lines) < 20 and "beyond --max-pages" in said, f"limit: {said}")
+            self.crawl("--queue", "redis://127.0.0.1:1/x", site.start, status=1)
+            self.crawl("--queue", "x", site.start, status=2)
+
+
+def parsed(file):
+    """The lines of a file, without one that was torn when its process was killed."""
+    lines = []
+    for text in file.read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(json.loads(text))
+    return lines
+
+
+def wait_for_lines(file, count):
+    give_up = time.monotonic() + 10 * SLOWER
+    while not file.exists() or file.read_text().count("\n") < count:
+        if time.monotonic() > give_up:
+            raise Failed(f"{file} does not get {count} lines")
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def redis():
+    """A server of its own; gives its folder and the URL of a queue in it."""
+    with tempfile.TemporaryDirectory(prefix="rondo-crawl-") as name:
+        folder = pathlib.Path(name)
+        path = folder / "redis.sock"
+        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(path),
+                                   "--save", "", "--appendonly", "no"], cwd=folder,
+                                  stdout=subprocess.DEVNULL)
+        try:
+            give_up = time.monotonic() + 10 * SLOWER
+            while not path.exists():
+                if server.poll() is not None or time.monotonic() > give_up:
+                    raise Failed("redis-server does not listen")
+                time.sleep(0.01)
+            yield folder, f"unix://{path}#crawl"
+        finally:
+            server.kill()
+            server.wait()
+
 
 def judge_results(lines, site, pages, may_repeat=False):
     """Fails unless each page has its line."""
@@ -287,6 +405,16 @@ def main():
         ("Ctrl-C ends the visits at work, and says so", driver.check_interrupt),
         ("a status line on a terminal, and none elsewhere", driver.check_status_line),
     ]
+    shared = [
+        ("a crawl shared by three processes, of which one is killed each second",
+         driver.check_shared),
+        ("a shared crawl goes on after Ctrl-C", driver.check_shared_interrupt),
+    ]
+    if missing := driver.lacks_redis():
+        for title, _ in shared:
+            skip(title, missing)
+    else:
+        checks += shared
     todo = [
         (f"crawler: {title}", check)
         for title, check in checks

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""A proxy of TCP that makes a fast link slow: 20 ms each way, and for one segment of 1,448 bytes in
+a hundred the 40 ms more that a loss costs (its repetition is asked for and sent), for which all
+that follows waits. A new connection costs a round trip. The losses come from a seed.
+
+usage: slow_link.py PORT TO_PORT [PORT TO_PORT ...]"""
+
+import asyncio
+import random
+import sys
+
+DELAY = 0.02
+SEGMENT = 1448
+LOSS = 0.01
+
+
+async def carry(reader, writer, chance, begin):
+    """Moves one direction. A queue between: how long a byte travels stops no byte behind it."""
+    travelling = asyncio.Queue(4096)
+
+    async def read():
+        arrival = begin
+        while data := await reader.read(65536):
+            now = asyncio.get_running_loop().time()
+            arrival = max(arrival, now + DELAY)
+            for at in range(0, len(data), SEGMENT):
+                if chance.random() < LOSS:
+                    arrival += 2 * DELAY
+                await travelling.put((arrival, data[at:at + SEGMENT]))
+        await travelling.put((arrival, b""))
+
+    async def write():
+        while True:
+            arrival, data = await travelling.get()
+            wait = arrival - asyncio.get_running_loop().time()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if not data:
+                writer.write_eof()
+                return
+            writer.write(data)
+            if travelling.empty() or travelling._queue[0][0] > arrival:
+                await writer.drain()
+
+    await asyncio.gather(read(), write())
+
+
+async def serve(port, to_port, chance):
+    async def accepted(reader, writer):
+        begin = asyncio.get_running_loop().time() + 2 * DELAY
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
+            mine = random.Random(chance.random())
+            await asyncio.gather(carry(reader, there_writer, mine, begin),
+                                 carry(there_reader, writer, mine, begin))
+            there_writer.close()
+        except (OSError, RuntimeError):
+            pass
+        writer.close()
+
+    await (await asyncio.start_server(accepted, "127.0.0.1", port, limit=65536)).serve_forever()
+
+
+async def main(ports):
+    chance = random.Random(14)
+    await asyncio.gather(*(serve(port, to, chance) for port, to in zip(ports[::2], ports[1::2])))
+
+
+asyncio.run(main([int(word) for word in sys.argv[1:]]))
