@@ -227,8 +227,9 @@ class Driver:
             hits = site.hits()
             lines = [line for file in files for line in parsed(file)]
             judge_results(lines, site, pages, may_repeat=True)
-        print(f"        {killed} killed, {len(lines)} results of {pages} pages and "
-              f"{len(ODD)} others, {sum(hits.values())} requests")
+        repeated = len(lines) - len({line["url"] for line in lines})
+        print(f"        {killed} killed: {len(lines)} results, {repeated} of them repeated, "
+              f"{sum(hits.values())} requests")
 
     def kill_one_each_second(self, site, queue, files, workers):
         """Until all have ended by themselves. Gives how many were killed."""

@@ -19,7 +19,10 @@
 #include <unistd.h>
 
 #include <fmt/core.h>
-#include <rondo/rondo.hpp>
+#include <rondo/loop.hpp>
+#include <rondo/run.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/task_group.hpp>
 
 #include "crawl.hpp"
 #include "local_frontier.hpp"
