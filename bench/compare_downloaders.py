@@ -79,8 +79,6 @@ class Comparison:
         self.out = folder / "out"
         self.measured = str(folder / "measured")
         subprocess.run(["cc", "-O2", "-o", self.measured, PEERS / "measured.c"], check=True)
-        text = subprocess.run([self.program, "--help"], capture_output=True, text=True).stdout
-        self.is_today = "rondo-get" in text  # the older program has other options
 
     def there(self):
         """The sides that are installed."""
@@ -103,39 +101,38 @@ class Comparison:
         """The command of a side, after its list of URLs has been written."""
         jobs, protocol = CELLS[cell][3:5]
         base, names = self.base_url(cell), files_of(cell)
-        trust, listed = str(self.folder / "ca.pem"), self.folder / "list"
+        authority, listed = str(self.folder / "ca.pem"), self.folder / "list"
+        secure = protocol != "http"
+        trust = ["--cacert", authority] * secure
         plain = "".join(f"{base}{name}\n" for name in names)
         if side == "curl -Z":
             listed.write_text("".join(f'url={base}{n}\noutput={self.out}/{n}\n' for n in names))
             version = "--http2" if protocol == "h2" else "--http1.1"
             return ["curl", "-q", "-sS", "-f", "-Z", "--parallel-max", str(jobs), version,
-                    "--cacert", trust, "-K", str(listed)]
+                    *trust, "-K", str(listed)]
         if side == "aiohttp":
             listed.write_text("".join(f"{base}{name} {name}\n" for name in names))
             command = [python_with_aiohttp(), str(PEERS / "download.py"), str(listed)]
-            return [*command, str(self.out), str(jobs), *([trust] * (protocol != "http"))]
+            return [*command, str(self.out), str(jobs), *([authority] * secure)]
         listed.write_text(plain)
         if side == "aria2c":
-            return ["aria2c", "--no-conf", "--async-dns=false", "-q", f"-j{jobs}", "-i", str(listed), "-d",
-                    str(self.out), "--file-allocation=none", f"--ca-certificate={trust}"]
+            return ["aria2c", "--no-conf", "--async-dns=false", "-q", f"-j{jobs}", "-i",
+                    str(listed), "-d", str(self.out), "--file-allocation=none",
+                    *([f"--ca-certificate={authority}"] * secure)]
         if side == "wget2":
             version = [] if protocol == "h2" else ["--no-http2"]
             return ["wget2", "--no-config", "-q", f"--max-threads={jobs}", *version, "-i",
-                    str(listed), "-P", str(self.out), f"--ca-certificate={trust}",
-                    "--no-robots", "--no-hsts"]
-        if not self.is_today:
-            return [self.program, "-q", "-j", str(jobs), "-o", str(self.out), "-i", str(listed)]
+                    str(listed), "-P", str(self.out), "--no-robots", "--no-hsts",
+                    *([f"--ca-certificate={authority}"] * secure)]
         version = "--http2" if protocol == "h2" else "--http1.1"
         return [self.program, "-q", "-j", str(jobs), "--per-host", str(jobs), "-d", str(self.out),
-                "-i", str(listed), "--cacert", trust, version]
+                "-i", str(listed), version, *trust]
 
     def run(self, side, cell):
         self.out.mkdir()
         command = self.command(side, cell)
-        # Those without an option for it find the authority here.
-        environment = {**os.environ, "SSL_CERT_FILE": str(self.folder / "ca.pem")}
         done = subprocess.run([self.measured, "0", *command], capture_output=True, text=True,
-                              env=environment, timeout=300)
+                              timeout=300)
         found = json.loads(done.stdout.splitlines()[-1])
         if found["status"] != 0:
             sys.exit(f"{side}, {cell}: status {found['status']}\n{done.stderr[:2000]}")
@@ -152,7 +149,8 @@ class Comparison:
                 sys.exit(f"{side}, {cell}: {name} has other bytes")
 
     def measure(self, cell, rounds):
-        sides = [side for side in self.there() if self.speaks(side, CELLS[cell][4])]
+        is_http2 = CELLS[cell][4] == "h2"
+        sides = [side for side in self.there() if side in WITH_HTTP2 or not is_http2]
         runs = {side: [] for side in sides}
         for _ in range(rounds):
             for side in sides:
@@ -162,11 +160,6 @@ class Comparison:
                    for key in ("wall", "cpu", "memory")}
             for side, all_runs in runs.items()
         }
-
-    def speaks(self, side, protocol):
-        if protocol != "h2":
-            return True
-        return side in WITH_HTTP2 and (side != OURS or self.is_today)
 
 
 @contextlib.contextmanager
