@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Asks, checks, and moves the body from the socket to the disk.
+// Names for the files, a task for each, and how each of them ended.
 #include "fetch.hpp"
 
-#include <stdexcept>
-#include <string_view>
+#include <memory>
 
 #include <fmt/core.h>
+#include <rondo/gather.hpp>
+#include <rondo/http/disposition.hpp>
+#include <rondo/http/url.hpp>
+#include <rondo/shield.hpp>
+#include <rondo/sync/semaphore.hpp>
+#include <rondo/task_group.hpp>
+#include <unistd.h>
 
-#include "names.hpp"
-#include "part_file.hpp"
+#include "terminal.hpp"
+#include "text.hpp"
+#include "transfer.hpp"
 
 namespace downloader {
 
@@ -16,66 +23,146 @@ namespace {
 
 namespace http = rondo::http;
 
-http::session_options options_for(std::size_t jobs_max) {
-    http::session_options options;
-    options.connections = options.connections_per_host = jobs_max;
-    options.cookies = false;
-    options.version = http::version::http_1_1;  // a connection for each file is faster than one
-    return options;
+constexpr std::size_t ending_max = 256;  // complete files that wait for the disk
+
+/// Throws: url_error.
+http::url checked(const std::string& text) {
+    http::url where(text);
+    if (!where.is_http())
+        throw http::url_error(std::string(where.scheme()) + " is not supported: http and https are");
+    return where;
 }
 
-/// Throws: std::runtime_error unless the response carries the whole file.
-void check_whole(const http::response& response) {
-    response.raise_for_status();
-    const int status = response.status();
-    if (status >= 200 && status < 300 && status != 206) return;
-    throw std::runtime_error(
-        fmt::format("{} {}: this is not the whole file", status, response.reason()));
+/// A name that is safe, and that no other file of the run has. What was changed is told.
+std::string claim(downloads& all, const std::string& wished) {
+    const std::string safe = safe_name(wished);
+    std::string name = all.names.claim(safe);
+    if (name != wished)
+        all.show.note(fmt::format("{} is saved as {}{}", printable(wished, 200), name,
+                                  name == safe ? "" : ": another URL has that name"));
+    return name;
 }
 
-rondo::task<> transfer(downloads& all, const job& what, std::size_t id) {
-    part_file file(all.folder, what.name, all.replace);
-    file.check_name();
-    http::response response = co_await all.web.get(what.where).decode(false);  // as it is served
-    check_whole(response);
-    if (const auto bytes = response.content_length()) all.show.expect(id, *bytes);
-
-    co_await file.create();
-    while (const auto piece = co_await response.read_some()) {
-        co_await file.write_all(piece.text());
-        all.show.add(id, piece.size());
+/// The name that the server suggests, or else that of the URL.
+rondo::task<std::string> suggested_name(downloads& all, const std::string* url) {
+    std::string name = raw_name(http::url(*url).target());
+    try {
+        http::response head = co_await all.request("HEAD", *url);
+        if (const auto value = head.header("content-disposition"); value && head.ok())
+            name = http::disposition_file_name(*value).value_or(name);
+    } catch (const http::error&) {  // the download itself will say what is wrong
+    } catch (const std::system_error&) {
     }
-    co_await file.commit();
+    co_return claim(all, name);
+}
+
+/// What an exception means for the file.
+void describe_failure(outcome& end, const std::exception_ptr& failed) {
+    end.how = ending::failed;
+    try {
+        std::rethrow_exception(failed);
+    } catch (const std::exception& error) {
+        end.reason = reason_of(error);
+    } catch (...) {  // cancelled
+        end.how = ending::interrupted;
+    }
+}
+
+void report(downloads& all, std::size_t id, outcome end) {
+    end.took = all.now() - end.took;  // it was the time of the beginning
+    all.show.end(id, end);
+    if (all.wanted.json) write_out(STDOUT_FILENO, json_line(end, all.to.path()));
+}
+
+/// The end of a transfer whose bytes are all there. It holds no seat of options::jobs.
+rondo::task<> complete(downloads& all, std::unique_ptr<transfer> one,
+                       [[maybe_unused]] rondo::permit held) {
+    std::exception_ptr failed;
+    try {
+        for (;;) {
+            auto finishing = one->finish();
+            const bool is_right = co_await rondo::shield(std::move(finishing));
+            if (is_right) break;
+            co_await one->run();
+        }
+        one->result().how = ending::done;
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    if (failed) {
+        co_await one->keep();
+        describe_failure(one->result(), failed);
+    }
+    report(all, one->id(), one->result());
+}
+
+rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& seats,
+                    const job& file) {
+    rondo::permit held = co_await seats.acquire();
+    const std::size_t id = all.show.start(file.name.empty() ? file.shown : file.name);
+    outcome early;
+    early.url = file.shown;
+    early.name = file.name;
+    early.took = all.now();
+    std::unique_ptr<transfer> one;
+    std::exception_ptr failed;
+    bool is_skipped = false;
+    try {
+        if (!file.problem.empty()) throw refused(file.problem);
+        if (file.name.empty()) {
+            early.name = co_await suggested_name(all, &file.what.urls.front());
+            all.show.rename(id, early.name);
+        }
+        one = std::make_unique<transfer>(all, file.what, early.name, id);
+        one->result().took = early.took;
+        is_skipped = !co_await one->run();
+    } catch (...) {
+        failed = std::current_exception();
+    }
+    if (!failed && !is_skipped) {
+        group.start(complete(all, std::move(one), std::move(held)));
+        co_return;
+    }
+    outcome& end = one ? one->result() : early;
+    end.how = ending::skipped;
+    if (failed) describe_failure(end, failed);
+    report(all, id, end);
+    if (end.how == ending::interrupted) std::rethrow_exception(failed);
 }
 
 }  // namespace
 
-downloads::downloads(std::size_t jobs_max, std::string output_folder, bool replace_files,
-                     progress& display)
-    : web(options_for(jobs_max)),
-      folder(std::move(output_folder)),
-      replace(replace_files),
-      show(display) {
-    web.headers().set("user-agent", "rondo-downloader");
+std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
+    std::vector<job> jobs;
+    for (wanted_file& file : files) {
+        job& made = jobs.emplace_back(std::move(file));
+        made.shown = printable(without_password(made.what.urls.front()));
+        try {
+            const http::url first = checked(made.what.urls.front());
+            for (const std::string& mirror : made.what.urls) checked(mirror);
+            if (!all.wanted.output.empty())
+                made.name = all.names.claim(all.wanted.output);
+            else if (!made.what.out.empty())
+                made.name = claim(all, made.what.out);
+            else if (!all.wanted.content_disposition)
+                made.name = claim(all, raw_name(first.target()));
+        } catch (const http::url_error& error) {
+            made.problem = error.what();
+        }
+    }
+    return jobs;
 }
 
-rondo::task<> fetch(downloads& all, const job& what) {
-    const std::size_t id = all.show.start(what.name, all.now());
-    try {
-        co_await transfer(all, what, id);
-        all.show.done(id, all.now());
-    } catch (const std::exception& error) {
-        all.show.failed(id, reason_of(error));
-    }
-}
-
-std::string reason_of(const std::exception& error) {
-    std::string_view text = error.what();
-    if (const auto* failed = dynamic_cast<const http::error*>(&error)) {
-        const std::string request = fmt::format(": {} {}", failed->method(), failed->url());
-        if (text.ends_with(request)) text.remove_suffix(request.size());
-    }
-    return printable(text, 500);
+rondo::task<> fetch_all(downloads& all, std::vector<job> jobs) {
+    rondo::semaphore seats(all.wanted.jobs + ending_max);
+    const auto body = [&](rondo::task_group& group) -> rondo::task<> {
+        const auto one = [&](const job& file) { return fetch(all, group, seats, file); };
+        auto every = rondo::map_concurrent(all.wanted.jobs, std::move(jobs), one);
+        co_await std::move(every);
+    };
+    auto together = rondo::with_task_group(body);
+    co_await std::move(together);
+    co_await all.web.close();
 }
 
 }  // namespace downloader

@@ -1,52 +1,34 @@
 // SPDX-License-Identifier: MIT
-// One download, from its URL to its file.
+// All files of a run.
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <exception>
 #include <string>
-#include <utility>
+#include <vector>
 
-#include <rondo/http/session.hpp>
 #include <rondo/task.hpp>
 
-#include "progress.hpp"
+#include "downloads.hpp"
+#include "list.hpp"
 
 namespace downloader {
 
-/// A URL to download, and the name of its file.
+/// A file of the run, and what the display calls it.
 class job {
 public:
-    job(std::string url, std::string file) : where(std::move(url)), name(std::move(file)) {}
+    explicit job(wanted_file wanted) : what(std::move(wanted)) {}
 
-    std::string where;
-    std::string name;
+    wanted_file what;
+    std::string name;     ///< claimed; empty if the server is to be asked for it
+    std::string shown;    ///< its URL, without password
+    std::string problem;  ///< why it cannot be downloaded
 };
 
-/// State that all downloads of a run share. Must outlive them.
-class downloads {
-public:
-    downloads(std::size_t jobs_max, std::string output_folder, bool replace_files,
-              progress& display);
+/// Checks the URLs and hands out names. A wrong URL becomes a job with a problem.
+std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files);
 
-    /// Since the first one began.
-    std::chrono::nanoseconds now() const { return std::chrono::steady_clock::now() - began; }
-
-    rondo::http::session web;
-    std::string folder;
-    bool replace;
-    progress& show;
-    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-};
-
-/// Downloads one file and reports it to the display. Errors are reported there too, and do not
-/// affect other downloads.
-/// Throws: nothing.
-/// Cancel: removes the unfinished file.
-rondo::task<> fetch(downloads& all, const job& what);
-
-/// The text of an error, without the request: "404 Not Found". Safe for a terminal.
-std::string reason_of(const std::exception& error);
+/// Downloads all, options::jobs at a time, and reports each to the display, and with --json to the
+/// standard output. Errors of a file are reported there too, and do not affect other files.
+/// Cancel: saves what is unfinished.
+rondo::task<> fetch_all(downloads& all, std::vector<job> jobs);
 
 }  // namespace downloader

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The command line, by getopt_long: it is in libc, users know how it behaves, and it costs no
-// compile time.
+// compile time. One table has all options; the man page and the completion name the same ones.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace downloader {
@@ -16,25 +21,69 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// What happens to a file whose name is taken.
+enum class when_taken : unsigned char { keep, overwrite, rename };
+
+/// How HTTP is spoken. `automatic`: HTTP/1.1 over several connections.
+enum class protocol : unsigned char { automatic, http_1_1, http_2 };
+
 /// The options of a run. A class with a constructor rather than an aggregate: g++ 12 destroys
 /// aggregates with strings twice if they are made inside a co_await expression (docs/gcc12.md).
 struct options {
     options() = default;
 
-    unsigned jobs = 16;
-    std::string folder = ".";
-    std::vector<std::string> list_files;
+    // What, and where to
     std::vector<std::string> urls;
+    std::vector<std::string> list_files;
+    std::string folder = ".";
+    std::string output;  ///< of the only file; may have a folder of its own
+    std::string sha256;  ///< of the only file
+    when_taken taken = when_taken::keep;
+    bool content_disposition = false;
+    bool timestamps = false;
+    bool resume = true;
+    bool sync = true;  ///< to the disk, before a file gets its name
+    std::uint64_t size_max = 0;
+
+    // How
+    unsigned jobs = 16;
+    unsigned per_host = 6;
+    std::optional<unsigned> split;
+    std::uint64_t rate_max = 0;
+    std::chrono::milliseconds timeout{30'000};
+    std::uint64_t low_speed = 1024;  ///< bytes a second, over low_speed_time
+    std::chrono::milliseconds low_speed_time{30'000};
+    unsigned retries = 4;
+    protocol version = protocol::automatic;
+
+    // To whom, and who asks
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string user_agent = "rondo-get";
+    std::optional<std::pair<std::string, std::string>> user;
+    std::optional<std::string> netrc;  ///< a path, or empty: ~/.netrc
+    std::string proxy;
+    std::string cacert;
+    bool insecure = false;
+
+    // What is said
     bool progress = true;
+    bool json = false;
     bool quiet = false;
-    bool force = false;
+    bool verbose = false;
     bool help = false;
+    bool version_only = false;
 };
 
-/// Reads the command line; with --help nothing else is checked.
+/// Reads the command line; after --help and --version nothing else is checked.
 /// Throws: usage_error.
 /// Thread: getopt keeps its state in globals, so from one thread at a time.
 options parse_options(int argc, char** argv);
+
+/// The command that continues this run, for a shell; without passwords.
+std::string resume_command(int argc, char** argv);
+
+/// The names of all options: "--jobs", …
+std::vector<std::string_view> option_names();
 
 std::string_view help_text();
 

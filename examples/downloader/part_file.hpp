@@ -1,53 +1,85 @@
 // SPDX-License-Identifier: MIT
 // A file that appears under its name when it is complete, and not before.
 //
-// It is written as .NAME.part, which must not be a link: so another user of the folder cannot make
-// us write elsewhere. names.hpp gives no name that begins with a dot or contains a slash, so the
-// folder is the only path that is followed. A part is locked while it is written; an unlocked one
-// was left by a killed run, and is replaced. Opening, locking and renaming are direct system calls
-// of microseconds: a thread for them would cost more, and so would io_uring, which uses one.
+// At first it has no name at all (O_TMPFILE), so a killed run leaves nothing. With the first save()
+// it becomes NAME.part, beside it NAME.part.rondo-get, from which a later run goes on. A part is
+// locked while a run writes it. A file NAME.part without a state beside it is somebody else's: it
+// is left alone, and the part is NAME.part.2 then. commit() gives the file its name; nothing is
+// overwritten unless the user says so.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <vector>
 
 #include <rondo/file.hpp>
+#include <rondo/task.hpp>
+
+#include "folder.hpp"
+#include "options.hpp"
+#include "sidecar.hpp"
 
 namespace downloader {
 
-/// A file that is being downloaded.
 class part_file {
 public:
-    /// `replace`: an existing file or part of this name is replaced.
-    part_file(const std::string& folder, const std::string& name, bool replace)
-        : path_(folder + '/' + name),
-          part_path_(folder + "/." + name + ".part"),
-          replace_(replace) {}
-    /// Removes the part, unless commit() was called.
+    part_file(const folder& in, std::string name) : in_(&in), name_(std::move(name)) {}
+    /// What was saved stays, the rest is removed.
     ~part_file();
     part_file(const part_file&) = delete;
     part_file& operator=(const part_file&) = delete;
 
-    /// Checks the name before the server is asked for the file.
-    /// Throws: std::system_error if the name is taken.
-    void check_name() const;
+    const std::string& name() const { return name_; }
+    bool is_open() const { return file_.is_open(); }
 
-    /// Throws: std::system_error; EBUSY if another run writes it.
-    rondo::task<> create();
-    auto write_all(std::string_view bytes) { return file_.write_all(bytes); }
-    /// Throws: std::system_error; also if the name was taken meanwhile.
-    rondo::task<> commit();
+    /// Opens the part that an earlier run has left for one of `urls`. One that is of no use is
+    /// removed, and so is each if `usable` is false.
+    /// Returns: its state; nothing if there is none.
+    /// Throws: refused if another run writes it.
+    std::optional<saved_state> resume(const std::vector<std::string>& urls, bool usable);
+
+    /// Begins anew, with an empty file; reserves `length` bytes on the disk.
+    /// Throws: refused, also if there is no space.
+    rondo::task<> begin(std::optional<std::uint64_t> length);
+
+    /// Throws: refused, with the reason of the disk.
+    rondo::task<> write(std::string_view bytes, std::uint64_t offset);
+
+    /// Brings all to the disk, and then the state, so that the state never promises more than the
+    /// part has. The inode of `state` is filled in.
+    /// Throws: refused.
+    rondo::task<> save(saved_state state);
+
+    /// Removes everything.
+    void discard();
+
+    /// Brings the data to the disk.
+    rondo::task<> sync();
+    int number() const { return number_; }
+    /// Sets the time of the last change.
+    void set_time(std::int64_t seconds_since_1970);
+    /// Gives the file its name, or with when_taken::rename a free one.
+    /// Throws: refused.
+    void commit(when_taken what);
 
 private:
-    rondo::descriptor lock_part();
+    bool open_slot(std::size_t slot);
+    std::optional<saved_state> read_state() const;
+    void adopt(file_number opened);
+    std::string part_name(std::size_t slot) const;
+    static std::string state_name(const std::string& part) { return part + ".rondo-get"; }
+    rondo::task<> write_state(const std::string* name, const std::string* text);
+    rondo::task<bool> publish(const std::string* text);
+    int give_name(const std::string& name, bool replace);
 
-    std::string path_;
-    std::string part_path_;
-    rondo::descriptor lock_;
+    const folder* in_;
+    std::string name_;
     rondo::file file_;
-    bool replace_;
-    bool exists_ = false;  // the part
+    int number_ = -1;            // of file_, for direct calls
+    std::string current_;        // name that the file has now; empty: none
+    bool is_published_ = false;  // current_ is a part with a state
 };
 
 }  // namespace downloader

@@ -131,6 +131,11 @@ public:
     /// Cancel: as open.
     /// See:    openat2(2), RESOLVE_BENEATH.
     static task<file> open_beneath(const file& folder, std::string path);
+    /// Takes over the descriptor of an open file. `path` is for errors.
+    /// Throws: std::system_error if it is no descriptor; std::bad_alloc; `number` then stays the
+    ///         caller's.
+    /// See:    fdopen(3).
+    static file adopt(int number, std::string_view path);
 
     /// Reads at the file's position, at least one byte.
     /// Returns: the filled part of `into`; false at the end of the file.

@@ -23,6 +23,7 @@
 //     http/middleware.hpp       around handlers
 //     http/test_client.hpp      requests without a socket
 //     http/json.hpp             bodies in JSON
+//     http/range.hpp, http/disposition.hpp, http/date.hpp   values of header fields
 #pragma once
 
 #include <rondo/http/error.hpp>

@@ -8,16 +8,14 @@
 #include <string>
 #include <string_view>
 
+#include <rondo/http/disposition.hpp>
+
 namespace rondo {
 inline namespace v0 {
 namespace http {
 
 /// Bytes of the longest name; it leaves room for ".part" below NAME_MAX, 255.
 inline constexpr std::size_t file_name_bytes_max = 200;
-
-/// The name in `attachment; filename="a.txt"`; `filename*=UTF-8''%e2%82%ac.txt` counts more.
-/// Returns: a safe_file_name(), or nothing if there is none.
-std::optional<std::string> disposition_file_name(std::string_view value);
 
 /// `name` as the name of a file: its part behind the last '/' or '\', in UTF-8, with '_' for
 /// control characters, direction overrides and what other systems do not allow (`<>:"|?*`). A '.'

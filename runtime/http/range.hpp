@@ -9,17 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include <rondo/http/range.hpp>
+
 namespace rondo {
 inline namespace v0 {
 namespace http {
-
-/// Bytes `first` to `last` of a file, both included.
-struct byte_range {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-    std::uint64_t size() const noexcept { return last - first + 1; }
-    bool operator==(const byte_range&) const = default;
-};
 
 /// More ranges than these in one request are an attack.
 inline constexpr std::size_t ranges_max = 16;
@@ -34,14 +28,6 @@ std::optional<std::vector<byte_range>> parse_range(std::string_view value, std::
 std::string content_range(const byte_range& part, std::uint64_t size);
 /// "bytes */1000", of a 416.
 std::string unsatisfied_range(std::uint64_t size);
-
-/// The range of a 206, as a client gets it: "bytes 0-99/1000", or without the size "bytes 0-99/*".
-struct received_range {
-    byte_range part;
-    std::optional<std::uint64_t> size;
-};
-/// Returns: nothing if the value is malformed, or the part not in the size.
-std::optional<received_range> parse_content_range(std::string_view value);
 
 /// True if the list of if-none-match has `tag`, or "*"; "W/" is ignored.
 bool has_weak_tag(std::string_view list, std::string_view tag);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The parts of the downloader that need no event loop: file names, list files and the command line.
-// Its display has a test of its own, test_downloader_progress.cpp. URLs are tested in test_url.cpp.
+// What rondo-get reads: file names, list files, the command line. Its display is tested in
+// test_downloader_progress.cpp, its bookkeeping in test_downloader_state.cpp.
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,8 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "../../examples/downloader/list.hpp"
 #include "../../examples/downloader/names.hpp"
 #include "../../examples/downloader/options.hpp"
+#include "../../examples/downloader/text.hpp"
 #include "support/catch.hpp"
 
 using namespace downloader;
@@ -35,7 +37,7 @@ bool is_safe_name(const std::string& name) {
 }
 
 options parse(std::vector<std::string> words) {
-    words.insert(words.begin(), "downloader");
+    words.insert(words.begin(), "rondo-get");
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -137,21 +139,48 @@ TEST_CASE("printable: nothing that commands a terminal is left", "[downloader]")
     }
 }
 
-TEST_CASE("list file: one URL a line, comments and blank lines skipped", "[downloader]") {
-    using list = std::vector<std::string>;
-    CHECK(parse_list("") == list{});
-    CHECK(parse_list("\n\r\n  \t\n# x\n  # y\r\n") == list{});
-    CHECK(parse_list("http://a") == list{"http://a"});
-    CHECK(parse_list("\xef\xbb\xbfhttp://a\r\n\thttp://b#c \nhttp://d") ==
-          list{"http://a", "http://b#c", "http://d"});
+TEST_CASE("list file: one file a line, comments and blank lines skipped", "[downloader]") {
+    const auto urls = [](std::string_view text) {
+        std::string all;
+        for (const wanted_file& file : parse_list(text))
+            for (const std::string& url : file.urls) all += url + (&url == &file.urls.back() ? "\n" : "|");
+        return all;
+    };
+    CHECK(urls("") == "");
+    CHECK(urls("\n\r\n  \t\n# x\n  # y\r\n") == "");
+    CHECK(urls("http://a") == "http://a\n");
+    CHECK(urls("\xef\xbb\xbfhttp://a\r\n\thttp://b#c \nhttp://d") ==
+          "http://a\nhttp://b#c\nhttp://d\n");
+}
 
+TEST_CASE("list file: mirrors, names and sums", "[downloader]") {
+    const std::string sum(64, 'A');
+    const auto files = parse_list("http://a/x|https://b/x|y http://c/x out=\"a b.iso\" sha256=" + sum +
+                                  "\nhttp://d/\n  out=later\n\tchecksum=sha-256=" + sum + "\n");
+    REQUIRE(files.size() == 2);
+    CHECK(files[0].urls == std::vector<std::string>{"http://a/x", "https://b/x|y", "http://c/x"});
+    CHECK(files[0].out == "a b.iso");
+    CHECK(files[0].sha256 == std::string(64, 'a'));
+    CHECK(files[1].urls == std::vector<std::string>{"http://d/"});
+    CHECK(files[1].out == "later");
+    CHECK(files[1].sha256 == std::string(64, 'a'));
+
+    CHECK_THROWS_WITH(parse_list("\nhttp://a out=x/y"),
+                      "line 2: out= is the name of a file, without a folder");
+    CHECK_THROWS_WITH(parse_list("http://a sha256=12"), "line 1: sha256= has 64 hexadecimal digits");
+    CHECK_THROWS_WITH(parse_list("http://a b"),
+                      "line 1: \"b\" is neither a URL of a mirror nor out= nor sha256=");
+}
+
+TEST_CASE("list file: read from a file", "[downloader]") {
     std::string path = "test_downloader_XXXXXX";
     const int fd = mkstemp(path.data());
     REQUIRE(fd >= 0);
     std::FILE* file = fdopen(fd, "w");
-    std::fputs("# files\nhttp://a\nhttp://b\n", file);
+    std::fputs("# files\nhttp://a\nhttp://b x\n", file);
     std::fclose(file);
-    CHECK(read_list_file(path) == list{"http://a", "http://b"});
+    CHECK_THROWS_WITH(read_list_file(path),
+                      path + ": line 3: \"x\" is neither a URL of a mirror nor out= nor sha256=");
     std::remove(path.c_str());
     CHECK_THROWS_WITH(read_list_file(path), "open " + path + ": No such file or directory");
     CHECK_THROWS_WITH(read_list_file("/"), "read /: Is a directory");
@@ -160,39 +189,112 @@ TEST_CASE("list file: one URL a line, comments and blank lines skipped", "[downl
 TEST_CASE("options: what the user asks for", "[downloader]") {
     const options plain = parse({"http://a", "http://b"});
     CHECK(plain.jobs == 16);
+    CHECK(plain.per_host == 6);
     CHECK(plain.folder == ".");
     CHECK(plain.progress);
+    CHECK(plain.resume);
     CHECK_FALSE(plain.quiet);
-    CHECK_FALSE(plain.force);
+    CHECK_FALSE(plain.split);
+    CHECK(plain.taken == when_taken::keep);
     CHECK(plain.urls == std::vector<std::string>{"http://a", "http://b"});
 
-    const options all = parse({"http://a", "-j4", "-o", "out", "-i", "x", "--input=-",
-                               "--no-progress", "--quiet", "-f", "--", "-z"});
+    const options all =
+        parse({"http://a", "-j4", "-d", "out", "-i", "x", "--input=-", "--no-progress", "--quiet",
+               "--overwrite", "-s8", "--limit-rate=1.5M", "-t", "0.5", "--low-speed", "2K:5m",
+               "--no-continue", "-H", "A: b", "-u", "me:a:b", "--netrc", "--", "-z"});
     CHECK(all.jobs == 4);
     CHECK(all.folder == "out");
     CHECK(all.list_files == std::vector<std::string>{"x", "-"});
     CHECK_FALSE(all.progress);
     CHECK(all.quiet);
-    CHECK(all.force);
+    CHECK(all.taken == when_taken::overwrite);
+    CHECK(all.split == 8U);
+    CHECK(all.rate_max == 1536 * 1024);
+    CHECK(all.timeout.count() == 500);
+    CHECK(all.low_speed == 2048);
+    CHECK(all.low_speed_time.count() == 300'000);
+    CHECK_FALSE(all.resume);
+    CHECK(all.headers.at(0) == std::pair<std::string, std::string>("A", " b"));
+    CHECK(all.user == std::pair<std::string, std::string>("me", "a:b"));
+    CHECK(all.netrc == "");
     CHECK(all.urls == std::vector<std::string>{"http://a", "-z"});
 
     CHECK(parse({"--jobs", "1024", "-i", "x"}).jobs == 1024);
     CHECK(parse({"-h"}).help);
     CHECK(parse({"--help", "-j", "x"}).help);
-    CHECK_THAT(std::string(help_text()), Catch::StartsWith("usage: downloader [-j N]"));
+    CHECK(parse({"-V"}).version_only);
+    CHECK(parse({"--out=x", "u"}).output == "x");  // getopt_long's abbreviations
 }
 
 TEST_CASE("options: what cannot be meant is refused with the reason", "[downloader]") {
-    CHECK(usage_problem({}) == "no URL and no list file given");
-    CHECK(usage_problem({"-q"}) == "no URL and no list file given");
-    CHECK(usage_problem({"-x", "u"}) == "-x: no such option");
-    CHECK(usage_problem({"--speed", "u"}) == "--speed: no such option");
-    CHECK(usage_problem({"--quiet=1", "u"}) == "--quiet=1: takes no argument");
-    CHECK(usage_problem({"--no-progress", "-xq"}) == "-x: no such option");
-    CHECK(usage_problem({"u", "-o"}) == "-o: an argument is missing");
-    CHECK(usage_problem({"u", "--output"}) == "-o: an argument is missing");
-    CHECK(usage_problem({"u", "-o", ""}) == "-o: the name is empty");
+    CHECK(usage_problem({}) == "no URL and no list of URLs is given");
+    CHECK(usage_problem({"-q"}) == "no URL and no list of URLs is given");
+    CHECK(usage_problem({"-z", "u"}) == "-z: no such option");
+    CHECK(usage_problem({"--speed", "u"}) ==
+          "--speed: no such option, or an abbreviation of several");
+    CHECK(usage_problem({"--quiet=1", "u"}) == "--quiet=1: takes no value");
+    CHECK(usage_problem({"--no-progress", "-zq"}) == "-z: no such option");
+    CHECK(usage_problem({"u", "-o"}) == "--output: a value is missing");
+    CHECK(usage_problem({"u", "--output"}) == "--output: a value is missing");
+    CHECK(usage_problem({"u", "-o", ""}) == "--output: the value is empty");
+    CHECK(usage_problem({"u", "v", "-o", "x"}) ==
+          "--output: names one file, but there are several; a list has out=");
+    CHECK(usage_problem({"u", "--sha256", "12"}) ==
+          "--sha256: \"12\" is not 64 hexadecimal digits");
+    CHECK(usage_problem({"u", "-H", "a"}) == "--header: a header is NAME: VALUE");
+    CHECK(usage_problem({"u", "-H", "a: b\r\nc: d"}) == "--header: a header is NAME: VALUE");
+    CHECK(usage_problem({"u", "-l", "fast"}) ==
+          "--limit-rate: \"fast\" is not a number of bytes such as 500K or 1.5M");
     for (const char* jobs : {"", "0", "1025", "-1", "+1", "1x", " 1", "99999999999999999999"})
         CHECK(usage_problem({"u", "-j", jobs}) ==
-              "-j: \"" + std::string(jobs) + "\" is not a number from 1 to 1024");
+              "--jobs: \"" + std::string(jobs) + "\" is not a number from 1 to 1024");
+}
+
+TEST_CASE("options: the help has all of them on one screen", "[downloader]") {
+    const std::string_view help = help_text();
+    std::size_t lines = 0;
+    for (std::string_view rest = help; !rest.empty(); ++lines) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        CHECK(line.size() <= 80);
+        rest.remove_prefix(line.size() + 1);
+    }
+    CHECK(lines <= 24);
+    for (const std::string_view name : option_names())
+        CHECK_THAT(std::string(help), Catch::Contains("--" + std::string(name)));
+}
+
+TEST_CASE("options: the command that continues has no secret", "[downloader]") {
+    std::vector<std::string> words = {"rondo-get", "-d", "my files", "-u", "me:secret",
+                                      "--user=me:secret", "-Hcookie: secret", "--header",
+                                      "authorization: secret", "http://me:secret@a/x|http://b/",
+                                      "-x", "http://me:secret@proxy"};
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    const std::string command = resume_command(static_cast<int>(words.size()), argv.data());
+    CHECK(command ==
+          "rondo-get -d 'my files' -u me:... --user=me:... -Hcookie:... --header "
+          "authorization:... 'http://a/x|http://b/' -x http://proxy/");
+}
+
+TEST_CASE("text: sizes, times, sums, words of a shell", "[downloader]") {
+    CHECK(parse_size("0") == 0U);
+    CHECK(parse_size("1500") == 1500U);
+    CHECK(parse_size("64k") == 65536U);
+    CHECK(parse_size("1.5MiB") == 1572864U);
+    CHECK(parse_size("2gb") == 2147483648U);
+    for (const char* text : {"", "-1", "k", "1x", "1kk", ".5", "1e3", "1kib2", "9999999999P"})
+        CHECK_FALSE(parse_size(text));
+    CHECK(parse_seconds("30")->count() == 30'000);
+    CHECK(parse_seconds("250ms")->count() == 250);
+    CHECK(parse_seconds("5m")->count() == 300'000);
+    for (const char* text : {"", "-1", "1h", "x", "999999999"}) CHECK_FALSE(parse_seconds(text));
+    CHECK(parse_sha256(std::string(64, 'F')) == std::string(64, 'f'));
+    CHECK_FALSE(parse_sha256(std::string(63, 'f')));
+    CHECK_FALSE(parse_sha256(std::string(64, 'g')));
+    CHECK(shell_word("a-b.c") == "a-b.c");
+    CHECK(shell_word("") == "''");
+    CHECK(shell_word("it's") == "'it'\\''s'");
+    CHECK(without_password("http://u:p@h/x") == "http://h/x");
+    CHECK(without_password("gopher ://u:p@h/x@y") == "gopher ://h/x@y");
+    CHECK(without_password("no url") == "no url");
 }

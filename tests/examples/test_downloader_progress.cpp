@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The downloader's progress display, at every width and height, with names of all kinds.
+// The progress display of rondo-get, at every width and height, with names of all kinds.
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "../../examples/downloader/names.hpp"
+#include "../../examples/downloader/figures.hpp"
 #include "../../examples/downloader/progress.hpp"
+#include "../../examples/downloader/text.hpp"
 #include "support/catch.hpp"
 
 using namespace downloader;

@@ -156,6 +156,15 @@ task<file> file::open_beneath(const file& folder, std::string path) {
     co_return file(detail::adopt_or_close(number, name));
 }
 
+file file::adopt(int number, std::string_view path) {
+    unsigned mode = 0;
+    const int known = detail::file_mode(number, mode);
+    if (known < 0) detail::throw_system_error(-known, "adopt", path);
+    file opened(descriptor::adopt(number, path));
+    detail::note_mode(opened.fd_, mode);
+    return opened;
+}
+
 task<file> file::open_path(std::string path, open_mode mode, open_options options,
                            int more_flags) {
     if (path.find('\0') != path.npos) detail::throw_system_error(EINVAL, "open", path.c_str());

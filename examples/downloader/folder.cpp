@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// System calls relative to a folder.
+#include "folder.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/openat2.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "failure.hpp"
+#include "text.hpp"
+
+namespace downloader {
+
+file_number& file_number::operator=(file_number&& other) noexcept {
+    if (const int old = std::exchange(number_, other.release()); old >= 0) ::close(old);
+    return *this;
+}
+file_number::~file_number() {
+    if (number_ >= 0) ::close(number_);
+}
+int file_number::release() { return std::exchange(number_, -1); }
+
+folder::folder(const std::string& path) : path_(path) {
+    std::filesystem::create_directories(path);
+    self_ = file_number(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!self_)
+        throw std::system_error(errno, std::generic_category(), "open " + printable(path));
+}
+
+file_number folder::open(const std::string& name, int flags, unsigned permissions) const {
+    open_how how{};
+    how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    how.mode = (flags & O_CREAT) != 0 ? permissions : 0;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    const long number = ::syscall(SYS_openat2, self_.get(), name.c_str(), &how, sizeof how);
+    if (number >= 0 || (errno != ENOSYS && errno != EPERM))
+        return file_number(static_cast<int>(number));
+    // A container that does not know the call: a name has no slash, so this is beneath as well.
+    return file_number(::openat(self_.get(), name.c_str(), static_cast<int>(how.flags), permissions));
+}
+
+file_number folder::open_nameless() const {
+    return file_number(::openat(self_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+}
+
+std::optional<struct stat> folder::status(const std::string& name) const {
+    struct stat result {};
+    if (::fstatat(self_.get(), name.c_str(), &result, AT_SYMLINK_NOFOLLOW) != 0)
+        return std::nullopt;
+    return result;
+}
+
+int folder::link(int number, const std::string& name, bool replace) const {
+    const std::string to = replace ? scratch_name() : name;
+    const std::string own = fmt::format("/proc/self/fd/{}", number);
+    if (::linkat(AT_FDCWD, own.c_str(), self_.get(), to.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+        // Without /proc: newer kernels allow this to the one who has opened the file.
+        if (errno != ENOENT ||
+            ::linkat(number, "", self_.get(), to.c_str(), AT_EMPTY_PATH) != 0)
+            return errno;
+    }
+    if (!replace) return 0;
+    const int error = rename(to, name, true);
+    if (error != 0) remove(to);
+    return error;
+}
+
+int folder::rename(const std::string& from, const std::string& to, bool replace) const {
+    if (replace)
+        return ::renameat(self_.get(), from.c_str(), self_.get(), to.c_str()) == 0 ? 0 : errno;
+    if (::renameat2(self_.get(), from.c_str(), self_.get(), to.c_str(), RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+    // The file system has no such rename. A link fails as well if the name is taken.
+    if (::linkat(self_.get(), from.c_str(), self_.get(), to.c_str(), 0) == 0) return remove(from);
+    if (errno != EPERM && errno != EOPNOTSUPP) return errno;
+    if (status(to)) return EEXIST;
+    return ::renameat(self_.get(), from.c_str(), self_.get(), to.c_str()) == 0 ? 0 : errno;
+}
+
+int folder::remove(const std::string& name) const {
+    return ::unlinkat(self_.get(), name.c_str(), 0) == 0 ? 0 : errno;
+}
+
+std::optional<std::uint64_t> folder::free_bytes() const {
+    struct statvfs status {};
+    if (::fstatvfs(self_.get(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
+    return std::uint64_t{status.f_bavail} * status.f_frsize;
+}
+
+std::string folder::scratch_name() const {
+    static unsigned count = 0;
+    return fmt::format(".rondo-get-{}-{}", ::getpid(), ++count);
+}
+
+bool is_own_file(const struct stat& status) {
+    return S_ISREG(status.st_mode) && status.st_nlink == 1 && status.st_uid == ::geteuid();
+}
+
+void refuse_file(int error, std::string_view verb, std::string_view name) {
+    throw refused(fmt::format("{} {}: {}", verb, printable(name),
+                              std::generic_category().message(error)));
+}
+
+}  // namespace downloader

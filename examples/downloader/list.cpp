@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// List files: words of a line, and what each means.
+#include "list.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include <fmt/core.h>
+
+#include "text.hpp"
+
+namespace downloader {
+
+namespace {
+
+constexpr std::size_t list_bytes_max = 64 << 20;
+constexpr std::string_view blanks = " \t\r";
+
+bool begins_url(std::string_view text) {
+    return text.starts_with("http://") || text.starts_with("https://");
+}
+
+// The next word and the blanks before it. `out="a b"` is one word; the quotes are left out.
+std::string next_word(std::string_view& line) {
+    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    std::string word;
+    bool is_quoted = false;
+    while (!line.empty() && (is_quoted || blanks.find(line[0]) == std::string_view::npos)) {
+        if (line[0] == '"')
+            is_quoted = !is_quoted;
+        else
+            word += line[0];
+        line.remove_prefix(1);
+    }
+    return word;
+}
+
+// A word after the first URL.
+void add_word(wanted_file& file, const std::string& word) {
+    const std::string_view text = word;
+    if (text.starts_with("out=")) {
+        file.out = text.substr(4);
+        if (file.out.empty() || file.out.find('/') != std::string::npos)
+            throw list_error("out= is the name of a file, without a folder");
+    } else if (text.starts_with("sha256=") || text.starts_with("checksum=sha-256=")) {
+        const auto sum = parse_sha256(text.substr(text.rfind('=') + 1));
+        if (!sum) throw list_error("sha256= has 64 hexadecimal digits");
+        file.sha256 = *sum;
+    } else if (begins_url(text)) {
+        for (std::string& url : split_mirrors(text)) file.urls.push_back(std::move(url));
+    } else {
+        throw list_error(fmt::format("\"{}\" is neither a URL of a mirror nor out= nor sha256=",
+                                     printable(text, 100)));
+    }
+}
+
+void add_line(std::vector<wanted_file>& files, std::string_view line) {
+    const bool continues = blanks.find(line[0]) != std::string_view::npos && !files.empty();
+    std::string word = next_word(line);
+    if (word.empty() || word[0] == '#') return;
+    // A URL that is indented is a file of its own, whatever its scheme.
+    const bool is_file = !continues || word.find("://") != std::string::npos;
+    if (is_file) {
+        files.emplace_back();
+        files.back().urls = split_mirrors(word);
+        word = next_word(line);
+    }
+    for (; !word.empty(); word = next_word(line)) add_word(files.back(), word);
+}
+
+}  // namespace
+
+std::vector<std::string> split_mirrors(std::string_view text) {
+    std::vector<std::string> urls;
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+        if (i < text.size() && !(text[i] == '|' && begins_url(text.substr(i + 1)))) continue;
+        urls.emplace_back(text.substr(begin, i - begin));
+        begin = i + 1;
+    }
+    return urls;
+}
+
+std::vector<wanted_file> parse_list(std::string_view text) {
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    std::vector<wanted_file> files;
+    for (std::size_t number = 1; !text.empty(); ++number) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(line.size() + (line.size() < text.size() ? 1 : 0));
+        if (line.empty()) continue;
+        try {
+            add_line(files, line);
+        } catch (const list_error& error) {
+            throw list_error(fmt::format("line {}: {}", number, error.what()));
+        }
+    }
+    return files;
+}
+
+std::vector<wanted_file> read_list_file(const std::string& path) {
+    struct closer {
+        void operator()(std::FILE* file) const {
+            if (file != stdin) std::fclose(file);
+        }
+    };
+    const std::unique_ptr<std::FILE, closer> file(path == "-" ? stdin
+                                                              : std::fopen(path.c_str(), "re"));
+    const std::string name = path == "-" ? "the standard input" : printable(path);
+    if (!file) throw std::system_error(errno, std::generic_category(), "open " + name);
+
+    std::string text;
+    std::array<char, 65536> block;
+    while (const auto size = std::fread(block.data(), 1, block.size(), file.get())) {
+        text.append(block.data(), size);
+        if (text.size() > list_bytes_max)
+            throw list_error(name + ": a list file of more than 64 MiB");
+    }
+    if (std::ferror(file.get()))
+        throw std::system_error(errno, std::generic_category(), "read " + name);
+    try {
+        return parse_list(text);
+    } catch (const list_error& error) {
+        throw list_error(name + ": " + error.what());
+    }
+}
+
+}  // namespace downloader

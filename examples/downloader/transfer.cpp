@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Attempts of a transfer: what is there already, what a failure means, what is kept.
+#include "transfer.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <rondo/http/date.hpp>
+#include <rondo/shield.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/to_thread.hpp>
+
+#include "digest.hpp"
+#include "figures.hpp"
+#include "text.hpp"
+
+namespace downloader {
+
+namespace {
+
+namespace http = rondo::http;
+
+constexpr unsigned restarts_max = 5;
+constexpr std::uint64_t headway = 64 * 1024;  // bytes after which an attempt was no failure
+
+}  // namespace
+
+transfer::transfer(downloads& all, wanted_file what, std::string name, std::size_t id)
+    : all_(all),
+      what_(std::move(what)),
+      id_(id),
+      part_(all.to, std::move(name)),
+      seen_(what_.urls.size()) {
+    result_.name = part_.name();
+    result_.url = without_password(what_.urls.front());
+}
+
+void transfer::note(std::string_view text) {
+    all_.show.note(fmt::format("{}: {}", part_.name(), text));
+}
+
+/// True if nothing is to be done. Throws: refused if the name is taken by something else.
+rondo::task<bool> transfer::is_there_already() {
+    const auto there = all_.to.status(part_.name());
+    if (!there || all_.wanted.taken != when_taken::keep) co_return false;
+    bool is_equal = false;
+    std::string why = "File exists (--overwrite replaces it, --rename keeps both)";
+    if (!S_ISREG(there->st_mode)) {
+        why = "File exists, and is no ordinary file";
+    } else if (!what_.sha256.empty()) {
+        const file_number old = all_.to.open(part_.name(), O_RDONLY);
+        if (!old) refuse_file(errno, "open", part_.name());
+        auto call = rondo::to_thread(sha256_of, old.get());
+        is_equal = co_await call == what_.sha256;
+        why = "File exists, and its SHA-256 is another one (--overwrite replaces it)";
+    } else {
+        const struct stat* const now = &*there;
+        is_equal = co_await is_unchanged(now);
+    }
+    if (!is_equal) throw refused(why);
+    result_.reason = "is there already, complete";
+    result_.bytes = static_cast<std::uint64_t>(there->st_size);
+    co_return true;
+}
+
+/// Asks the server: its file is as long, and was not changed after ours was written.
+rondo::task<bool> transfer::is_unchanged(const struct stat* there) {
+    http::response head = co_await all_.request("HEAD", what_.urls.front());
+    if (is_busy_status(head.status())) head.raise_for_status();
+    const auto length = head.content_length();
+    if (head.status() != 200 || !length) co_return false;
+    if (*length != static_cast<std::uint64_t>(there->st_size)) co_return false;
+    const auto changed = http::parse_http_date(head.header("last-modified").value_or(""));
+    co_return !changed || changed->time_since_epoch().count() <= there->st_mtim.tv_sec;
+}
+
+/// Goes on with what an earlier run has left, if that can be done.
+void transfer::find_part() {
+    const auto saved = part_.resume(what_.urls, all_.wanted.resume);
+    if (!saved) return;
+    for (std::size_t i = what_.urls.size(); i-- > 0;)
+        if (without_password(what_.urls[i]) == saved->url) origin_ = i;
+    known_.length = saved->length;
+    known_.etag = saved->etag;
+    known_.modified = saved->modified;
+    known_.takes_ranges = true;
+    seen_[origin_] = known_;
+    std::vector<byte_range> done = saved->done;
+    // If every byte is there, the last one is fetched again: to see if the file is still the same.
+    if (!done.empty() && done.back() == byte_range{0, saved->length}) --done.back().end;
+    segments_ = segments(saved->length, done);
+    has_begun_ = true;
+    result_.resumed_at = saved->length - segments_.bytes_left();
+}
+
+rondo::task<> transfer::save() {
+    if (!has_begun_ || !can_resume()) co_return;
+    saved_state state;
+    state.url = without_password(what_.urls[origin_]);
+    state.etag = known_.etag;
+    state.modified = known_.modified;
+    state.length = *known_.length;
+    state.done = segments_.done();
+    if (state.done.empty()) co_return;
+    co_await part_.save(std::move(state));
+}
+
+/// The server's file from its first byte on: whatever was there is of no use any more.
+rondo::task<> transfer::begin_again(const answered* first) {
+    if (has_begun_ && segments_.bytes_left() < segments_.length()) {
+        const bool is_other = !is_same(known_, describe(head_of(first->response)));
+        note(is_other ? "the file on the server has changed: it is downloaded anew"
+                      : "the server sends no ranges: it is downloaded anew");
+    }
+    has_begun_ = false;
+    result_.resumed_at = 0;
+    known_ = describe(head_of(first->response));
+    origin_ = first->mirror;
+    seen_.assign(seen_.size(), std::nullopt);
+    seen_[origin_] = known_;
+    result_.url = without_password(what_.urls[origin_]);
+    segments_ = segments(known_.length.value_or(segments::unknown));
+    co_await part_.begin(known_.length);
+    has_begun_ = true;
+}
+
+rondo::task<> transfer::attempt() {
+    byte_range range = all_bytes;
+    if (has_begun_ && can_resume() && !ignores_ranges_ && segments_.bytes_left() > 0) {
+        if (workers() > 1) segments_.split(workers(), piece_bytes);
+        if (const auto number = segments_.take()) {
+            range = {segments_.position(*number), segments_.end(*number)};
+            segments_.give_back(*number);
+        }
+    }
+    answered first = co_await ask(range);
+    if (first.what == answer::whole) {
+        ignores_ranges_ = ignores_ranges_ || range != all_bytes;
+        co_await begin_again(&first);
+    }
+    all_.show.expect(id_, known_.length, segments_.length() - segments_.bytes_left());
+    if (known_.length && *known_.length < piece_bytes)
+        co_await move_alone(std::move(first));
+    else
+        co_await move_together(std::move(first));
+}
+
+std::string transfer::retry_note(const std::exception& error, backoff::time pause) const {
+    return fmt::format("{}; again in {}", reason_of(error), duration_text(pause));
+}
+
+rondo::task<bool> transfer::run() {
+    if (co_await is_there_already()) co_return false;
+    find_part();
+    backoff attempts(all_.wanted.retries);
+    backoff::time pause{};
+    std::exception_ptr failed;
+    for (unsigned restarts = 0; !failed;) {
+        const std::uint64_t before = result_.received;
+        try {
+            if (pause > backoff::time::zero()) co_await rondo::sleep(pause);
+            pause = {};
+            co_await attempt();
+            co_return true;
+        } catch (const begin_anew& why) {
+            if (++restarts > restarts_max) failed = std::current_exception();
+            note(fmt::format("{}: it is downloaded anew", why.what()));
+            has_begun_ = false;
+            part_.discard();
+        } catch (const std::exception& error) {
+            if (result_.received > before) attempts.connected();
+            if (result_.received - before >= headway) attempts.restart();
+            const auto next = attempts.next(error, all_.chance());
+            if (!next) failed = std::current_exception();
+            pause = next.value_or(pause);
+            if (next && all_.wanted.verbose) note(retry_note(error, pause));
+        } catch (const rondo::cancelled&) {
+            failed = std::current_exception();
+        }
+    }
+    co_await keep();
+    std::rethrow_exception(failed);
+}
+
+rondo::task<> transfer::keep() {
+    try {
+        auto saving = save();
+        co_await rondo::shield(std::move(saving));
+    } catch (const refused&) {  // the disk is full, say: what failed first is told
+    }
+}
+
+rondo::task<bool> transfer::finish() {
+    if (!what_.sha256.empty()) {
+        auto call = rondo::to_thread(sha256_of, part_.number());
+        result_.sha256 = co_await call;
+        if (result_.sha256 != what_.sha256) {
+            part_.discard();
+            has_begun_ = false;
+            // Bytes of another run, or of several mirrors, may not belong together.
+            const bool is_mixed = result_.resumed_at > 0 ||
+                                  (used_mirrors_ & (used_mirrors_ - 1)) != 0;
+            if (!is_mixed || is_alone_)
+                throw refused(fmt::format("its SHA-256 is {}", result_.sha256));
+            note("its SHA-256 is another one: it is downloaded anew, from one server");
+            is_alone_ = true;
+            used_mirrors_ = 0;
+            co_return false;
+        }
+    }
+    result_.bytes = segments_.length();
+    if (all_.wanted.timestamps)
+        if (const auto changed = http::parse_http_date(known_.date))
+            part_.set_time(changed->time_since_epoch().count());
+    if (all_.wanted.sync) co_await all_.disk.wait(part_);
+    part_.commit(all_.wanted.taken);
+    result_.name = part_.name();
+    co_return true;
+}
+
+}  // namespace downloader

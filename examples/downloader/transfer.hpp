@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// One file, from its URLs to its name in the folder.
+//
+// transfer.cpp has its way through attempts, ranges.cpp moves the bytes, mirrors.cpp asks the
+// servers.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rondo/http/response.hpp>
+#include <rondo/task.hpp>
+
+#include "downloads.hpp"
+#include "failure.hpp"
+#include "outcome.hpp"
+#include "part_file.hpp"
+#include "remote.hpp"
+#include "segments.hpp"
+
+namespace downloader {
+
+/// The shortest range that a task fetches; a shorter file is neither split nor saved.
+inline constexpr std::uint64_t piece_bytes = 1024 * 1024;
+
+/// A response, and the mirror that gave it.
+class answered {
+public:
+    answered(rondo::http::response given, std::size_t from, answer is)
+        : response(std::move(given)), mirror(from), what(is) {}
+
+    rondo::http::response response;
+    std::size_t mirror;
+    answer what;
+};
+
+/// The part of a response that says which file it has.
+inline response_head head_of(const rondo::http::response& response) {
+    return {response.status(), response.headers(), response.content_length()};
+}
+
+class transfer {
+public:
+    /// `name` is a safe one, which no other file of the run has.
+    transfer(downloads& all, wanted_file what, std::string name, std::size_t id);
+
+    /// Gets all bytes, with repeated attempts. What an interrupted or failed transfer has is saved.
+    /// Returns: false if nothing is to be done: the file is there already, and complete.
+    /// Throws:  std::exception with the reason.
+    rondo::task<bool> run();
+
+    /// Checks the file, brings it to the disk and names it.
+    /// Returns: false if it has to be downloaded again: what an earlier run had was not right.
+    /// Throws:  refused.
+    rondo::task<bool> finish();
+
+    /// Saves what is there, if it can be of use, after run() or finish() have thrown.
+    rondo::task<> keep();
+
+    /// How it ended, to be completed by the caller.
+    outcome& result() { return result_; }
+    std::size_t id() const { return id_; }
+
+private:
+    // transfer.cpp
+    rondo::task<bool> is_there_already();
+    rondo::task<bool> is_unchanged(const struct stat* there);
+    void find_part();
+    rondo::task<> attempt();
+    rondo::task<> begin_again(const answered* first);
+    rondo::task<> save();
+    std::string retry_note(const std::exception& error, backoff::time pause) const;
+    void note(std::string_view text);
+
+    // ranges.cpp
+    rondo::task<> move_alone(answered first);
+    rondo::task<> move_together(answered first);
+    rondo::task<> work_all(std::optional<answered> first, std::size_t count);
+    rondo::task<> work(std::optional<answered> first, std::size_t mirror);
+    rondo::task<> fetch_ranges(std::optional<answered> first, std::size_t mirror);
+    rondo::task<> copy(rondo::http::response& from, std::size_t segment);
+    rondo::task<> save_often();
+    std::size_t workers() const;
+    bool can_split() const;
+    bool can_resume() const;
+
+    // mirrors.cpp
+    rondo::task<answered> ask(byte_range range);
+    rondo::task<answered> ask_mirror(std::size_t mirror, byte_range range);
+    bool fits(std::size_t mirror, const remote_file& described);
+    std::size_t mirrors() const { return is_alone_ ? 1 : what_.urls.size(); }
+    std::string condition(std::size_t mirror) const;
+    void check_length(const remote_file& described) const;
+
+    downloads& all_;
+    wanted_file what_;
+    std::size_t id_;
+    part_file part_;
+    outcome result_;
+
+    remote_file known_;        // the file whose bytes are in the part
+    std::size_t origin_ = 0;   // the mirror that described it
+    std::vector<std::optional<remote_file>> seen_;  // what each mirror has
+    segments segments_;
+    bool has_begun_ = false;   // the part has bytes, or is open for them
+    bool is_alone_ = false;    // one mirror only: the mix of several was not right
+    bool ignores_ranges_ = false;
+    std::uint64_t used_mirrors_ = 0;  // a bit for each of the first 64
+    bool is_beginning_anew_ = false;    // a task of this attempt has found that it must
+    std::exception_ptr first_failure_;  // of another task
+};
+
+}  // namespace downloader
