@@ -29,7 +29,7 @@ public:
 
 private:
     std::uint64_t rate_;
-    time free_at_{};  // when what was taken is paid for
+    time free_at_ = time::min();  // when what was taken is paid for
 };
 
 /// Bytes a second over the last five seconds.

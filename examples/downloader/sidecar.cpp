@@ -50,6 +50,7 @@ private:
 std::optional<std::vector<byte_range>> parse_ranges(std::string_view text, std::uint64_t length) {
     std::vector<byte_range> ranges;
     if (text == "none") return ranges;
+    if (text.ends_with(' ')) return std::nullopt;
     while (!text.empty()) {
         const std::string_view word = text.substr(0, text.find(' '));
         text.remove_prefix(word.size() + (word.size() < text.size() ? 1 : 0));

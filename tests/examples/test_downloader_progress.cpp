@@ -48,6 +48,26 @@ screen terminal(std::size_t columns, bool unicode = false, std::size_t rows = 24
     return result;
 }
 
+outcome ended(ending how, std::string_view name, std::string_view reason = "",
+              std::uint64_t bytes = 0, std::chrono::nanoseconds took = 1s) {
+    outcome result;
+    result.how = how;
+    result.name = name;
+    result.url = "http://host/" + std::string(name);
+    result.reason = reason;
+    result.bytes = result.received = bytes;
+    result.took = took;
+    return result;
+}
+
+void finish(progress& display, std::size_t id, std::string_view name, std::uint64_t bytes = 0,
+            std::chrono::nanoseconds took = 1s) {
+    display.end(id, ended(ending::done, name, "", bytes, took));
+}
+void lose(progress& display, std::size_t id, std::string_view name) {
+    display.end(id, ended(ending::failed, name, "404 Not Found"));
+}
+
 // Eleven of twenty files: one done, one failed, nine active with names and lengths of all kinds.
 progress busy(progress_mode mode) {
     progress display(20, mode);
@@ -56,11 +76,11 @@ progress busy(progress_mode mode) {
         "a",           "debian-12.5.0-amd64-netinst.iso", wide,         "empty",
         "unknown.bin", "caf\u00e9-\u00fc\u00f6.tar.gz",   "esc\x1b[2J", "bad\xff\xfe",
         "full"};
-    display.done(display.start("gone", 0ns), 1s);
-    display.failed(display.start("lost.zip", 0ns), "404 Not Found");
+    finish(display, display.start("gone"), "gone");
+    lose(display, display.start("lost.zip"), "lost.zip");
     for (std::size_t i = 0; i < names.size(); ++i) {
-        const auto id = display.start(names[i], 1s);
-        if (i != 4) display.expect(id, i == 3 ? 0 : 1000 * i * i * i * i * i * i * i * i);
+        const auto id = display.start(names[i]);
+        if (i != 4) display.expect(id, i == 3 ? 0 : 1000 * i * i * i * i * i * i * i * i, 0);
         display.add(id, i == 8 ? 1000ULL * 8 * 8 * 8 * 8 * 8 * 8 * 8 * 8 : 300 * i * i * i);
     }
     return display;
@@ -142,86 +162,138 @@ TEST_CASE("progress: never wider or higher than the terminal", "[downloader]") {
 
 TEST_CASE("progress: bars are drawn over those of last time", "[downloader]") {
     progress display(3, progress_mode::bars);
-    const auto a = display.start("a.iso", 0s);
-    const auto b = display.start("b.iso", 0s);
-    display.expect(a, 2000);
-    display.add(a, 1000);
+    const auto a = display.start("a.iso");
+    const auto b = display.start("b.iso");
+    display.expect(a, 3000, 1000);  // an earlier run has got a third
+    display.render(0s, terminal(80));
+    display.add(a, 500);
     const std::string first = display.render(1s, terminal(80));
     CHECK(lines_of(first)[0] ==
-          "a.iso                 [###############---------------]  50%   1.0 KiB  1.0 KiB/s");
+          "a.iso              [############-------------]  50%   1.5 KiB    500 B/s    0:03");
+    CHECK(lines_of(first)[2] == "0/3 files  500 B  500 B/s");  // the third has no length yet
     CHECK(lines_of(first).size() == 3);
-    CHECK(first.find('\x1b') == std::string::npos);
 
-    display.failed(b, "404 Not Found");
+    lose(display, b, "b.iso");
     const std::string second = display.render(1s, terminal(80));
     CHECK_THAT(second, Catch::StartsWith("\x1b[3A\r\x1b[Jb.iso  failed: 404 Not Found\na.iso "));
     CHECK(lines_of(second).size() == 3);
 
-    display.done(a, 2s);
+    finish(display, a, "a.iso", 3000);
     const std::string third = display.render(2s, terminal(80));
-    CHECK(third == "\x1b[2A\r\x1b[J2/3 files  1 failed  1.0 KiB  500 B/s  ETA 0:01\n");
-    CHECK(display.finish(2s) ==
-          "\x1b[1A\r\x1b[J1 file, 1.0 KiB in 2.00 s: 0.5 files/s, 500 B/s, 1 failed, "
-          "1 not finished\n");
+    CHECK(third == "\x1b[2A\r\x1b[J2/3 files  1 failed  500 B  250 B/s\n");
+    CHECK(display.finish(2s, terminal(80)) ==
+          "\x1b[1A\r\x1b[J1 file, 500 B in 2.00 s: 0.5 files/s, 250 B/s, 1 failed, "
+          "1 not finished\n  b.iso: 404 Not Found (http://host/b.iso)\n");
+}
+
+TEST_CASE("progress: a narrower window has wrapped the last lines", "[downloader]") {
+    progress display(1, progress_mode::bars);
+    display.start("a.iso");
+    CHECK(lines_of(display.render(1s, terminal(80))).size() == 2);
+    // A bar of 80 columns takes two rows of 40, the line of the total one.
+    CHECK_THAT(display.render(1s, terminal(40)), Catch::StartsWith("\x1b[3A\r\x1b[J"));
+    CHECK_THAT(display.render(1s, terminal(120)), Catch::StartsWith("\x1b[2A\r\x1b[J"));
+}
+
+TEST_CASE("progress: colours take no columns, and are left out if they are not wanted",
+          "[downloader]") {
+    progress display(1, progress_mode::bars);
+    display.expect(display.start("a.iso"), 100, 50);
+    screen colourful = terminal(80);
+    colourful.colour = true;
+    const std::string with = display.render(1s, colourful);
+    CHECK_THAT(with, Catch::Contains("\x1b[36m["));
+    CHECK(width_of(lines_of(with)[0]) == 80);
+    CHECK_THAT(display.render(1s, terminal(80)), !Catch::Contains("\x1b[36m"));
+    CHECK(width_of("\x1b[36m\u6f22a\x1b[0m") == 3);
 }
 
 TEST_CASE("progress: one line for each file where there is no terminal", "[downloader]") {
-    progress display(3, progress_mode::lines);
-    const auto a = display.start("a\x1b.iso", 0s);
-    const auto b = display.start("b.iso", 0s);
+    progress display(4, progress_mode::lines);
+    const auto a = display.start("a\x1b.iso");
+    const auto b = display.start("b.iso");
+    const auto c = display.start("c.iso");
     display.add(a, 12897485);
-    CHECK(display.render(100ms, terminal(80)) == "");
-    display.done(a, 270ms);
-    display.failed(b, "connect\n refused");
-    display.failed("http://\x1b", "not a URL");
+    display.note("b.iso: again\x1b");
+    CHECK(display.render(100ms, terminal(80)) == "b.iso: again?\n");
+    finish(display, a, "a\x1b.iso", 12897485, 270ms);
+    lose(display, b, "b.iso");
+    display.end(c, ended(ending::skipped, "c.iso", "is there already, complete"));
     CHECK(display.render(300ms, terminal(80)) ==
-          "a?.iso  12.3 MiB  45.6 MiB/s\nb.iso  failed: connect? refused\n"
-          "http://?  failed: not a URL\n");
+          "a?.iso  12.3 MiB  45.6 MiB/s\nb.iso  failed: 404 Not Found\n"
+          "c.iso  is there already, complete\n");
     CHECK(display.render(300ms, terminal(80)) == "");
-    CHECK(display.finish(1s) == "1 file, 12.3 MiB in 1.00 s: 1.0 files/s, 12.3 MiB/s, 2 failed\n");
+    CHECK(display.finish(1s, terminal(80)) ==
+          "1 file, 12.3 MiB in 1.00 s: 1.0 files/s, 12.3 MiB/s, 1 failed, 1 there already, "
+          "1 not finished\n  b.iso: 404 Not Found (http://host/b.iso)\n");
     CHECK(display.files_done() == 1);
-    CHECK(display.files_failed() == 2);
+    CHECK(display.files_failed() == 1);
 }
 
 TEST_CASE("progress: quiet speaks of failures alone", "[downloader]") {
     progress display = busy(progress_mode::quiet);
+    display.note("not this");
     CHECK(display.render(3s, terminal(80)) == "lost.zip  failed: 404 Not Found\n");
-    CHECK(display.finish(3s) == "");
+    CHECK(display.finish(3s, terminal(80)) == "");
 }
 
 TEST_CASE("progress: the summary", "[downloader]") {
     progress display(200, progress_mode::lines);
     for (std::uint64_t i = 0; i < 200; ++i) {
-        const auto id = display.start("f", 0s);
+        const auto id = display.start("f");
         display.add(id, i == 0 ? 432327885 - 199 * 1024 : 1024);
-        display.done(id, 610ms);
+        finish(display, id, "f");
     }
     display.render(610ms, terminal(80));
-    CHECK(display.finish(610ms) ==
+    CHECK(display.finish(610ms, terminal(80)) ==
           "200 files, 412.3 MiB in 0.61 s: 328 files/s, 676 MiB/s, 0 failed\n");
     progress nothing(0, progress_mode::lines);
-    CHECK(nothing.finish(0s) == "0 files, 0 B in 0.00 s: 0.0 files/s, 0.0 B/s, 0 failed\n");
-    CHECK_THAT(nothing.finish(75s), Catch::StartsWith("0 files, 0 B in 1:15: "));
+    CHECK(nothing.finish(0s, terminal(80)) ==
+          "0 files, 0 B in 0.00 s: 0.0 files/s, 0.0 B/s, 0 failed\n");
+    CHECK_THAT(nothing.finish(75s, terminal(80)), Catch::StartsWith("0 files, 0 B in 1:15: "));
+    progress one(1, progress_mode::lines);  // its failure is told once
+    lose(one, one.start("a"), "a");
+    CHECK(one.finish(1s, terminal(80)) == "a  failed: 404 Not Found\n"
+          "0 files, 0 B in 1.00 s: 0.0 files/s, 0.0 B/s, 1 failed\n");
 }
 
-TEST_CASE("progress: the time that is left", "[downloader]") {
-    progress display(4, progress_mode::bars);
+TEST_CASE("progress: the time that is left is told only if every length is known",
+          "[downloader]") {
+    progress display(2, progress_mode::bars);
     const auto left = [&](std::chrono::nanoseconds now) {
         const std::string line = lines_of(display.render(now, terminal(80))).back();
-        const auto at = line.find("ETA ");
-        return at == std::string::npos ? "" : line.substr(at + 4);
+        const auto at = line.rfind("  ");
+        return line.ends_with(" left") ? line.substr(at + 2) : "";
     };
-    CHECK(left(10s) == "");
-    const auto a = display.start("a", 0s);
-    display.expect(a, 1000);
+    const auto a = display.start("a");
+    display.expect(a, 2000, 0);
+    CHECK(left(0s) == "");
     display.add(a, 500);
-    CHECK(left(10s) == "1:10");  // half a file of four took 10 s
-    display.add(a, 500);
-    display.done(a, 10s);
-    CHECK(left(10s) == "0:30");
-    for (int i = 0; i < 3; ++i) display.expect(display.start("b", 10s), 100);
-    CHECK(left(10s) == "0:03");  // all lengths known: 300 bytes at 100 a second
-    CHECK(left(400h) == "");     // more than 100 h is no estimate
+    CHECK(left(1s) == "");  // the second file has not begun
+    const auto b = display.start("b");
+    CHECK(left(2s) == "");  // its length is not known
+    display.expect(b, 500, 0);
+    CHECK(left(2500ms) == "0:10 left");  // 2000 bytes at 200 a second
+    display.expect(b, std::nullopt, 0);
+    CHECK(left(3s) == "");
+    display.expect(b, 1ULL << 50, 0);
+    CHECK(left(4s) == "");  // more than 100 h is no estimate
+}
+
+TEST_CASE("outcome: a line of JSON", "[downloader]") {
+    outcome end = ended(ending::done, "a \"b\\\x01\xff", "", 3000, 1500ms);
+    end.resumed_at = 1000;
+    end.received = 2000;
+    end.url = "http://h/";
+    end.sha256 = "ab";
+    CHECK(json_line(end, "dir") ==
+          "{\"status\":\"done\",\"url\":\"http://h/\",\"file\":\"dir/a \\\"b\\\\\\u0001"
+          "\xef\xbf\xbd\",\"bytes\":3000,\"received\":2000,\"resumed_at\":1000,\"seconds\":1.500,"
+          "\"sha256\":\"ab\"}\n");
+    outcome lost = ended(ending::failed, "", "404 Not Found");
+    CHECK(json_line(lost, ".") ==
+          "{\"status\":\"failed\",\"url\":\"http://host/\",\"bytes\":0,\"received\":0,"
+          "\"resumed_at\":0,\"seconds\":1.000,\"reason\":\"404 Not Found\"}\n");
 }
 
 TEST_CASE("progress: Unicode only where the locale says UTF-8", "[downloader]") {
@@ -231,4 +303,11 @@ TEST_CASE("progress: Unicode only where the locale says UTF-8", "[downloader]") 
     CHECK_FALSE(is_utf8_locale("C", "C.utf8", "C.utf8"));
     CHECK_FALSE(is_utf8_locale(nullptr, nullptr, nullptr));
     CHECK_FALSE(is_utf8_locale(nullptr, nullptr, "de_DE.ISO-8859-1"));
+}
+
+TEST_CASE("progress: no bars on a terminal that cannot move its cursor", "[downloader]") {
+    CHECK(moves_cursor("xterm-256color"));
+    CHECK_FALSE(moves_cursor("dumb"));
+    CHECK_FALSE(moves_cursor(""));
+    CHECK_FALSE(moves_cursor(nullptr));
 }
