@@ -1,257 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the downloader and the file server from outside, on loopback.
+"""Runs rondo-get and the file server from outside, on loopback.
 
 First the two with each other: every byte, connections that are used again, requests that must be
-refused. Then the downloader against an odd or hostile server in Python: chunked bodies, no length,
+refused. Then rondo-get against an odd or hostile server in Python: chunked bodies, no length,
 cut off, silent, endless headers, no HTTP at all, connections that are dead when they are used
 again. After each run this checks the exit status, the output, that no sanitizer has reported, and
-that no unfinished file is left. At the end nginx serves and curl requests; if one is not installed,
-a line says so.
+that nothing hidden is left. At the end nginx serves and curl requests; if one is not installed, the
+check is counted as skipped. run_downloader_resume.py has what goes over several runs, and
+run_downloader_terminal.py the display.
 
 usage: run_downloader.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
 that RONDO_TALLY names.
 """
 
-import argparse
 import contextlib
+import hashlib
 import os
-import pathlib
-import pty
 import random
-import re
-import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import tempfile
-import termios
-import threading
 import time
 
-SLOWER = float(os.environ.get("RONDO_SLOW", "1"))  # stretches every bound on a slow machine
-SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
-BODY = random.Random(1).randbytes(300_000)
-
-
-class Failed(Exception):
-    pass
-
-
-def expect(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-# -- an odd and hostile server ---------------------------------------------------------------------
-def head(status="200 OK", **fields):
-    lines = [f"HTTP/1.1 {status}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-class OddServer:
-    """Chooses its answer by the first segment of the path; counts connections and requests."""
-
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        self.connections = self.requests = 0
-        self.ended = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port}/{path}"
-
-    def close(self):
-        self.ended.set()
-        self.listener.close()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                peer = self.listener.accept()[0]
-                self.connections += 1
-                threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
-
-    def serve(self, peer):
-        peer.settimeout(30 * SLOWER)
-        with contextlib.suppress(OSError), peer:
-            while True:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    part = peer.recv(4096)
-                    if not part:
-                        return
-                    request += part
-                self.requests += 1
-                manner = request.split(b" ")[1].decode().strip("/").split("/")[0]
-                if not getattr(self, manner)(peer):
-                    return
-
-    def plain(self, peer):
-        peer.sendall(head(Content_Length=len(BODY)) + BODY)
-        return True
-
-    def empty(self, peer):
-        peer.sendall(head(Content_Length=0))
-        return True
-
-    def chunked(self, peer):
-        peer.sendall(head(Transfer_Encoding="chunked"))
-        chance = random.Random(2)
-        rest = BODY
-        while rest:
-            size = min(len(rest), chance.randrange(1, 20_000))
-            peer.sendall(b"%x;why=not\r\n" % size + rest[:size] + b"\r\n")
-            rest = rest[size:]
-        peer.sendall(b"0\r\nSome-Trailer: x\r\n\r\n")
-        return True
-
-    def until_close(self, peer):
-        peer.sendall(head(Connection="close") + BODY)
-        return False
-
-    def bytewise(self, peer):
-        """The head byte by byte, interim answers before it."""
-        for byte in b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + head(Content_Length=3):
-            peer.sendall(bytes([byte]))
-        peer.sendall(b"abc")
-        return True
-
-    def fades(self, peer):
-        """Says that the connection stays open, and closes it."""
-        peer.sendall(head(Content_Length=len(BODY)) + BODY)
-        return False
-
-    def truncated(self, peer):
-        peer.sendall(head(Content_Length=len(BODY)) + BODY[:1000])
-        return False
-
-    def truncated_chunks(self, peer):
-        peer.sendall(head(Transfer_Encoding="chunked") + b"10\r\n12345")
-        return False
-
-    def missing(self, peer):
-        peer.sendall(head("404 Not Found", Content_Length=4) + b"none")
-        return True
-
-    def moved(self, peer):
-        peer.sendall(head("302 Found", Location="/plain/moved", Content_Length=0))
-        return True
-
-    def moved_away(self, peer):
-        peer.sendall(head("302 Found", Location="ftp://elsewhere/", Content_Length=0))
-        return True
-
-    def in_part(self, peer):
-        peer.sendall(head("206 Partial Content", Content_Length=1) + b"x")
-        return True
-
-    def terse(self, peer):
-        """As small and old servers do: no reason, a folded field, spaces behind the size."""
-        peer.sendall(b"HTTP/1.1 200\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n")
-        peer.sendall(b"3   \r\nabc\r\n0 \r\n\r\n")
-        return True
-
-    def endless_head(self, peer):
-        peer.sendall(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            peer.sendall(b"X-Filler: " + b"x" * 1000 + b"\r\n")
-
-    def not_http(self, peer):
-        peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-        return self.hangs(peer)
-
-    def two_lengths(self, peer):
-        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde")
-        return True
-
-    def says_nothing(self, peer):
-        return False
-
-    def resets(self, peer):
-        peer.sendall(head(Content_Length=len(BODY)) + BODY[:1000])
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return False
-
-    def hangs(self, peer):
-        self.ended.wait(60)
-        return False
-
-    def begins(self, peer):
-        """Half of a file, and then nothing more."""
-        peer.sendall(head(Content_Length=len(BODY)) + BODY[: len(BODY) // 2])
-        return self.hangs(peer)
-
-
-# -- running ---------------------------------------------------------------------------------------
-class Result:
-    def __init__(self, status, said, complained):
-        self.status, self.said, self.complained = status, said, complained
-        self.all = said + complained
-
-
-class Test:
-    """A folder, the programs and the odd server, made anew for each test."""
-
-    def __init__(self, examples, scratch):
-        self.examples, self.scratch = examples, scratch
-        self.out = scratch / "out"
-        self.out.mkdir()
-        self.odd = OddServer()
-
-    def start(self, *arguments, **options):
-        command = [str(self.examples / "downloader"), "-o", str(self.out), *arguments]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
-
-    def end(self, process, status, stdin=None):
-        try:
-            said, complained = process.communicate(stdin, timeout=60 * SLOWER)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise Failed(f"the downloader did not end: {process.communicate()}") from None
-        result = Result(process.returncode, said, complained)
-        expect(not SANITIZER.search(result.all), f"a sanitizer speaks: {result.all}")
-        expect(result.status == status, f"status {result.status}, not {status}: {result.all}")
-        expect(not list(self.out.glob(".*.part")), f"left: {list(self.out.iterdir())}")
-        return result
-
-    def run(self, status, *arguments, stdin=None):
-        return self.end(self.start(*arguments, stdin=subprocess.PIPE), status, stdin)
-
-    def get(self, status, *paths):
-        return self.run(status, *map(self.odd.url, paths))
-
-    def is_there(self, name, body=BODY):
-        path = self.out / name
-        expect(path.is_file() and path.read_bytes() == body, f"{name} differs from the served file")
-
-    def is_not_there(self, *names):
-        for name in names:
-            expect(not (self.out / name).exists(), f"{name} is there, but has failed")
-
-    @contextlib.contextmanager
-    def file_server(self, root):
-        command = [str(self.examples / "file_server"), "-p", "0", str(root)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as server:
-            try:
-                line = server.stdout.readline()
-                found = re.search(r"http://127\.0\.0\.1:(\d+)/$", line.strip())
-                expect(found, f"the file server said {line!r}: {server.poll()}")
-                yield int(found[1])
-                server.send_signal(signal.SIGINT)
-                _, complained = server.communicate(timeout=10 * SLOWER)
-                expect(not complained, f"the file server complains: {complained}")
-                expect(server.returncode in (0, 130), f"its status is {server.returncode}")
-            finally:
-                server.kill()
+from downloader_tools import BODY, ServedFile, expect, main, wait_until
+from run_programs import SLOWER, skip
 
 
 # -- the tests -------------------------------------------------------------------------------------
@@ -267,15 +43,16 @@ def every_byte(test):
         urls = "".join(f"http://127.0.0.1:{port}/{path.name}\n" for path in there.iterdir())
         listed = test.scratch / "list"
         listed.write_text("# a comment\n\n" + urls)
-        for arguments in ["-j", "1"], ["-j", "16"], ["-j", "300", "-f"]:
-            if "-f" not in arguments:
+        for arguments in ["-j", "1"], ["-j", "16"], ["-j", "300", "--overwrite"]:
+            if "--overwrite" not in arguments:
                 for path in test.out.iterdir():
                     path.unlink()
             result = test.run(0, *arguments, "-i", str(listed))
-            expect("109 files" in result.said and "0 failed" in result.said, result.said)
+            expect("109 files" in result.complained and "0 failed" in result.complained, result.all)
+            expect(not result.said, "the standard output is for data")
             for path in there.iterdir():
                 test.is_there(path.name, path.read_bytes())
-        test.run(0, "-f", "-i", "-", stdin=urls)
+        test.run(0, "--overwrite", "-i", "-", stdin=urls)
 
 
 def ask(port, request):
@@ -333,7 +110,7 @@ WRONG = {
     "truncated_chunks": "closed the connection",
     "missing": "404 Not Found",
     "moved_away": "a redirect to ftp: is not followed",
-    "in_part": "206 Partial Content: this is not the whole file",
+    "in_part": "206 Partial Content: this is not the file",
     "endless_head": "longer than 65536 bytes",
     "not_http": "does not speak HTTP/1",
     "two_lengths": "several content-length fields",
@@ -346,7 +123,7 @@ def each_wrong_alone(test):
     """Each has status 1 and a reason, and leaves no file."""
     for manner, reason in WRONG.items():
         result = test.get(1, f"{manner}/{manner}")
-        expect(f"{manner}  failed: " in result.said and reason in result.said, result.all)
+        expect(f"{manner}  failed: " in result.complained and reason in result.complained, result.all)
         test.is_not_there(manner)
 
 
@@ -357,9 +134,9 @@ def the_others_go_on(test):
         paths += [f"{manner}/{manner}", f"plain/right_{number}"]
     urls = ["ftp://a/", "http://127.0.0.1:1/refused", *map(test.odd.url, paths)]
     result = test.run(1, "-j", "8", *urls)
-    expect("ftp is not supported" in result.said, result.said)
-    expect("Connection refused" in result.said, result.said)
-    expect(f"{len(WRONG) + 2} failed" in result.said, result.said)
+    expect("ftp is not supported" in result.complained, result.all)
+    expect("Connection refused" in result.complained, result.all)
+    expect(f"{len(WRONG) + 2} failed" in result.complained, result.all)
     for number in range(len(WRONG)):
         test.is_there(f"right_{number}")
 
@@ -380,32 +157,72 @@ def dead_when_used_again(test):
 def names(test):
     """Equal names get different files, and hostile names stay in the folder."""
     paths = ["plain/a", "chunked/a", "plain/..%2f..%2fb", "plain/.hidden", "plain/", "plain/%0ac"]
-    test.get(0, *paths)
-    expected = {"a", "a.2", "_._.._b", "_hidden", "index.html", "_c"}
-    got = {path.name for path in test.out.iterdir()}
-    expect(got == expected, f"the names are {got}")
+    result = test.get(0, *paths)
+    for told in ".hidden is saved as _hidden", "a is saved as a.2: another URL has that name":
+        expect(told in result.complained, result.all)
+    test.is_alone("a", "a.2", "_._.._b", "_hidden", "index.html", "_c")
     expect({path.name for path in test.scratch.iterdir()} == {"out"}, "something is outside")
 
 
+def names_that_users_and_servers_choose(test):
+    test.run(0, "-o", "sub/.name", test.odd.url("plain/a"))
+    test.is_there("sub/.name")
+    test.run(0, "--content-disposition", test.odd.url("plain/a?x=1"))
+    test.is_there("name.txt")
+    listed = f"{test.odd.url('plain/b')} out=c\n{test.odd.url('plain/d')}\n out=.e\n"
+    test.run(0, "-i", "-", stdin=listed)
+    test.is_alone("sub", "name.txt", "c", "_e")
+
+
 def nothing_is_overwritten(test):
-    """An existing file stays, and so does the target of a .part link; -f replaces both."""
-    elsewhere = test.scratch / "elsewhere"
-    elsewhere.write_text("mine")
+    """A file that is complete is skipped, another one stays unless the user says so."""
     (test.out / "a").write_text("old")
     result = test.get(1, "plain/a", "plain/c")
-    expect("a  failed: " in result.said and "File exists" in result.said, result.said)
+    expect("a  failed: File exists" in result.complained, result.all)
     test.is_there("a", b"old")
     test.is_there("c")
-    expect(test.odd.requests == 1, "it asked for what it could not keep")
+    expect(sum(line.startswith(b"GET") for line in test.odd.heard) == 1, test.odd.heard)
+    result = test.get(0, "plain/c")
+    expect("c  is there already, complete" in result.complained, result.all)
 
-    (test.out / ".b.part").symlink_to(elsewhere)
-    link = test.start(test.odd.url("plain/b"))
-    expect("File exists" in link.communicate(timeout=60 * SLOWER)[0], "a link was followed")
-    expect(link.returncode == 1 and (test.out / ".b.part").is_symlink(), "the link has gone")
-
-    test.run(0, "-f", test.odd.url("plain/a"), test.odd.url("plain/b"))
+    test.run(0, "--rename", test.odd.url("plain/a"))
+    test.is_there("a", b"old")
+    test.is_there("a.2")
+    test.run(0, "--overwrite", test.odd.url("plain/a"))
     test.is_there("a")
-    test.is_there("b")
+    test.is_alone("a", "a.2", "c")
+
+
+def sums(test):
+    right = hashlib.sha256(BODY).hexdigest()
+    test.run(0, "--sha256", right, test.odd.url("plain/a"))
+    expect(test.odd.requests == 1, "requests")
+    test.run(0, "--sha256", right.upper(), test.odd.url("plain/a"))
+    expect(test.odd.requests == 1, "a file whose sum is right is not asked for")
+    result = test.run(1, "--sha256", "0" * 64, test.odd.url("plain/b"))
+    expect(f"its SHA-256 is {right}" in result.complained, result.all)
+    result = test.run(1, "--sha256", "0" * 64, test.odd.url("plain/a"))
+    expect("its SHA-256 is another one" in result.complained, result.all)
+    test.is_alone("a")
+
+
+def links_in_the_folder(test):
+    """Neither the name nor the part is ever written through a link."""
+    elsewhere = test.scratch / "elsewhere"
+    elsewhere.write_text("mine")
+    for name in "a", "b.part", "b.part.rondo-get", "c.part", "c.part.rondo-get":
+        (test.out / name).symlink_to(elsewhere)
+    os.mkfifo(test.out / "d.part")
+    (test.out / "e.part").mkdir()
+    os.link(elsewhere, test.out / "f.part")
+    os.link(elsewhere, test.out / "f.part.rondo-get")
+    result = test.run(1, *map(test.odd.url, [f"plain/{name}" for name in "abcdef"]))
+    expect("a  failed: File exists, and is no ordinary file" in result.complained, result.all)
+    for name in "bcdef":
+        test.is_there(name)
+    test.run(0, "--overwrite", test.odd.url("plain/a"))
+    test.is_there("a")
+    expect(not (test.out / "a").is_symlink(), "the link is there")
     expect(elsewhere.read_text() == "mine", "a link was followed")
 
 
@@ -414,93 +231,125 @@ def names_of_parts(test):
     test.get(0, "plain/a.iso", "plain/a.iso.part", "chunked/a.iso.part.part")
     for name in "a.iso", "a.iso.part", "a.iso.part.part":
         test.is_there(name)
-
-
-def killed(test):
-    """Files of a killed run are replaced by the next run, but not while a run still writes them."""
-    for how in signal.SIGTERM, signal.SIGHUP, signal.SIGKILL:
-        process = test.start(test.odd.url("begins/x"))
-        give_up = time.monotonic() + 30 * SLOWER
-        while not (test.out / ".x.part").exists() or (test.out / ".x.part").stat().st_size == 0:
-            expect(time.monotonic() < give_up, f"only {list(test.out.iterdir())}")
-            time.sleep(0.01)
-        other = test.start(test.odd.url("plain/x"))
-        expect("busy" in other.communicate(timeout=60 * SLOWER)[0], "two runs write one part")
-        process.send_signal(how)
-        process.communicate(timeout=60 * SLOWER)
-        test.run(0, test.odd.url("plain/x"))
-        test.is_there("x")
-        (test.out / "x").unlink()
+    test.get(0, "plain/b.iso.part")
+    test.get(0, "plain/b.iso")
+    test.is_there("b.iso.part")
 
 
 def reader_goes_away(test):
-    """As in `downloader ... | head -1`: the next run completes the files."""
+    """As in `rondo-get ... 2>&1 | head -1`: the next run completes the files."""
     urls = [test.odd.url(f"plain/{number}") for number in range(40)]
     process = test.start("-j", "2", *urls)
-    process.stdout.readline()
+    process.stderr.readline()
     process.stdout.close()
     process.stderr.close()
     process.wait(timeout=60 * SLOWER)
-    test.run(0, "-f", *urls)
+    test.run(0, *urls)
     for number in range(40):
         test.is_there(str(number))
+
+
+def closed_streams(test):
+    """A program that starts without standard streams never writes into a socket."""
+    urls = [test.odd.url("plain/a"), test.odd.url("missing/b"), "ftp://x/"]
+    for closed in [0], [1], [2], [1, 2], [0, 1, 2]:
+        for arguments in ["-q"], ["-v", "--json"], []:
+            def close(numbers=closed):
+                for number in numbers:
+                    os.close(number)
+
+            done = subprocess.run(test.command("--overwrite", *arguments, *urls), timeout=60 * SLOWER,
+                                  preexec_fn=close, close_fds=False, check=False,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            expect(done.returncode == 1, f"{closed} {arguments}: status {done.returncode}")
+            test.is_there("a")
+    odd = [line for line in test.odd.heard if not line.startswith((b"GET /", b"HEAD /"))]
+    expect(not odd, f"the server got {odd}")
 
 
 def usage(test):
     for arguments in [], ["-j", "0", "u"], ["--nonsense"], ["-i", str(test.scratch / "none")]:
         result = test.run(2, *arguments)
-        expect(result.complained.startswith("downloader: ") and not result.said, result.all)
-    expect(test.run(0, "--help").said.startswith("usage: downloader"), "--help")
+        expect(result.complained.startswith("rondo-get: ") and not result.said, result.all)
+    expect(test.run(0, "--help").said.startswith("usage: rondo-get"), "--help")
+    expect(test.run(0, "--version").said.startswith("rondo-get 0."), "--version")
     blocked = test.scratch / "file"
     blocked.write_text("")
-    test.run(2, "-o", str(blocked), "http://a/")
+    test.run(2, "-d", str(blocked), "http://a/")
+    result = test.run(2, "-i", "-", stdin="http://a/ x\n")
+    expect("the standard input: line 1" in result.complained, result.all)
 
 
 def quiet(test):
-    result = test.run(1, "-q", test.odd.url("plain/a"), test.odd.url("missing/b"))
+    result = test.run(1, "-q", test.odd.url("plain/.a"), test.odd.url("missing/b"))
     expect(result.said == "" and result.complained == "b  failed: 404 Not Found\n", result.all)
 
 
+def json_lines(test):
+    urls = [test.odd.url("plain/a"), test.odd.url("missing/b"), "ftp://me:secret@x/"]
+    result = test.run(1, "-q", "--json", *urls)
+    ends = {end["url"].rsplit("/", 1)[1]: end for end in result.objects()}
+    expect(ends["a"]["status"] == "done" and ends["a"]["bytes"] == len(BODY), ends)
+    expect(ends["a"]["file"] == str(test.out / "a"), ends)
+    expect(ends["b"]["status"] == "failed" and ends["b"]["reason"] == "404 Not Found", ends)
+    expect("ftp is not supported" in ends[""]["reason"], ends)
+    expect("secret" not in result.all, result.all)
+
+
+def no_password_is_told(test):
+    where = f"127.0.0.1:{test.odd.port}"
+    urls = [f"http://me:secret@{where}/{path}" for path in ("plain/a", "missing/b", "begins/c")]
+    process = test.start("-v", "-t", "0.3", "-u", "you:secret", *urls, "http://me:secret@ x/",
+                         "http://me:secret@[x/")  # fmt: skip
+    result = test.end(process, 1)
+    expect("secret" not in result.all, result.all)
+
+
+def repeated(test):
+    """A busy server is asked again, and a lost connection does not end the file."""
+    began = time.monotonic()
+    test.run(0, "-r", "2", test.odd.url("busy/a"))
+    test.is_there("a")
+    expect(time.monotonic() - began > 1.9, "Retry-After was not kept")
+    result = test.run(1, "-v", "-r", "1", test.odd.url("truncated/b"))
+    expect("again in " in result.complained and test.odd.requests == 5, result.all)
+
+
+def limits(test):
+    result = test.run(1, "--max-filesize", "1K", test.odd.url("plain/a"), test.odd.url("chunked/b"))
+    expect("a  failed: it has 293.0 KiB, and --max-filesize is 1.0 KiB" in result.complained, result.all)
+    expect("b  failed: it has more than --max-filesize, 1.0 KiB" in result.complained, result.all)
+    result = test.run(1, "-t", "0.2", test.odd.url("hangs/a"))
+    expect("timed out after 200ms" in result.complained, result.all)
+    began = time.monotonic()
+    test.run(0, "-l", "1M", test.odd.url("plain/a"), test.odd.url("plain/b"))
+    expect(time.monotonic() - began > 0.4, "600 kB came in less than 0.4 s at 1 MiB/s")
+    test.is_alone("a", "b")
+
+
+def times(test):
+    server = test.serve(a=ServedFile(b"x", "date"))
+    test.run(0, "--timestamps", server.url("a"))
+    expect((test.out / "a").stat().st_mtime == 784111741, (test.out / "a").stat())
+    expect("is there already" in test.run(0, server.url("a")).complained, "it is complete")
+    server.files["a"].change(b"y")  # of the same length
+    expect("File exists" in test.run(1, server.url("a")).complained, "it has changed")
+
+
 def interrupted(test):
-    """SIGINT while some downloads are done, some unfinished and some silent: status 130, and only
-    whole files are left."""
+    """SIGINT while some downloads are done, some unfinished and some silent: status 130, and whole
+    files alone have names."""
     urls = [test.odd.url(f"plain/{number}") for number in range(4)]
     for manner in "begins", "hangs":
         urls += [test.odd.url(f"{manner}/{manner}_{number}") for number in range(3)]
-    process = test.start("-j", "20", *urls)
-    give_up = time.monotonic() + 30 * SLOWER
-    while len(list(test.out.glob(".begins*.part"))) < 3 or not (test.out / "3").exists():
-        expect(time.monotonic() < give_up, f"only {list(test.out.iterdir())}")
-        time.sleep(0.01)
+    process = test.start("-j", "20", "--per-host", "20", *urls)
+    wait_until(lambda: len(test.names()) == 4, lambda: f"only {test.names()}")
     process.send_signal(signal.SIGINT)
     result = test.end(process, 130)
-    expect("6 not finished" in result.said, result.said)
-    got = {path.name for path in test.out.iterdir()}
-    expect(got == {"0", "1", "2", "3"}, f"there are {got}")
-
-
-def on_a_terminal(test):
-    """Bars are redrawn while a download runs; the summary comes at the end."""
-    terminal, child_side = pty.openpty()
-    termios.tcsetwinsize(child_side, (24, 80))
-    command = [str(test.examples / "downloader"), "-o", str(test.out)]
-    command += [test.odd.url("plain/a"), test.odd.url("begins/b")]
-    with subprocess.Popen(command, stdin=child_side, stdout=child_side, stderr=child_side) as child:
-        os.close(child_side)
-        said = b""
-        give_up = time.monotonic() + 30 * SLOWER
-        while time.monotonic() < give_up:
-            if select.select([terminal], [], [], 0.1)[0]:
-                try:
-                    said += os.read(terminal, 65536)
-                except OSError:  # the child has ended
-                    break
-            if said.count(b"\x1b[J") == 3 and child.poll() is None:
-                child.send_signal(signal.SIGINT)
-        expect(child.wait(10 * SLOWER) == 130, f"status {child.returncode}: {said}")
-    os.close(terminal)
-    expect(b"1/2 files" in said and b" 50%" in said, f"no bars: {said}")
-    expect(b"1 file, 439.5 KiB in" in said and b"1 not finished" in said, f"no summary: {said}")
+    expect("6 not finished" in result.complained, result.all)
+    command = " ".join(test.command("-j", "20", "--per-host", "20", *urls)[1:])
+    expect(f"to continue:  rondo-get {command}\n" in result.complained, result.all)
+    test.is_alone("0", "1", "2", "3")
 
 
 # -- real peers ------------------------------------------------------------------------------------
@@ -527,7 +376,7 @@ def nginx_serves(test):
     """Compares every byte from nginx, which ends each connection after seven requests."""
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     if not nginx:
-        return print("        no nginx here: not tried")
+        return skip("downloader: nginx_serves", "nginx is not installed")
     files = random_files(test.scratch / "there")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -546,8 +395,8 @@ def nginx_serves(test):
             for path in files:
                 test.is_there(path.name, path.read_bytes())
             for _ in range(4):  # connections that nginx closes are replaced
-                test.run(0, "-f", "-j", "2", *urls)
-            result = test.run(1, f"http://127.0.0.1:{port}/gone/x", urls[0], "-f")
+                test.run(0, "--overwrite", "-j", "2", *urls)
+            result = test.run(1, f"http://127.0.0.1:{port}/gone/x", urls[0], "--overwrite")
             expect("410" in result.all, result.all)
         finally:
             server.terminate()
@@ -558,7 +407,7 @@ def nginx_serves(test):
 def curl_asks(test):
     """curl gets every byte from our own server, one file at a time and four at a time."""
     if not shutil.which("curl"):
-        return print("        no curl here: not tried")
+        return skip("downloader: curl_asks", "curl is not installed")
     files = random_files(test.scratch / "there")
     with test.file_server(test.scratch / "there") as port:
         for parallel in [], ["--parallel", "--parallel-max", "4"]:
@@ -577,41 +426,11 @@ def curl_asks(test):
 
 TESTS = [
     every_byte, file_server_answers, odd_but_right, each_wrong_alone, the_others_go_on,
-    connections_are_used_again, dead_when_used_again, names, nothing_is_overwritten, names_of_parts,
-    killed, reader_goes_away, usage, quiet,
-    interrupted, on_a_terminal, nginx_serves, curl_asks,
+    connections_are_used_again, dead_when_used_again, names, names_that_users_and_servers_choose,
+    nothing_is_overwritten, sums, links_in_the_folder, names_of_parts, reader_goes_away,
+    closed_streams, usage, quiet, json_lines, no_password_is_told, repeated, limits, times,
+    interrupted, nginx_serves, curl_asks,
 ]  # fmt: skip
 
-
-def main():
-    arguments = argparse.ArgumentParser(description="runs the downloader and the file server")
-    arguments.add_argument("--examples", type=pathlib.Path, required=True)
-    arguments.add_argument("names", nargs="*")
-    options = arguments.parse_args()
-    if not (options.examples / "downloader").is_file():
-        print("the downloader was not built")
-        return 77
-    passed = failed = 0
-    for test in TESTS:
-        if options.names and test.__name__ not in options.names:
-            continue
-        with tempfile.TemporaryDirectory() as scratch:
-            context = Test(options.examples, pathlib.Path(scratch))
-            try:
-                test(context)
-                passed += 1
-                print(f"ok      {test.__name__}", flush=True)
-            except Failed as what:
-                failed += 1
-                print(f"FAILED  {test.__name__}: {what}", flush=True)
-            finally:
-                context.odd.close()
-    print(f"{passed} passed, {failed} failed")
-    if os.environ.get("RONDO_TALLY"):
-        with open(os.environ["RONDO_TALLY"], "a") as tally:
-            tally.write(f"{passed} {failed} 0 downloader\n")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("runs rondo-get and the file server", "downloader", TESTS))

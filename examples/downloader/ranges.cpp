@@ -18,6 +18,7 @@ namespace {
 namespace http = rondo::http;
 using namespace std::chrono_literals;
 
+constexpr auto first_save = 100ms;   // doubled each time, up to
 constexpr auto save_interval = 1s;
 constexpr std::size_t read_most = 256 * 1024;
 constexpr std::uint64_t split_least = 64 << 20;    // a file that is split without being asked to
@@ -83,8 +84,10 @@ rondo::task<> transfer::move_alone(answered first) {
 }
 
 rondo::task<> transfer::save_often() {
+    std::chrono::milliseconds pause = first_save;
     for (std::uint64_t saved = result_.received;;) {
-        co_await rondo::sleep(save_interval);
+        co_await rondo::sleep(pause);
+        pause = std::min<std::chrono::milliseconds>(2 * pause, save_interval);
         if (result_.received == saved) continue;
         saved = result_.received;
         try {
