@@ -4,7 +4,7 @@
 
 The head of an example's source has its output, indented, and exactly that is checked: these lines
 in this order; "..." stands for any number of other lines. The exit status must be 0 and stderr
-empty. verification_code gets typed input; the echo pair, and the downloader and its file server,
+empty. verification_code gets typed input; the echo pair, and rondo-get and its file server,
 run against each other.
 
 usage: run_examples.py --folder FOLDER [NAME ...]
@@ -127,10 +127,10 @@ def check_downloader(folder):
             names = [path.name for path in sorted(there.iterdir())]
             for extra, expected in ([], 0), (["missing"], 1):
                 urls = [f"http://127.0.0.1:{port}/{name}" for name in [*extra, *names]]
-                child = Child([str(folder / "downloader"), "-j", "4", "-o", str(here), *urls])
+                child = Child([str(folder / "rondo-get"), "-j", "4", "-d", str(here), *urls])
                 status = child.wait(60 * SLOWER, "its start")
                 if status != expected:
-                    raise Failed(f"downloader ended with status {status}{child.said()}")
+                    raise Failed(f"rondo-get ended with status {status}{child.said()}")
                 child.judge_stderr(None)
                 for name in names:
                     if (here / name).read_bytes() != (there / name).read_bytes():
@@ -418,8 +418,8 @@ def checks(folder, names):
     for name, (title, check) in http_examples.CHECKS.items():
         if (folder / name).exists():  # https_get needs OpenSSL, api_client nlohmann's header
             yield f"example {name}: {title}", lambda check=check: check(folder)
-    if (folder / "downloader").is_file():
-        yield "examples downloader and file_server: every byte", lambda: check_downloader(folder)
+    if (folder / "rondo-get").is_file():
+        yield "examples rondo-get and file_server: every byte", lambda: check_downloader(folder)
 
 
 def main():

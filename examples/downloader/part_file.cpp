@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "failure.hpp"
@@ -23,6 +22,16 @@ namespace {
 
 constexpr std::size_t slots = 9;                        // NAME.part, NAME.part.2, …
 constexpr std::uint64_t reserved_least = 1024 * 1024;  // a small file is written at once
+
+/// Locks the file for this process; false if another process has it. A lock of flock(2) would
+/// belong to the open file, which outlives a killed process for as long as the kernel takes to end
+/// the operations of its ring.
+bool lock_file(int number) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    return ::fcntl(number, F_SETLK, &whole) == 0 || (errno != EAGAIN && errno != EACCES);
+}
 
 /// Another run may have given the part its name between our open and our lock.
 bool is_still(int number, const folder& in, const std::string& name) {
@@ -57,11 +66,8 @@ bool part_file::open_slot(std::size_t slot) {
         if (!part || ::fstat(part.get(), &status) != 0 || !is_own_file(status)) return false;
         const auto state = in_->status(state_name(name));
         if (!state || !is_own_file(*state)) return false;
-        // The lock belongs to this descriptor and ends with it, also if the process is killed.
-        if (::flock(part.get(), LOCK_EX | LOCK_NB) != 0) {
-            if (errno != EWOULDBLOCK) return false;
+        if (!lock_file(part.get()))
             throw refused(fmt::format("another run downloads it: {} is locked", printable(name)));
-        }
         if (!is_still(part.get(), *in_, name)) continue;
         adopt(std::move(part));
         current_ = name;
@@ -162,7 +168,7 @@ rondo::task<bool> part_file::publish(const std::string* text) {
         const std::string name = part_name(slot);
         const std::string state = state_name(name);
         if (in_->status(name) || in_->status(state)) continue;
-        if (::flock(number_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) co_return false;
+        lock_file(number_);  // it has no name yet: no other process has it open
         co_await write_state(&state, text);
         const int error = give_name(name, false);
         if (error == 0) {

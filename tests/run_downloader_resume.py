@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs rondo-get over several runs: killed at random moments and continued, with the file on the
+server changed in between; ranges and mirrors; states that do not fit; servers that die; a full disk.
+Whatever happens, a file that has its name is byte for byte the server's.
+
+20 kills, with RONDO_LONG=1 200; a tenth of them with a changed file. The moments come from a seed
+that is printed; RONDO_SEED repeats them. At the end curl, aria2c and wget2 continue a file that has
+changed; what they make of it is printed and not judged. One that is not installed is counted as
+skipped.
+
+usage: run_downloader_resume.py --examples FOLDER [NAME ...]
+Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
+that RONDO_TALLY names.
+"""
+
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from downloader_tools import ServedFile, expect, main, wait_until
+from run_programs import SLOWER, skip
+
+MIB = 1 << 20
+SEED = int(os.environ.get("RONDO_SEED") or random.SystemRandom().randrange(1 << 32))
+KILLS = 200 if os.environ.get("RONDO_LONG") == "1" else 20
+CHANCE = random.Random(SEED)
+
+
+def body(size, seed=None):
+    return random.Random(CHANCE.random() if seed is None else seed).randbytes(size)
+
+
+def begin(test, name, *arguments, done=2):
+    """Starts a download, waits until `done` states of it were saved, and kills it."""
+    process = test.start(*arguments)
+    state = test.out / f"{name}.part.rondo-get"
+    seen = set()
+
+    def saved():
+        if state.exists():
+            seen.add(state.stat().st_ino)
+        return len(seen) >= done
+
+    wait_until(saved, lambda: f"only {test.names()}")
+    process.kill()
+    process.communicate()
+
+
+# -- killed and continued --------------------------------------------------------------------------
+def killed_and_continued(test):
+    """A file in one range, in three ranges, with two mirrors, with each kind of validator."""
+    ways = [
+        ("etag", []), ("date", ["-s3"]), ("etag", ["-s3"]), ("date", []), ("none", []),
+        ("weak", ["-s3"]), ("etag", ["mirrors"]),
+    ]  # fmt: skip
+    kills = changes = continued = 0
+    while kills < KILLS:
+        validator, arguments = ways[kills % len(ways)]
+        name = f"{kills}.bin"
+        contents = body(CHANCE.randrange(4 * MIB, 6 * MIB))
+        server = test.serve(rate=4 * MIB, **{name: ServedFile(contents, validator)})
+        url = server.url(name)
+        if arguments == ["mirrors"]:
+            arguments = ["-s2"]
+            url += "|" + server.url(name, "localhost")
+        for _ in range(4):
+            process = test.start(*arguments, url)
+            time.sleep(CHANCE.uniform(0.02, 0.6) * SLOWER)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            if kills % 10 == 5:
+                changes += 1
+                contents = body(len(contents) - CHANCE.choice([0, 0, 1000]))
+                server.files[name].change(contents)
+        server.rate = None
+        result = test.run(0, "--json", *arguments, url)
+        test.is_there(name, contents)
+        continued += result.objects()[0]["resumed_at"] > 0
+        (test.out / name).unlink()
+        test.is_alone()
+    expect(changes * 10 == KILLS, f"{changes} changes")
+    expect(continued > 0, "no run has continued: the test is worth nothing")
+    print(f"        {kills} kills, {changes} changed files, {continued} of the last runs continued")
+
+
+def continued_by_ranges(test):
+    """Only the missing bytes are asked for, and an unchanged file is continued after Ctrl-C too."""
+    contents = body(8 * MIB)
+    server = test.serve(rate=4 * MIB, a=contents)
+    begin(test, "a", "-s2", server.url("a"))
+    test.is_alone("a.part", "a.part.rondo-get")
+    process = test.start("-s2", server.url("a"))
+    time.sleep(0.3 * SLOWER)
+    process.send_signal(signal.SIGINT)
+    result = test.end(process, 130)
+    expect("to continue:  rondo-get" in result.complained, result.all)
+    test.is_alone("a.part", "a.part.rondo-get")
+    server.rate = None
+    sent = server.sent
+    result = test.run(0, "--json", "-s2", server.url("a"))
+    test.is_there("a", contents)
+    test.is_alone("a")
+    end = result.objects()[0]
+    expect(end["resumed_at"] + end["received"] == len(contents), end)
+    expect(server.sent - sent < len(contents) - end["resumed_at"] + MIB, "more than was missing")
+    expect(server.answers.get(200, 0) == 1, server.answers)
+
+
+def changed_in_between(test):
+    """Each kind of change: other bytes, longer, shorter, gone."""
+    for validator in "etag", "date", "none":
+        for size in 3 * MIB, 4 * MIB, 2 * MIB, 1000:
+            server = test.serve(rate=8 * MIB, a=ServedFile(body(3 * MIB), validator))
+            if validator == "none":
+                process = test.start(server.url("a"))
+                time.sleep(0.1 * SLOWER)
+                process.kill()
+                process.communicate()
+                test.is_alone()  # what cannot be continued is not kept
+            else:
+                begin(test, "a", server.url("a"), done=1)
+            server.rate = None
+            contents = body(size)
+            server.files["a"].change(contents)
+            test.run(0, server.url("a"))
+            test.is_there("a", contents)
+            test.is_alone("a")
+            (test.out / "a").unlink()
+    server = test.serve(rate=8 * MIB, a=body(3 * MIB))
+    begin(test, "a", server.url("a"), done=1)
+    file = server.files.pop("a")
+    test.run(1, server.url("a"))
+    test.is_alone("a.part", "a.part.rondo-get")  # it may come back
+    server.files["a"] = file
+    test.run(0, server.url("a"))
+    test.is_there("a", file.body)
+
+
+def changes_while_it_is_downloaded(test):
+    """Ranges of two versions are never put together."""
+    old, new = body(8 * MIB), body(8 * MIB)
+    server = test.serve(rate=2 * MIB, a=old)
+    # Two ranges at a time of a file that is cut into four: those that are asked for later are of
+    # the new version.
+    process = test.start("-s4", "--per-host", "2", server.url("a"))
+    wait_until(lambda: server.sent > MIB, "nothing is sent")
+    server.files["a"].change(new)
+    server.rate = None
+    result = test.end(process, 0)
+    test.is_there("a", new)
+    expect("the file on the server has changed: it is downloaded anew" in result.complained,
+           result.all)  # fmt: skip
+
+
+def no_continue(test):
+    server = test.serve(rate=8 * MIB, a=body(3 * MIB))
+    begin(test, "a", server.url("a"), done=1)
+    server.rate = None
+    result = test.run(0, "--json", "--no-continue", server.url("a"))
+    expect(result.objects()[0]["resumed_at"] == 0, result.all)
+    test.is_there("a", server.files["a"].body)
+    test.is_alone("a")
+
+
+def two_runs(test):
+    """A part that a run writes is left to it."""
+    server = test.serve(rate=4 * MIB, a=body(3 * MIB))
+    first = test.start(server.url("a"))
+    wait_until(lambda: "a.part" in test.names(), "no part")
+    result = test.run(1, server.url("a"))
+    expect("another run downloads it: a.part is locked" in result.complained, result.all)
+    test.end(first, 0)
+    test.is_there("a", server.files["a"].body)
+    test.is_alone("a")
+
+
+# -- parts and states that do not fit --------------------------------------------------------------
+def states_that_do_not_fit(test):
+    """The part begins with wrong bytes: they must not be used, and must not be in the way."""
+    contents = body(2 * MIB)
+    server = test.serve(a=contents)
+    part, state = test.out / "a.part", test.out / "a.part.rondo-get"
+
+    def text(url=server.url("a"), etag='etag "v1"\n', length=len(contents), done="0-1000000",
+             inode=None):  # fmt: skip
+        return (f"rondo-get 1\nurl {url}\n{etag}length {length}\n"
+                f"inode {part.stat().st_ino if inode is None else inode}\ndone {done}\nend .\n")  # fmt: skip
+
+    cases = {
+        "another URL": lambda: text(url=server.url("b")),
+        "another file": lambda: text(etag='etag "v0"\n'),
+        "another length": lambda: text(length=3 * MIB),
+        "another part": lambda: text(inode=1),
+        "more than there is": lambda: text(done="0-1500000"),
+        "more than the file has": lambda: text(done=f"0-{len(contents) + 1}"),
+        "no validator": lambda: text(etag=""),
+        "empty": lambda: "",
+        "cut": lambda: text()[:-7],
+        "garbage": lambda: "\0\xff" * 1000,
+        "endless": lambda: text() + "x" * 10_000_000,
+    }
+    for what, make in cases.items():
+        part.write_bytes(b"wrong" * 250_000)
+        state.write_text(make())
+        test.run(0, server.url("a"))
+        expect((test.out / "a").read_bytes() == contents, f"{what}: wrong bytes")
+        expect(test.names() == {"a"}, f"{what}: left {test.names()}")
+        (test.out / "a").unlink()
+    # Without a state it is somebody else's: it stays, and is no part of ours.
+    part.write_bytes(b"mine")
+    server.rate = 8 * MIB
+    begin(test, "a", server.url("a"), done=0)
+    result = test.run(0, server.url("a"))
+    test.is_there("a", contents)
+    test.is_alone("a", "a.part")
+    expect(part.read_bytes() == b"mine", "a file that is not ours was changed")
+    state.write_text("alone")
+    part.unlink()
+    result = test.run(0, "--overwrite", server.url("a"))
+    expect(test.names() == {"a"}, f"{test.names()}: {result.all}")
+
+
+def wrong_part_with_a_sum(test):
+    """A part that was changed in place cannot be recognized, except by the sum of the whole."""
+    contents = body(3 * MIB)
+    server = test.serve(rate=8 * MIB, a=contents)
+    begin(test, "a", server.url("a"), done=1)
+    with (test.out / "a.part").open("r+b") as part:
+        part.write(b"wrong")
+    server.rate = None
+    right = hashlib.sha256(contents).hexdigest()
+    result = test.run(0, "--json", "--sha256", right, server.url("a"))
+    test.is_there("a", contents)
+    expect("its SHA-256 is another one: it is downloaded anew" in result.complained, result.all)
+    test.is_alone("a")
+
+
+# -- ranges and mirrors ----------------------------------------------------------------------------
+def ranges(test):
+    contents = body(9 * MIB + 123)
+    server = test.serve(a=contents, small=body(100_000), none=b"")
+    for count in 1, 2, 5, 64:
+        test.run(0, "-s", str(count), "--per-host", "64", *map(server.url, ["a", "small", "none"]))
+        test.is_there("a", contents)
+        test.is_there("small", server.files["small"].body)
+        for name in "a", "small", "none":
+            (test.out / name).unlink()
+    server.files["a"].ranges = False  # and says so
+    test.run(0, "-s4", server.url("a"))
+    test.is_there("a", contents)
+
+
+def ranges_that_are_ignored(test):
+    """A server that promises ranges and sends whole files."""
+
+    class Liar(ServedFile):
+        def fields(self):
+            return {**super().fields(), "Accept-Ranges": "bytes"}
+
+    contents = body(6 * MIB)
+    server = test.serve(rate=32 * MIB, a=Liar(contents, ranges=False))
+    result = test.run(0, "-s4", server.url("a"))
+    test.is_there("a", contents)
+    expect("the server sends no ranges" in result.complained, result.all)
+
+
+def mirrors(test):
+    """Used together if they have one file; otherwise one after the other."""
+    contents = body(6 * MIB)
+    one = test.serve(rate=8 * MIB, a=contents)
+    two = test.serve(rate=8 * MIB, a=contents)
+    urls = f"{one.url('a')}|{two.url('a')}"
+    test.run(0, urls)
+    test.is_there("a", contents)
+    expect(one.sent > 0 and two.sent > 0, f"{one.sent} and {two.sent} bytes")
+    (test.out / "a").unlink()
+
+    other = test.serve(a=body(6 * MIB))
+    other.files["a"].version = 2
+    test.run(0, f"{one.url('a')}|{other.url('a')}")  # another file: not used
+    expect((test.out / "a").read_bytes() in (contents, other.files["a"].body), "a mix")
+    (test.out / "a").unlink()
+
+    result = test.run(0, f"{one.url('none')}|http://127.0.0.1:1/a|{one.url('a')}", "-o", "a")
+    test.is_there("a", contents)
+    (test.out / "a").unlink()
+    # With a sum even a mirror that calls the file otherwise takes part; a mix that is wrong is
+    # found out.
+    right = hashlib.sha256(contents).hexdigest()
+    result = test.run(0, "--sha256", right, f"{one.url('a')}|{other.url('a')}")
+    test.is_there("a", contents)
+    expect("its SHA-256 is another one: it is downloaded anew, from one server" in
+           result.complained, result.all)  # fmt: skip
+
+
+def server_that_dies(test):
+    """Connections break, new ones are refused, then it is there again."""
+    contents = body(4 * MIB)
+    for arguments in [], ["-s3"]:
+        server = test.serve(rate=8 * MIB, a=contents, b=body(MIB))
+        server.dies_after = 2 * MIB
+        result = test.run(0, "-v", "-r4", "--json", *arguments, *map(server.url, "ab"))
+        test.is_there("a", contents)
+        expect("again in " in result.complained, result.all)
+        expect(server.answers.get(206, 0) > 0, f"not continued: {server.answers}")
+        for name in "ab":
+            (test.out / name).unlink()
+
+
+# -- disks -----------------------------------------------------------------------------------------
+def full_disk(test):
+    """A tmpfs of 1 MiB: a file that cannot fit fails at once, one of unknown length when it is full,
+    and others arrive."""
+    disk = test.scratch / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)],
+                             capture_output=True, check=False)  # fmt: skip
+    if mounted.returncode != 0:
+        return skip("downloader_resume: full_disk", "mount is not allowed")
+    try:
+        test.out = disk
+        small, large = body(100_000), body(3 * MIB)
+        server = test.serve(small=small, large=large, unknown=ServedFile(large))
+        server.files["unknown"].length = False
+        result = test.run(1, "-j1", "--json", *map(server.url, ["large", "small", "unknown"]))
+        expect("large  failed: no space for large: 3.0 MiB are needed, 1.0 MiB are free" in
+               result.complained, result.all)  # fmt: skip
+        expect("unknown  failed: write unknown: No space left on device" in result.complained,
+               result.all)  # fmt: skip
+        expect(result.objects()[0]["received"] == 0, "large was downloaded")
+        test.is_there("small", small)
+        test.is_alone("small")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    return None
+
+
+# -- the others ------------------------------------------------------------------------------------
+OTHERS = {
+    "curl": ["curl", "-sS", "-C", "-", "-o", "a"],
+    "aria2c": ["aria2c", "-q", "-c", "-x1", "-s1", "--file-allocation=none", "-o", "a"],
+    "wget2": ["wget2", "-q", "-c", "--tries=1"],
+    "rondo-get": ["rondo-get", "-q", "-o", "a"],
+}
+
+
+def side_by_side(test):
+    """The file changes between two runs, and keeps its length: who ends with whose bytes."""
+    for name, command in OTHERS.items():
+        if name == "rondo-get":
+            command = [str(test.examples.resolve() / "rondo-get"), *command[1:]]
+        elif not shutil.which(name):
+            skip(f"downloader_resume: side_by_side, {name}", "it is not installed")
+            continue
+        folder = pathlib.Path(tempfile.mkdtemp(dir=test.scratch))
+        old, new = body(4 * MIB), body(4 * MIB)
+        server = test.serve(rate=4 * MIB, a=old)
+        first = subprocess.Popen([*command, server.url("a")], cwd=folder, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        wait_until(lambda server=server: server.sent > 2 * MIB, "nothing is sent")
+        first.send_signal(signal.SIGINT)  # all of them save what they have
+        first.wait(timeout=30 * SLOWER)
+        server.rate = None
+        server.files["a"].change(new)
+        second = subprocess.run([*command, server.url("a")], cwd=folder, timeout=60 * SLOWER,
+                                stdin=subprocess.DEVNULL, capture_output=True,
+                                check=False)  # fmt: skip
+        file = folder / "a"
+        got = file.read_bytes() if file.exists() else None
+        verdict = "the new file" if got == new else "no file" if got is None else "WRONG BYTES"
+        print(f"        {name:10} exit {second.returncode:3}  {verdict}")
+        if name == "rondo-get":
+            expect(second.returncode == 0 and got == new, second)
+
+
+TESTS = [
+    killed_and_continued, continued_by_ranges, changed_in_between,
+    changes_while_it_is_downloaded, no_continue, two_runs,
+    states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored, mirrors,
+    server_that_dies, full_disk, side_by_side,
+]  # fmt: skip
+
+if __name__ == "__main__":
+    print(f"moments from RONDO_SEED={SEED}", flush=True)
+    sys.exit(main("runs rondo-get over several runs", "downloader_resume", TESTS))
