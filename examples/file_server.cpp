@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A server of the files of one folder: ranges, ETag, If-None-Match, index.html. No path and no
-// symbolic link leads out of the folder; names that begin with a dot do not exist. With a certificate
-// it speaks TLS, and then HTTP/2 as well.
+// symbolic link leads out of the folder; names that begin with a dot do not exist. With a
+// certificate it speaks TLS, and then HTTP/2 as well.
 //
 // Run: file_server [-p PORT] [-b ADDRESS] [-c CHAIN -k KEY] FOLDER
 #include <cstdio>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the drivers of rondo-get share: an odd and hostile server, a server of files that change, and
+"""Shared by the drivers of rondo-get: an odd and hostile server, a server of files that change, and
 a run of rondo-get that is checked from outside."""
 
 import argparse
@@ -282,7 +282,8 @@ class FileServer:
         fields["Date"] = "Mon, 07 Nov 1994 08:49:37 GMT"
         status = "200 OK"
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", asked.get("range", ""))
-        current = [value.lower() for value in (fields.get("ETag"), fields.get("Last-Modified")) if value]
+        validators = fields.get("ETag"), fields.get("Last-Modified")
+        current = [value.lower() for value in validators if value]
         if found and file.ranges and asked.get("if-range") in [None, *current]:
             first, last = int(found[1]), min(int(found[2] or len(body)), len(body) - 1)
             if first >= len(body):
@@ -324,7 +325,7 @@ class Result:
         self.all = said + complained
 
     def objects(self):
-        """What --json has said."""
+        """The lines of --json."""
         return [json.loads(line) for line in self.said.splitlines()]
 
 

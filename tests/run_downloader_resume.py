@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Runs rondo-get over several runs: killed at random moments and continued, with the file on the
-server changed in between; ranges and mirrors; states that do not fit; servers that die; a full disk.
-Whatever happens, a file that has its name is byte for byte the server's.
+server changed in between; ranges and mirrors; states that do not fit; servers that die; a full
+disk. In all cases a file that has its name is byte for byte the server's.
 
 20 kills, with RONDO_LONG=1 200; a tenth of them with a changed file. The moments come from a seed
 that is printed; RONDO_SEED repeats them. At the end curl, aria2c and wget2 continue a file that has
-changed; what they make of it is printed and not judged. One that is not installed is counted as
-skipped.
+changed; their results are printed and not judged. A missing one is counted as skipped.
 
 usage: run_downloader_resume.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -192,8 +191,9 @@ def states_that_do_not_fit(test):
 
     def text(url=server.url("a"), etag='etag "v1"\n', length=len(contents), done="0-1000000",
              inode=None):  # fmt: skip
-        return (f"rondo-get 1\nurl {url}\n{etag}length {length}\n"
-                f"inode {part.stat().st_ino if inode is None else inode}\ndone {done}\nend .\n")  # fmt: skip
+        inode = part.stat().st_ino if inode is None else inode
+        return (f"rondo-get 1\nurl {url}\n{etag}length {length}\ninode {inode}\n"
+                f"done {done}\nend .\n")  # fmt: skip
 
     cases = {
         "another URL": lambda: text(url=server.url("b")),
@@ -215,7 +215,7 @@ def states_that_do_not_fit(test):
         expect((test.out / "a").read_bytes() == contents, f"{what}: wrong bytes")
         expect(test.names() == {"a"}, f"{what}: left {test.names()}")
         (test.out / "a").unlink()
-    # Without a state it is somebody else's: it stays, and is no part of ours.
+    # Without a state it belongs to others: it stays, and is no part of ours.
     part.write_bytes(b"mine")
     server.rate = 8 * MIB
     begin(test, "a", server.url("a"), done=0)
@@ -318,8 +318,8 @@ def server_that_dies(test):
 
 # -- disks -----------------------------------------------------------------------------------------
 def full_disk(test):
-    """A tmpfs of 1 MiB: a file that cannot fit fails at once, one of unknown length when it is full,
-    and others arrive."""
+    """A tmpfs of 1 MiB: a file that cannot fit fails at once, one of unknown length when the disk is
+    full, and others arrive."""
     disk = test.scratch / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs rondo-get on pseudo-terminals: bars at several widths, a window that changes its size, Ctrl-C,
-a terminal that is stopped or closed, TERM=dumb, NO_COLOR.
+"""Runs rondo-get on pseudo-terminals: bars at several widths, a window that changes its size,
+Ctrl-C, a terminal that is stopped or closed, TERM=dumb, NO_COLOR.
 
 usage: run_downloader_terminal.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -63,7 +63,7 @@ class Terminal:
         wait_until(holds, lambda: f"{what}: {self.said[-2000:]}")
 
     def frames(self):
-        """What each drawing has put below the lines that stay: lists of lines."""
+        """The lines that each drawing has put below those that stay."""
         parts = re.split(rb"\x1b\[\d+A\r\x1b\[J", self.said.replace(b"\r\n", b"\n"))
         return [part.decode().splitlines() for part in parts[:-1]]
 
@@ -96,15 +96,17 @@ def width(line):
 
 
 def bars(test):
-    """One line for each file and one for all, as wide as the terminal, at most 10 times a second."""
+    """A line for each file and one for all, as wide as the terminal, at most 10 times a second."""
     for columns, part in (80, " 50% 146.5 KiB"), (40, " 50%"), (20, " 50%"):
-        terminal = Terminal(test, test.odd.url("begins/b"), test.odd.url("hangs/c"), columns=columns)
+        urls = test.odd.url("begins/b"), test.odd.url("hangs/c")
+        terminal = Terminal(test, *urls, columns=columns)
         began = time.monotonic()
         terminal.until(drawn(5), "no bars")
         expect(time.monotonic() - began > 0.4, "more than ten drawings a second")
         frame = terminal.frames()[-1]
         expect(len(frame) == 3 and part in frame[0], frame)
-        expect(frame[2].startswith("0/2 files  146.5 KiB"[:columns]) and "left" not in frame[2], frame)
+        expect(frame[2].startswith("0/2 files  146.5 KiB"[:columns]), frame)
+        expect("left" not in frame[2], "a guess")
         expect(all(width(line) <= columns for line in frame), frame)
         expect(width(frame[0]) == columns, frame)
         terminal.child.send_signal(signal.SIGINT)

@@ -49,7 +49,7 @@ std::string sha256_of(int number) {
 #else
 
 std::string sha256_of(int) {
-    throw refused("SHA-256 needs OpenSSL, which was not there when rondo-get was built (libssl-dev)");
+    throw refused("SHA-256 needs OpenSSL: build rondo-get with libssl-dev installed");
 }
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <cerrno>
 
-#include <rondo/to_thread.hpp>
 #include <unistd.h>
+#include <rondo/to_thread.hpp>
 
 namespace downloader {
 
@@ -17,8 +17,8 @@ rondo::task<> disk_sync::wait(part_file& file) {
     if (last == synced_ + 1) {
         co_await file.sync();
     } else {
-        auto call = rondo::to_thread(
-            [](int number) { return ::syncfs(number) == 0 ? 0 : errno; }, in_->number());
+        auto call = rondo::to_thread([](int number) { return ::syncfs(number) == 0 ? 0 : errno; },
+                                     in_->number());
         const int error = co_await call;
         if (error != 0) refuse_file(error, "write", file.name());
     }

@@ -5,13 +5,13 @@
 #include <memory>
 
 #include <fmt/core.h>
+#include <unistd.h>
 #include <rondo/gather.hpp>
 #include <rondo/http/disposition.hpp>
 #include <rondo/http/url.hpp>
 #include <rondo/shield.hpp>
 #include <rondo/sync/semaphore.hpp>
 #include <rondo/task_group.hpp>
-#include <unistd.h>
 
 #include "terminal.hpp"
 #include "text.hpp"
@@ -29,11 +29,12 @@ constexpr std::size_t ending_max = 256;  // complete files that wait for the dis
 http::url checked(const std::string& text) {
     http::url where(text);
     if (!where.is_http())
-        throw http::url_error(std::string(where.scheme()) + " is not supported: http and https are");
+        throw http::url_error(std::string(where.scheme()) +
+                              " is not supported: http and https are");
     return where;
 }
 
-/// A name that is safe, and that no other file of the run has. What was changed is told.
+/// A name that is safe, and that no other file of the run has. A change is told.
 std::string claim(downloads& all, const std::string& wished) {
     const std::string safe = safe_name(wished);
     std::string name = all.names.claim(safe);
@@ -56,7 +57,7 @@ rondo::task<std::string> suggested_name(downloads& all, const std::string* url) 
     co_return claim(all, name);
 }
 
-/// What an exception means for the file.
+/// The meaning of an exception for the file.
 void describe_failure(outcome& end, const std::exception_ptr& failed) {
     end.how = ending::failed;
     try {

@@ -32,8 +32,7 @@ int file_number::release() { return std::exchange(number_, -1); }
 folder::folder(const std::string& path) : path_(path) {
     std::filesystem::create_directories(path);
     self_ = file_number(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!self_)
-        throw std::system_error(errno, std::generic_category(), "open " + printable(path));
+    if (!self_) throw std::system_error(errno, std::generic_category(), "open " + printable(path));
 }
 
 file_number folder::open(const std::string& name, int flags, unsigned permissions) const {
@@ -45,7 +44,8 @@ file_number folder::open(const std::string& name, int flags, unsigned permission
     if (number >= 0 || (errno != ENOSYS && errno != EPERM))
         return file_number(static_cast<int>(number));
     // A container that does not know the call: a name has no slash, so this is beneath as well.
-    return file_number(::openat(self_.get(), name.c_str(), static_cast<int>(how.flags), permissions));
+    const int plain = static_cast<int>(how.flags);
+    return file_number(::openat(self_.get(), name.c_str(), plain, permissions));
 }
 
 file_number folder::open_nameless() const {
@@ -64,8 +64,7 @@ int folder::link(int number, const std::string& name, bool replace) const {
     const std::string own = fmt::format("/proc/self/fd/{}", number);
     if (::linkat(AT_FDCWD, own.c_str(), self_.get(), to.c_str(), AT_SYMLINK_FOLLOW) != 0) {
         // Without /proc: newer kernels allow this to the one who has opened the file.
-        if (errno != ENOENT ||
-            ::linkat(number, "", self_.get(), to.c_str(), AT_EMPTY_PATH) != 0)
+        if (errno != ENOENT || ::linkat(number, "", self_.get(), to.c_str(), AT_EMPTY_PATH) != 0)
             return errno;
     }
     if (!replace) return 0;
@@ -107,8 +106,8 @@ bool is_own_file(const struct stat& status) {
 }
 
 void refuse_file(int error, std::string_view verb, std::string_view name) {
-    throw refused(fmt::format("{} {}: {}", verb, printable(name),
-                              std::generic_category().message(error)));
+    throw refused(
+        fmt::format("{} {}: {}", verb, printable(name), std::generic_category().message(error)));
 }
 
 }  // namespace downloader

@@ -15,7 +15,7 @@
 
 namespace downloader {
 
-/// Owns the number of an open file until somebody takes it over.
+/// Owns the number of an open file, until it is released.
 class file_number {
 public:
     explicit file_number(int number = -1) : number_(number) {}

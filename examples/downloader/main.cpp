@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rondo-get: downloads many files at once over HTTP and HTTPS. `rondo-get --help` says how,
-// docs/downloader.md why.
+// rondo-get: downloads many files at once over HTTP and HTTPS. `rondo-get --help` says how.
 //
 // Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
 // the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
@@ -106,8 +105,8 @@ int main(int argc, char** argv) {
         }
         return download(wanted, argc, argv);
     } catch (const usage_error& error) {
-        write_out(screen_number, fmt::format("rondo-get: {}\nrondo-get --help shows the options\n",
-                                             error.what()));
+        write_out(screen_number,
+                  fmt::format("rondo-get: {}\nrondo-get --help shows the options\n", error.what()));
     } catch (const std::exception& error) {  // a list or a folder that is none, no io_uring
         write_out(screen_number, fmt::format("rondo-get: {}\n", printable(error.what())));
     }

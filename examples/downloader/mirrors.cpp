@@ -25,8 +25,8 @@ constexpr auto mirror_delay = 300ms;  // until the next mirror is asked as well
     if (is_busy_status(response.status())) {
         std::optional<std::chrono::seconds> wait;
         if (const auto after = response.header("retry-after"))
-            wait = http::parse_retry_after(*after, std::chrono::floor<std::chrono::seconds>(
-                                                       std::chrono::system_clock::now()));
+            wait = http::parse_retry_after(
+                *after, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
         throw busy_server(text, wait);
     }
     response.raise_for_status();

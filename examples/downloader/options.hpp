@@ -21,7 +21,7 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// What happens to a file whose name is taken.
+/// The fate of a file whose name is taken.
 enum class when_taken : unsigned char { keep, overwrite, rename };
 
 /// How HTTP is spoken. `automatic`: HTTP/1.1 over several connections.
@@ -32,7 +32,7 @@ enum class protocol : unsigned char { automatic, http_1_1, http_2 };
 struct options {
     options() = default;
 
-    // What, and where to
+    // Files, and their names
     std::vector<std::string> urls;
     std::vector<std::string> list_files;
     std::string folder = ".";
@@ -45,7 +45,7 @@ struct options {
     bool sync = true;  ///< to the disk, before a file gets its name
     std::uint64_t size_max = 0;
 
-    // How
+    // Transfers
     unsigned jobs = 16;
     unsigned per_host = 6;
     std::optional<unsigned> split;
@@ -56,7 +56,7 @@ struct options {
     unsigned retries = 4;
     protocol version = protocol::automatic;
 
-    // To whom, and who asks
+    // Servers
     std::vector<std::pair<std::string, std::string>> headers;
     std::string user_agent = "rondo-get";
     std::optional<std::pair<std::string, std::string>> user;
@@ -65,7 +65,7 @@ struct options {
     std::string cacert;
     bool insecure = false;
 
-    // What is said
+    // Display
     bool progress = true;
     bool json = false;
     bool quiet = false;

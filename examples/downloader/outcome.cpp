@@ -33,10 +33,14 @@ std::string json_text(std::string_view text) {
 
 const char* word_of(ending how) {
     switch (how) {
-        case ending::done: return "done";
-        case ending::skipped: return "skipped";
-        case ending::failed: return "failed";
-        case ending::interrupted: return "interrupted";
+        case ending::done:
+            return "done";
+        case ending::skipped:
+            return "skipped";
+        case ending::failed:
+            return "failed";
+        case ending::interrupted:
+            return "interrupted";
     }
     return "";
 }
@@ -44,8 +48,8 @@ const char* word_of(ending how) {
 }  // namespace
 
 std::string json_line(const outcome& end, const std::string& folder) {
-    std::string line = fmt::format("{{\"status\":\"{}\",\"url\":{}", word_of(end.how),
-                                   json_text(end.url));
+    std::string line =
+        fmt::format("{{\"status\":\"{}\",\"url\":{}", word_of(end.how), json_text(end.url));
     if (!end.name.empty()) line += ",\"file\":" + json_text(folder + "/" + end.name);
     line += fmt::format(",\"bytes\":{},\"received\":{},\"resumed_at\":{},\"seconds\":{:.3f}",
                         end.bytes, end.received, end.resumed_at, in_seconds(end.took));

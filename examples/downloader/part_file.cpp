@@ -20,7 +20,7 @@ namespace downloader {
 
 namespace {
 
-constexpr std::size_t slots = 9;                        // NAME.part, NAME.part.2, …
+constexpr std::size_t slots = 9;                       // NAME.part, NAME.part.2, …
 constexpr std::uint64_t reserved_least = 1024 * 1024;  // a small file is written at once
 
 /// Locks the file for this process; false if another process has it. A lock of flock(2) would
@@ -128,8 +128,8 @@ rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
     if (!length || *length < reserved_least) co_return;
     const auto done = co_await rondo::as_result(file_.allocate(0, *length));
     if (!done && done.error().value() == ENOSPC)
-        throw refused(fmt::format("no space for {}: {} are needed", printable(name_),
-                                  bytes_text(*length)));
+        throw refused(
+            fmt::format("no space for {}: {} are needed", printable(name_), bytes_text(*length)));
 }
 
 rondo::task<> part_file::write(std::string_view bytes, std::uint64_t offset) {
@@ -221,8 +221,8 @@ void part_file::set_time(std::int64_t seconds_since_1970) {
 }
 
 int part_file::give_name(const std::string& name, bool replace) {
-    const int error = current_.empty() ? in_->link(number_, name, replace)
-                                       : in_->rename(current_, name, replace);
+    const int error =
+        current_.empty() ? in_->link(number_, name, replace) : in_->rename(current_, name, replace);
     if (error == 0) current_ = name;
     return error;
 }

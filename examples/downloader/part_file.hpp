@@ -3,8 +3,8 @@
 //
 // At first it has no name at all (O_TMPFILE), so a killed run leaves nothing. With the first save()
 // it becomes NAME.part, beside it NAME.part.rondo-get, from which a later run goes on. A part is
-// locked while a run writes it. A file NAME.part without a state beside it is somebody else's: it
-// is left alone, and the part is NAME.part.2 then. commit() gives the file its name; nothing is
+// locked while a run writes it. A file NAME.part without a state beside it belongs to others: it is
+// left alone, and the part is NAME.part.2 then. commit() gives the file its name; nothing is
 // overwritten unless the user says so.
 #pragma once
 
@@ -26,7 +26,7 @@ namespace downloader {
 class part_file {
 public:
     part_file(const folder& in, std::string name) : in_(&in), name_(std::move(name)) {}
-    /// What was saved stays, the rest is removed.
+    /// Removes everything that was not saved.
     ~part_file();
     part_file(const part_file&) = delete;
     part_file& operator=(const part_file&) = delete;
@@ -34,7 +34,7 @@ public:
     const std::string& name() const { return name_; }
     bool is_open() const { return file_.is_open(); }
 
-    /// Opens the part that an earlier run has left for one of `urls`. One that is of no use is
+    /// Opens the part that an earlier run has left for one of `urls`. A useless one is
     /// removed, and so is each if `usable` is false.
     /// Returns: its state; nothing if there is none.
     /// Throws: refused if another run writes it.

@@ -131,9 +131,9 @@ std::string progress::transfer_line(const transfer& one, time now, screen size) 
     if (columns < 16) return fitted(one.name, columns, size.unicode);
     const double rate = one.rate.bytes_per_second();
     const std::uint64_t total = one.bytes_total.value_or(0);
-    std::string figures = one.bytes_total ? fmt::format(" {:3.0f}%", std::floor(100 * fraction_of(
-                                                                         one.bytes, total)))
-                                          : std::string(5, ' ');
+    std::string figures =
+        one.bytes_total ? fmt::format(" {:3.0f}%", std::floor(100 * fraction_of(one.bytes, total)))
+                        : std::string(5, ' ');
     if (columns >= 45) figures += fmt::format(" {:>9}", bytes_text(one.bytes));
     if (columns >= 60) figures += fmt::format(" {:>10}", rate_text(rate));
     if (columns >= 72) {
@@ -154,8 +154,7 @@ std::string progress::transfer_line(const transfer& one, time now, screen size) 
 
 std::string progress::total_line(screen size) const {
     const std::size_t ended = files_done_ + files_skipped_ + failures_.size();
-    std::vector<std::string> parts = {
-        fmt::format("{}/{}", ended, counted(files_total_, "file"))};
+    std::vector<std::string> parts = {fmt::format("{}/{}", ended, counted(files_total_, "file"))};
     if (!failures_.empty()) parts.push_back(fmt::format("{} failed", failures_.size()));
     parts.push_back(bytes_text(received_));
     parts.push_back(rate_text(rate_.bytes_per_second()));

@@ -80,7 +80,7 @@ private:
     std::vector<std::string> failures_;  // lines of the summary
     std::uint64_t received_ = 0;
     rate_meter rate_;
-    std::string log_;                  // lines not yet rendered
+    std::string log_;                 // lines not yet rendered
     std::vector<std::size_t> drawn_;  // columns of the lines below which the cursor stands
 };
 

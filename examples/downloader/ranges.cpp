@@ -18,10 +18,10 @@ namespace {
 namespace http = rondo::http;
 using namespace std::chrono_literals;
 
-constexpr auto first_save = 100ms;   // doubled each time, up to
+constexpr auto first_save = 100ms;  // doubled each time, up to
 constexpr auto save_interval = 1s;
 constexpr std::size_t read_most = 256 * 1024;
-constexpr std::uint64_t split_least = 64 << 20;    // a file that is split without being asked to
+constexpr std::uint64_t split_least = 64 << 20;  // a file that is split without being asked to
 constexpr unsigned split_default = 4;
 
 }  // namespace

@@ -21,7 +21,7 @@ namespace downloader {
 struct remote_file {
     remote_file() = default;
 
-    /// What to send as If-Range; empty if nothing identifies the file.
+    /// The value of If-Range; empty if nothing identifies the file.
     const std::string& validator() const { return etag.empty() ? modified : etag; }
 
     std::optional<std::uint64_t> length;
@@ -45,7 +45,7 @@ remote_file describe(const response_head& head);
 /// True if both are known to be one file: of the same length, and with an equal validator.
 bool is_same(const remote_file& a, const remote_file& b);
 
-/// What the response to a request for `wanted` is.
+/// Kinds of responses to a request for a range, or for all.
 enum class answer : unsigned char {
     whole,  ///< the file from its first byte on
     part,   ///< the bytes that were asked for, from the first on

@@ -72,7 +72,8 @@ std::string state_text(const saved_state& state) {
     if (!state.etag.empty()) text += "etag " + state.etag + "\n";
     if (!state.modified.empty()) text += "modified " + state.modified + "\n";
     text += fmt::format("length {}\ninode {}\ndone", state.length, state.inode);
-    for (const byte_range& range : state.done) text += fmt::format(" {}-{}", range.begin, range.end);
+    for (const byte_range& range : state.done)
+        text += fmt::format(" {}-{}", range.begin, range.end);
     return text + (state.done.empty() ? " none\nend .\n" : "\nend .\n");
 }
 

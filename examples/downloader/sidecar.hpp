@@ -22,7 +22,7 @@ namespace downloader {
 /// Bytes of the longest state that is read.
 inline constexpr std::size_t state_bytes_max = 64 << 10;
 
-/// What identifies the server's file, and which of its bytes the part has.
+/// The identity of the server's file, and which of its bytes the part has.
 struct saved_state {
     saved_state() = default;
 

@@ -199,8 +199,8 @@ rondo::task<bool> transfer::finish() {
             part_.discard();
             has_begun_ = false;
             // Bytes of another run, or of several mirrors, may not belong together.
-            const bool is_mixed = result_.resumed_at > 0 ||
-                                  (used_mirrors_ & (used_mirrors_ - 1)) != 0;
+            const bool is_mixed =
+                result_.resumed_at > 0 || (used_mirrors_ & (used_mirrors_ - 1)) != 0;
             if (!is_mixed || is_alone_)
                 throw refused(fmt::format("its SHA-256 is {}", result_.sha256));
             note("its SHA-256 is another one: it is downloaded anew, from one server");

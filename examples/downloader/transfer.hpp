@@ -48,7 +48,8 @@ public:
     /// `name` is a safe one, which no other file of the run has.
     transfer(downloads& all, wanted_file what, std::string name, std::size_t id);
 
-    /// Gets all bytes, with repeated attempts. What an interrupted or failed transfer has is saved.
+    /// Gets all bytes, with repeated attempts. The bytes of an interrupted or failed transfer are
+    /// saved.
     /// Returns: false if nothing is to be done: the file is there already, and complete.
     /// Throws:  std::exception with the reason.
     rondo::task<bool> run();
@@ -102,14 +103,14 @@ private:
     part_file part_;
     outcome result_;
 
-    remote_file known_;        // the file whose bytes are in the part
-    std::size_t origin_ = 0;   // the mirror that described it
+    remote_file known_;                             // the file whose bytes are in the part
+    std::size_t origin_ = 0;                        // the mirror that described it
     std::vector<std::optional<remote_file>> seen_;  // what each mirror has
     segments segments_;
-    bool has_begun_ = false;   // the part has bytes, or is open for them
-    bool is_alone_ = false;    // one mirror only: the mix of several was not right
+    bool has_begun_ = false;  // the part has bytes, or is open for them
+    bool is_alone_ = false;   // one mirror only: the mix of several was not right
     bool ignores_ranges_ = false;
-    std::uint64_t used_mirrors_ = 0;  // a bit for each of the first 64
+    std::uint64_t used_mirrors_ = 0;    // a bit for each of the first 64
     bool is_beginning_anew_ = false;    // a task of this attempt has found that it must
     std::exception_ptr first_failure_;  // of another task
 };

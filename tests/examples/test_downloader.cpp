@@ -143,7 +143,8 @@ TEST_CASE("list file: one file a line, comments and blank lines skipped", "[down
     const auto urls = [](std::string_view text) {
         std::string all;
         for (const wanted_file& file : parse_list(text))
-            for (const std::string& url : file.urls) all += url + (&url == &file.urls.back() ? "\n" : "|");
+            for (const std::string& url : file.urls)
+                all += url + (&url == &file.urls.back() ? "\n" : "|");
         return all;
     };
     CHECK(urls("") == "");
@@ -155,8 +156,9 @@ TEST_CASE("list file: one file a line, comments and blank lines skipped", "[down
 
 TEST_CASE("list file: mirrors, names and sums", "[downloader]") {
     const std::string sum(64, 'A');
-    const auto files = parse_list("http://a/x|https://b/x|y http://c/x out=\"a b.iso\" sha256=" + sum +
-                                  "\nhttp://d/\n  out=later\n\tchecksum=sha-256=" + sum + "\n");
+    const auto files =
+        parse_list("http://a/x|https://b/x|y http://c/x out=\"a b.iso\" sha256=" + sum +
+                   "\nhttp://d/\n  out=later\n\tchecksum=sha-256=" + sum + "\n");
     REQUIRE(files.size() == 2);
     CHECK(files[0].urls == std::vector<std::string>{"http://a/x", "https://b/x|y", "http://c/x"});
     CHECK(files[0].out == "a b.iso");
@@ -167,7 +169,8 @@ TEST_CASE("list file: mirrors, names and sums", "[downloader]") {
 
     CHECK_THROWS_WITH(parse_list("\nhttp://a out=x/y"),
                       "line 2: out= is the name of a file, without a folder");
-    CHECK_THROWS_WITH(parse_list("http://a sha256=12"), "line 1: sha256= has 64 hexadecimal digits");
+    CHECK_THROWS_WITH(parse_list("http://a sha256=12"),
+                      "line 1: sha256= has 64 hexadecimal digits");
     CHECK_THROWS_WITH(parse_list("http://a b"),
                       "line 1: \"b\" is neither a URL of a mirror nor out= nor sha256=");
 }
@@ -198,10 +201,30 @@ TEST_CASE("options: what the user asks for", "[downloader]") {
     CHECK(plain.taken == when_taken::keep);
     CHECK(plain.urls == std::vector<std::string>{"http://a", "http://b"});
 
-    const options all =
-        parse({"http://a", "-j4", "-d", "out", "-i", "x", "--input=-", "--no-progress", "--quiet",
-               "--overwrite", "-s8", "--limit-rate=1.5M", "-t", "0.5", "--low-speed", "2K:5m",
-               "--no-continue", "-H", "A: b", "-u", "me:a:b", "--netrc", "--", "-z"});
+    const options all = parse({"http://a",
+                               "-j4",
+                               "-d",
+                               "out",
+                               "-i",
+                               "x",
+                               "--input=-",
+                               "--no-progress",
+                               "--quiet",
+                               "--overwrite",
+                               "-s8",
+                               "--limit-rate=1.5M",
+                               "-t",
+                               "0.5",
+                               "--low-speed",
+                               "2K:5m",
+                               "--no-continue",
+                               "-H",
+                               "A: b",
+                               "-u",
+                               "me:a:b",
+                               "--netrc",
+                               "--",
+                               "-z"});
     CHECK(all.jobs == 4);
     CHECK(all.folder == "out");
     CHECK(all.list_files == std::vector<std::string>{"x", "-"});
@@ -264,10 +287,18 @@ TEST_CASE("options: the help has all of them on one screen", "[downloader]") {
 }
 
 TEST_CASE("options: the command that continues has no secret", "[downloader]") {
-    std::vector<std::string> words = {"rondo-get", "-d", "my files", "-u", "me:secret",
-                                      "--user=me:secret", "-Hcookie: secret", "--header",
-                                      "authorization: secret", "http://me:secret@a/x|http://b/",
-                                      "-x", "http://me:secret@proxy"};
+    std::vector<std::string> words = {"rondo-get",
+                                      "-d",
+                                      "my files",
+                                      "-u",
+                                      "me:secret",
+                                      "--user=me:secret",
+                                      "-Hcookie: secret",
+                                      "--header",
+                                      "authorization: secret",
+                                      "http://me:secret@a/x|http://b/",
+                                      "-x",
+                                      "http://me:secret@proxy"};
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     const std::string command = resume_command(static_cast<int>(words.size()), argv.data());

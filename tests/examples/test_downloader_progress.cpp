@@ -253,12 +253,12 @@ TEST_CASE("progress: the summary", "[downloader]") {
     CHECK_THAT(nothing.finish(75s, terminal(80)), Catch::StartsWith("0 files, 0 B in 1:15: "));
     progress one(1, progress_mode::lines);  // its failure is told once
     lose(one, one.start("a"), "a");
-    CHECK(one.finish(1s, terminal(80)) == "a  failed: 404 Not Found\n"
+    CHECK(one.finish(1s, terminal(80)) ==
+          "a  failed: 404 Not Found\n"
           "0 files, 0 B in 1.00 s: 0.0 files/s, 0.0 B/s, 1 failed\n");
 }
 
-TEST_CASE("progress: the time that is left is told only if every length is known",
-          "[downloader]") {
+TEST_CASE("progress: the time that is left is told only if every length is known", "[downloader]") {
     progress display(2, progress_mode::bars);
     const auto left = [&](std::chrono::nanoseconds now) {
         const std::string line = lines_of(display.render(now, terminal(80))).back();
