@@ -318,8 +318,8 @@ def server_that_dies(test):
 
 # -- disks -----------------------------------------------------------------------------------------
 def full_disk(test):
-    """A tmpfs of 1 MiB: a file that cannot fit fails at once, one of unknown length when the disk is
-    full, and others arrive."""
+    """A tmpfs of 1 MiB: a file that cannot fit fails at once, one of unknown length when all is
+    written that fits, and others arrive."""
     disk = test.scratch / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)],
