@@ -15,7 +15,7 @@ namespace downloader {
 
 namespace {
 
-constexpr unsigned number_max = 1024;
+constexpr unsigned count_max = 1024;
 
 [[noreturn]] void refuse(std::string_view value, std::string_view wanted) {
     throw usage_error(fmt::format("\"{}\" is not {}", printable(value, 100), wanted));
@@ -27,8 +27,8 @@ std::string to_word(std::string_view value) {
 }
 
 unsigned to_number(std::string_view value, unsigned least) {
-    const auto result = parse_number(value, least, number_max);
-    if (!result) refuse(value, fmt::format("a number from {} to {}", least, number_max));
+    const auto result = parse_number(value, least, count_max);
+    if (!result) refuse(value, fmt::format("a number from {} to {}", least, count_max));
     return static_cast<unsigned>(*result);
 }
 
