@@ -19,7 +19,6 @@ constexpr std::uint64_t bytes_max = std::numeric_limits<std::int64_t>::max();
 constexpr int digits_max = 16;  // of 64 bits; zeros in front count
 
 constexpr const char* bad_size = "a chunk does not begin with its size";
-constexpr const char* bare_line_feed = "a line ends with a bare line feed";
 constexpr const char* bad_after_size = "after a chunk's size is something malformed";
 constexpr const char* too_long = "a chunk is longer than its size says";
 

@@ -14,7 +14,6 @@ namespace h1 {
 
 namespace {
 
-constexpr const char* bare_line_feed = "a line ends with a bare line feed";
 constexpr const char* malformed = "a header field is malformed";
 
 /// True if one of eight bytes is below 0x20 or 0x7f: also for a tab, so the caller looks again.

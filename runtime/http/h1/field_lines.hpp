@@ -14,6 +14,8 @@ inline namespace v0 {
 namespace http {
 namespace h1 {
 
+inline constexpr const char* bare_line_feed = "a line ends with a bare line feed";
+
 /// A line without its CR LF, or why there is none.
 struct found_line {
     std::size_t consumed = 0;

@@ -145,7 +145,8 @@ task<> h2_connection::write_all(std::shared_ptr<h2_connection> self) {
     if (self->engine_.is_over()) self->end_reading();
 }
 
-/// The peer takes nothing more. The bytes that it sent before may say why, and which requests it has not handled.
+/// The peer takes nothing more. The bytes that it sent before may say why, and which requests it
+/// has not handled.
 void h2_connection::read_last_words() noexcept {
     is_cut_ = is_retired_ = true;
     if (!is_reading_) return;
