@@ -62,6 +62,8 @@ static_assert(std::is_trivially_destructible_v<file_status>);
 
 namespace detail {
 
+struct file_access;  // runtime/io/send_uncopied.cpp
+
 template <std::size_t Count>
 class file_write_awaiter : public write_awaiter {
 public:
@@ -224,6 +226,7 @@ public:
 
 private:
     static constexpr std::uint64_t position = ~std::uint64_t{0};
+    friend struct detail::file_access;
     friend RONDO_API task<file> temporary_file(std::string directory);
     static task<file> open_path(std::string path, open_mode mode, open_options options,
                                 int more_flags = 0);

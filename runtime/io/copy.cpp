@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include <rondo/detail/io/send_uncopied.hpp>
 #include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/sleep.hpp>
 
@@ -118,10 +119,19 @@ task<std::uint64_t> splice(byte_stream& from, byte_stream& to, std::uint64_t lim
 
 task<std::uint64_t> send_file(file& from, byte_stream& to, std::uint64_t offset,
                               std::uint64_t count) {
-    std::vector<char> buffer(file_buffer);
+    std::vector<char> buffer;  // for parts that have to be copied
     std::uint64_t sent = 0;
     while (sent < count) {
-        const auto most = std::min<std::uint64_t>(buffer.size(), count - sent);
+        const auto most = std::min<std::uint64_t>(file_buffer, count - sent);
+        const auto gone = co_await detail::send_uncopied(from, to, offset + sent,
+                                                         static_cast<std::size_t>(most));
+        if (gone && *gone == 0) break;
+        if (gone) {
+            sent += *gone;
+            co_await yield_now();  // it may not have waited
+            continue;
+        }
+        buffer.resize(file_buffer);
         const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
         const chunk some = co_await from.read_at(room, offset + sent);
         if (!some) break;

@@ -54,6 +54,10 @@ public:
     virtual int pipe(int* ends) = 0;  // adds O_CLOEXEC; ends[0] is the reading end
     virtual int pipe_size(int, std::uint32_t) { return -ENOSYS; }  // F_SETPIPE_SZ: bytes of room
     virtual int duplicate(int fd) = 0;                             // F_DUPFD_CLOEXEC
+    /// sendfile(2) that waits for nothing.
+    /// Returns: bytes sent, 0 at the end of the file; -EAGAIN: the socket has no room; -ENODATA:
+    /// the file's bytes have to be read from the disk first.
+    virtual std::int64_t send_uncopied(int, int, std::uint64_t, std::size_t) { return -ENOSYS; }
     virtual int truncate(int fd, std::uint64_t size) = 0;          // may block
     virtual int file_status(int fd, unsigned* mode) = 0;           // stores st_mode
     /// Clears O_NONBLOCK of a file that was opened with `flags`. Stores its st_mode.

@@ -87,6 +87,10 @@ int close_number(int fd) noexcept;
 /// Connects to a Unix socket and closes the connection, to see whether it listens (system.cpp).
 int probe_listener(const sockaddr* address, socklen_t size) noexcept;
 
+/// sendfile(2) of bytes that are in memory (send_uncopied.cpp). Returns: as system::send_uncopied.
+std::int64_t send_from_memory(int socket, int file, std::uint64_t offset,
+                              std::size_t count) noexcept;
+
 template <class Base>
 class plain_calls : public Base {
 public:
@@ -123,6 +127,10 @@ public:
     int duplicate(int fd) override {
         if (is_placeholder(fd)) return -EBADF;
         return or_errno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    }
+    std::int64_t send_uncopied(int socket, int file, std::uint64_t offset,
+                               std::size_t count) override {
+        return send_from_memory(socket, file, offset, count);
     }
     int truncate(int fd, std::uint64_t size) override {
         return or_errno(::ftruncate(fd, static_cast<off_t>(size)));

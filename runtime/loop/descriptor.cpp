@@ -153,6 +153,12 @@ int new_pipe(int* ends) { return current_system()->pipe(ends); }
 int set_pipe_size(const descriptor& of, std::uint32_t size) {
     return on_open(of, [&](system& os, int fd) { return os.pipe_size(fd, size); });
 }
+std::int64_t send_from_memory(const descriptor& socket, const descriptor& file,
+                              std::uint64_t offset, std::size_t count) {
+    if (!socket.is_open() || !file.is_open()) return -EBADF;
+    const detail::descriptor_record& to = *socket.record();
+    return to.os->send_uncopied(to.number, file.record()->number, offset, count);
+}
 int duplicate(int number) { return current_system()->duplicate(number); }
 int duplicate(const descriptor& of) {
     return on_open(of, [](system& os, int fd) { return os.duplicate(fd); });

@@ -78,6 +78,7 @@ inline constexpr std::array calls{
     call{"open64", {EACCES, EINTR, ELOOP, EMFILE, ENFILE, ENOMEM, ENXIO}},
     call{"openat64", {EACCES, EDQUOT, EINTR, EIO, ELOOP, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS,
                       ETXTBSY, EBUSY}},
+    call{"sendfile64", {EAGAIN, EINTR, EINVAL, EIO, ENOMEM, EPIPE, ECONNRESET}},
     call{"readv", {EINTR, EIO, ENOMEM}},
     call{"preadv64", {EINTR, EIO, ENOMEM}},
     call{"preadv64v2", {EAGAIN, EINTR, EIO, ENOMEM, ENOSYS, EOPNOTSUPP}},
@@ -201,6 +202,8 @@ RONDO_REPLACE(ssize_t, recvmsg, (int fd, msghdr* message, int flags), (fd, messa
 RONDO_REPLACE(ssize_t, send, (int fd, const void* from, std::size_t size, int flags),
               (fd, from, size, flags))
 RONDO_REPLACE(ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
+RONDO_REPLACE(ssize_t, sendfile64, (int to, int from, off_t* at, std::size_t size),
+              (to, from, at, size))
 RONDO_REPLACE(int, shutdown, (int fd, int how), (fd, how))
 RONDO_REPLACE_IF(int, close, (int fd), (fd), true, real(fd))
 RONDO_REPLACE(int, fstat64, (int fd, struct stat* status), (fd, status))

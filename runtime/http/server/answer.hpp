@@ -51,6 +51,12 @@ protected:
     virtual task<> send_head() = 0;
     /// Sends a piece of the body, of at most piece_bytes.
     virtual task<> send_piece(const_buffer piece) = 0;
+    /// Sends at most `most` bytes of a file without a copy, and the head before them. Only if
+    /// sends_uncopied(). Returns: as detail::send_uncopied.
+    virtual task<std::optional<std::size_t>> send_uncopied(const rondo::file& from,
+                                                           std::uint64_t offset,
+                                                           std::uint64_t most);
+    virtual bool sends_uncopied() const noexcept { return false; }
     /// Ends a body that was sent in pieces, with trailers if there are any.
     virtual task<> end_body() = 0;
 
@@ -97,6 +103,7 @@ private:
     task<http::reply> reply_to_error(std::exception_ptr error);
     void log(int status) noexcept;
     task<> send_file(reply_source& from);
+    task<std::size_t> send_copied(reply_source& from);
     task<> send_stream(reply_source& from);
     void cut(std::exception_ptr error) noexcept;
 };

@@ -76,6 +76,10 @@ private:
     task<> send_head() override;
     task<> send_piece(const_buffer piece) override;
     task<> end_body() override;
+    task<std::optional<std::size_t>> send_uncopied(const rondo::file& from, std::uint64_t offset,
+                                                   std::uint64_t most) override;
+    bool sends_uncopied() const noexcept override { return link_.direct != nullptr; }
+    void write_failed(phase before) noexcept;
 
     http_listing listing_;
     http_link& link_;

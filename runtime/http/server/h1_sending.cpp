@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The sending half of a connection of HTTP/1.1: heads, and the framing of bodies.
+#include <algorithm>
 #include <utility>
 
 #include <rondo/cancel.hpp>
+#include <rondo/detail/io/send_uncopied.hpp>
 #include <rondo/error.hpp>
+#include <rondo/sleep.hpp>
 
 #include "http/server/h1_connection.hpp"
 #include "http/server/reply_head.hpp"
@@ -16,6 +19,7 @@ namespace {
 
 namespace h1 = http::h1;
 
+constexpr std::size_t uncopied_bytes = std::size_t{512} * 1024;  // of a file at a time
 constexpr std::size_t short_body = std::size_t{16} * 1024;  // copied behind its head
 
 }  // namespace
@@ -29,18 +33,47 @@ task<> h1_server_connection::write(const_buffer first, const_buffer second, cons
             co_await link_.direct->write_all(first, second, third);
         else
             co_await stream_.write_all(first, second, third);
-    } catch (const invalid_state_error&) {  // two tasks write
-        phase_ = before;
-        throw;
-    } catch (const cancelled&) {  // by the user's code, perhaps: what follows would be out of place
-        leave();
-        throw;
-    } catch (const std::exception&) {
-        is_gone_ = true;
+    } catch (...) {
+        write_failed(before);
         throw;
     }
     clock_.clear();
     phase_ = before;
+}
+
+/// In a handler of exceptions.
+void h1_server_connection::write_failed(phase before) noexcept {
+    try {
+        throw;
+    } catch (const invalid_state_error&) {  // two tasks write
+        phase_ = before;
+    } catch (const cancelled&) {  // by the user's code, perhaps: what follows would be out of place
+        leave();
+    } catch (const std::exception&) {
+        is_gone_ = true;
+    } catch (...) {  // the end of the loop
+    }
+}
+
+/// The limit of time is renewed with each piece that the client takes.
+task<std::optional<std::size_t>> h1_server_connection::send_uncopied(const rondo::file& from,
+                                                                     std::uint64_t offset,
+                                                                     std::uint64_t most) {
+    if (!out_.empty()) co_await send_head();
+    const phase before = std::exchange(phase_, phase::writing);
+    clock_.set(server_.options.write);
+    std::optional<std::size_t> sent;
+    try {
+        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(most, uncopied_bytes));
+        sent = co_await detail::send_uncopied(from, *link_.direct, offset, count);
+        co_await yield_now();  // it may not have waited
+    } catch (...) {
+        write_failed(before);
+        throw;
+    }
+    clock_.clear();
+    phase_ = before;
+    co_return sent;
 }
 
 bool h1_server_connection::decide_keep_alive(const http::reply& reply) const noexcept {

@@ -33,6 +33,11 @@ RONDO_API int new_socket_pair(int family, int type, int protocol, int* ends);
 RONDO_API int new_pipe(int* ends);
 /// Sets the capacity of a pipe in bytes; the kernel may grant less.
 RONDO_API int set_pipe_size(const descriptor& of, std::uint32_t size);
+/// sendfile(2) that waits for nothing.
+/// Returns: bytes sent, 0 at the end of the file; -EAGAIN: the socket has no room; -ENODATA: the
+///          bytes have to be read from the disk first; or another -errno.
+std::int64_t send_from_memory(const descriptor& socket, const descriptor& file,
+                              std::uint64_t offset, std::size_t count);
 /// Duplicates a descriptor, close-on-exec; or `number`, which no descriptor has adopted.
 RONDO_API int duplicate(const descriptor& of);
 RONDO_API int duplicate(int number);
