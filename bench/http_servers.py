@@ -44,8 +44,12 @@ def make_files(folder):
 def running(command, **how):
     """A server; it has ended when this has."""
     for port in (PORT, TLS_PORT):
-        if listens(port):
-            sys.exit(f"another program listens on port {port}")
+        patience = 100  # the kernel takes down a ring, and what waits in it, after the process
+        while listens(port):
+            patience -= 1
+            if patience == 0:
+                sys.exit(f"another program listens on port {port}")
+            time.sleep(0.01)
     server = subprocess.Popen(command, preexec_fn=on(1), **how)
     try:
         while server.poll() is None and not (listens(PORT) and listens(TLS_PORT)):

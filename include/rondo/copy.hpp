@@ -59,8 +59,8 @@ task<std::uint64_t> copy(From& from, To& to, copy_options options = {}) {
 }
 
 /// Sends a part of a file: from `offset` on, at most `count` bytes. To a socket of the kernel it
-/// sends without a copy: if the file is changed before the peer has received the bytes, the peer may
-/// receive the changed ones.
+/// sends without a copy: if the file is changed before the peer has received the bytes, the peer
+/// may receive the changed ones.
 /// Returns: the number of bytes sent; fewer than `count` if the file ends before.
 /// Throws:  std::system_error; write_error.
 /// Cancel:  a part may have been sent; `to` then refuses further writes if a write ended in its

@@ -8,10 +8,10 @@
 #include <string>
 #include <tuple>
 
-#include <rondo/detail/io/send_uncopied.hpp>
 #include <rondo/detail/loop/descriptor.hpp>
 #include <rondo/sleep.hpp>
 
+#include "io/send_uncopied.hpp"
 #include "io/stream_turn.hpp"
 
 namespace rondo {
@@ -131,7 +131,7 @@ task<std::uint64_t> send_file(file& from, byte_stream& to, std::uint64_t offset,
             co_await yield_now();  // it may not have waited
             continue;
         }
-        buffer.resize(file_buffer);
+        buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(file_buffer, count)));
         const buffer_view room(buffer.data(), static_cast<std::size_t>(most));
         const chunk some = co_await from.read_at(room, offset + sent);
         if (!some) break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sending files without a copy.
-#include <rondo/detail/io/send_uncopied.hpp>
+#include "io/send_uncopied.hpp"
 
 #include <cerrno>
 #include <string>

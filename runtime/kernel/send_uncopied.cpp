@@ -17,8 +17,8 @@ namespace detail {
 
 namespace {
 
-/// O_NONBLOCK while it lives. sendfile has no flag of its own for a call that does not wait. What
-/// is in flight on the socket has read the flag before.
+/// O_NONBLOCK while it lives. sendfile has no flag of its own for a call that does not wait.
+/// Operations in flight on the socket have read the flag before.
 class nonblocking {
 public:
     explicit nonblocking(int fd) noexcept : fd_(fd), flags_(::fcntl(fd, F_GETFL)) {

@@ -260,6 +260,10 @@ RONDO_REPLACE_OPTIONAL(open64, (const char* path, int flags, ...), (path, flags,
 RONDO_REPLACE_OPTIONAL(openat64, (int folder, const char* path, int flags, ...),
                        (folder, path, flags, word), flags)
 
+/// That of a sanitizer inside this program, which has to know of each thread.
+extern "C" __attribute__((weak)) int __interceptor_pthread_create(pthread_t* thread,
+                                                                  const pthread_attr_t* options,
+                                                                  void* (*run)(void*), void* word);
 extern "C" int replaced_pthread_create(pthread_t* thread, const pthread_attr_t* options,
                                        void* (*run)(void*), void* word) asm("pthread_create");
 extern "C" int replaced_pthread_create(pthread_t* thread, const pthread_attr_t* options,
@@ -268,7 +272,9 @@ extern "C" int replaced_pthread_create(pthread_t* thread, const pthread_attr_t* 
         call_faults::next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
             "pthread_create");
     const int error = call_faults::strike(call_faults::index_of("pthread_create"));
-    return error != 0 ? error : real(thread, options, run, word);
+    if (error != 0) return error;
+    return (__interceptor_pthread_create != nullptr ? __interceptor_pthread_create : real)(
+        thread, options, run, word);
 }
 
 #undef RONDO_REPLACE

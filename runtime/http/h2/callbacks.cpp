@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <utility>
 
 #include "http/ascii.hpp"
 #include "http/field_writer.hpp"
@@ -323,6 +324,7 @@ struct callbacks {
         const std::size_t size = std::min(length, on->unsent_.size());
         if (size == 0 && !on->is_last_) {
             on->is_deferred_ = true;
+            if (std::exchange(on->is_asking_, false)) note_sent(self, *on);
             return NGHTTP2_ERR_DEFERRED;
         }
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;

@@ -275,6 +275,18 @@ void engine::finish(stream& on, const http::fields& trailers) {
     resume(on);
 }
 
+void engine::ask(stream& on) {
+    if (!on.is_open_) return;
+    on.is_asking_ = true;
+    resume(on);
+}
+
+std::size_t engine::room(const stream& on) const noexcept {
+    if (!on.is_open_ || nghttp2_session_get_remote_window_size(session_) <= 0) return 0;
+    const auto window = nghttp2_session_get_stream_remote_window_size(session_, number(on));
+    return static_cast<std::size_t>(std::max(window, 0));
+}
+
 bool engine::is_shut(const stream& on) const noexcept {
     return nghttp2_session_get_stream_remote_window_size(session_, number(on)) <= 0;
 }

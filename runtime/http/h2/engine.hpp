@@ -62,6 +62,8 @@ public:
     bool has_begun() const noexcept { return has_begun_; }
     /// Bytes of the last write() that were not produced yet.
     std::size_t unsent() const noexcept { return unsent_.size(); }
+    /// True after ask(), until on_sent.
+    bool is_asking() const noexcept { return is_asking_; }
     /// True if the end of our message was produced.
     bool has_sent_end() const noexcept { return has_sent_end_; }
     /// True if the peer's message is complete.
@@ -85,7 +87,8 @@ protected:
     virtual void on_data(std::string_view bytes) = 0;
     /// The peer's message is complete, trailers included.
     virtual void on_end() = 0;
-    /// Bytes of the body were produced, all if unsent() is 0; or the end was (has_sent_end()).
+    /// Bytes of the body were produced, all if unsent() is 0; or the end was (has_sent_end()); or
+    /// the peer's windows let bytes out, which ask() has asked for.
     virtual void on_sent() {}
     /// The last event: both directions have ended, or the stream was reset by the peer or by the
     /// engine. Not called for engine::reset().
@@ -100,6 +103,7 @@ private:
     bool is_open_ = false;
     bool is_head_done_ = false;  // the final head has come
     bool is_deferred_ = false;   // nghttp2 waits for bytes of the body
+    bool is_asking_ = false;
     bool is_last_ = false;       // the end follows unsent_
     bool is_reset_by_peer_ = false;
     bool is_coming_ = false;     // head_ or trailers_ are
@@ -203,6 +207,11 @@ public:
     /// unsent() is 0 or the stream is closed, reset or destroyed. `is_last`: the message ends
     /// after them. Of a stream that is not open nothing is sent.
     void write(stream& on, std::string_view bytes, bool is_last = false);
+    /// Calls on_sent as soon as the peer's windows let bytes of the body out. unsent() must be 0.
+    void ask(stream& on);
+    /// How many bytes of its body the window of the stream lets out; 0 if that of the connection
+    /// is closed.
+    std::size_t room(const stream& on) const noexcept;
     /// Forgets bytes of write() that were not produced. If there are some, the message has no end:
     /// reset it when the rest of the stream is not needed either.
     void take_back(stream& on) noexcept;

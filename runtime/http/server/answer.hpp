@@ -3,6 +3,7 @@
 // errors into replies, sends the reply piece by piece, writes the log.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -51,12 +52,10 @@ protected:
     virtual task<> send_head() = 0;
     /// Sends a piece of the body, of at most piece_bytes.
     virtual task<> send_piece(const_buffer piece) = 0;
-    /// Sends at most `most` bytes of a file without a copy, and the head before them. Only if
-    /// sends_uncopied(). Returns: as detail::send_uncopied.
-    virtual task<std::optional<std::size_t>> send_uncopied(const rondo::file& from,
-                                                           std::uint64_t offset,
-                                                           std::uint64_t most);
-    virtual bool sends_uncopied() const noexcept { return false; }
+    /// Sends a piece of a file of left_ bytes. Returns: its size; 0 at the end of the file.
+    virtual task<std::size_t> send_part(reply_source& from) {
+        return send_copied(from, std::min<std::uint64_t>(left_, piece_bytes));
+    }
     /// Ends a body that was sent in pieces, with trailers if there are any.
     virtual task<> end_body() = 0;
 
@@ -77,6 +76,8 @@ protected:
 
     // -- sending.cpp
     task<> send(http::reply& reply);
+    /// Reads a piece of a file and sends it. Returns: its size; 0 at the end of the file.
+    task<std::size_t> send_copied(reply_source& from, std::size_t most);
 
     static constexpr std::size_t piece_bytes = http_server::block_bytes;
 
@@ -103,7 +104,6 @@ private:
     task<http::reply> reply_to_error(std::exception_ptr error);
     void log(int status) noexcept;
     task<> send_file(reply_source& from);
-    task<std::size_t> send_copied(reply_source& from);
     task<> send_stream(reply_source& from);
     void cut(std::exception_ptr error) noexcept;
 };

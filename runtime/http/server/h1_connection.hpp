@@ -76,9 +76,8 @@ private:
     task<> send_head() override;
     task<> send_piece(const_buffer piece) override;
     task<> end_body() override;
-    task<std::optional<std::size_t>> send_uncopied(const rondo::file& from, std::uint64_t offset,
-                                                   std::uint64_t most) override;
-    bool sends_uncopied() const noexcept override { return link_.direct != nullptr; }
+    task<std::size_t> send_part(reply_source& from) override;
+    task<std::size_t> send_uncopied(reply_source& from, std::size_t most);
     void write_failed(phase before) noexcept;
 
     http_listing listing_;

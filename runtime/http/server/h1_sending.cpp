@@ -4,9 +4,8 @@
 #include <utility>
 
 #include <rondo/cancel.hpp>
-#include <rondo/detail/io/send_uncopied.hpp>
+#include <rondo/copy.hpp>
 #include <rondo/error.hpp>
-#include <rondo/sleep.hpp>
 
 #include "http/server/h1_connection.hpp"
 #include "http/server/reply_head.hpp"
@@ -19,7 +18,8 @@ namespace {
 
 namespace h1 = http::h1;
 
-constexpr std::size_t uncopied_bytes = std::size_t{512} * 1024;  // of a file at a time
+// A smaller file goes together with its head; and the calls of send_file cost more than a copy.
+constexpr std::uint64_t least_uncopied = std::uint64_t{48} * 1024;
 constexpr std::size_t short_body = std::size_t{16} * 1024;  // copied behind its head
 
 }  // namespace
@@ -55,25 +55,27 @@ void h1_server_connection::write_failed(phase before) noexcept {
     }
 }
 
-/// The limit of time is renewed with each piece that the client takes.
-task<std::optional<std::size_t>> h1_server_connection::send_uncopied(const rondo::file& from,
-                                                                     std::uint64_t offset,
-                                                                     std::uint64_t most) {
+task<std::size_t> h1_server_connection::send_part(reply_source& from) {
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(left_, piece_bytes));
+    if (link_.direct == nullptr || (sent_ == 0 && left_ < least_uncopied))
+        return send_copied(from, most);
+    return send_uncopied(from, most);
+}
+
+task<std::size_t> h1_server_connection::send_uncopied(reply_source& from, std::size_t most) {
     if (!out_.empty()) co_await send_head();
     const phase before = std::exchange(phase_, phase::writing);
     clock_.set(server_.options.write);
-    std::optional<std::size_t> sent;
+    std::uint64_t sent = 0;
     try {
-        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(most, uncopied_bytes));
-        sent = co_await detail::send_uncopied(from, *link_.direct, offset, count);
-        co_await yield_now();  // it may not have waited
+        sent = co_await rondo::send_file(from.file, *link_.direct, from.offset + sent_, most);
     } catch (...) {
         write_failed(before);
         throw;
     }
     clock_.clear();
     phase_ = before;
-    co_return sent;
+    co_return static_cast<std::size_t>(sent);
 }
 
 bool h1_server_connection::decide_keep_alive(const http::reply& reply) const noexcept {

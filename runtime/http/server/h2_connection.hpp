@@ -53,6 +53,9 @@ public:
     /// Bytes of bodies that it has sent, and that a stream adds.
     std::uint64_t sent() const noexcept { return sent_; }
     void add_sent(std::size_t bytes) noexcept { sent_ += bytes; }
+    /// One stream at a time has a piece of a file in memory. The others wait in `files`.
+    bool has_file = false;
+    wait_queue files;
     /// After a reply that asks for it: takes no further requests.
     void end_soon();
 

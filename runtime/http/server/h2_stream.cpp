@@ -29,9 +29,29 @@ constexpr std::size_t timed_bytes = std::size_t{16} * 1024;
 constexpr std::size_t kept_bytes = std::size_t{16} * 1024;
 
 constexpr auto body_kind = wait_queue::kind("the body of a request");
+constexpr auto file_kind = wait_queue::kind("another reply of the connection");
 constexpr auto sent_kind = wait_queue::kind("an HTTP client to take a reply");
 
 void pass_nothing_back(void*) noexcept {}  // a single waiter each
+
+/// While it lives, no other stream of the connection reads a piece of a file.
+class file_turn {
+public:
+    explicit file_turn(h2_server_connection& of) noexcept : of_(of) { of_.has_file = true; }
+    file_turn(const file_turn&) = delete;
+    file_turn& operator=(const file_turn&) = delete;
+    ~file_turn() {
+        of_.has_file = false;
+        of_.files.unpark_one();
+    }
+    /// The stream that was chosen is cancelled.
+    static void pass_on(void* of) noexcept {
+        static_cast<h2_server_connection*>(of)->files.unpark_one();
+    }
+
+private:
+    h2_server_connection& of_;
+};
 
 struct refusal {
     int status;
@@ -171,6 +191,7 @@ void h2_server_stream::on_closed(const h2::closing&) {
 void h2_server_stream::wake() noexcept {
     sent_wait_.unpark_one();
     arrived_.unpark_one();
+    connection_.files.unpark_all();
 }
 
 // -- the body of the request ---------------------------------------------------------------------
@@ -251,6 +272,42 @@ task<> h2_server_stream::send_piece(const_buffer piece) {
     const flag_in writing(is_writing_);
     if (head_of_ != nullptr) respond(true);
     co_await push(piece.text(), false);
+}
+
+/// A piece is read when the client takes it: a client that asks for a hundred files and opens no
+/// window has a hundred replies without memory.
+task<std::size_t> h2_server_stream::send_part(reply_source& from) {
+    if (head_of_ != nullptr) respond(true);
+    try {
+        co_await wait_for_room();
+    } catch (const cancelled&) {
+        give_up();
+        throw;
+    }
+    const file_turn turn(connection_);
+    const std::uint64_t most = std::min<std::uint64_t>(left_, piece_bytes);
+    // No more than the stream's own window lets out: so the turn never waits for this stream alone.
+    const std::size_t room = connection_.engine().room(*this);
+    co_return co_await send_copied(from, std::min(static_cast<std::size_t>(most), room));
+}
+
+/// Waits until the client takes bytes of this stream, and no other one has a piece of a file.
+task<> h2_server_stream::wait_for_room() {
+    const time_in limited(write_clock_, server_.options.write);
+    sent_before_ = connection_.sent();
+    while (is_open()) {
+        if (connection_.engine().room(*this) == 0) {
+            connection_.engine().ask(*this);
+            connection_.poke();
+            while (is_open() && is_asking())
+                co_await sent_wait_.park(sent_kind, pass_nothing_back, nullptr);
+        } else if (connection_.has_file) {
+            co_await connection_.files.park(file_kind, file_turn::pass_on, &connection_);
+        } else {
+            co_return;
+        }
+    }
+    throw std::system_error(ECONNRESET, std::system_category(), "write of a reply");
 }
 
 task<> h2_server_stream::end_body() {

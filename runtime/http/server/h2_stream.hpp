@@ -48,6 +48,7 @@ private:
     task<> send_head() override;
     task<> send_piece(const_buffer piece) override;
     task<> end_body() override;
+    task<std::size_t> send_part(reply_source& from) override;
 
     task<> answer_request();
     void begin_request();
@@ -57,6 +58,7 @@ private:
     void respond(bool has_body);
     task<> push(std::string_view piece, bool is_last);
     task<> wait_until_sent(bool with_end);
+    task<> wait_for_room();
     void write_is_late() noexcept;
     void give_up() noexcept;
     void wake() noexcept;

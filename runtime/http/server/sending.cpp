@@ -25,9 +25,6 @@ body_length length_of(http::reply& reply) noexcept {
     return from->length ? body_length::exactly(*from->length) : body_length::chunked();
 }
 
-/// A smaller file is sent together with its head, and the calls of sendfile cost more than a copy.
-constexpr std::uint64_t least_uncopied = std::uint64_t{48} * 1024;
-
 /// Memory for a piece of a file.
 class borrowed_block {
 public:
@@ -66,15 +63,8 @@ task<> http_answer::upgrade(http::reply&) {
     throw http::error("this connection cannot switch to another protocol");
 }
 
-task<std::optional<std::size_t>> http_answer::send_uncopied(const rondo::file&, std::uint64_t,
-                                                            std::uint64_t) {
-    co_return std::nullopt;
-}
-
-/// Reads a piece of the file and sends it. Returns: its size; 0 at the end of the file.
-task<std::size_t> http_answer::send_copied(reply_source& from) {
+task<std::size_t> http_answer::send_copied(reply_source& from, std::size_t most) {
     const borrowed_block block(server_);
-    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(left_, piece_bytes));
     const chunk some =
         co_await from.file.read_at(buffer_view(block.data(), most), from.offset + sent_);
     if (some) co_await send_piece(some.text());
@@ -82,14 +72,11 @@ task<std::size_t> http_answer::send_copied(reply_source& from) {
 }
 
 task<> http_answer::send_file(reply_source& from) {
-    const bool uncopied = left_ >= least_uncopied && sends_uncopied();
     while (left_ > 0) {
-        std::optional<std::size_t> gone;
-        if (uncopied) gone = co_await send_uncopied(from.file, from.offset + sent_, left_);
-        if (!gone) gone = co_await send_copied(from);
-        if (*gone == 0) break;
-        sent_ += *gone;
-        left_ -= *gone;
+        const std::size_t gone = co_await send_part(from);
+        if (gone == 0) break;
+        sent_ += gone;
+        left_ -= gone;
     }
     if (left_ != 0) {
         cut(std::make_exception_ptr(error_of_file(from)));

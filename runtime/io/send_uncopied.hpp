@@ -2,8 +2,6 @@
 // Sending a part of a file from the kernel's own memory of it, as sendfile(2) does.
 #pragma once
 
-#include <rondo/config.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -21,8 +19,8 @@ namespace detail {
 ///          they are not in memory, `to` is no socket, or a kernel that cannot do it.
 /// Throws:  as write_all.
 /// Cancel:  nothing was sent.
-RONDO_API task<std::optional<std::size_t>> send_uncopied(const file& from, byte_stream& to,
-                                                         std::uint64_t offset, std::size_t count);
+task<std::optional<std::size_t>> send_uncopied(const file& from, byte_stream& to,
+                                               std::uint64_t offset, std::size_t count);
 
 }  // namespace detail
 }  // namespace v0

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What other clients of our HTTP server notice while it is attacked, and what memory it takes.
+
+usage: bench/http_attacks.py [BUILD] [--seconds N] [ATTACK...]
+
+A polite client asks for "/hello" over one kept connection, first alone and then beside each attack.
+Printed: the median and the 99th percentile of its waits, and the most memory of the server. The
+server has one processor and both kinds of clients the other; attackers have the lowest priority
+there, so that the polite client does not wait for them instead of for the server.
+"""
+
+import argparse
+import os
+import pathlib
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+
+import http_servers  # noqa: E402
+from compare import on  # noqa: E402
+from compare_http import certificates  # noqa: E402
+from http_servers import PORT, resident_bytes  # noqa: E402
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
+END_STREAM, END_HEADERS = 1, 4
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + \
+        struct.pack(">I", stream) + payload
+
+
+def get_block(path):
+    """HPACK of a GET, without Huffman codes."""
+    return b"\x82\x86\x04" + bytes([len(path)]) + path + b"\x01\x09localhost"
+
+
+def h2_hello(window=65535):
+    return PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, window))
+
+
+# -- the attacks: the first bytes of a connection, and what it sends again and again ---------------
+class Attack:
+    """Connections at a time, their first bytes, then pieces, one each `every` seconds."""
+
+    def __init__(self, connections, first, pieces=(b"",), every=0.0, reads=True):
+        self.connections, self.first, self.pieces = connections, first, pieces
+        self.every, self.reads = every, reads
+
+
+def streams(make):
+    """Pieces that use up the numbers of streams, a hundred at a time."""
+    return [b"".join(make(2 * number + 1) for number in range(at, at + 100))
+            for at in range(0, 20000, 100)]
+
+
+HEAD = b"GET /hello HTTP/1.1\r\nhost: localhost\r\n"
+ATTACKS = {
+    "slow_heads": Attack(500, HEAD, [b"x", b":", b"y", b"\r\n"], 0.1),
+    "slow_bodies": Attack(500, b"POST /hello HTTP/1.1\r\nhost: localhost\r\n"
+                          b"content-length: 999999\r\n\r\n", [b"x"], 0.1),
+    "pipelining": Attack(50, b"", [(HEAD + b"\r\n") * 100], reads=False),
+    "half_requests": Attack(200, HEAD + b"x: " + b"y" * 100000),
+    "unread_files": Attack(200, b"GET /medium HTTP/1.1\r\nhost: localhost\r\n\r\n", reads=False),
+    "rapid_reset": Attack(20, h2_hello(), streams(
+        lambda stream: frame(HEADERS, END_STREAM | END_HEADERS, stream, get_block(b"/medium")) +
+        frame(RST_STREAM, 0, stream, b"\0\0\0\x08"))),
+    "continuations": Attack(20, h2_hello() + frame(HEADERS, END_STREAM, 1, get_block(b"/hello")),
+                            [frame(CONTINUATION, 0, 1, b"\0\x01a\x01b" * 100)] * 100),
+    "settings": Attack(20, h2_hello(), [frame(SETTINGS, 0, 0) * 100]),
+    "pings": Attack(20, h2_hello(), [frame(PING, 0, 0, b"12345678") * 100]),
+    "window_0": Attack(100, h2_hello(0) + b"".join(
+        frame(HEADERS, END_STREAM | END_HEADERS, stream, get_block(b"/medium"))
+        for stream in range(1, 200, 2))),
+}
+
+
+class Attacker:
+    """One connection; a new one takes its place when the server closes it."""
+
+    def __init__(self, attack):
+        self.attack, self.peer, self.due = attack, None, 0.0
+        self.out, self.next = b"", 0
+
+    def connect(self):
+        self.peer = socket.socket()
+        self.peer.setblocking(False)
+        self.peer.connect_ex(("127.0.0.1", PORT))
+        self.out, self.next = self.attack.first, 0
+        self.due = time.monotonic() + 0.01
+
+    def turn(self, now):
+        if self.peer is None:
+            self.connect()
+        if now < self.due:
+            return
+        try:
+            if not self.out:
+                self.out = self.attack.pieces[self.next % len(self.attack.pieces)]
+                self.next += 1
+                self.due = now + self.attack.every
+            if self.out:
+                self.out = self.out[self.peer.send(self.out):]
+            if self.attack.reads and not self.peer.recv(65536):
+                raise ConnectionResetError
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.peer.close()
+            self.peer = None
+
+
+def attack(name):
+    """Never returns: it is ended by its parent."""
+    os.nice(19)
+    attackers = [Attacker(ATTACKS[name]) for _ in range(ATTACKS[name].connections)]
+    while True:
+        for each in attackers:
+            each.turn(time.monotonic())
+        time.sleep(0.001)
+
+
+# -- the polite client -----------------------------------------------------------------------------
+def waits(server, seconds):
+    """Milliseconds of each request, and the most bytes that the server had."""
+    taken, most = [], 0
+    with socket.create_connection(("127.0.0.1", PORT)) as peer:
+        peer.settimeout(30)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            before = time.monotonic()
+            peer.sendall(HEAD + b"\r\n")
+            said = b""
+            while b"Hello, world" not in said:
+                piece = peer.recv(65536)
+                if not piece:
+                    sys.exit("the server closed the polite client's connection")
+                said += piece
+            taken.append((time.monotonic() - before) * 1000)
+            most = max(most, resident_bytes(server.pid))
+            time.sleep(0.001)
+    return taken, most
+
+
+def row(name, taken, most, quiet):
+    ordered = sorted(taken)
+    last = ordered[int(len(ordered) * 0.99)]
+    ratio = "" if quiet is None else f"{last / quiet:.1f}"
+    print(f"| {name} | {statistics.median(ordered):.3f} | {last:.3f} | {ratio} | "
+          f"{most / 2**20:.1f} |", flush=True)
+    return last
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("build", nargs="?", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("attacks", nargs="*", default=[*ATTACKS])
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--attack", help=argparse.SUPPRESS)
+    args = parser.parse_intermixed_args()
+    if args.attack:
+        attack(args.attack)
+    with tempfile.TemporaryDirectory(prefix="rondo-attacks-") as name:
+        folder = pathlib.Path(name)
+        certificates(folder)
+        http_servers.make_files(folder / "files")
+        command = [args.build.resolve() / "bench/http_server", PORT, http_servers.TLS_PORT,
+                   folder / "files"]
+        print("| attack | median, ms | p99, ms | p99 / quiet | MiB |\n| --- |" + " ---: |" * 4)
+        on(0)()
+        with http_servers.start("rondo", command, folder) as server:
+            quiet = row("none", *waits(server, args.seconds), None)
+        for each in args.attacks:
+            with http_servers.start("rondo", command, folder) as server:
+                attacker = subprocess.Popen([sys.executable, __file__, "--attack", each])
+                time.sleep(1)
+                try:
+                    row(each, *waits(server, args.seconds), quiet)
+                finally:
+                    attacker.kill()
+                    attacker.wait()
+
+
+if __name__ == "__main__":
+    main()
