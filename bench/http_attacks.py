@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What other clients of our HTTP server notice while it is attacked, and what memory it takes.
+"""The delay that other clients of our HTTP server see during an attack, and its memory.
 
 usage: bench/http_attacks.py [BUILD] [--seconds N] [ATTACK...]
 
