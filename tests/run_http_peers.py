@@ -352,6 +352,23 @@ def through_proxy(peers, proxy):
     )
 
 
+def through_proxy_2(peers, proxy):
+    """HTTP/2 by CONNECT."""
+    with peers.nginx(http2="http2"):
+        secure = "GET https://localhost:8102"
+        peers.ask(
+            f"{secure}/small.txt version=2",
+            f"{secure}/large.bin version=2",
+            f"{secure}/large.bin version=2 times=20",
+            options=["--proxy", f"http://ada:secret@127.0.0.1:{proxy}"],
+            expected=[
+                line(200, SMALL, "new HTTP/2"),
+                line(200, LARGE, "kept HTTP/2"),
+                "20 of 20",
+            ],
+        )
+
+
 def check_tinyproxy(peers):
     config = """
 Port 8121
@@ -360,12 +377,13 @@ Timeout 20
 BasicAuth ada secret
 LogLevel Critical
 """
-    with peers.nginx():
-        own = peers.running(
-            ["tinyproxy", "-d", "-c", f"{peers.folder}/config"], 8121, config=config
-        )
-        with own:
+    own = peers.running(
+        ["tinyproxy", "-d", "-c", f"{peers.folder}/config"], 8121, config=config
+    )
+    with own:
+        with peers.nginx():
             through_proxy(peers, 8121)
+        through_proxy_2(peers, 8121)
 
 
 def check_squid(peers):
@@ -393,10 +411,11 @@ pinger_enable off
 dns_nameservers 127.0.0.1
 hosts_file /etc/hosts
 """
-    with peers.nginx():
-        own = peers.running(["squid", "-N", "-f", f"{peers.folder}/config"], 8122, config=config)
-        with own:
+    own = peers.running(["squid", "-N", "-f", f"{peers.folder}/config"], 8122, config=config)
+    with own:
+        with peers.nginx():
             through_proxy(peers, 8122)
+        through_proxy_2(peers, 8122)
 
 
 def check_http_server(peers):
