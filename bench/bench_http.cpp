@@ -5,8 +5,8 @@
 //     http large URL FOLDER [CA]   four GETs at a time, each into a file of FOLDER
 //     http idle URL [CA]           400 connections that are kept and idle
 //
-// The output is one line of JSON: "wall" and "cpu" in milliseconds for a batch (the median), or
-// "bytes" of memory for a connection.
+// HTTP/1.1, or HTTP/2 with HTTP2=1 in the environment. The output is one line of JSON: "wall" and
+// "cpu" in milliseconds for a batch (the median), or "bytes" of memory for a connection.
 #include <malloc.h>
 
 #include <cstdio>
@@ -86,6 +86,8 @@ task<> program(std::string what, std::string url, std::string folder, std::strin
     http::session_options options;
     options.connections = what == "idle" ? idle_connections : at_once;
     options.connections_per_host = options.connections;
+    options.version =
+        std::getenv("HTTP2") != nullptr ? http::version::http_2 : http::version::http_1_1;
     http::session client(options);
     if (!ca.empty()) client.tls(tls::client_context().trust_file(ca));
     if (what == "small") co_await small(client, url);

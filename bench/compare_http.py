@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 
@@ -31,6 +32,7 @@ OURS = "rondo"
 CASES = {
     "small": "1,000 × 4 KiB, 16 at a time, ms",
     "small_tls": "the same over TLS, ms",
+    "small_h2": "the same over HTTP/2 and TLS, ms",
     "large": "4 × 100 MiB to files, ms",
     "large_tls": "the same over TLS, ms",
     "idle": "an idle kept connection, bytes",
@@ -82,21 +84,42 @@ def clients(build, folder):
     return found
 
 
+def h2load(url):
+    """The least that a client can do: frames without a connection's pool, timers or bodies."""
+    count = 15000
+    with open(os.devnull, "w") as nowhere:
+        began = time.monotonic()
+        child = subprocess.Popen(["h2load", "-t1", "-c1", "-m16", f"-n{count}", url],
+                                 stdout=nowhere, preexec_fn=on(0))
+        _, status, used = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit("h2load has failed")
+    batches = count / 1000
+    return {"wall": (time.monotonic() - began) * 1000 / batches,
+            "cpu": (used.ru_utime + used.ru_stime) * 1000 / batches}
+
+
 def run_case(command, case, folder):
     what, _, secure = case.partition("_")
     url = f"https://localhost:{TLS_PORT}/" if secure else f"http://127.0.0.1:{PORT}/"
     out = folder / "out"
     out.mkdir(exist_ok=True)
+    if command == "h2load":
+        return h2load(url + "small")
     arguments = [what, url + ("large" if what == "large" else "small")]
     arguments += [out] * (what == "large") + [folder / "ca.pem"] * bool(secure)
+    env = {**os.environ, "GOMAXPROCS": "1", **({"HTTP2": "1"} if secure == "h2" else {})}
     done = subprocess.run([*command, *arguments], stdout=subprocess.PIPE, text=True, check=True,
-                          preexec_fn=on(0), env={**os.environ, "GOMAXPROCS": "1"})
+                          preexec_fn=on(0), env=env)
     shutil.rmtree(out)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(sides, case, rounds, folder):
     """Medians of each side: {side: {"wall": ms, "cpu": ms} or {"bytes": n}}."""
+    if case.endswith("_h2"):
+        sides = {side: command for side, command in sides.items() if side != "aiohttp"}
+        sides |= {"h2load": "h2load"} if shutil.which("h2load") else {}
     runs = {side: [] for side in sides}
     for _ in range(rounds):
         for side, command in sides.items():
@@ -122,7 +145,7 @@ def chart(results, sides):
         key = "cpu" if "cpu" in found[OURS] else "bytes"
         base = found.get("libcurl", found[OURS])[key]
         parts.append(f'<text x="10" y="{y}" font-size="12">{CASES[case]}</text>')
-        for side in sides:
+        for side in filter(found.__contains__, sides):
             ratio = found[side][key] / base
             width = min(ratio, 6) * 80
             y += 15
@@ -155,7 +178,10 @@ def compare_clients(build, folder, cases, rounds):
         print(f"| wall / CPU | {' | '.join(sides)} |\n| --- |{' ---: |' * len(sides)}")
         for case in cases:
             results[case] = measure(sides, case, rounds, folder)
-            cells = " | ".join(shown(results[case][side]) for side in sides)
+            cells = " | ".join(shown(results[case][side]) if side in results[case] else ""
+                               for side in sides)
+            if floor := results[case].pop("h2load", None):
+                print(f"| (h2load: {shown(floor)}) |" + " |" * len(sides))
             print(f"| {CASES[case]} | {cells} |", flush=True)
     return results, sides
 

@@ -29,6 +29,10 @@ CURL* make(const std::string& url, const std::string& ca) {
     CURL* const one = curl_easy_init();
     curl_easy_setopt(one, CURLOPT_URL, url.c_str());
     curl_easy_setopt(one, CURLOPT_NOSIGNAL, 1L);
+    const bool is_2 = std::getenv("HTTP2") != nullptr;
+    curl_easy_setopt(one, CURLOPT_HTTP_VERSION,
+                     long{is_2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1});
+    curl_easy_setopt(one, CURLOPT_PIPEWAIT, is_2 ? 1L : 0L);
     if (!ca.empty()) curl_easy_setopt(one, CURLOPT_CAINFO, ca.c_str());
     return one;
 }

@@ -76,7 +76,8 @@ func oneBatch(client *http.Client, url string) {
 
 func main() {
 	what, url, ca := os.Args[1], os.Args[2], os.Args[len(os.Args)-1]
-	transport := &http.Transport{MaxIdleConns: 1000, MaxIdleConnsPerHost: 1000, DisableCompression: true}
+	transport := &http.Transport{MaxIdleConns: 1000, MaxIdleConnsPerHost: 1000, DisableCompression: true,
+		ForceAttemptHTTP2: os.Getenv("HTTP2") != ""}
 	if pem, err := os.ReadFile(ca); err == nil {
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
