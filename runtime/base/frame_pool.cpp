@@ -236,12 +236,15 @@ slab& obtain(frame_pool& pool, bool huge) {
     return s;
 }
 
-// A thread that has filled 32 MiB gets huge pages from then on. They are filled six times as fast,
-// and the unused part of the last one no longer matters. If filling one takes more than a
-// millisecond (memory is fragmented, or a virtual machine does not have it yet), small pages are
-// faster. Then huge pages are tried again when the thread has twice as many slabs.
-slab& new_slab(frame_pool& pool, std::size_t frame_size) {
-    slab& s = obtain(pool, pool.slab_count >= std::max<std::size_t>(16, pool.huge_from));
+// A thread that has 16 slabs gets huge pages for a size that has filled one. They are filled six
+// times as fast, and the unused part of the last one no longer matters. The first slab of a size
+// has small pages: a program with frames of 30 sizes needs few frames of most. If filling a huge
+// page takes more than a millisecond (memory is fragmented, or a virtual machine does not have it
+// yet), small pages are faster. Then huge pages are tried again when the thread has twice as many
+// slabs.
+slab& new_slab(frame_pool& pool, std::size_t frame_size, bool is_first) {
+    const std::size_t huge_from = std::max<std::size_t>(16, pool.huge_from);
+    slab& s = obtain(pool, !is_first && pool.slab_count >= huge_from);
     s.frame_size = frame_size;
     s.end = s.base() + frame_slab_size - frame_size + 1;
     s.newer = s.older = &s;
@@ -436,7 +439,7 @@ slab& replace_current(frame_pool& pool, slab& current, std::size_t size) {
     const bool none = &current == &no_slab;
     slab* next = none ? nullptr : current.newer;
     if (next == nullptr || next == &current) {
-        next = &new_slab(pool, (size + frame_size_step - 1) & ~(frame_size_step - 1));
+        next = &new_slab(pool, (size + frame_size_step - 1) & ~(frame_size_step - 1), none);
     } else {
         ring_remove(current);
     }

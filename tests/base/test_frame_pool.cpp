@@ -287,6 +287,19 @@ TEST_CASE("frame_pool: a million frames are returned to the system", "[frame_poo
     CHECK(memory_now().resident - before.resident < 2 * 1024);
 }
 
+TEST_CASE("frame_pool: a thread with frames of every size takes little memory", "[frame_pool]") {
+    if (!pooled()) SKIP("frames come from malloc under a sanitizer");
+    memory before;
+    memory after;
+    on_thread([&] {
+        before = memory_now();
+        for (std::size_t size = 16; size <= rondo::detail::frame_size_max; size += 16)
+            frame_free(frame_allocate(size), size);
+        after = memory_now();
+    });
+    CHECK(after.resident - before.resident < 1024);  // a page or two of each slab, no huge pages
+}
+
 TEST_CASE("frame_pool: a current slab that becomes empty after heavy use returns its pages",
           "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
