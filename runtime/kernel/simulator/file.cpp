@@ -19,7 +19,7 @@ namespace detail {
 namespace {
 
 constexpr std::uint64_t current_position = ~std::uint64_t(0);  // offset -1
-constexpr std::uint64_t size_max = std::uint64_t(1) << 32;  // a larger file in memory is a bug
+constexpr std::uint64_t size_max = std::uint64_t(1) << 44;  // as that of ext4
 constexpr std::int64_t year_2026 = 1'767'225'600;           // in Unix time
 constexpr std::uint64_t offset_max = ~std::uint64_t(0) >> 1;
 
@@ -33,14 +33,14 @@ int sim_file_system::put(std::string_view path, std::string_view bytes) {
     if (place.error < 0) return place.error;
     if (place.as_directory || (place.node != nullptr && !place.node->is_file())) return -EISDIR;
     const auto node = place.node != nullptr ? place.node : make(place.name, S_IFREG | 0666);
-    node->bytes = bytes;
+    node->bytes.assign(bytes);
     return 0;
 }
 
 std::optional<std::string> sim_file_system::get(std::string_view path) const {
     const sim_place place = find(nullptr, path, true);
     if (place.error < 0 || place.node == nullptr || !place.node->is_file()) return std::nullopt;
-    return place.node->bytes;
+    return place.node->bytes.text();
 }
 
 /// Returns: by how many bytes files may grow.
@@ -83,7 +83,7 @@ int sim_file_system::open(const sim_file* base, const char* path, int flags, uns
         place.node->links = 0;
     } else if (place.node != nullptr) {
         if (const int error = check_open(*place.node, flags); error < 0) return error;
-        if ((flags & O_TRUNC) != 0) place.node->bytes.clear();
+        if ((flags & O_TRUNC) != 0) place.node->bytes.resize(0);
     } else {
         if (!creates) return -ENOENT;
         if ((flags & O_DIRECTORY) != 0) return -EINVAL;
@@ -157,11 +157,13 @@ std::int32_t sim_file_system::read(sim_operation& operation) {
     sim_cursor into(operation.what, 0);
     const bool moves = operation.what.offset == current_position;
     const std::uint64_t from = moves ? file.position : operation.what.offset;
-    const std::string& bytes = file.node->bytes;
+    const sim_content& bytes = file.node->bytes;
     if (from >= bytes.size()) return 0;
     const auto all = std::min<std::uint64_t>(into.left(), bytes.size() - from);
     const std::uint32_t count = core_.shorten(operation, static_cast<std::uint32_t>(all));
-    into.put(bytes.data() + from, count);
+    std::string some(count, '\0');
+    bytes.read(from, some.data(), count);
+    into.put(some.data(), count);
     if (moves && (count == all || core_.dice.percent(50))) file.position += count;
     return static_cast<std::int32_t>(count);
 }
@@ -172,7 +174,7 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
     sim_cursor from(operation.what, 0);
     const bool moves = operation.what.offset == current_position;
     const bool appends = (file.flags & O_APPEND) != 0;
-    std::string& bytes = file.node->bytes;
+    sim_content& bytes = file.node->bytes;
     const std::uint64_t at = appends ? bytes.size() : moves ? file.position : operation.what.offset;
     const std::uint32_t wanted = from.left();
     std::uint32_t count = core_.shorten(operation, wanted);
@@ -183,8 +185,9 @@ std::int32_t sim_file_system::write(sim_operation& operation) {
         count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, end - at));
     }
     if (count == 0) return -ENOSPC;
-    if (bytes.size() < at + count) bytes.resize(at + count);
-    from.get(bytes.data() + at, count);
+    std::string some(count, '\0');
+    from.get(some.data(), count);
+    bytes.write(at, some.data(), count);
     file.node->modified = core_.now;
     if (moves && (count == wanted || core_.dice.percent(50))) file.position = at + count;
     return static_cast<std::int32_t>(count);
@@ -211,14 +214,11 @@ std::int32_t sim_file_system::allocate(sim_operation& operation) {
     constexpr int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     if (mode != 0 && mode != FALLOC_FL_KEEP_SIZE && mode != hole && mode != FALLOC_FL_ZERO_RANGE)
         return -EOPNOTSUPP;
-    std::string& bytes = file.node->bytes;
+    sim_content& bytes = file.node->bytes;
     if (from + size > bytes.size() && from + size - bytes.size() > room()) return -ENOSPC;
     if (mode == 0 || mode == FALLOC_FL_ZERO_RANGE)
         bytes.resize(std::max<std::uint64_t>(bytes.size(), from + size));
-    if (mode == hole || mode == FALLOC_FL_ZERO_RANGE) {
-        const std::uint64_t end = std::min<std::uint64_t>(bytes.size(), from + size);
-        if (from < end) std::fill(bytes.begin() + long(from), bytes.begin() + long(end), '\0');
-    }
+    if (mode == hole || mode == FALLOC_FL_ZERO_RANGE) bytes.clear(from, from + size);
     return 0;
 }
 
@@ -243,7 +243,9 @@ int sim_file_system::status(const sim_file* base, const char* path, int flags,
     result->stx_nlink = node.links;
     if (is_directory) result->stx_nlink += 1 + std::uint32_t(directories_in(place.name));
     result->stx_ino = node.number;
-    result->stx_size = is_directory ? 4096 : node.bytes.size();
+    result->stx_size = is_directory     ? 4096
+                       : node.is_link() ? node.target.size()
+                                        : node.bytes.size();
     result->stx_blocks = (result->stx_size + 511) / 512;
     const auto since = node.modified.time_since_epoch();
     result->stx_mtime.tv_sec = year_2026 + since / std::chrono::seconds(1);

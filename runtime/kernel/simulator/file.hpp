@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "kernel/simulator/buffer.hpp"
+#include "kernel/simulator/content.hpp"
 #include "kernel/simulator/core.hpp"
 
 struct statx;
@@ -30,7 +31,8 @@ struct sim_node {
     std::uint32_t links = 1;
     unsigned mode = S_IFREG | 0644;
     time_point modified{};
-    std::string bytes;  // of a symbolic link: its target
+    sim_content bytes;
+    std::string target;  // of a symbolic link
 
     bool is_directory() const noexcept { return S_ISDIR(mode); }
     bool is_link() const noexcept { return S_ISLNK(mode); }

@@ -123,7 +123,7 @@ sim_place sim_file_system::find(const sim_file* base, std::string_view path, boo
         const auto node = at(name);
         if (node != nullptr && node->is_link() && (follow || !rest.empty())) {
             if (++links > links_max) return failed(-ELOOP);
-            rest.insert(0, node->bytes);
+            rest.insert(0, node->target);
             if (rest.front() != '/') continue;
             place.name = "/";
             place.node = at("/");
@@ -263,7 +263,7 @@ int sim_file_system::make_link(std::string_view target, std::string_view path) {
     if (place.error < 0) return place.error;
     if (place.node != nullptr) return -EEXIST;
     if (place.as_directory) return -ENOENT;
-    make(place.name, S_IFLNK | 0777)->bytes = target;
+    make(place.name, S_IFLNK | 0777)->target = target;
     return 0;
 }
 
@@ -300,7 +300,7 @@ int sim_file_system::read_link(std::string_view path, std::string& target) const
     if (place.error < 0) return place.error;
     if (place.node == nullptr) return -ENOENT;
     if (!place.node->is_link()) return -EINVAL;
-    target = place.node->bytes;
+    target = place.node->target;
     return 0;
 }
 

@@ -158,6 +158,28 @@ RONDO_TEST("file: open_beneath never opens in another folder, though its own is 
     CHECK(content != "nothing");
 }
 
+RONDO_TEST("file: beyond 4 GiB, with holes", "[file][both]") {
+    folder here;
+    constexpr std::uint64_t far = std::uint64_t{1} << 33;
+    auto made = co_await file::open(here / "data", open_mode::read_write, {.create = true});
+    co_await made.write_all_at("begin", 0);
+    co_await made.truncate(far);
+    CHECK(co_await made.size() == far);
+    std::string buffer(10, 'x');
+    co_await made.read_exactly_at(buffer, far - 10);
+    CHECK(buffer == std::string(10, '\0'));
+    co_await made.write_all_at("end", far + 5);
+    CHECK(co_await made.size() == far + 8);
+    co_await made.read_exactly_at(buffer, far - 2);
+    CHECK(buffer == std::string(7, '\0') + "end");
+    const chunk none = co_await made.read_at(buffer, far + 8);
+    CHECK(!none);
+    co_await made.truncate(3);
+    co_await made.truncate(10);
+    co_await made.read_exactly_at(buffer, 0);
+    CHECK(buffer == "beg" + std::string(7, '\0'));
+}
+
 RONDO_TEST("file: a full disk is an error with the number of bytes written", "[file][kernel]") {
     auto full = co_await file::open("/dev/full", open_mode::write);
     auto write = [&]() -> task<> { co_await full.write_all("12345"); };
