@@ -35,9 +35,10 @@ PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 OURS = "rondo-get"
 SIDES = (OURS, "curl -Z", "aria2c", "wget2", "aiohttp")
 WITH_HTTP2 = (OURS, "curl -Z", "wget2")
-SMALL, LARGE, MIDDLE = 4096, 100 << 20, 10 << 20
+SMALL, LARGE, MIDDLE, SPLIT = 4096, 100 << 20, 10 << 20, 64 << 20
 
-# Name: title, files, bytes of each, at a time, protocol, whether the link is slow, what is judged.
+# Name: title, files, bytes of each, at a time, protocol, whether the link is slow. Files from 64 MiB
+# on are split by rondo-get, as it does by default; the others fetch each by one connection.
 CELLS = {
     "small": ("1,000 × 4 KiB", 1000, SMALL, 16, "http", False),
     "small_tls": ("1,000 × 4 KiB, TLS", 1000, SMALL, 16, "https", False),
@@ -50,6 +51,7 @@ CELLS = {
     "slow_small": ("200 × 4 KiB, slow link", 200, SMALL, 16, "http", True),
     "slow_small_h2": ("200 × 4 KiB, slow link, HTTP/2", 200, SMALL, 16, "h2", True),
     "slow_large": ("4 × 10 MiB, slow link", 4, MIDDLE, 16, "http", True),
+    "slow_split": ("1 × 64 MiB, slow link", 1, SPLIT, 16, "http", True),
 }
 SLOW_PORT = http_servers.PORT + 10
 
@@ -60,7 +62,7 @@ def make_files(folder):
     chance = random.Random(1)
     for number in range(10000):
         (folder / f"small{number}").write_bytes(chance.randbytes(SMALL))
-    for name, size in (("large", LARGE), ("middle", MIDDLE)):
+    for name, size in (("large", LARGE), ("middle", MIDDLE), ("split", SPLIT)):
         (folder / f"{name}0").write_bytes(chance.randbytes(1 << 20) * (size >> 20))
         for number in range(1, 4):
             (folder / f"{name}{number}").hardlink_to(folder / f"{name}0")
@@ -68,7 +70,7 @@ def make_files(folder):
 
 def files_of(cell):
     _, count, size, *_ = CELLS[cell]
-    kind = {SMALL: "small", LARGE: "large", MIDDLE: "middle"}[size]
+    kind = {SMALL: "small", LARGE: "large", MIDDLE: "middle", SPLIT: "split"}[size]
     return [f"{kind}{number}" for number in range(count)]
 
 
@@ -120,9 +122,11 @@ class Comparison:
                     str(listed), "-d", str(self.out), "--file-allocation=none",
                     *([f"--ca-certificate={authority}"] * secure)]
         if side == "wget2":
-            version = [] if protocol == "h2" else ["--no-http2"]
-            return ["wget2", "--no-config", "-q", f"--max-threads={jobs}", *version, "-i",
-                    str(listed), "-P", str(self.out), "--no-robots", "--no-hsts",
+            # Each of its threads has a connection of its own, with so many requests over HTTP/2.
+            version = ["--max-threads=1", f"--http2-request-window={jobs}"]
+            if protocol != "h2":
+                version = ["--no-http2", f"--max-threads={jobs}"]
+            return ["wget2", "--no-config", "-q", *version, "-i", str(listed), "-P", str(self.out), "--no-robots", "--no-hsts",
                     *([f"--ca-certificate={authority}"] * secure)]
         version = "--http2" if protocol == "h2" else "--http1.1"
         return [self.program, "-q", "-j", str(jobs), "--per-host", str(jobs), "-d", str(self.out),
@@ -131,8 +135,10 @@ class Comparison:
     def run(self, side, cell):
         self.out.mkdir()
         command = self.command(side, cell)
-        done = subprocess.run([self.measured, "0", *command], capture_output=True, text=True,
-                              timeout=300)
+        # A link of its own for each run: so the losses are the same for all.
+        with slow_link() if CELLS[cell][5] else contextlib.nullcontext():
+            done = subprocess.run([self.measured, "0", *command], capture_output=True, text=True,
+                                  timeout=300)
         found = json.loads(done.stdout.splitlines()[-1])
         if found["status"] != 0:
             sys.exit(f"{side}, {cell}: status {found['status']}\n{done.stderr[:2000]}")
@@ -253,7 +259,7 @@ def main():
         make_files(folder / "files")
         all_of_it = Comparison(args.program.resolve(), folder)
         results = {}
-        with http_servers.start_nginx(folder), slow_link():
+        with http_servers.start_nginx(folder):
             for cell in args.cells:
                 results[cell] = all_of_it.measure(cell, args.rounds)
                 print(f"{cell}: {results[cell]}", file=sys.stderr, flush=True)

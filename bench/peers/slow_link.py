@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A proxy of TCP that makes a fast link slow: 20 ms each way, and for one segment of 1,448 bytes in
 a hundred the 40 ms more that a loss costs (its repetition is asked for and sent), for which all
-that follows waits. A new connection costs a round trip. The losses come from a seed.
+that follows waits. A new connection costs a round trip. The losses of the first connection, of the
+second and so on are the same in each run.
 
 usage: slow_link.py PORT TO_PORT [PORT TO_PORT ...]"""
 
 import asyncio
+import logging
 import random
 import sys
 
@@ -45,14 +47,18 @@ async def carry(reader, writer, chance, begin):
     await asyncio.gather(read(), write())
 
 
-async def serve(port, to_port, chance):
+async def serve(port, to_port):
+    count = 0
+
     async def accepted(reader, writer):
+        nonlocal count
+        count += 1
+        chance = random.Random(count)  # of the first connection it is the same in each run
         begin = asyncio.get_running_loop().time() + 2 * DELAY
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
-            mine = random.Random(chance.random())
-            await asyncio.gather(carry(reader, there_writer, mine, begin),
-                                 carry(there_reader, writer, mine, begin))
+            await asyncio.gather(carry(reader, there_writer, chance, begin),
+                                 carry(there_reader, writer, chance, begin))
             there_writer.close()
         except (OSError, RuntimeError):
             pass
@@ -62,8 +68,8 @@ async def serve(port, to_port, chance):
 
 
 async def main(ports):
-    chance = random.Random(14)
-    await asyncio.gather(*(serve(port, to, chance) for port, to in zip(ports[::2], ports[1::2])))
+    await asyncio.gather(*(serve(port, to) for port, to in zip(ports[::2], ports[1::2])))
 
 
+logging.disable(logging.WARNING)  # of connections that are closed while bytes travel
 asyncio.run(main([int(word) for word in sys.argv[1:]]))
