@@ -2,18 +2,31 @@
 // One fdatasync(2), or one syncfs(2) for all that wait.
 #include "disk_sync.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include <unistd.h>
+#include <rondo/sleep.hpp>
 #include <rondo/to_thread.hpp>
 
 namespace downloader {
+
+namespace {
+
+constexpr std::chrono::milliseconds pause_max{50};
+
+}  // namespace
 
 rondo::task<> disk_sync::wait(part_file& file) {
     const std::uint64_t mine = ++asked_;
     const auto guard = co_await at_work_.lock();
     if (synced_ >= mine) co_return;
+    using clock = std::chrono::steady_clock;
+    const auto pause = std::min<clock::duration>(free_until_ - clock::now(), pause_max);
+    if (pause > clock::duration::zero()) co_await rondo::sleep(pause);
     const std::uint64_t last = asked_;
+    const auto began = clock::now();
     if (last == synced_ + 1) {
         co_await file.sync();
     } else {
@@ -23,6 +36,7 @@ rondo::task<> disk_sync::wait(part_file& file) {
         if (error != 0) refuse_file(error, "write", file.name());
     }
     synced_ = last;
+    free_until_ = clock::now() + 3 * (clock::now() - began);
 }
 
 }  // namespace downloader

@@ -18,7 +18,7 @@ http::session_options session_of(const options& wanted) {
     result.connections = std::max<std::size_t>(wanted.jobs, wanted.per_host) * 4;
     result.cookies = false;
     result.decode = false;  // a file is what the server has
-    if (wanted.version != protocol::http_2) result.version = http::version::http_1_1;
+    if (wanted.version == protocol::http_1_1) result.version = http::version::http_1_1;
     if (wanted.version == protocol::http_2) result.version = http::version::http_2;
     result.timeouts.connect = result.timeouts.tls = wanted.timeout;
     result.timeouts.headers = result.timeouts.read = wanted.timeout;
@@ -47,9 +47,12 @@ downloads::downloads(const options& what, const folder& in, progress& display)
     web.tls(trust);
 }
 
-http::request_builder downloads::request(std::string_view method, const std::string& url) {
+http::request_builder downloads::request(std::string_view method, const std::string& url,
+                                         bool is_small) {
     http::request_builder result = web.request(method, url);
     result.decode(false);
+    const bool may_be_2 = has_many && is_small;
+    if (wanted.version == protocol::automatic && !may_be_2) result.version(http::version::http_1_1);
     for (const auto& [name, value] : wanted.headers) result.header(name, value);
     if (wanted.user) result.basic_auth(wanted.user->first, wanted.user->second);
     return result;

@@ -48,7 +48,7 @@ std::string claim(downloads& all, const std::string& wished) {
 rondo::task<std::string> suggested_name(downloads& all, const std::string* url) {
     std::string name = raw_name(http::url(*url).target());
     try {
-        http::response head = co_await all.request("HEAD", *url);
+        http::response head = co_await all.request("HEAD", *url, true);
         if (const auto value = head.header("content-disposition"); value && head.ok())
             name = http::disposition_file_name(*value).value_or(name);
     } catch (const http::error&) {  // the download itself will say what is wrong
@@ -134,6 +134,7 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
 }  // namespace
 
 std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
+    all.has_many = files.size() > all.wanted.per_host;
     std::vector<job> jobs;
     for (wanted_file& file : files) {
         job& made = jobs.emplace_back(std::move(file));

@@ -59,7 +59,8 @@ void transfer::check_length(const remote_file& described) const {
 /// Asks one mirror.
 /// Throws: unless the answer is the file, or the range of the file that is known.
 rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range) {
-    http::request_builder request = all_.request("GET", what_.urls[mirror]);
+    const bool is_small = range == all_bytes;  // a range is of a large file
+    http::request_builder request = all_.request("GET", what_.urls[mirror], is_small);
     if (range != all_bytes) {
         request.range(range.begin, range.end - 1);
         if (const std::string sent = condition(mirror); !sent.empty())

@@ -24,7 +24,7 @@ public:
 /// The fate of a file whose name is taken.
 enum class when_taken : unsigned char { keep, overwrite, rename };
 
-/// How HTTP is spoken. `automatic`: HTTP/1.1 over several connections.
+/// How HTTP is spoken. `automatic`: HTTP/2 over TLS if there are many files, otherwise HTTP/1.1.
 enum class protocol : unsigned char { automatic, http_1_1, http_2 };
 
 /// The options of a run. A class with a constructor rather than an aggregate: g++ 12 destroys

@@ -113,8 +113,9 @@ std::optional<saved_state> part_file::resume(const std::vector<std::string>& url
 
 rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
     discard();
-    const auto left = in_->free_bytes();
-    if (length && left && *length > *left)
+    const bool is_large = length && *length >= reserved_least;
+    const auto left = is_large ? in_->free_bytes() : std::nullopt;
+    if (left && *length > *left)
         throw refused(fmt::format("no space for {}: {} are needed, {} are free", printable(name_),
                                   bytes_text(*length), bytes_text(*left)));
     file_number opened = in_->open_nameless();
@@ -125,7 +126,7 @@ rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
         current_ = name;
     }
     adopt(std::move(opened));
-    if (!length || *length < reserved_least) co_return;
+    if (!is_large) co_return;
     const auto done = co_await rondo::as_result(file_.allocate(0, *length));
     if (!done && done.error().value() == ENOSPC)
         throw refused(

@@ -66,7 +66,7 @@ rondo::task<bool> transfer::is_there_already() {
 
 /// Asks the server: its file is as long, and was not changed after ours was written.
 rondo::task<bool> transfer::is_unchanged(const struct stat* there) {
-    http::response head = co_await all_.request("HEAD", what_.urls.front());
+    http::response head = co_await all_.request("HEAD", what_.urls.front(), true);
     if (is_busy_status(head.status())) head.raise_for_status();
     const auto length = head.content_length();
     if (head.status() != 200 || !length) co_return false;
