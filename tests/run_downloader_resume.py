@@ -5,8 +5,8 @@ server changed in between; ranges and mirrors; states that do not fit; servers t
 disk. In all cases a file that has its name is byte for byte the server's.
 
 20 kills, with RONDO_LONG=1 200; a tenth of them with a changed file. The moments come from a seed
-that is printed; RONDO_SEED repeats them. At the end curl, aria2c and wget2 continue a file that has
-changed; their results are printed and not judged. A missing one is counted as skipped.
+that is printed; RONDO_SEED repeats them. At the end curl, aria2c, wget2 and axel continue a file
+that has changed; their results are printed and not judged. A missing one is counted as skipped.
 
 usage: run_downloader_resume.py --examples FOLDER [NAME ...]
 Exit status 0 or 1; the last line is "N passed, N failed", and the numbers are added to the file
@@ -349,6 +349,7 @@ OTHERS = {
     "curl": ["curl", "-sS", "-C", "-", "-o", "a"],
     "aria2c": ["aria2c", "-q", "-c", "-x1", "-s1", "--file-allocation=none", "-o", "a"],
     "wget2": ["wget2", "-q", "-c", "--tries=1"],
+    "axel": ["axel", "-q", "-n1", "-o", "a"],
     "rondo-get": ["rondo-get", "-q", "-o", "a"],
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// rondo-get: downloads many files at once over HTTP and HTTPS. `rondo-get --help` says how.
+// rondo-get: downloads many files at once over HTTP and HTTPS. `rondo-get --help` says how, and
+// docs/downloader.md why.
 //
 // Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
 // the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
