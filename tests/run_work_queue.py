@@ -14,12 +14,16 @@ that RONDO_TALLY names.
 
 import argparse
 import collections
+import contextlib
+import itertools
 import os
 import pathlib
 import random
 import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
@@ -126,9 +130,279 @@ def check_examples(peers, redis):
                   'dead after 1 attempt: "" (there is nothing to count)'], f"it said {said}")
 
 
+# -- workers that die ------------------------------------------------------------------------------
+def check_killed_workers(peers, redis):
+    """kill -9 of a random one of six workers every 200 ms. Each job is done; attempts and fences of
+    a job increase strictly; only poison is dead."""
+    count = 20_000 if LONG else 1500
+    chance = random.Random(os.environ.get("RONDO_SEED"))
+    peers.do("put", redis, count=count)
+    peers.do("put", redis, prefix="poison", count=5)
+    working = {"lease": 1000, "attempts": 8, "backoff": 1, "job": 20, "limit": 4}
+    workers = [peers.start("work", redis, **working) for _ in range(6)]
+    give_up = time.monotonic() + (300 if LONG else 40) * SLOWER
+    kills = 0
+    while any(worker.process.poll() is None for worker in workers):
+        must(time.monotonic() < give_up, f"the jobs are not done: {peers.read()[-3:]}")
+        time.sleep(0.2)
+        place = chance.randrange(6)
+        victim = workers[place]
+        if victim.process.poll() is None:
+            victim.process.kill()
+            victim.process.wait()
+            kills += 1
+            workers[place] = peers.start("work", redis, **working)
+    for worker in workers:
+        peers.lines_of(worker)
+    stats = stats_of(peers.do("stats", redis))
+    must(stats == {"waiting": 0, "leased": 0, "later": 0, "dead": 5}, f"{kills} kills, {stats}")
+    done, last = set(), {}
+    for line in peers.read():
+        if line.what == "end":
+            done.add(line.id)
+        elif line.what == "begin":
+            before = last.get(line.id, (0, 0))
+            now = (line.attempt, line.fence)
+            must(now[0] > before[0] and now[1] > before[1], f"{line} after {before}")
+            last[line.id] = now
+    must(done == {f"job{n}" for n in range(count)}, f"{len(done)} of {count} are done")
+    must(all(last[f"poison{n}"][0] == 8 for n in range(5)), "poison was not tried 8 times")
+    repeated = sum(attempt > 1 for name, (attempt, _) in last.items() if name.startswith("job"))
+    must(kills >= 3, f"only {kills} kills")
+    print(f"        {kills} kills, {repeated} of {count} jobs begun again", flush=True)
+
+
+def check_stopped_worker(peers, redis):
+    """SIGSTOP past the lease: another worker takes the jobs; the first one is told when it runs
+    again, and what it has done in spite of that is refused."""
+    peers.do("put", redis, prefix="slow", count=1)
+    peers.do("put", redis, prefix="stubborn", count=1)
+    first = peers.start("work", redis, lease=1000, job=1500)
+    peers.wait_for(lambda lines: len(lines) == 2)
+    first.process.send_signal(signal.SIGSTOP)
+    said = peers.do("work", redis, lease=1000, job=10)
+    must(said[0] == "done 2 retried 0 dead 0 released 0 lost 0", f"the second said {said}")
+    first.process.send_signal(signal.SIGCONT)
+    said = peers.lines_of(first)
+    must(said[0] == "done 0 retried 0 dead 0 released 0 lost 2", f"the first said {said}")
+    told = [line.what for line in peers.read() if line.process == first.process.pid]
+    ends = [what for what in told if what == "end"]
+    must(len(ends) == 1 and any(what.startswith("cancelled ") for what in told), f"{told}")
+
+
+def check_crashing_job(peers, redis):
+    """A job that kills its worker each time is dead after its attempts; the others are done."""
+    peers.do("put", redis, prefix="crash", count=1)
+    peers.do("put", redis, prefix="job", count=20)
+    crashes = 0
+    while True:
+        worker = peers.start("work", redis, lease=1000, attempts=3, limit=1)
+        if worker.wait(60 * SLOWER, "its start") == 0:
+            break
+        must(worker.process.returncode == -signal.SIGKILL, f"a worker ended:{worker.said()}")
+        crashes += 1
+        must(crashes <= 3, "it crashes more often than it may be tried")
+    lines = peers.read()
+    begun = [line.attempt for line in lines if line.id == "crash0"]
+    must(begun == [1, 2, 3], f"its attempts were {begun}")
+    must(sum(line.what == "end" for line in lines) == 20, "the others are not done")
+    dead = redis.ask("XRANGE", f"rondo:{{{QUEUE}}}:dead", "-", "+")
+    must(dead[0][1][-1] == "its worker did not finish", f"dead: {dead}")
+
+
+def check_terminated_worker(peers, redis):
+    """SIGTERM: the job goes to another worker at once, and the attempt does not count."""
+    peers.do("put", redis, count=2)
+    first = peers.start("work", redis, job=60_000, until_empty=0)
+    peers.wait_for(lambda lines: len(lines) == 2)
+    second = peers.start("work", redis, job=10, until_empty=0)
+    time.sleep(0.3)  # it waits in a blocked read
+    before = time.monotonic()
+    first.process.terminate()
+    lines = peers.wait_for(lambda lines: [x for x in lines if x.what == "end"][1:])
+    took = time.monotonic() - before
+    must(all(line.attempt == 1 for line in lines), f"attempts were counted: {lines}")
+    must(took < 1 * SLOWER, f"they were taken over after {took:.2f} s")
+    first.wait(10 * SLOWER, "SIGTERM")
+    must(first.process.returncode == 143, f"it ended with {first.process.returncode}")
+    second.process.terminate()
+    second.wait(10 * SLOWER, "SIGTERM")
+    groups = redis.ask("XINFO", "CONSUMERS", f"rondo:{{{QUEUE}}}:jobs", "workers")
+    must(groups == [], f"workers are left: {groups}")
+
+
+# -- a server that dies ----------------------------------------------------------------------------
+def put_until_killed(peers, redis):
+    """kill -9 of the server while jobs are put. Gives how many were acknowledged before."""
+    producer = peers.start("put", redis, count=1_000_000, singly=1)
+    time.sleep(random.uniform(0.2, 0.5))
+    redis.kill()
+    producer.kill()
+    return int((producer.text(producer.out).splitlines() or [0])[-1])
+
+
+def lost_of(redis, count):
+    redis.start()
+    keys = [f"rondo:{{{QUEUE}}}:id:job{n}" for n in range(count)]
+    there = sum(redis.ask("EXISTS", *keys[at : at + 1000]) for at in range(0, count, 1000))
+    return count - there
+
+
+def check_killed_server(peers, redis):
+    """kill -9 of the server: with appendfsync always no acknowledged put is lost; with everysec at
+    most those of about a second, which are counted."""
+    for fsync in "always", "everysec":
+        redis.kill()
+        redis.options = ("--appendonly", "yes", "--appendfsync", fsync)
+        redis.start()
+        count = put_until_killed(peers, redis)
+        lost = lost_of(redis, count)
+        must(count > 0, "nothing was put")
+        must(lost == 0 or fsync != "always", f"{lost} of {count} are lost")
+        print(f"        appendfsync {fsync}: {lost} of {count} acknowledged puts lost", flush=True)
+        redis.ask("FLUSHALL")
+
+
+def check_killed_server_at_work(peers, redis):
+    """kill -9 of the server while six workers are at work, again and again: each job is done, and
+    the workers go on by themselves."""
+    redis.kill()
+    redis.options = ("--appendonly", "yes", "--appendfsync", "always")
+    redis.start()
+    count = 5000 if LONG else 600
+    peers.do("put", redis, count=count)
+    working = {"lease": 1000, "attempts": 50, "job": 5, "limit": 4}
+    workers = [peers.start("work", redis, **working) for _ in range(3)]
+    for _ in range(20 if LONG else 3):
+        time.sleep(random.uniform(0.05, 0.3))
+        redis.kill()
+        time.sleep(random.uniform(0, 0.2))
+        redis.start()
+    for worker in workers:
+        peers.lines_of(worker, stderr=None)  # each reports that Redis could not be used
+    done = {line.id for line in peers.read() if line.what == "end"}
+    must(len(done) == count, f"{len(done)} of {count} are done")
+
+
+def check_stopped_server(peers, redis):
+    """A server that is stopped for longer than a lease: workers end their jobs before others may
+    begin them."""
+    peers.do("put", redis, count=3)
+    first = peers.start("work", redis, lease=1500, job=60_000, limit=3, until_empty=0)
+    peers.wait_for(lambda lines: len(lines) == 3)
+    time.sleep(0.7)  # a renewal
+    stopped = time.monotonic()
+    redis.stop()
+    ended = peers.wait_for(lambda lines: [x for x in lines if "cancelled" in x.what][2:])
+    took = time.monotonic() - stopped
+    must(took < 1.5 * SLOWER, f"the jobs were ended {took:.2f} s after the server stopped")
+    first.process.terminate()  # otherwise it would take them again
+    first.wait(10 * SLOWER, "SIGTERM")
+    time.sleep(max(0, 1.6 - took))
+    second = peers.start("work", redis, lease=1500, job=1, until_empty=0)
+    redis.go_on()
+    again = peers.wait_for(lambda lines: [x for x in lines if x.what == "end"][2:])
+    last_end = max(line.time for line in peers.read() if "cancelled" in line.what)
+    first_begin = min(x.time for x in peers.read() if x.what == "begin" and x.attempt > 1)
+    must(last_end < first_begin, "two worked on one job at the same time")
+    must(len(again) >= 1 and len(ended) >= 1, "nothing was taken over")
+    second.process.terminate()
+    second.wait(10 * SLOWER, "SIGTERM")
+
+
+# -- connections that are cut ----------------------------------------------------------------------
+class Cutter:
+    """A proxy that cuts each connection at a request: the second one, the third one ...; in turn
+    before the server has it, and after."""
+
+    def __init__(self, redis, most):
+        self.redis, self.most = redis, most
+        self.path = redis.folder / "cut.sock"
+        self.url = f"unix://{self.path}"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen(50)
+        self.cuts = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        for number in itertools.count():
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.relay, args=(peer, number), daemon=True).start()
+
+    def relay(self, peer, number):
+        last, before = (number // 2 + 1) % self.most, number % 2 == 0
+        with peer, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(str(self.redis.path))
+            threading.Thread(target=self.copy, args=(server, peer), daemon=True).start()
+            for request in itertools.count():
+                data = peer.recv(1 << 20)
+                if not data:
+                    return
+                if request == last and before:
+                    break
+                server.sendall(data)
+                if request == last:
+                    time.sleep(0.005)  # it has it now, and the reply is on its way or lost
+                    break
+            self.cuts += 1
+            peer.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 20):
+                target.sendall(data)
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def check_cut_connections(peers, redis):
+    """Every connection is cut at some command: a put adds once, and says so; each job is done."""
+    count = 3000 if LONG else 300
+    cutter = Cutter(redis, 8)
+    try:
+        said = peers.do("put", cutter, count=count)
+        must(said[0] == f"added {count} of {count}", f"it said {said}")
+        length = redis.ask("XLEN", f"rondo:{{{QUEUE}}}:jobs")
+        must(length == count, f"{length} jobs were put")
+        worker = peers.start("work", cutter, lease=1000, attempts=100, limit=4)
+        peers.lines_of(worker, stderr=None)
+        done = {line.id for line in peers.read() if line.what == "end"}
+        must(len(done) == count, f"{len(done)} of {count} are done")
+        must(cutter.cuts >= 10, f"only {cutter.cuts} connections were cut")
+        print(f"        {cutter.cuts} connections cut", flush=True)
+    finally:
+        cutter.end()
+
+
+def check_producers(peers, redis):
+    """Eight producers put the same ids: each is added once, by one of them."""
+    count = 5000 if LONG else 500
+    producers = [peers.start("put", redis, count=count) for _ in range(8)]
+    added = sum(int(peers.lines_of(each)[0].split()[1]) for each in producers)
+    must(added == count, f"{added} were added")
+    length = redis.ask("XLEN", f"rondo:{{{QUEUE}}}:jobs")
+    must(length == count, f"{length} jobs were put")
+
+
 CHECKS = {
     "program": ("program 23 in three processes", check_program),
     "examples": ("the examples redis_ping and work_queue", check_examples),
+    "killed_workers": ("kill -9 of random workers", check_killed_workers),
+    "stopped_worker": ("a worker that is stopped past its lease", check_stopped_worker),
+    "killed_server": ("kill -9 of the server, and what is lost", check_killed_server),
+    "server_at_work": ("kill -9 of the server at work", check_killed_server_at_work),
+    "stopped_server": ("a server stopped for longer than a lease", check_stopped_server),
+    "cut": ("connections that are cut in every command", check_cut_connections),
+    "producers": ("eight producers of the same ids", check_producers),
+    "crash": ("a job that crashes its worker", check_crashing_job),
+    "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }
 
 

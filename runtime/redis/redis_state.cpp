@@ -105,6 +105,9 @@ task<redis_link> redis_state::make(bool blocks) {
         co_return keeper.finish();
     } catch (const cancelled&) {
         if (!limit.timed_out()) throw;
+    } catch (const redis::connection_lost&) {  // no command was sent, but the greeting
+        throw redis::connection_error("connect " + url_.server() +
+                                      ": the server closed the connection");
     } catch (const std::system_error& error) {
         throw redis::connection_error(error.what());
     }

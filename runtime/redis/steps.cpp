@@ -50,6 +50,14 @@ local function give_back(entry, deliveries)
     remove(entry)
     if id then add(id, payload, before + deliveries - 1) end
 end
+-- All of a worker's jobs, except the entries from ARGV[from] on.
+local function give_back_unknown(consumer, from)
+    local known = {}
+    for i = from, #ARGV do known[ARGV[i]] = true end
+    for _, each in ipairs(call('XPENDING', jobs, 'workers', '-', '+', 1000, consumer)) do
+        if not known[each[1]] then give_back(each[1], each[4]) end
+    end
+end
 local function add_later(due, id, payload, attempts)
     call('ZADD', later, due, attempts .. ':' .. #id .. ':' .. id .. payload)
 end
@@ -95,13 +103,7 @@ local consumer, count, attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease, remember, markers = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 
 -- Jobs whose delivery never reached this worker.
-if ARGV[7] == '1' then
-    local held = {}
-    for i = 8, #ARGV do held[ARGV[i]] = true end
-    for _, each in ipairs(call('XPENDING', jobs, 'workers', '-', '+', 1000, consumer)) do
-        if not held[each[1]] then give_back(each[1], each[4]) end
-    end
-end
+if ARGV[7] == '1' then give_back_unknown(consumer, 8) end
 
 for _, member in ipairs(call('ZRANGE', later, '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
     local before, size, at = string.match(member, '^(%d+):(%d+):()')
@@ -266,9 +268,10 @@ return 1
 )lua";
 
 constexpr const char* leave_text = R"lua(
-local left = call('XPENDING', jobs, 'workers', '-', '+', 1000, ARGV[1])
-for _, each in ipairs(left) do give_back(each[1], each[4]) end
-if #left < 1000 then call('XGROUP', 'DELCONSUMER', jobs, 'workers', ARGV[1]) end
+give_back_unknown(ARGV[1], 2)
+if #call('XPENDING', jobs, 'workers', '-', '+', 1, ARGV[1]) == 0 then
+    call('XGROUP', 'DELCONSUMER', jobs, 'workers', ARGV[1])
+end
 return 1
 )lua";
 

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr duration farewell = 2s;  // for giving leases back, after the jobs have ended
 constexpr std::size_t reason_most = 1000;
+constexpr std::size_t given_up_most = 1000;
 
 /// "host:4711:0123456789abcdef:lease=30000": other workers read the lease in it.
 std::string consumer_name(duration lease) {
@@ -73,10 +74,24 @@ task<> work_loop::serve(task_group& group) {
 /// Gives back what may have been delivered to this worker unseen, and forgets the worker.
 task<> work_loop::leave() {
     try {
-        auto leaving = queue_.run(work_step::leave, {consumer_});
+        work_words words = {consumer_};
+        add_known_entries(words);
+        auto leaving = queue_.run(work_step::leave, std::move(words));
         co_await move_on_after(farewell, std::move(leaving));
     } catch (const std::exception&) {  // the leases run out by themselves
     }
+}
+
+/// The attempt has begun, so it counts: its lease runs out, and is not given back.
+void work_loop::give_up(const held_job& job) {
+    if (given_up_.size() >= given_up_most) given_up_.pop_front();
+    given_up_.push_back(job.entry);
+}
+
+void work_loop::add_known_entries(work_words& to) const {
+    for (const held_job* each = held_.first(); each != nullptr; each = held_.next(*each))
+        to.push_back(each->entry);
+    to.insert(to.end(), given_up_.begin(), given_up_.end());
 }
 
 void work_loop::drain_by(time_point when) noexcept {
@@ -113,6 +128,7 @@ task<> work_loop::work_on(held_job job) {
     end how = end::released;
     if (running_loop().time() < drained_by_) how = co_await attempt(job, reason);
     how = co_await settle(job, how, std::move(reason));
+    if (how == end::lost) give_up(job);
     count(how);
 }
 

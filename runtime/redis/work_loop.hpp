@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <optional>
 #include <string>
@@ -60,6 +61,7 @@ private:
 
     // -- work_take.cpp: taking
     task<> take_all(task_group& group);
+    task<> join();
     task<bool> take_some(task_group& group);
     task<std::optional<redis::value>> ask_for_jobs(std::size_t count);
     task<> wait_for_job(task_group& group);
@@ -71,6 +73,8 @@ private:
     // -- work_loop.cpp: working
     task<> serve(task_group& group);
     task<> leave();
+    void give_up(const held_job& job);
+    void add_known_entries(work_words& to) const;
     void drain_by(time_point when) noexcept;
     task<> work_on(held_job job);
     task<end> attempt(held_job& job, std::string& reason);
@@ -91,6 +95,7 @@ private:
     const work_options options_;
     const std::string consumer_;
     intrusive_list<held_job, &held_job::links> held_;
+    std::deque<std::string> given_up_;  // entries whose lease runs out, and whose attempt counts
     std::size_t running_ = 0;
     wait_queue ended_;  // of jobs
 

@@ -107,7 +107,7 @@ task<std::vector<dead_job>> dead_jobs(state_pointer state, std::size_t count) {
 }
 
 task<work_stats> stats_of(state_pointer state) {
-    const redis::value answer = co_await state->run(detail::work_step::stats, {});
+    const redis::value answer = co_await state->run_surely(detail::work_step::stats, {});
     const auto number = [&](std::size_t i) {
         return static_cast<std::uint64_t>(answer[i].number());
     };
@@ -173,7 +173,7 @@ work_queue::~work_queue() = default;
 
 task<work_queue> work_queue::open(std::string url, std::string name, work_queue_options options) {
     auto state = std::make_shared<detail::work_queue_state>(url, std::move(name), options);
-    co_await state->look_at_server();
+    co_await state->prepare();
     co_return work_queue(std::move(state));
 }
 

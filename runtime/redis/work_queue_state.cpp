@@ -123,19 +123,54 @@ task<redis::value> work_queue_state::run_with(work_step step, work_words argumen
     }
 }
 
+namespace {
+
+/// Repeats what may be repeated.
+class repetition {
+public:
+    /// While an error is handled: rethrows it if it is not to be repeated.
+    void failed() {
+        if (running_loop().time() >= give_up_) throw;
+        try {
+            throw;
+        } catch (const redis::connection_lost&) {
+        } catch (const redis::reply_error& error) {
+            if (!is_passing(error)) throw;
+        }
+    }
+    sleeping pause() { return sleep(delays_.next_delay()); }
+
+private:
+    const time_point give_up_ = running_loop().time() + reachable_in;
+    retry_state delays_ = retry_state({.attempts = 0, .delay = 10ms, .longest = 1s});
+};
+
+}  // namespace
+
 task<redis::value> work_queue_state::run_surely(work_step step, work_words arguments,
                                                 work_words markers) {
-    const time_point give_up = running_loop().time() + reachable_in;
-    retry_state delays({.attempts = 0, .delay = 10ms, .longest = 1s});
+    repetition again;
     for (;;) {
         try {
             co_return co_await run_with(step, arguments, markers);
-        } catch (const redis::connection_error&) {
-            if (running_loop().time() >= give_up) throw;
-        } catch (const redis::reply_error& error) {
-            if (!is_passing(error) || running_loop().time() >= give_up) throw;
+        } catch (const redis::error&) {
+            again.failed();
         }
-        co_await sleep(delays.next_delay());
+        co_await again.pause();
+    }
+}
+
+task<> work_queue_state::prepare() {
+    repetition again;
+    for (;;) {
+        try {
+            co_await look_at_server();
+            co_await make_queue();
+            co_return;
+        } catch (const redis::error&) {
+            again.failed();
+        }
+        co_await again.pause();
     }
 }
 
@@ -159,12 +194,16 @@ task<> work_queue_state::look_at_server() {
         const redis::value settings = co_await client.command(
             "CONFIG GET", "appendonly", "appendfsync", "maxmemory", "maxmemory-policy");
         found = durability_of(settings);
-    } catch (const redis::reply_error&) {  // the server does not tell it to this user
+    } catch (const redis::reply_error& error) {  // the server does not tell it to this user
+        if (is_passing(error)) throw;
     }
     if (options.require > found)
         throw error("work_queue " + name + ": the durability of " + std::string(client.name()) +
                     " is " + name_of(found) + ", and " + name_of(options.require) +
                     " is required: see appendonly, appendfsync and maxmemory-policy in redis.conf");
+}
+
+task<> work_queue_state::make_queue() {
     co_await make_group();
     co_await client.command("HSETNX", facts_key(), "layout", layout);
     const redis::value known = co_await client.command("HGET", facts_key(), "layout");

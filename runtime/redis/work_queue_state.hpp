@@ -36,12 +36,12 @@ struct work_queue_state {
     }
     /// The same with markers.
     task<redis::value> run_with(work_step step, work_words arguments, work_words markers);
-    /// The same, repeated while Redis cannot be reached, for 30 s. Only for steps that do no more
-    /// if they are run again.
-    task<redis::value> run_surely(work_step step, work_words arguments, work_words markers);
+    /// The same, repeated if its reply is lost, for 30 s. Only for steps that do no more if they are
+    /// run again.
+    task<redis::value> run_surely(work_step step, work_words arguments, work_words markers = {});
 
-    task<> make_group();
-    task<> look_at_server();
+    /// Looks at the server and makes the queue, as `open` promises. Repeated in the same way.
+    task<> prepare();
 
     std::string marker_of(std::string_view id) const { return prefix + "id:" + std::string(id); }
     work_words markers_of(std::string_view id) const { return {marker_of(id)}; }
@@ -57,6 +57,11 @@ struct work_queue_state {
     durability found = durability::any;
     work_words keys;
     std::array<std::string, static_cast<std::size_t>(work_step::count)> hashes;
+
+private:
+    task<> make_group();
+    task<> look_at_server();
+    task<> make_queue();
 };
 
 }  // namespace detail

@@ -28,13 +28,20 @@ task<> work_loop::take_all(task_group& group) {
         while (running_ >= limit_) co_await ended_.park();
         const bool any = co_await take_some(group);
         if (any) continue;
-        if (!std::exchange(joined, true)) co_await queue_.run(work_step::join, {});
+        if (!std::exchange(joined, true)) co_await join();
         if (!options_.until_empty || !is_empty_)
             co_await wait_for_job(group);
         else if (running_ != 0)
             co_await ended_.park();
         else
             co_return;
+    }
+}
+
+task<> work_loop::join() {
+    try {
+        co_await queue_.run(work_step::join, {});
+    } catch (const redis::error&) {  // it only tidies up
     }
 }
 
@@ -88,9 +95,7 @@ task<std::optional<redis::value>> work_loop::ask_for_jobs(std::size_t count) {
     work_words words = {consumer_,      std::to_string(count),      std::to_string(how.attempts),
                         milliseconds_of(how.lease), queue_.remember, queue_.marker_of(""),
                         may_have_more_ ? "1" : "0"};
-    if (may_have_more_)
-        for (const held_job* each = held_.first(); each != nullptr; each = held_.next(*each))
-            words.push_back(each->entry);
+    if (may_have_more_) add_known_entries(words);
     struct asking : timeout_scope {
         work_loop& of;
         asking(work_loop& o, time_point when) : timeout_scope(when), of(o) { of.asking_ = this; }
