@@ -50,12 +50,14 @@ local function give_back(entry, deliveries)
     remove(entry)
     if id then add(id, payload, before + deliveries - 1) end
 end
--- All of a worker's jobs, except the entries from ARGV[from] on.
-local function give_back_unknown(consumer, from)
-    local known = {}
-    for i = from, #ARGV do known[ARGV[i]] = true end
-    for _, each in ipairs(call('XPENDING', jobs, 'workers', '-', '+', 1000, consumer)) do
-        if not known[each[1]] then give_back(each[1], each[4]) end
+-- The jobs of some workers, ARGV[from] in number, except the entries after their names.
+local function give_back_unknown(from)
+    local last, known = from + ARGV[from], {}
+    for i = last + 1, #ARGV do known[ARGV[i]] = true end
+    for i = from + 1, last do
+        for _, each in ipairs(call('XPENDING', jobs, 'workers', '-', '+', 1000, ARGV[i])) do
+            if not known[each[1]] then give_back(each[1], each[4]) end
+        end
     end
 end
 local function add_later(due, id, payload, attempts)
@@ -102,8 +104,8 @@ constexpr const char* take_text = R"lua(
 local consumer, count, attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease, remember, markers = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 
--- Jobs whose delivery never reached this worker.
-if ARGV[7] == '1' then give_back_unknown(consumer, 8) end
+-- Jobs whose delivery never reached this worker, under the names that it had then.
+give_back_unknown(7)
 
 for _, member in ipairs(call('ZRANGE', later, '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
     local before, size, at = string.match(member, '^(%d+):(%d+):()')
@@ -179,11 +181,11 @@ return {next_fence(1), before, id}
 
 constexpr const char* renew_text = R"lua(
 local results = {}
-for i = 1, (#ARGV - 1) / 2 do
-    local entry = ARGV[i * 2]
-    local is_ours = is_held(entry, ARGV[1], ARGV[i * 2 + 1])
+for i = 1, #ARGV / 3 do
+    local consumer, entry, deliveries = ARGV[i * 3 - 2], ARGV[i * 3 - 1], ARGV[i * 3]
+    local is_ours = is_held(entry, consumer, deliveries)
     if is_ours then
-        is_ours = #call('XCLAIM', jobs, 'workers', ARGV[1], 0, entry, 'JUSTID') > 0
+        is_ours = #call('XCLAIM', jobs, 'workers', consumer, 0, entry, 'JUSTID') > 0
     end
     results[i] = is_ours and 1 or 0
 end
@@ -268,9 +270,11 @@ return 1
 )lua";
 
 constexpr const char* leave_text = R"lua(
-give_back_unknown(ARGV[1], 2)
-if #call('XPENDING', jobs, 'workers', '-', '+', 1, ARGV[1]) == 0 then
-    call('XGROUP', 'DELCONSUMER', jobs, 'workers', ARGV[1])
+give_back_unknown(1)
+for i = 2, ARGV[1] + 1 do
+    if #call('XPENDING', jobs, 'workers', '-', '+', 1, ARGV[i]) == 0 then
+        call('XGROUP', 'DELCONSUMER', jobs, 'workers', ARGV[i])
+    end
 end
 return 1
 )lua";

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr duration farewell = 2s;  // for giving leases back, after the jobs have ended
 constexpr std::size_t reason_most = 1000;
 constexpr std::size_t given_up_most = 1000;
+constexpr std::size_t doubtful_most = 20;
 
 /// "host:4711:0123456789abcdef:lease=30000": other workers read the lease in it.
 std::string consumer_name(duration lease) {
@@ -74,8 +75,8 @@ task<> work_loop::serve(task_group& group) {
 /// Gives back what may have been delivered to this worker unseen, and forgets the worker.
 task<> work_loop::leave() {
     try {
-        work_words words = {consumer_};
-        add_known_entries(words);
+        work_words words;
+        add_unseen(words, &consumer_);
         auto leaving = queue_.run(work_step::leave, std::move(words));
         co_await move_on_after(farewell, std::move(leaving));
     } catch (const std::exception&) {  // the leases run out by themselves
@@ -88,10 +89,26 @@ void work_loop::give_up(const held_job& job) {
     given_up_.push_back(job.entry);
 }
 
-void work_loop::add_known_entries(work_words& to) const {
+/// Appends the names under which jobs may have been given to us in replies that were lost, and the
+/// entries under these names that are known.
+void work_loop::add_unseen(work_words& to, const std::string* name) const {
+    to.push_back(std::to_string(doubtful_.size() + (name != nullptr ? 1 : 0)));
+    to.insert(to.end(), doubtful_.begin(), doubtful_.end());
+    if (name != nullptr) to.push_back(*name);
+    if (doubtful_.empty() && name == nullptr) return;
     for (const held_job* each = held_.first(); each != nullptr; each = held_.next(*each))
         to.push_back(each->entry);
     to.insert(to.end(), given_up_.begin(), given_up_.end());
+}
+
+/// Redis may have given us a job in a reply that was lost, or may give one yet: a request on a lost
+/// connection can be the last to arrive. So the name is not used any more. What the old name has,
+/// and we do not hold, is given back by the next step. That step, if it is late itself, cannot
+/// touch a job that was taken under a newer name.
+void work_loop::doubt() {
+    doubtful_.push_back(consumer_);
+    if (doubtful_.size() > doubtful_most) doubtful_.pop_front();  // their leases run out
+    consumer_ = consumer_name(queue_.options.lease);
 }
 
 void work_loop::drain_by(time_point when) noexcept {
@@ -199,7 +216,7 @@ task<work_loop::end> work_loop::settle(held_job& job, end how, std::string reaso
 /// Returns: the answer of Redis; empty if it does not come soon.
 task<std::optional<redis::value>> work_loop::tell(const held_job& job, end how,
                                                   std::string reason) {
-    work_words words = {consumer_, job.entry, std::to_string(job.deliveries)};
+    work_words words = {job.consumer, job.entry, std::to_string(job.deliveries)};
     work_step step = work_step::release;
     if (how == end::done) {
         step = work_step::done;

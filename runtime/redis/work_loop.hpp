@@ -27,7 +27,8 @@ namespace detail {
 
 /// A job under a lease, in the frame of the task that works on it.
 struct held_job {
-    std::string entry;  // of the stream
+    std::string entry;     // of the stream
+    std::string consumer;  // the name under which it was taken
     unsigned deliveries = 0;
     unsigned before = 0;  // attempts before this entry
     std::uint64_t fence = 0;
@@ -74,7 +75,8 @@ private:
     task<> serve(task_group& group);
     task<> leave();
     void give_up(const held_job& job);
-    void add_known_entries(work_words& to) const;
+    void add_unseen(work_words& to, const std::string* name) const;
+    void doubt();
     void drain_by(time_point when) noexcept;
     task<> work_on(held_job job);
     task<end> attempt(held_job& job, std::string& reason);
@@ -93,7 +95,8 @@ private:
     const std::size_t limit_;
     work_function fn_;
     const work_options options_;
-    const std::string consumer_;
+    std::string consumer_;  // our name among the workers
+    std::deque<std::string> doubtful_;  // former names, which may have jobs that we do not know
     intrusive_list<held_job, &held_job::links> held_;
     std::deque<std::string> given_up_;  // entries whose lease runs out, and whose attempt counts
     std::size_t running_ = 0;
@@ -101,7 +104,6 @@ private:
 
     duration wait_{};             // until something is due, as Redis has said
     bool is_empty_ = false;       // the queue, as Redis has said
-    bool may_have_more_ = false;  // Redis may have given us jobs in a reply that was lost
     std::optional<retry_state> delays_;  // while Redis cannot be reached
     time_point drained_by_ = time_point::max();
     timeout_scope* taking_ = nullptr;  // ended by drain

@@ -32,12 +32,13 @@ task<> work_loop::renew_all() {
 }
 
 task<> work_loop::renew() {
-    work_words asked = {consumer_};
+    work_words asked;
     for (const held_job* each = held_.first(); each != nullptr; each = held_.next(*each)) {
+        asked.push_back(each->consumer);
         asked.push_back(each->entry);
         asked.push_back(std::to_string(each->deliveries));
     }
-    if (asked.size() == 1) co_return;
+    if (asked.empty()) co_return;
     // A request that waits for a connection would count from a moment long ago: it is repeated.
     const time_point sent = running_loop().time();
     auto asking = queue_.run(work_step::renew, asked);
@@ -51,7 +52,7 @@ void work_loop::took_renewals(const redis::value& results, const work_words& ask
                               time_point sent) {
     held_job* job = held_.first();
     for (std::size_t i = 0; i < results.size() && job != nullptr; ++i) {
-        if (job->entry != asked[1 + 2 * i]) continue;
+        if (job->entry != asked[3 * i + 1]) continue;
         held_job& one = *job;
         job = held_.next(one);
         if (results[i] == 0) {

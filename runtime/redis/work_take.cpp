@@ -65,6 +65,7 @@ task<bool> work_loop::take_some(task_group& group) {
                 for (redis::value& each : jobs) {
                     std::vector<redis::value> fields = std::move(each).list();
                     held_job job;
+                    job.consumer = consumer_;
                     job.entry = std::move(fields.at(0)).text();
                     job.deliveries = static_cast<unsigned>(fields.at(1).number());
                     job.before = static_cast<unsigned>(fields.at(2).number());
@@ -77,7 +78,7 @@ task<bool> work_loop::take_some(task_group& group) {
                 co_return !jobs.empty();
             }
         } catch (const redis::connection_lost&) {
-            may_have_more_ = true;
+            doubt();
             why = std::current_exception();
         } catch (const redis::connection_error&) {
             why = std::current_exception();
@@ -93,9 +94,8 @@ task<bool> work_loop::take_some(task_group& group) {
 task<std::optional<redis::value>> work_loop::ask_for_jobs(std::size_t count) {
     const work_queue_options& how = queue_.options;
     work_words words = {consumer_,      std::to_string(count),      std::to_string(how.attempts),
-                        milliseconds_of(how.lease), queue_.remember, queue_.marker_of(""),
-                        may_have_more_ ? "1" : "0"};
-    if (may_have_more_) add_known_entries(words);
+                        milliseconds_of(how.lease), queue_.remember, queue_.marker_of("")};
+    add_unseen(words, nullptr);
     struct asking : timeout_scope {
         work_loop& of;
         asking(work_loop& o, time_point when) : timeout_scope(when), of(o) { of.asking_ = this; }
@@ -103,12 +103,12 @@ task<std::optional<redis::value>> work_loop::ask_for_jobs(std::size_t count) {
     } limit(*this, running_loop().time() + how.lease / 2);
     try {
         redis::value answer = co_await queue_.run(work_step::take, std::move(words));
-        may_have_more_ = false;
+        doubtful_.clear();
         co_return answer;
     } catch (const cancelled&) {
         if (!limit.timed_out()) throw;
     }
-    may_have_more_ = true;
+    doubt();
     co_return std::nullopt;
 }
 
@@ -122,14 +122,14 @@ task<> work_loop::wait_for_job(task_group& group) {
             "XREADGROUP", "GROUP", work_group, consumer_, "COUNT", 1, "BLOCK",
             milliseconds_of(wait), "STREAMS", queue_.jobs_key(), ">");
         auto came = co_await move_on_after(wait + read_grace, std::move(reading));
-        if (!came) may_have_more_ = true;
+        if (!came) doubt();
         if (!came || came->is_nil()) co_return;
         for (const redis::value& entry : (*came)[0][1]) {
             auto beginning = begin(entry, group);
             co_await shield(std::move(beginning));  // it is ours already
         }
     } catch (const redis::connection_lost&) {
-        may_have_more_ = true;
+        doubt();
         why = std::current_exception();
     } catch (const redis::connection_error&) {
         why = std::current_exception();
@@ -148,14 +148,13 @@ task<> work_loop::begin(redis::value entry, task_group& group) {
     job.entry = entry[0].text();
     job.deliveries = 1;
     if (const redis::value* const payload = entry[1].find("payload")) job.payload = payload->text();
-    may_have_more_ = true;  // until it is held
+    job.consumer = consumer_;
     work_words words = {consumer_, job.entry, std::to_string(queue_.options.attempts),
                         queue_.remember, queue_.marker_of("")};
     auto asking = queue_.run(work_step::begin, std::move(words));
     const auto answer = co_await move_on_after(queue_.options.lease / 4, std::move(asking));
-    if (!answer) co_return;
-    may_have_more_ = false;
-    if (answer->size() == 0) co_return;
+    if (!answer) doubt();
+    if (!answer || answer->size() == 0) co_return;
     job.fence = static_cast<std::uint64_t>((*answer)[0].number());
     job.before = static_cast<unsigned>((*answer)[1].number());
     job.id = (*answer)[2].text();

@@ -37,7 +37,7 @@ public:
         if (name == "stats") return stats();
         if (name == "revive") return resp::number(revive(arguments[0]));
         if (name == "forget") return resp::number(forget(arguments[0], ids));
-        if (name == "leave") give_back_unknown(arguments, 1);
+        if (name == "leave") give_back_unknown(arguments, 0);
         return resp::number(1);  // join, leave
     }
 
@@ -112,13 +112,17 @@ private:
         add(std::move(one));
     }
     void give_back_unknown(const words& arguments, std::size_t from) {
-        std::vector<int> mine;
+        const auto first = arguments.begin() + static_cast<std::ptrdiff_t>(from) + 1;
+        const auto last = first + number_of(arguments.at(from));
+        const auto is_in = [](auto begin, auto end, const std::string& what) {
+            return std::find(begin, end, what) != end;
+        };
+        std::vector<int> unknown;
         for (const auto& [entry, owner] : owners_)
-            if (owner.consumer == arguments[0] &&
-                std::find(arguments.begin() + static_cast<std::ptrdiff_t>(from), arguments.end(),
-                          name_of(entry)) == arguments.end())
-                mine.push_back(entry);
-        for (const int entry : mine) give_back(entry, owners_.at(entry).deliveries);
+            if (is_in(first, last, owner.consumer) &&
+                !is_in(last, arguments.end(), name_of(entry)))
+                unknown.push_back(entry);
+        for (const int entry : unknown) give_back(entry, owners_.at(entry).deliveries);
     }
     void bury(int entry, int attempts, const std::string&) {
         job one = jobs_.at(entry);
@@ -148,7 +152,7 @@ private:
         const std::string& consumer = arguments[0];
         const auto count = static_cast<std::size_t>(number_of(arguments[1]));
         const int attempts = number_of(arguments[2]);
-        if (arguments[6] == "1") give_back_unknown(arguments, 7);
+        give_back_unknown(arguments, 6);
         for (int n = 0; n < 100 && !later_.empty() && later_.begin()->first <= now_; ++n) {
             add(later_.begin()->second);
             later_.erase(later_.begin());
@@ -215,10 +219,10 @@ private:
     }
     std::string renew(const words& arguments) {
         std::vector<std::string> results;
-        for (std::size_t at = 1; at + 1 < arguments.size(); at += 2) {
-            const bool is_ours =
-                is_held(arguments[at], arguments[0], number_of(arguments[at + 1]));
-            if (is_ours) owners_[number_of(arguments[at])].since = now_;
+        for (std::size_t at = 0; at + 2 < arguments.size(); at += 3) {
+            const std::string& entry = arguments[at + 1];
+            const bool is_ours = is_held(entry, arguments[at], number_of(arguments[at + 2]));
+            if (is_ours) owners_[number_of(entry)].since = now_;
             results.push_back(resp::number(is_ours ? 1 : 0));
         }
         return resp::list(results);
@@ -291,6 +295,10 @@ public:
     std::function<std::optional<std::string>(std::string_view step, const words&)> instead;
     /// Workers whose process was killed: what they still send is never read.
     std::function<bool(const std::string& consumer)> is_killed = [](const auto&) { return false; };
+    /// Workers whose packets do not arrive for a while.
+    std::function<bool(const std::string& consumer)> is_cut_off = [](const auto&) {
+        return false;
+    };
     std::vector<std::string> steps;
 
     int count(std::string_view step) const {
@@ -300,8 +308,19 @@ public:
 private:
     rondo::task<std::optional<std::string>> reply(words command, peer& one) {
         const std::string& name = command[0];
+        const std::string worker = worker_of(command);
+        while (!worker.empty() && is_cut_off(worker))
+            co_await rondo::sleep(std::chrono::milliseconds(20));
         if (name == "XREADGROUP") co_return co_await read(std::move(command), one);
         co_return answer(command);
+    }
+
+    /// The worker that has sent it; empty if it is no worker's.
+    static std::string worker_of(const words& command) {
+        for (const std::string& each : command)
+            if (each.find(":lease=") != std::string::npos && each.find('\n') == std::string::npos)
+                return each;
+        return {};
     }
 
     std::optional<std::string> answer(const words& command) {
@@ -325,7 +344,8 @@ private:
         const words arguments(command.begin() + 3 + key_count, command.end());
         const words ids(command.begin() + 8, command.begin() + 3 + key_count);
         steps.push_back(step);
-        if (!arguments.empty() && is_killed(arguments[0])) return "hang up";
+        if (const std::string worker = worker_of(arguments); !worker.empty() && is_killed(worker))
+            return "hang up";
         if (instead) {
             auto other = instead(step, arguments);
             if (other) return other;

@@ -23,7 +23,11 @@ class trial {
 public:
     explicit trial(std::uint64_t seed) : random_(seed) {
         server_.is_killed = [this](const std::string& consumer) {
-            return killed_.contains(consumer.substr(consumer.find(":lease=") + 7));
+            return killed_.contains(name_of(consumer));
+        };
+        server_.is_cut_off = [this](const std::string& consumer) {
+            const auto at = cut_off_.find(name_of(consumer));
+            return at != cut_off_.end() && running_loop().time() < at->second;
         };
     }
 
@@ -44,6 +48,9 @@ private:
         int added = 0;
     };
 
+    static std::string name_of(const std::string& consumer) {
+        return consumer.substr(consumer.find(":lease=") + 7);
+    }
     int below(int limit) { return static_cast<int>(random_() % static_cast<unsigned>(limit)); }
     duration up_to(duration most) { return most * below(1000) / 1000; }
 
@@ -140,7 +147,7 @@ private:
         past.fence = lease.fence();
         past.was_given_back = false;
         try {
-            co_await sleep(up_to(below(4) == 0 ? duration(6s) : duration(500ms)));
+            co_await sleep(up_to(below(3) == 0 ? duration(10s) : duration(500ms)));
         } catch (const cancelled&) {
             past.was_given_back = !lease.lost();
             --past.running;
@@ -157,7 +164,7 @@ private:
     task<> disturb() {
         for (int i = 0; i < 12; ++i) {
             co_await sleep(up_to(2s));
-            switch (below(6)) {
+            switch (below(8)) {
                 case 0: testing::reset_connections(); break;
                 case 1:
                     testing::cut_off(server_.where());
@@ -168,16 +175,25 @@ private:
                 case 3: end_one(false); break;
                 case 4: testing::set_network({.latency_most = up_to(200ms) + 1ms}); break;
                 case 5: cut_steps_ = below(10); break;
+                default: cut_off_one(); break;
             }
             server_.instead = [this](std::string_view step, const words& arguments) {
                 return cut(step, arguments);
             };
         }
     }
-    void end_one(bool by_kill) {
-        if (workers_.empty()) return;
+    std::map<std::string, future<>>::iterator any_worker() {
         auto one = workers_.begin();
         std::advance(one, below(static_cast<int>(workers_.size())));
+        return one;
+    }
+    void cut_off_one() {
+        if (workers_.empty()) return;
+        cut_off_[any_worker()->first] = running_loop().time() + 1s + up_to(7s);
+    }
+    void end_one(bool by_kill) {
+        if (workers_.empty()) return;
+        const auto one = any_worker();
         if (by_kill) killed_.insert(one->first);
         one->second.cancel();
     }
@@ -194,6 +210,7 @@ private:
     std::map<std::string, history> jobs_;
     std::map<std::string, future<>> workers_;
     std::set<std::string> killed_;
+    std::map<std::string, time_point> cut_off_;
     int incarnations_ = 0;
     int producing_ = 0;
     int cut_steps_ = 0;
@@ -212,7 +229,7 @@ task<> one_trial(std::uint64_t seed, std::vector<std::string>* wrong, int* begun
 TEST_CASE("work_queue: random runs of whole queues keep every promise", "[redis]") {
     if (is_kernel_chosen()) return;
     int begun = 0, repeated = 0;
-    auto trials = static_cast<unsigned>(many(80, 10));
+    auto trials = static_cast<unsigned>(many(40, 5));
     if (long_run()) trials = with_asan() || with_tsan() ? 500 : 10'000;
     for (const std::uint64_t seed : testing::seeds(trials)) {
         INFO("RONDO_SEED=" << seed);

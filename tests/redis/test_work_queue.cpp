@@ -265,7 +265,7 @@ RONDO_TEST("work_queue: a job whose lease is another worker's is told, and canno
         server.instead = [&](std::string_view step, const words& arguments)
             -> std::optional<std::string> {
             if (step != "renew") return std::nullopt;
-            std::vector<std::string> none((arguments.size() - 1) / 2, resp::number(0));
+            std::vector<std::string> none(arguments.size() / 3, resp::number(0));
             return resp::list(none);
         };
         std::string why;
