@@ -139,6 +139,8 @@ def judge_brace(brace, content, yielded, own_types):
     kinds = [part[0].kind if len(part) == 1 else "" for part in elements]
     if kinds in ([TEXT, NUMBER], [TEXT, WORD]):
         return None  # {"127.0.0.1", 7007}: an endpoint, which has a constructor
+    if kinds == [NUMBER, NUMBER]:
+        return None  # {1s, 5min}: a pair of durations, which owns nothing
     return "a braced temporary {...}: g++ 12 destroys an aggregate twice; name it first"
 
 

@@ -102,9 +102,9 @@ void work_loop::add_unseen(work_words& to, const std::string* name) const {
 }
 
 /// Redis may have given us a job in a reply that was lost, or may give one yet: a request on a lost
-/// connection can be the last to arrive. So the name is not used any more. What the old name has,
-/// and we do not hold, is given back by the next step. That step, if it is late itself, cannot
-/// touch a job that was taken under a newer name.
+/// connection can be the last to arrive. So the name is not used any more. The next step gives back
+/// the jobs of the old name that we do not hold. That step, if it is late itself, cannot touch a
+/// job that was taken under a newer name.
 void work_loop::doubt() {
     doubtful_.push_back(consumer_);
     if (doubtful_.size() > doubtful_most) doubtful_.pop_front();  // their leases run out

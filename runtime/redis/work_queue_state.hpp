@@ -36,8 +36,8 @@ struct work_queue_state {
     }
     /// The same with markers.
     task<redis::value> run_with(work_step step, work_words arguments, work_words markers);
-    /// The same, repeated if its reply is lost, for 30 s. Only for steps that do no more if they are
-    /// run again.
+    /// The same, repeated if its reply is lost, for 30 s. Only for steps that do no more if they
+    /// are run again.
     task<redis::value> run_surely(work_step step, work_words arguments, work_words markers = {});
 
     /// Looks at the server and makes the queue, as `open` promises. Repeated in the same way.

@@ -29,6 +29,7 @@ task<> borrowing(std::string s, bool flag, int n) {
     co_await f(rondo::endpoint{"::1", 7});
     co_await f(std::vector<int>{}, std::unique_ptr<thing>{}, std::pair<int, std::string>{1, s});
     co_await f(std::array<int, 2>{1, 2}, std::array{1, 2, 3});
+    co_await f({.backoff = {1s, 5min}});
     std::string line{co_await read()};
     std::vector<int> numbers{1, 2, 3};
     int size = co_await f(flag ? 1 : 2);

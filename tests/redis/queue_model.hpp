@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model of the server's side of a work_queue: its steps, in C++ and on virtual time. That it does
-// as the scripts do is compared with a real server (test_work_steps.cpp).
+// A model of the server's side of a work_queue: its steps, in C++ and on virtual time.
 #pragma once
 
 #include <algorithm>

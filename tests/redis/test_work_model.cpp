@@ -113,7 +113,7 @@ private:
     // -- workers: each incarnation has a lease of its own, by which the server knows it
     task<> keep_working() {
         for (;;) {
-            const duration lease = 2s + 1ms * ++incarnations_ + (below(2) == 0 ? 2s : 0s);
+            const duration lease = 2s + 1ms * ++incarnations_ + 2s * below(2);
             const std::string name = std::to_string(lease / 1ms);
             auto working = create_task(work_once(lease));
             workers_[name] = working;
@@ -147,7 +147,9 @@ private:
         past.fence = lease.fence();
         past.was_given_back = false;
         try {
-            co_await sleep(up_to(below(3) == 0 ? duration(10s) : duration(500ms)));
+            duration most = 500ms;
+            if (below(3) == 0) most = 10s;
+            co_await sleep(up_to(most));
         } catch (const cancelled&) {
             past.was_given_back = !lease.lost();
             --past.running;
@@ -168,7 +170,7 @@ private:
                 case 0: testing::reset_connections(); break;
                 case 1:
                     testing::cut_off(server_.where());
-                    co_await sleep(up_to(below(3) == 0 ? duration(8s) : duration(1s)));
+                    co_await sleep(below(3) * up_to(3s));
                     testing::restore(server_.where());
                     break;
                 case 2: end_one(true); break;

@@ -305,7 +305,7 @@ RONDO_TEST("work_queue: a put whose reply is lost is repeated, and still knows w
             -> std::optional<std::string> {
             if (step != "put" || lost == 0) return std::nullopt;
             --lost;
-            server.model.step(step, arguments, {});  // it runs, and nobody hears of it
+            server.model.step(step, arguments, {});  // it runs, without a reply
             return "hang up";
         };
         CHECK(co_await queue.put("x", {.id = "a"}) == put_result::added);
