@@ -30,7 +30,15 @@ import time
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 
 import redis_server  # noqa: E402
-from run_programs import SLOWER, Child, Failed, enter_own_network, run, skip  # noqa: E402
+from run_programs import (  # noqa: E402
+    SLOWER,
+    Child,
+    Failed,
+    enter_own_network,
+    run,
+    skip,
+    wait_for_text,
+)
 
 LONG = bool(os.environ.get("RONDO_LONG"))
 QUEUE = "test"
@@ -236,7 +244,8 @@ def check_terminated_worker(peers, redis):
 def put_until_killed(peers, redis):
     """kill -9 of the server while jobs are put. Gives how many were acknowledged before."""
     producer = peers.start("put", redis, count=1_000_000, singly=1)
-    time.sleep(random.uniform(0.2, 0.5))
+    wait_for_text(producer, r"\d+")
+    time.sleep(random.uniform(0.1, 0.4))
     redis.kill()
     producer.kill()
     return int((producer.text(producer.out).splitlines() or [0])[-1])
@@ -274,6 +283,7 @@ def check_killed_server_at_work(peers, redis):
     peers.do("put", redis, count=count)
     working = {"lease": 1000, "attempts": 50, "job": 5, "limit": 4}
     workers = [peers.start("work", redis, **working) for _ in range(3)]
+    peers.wait_for(lambda lines: len({line.process for line in lines}) == 3)
     for _ in range(20 if LONG else 3):
         time.sleep(random.uniform(0.05, 0.3))
         redis.kill()
