@@ -37,8 +37,8 @@ SIDES = (OURS, "curl -Z", "aria2c", "wget2", "aiohttp")
 WITH_HTTP2 = (OURS, "curl -Z", "wget2")
 SMALL, LARGE, MIDDLE, SPLIT = 4096, 100 << 20, 10 << 20, 64 << 20
 
-# Name: title, files, bytes of each, at a time, protocol, whether the link is slow. Files from 64 MiB
-# on are split by rondo-get, as it does by default; the others fetch each by one connection.
+# Name: title, files, bytes of each, at a time, protocol, whether the link is slow. Files from 64
+# MiB on are split by rondo-get, as it does by default; the others fetch each by one connection.
 CELLS = {
     "small": ("1,000 × 4 KiB", 1000, SMALL, 16, "http", False),
     "small_tls": ("1,000 × 4 KiB, TLS", 1000, SMALL, 16, "https", False),
@@ -126,7 +126,8 @@ class Comparison:
             version = ["--max-threads=1", f"--http2-request-window={jobs}"]
             if protocol != "h2":
                 version = ["--no-http2", f"--max-threads={jobs}"]
-            return ["wget2", "--no-config", "-q", *version, "-i", str(listed), "-P", str(self.out), "--no-robots", "--no-hsts",
+            return ["wget2", "--no-config", "-q", *version, "-i", str(listed), "-P",
+                    str(self.out), "--no-robots", "--no-hsts",
                     *([f"--ca-certificate={authority}"] * secure)]
         version = "--http2" if protocol == "h2" else "--http1.1"
         return [self.program, "-q", "-j", str(jobs), "--per-host", str(jobs), "-d", str(self.out),
