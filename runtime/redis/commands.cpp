@@ -54,6 +54,7 @@ bool blocks_connection(const redis_words& command) {
     for (std::size_t i = 1; i < command.count(); ++i) {
         if (same_word(command.word(i), "BLOCK")) return true;
         if (same_word(command.word(i), "STREAMS")) return false;
+        if (same_word(command.word(i), "GROUP")) i += 2;  // names, which may be such words
     }
     return false;
 }

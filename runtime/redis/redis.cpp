@@ -71,6 +71,7 @@ private:
 };
 
 task<redis_link> redis_state::borrow() {
+    if (is_closed_) throw closed_error(name() + ": this client was closed");
     std::erase_if(blocking_, [](const redis_link& each) { return !each->is_open(); });
     for (const redis_link& each : blocking_)
         if (!std::exchange(each->is_busy, true)) co_return each;
@@ -90,15 +91,15 @@ task<redis::value> redis_state::run_blocking(redis_words words) {
     loan used(*this, link);
     auto reply = link->send(words);
     const future_keeper keeper(future_core(reply));  // it is still wanted after a cancellation
-    bool was_cancelled = false;
+    bool was_cancelled = false, is_over = true;
     try {
         co_await reply;
     } catch (const cancelled&) {
         was_cancelled = true;
     }
-    if (was_cancelled && !reply.done()) co_await shield(unblock(link, reply));
+    if (was_cancelled && !reply.done()) is_over = co_await shield(unblock(link, reply));
     if (!reply.done()) throw cancelled();
-    used.is_over = true;
+    used.is_over = is_over;
     redis::value came = take_result(std::move(reply));
     if (was_cancelled && came.is_nil()) throw cancelled();
     co_return checked(words, std::move(came));
@@ -106,21 +107,25 @@ task<redis::value> redis_state::run_blocking(redis_words words) {
 
 /// Ends a command that blocks, and waits for its reply for a short time. The request may reach the
 /// server before the command itself, so it is repeated.
-task<> redis_state::unblock(redis_link blocked, future<redis::value> reply) {
+/// Returns: false if a request may still be under way, which would end the connection's next command.
+task<bool> redis_state::unblock(redis_link blocked, future<redis::value> reply) {
     const time_point give_up = running_loop().time() + unblocked_in;
     duration pause = 10ms;
     while (!reply.done() && is_connected() && running_loop().time() < give_up) {
         redis_words request("CLIENT UNBLOCK");
         request.add(blocked->id);
         try {
-            auto answer = line_->send(request);
-            co_await move_on_after(give_up - running_loop().time(), std::move(answer));
+            auto asking = line_->send(request);
+            const auto answer =
+                co_await move_on_after(give_up - running_loop().time(), std::move(asking));
+            if (!answer) co_return false;
             co_await move_on_after(pause, reply);
         } catch (const std::exception&) {  // of one of the connections: nothing more will come
-            co_return;
+            co_return false;
         }
         pause *= 2;
     }
+    co_return true;
 }
 
 }  // namespace detail

@@ -2,9 +2,12 @@
 // Making connections, and making them again.
 #include "redis/redis_state.hpp"
 
+#include <algorithm>
+
 #include <rondo/connect.hpp>
 #include <rondo/create_task.hpp>
 #include <rondo/retry.hpp>
+#include <rondo/tls_error.hpp>
 #include <rondo/unix.hpp>
 
 namespace rondo {
@@ -34,6 +37,20 @@ private:
 };
 
 bool is_starting(const redis::reply_error& error) noexcept { return error.code() == "LOADING"; }
+
+/// Throws the error with which a server answered a command of the greeting.
+[[noreturn]] void throw_refused(const std::string& server, const std::string& command,
+                                std::string text, const std::string& password) {
+    if (text.starts_with("ERR max number of clients"))  // others will leave
+        throw redis::connection_error("connect " + server + ": " + text);
+    // A server that does not know AUTH repeats its words.
+    if (command == "AUTH") {
+        text.resize(std::min(text.size(), text.find(", with args")));
+        if (!password.empty() && text.find(password) != std::string::npos)
+            text.resize(std::min(text.size(), text.find(' ')));
+    }
+    throw redis::reply_error(command, text);
+}
 
 }  // namespace
 
@@ -105,6 +122,11 @@ task<redis_link> redis_state::make(bool blocks) {
         co_return keeper.finish();
     } catch (const cancelled&) {
         if (!limit.timed_out()) throw;
+    } catch (const redis::protocol_error&) {
+        throw redis::connection_error("connect " + url_.server() +
+                                      ": the server does not speak the protocol of Redis");
+    } catch (const tls_truncated_error& error) {  // a server or a proxy that is started again
+        throw redis::connection_error(error.what());
     } catch (const redis::connection_lost&) {  // no command was sent, but the greeting
         throw redis::connection_error("connect " + url_.server() +
                                       ": the server closed the connection");
@@ -160,7 +182,7 @@ task<> redis_state::greet(redis_link fresh, bool blocks) {
     for (std::size_t i = 0; i < replies.size(); ++i) {
         const redis::value& reply = co_await replies[i];
         if (reply.kind() == redis::value_kind::error)
-            throw redis::reply_error(names[i], reply.text());
+            throw_refused(url_.server(), names[i], reply.text(), url_.password());
         if (blocks && i + 1 == replies.size()) fresh->id = reply.number();
     }
 }

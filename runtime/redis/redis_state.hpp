@@ -42,7 +42,7 @@ private:
     task<std::unique_ptr<tls_transport>> open_stream();
     task<> greet(redis_link fresh, bool blocks);
     task<redis::value> run_blocking(redis_words words);
-    task<> unblock(redis_link blocked, future<redis::value> reply);
+    task<bool> unblock(redis_link blocked, future<redis::value> reply);
     task<redis_link> borrow();
     class loan;
 

@@ -80,6 +80,53 @@ RONDO_TEST("redis: the URL's user and database are given to every connection", "
     });
 }
 
+RONDO_TEST("redis: a server that repeats the words of AUTH does not make the password known",
+           "[redis]") {
+    fake_redis server;
+    server.answers = [](const words& command, fake_redis::peer&) -> std::optional<std::string> {
+        if (command[0] != "AUTH") return std::nullopt;
+        if (command.size() > 2)
+            return resp::error("ERR unknown command 'AUTH', with args beginning with: '" +
+                               command[1] + "' '" + command[2].substr(0, 5) + "'");
+        return resp::error("ERR no " + command[1]);
+    };
+    co_await server.run([&]() -> task<> {
+        redis::client named(server.url("ada:sesame-open@"));
+        CHECK(co_await redis_error_of(named.ping()) == "AUTH: ERR unknown command 'AUTH'");
+        redis::client nameless(server.url(":sesame-open@"));
+        CHECK(co_await redis_error_of(nameless.ping()) == "AUTH: ERR");
+    });
+}
+
+RONDO_TEST("redis: a server that is full, or no Redis, is no connection", "[redis]") {
+    fake_redis server;
+    std::string greeting = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    server.answers = [&](const words& command, fake_redis::peer&) -> std::optional<std::string> {
+        if (command[0] == "PING" && !greeting.empty()) return greeting;
+        return std::nullopt;
+    };
+    co_await server.run([&]() -> task<> {
+        redis::client client(server.url());
+        CHECK(co_await redis_error_of(client.ping()) ==
+              "connect " + server.where().text() +
+                  ": the server does not speak the protocol of Redis");
+        greeting = resp::error("ERR max number of clients reached");
+        CHECK_THROWS_AS(co_await client.ping(), redis::connection_error);
+        greeting.clear();
+        co_await client.ping();
+
+        // A client that was connected waits until others have left.
+        testing::reset_connections();
+        co_await until([&] { return !client.is_connected(); });
+        greeting = resp::error("ERR max number of clients reached");
+        auto waiting = create_task(client.command("ECHO", "x"));
+        co_await sleep(5s);
+        CHECK_FALSE(waiting.done());
+        greeting.clear();
+        CHECK(co_await waiting == "x");
+    });
+}
+
 RONDO_TEST("redis: commands that would change the connection of all are refused", "[redis]") {
     redis::client client("redis://nowhere");
     for (const char* each : {"subscribe a", "MULTI", "SELECT 1", "auth x", "client reply off"}) {
@@ -180,6 +227,50 @@ RONDO_TEST("redis: a command that blocks has a connection of its own, and can be
         CHECK(got == "three");
         CHECK(seen.first == outcome_of_wait::value);
         CHECK(seen.next_threw);
+    });
+}
+
+RONDO_TEST("redis: a late request to end a command does not end the next one", "[redis]") {
+    fake_redis server;
+    server.waits = [](words command, fake_redis::peer&) -> task<std::optional<std::string>> {
+        if (command[0] == "CLIENT" && command[1] == "UNBLOCK") co_await sleep(2s);
+        co_return std::nullopt;
+    };
+    co_await server.run([&]() -> task<> {
+        redis::client client(server.url());
+        const auto pop = [&] { return client.command("BLPOP", "list", 0); };
+        auto first = create_task(pop());
+        co_await until([&] { return server.connections == 2; });
+        co_await sleep(20ms);
+        first.cancel();
+        co_await sleep(20ms);
+        CHECK(server.push("one"));
+        try {
+            co_await first;
+        } catch (const future_cancelled&) {
+        }
+        auto second = create_task(pop());
+        co_await sleep(5s);
+        CHECK_FALSE(second.done());
+        CHECK(server.push("two"));
+        const auto two = co_await second;
+        CHECK(two[1] == "two");
+    });
+}
+
+RONDO_TEST("redis: the names of a group and a consumer are not taken for options", "[redis]") {
+    fake_redis server;
+    server.answers = [](const words& command, fake_redis::peer&) -> std::optional<std::string> {
+        return command[0] == "XREADGROUP" ? std::optional(resp::nil) : std::nullopt;
+    };
+    co_await server.run([&]() -> task<> {
+        redis::client client(server.url());
+        co_await client.command("XREADGROUP GROUP block streams STREAMS", "s", ">");
+        CHECK(server.connections == 1);
+        co_await client.command("XREADGROUP GROUP g streams BLOCK 10 STREAMS", "s", ">");
+        CHECK(server.connections == 2);
+        co_await client.command("XREADGROUP COUNT 1 BLOCK 10 GROUP g c STREAMS", "s", ">");
+        CHECK(server.connections == 2);
     });
 }
 
