@@ -402,6 +402,35 @@ def check_producers(peers, redis):
     must(length == count, f"{length} jobs were put")
 
 
+def check_other_programs(peers, redis):
+    """Entries of programs in other languages, and a clock that was set back: all jobs are done."""
+    peers.do("put", redis, count=1)
+    prefix, ghost = f"rondo:{{{QUEUE}}}:", "ghost:lease=1000"
+    read = redis.ask("XREADGROUP", "GROUP", "workers", ghost, "STREAMS", f"{prefix}jobs", ">")
+    entry = read[0][1][0][0]  # an hour ago, on a clock that was an hour ahead
+    redis.ask("XCLAIM", f"{prefix}jobs", "workers", ghost, 0, entry, "IDLE", 3_600_000, "JUSTID")
+    redis.ask("HSET", f"{prefix}facts", "scan_at", int(time.time() * 1000) + 3_600_000)
+    strange = ["many", "1.5", "-3", "1e20", "0x10", "nan", "9" * 30, ""]
+    for number, attempts in enumerate(strange):
+        redis.ask("XADD", f"{prefix}jobs", "*", "id", f"strange{number}", "payload", "x",
+                  "attempts", attempts)
+    redis.ask("XADD", f"{prefix}jobs", "*", "payload", "y")
+    redis.ask("ZADD", f"{prefix}later", 1, "no job")
+    redis.ask("ZADD", f"{prefix}later", 1, "0:6:strangepayload")
+    said = peers.do("work", redis)
+    must(said[0].startswith(f"done {len(strange) + 3} "), f"the worker said {said}")
+    attempts = [line.attempt for line in peers.read() if line.id == "job0"]
+    must(attempts == [2, 2], f"the attempts of the job that was left: {attempts}")
+    dead = redis.ask("XRANGE", f"{prefix}dead", "-", "+")
+    must(len(dead) == 1 and dead[0][1][3] == "no job", f"dead: {dead}")
+    # An entry that was deleted under its worker.
+    entry = redis.ask("XADD", f"{prefix}jobs", "*", "payload", "y")
+    redis.ask("XREADGROUP", "GROUP", "workers", ghost, "STREAMS", f"{prefix}jobs", ">")
+    redis.ask("XDEL", f"{prefix}jobs", entry)
+    stats = stats_of(peers.do("stats", redis))
+    must(stats == {"waiting": 0, "leased": 1, "later": 0, "dead": 1}, f"{stats}")
+
+
 CHECKS = {
     "program": ("program 23 in three processes", check_program),
     "examples": ("the examples redis_ping and work_queue", check_examples),
@@ -412,6 +441,7 @@ CHECKS = {
     "stopped_server": ("a server stopped for longer than a lease", check_stopped_server),
     "cut": ("connections that are cut in every command", check_cut_connections),
     "producers": ("eight producers of the same ids", check_producers),
+    "other": ("entries of other programs, and a clock that was set back", check_other_programs),
     "crash": ("a job that crashes its worker", check_crashing_job),
     "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }

@@ -107,7 +107,7 @@ task<redis::value> redis_state::run_blocking(redis_words words) {
 
 /// Ends a command that blocks, and waits for its reply for a short time. The request may reach the
 /// server before the command itself, so it is repeated.
-/// Returns: false if a request may still be under way, which would end the connection's next command.
+/// Returns: false if a request may still be under way: it would end the connection's next command.
 task<bool> redis_state::unblock(redis_link blocked, future<redis::value> reply) {
     const time_point give_up = running_loop().time() + unblocked_in;
     duration pause = 10ms;

@@ -29,9 +29,13 @@ local function is_held(entry, consumer, deliveries)
     local found = call('XPENDING', jobs, 'workers', entry, entry, 1, consumer)[1]
     return found and found[4] == tonumber(deliveries)
 end
+-- Programs in other languages put jobs too.
+local function count_of(text)
+    return text and #text < 10 and tonumber(string.match(text, '^%d+$')) or 0
+end
 local function parts_of(entry, fields)
     return value_of(fields, 'id') or entry, value_of(fields, 'payload') or '',
-        tonumber(value_of(fields, 'attempts') or 0)
+        count_of(value_of(fields, 'attempts'))
 end
 local function read(entry)
     local found = call('XRANGE', jobs, entry, entry)[1]
@@ -112,6 +116,9 @@ for _, member in ipairs(call('ZRANGE', later, '-inf', now, 'BYSCORE', 'LIMIT', 0
     call('ZREM', later, member)
     if before then
         add(string.sub(member, at, at + size - 1), string.sub(member, at + size), before)
+    else
+        call('XADD', dead, '*', 'id', '', 'payload', member, 'attempts', 0,
+            'reason', 'it was put off in a form that is unknown')
     end
 end
 
@@ -126,7 +133,9 @@ local function take(entry, deliveries, fields)
     bytes = bytes + #payload
 end
 
-if now >= tonumber(call('HGET', facts, 'scan_at') or 0) then
+-- Far in the future: the clock was set back.
+local scan_at = tonumber(call('HGET', facts, 'scan_at') or 0)
+if now >= scan_at or scan_at > now + 1000 then
     local from = call('HGET', facts, 'scan_from') or '-'
     local list = call('XPENDING', jobs, 'workers', 'IDLE', 500, from, '+', 500)
     local is_whole = #list < 500
@@ -232,10 +241,12 @@ for _, group in ipairs(call('XINFO', 'GROUPS', jobs)) do
     if value_of(group, 'name') == 'workers' then
         local from = '(' .. value_of(group, 'last-delivered-id')
         local oldest = call('XRANGE', jobs, from, '+', 'COUNT', 1)[1]
-        if oldest then age = now - tonumber(string.match(oldest[1], '^%d+')) end
+        if oldest then age = math.max(0, now - tonumber(string.match(oldest[1], '^%d+'))) end
     end
 end
-return {call('XLEN', jobs) - leased, leased, call('ZCARD', later), call('XLEN', dead), age}
+-- Entries that were deleted by hand may still be leased.
+local waiting = math.max(0, call('XLEN', jobs) - leased)
+return {waiting, leased, call('ZCARD', later), call('XLEN', dead), age}
 )lua";
 
 constexpr const char* revive_text = R"lua(

@@ -143,7 +143,8 @@ task<> work_loop::work_on(held_job job) {
     const place taken(*this, job);
     std::string reason;
     end how = end::released;
-    if (running_loop().time() < drained_by_) how = co_await attempt(job, reason);
+    const bool is_draining = drained_by_ != time_point::max();
+    if (!is_draining) how = co_await attempt(job, reason);
     how = co_await settle(job, how, std::move(reason));
     if (how == end::lost) give_up(job);
     count(how);
@@ -203,7 +204,12 @@ task<work_loop::end> work_loop::settle(held_job& job, end how, std::string reaso
             may_have_run = true;
         } catch (const redis::connection_error&) {
         } catch (const redis::reply_error& error) {
-            if (!is_passing(error)) co_return end::lost;
+            if (!is_passing(error)) {
+                running_loop().call_exception_handler(
+                    {"work_queue " + queue_.name + ": Redis refused the end of a job",
+                     std::current_exception()});
+                co_return end::lost;
+            }
         }
         // A lease that cannot be given back in time runs out by itself.
         const time_point now = running_loop().time();

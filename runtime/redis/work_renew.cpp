@@ -52,7 +52,9 @@ void work_loop::took_renewals(const redis::value& results, const work_words& ask
                               time_point sent) {
     held_job* job = held_.first();
     for (std::size_t i = 0; i < results.size() && job != nullptr; ++i) {
-        if (job->entry != asked[3 * i + 1]) continue;
+        if (job->entry != asked[3 * i + 1] || job->consumer != asked[3 * i] ||
+            std::to_string(job->deliveries) != asked[3 * i + 2])
+            continue;  // it has ended, even if we have the same entry again
         held_job& one = *job;
         job = held_.next(one);
         if (results[i] == 0) {

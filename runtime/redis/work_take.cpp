@@ -151,8 +151,16 @@ task<> work_loop::begin(redis::value entry, task_group& group) {
     job.consumer = consumer_;
     work_words words = {consumer_, job.entry, std::to_string(queue_.options.attempts),
                         queue_.remember, queue_.marker_of("")};
-    auto asking = queue_.run(work_step::begin, std::move(words));
-    const auto answer = co_await move_on_after(queue_.options.lease / 4, std::move(asking));
+    std::optional<redis::value> answer;
+    try {
+        auto asking = queue_.run(work_step::begin, std::move(words));
+        answer = co_await move_on_after(queue_.options.lease / 4, std::move(asking));
+    } catch (const redis::connection_lost&) {
+        throw;  // the caller doubts
+    } catch (const redis::error&) {  // the job is ours, and would stay so unseen
+        doubt();
+        throw;
+    }
     if (!answer) doubt();
     if (!answer || answer->size() == 0) co_return;
     job.fence = static_cast<std::uint64_t>((*answer)[0].number());

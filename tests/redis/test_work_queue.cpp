@@ -343,6 +343,73 @@ RONDO_TEST("work_queue: a job whose delivery was lost is given back without an a
     });
 }
 
+RONDO_TEST("work_queue: a job that was delivered and could not begin is given back", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        quietly();
+        auto queue = co_await open_queue(server);
+        server.instead = [&](std::string_view step, const words&) -> std::optional<std::string> {
+            if (step != "begin" || server.count("begin") > 1) return std::nullopt;
+            return resp::error("OOM command not allowed when used memory > 'maxmemory'.");
+        };
+        unsigned attempt = 0;
+        auto working = create_task(queue.work(1, [&](std::string, work_lease& lease) -> task<> {
+            attempt = lease.attempt();
+            co_return;
+        }));
+        co_await sleep(1s);  // it waits in a blocked read
+        co_await queue.put("x");
+        co_await sleep(5s);  // less than a lease
+        CHECK(server.count("begin") >= 1);
+        CHECK(attempt == 1);
+        working.cancel();
+        CHECK_THROWS_AS(co_await working, future_cancelled);
+    });
+}
+
+RONDO_TEST("work_queue: a job that comes after the cancellation is not begun", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        auto queue = co_await open_queue(server);
+        co_await queue.put("x");
+        int begun = 0;
+        future<work_result> working;
+        server.instead = [&](std::string_view step, const words&) -> std::optional<std::string> {
+            if (step == "take") working.cancel();
+            return std::nullopt;
+        };
+        const auto job = [&](std::string) -> task<> {
+            ++begun;
+            co_return;
+        };
+        working = create_task(queue.work(1, job, {.grace = 1h}));
+        CHECK_THROWS_AS(co_await working, future_cancelled);
+        CHECK(begun == 0);
+        CHECK(server.count("release") == 1);
+        CHECK(server.model.size() == 1);
+    });
+}
+
+RONDO_TEST("work_queue: an end that Redis refuses is reported", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        std::vector<std::string> reports;
+        running_loop().set_exception_handler(
+            [&](const exception_context& what) { reports.push_back(what.message); });
+        auto queue = co_await open_queue(server);
+        co_await queue.put("x");
+        server.instead = [&](std::string_view step, const words&) -> std::optional<std::string> {
+            if (step != "done") return std::nullopt;
+            return resp::error("NOPERM this user has no permissions");
+        };
+        auto working = queue.work(1, [](std::string) -> task<> { co_return; });
+        co_await move_on_after(5s, std::move(working));
+        running_loop().set_exception_handler({});
+        CHECK(reports == std::vector<std::string>{
+                             "work_queue q: Redis refused the end of a job"});
+    });
+}
+
 RONDO_TEST("work_queue: options and payloads that make no sense are refused", "[redis]") {
     queue_server server;
     co_await server.run([&]() -> task<> {
