@@ -184,8 +184,19 @@ def nothing_is_overwritten(test):
     test.is_there("a", b"old")
     test.is_there("c")
     expect(sum(line.startswith(b"GET") for line in test.odd.heard) == 1, test.odd.heard)
-    result = test.get(0, "plain/c")
-    expect("c  is there already, complete" in result.complained, result.all)
+    result = test.get(1, "plain/c")
+    expect("c  failed: File exists, and nothing shows that it is" in result.complained, result.all)
+    for validator in "etag", "date":
+        file = ServedFile(BODY, validator)
+        server = test.serve(d=file)
+        test.run(0, server.url("d"))
+        result = test.run(0, server.url("d"))
+        expect("d  is there already, complete" in result.complained, result.all)
+        file.change(BODY[::-1])
+        result = test.run(1, server.url("d"))
+        expect("d  failed: File exists, and " in result.complained, result.all)
+        test.is_there("d")
+        (test.out / "d").unlink()
 
     test.run(0, "--rename", test.odd.url("plain/a"))
     test.is_there("a", b"old")
@@ -204,7 +215,7 @@ def sums(test):
     result = test.run(1, "--sha256", "0" * 64, test.odd.url("plain/b"))
     expect(f"its SHA-256 is {right}" in result.complained, result.all)
     result = test.run(1, "--sha256", "0" * 64, test.odd.url("plain/a"))
-    expect("its SHA-256 is another one" in result.complained, result.all)
+    expect("File exists, and its SHA-256 is another one" in result.complained, result.all)
     test.is_alone("a")
 
 
@@ -246,7 +257,7 @@ def reader_goes_away(test):
     process.stdout.close()
     process.stderr.close()
     process.wait(timeout=60 * SLOWER)
-    test.run(0, *urls)
+    test.run(0, "--overwrite", *urls)
     for number in range(40):
         test.is_there(str(number))
 

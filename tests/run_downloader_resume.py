@@ -72,10 +72,13 @@ def killed_and_continued(test):
             url += "|" + server.url(name, "localhost")
         for _ in range(4):
             process = test.start(*arguments, url)
-            time.sleep(CHANCE.uniform(0.02, 0.6) * SLOWER)
+            time.sleep(CHANCE.uniform(0.02, 0.6))
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
+            if (test.out / name).exists():  # it was quicker
+                test.is_there(name, contents)
+                (test.out / name).unlink()
             if kills % 10 == 5:
                 changes += 1
                 contents = body(len(contents) - CHANCE.choice([0, 0, 1000]))
@@ -97,8 +100,9 @@ def continued_by_ranges(test):
     server = test.serve(rate=4 * MIB, a=contents)
     begin(test, "a", "-s2", server.url("a"))
     test.is_alone("a.part", "a.part.rondo-get")
+    server.rate = MIB // 2
     process = test.start("-s2", server.url("a"))
-    time.sleep(0.3 * SLOWER)
+    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     result = test.end(process, 130)
     expect("to continue:  rondo-get" in result.complained, result.all)
@@ -116,8 +120,9 @@ def continued_by_ranges(test):
 
 def changed_in_between(test):
     """Each kind of change: other bytes, longer, shorter, gone."""
+    sizes = 3 * MIB, 4 * MIB, 2 * MIB, 1000
     for validator in "etag", "date", "none":
-        for size in 3 * MIB, 4 * MIB, 2 * MIB, 1000:
+        for size in sizes if validator == "etag" else sizes[:1]:
             server = test.serve(rate=8 * MIB, a=ServedFile(body(3 * MIB), validator))
             if validator == "none":
                 process = test.start(server.url("a"))
@@ -364,7 +369,7 @@ def side_by_side(test):
             continue
         folder = pathlib.Path(tempfile.mkdtemp(dir=test.scratch))
         old, new = body(4 * MIB), body(4 * MIB)
-        server = test.serve(rate=4 * MIB, a=old)
+        server = test.serve(rate=8 * MIB, a=old)
         first = subprocess.Popen([*command, server.url("a")], cwd=folder, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         wait_until(lambda server=server: server.sent > 2 * MIB, "nothing is sent")

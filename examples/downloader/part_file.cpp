@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "failure.hpp"
@@ -20,6 +21,7 @@ namespace downloader {
 
 namespace {
 
+constexpr const char* validator_attribute = "user.rondo-get.validator";
 constexpr std::size_t slots = 9;                       // NAME.part, NAME.part.2, …
 constexpr std::uint64_t reserved_least = 1024 * 1024;  // a small file is written at once
 
@@ -219,6 +221,21 @@ void part_file::set_time(std::int64_t seconds_since_1970) {
     const std::array<timespec, 2> times = {
         {{0, UTIME_OMIT}, {static_cast<time_t>(seconds_since_1970), 0}}};
     ::futimens(number_, times.data());
+}
+
+void part_file::keep_validator(const std::string& validator) {
+    // Not every file system has attributes: the file is complete without it.
+    if (!validator.empty())
+        ::fsetxattr(number_, validator_attribute, validator.data(), validator.size(), 0);
+}
+
+std::string validator_of(const folder& in, const std::string& name) {
+    const file_number file = in.open(name, O_RDONLY);
+    std::string value(1024, '\0');
+    const auto size =
+        file ? ::fgetxattr(file.get(), validator_attribute, value.data(), value.size()) : 0;
+    value.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return value;
 }
 
 int part_file::give_name(const std::string& name, bool replace) {

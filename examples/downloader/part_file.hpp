@@ -60,6 +60,8 @@ public:
     int number() const { return number_; }
     /// Sets the time of the last change.
     void set_time(std::int64_t seconds_since_1970);
+    /// Keeps the validator with the file, in an extended attribute, for validator_of().
+    void keep_validator(const std::string& validator);
     /// Gives the file its name, or with when_taken::rename a free one.
     /// Throws: refused.
     void commit(when_taken what);
@@ -81,5 +83,8 @@ private:
     std::string current_;        // name that the file has now; empty: none
     bool is_published_ = false;  // current_ is a part with a state
 };
+
+/// The validator that a complete file was downloaded with; empty if it is not known.
+std::string validator_of(const folder& in, const std::string& name);
 
 }  // namespace downloader

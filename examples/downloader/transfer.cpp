@@ -44,35 +44,42 @@ void transfer::note(std::string_view text) {
 rondo::task<bool> transfer::is_there_already() {
     const auto there = all_.to.status(part_.name());
     if (!there || all_.wanted.taken != when_taken::keep) co_return false;
-    bool is_equal = false;
-    std::string why = "File exists (--overwrite replaces it, --rename keeps both)";
+    std::string problem;
     if (!S_ISREG(there->st_mode)) {
-        why = "File exists, and is no ordinary file";
+        problem = "is no ordinary file";
     } else if (!what_.sha256.empty()) {
         const file_number old = all_.to.open(part_.name(), O_RDONLY);
         if (!old) refuse_file(errno, "open", part_.name());
         auto call = rondo::to_thread(sha256_of, old.get());
-        is_equal = co_await call == what_.sha256;
-        why = "File exists, and its SHA-256 is another one (--overwrite replaces it)";
+        if (co_await call != what_.sha256) problem = "its SHA-256 is another one";
     } else {
         const struct stat* const now = &*there;
-        is_equal = co_await is_unchanged(now);
+        problem = co_await difference(now);
     }
-    if (!is_equal) throw refused(why);
+    if (!problem.empty())
+        throw refused(fmt::format(
+            "File exists, and {} (--overwrite replaces it, --rename keeps both)", problem));
     result_.reason = "is there already, complete";
     result_.bytes = static_cast<std::uint64_t>(there->st_size);
     co_return true;
 }
 
-/// Asks the server: its file is as long, and was not changed after ours was written.
-rondo::task<bool> transfer::is_unchanged(const struct stat* there) {
+/// Asks the server whether its file is still the one that is there.
+/// Returns: nothing if it is, or why not.
+rondo::task<std::string> transfer::difference(const struct stat* there) {
     http::response head = co_await all_.request("HEAD", what_.urls.front(), true);
     if (is_busy_status(head.status())) head.raise_for_status();
-    const auto length = head.content_length();
-    if (head.status() != 200 || !length) co_return false;
-    if (*length != static_cast<std::uint64_t>(there->st_size)) co_return false;
-    const auto changed = http::parse_http_date(head.header("last-modified").value_or(""));
-    co_return !changed || changed->time_since_epoch().count() <= there->st_mtim.tv_sec;
+    const remote_file now = describe(head_of(head));
+    if (head.status() != 200) co_return fmt::format("the server says {}", head.status());
+    if (now.length && *now.length != static_cast<std::uint64_t>(there->st_size))
+        co_return "is not as long as the server's";
+    const std::string kept = validator_of(all_.to, part_.name());
+    if (!kept.empty() && !now.validator().empty())
+        co_return kept == now.etag || kept == now.modified ? "" : "is not the server's any more";
+    const auto changed = http::parse_http_date(now.date);
+    if (!now.length || !changed) co_return "nothing shows that it is the server's";
+    const bool is_older = changed->time_since_epoch().count() <= there->st_mtim.tv_sec;
+    co_return is_older ? "" : "the server's was changed since";
 }
 
 /// Goes on with what an earlier run has left, if that can be done.
@@ -213,6 +220,7 @@ rondo::task<bool> transfer::finish() {
     if (all_.wanted.timestamps)
         if (const auto changed = http::parse_http_date(known_.date))
             part_.set_time(changed->time_since_epoch().count());
+    part_.keep_validator(known_.validator());
     if (all_.wanted.sync) co_await all_.disk.wait(part_);
     part_.commit(all_.wanted.taken);
     result_.name = part_.name();

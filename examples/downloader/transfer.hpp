@@ -69,7 +69,7 @@ public:
 private:
     // transfer.cpp
     rondo::task<bool> is_there_already();
-    rondo::task<bool> is_unchanged(const struct stat* there);
+    rondo::task<std::string> difference(const struct stat* there);
     void find_part();
     rondo::task<> attempt();
     rondo::task<> begin_again(const answered* first);
