@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the example crawler from outside, on loopback, over the site that crawler_site serves: 500
+"""Runs the example crawler from outside, on loopback, over the site that crawler_site serves: 300
 pages made by a formula, in ten ways of writing HTML, with redirects, loops, pages that end early
 or never, and traps. Each page must be in the results once, and each was asked for once.
 
@@ -40,7 +40,7 @@ from run_programs import (  # noqa: E402
     wait_for_text,
 )
 
-PAGES = 500
+PAGES = 300
 LONG = bool(os.environ.get("RONDO_LONG"))  # 20,000 pages in the shared crawl
 FAST = ["--delay", "0", "--per-host", "8", "--retries", "0"]
 # Around the pages: path -> what its line must have. The traps are not here.
@@ -51,6 +51,7 @@ ODD = {
     "/private/open": {"status": 200},
     "/quiet": {"status": 200, "noindex": True, "links": 1},
     "/missing": {"status": 404},
+    "/gone": {"status": 410, "links": None},
     "/file.pdf": {"status": 200, "type": "application/pdf"},
     "/cut": {"status": 200, "error": "/cut"},
     "/big": {"status": 200, "cut": True, "bytes": 2 << 20, "title": "big"},
@@ -162,6 +163,8 @@ class Driver:
             expect("--depth: \"x\" is not a number" in said, f"said {said}")
             _, said = self.crawl("--output", "/dev/full", *FAST, site.start, status=1)
             expect("write /dev/full: No space left on device" in said, f"said {said}")
+            _, said = self.crawl(site.root + "/away")
+            expect("--host elsewhere.invalid follows it" in said, f"a redirect said {said}")
             _, said = self.crawl("-q", site.root + "/again", status=0)
             expect(said == "", f"-q said {said}")
             help_text = subprocess.run([self.crawler, "--help"], stdout=subprocess.PIPE, text=True)

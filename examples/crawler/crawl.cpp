@@ -35,6 +35,12 @@ http::session_options session_for(const options& wanted) {
     return result;
 }
 
+http::retry_policy retries_for(const options& wanted) {
+    http::retry_policy result;
+    result.attempts = wanted.retries + 1;
+    return result;
+}
+
 bool is_redirect(int status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -78,12 +84,13 @@ rondo::task<std::string> body_of(http::response& from, std::size_t bytes_max, pa
 
 crawl::crawl(const options& wanted, gate& hosts, frontier& work, output& results)
     : wanted_(wanted),
+      retries_(retries_for(wanted)),
       agent_(product_token(wanted.user_agent)),
       gate_(hosts),
       work_(work),
       output_(results),
       web_(session_for(wanted)),
-      robots_(web_, hosts, agent_) {
+      robots_(web_, hosts, agent_, retries_) {
     web_.headers().set("user-agent", wanted.user_agent);
     if (!wanted.ca_file.empty()) {
         rondo::tls::client_context trust;
@@ -147,9 +154,7 @@ struct crawl::answer {
 };
 
 rondo::task<> crawl::fetch(const target& page, page_result& result, targets& found) {
-    http::retry_policy retries;
-    retries.attempts = wanted_.retries + 1;
-    http::response response = co_await web_.get(page.url).redirects(0).retries(retries);
+    http::response response = co_await web_.get(page.url).redirects(0).retries(retries_);
     http::parameters type(response.header("content-type").value_or(""));
     answer from{std::move(response), std::move(type)};
     result.status = from.response.status();
@@ -166,7 +171,7 @@ rondo::task<> crawl::fetch(const target& page, page_result& result, targets& fou
         co_return;
     }
     const bool is_read = is_page(result.type) || (wanted_.sitemap && is_xml(result.type));
-    if (is_read)
+    if (is_read && from.response.ok())  // links in pages of errors lead nowhere
         co_await read(from, page, result, found);
     else
         result.bytes = from.response.content_length();
@@ -193,7 +198,10 @@ rondo::task<> crawl::read(answer& from, const target& page, page_result& result,
     follow_links(page, content, result, found);
 }
 
-void crawl::follow_redirect(const target& page, const http::url& to, targets& found) const {
+void crawl::follow_redirect(const target& page, const http::url& to, targets& found) {
+    if (page.depth == 0 && !hosts_.contains(to))
+        hint_ = fmt::format("{} leads to {}: --host {} follows it\n", page.url, to.origin(),
+                            to.authority());
     follow(to, page.depth, page.redirects + 1, found);
 }
 

@@ -34,6 +34,8 @@ public:
     rondo::task<> close() { return web_.close(); }
 
     const crawl_counts& counts() const noexcept { return counts_; }
+    /// A line for the user if a page where the crawl begins has led to a host that is not followed.
+    const std::string& hint() const noexcept { return hint_; }
     /// The page that was finished last.
     const std::string& last_url() const noexcept { return last_url_; }
 
@@ -44,7 +46,7 @@ private:
     rondo::task<> ask(const target& page, page_result& result, targets& found);
     rondo::task<> fetch(const target& page, page_result& result, targets& found);
     rondo::task<> read(answer& from, const target& page, page_result& result, targets& found);
-    void follow_redirect(const target& page, const rondo::http::url& to, targets& found) const;
+    void follow_redirect(const target& page, const rondo::http::url& to, targets& found);
     void follow_links(const target& page, const page_content& content, page_result& result,
                       targets& found) const;
     void follow(const rondo::http::url& to, unsigned depth, unsigned redirects,
@@ -52,6 +54,7 @@ private:
     void announce_sitemaps(const rondo::http::url& where, host_rules& rules, targets& found) const;
 
     const options& wanted_;
+    rondo::http::retry_policy retries_;
     std::string agent_;
     gate& gate_;
     frontier& work_;
@@ -61,6 +64,7 @@ private:
     host_list hosts_;
     crawl_counts counts_;
     std::string last_url_;
+    std::string hint_;
 };
 
 }  // namespace crawler

@@ -117,6 +117,7 @@ private:
 
     void finish(bool was_interrupted) {
         std::string text = summary(crawl_->counts(), frontier_->counts(), time(), was_interrupted);
+        text += crawl_->hint();
         const crawl_counts& all = crawl_->counts();
         if (!wanted_.queue.empty() && all.pages + all.errors + all.skipped == 0)
             text += "the queue has seen these URLs before: another crawl needs another name\n";

@@ -35,7 +35,7 @@ rondo::task<> robots_cache::ask(std::string origin, host_rules* into) {
 }
 
 rondo::task<> robots_cache::read(const std::string& url, host_rules& into) {
-    rondo::http::response response = co_await web_.get(url).redirects(5);
+    rondo::http::response response = co_await web_.get(url).redirects(5).retries(retries_);
     if (response.status() >= 500)
         into.failure = fmt::format("robots.txt: {} {}", response.status(), response.reason());
     if (response.status() >= 300) co_return;

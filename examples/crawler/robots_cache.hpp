@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include <rondo/http/session.hpp>
 #include <rondo/http/url.hpp>
@@ -27,8 +28,10 @@ struct host_rules {
 /// Thread: its loop's.
 class robots_cache {
 public:
-    robots_cache(rondo::http::session& web, gate& hosts, std::string agent)
-        : web_(web), gate_(hosts), agent_(std::move(agent)) {}
+    /// Asks again as `retries` says.
+    robots_cache(rondo::http::session& web, gate& hosts, std::string agent,
+                 rondo::http::retry_policy retries)
+        : web_(web), gate_(hosts), agent_(std::move(agent)), retries_(retries) {}
 
     /// The rules for the host of a page. The first task that needs them asks for them. No file
     /// (4xx) allows everything; a server that fails (5xx, no answer) forbids everything. The host's
@@ -43,6 +46,7 @@ private:
     rondo::http::session& web_;
     gate& gate_;
     std::string agent_;
+    rondo::http::retry_policy retries_;
     std::map<std::string, host_rules> hosts_;
 };
 

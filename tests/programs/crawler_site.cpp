@@ -89,7 +89,8 @@ private:
         "<a href=/loop/a>a loop</a> <a href=/deeper/1>redirects without end</a>"
         "<a href=/private/a>forbidden</a> <a href=/private/open>allowed</a>"
         "<a href=/trap/1 rel='nofollow ugc'>a trap</a> <a href=/quiet>nofollow as a whole</a>"
-        "<a href=/missing>404</a> <a href=/file.pdf>no HTML</a> <a href=/cut>ends early</a>"
+        "<a href=/missing>404</a> <a href=/gone>410</a> <a href=/file.pdf>no HTML</a> <a "
+        "href=/cut>ends early</a>"
         "<a href=/big>5 MB</a> <a href=/again#a>1</a> <a href=/again#b>2</a> <a href=/twin>t</a>"
         "<a href='mailto:me@example.org'>me</a> <a href='http://elsewhere.invalid/'>away</a>"
         "<a href='http://['>no URL</a> <img src=/image.png srcset='/image2.png 2x, /image3.png "
@@ -140,6 +141,9 @@ void add_oddities(http::router& site) {
     site.get("/quiet", [](http::request&) {
         return http::reply::html("<meta name=ROBOTS content='NoFollow,noindex'><a href=/trap/5>");
     });
+    site.get("/gone", [](http::request&) { return http::reply::html("<a href=/trap/9>", 410); });
+    site.get("/away",
+             [](http::request&) { return http::reply::redirect("http://elsewhere.invalid/"); });
     site.get("/again", plain).get("/hidden", plain);
     site.get("/twin", [](http::request&) {
         return http::reply::bytes("<link rel=canonical href=/again><title>\xe4</title>",
