@@ -219,7 +219,7 @@ class Driver:
     def check_shared(self):
         """Three processes share a crawl. One after the other is killed, and started again."""
         pages = 20_000 if LONG else 1000
-        with self.site(pages) as site, redis() as (folder, queue):
+        with self.site(pages) as site, redis() as (folder, queue, _):
             files = [folder / f"results{n}" for n in range(3)]
             workers = [self.started(site, queue, file) for file in files]
             try:
@@ -259,7 +259,7 @@ class Driver:
 
     def check_shared_interrupt(self):
         """Ctrl-C gives the pages back that a process had; another one goes on at once."""
-        with self.site(60) as site, redis() as (folder, queue):
+        with self.site(60) as site, redis() as (folder, queue, _):
             files = [folder / f"results{n}" for n in range(2)]
             first = self.started(site, queue, files[0])
             try:
@@ -282,6 +282,23 @@ class Driver:
             self.crawl("--queue", "x", site.start, status=2)
 
 
+    def check_shared_outage(self):
+        """Redis is silent for longer than any of its clients waits: the crawl goes on."""
+        with self.site() as site, redis() as (folder, queue, server):
+            file = folder / "results"
+            worker = self.started(site, queue, file)
+            try:
+                wait_for_lines(file, 5)
+                server.send_signal(signal.SIGSTOP)
+                time.sleep(40)
+                server.send_signal(signal.SIGCONT)
+                status = worker.wait(60 * SLOWER, "the outage")
+            finally:
+                worker.kill()
+            expect(status == 1, f"it ended with status {status}{worker.said()}")
+            judge_results(parsed(file), site, PAGES, may_repeat=True)
+
+
 def parsed(file):
     """The lines of a file, without one that was torn when its process was killed."""
     lines = []
@@ -301,7 +318,7 @@ def wait_for_lines(file, count):
 
 @contextlib.contextmanager
 def redis():
-    """A server of its own; gives its folder and the URL of a queue in it."""
+    """A server of its own; gives its folder, the URL of a queue in it, and its process."""
     with tempfile.TemporaryDirectory(prefix="rondo-crawl-") as name:
         folder = pathlib.Path(name)
         path = folder / "redis.sock"
@@ -314,7 +331,7 @@ def redis():
                 if server.poll() is not None or time.monotonic() > give_up:
                     raise Failed("redis-server does not listen")
                 time.sleep(0.01)
-            yield folder, f"unix://{path}#crawl"
+            yield folder, f"unix://{path}#crawl", server
         finally:
             server.kill()
             server.wait()
@@ -414,6 +431,8 @@ def main():
          driver.check_shared),
         ("a shared crawl goes on after Ctrl-C", driver.check_shared_interrupt),
     ]
+    if LONG:
+        shared.append(("a shared crawl survives an outage of Redis", driver.check_shared_outage))
     if missing := driver.lacks_redis():
         for title, _ in shared:
             skip(title, missing)

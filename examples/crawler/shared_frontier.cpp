@@ -54,10 +54,7 @@ public:
         std::int64_t added = 0;
         for (const rondo::put_result one : results) added += one == rondo::put_result::added;
         known_.insert(hashes.begin(), hashes.end());
-        if (pages_max_ == 0 || added == 0) co_return;
-        const std::string counter = "crawler:" + queue_.name() + ":pages";
-        const std::int64_t all = co_await queue_.redis().incr(counter, added);
-        is_full_ = static_cast<std::size_t>(all) >= pages_max_;
+        if (pages_max_ != 0 && added != 0) co_await count_pages(added);
     }
 
     rondo::task<> work(std::size_t jobs, visitor& with, rondo::duration grace) override {
@@ -77,6 +74,15 @@ private:
         const auto visit = [&](std::string line) { return visit_one(with, std::move(line)); };
         co_await queue_.work(jobs, visit, options);
         stats_ = co_await queue_.stats();
+    }
+
+    rondo::task<> count_pages(std::int64_t added) {
+        const std::string counter = "crawler:" + queue_.name() + ":pages";
+        try {
+            const std::int64_t all = co_await queue_.redis().incr(counter, added);
+            is_full_ = static_cast<std::size_t>(all) >= pages_max_;
+        } catch (const rondo::redis::connection_error&) {  // the limit need not be exact
+        }
     }
 
     rondo::task<> visit_one(visitor& with, std::string line) {
@@ -99,7 +105,10 @@ private:
     /// Keeps the counts for the status line.
     rondo::task<> watch() {
         for (;;) {
-            stats_ = co_await queue_.stats();
+            try {
+                stats_ = co_await queue_.stats();
+            } catch (const rondo::redis::error&) {  // work() goes on, and so does the crawl
+            }
             co_await rondo::sleep(std::chrono::milliseconds(500));
         }
     }
