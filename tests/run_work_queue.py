@@ -415,10 +415,11 @@ def check_other_programs(peers, redis):
         redis.ask("XADD", f"{prefix}jobs", "*", "id", f"strange{number}", "payload", "x",
                   "attempts", attempts)
     redis.ask("XADD", f"{prefix}jobs", "*", "payload", "y")
+    redis.ask("XADD", f"{prefix}jobs", "*", "payload", "y", "id", "")
     redis.ask("ZADD", f"{prefix}later", 1, "no job")
     redis.ask("ZADD", f"{prefix}later", 1, "0:6:strangepayload")
     said = peers.do("work", redis)
-    must(said[0].startswith(f"done {len(strange) + 3} "), f"the worker said {said}")
+    must(said[0].startswith(f"done {len(strange) + 4} "), f"the worker said {said}")
     attempts = [line.attempt for line in peers.read() if line.id == "job0"]
     must(attempts == [2, 2], f"the attempts of the job that was left: {attempts}")
     dead = redis.ask("XRANGE", f"{prefix}dead", "-", "+")
@@ -429,6 +430,20 @@ def check_other_programs(peers, redis):
     redis.ask("XDEL", f"{prefix}jobs", entry)
     stats = stats_of(peers.do("stats", redis))
     must(stats == {"waiting": 0, "leased": 1, "later": 0, "dead": 1}, f"{stats}")
+
+
+def check_emptied_server(peers, redis):
+    """FLUSHALL while a worker waits in a blocked read: it goes on with what is put then."""
+    worker = peers.start("work", redis, until_empty=0)
+    give_up = time.monotonic() + 30 * SLOWER
+    while "cmd=xreadgroup" not in redis.ask("CLIENT", "LIST"):
+        must(time.monotonic() < give_up, f"the worker does not wait{worker.said()}")
+        time.sleep(0.01)
+    redis.ask("FLUSHALL")
+    peers.do("put", redis, count=1)
+    peers.wait_for(lambda lines: [line for line in lines if line.what == "end"])
+    worker.process.terminate()
+    worker.wait(10 * SLOWER, "SIGTERM")
 
 
 CHECKS = {
@@ -442,6 +457,7 @@ CHECKS = {
     "cut": ("connections that are cut in every command", check_cut_connections),
     "producers": ("eight producers of the same ids", check_producers),
     "other": ("entries of other programs, and a clock that was set back", check_other_programs),
+    "emptied": ("FLUSHALL under a worker", check_emptied_server),
     "crash": ("a job that crashes its worker", check_crashing_job),
     "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }

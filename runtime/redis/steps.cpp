@@ -34,7 +34,8 @@ local function count_of(text)
     return text and #text < 10 and tonumber(string.match(text, '^%d+$')) or 0
 end
 local function parts_of(entry, fields)
-    return value_of(fields, 'id') or entry, value_of(fields, 'payload') or '',
+    local id = value_of(fields, 'id') or ''
+    return id ~= '' and id or entry, value_of(fields, 'payload') or '',
         count_of(value_of(fields, 'attempts'))
 end
 local function read(entry)
@@ -256,7 +257,7 @@ local found = call('XRANGE', dead, grave, grave)[1]
 call('HDEL', index, ARGV[1])
 call('XDEL', dead, grave)
 if not found then return 0 end
-add(ARGV[1], value_of(found[2], 'payload'), 0)
+add(ARGV[1], value_of(found[2], 'payload') or '', 0)
 call('SET', KEYS[6], 'revived', 'PX', ARGV[2])
 return 1
 )lua";

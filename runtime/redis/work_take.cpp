@@ -134,7 +134,8 @@ task<> work_loop::wait_for_job(task_group& group) {
     } catch (const redis::connection_error&) {
         why = std::current_exception();
     } catch (const redis::reply_error& error) {
-        if (error.code() == "NOGROUP") co_return;  // the data are gone: the next step makes it
+        // The data are gone while it waits, or the server has become a replica: the next step sees.
+        if (error.code() == "NOGROUP" || error.code() == "UNBLOCKED") co_return;
         if (!is_passing(error)) throw;
         why = std::current_exception();
     }
