@@ -23,6 +23,7 @@ class Redis:
         self.path = self.folder / "redis.sock"
         self.options = options
         self.server = None
+        self.password = None
 
     @property
     def url(self):
@@ -62,11 +63,17 @@ class Redis:
         with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(20 * SLOWER)
             peer.connect(str(self.path))
-            parts = [str(word).encode() for word in words]
-            peer.sendall(b"*%d\r\n" % len(parts)
-                         + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+            login = self.encoded("AUTH", self.password) if self.password else b""
+            peer.sendall(login + self.encoded(*words))
             with peer.makefile("rb") as replies:
+                if login:
+                    self.read(replies)
                 return self.read(replies)
+
+    def encoded(self, *words):
+        parts = [str(word).encode() for word in words]
+        lengths = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+        return b"*%d\r\n" % len(parts) + lengths
 
     def read(self, replies):
         line = replies.readline().decode().rstrip("\r\n")

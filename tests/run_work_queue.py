@@ -34,6 +34,7 @@ from run_programs import (  # noqa: E402
     SLOWER,
     Child,
     Failed,
+    certificates,
     enter_own_network,
     run,
     skip,
@@ -446,7 +447,46 @@ def check_emptied_server(peers, redis):
     worker.wait(10 * SLOWER, "SIGTERM")
 
 
+def check_tls(peers, redis):
+    """rediss://, with a password: a queue is filled and worked on; a wrong authority, a wrong
+    password and a server without TLS are errors, which do not contain the password."""
+    chain, key, authority = certificates()
+    tls = ["--tls-port", "7101", "--port", "7100", "--bind", "127.0.0.1", "--requirepass", "s3cret",
+           "--tls-cert-file", chain, "--tls-key-file", key, "--tls-ca-cert-file", authority,
+           "--tls-auth-clients", "no"]  # fmt: skip
+    redis.kill()
+    redis.options, redis.password = tls, "s3cret"
+    redis.start()
+
+    class Secure:
+        url = "rediss://:s3cret@localhost:7101/1"
+
+    peers.do("put", Secure, count=50, trust=authority)
+    said = peers.do("work", Secure, trust=authority)
+    must(said[0].startswith("done 50 "), f"it said {said}")
+    Secure.url = "rediss://:wrong@localhost:7101/1"
+    said = "AUTH: WRONGPASS invalid username-password pair or user is disabled."
+    peers.lines_of(peers.start("stats", Secure, trust=authority), 1, said)
+    for url, trust in (Secure.url, chain), (Secure.url[:-3] + "0/1", authority):
+        Secure.url = url
+        child = peers.start("stats", Secure, trust=trust)
+        must(child.wait(30 * SLOWER, "its start") == 1, f"it did not fail{child.said()}")
+        must("s3cret" not in child.said() and "wrong" not in child.said(), child.said())
+
+
+def check_steps(peers, redis):
+    """The scripts, against the model that the tests on virtual time use."""
+    tests = peers.programs / "tests_redis"
+    if not tests.exists():
+        return
+    os.environ["RONDO_REDIS"] = redis.url
+    child = Child([str(tests), "work steps:*"])
+    peers.children.append(child)
+    must(child.wait(120 * SLOWER, "its start") == 0, f"the tests failed{child.said()}")
+
+
 CHECKS = {
+    "steps": ("its scripts and their model", check_steps),
     "program": ("program 23 in three processes", check_program),
     "examples": ("the examples redis_ping and work_queue", check_examples),
     "killed_workers": ("kill -9 of random workers", check_killed_workers),
@@ -459,6 +499,7 @@ CHECKS = {
     "other": ("entries of other programs, and a clock that was set back", check_other_programs),
     "emptied": ("FLUSHALL under a worker", check_emptied_server),
     "crash": ("a job that crashes its worker", check_crashing_job),
+    "tls": ("rediss:// with a password", check_tls),
     "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }
 

@@ -238,6 +238,9 @@ public:
     /// Cancel: leaves at once.
     static task<work_queue> open(std::string url, std::string name,
                                  work_queue_options options = {});
+    /// The same with a client of yours: for an authority of your own in TLS, and for other limits.
+    static task<work_queue> open(redis::client client, std::string name,
+                                 work_queue_options options = {});
     work_queue(work_queue&&) noexcept;
     work_queue& operator=(work_queue&&) noexcept;
     ~work_queue();

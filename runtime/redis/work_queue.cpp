@@ -172,7 +172,13 @@ work_queue& work_queue::operator=(work_queue&&) noexcept = default;
 work_queue::~work_queue() = default;
 
 task<work_queue> work_queue::open(std::string url, std::string name, work_queue_options options) {
-    auto state = std::make_shared<detail::work_queue_state>(url, std::move(name), options);
+    redis::client client(url);
+    co_return co_await open(std::move(client), std::move(name), options);
+}
+task<work_queue> work_queue::open(redis::client client, std::string name,
+                                  work_queue_options options) {
+    auto state = std::make_shared<detail::work_queue_state>(std::move(client), std::move(name),
+                                                            options);
     co_await state->prepare();
     co_return work_queue(std::move(state));
 }

@@ -33,12 +33,6 @@ void check_options(std::string_view queue, const work_queue_options& how) {
         throw std::invalid_argument("work_queue: backoff is {first, most}, and not negative");
 }
 
-redis::client_options client_options_of() {
-    redis::client_options how;
-    how.reconnect = reachable_in;
-    return how;
-}
-
 const char* name_of(durability which) noexcept {
     switch (which) {
         case durability::always: return "always";
@@ -89,9 +83,8 @@ bool is_passing(const redis::reply_error& error) noexcept {
     return std::find(std::begin(passing), std::end(passing), error.code()) != std::end(passing);
 }
 
-work_queue_state::work_queue_state(std::string_view url, std::string queue,
-                                   work_queue_options how)
-    : client(url, client_options_of()),
+work_queue_state::work_queue_state(redis::client to, std::string queue, work_queue_options how)
+    : client(std::move(to)),
       name(std::move(queue)),
       prefix("rondo:{" + name + "}:"),
       options((check_options(name, how), how)),

@@ -27,7 +27,7 @@ std::string milliseconds_of(duration time);
 bool is_passing(const redis::reply_error& error) noexcept;
 
 struct work_queue_state {
-    work_queue_state(std::string_view url, std::string queue, work_queue_options how);
+    work_queue_state(redis::client to, std::string queue, work_queue_options how);
 
     /// Runs a step. `id` is that of the job, if the step needs its marker.
     /// Throws: as redis::client::command.

@@ -102,7 +102,10 @@ rondo::task<> program(std::string what, std::string url, std::string name, setti
     options.lease = how.time("lease", 30'000);
     options.attempts = static_cast<unsigned>(how.number("attempts", 5));
     options.backoff = {how.time("backoff", 100), 1min};
-    auto queue = co_await rondo::work_queue::open(url, std::move(name), options);
+    rondo::redis::client client(url);
+    if (const std::string trusted = how.text("trust", ""); !trusted.empty())
+        client.tls(rondo::tls::client_context().trust_file(trusted));
+    auto queue = co_await rondo::work_queue::open(std::move(client), std::move(name), options);
     if (what == "put") co_await put_all(queue, how);
     if (what == "work") {
         const ledger book(how.text("ledger", "/dev/null"));
