@@ -144,7 +144,7 @@ public:
     /// A number that is larger than that of every earlier lease on any job of this queue. A store
     /// that refuses a smaller number than it has seen for the same thing is safe from workers that
     /// have lost their lease and do not know it.
-    /// See: docs/work_queue.md, "What must not happen twice".
+    /// See: docs/work_queue.md, "Effects that must not happen twice".
     std::uint64_t fence() const noexcept;
     /// The time until this job is cancelled unless its lease is renewed, which happens by itself.
     duration remaining() const;

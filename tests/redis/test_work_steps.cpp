@@ -97,17 +97,20 @@ private:
             }
             case 2:
             case 3: {
-                const words given = {any_consumer(), std::to_string(1 + below(3)), "3", "3600000",
-                                     remember, state_.marker_of(""), "0"};
+                const words given = {any_consumer(), std::to_string(1 + below(3)),
+                                     "3",            "3600000",
+                                     remember,       state_.marker_of(""),
+                                     "0"};
                 co_return co_await same(work_step::take, "take", given, given, words());
             }
             case 4: co_return co_await same(work_step::stats, "stats", words(), words(), words());
             case 5: {
                 const words given = {id, remember};
+                const words ids(1, id);
                 if (below(2) == 0)
-                    co_return co_await same(work_step::revive, "revive", given, given, words(1, id));
+                    co_return co_await same(work_step::revive, "revive", given, given, ids);
                 if (below(8) == 0)
-                    co_return co_await same(work_step::forget, "forget", given, given, words(1, id));
+                    co_return co_await same(work_step::forget, "forget", given, given, ids);
                 break;
             }
             case 6: {
@@ -127,7 +130,8 @@ private:
     }
 
     task<> step_on_lease(std::string id, std::string remember) {
-        const lease& any = leases_[static_cast<std::size_t>(below(static_cast<int>(leases_.size())))];
+        const int place = below(static_cast<int>(leases_.size()));
+        const lease& any = leases_[static_cast<std::size_t>(place)];
         std::string consumer = any.consumer;
         if (below(5) == 0) consumer = any_consumer();
         const std::string deliveries = std::to_string(any.deliveries + (below(6) == 0 ? 1 : 0));
@@ -157,7 +161,8 @@ private:
                 real[2] = model[2] = "3";
                 add(remember);
                 add(state_.marker_of(""));
-                co_await same(work_step::begin, "begin", std::move(real), std::move(model), words());
+                co_await same(work_step::begin, "begin", std::move(real), std::move(model),
+                              words());
         }
     }
 
