@@ -69,8 +69,10 @@ void describe_failure(outcome& end, const std::exception_ptr& failed) {
     }
 }
 
-void report(downloads& all, std::size_t id, outcome end) {
-    end.took = all.now() - end.took;  // it was the time of the beginning
+/// `end.took` was the time of the beginning.
+void stop_clock(downloads& all, outcome& end) { end.took = all.now() - end.took; }
+
+void report(downloads& all, std::size_t id, const outcome& end) {
     all.show.end(id, end);
     if (all.wanted.json) write_out(STDOUT_FILENO, json_line(end, all.to.path()));
 }
@@ -121,12 +123,14 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
         failed = std::current_exception();
     }
     if (!failed && !is_skipped) {
+        stop_clock(all, one->result());  // the wait for the disk is not the server's
         group.start(complete(all, std::move(one), std::move(held)));
         co_return;
     }
     outcome& end = one ? one->result() : early;
     end.how = ending::skipped;
     if (failed) describe_failure(end, failed);
+    stop_clock(all, end);
     report(all, id, end);
     if (end.how == ending::interrupted) std::rethrow_exception(failed);
 }

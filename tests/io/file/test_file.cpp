@@ -158,6 +158,22 @@ RONDO_TEST("file: open_beneath never opens in another folder, though its own is 
     CHECK(content != "nothing");
 }
 
+RONDO_TEST("file: adopt takes over an open descriptor, and refuses a number that is none",
+           "[file][kernel]") {
+    folder here;
+    const std::string path = here / "data";
+    const int number = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    file adopted = file::adopt(number, path);
+    co_await adopted.write_all("hello");
+    std::string buffer(5, '\0');
+    co_await adopted.read_exactly_at(buffer, 0);
+    CHECK(buffer == "hello");
+    co_await adopted.close();
+    CHECK(::fcntl(number, F_GETFD) == -1);  // closed with it
+
+    CHECK_THROWS_WITH(file::adopt(-1, "none"), "adopt none: Bad file descriptor");
+}
+
 RONDO_TEST("file: beyond 4 GiB, with holes", "[file][both]") {
     folder here;
     constexpr std::uint64_t far = std::uint64_t{1} << 33;
