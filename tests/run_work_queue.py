@@ -13,18 +13,13 @@ that RONDO_TALLY names.
 """
 
 import argparse
-import collections
 import concurrent.futures
-import contextlib
-import itertools
 import os
 import pathlib
 import random
 import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
@@ -33,78 +28,18 @@ import redis_server  # noqa: E402
 from run_programs import (  # noqa: E402
     SLOWER,
     Child,
-    Failed,
     certificates,
     enter_own_network,
     run,
     skip,
-    wait_for_text,
 )
-
-LONG = bool(os.environ.get("RONDO_LONG"))
-QUEUE = "test"
-Line = collections.namedtuple("Line", "id attempt fence process time what")
-
-
-class Peers:
-    """The programs, and the ledger that the workers write."""
-
-    def __init__(self, examples, programs, folder):
-        self.examples, self.programs, self.folder = examples, programs, pathlib.Path(folder)
-        self.ledger = self.folder / "ledger"
-        self.children = []
-
-    def start(self, what, redis, **settings):
-        settings.setdefault("ledger", self.ledger)
-        command = [str(self.programs / "work_queue_peer"), what, redis.url, QUEUE]
-        command += [f"{name}={value}" for name, value in settings.items()]
-        child = Child(command)
-        self.children.append(child)
-        return child
-
-    def do(self, what, redis, **settings):
-        """Runs one to its end, and gives its lines."""
-        return self.lines_of(self.start(what, redis, **settings))
-
-    @staticmethod
-    def lines_of(child, status=0, stderr=""):
-        ended = child.wait(120 * SLOWER, "its start")
-        if ended != status:
-            raise Failed(f"{child.name} ended with status {ended}{child.said()}")
-        child.judge_stderr(stderr)
-        return child.text(child.out).splitlines()
-
-    def read(self):
-        if not self.ledger.exists():
-            return []
-        lines = []
-        for text in self.ledger.read_text().splitlines():
-            name, attempt, fence, process, moment, what = text.split(" ", 5)
-            lines.append(Line(name, int(attempt), int(fence), int(process), int(moment), what))
-        return lines
-
-    def wait_for(self, what, seconds=30):
-        give_up = time.monotonic() + seconds * SLOWER
-        while not (found := what(self.read())):
-            if time.monotonic() > give_up:
-                raise Failed(f"it did not come about; the ledger has {self.read()[-5:]}")
-            time.sleep(0.01)
-        return found
-
-    def end(self):
-        for child in self.children:
-            child.process.send_signal(signal.SIGCONT)
-            child.kill()
-
-
-def must(truth, what):
-    if not truth:
-        raise Failed(what)
-
-
-def stats_of(lines):
-    words = lines[-1].split()
-    return dict(zip(words[::2], map(int, words[1::2])))
+from work_queue_outages import (  # noqa: E402
+    check_cut_connections,
+    check_killed_server,
+    check_killed_server_at_work,
+    check_stopped_server,
+)
+from work_queue_tools import LONG, QUEUE, Peers, must, say, stats_of  # noqa: E402
 
 
 # -- the programs ----------------------------------------------------------------------------------
@@ -179,7 +114,7 @@ def check_killed_workers(peers, redis):
     must(all(last[f"poison{n}"][0] == 8 for n in range(5)), "poison was not tried 8 times")
     repeated = sum(attempt > 1 for name, (attempt, _) in last.items() if name.startswith("job"))
     must(kills >= 3, f"only {kills} kills")
-    print(f"        {kills} kills, {repeated} of {count} jobs begun again", flush=True)
+    say(f"{kills} kills, {repeated} of {count} jobs begun again")
 
 
 def check_stopped_worker(peers, redis):
@@ -241,158 +176,7 @@ def check_terminated_worker(peers, redis):
     must(groups == [], f"workers are left: {groups}")
 
 
-# -- a server that dies ----------------------------------------------------------------------------
-def put_until_killed(peers, redis):
-    """kill -9 of the server while jobs are put. Gives how many were acknowledged before."""
-    producer = peers.start("put", redis, count=1_000_000, singly=1)
-    wait_for_text(producer, r"\d+")
-    time.sleep(random.uniform(0.1, 0.4))
-    redis.kill()
-    producer.kill()
-    return int((producer.text(producer.out).splitlines() or [0])[-1])
-
-
-def lost_of(redis, count):
-    redis.start()
-    keys = [f"rondo:{{{QUEUE}}}:id:job{n}" for n in range(count)]
-    there = sum(redis.ask("EXISTS", *keys[at : at + 1000]) for at in range(0, count, 1000))
-    return count - there
-
-
-def check_killed_server(peers, redis):
-    """kill -9 of the server: with appendfsync always no acknowledged put is lost; with everysec at
-    most those of about a second, which are counted."""
-    for fsync in "always", "everysec":
-        redis.kill()
-        redis.options = ("--appendonly", "yes", "--appendfsync", fsync)
-        redis.start()
-        count = put_until_killed(peers, redis)
-        lost = lost_of(redis, count)
-        must(count > 0, "nothing was put")
-        must(lost == 0 or fsync != "always", f"{lost} of {count} are lost")
-        print(f"        appendfsync {fsync}: {lost} of {count} acknowledged puts lost", flush=True)
-        redis.ask("FLUSHALL")
-
-
-def check_killed_server_at_work(peers, redis):
-    """kill -9 of the server while six workers are at work, again and again: each job is done, and
-    the workers go on by themselves."""
-    redis.kill()
-    redis.options = ("--appendonly", "yes", "--appendfsync", "always")
-    redis.start()
-    count = 5000 if LONG else 600
-    peers.do("put", redis, count=count)
-    working = {"lease": 1000, "attempts": 50, "job": 5, "limit": 4}
-    workers = [peers.start("work", redis, **working) for _ in range(3)]
-    peers.wait_for(lambda lines: len({line.process for line in lines}) == 3)
-    for _ in range(20 if LONG else 3):
-        time.sleep(random.uniform(0.05, 0.3))
-        redis.kill()
-        time.sleep(random.uniform(0, 0.2))
-        redis.start()
-    for worker in workers:
-        peers.lines_of(worker, stderr=None)  # each reports that Redis could not be used
-    done = {line.id for line in peers.read() if line.what == "end"}
-    must(len(done) == count, f"{len(done)} of {count} are done")
-
-
-def check_stopped_server(peers, redis):
-    """A server that is stopped for longer than a lease: workers end their jobs before others may
-    begin them."""
-    peers.do("put", redis, count=3)
-    first = peers.start("work", redis, lease=1500, job=60_000, limit=3, until_empty=0)
-    peers.wait_for(lambda lines: len(lines) == 3)
-    time.sleep(0.7)  # a renewal
-    stopped = time.monotonic()
-    redis.stop()
-    ended = peers.wait_for(lambda lines: [x for x in lines if "cancelled" in x.what][2:])
-    took = time.monotonic() - stopped
-    must(took < 1.5 * SLOWER, f"the jobs were ended {took:.2f} s after the server stopped")
-    first.process.terminate()  # otherwise it would take them again
-    first.wait(10 * SLOWER, "SIGTERM")
-    time.sleep(max(0, 1.6 - took))
-    second = peers.start("work", redis, lease=1500, job=1, until_empty=0)
-    redis.go_on()
-    again = peers.wait_for(lambda lines: [x for x in lines if x.what == "end"][2:])
-    last_end = max(line.time for line in peers.read() if "cancelled" in line.what)
-    first_begin = min(x.time for x in peers.read() if x.what == "begin" and x.attempt > 1)
-    must(last_end < first_begin, "two worked on one job at the same time")
-    must(len(again) >= 1 and len(ended) >= 1, "nothing was taken over")
-    second.process.terminate()
-    second.wait(10 * SLOWER, "SIGTERM")
-
-
-# -- connections that are cut ----------------------------------------------------------------------
-class Cutter:
-    """A proxy that cuts each connection at a request: the second one, the third one ...; in turn
-    before the server has it, and after."""
-
-    def __init__(self, redis, most):
-        self.redis, self.most = redis, most
-        self.path = redis.folder / "cut.sock"
-        self.url = f"unix://{self.path}"
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(self.path))
-        self.listener.listen(50)
-        self.cuts = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        for number in itertools.count():
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.relay, args=(peer, number), daemon=True).start()
-
-    def relay(self, peer, number):
-        last, before = (number // 2 + 1) % self.most, number % 2 == 0
-        with peer, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
-            server.connect(str(self.redis.path))
-            threading.Thread(target=self.copy, args=(server, peer), daemon=True).start()
-            for request in itertools.count():
-                data = peer.recv(1 << 20)
-                if not data:
-                    return
-                if request == last and before:
-                    break
-                server.sendall(data)
-                if request == last:
-                    time.sleep(0.005)  # it has it now, and the reply is on its way or lost
-                    break
-            self.cuts += 1
-            peer.shutdown(socket.SHUT_RDWR)
-
-    @staticmethod
-    def copy(source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(1 << 20):
-                target.sendall(data)
-
-    def end(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
-def check_cut_connections(peers, redis):
-    """Every connection is cut at some command: a put adds once, and says so; each job is done."""
-    count = 3000 if LONG else 300
-    cutter = Cutter(redis, 8)
-    try:
-        said = peers.do("put", cutter, count=count)
-        must(said[0] == f"added {count} of {count}", f"it said {said}")
-        length = redis.ask("XLEN", f"rondo:{{{QUEUE}}}:jobs")
-        must(length == count, f"{length} jobs were put")
-        worker = peers.start("work", cutter, lease=1000, attempts=100, limit=4)
-        peers.lines_of(worker, stderr=None)
-        done = {line.id for line in peers.read() if line.what == "end"}
-        must(len(done) == count, f"{len(done)} of {count} are done")
-        must(cutter.cuts >= 10, f"only {cutter.cuts} connections were cut")
-        print(f"        {cutter.cuts} connections cut", flush=True)
-    finally:
-        cutter.end()
-
-
+# -- producers, and other programs ----------------------------------------------------------------
 def check_producers(peers, redis):
     """Eight producers put the same ids: each is added once, by one of them."""
     count = 5000 if LONG else 500
@@ -447,6 +231,18 @@ def check_emptied_server(peers, redis):
     worker.wait(10 * SLOWER, "SIGTERM")
 
 
+def check_processes(peers, redis):
+    """Jobs that compute, in the processes of a pool: a crash is an attempt, as an exception is."""
+    for size, count in (10, 10), (7, 1), (8, 1):
+        peers.do("put", redis, prefix=f"size{size}-", count=count, payload=size)
+    said = peers.do("compute", redis, attempts=2, backoff=1)
+    must(said[0] == "done 10 retried 2 dead 2", f"it said {said}")
+    dead = redis.ask("XRANGE", f"rondo:{{{QUEUE}}}:dead", "-", "+")
+    reasons = {fields[1][1]: fields[1][-1] for fields in dead}
+    must(reasons["size8-0"] == "eight", f"dead: {reasons}")
+    must("signal 9" in reasons["size7-0"] or "SIGKILL" in reasons["size7-0"], f"dead: {reasons}")
+
+
 def check_tls(peers, redis):
     """rediss://, with a password: a queue is filled and worked on; a wrong authority, a wrong
     password and a server without TLS are errors, which do not contain the password."""
@@ -499,6 +295,7 @@ CHECKS = {
     "other": ("entries of other programs, and a clock that was set back", check_other_programs),
     "emptied": ("FLUSHALL under a worker", check_emptied_server),
     "crash": ("a job that crashes its worker", check_crashing_job),
+    "processes": ("jobs in the processes of a pool", check_processes),
     "tls": ("rediss:// with a password", check_tls),
     "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }

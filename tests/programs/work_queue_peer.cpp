@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A producer and a worker of a work_queue, for tests/run_work_queue.py. The worker writes a ledger:
 // a line for each beginning and each end of an attempt, appended in one write.
-// Usage: work_queue_peer put|work|stats URL QUEUE [name=value ...]
+// Usage: work_queue_peer put|work|compute|stats URL QUEUE [name=value ...]
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -81,6 +81,12 @@ rondo::task<> work_on(const ledger& book, std::chrono::milliseconds time, std::s
     }
 }
 
+/// For processes of a pool: a plain function, which crashes for one payload.
+void compute(std::string payload) {
+    if (payload.size() == 7) ::raise(SIGKILL);
+    if (payload.size() == 8) throw std::runtime_error("eight");
+}
+
 rondo::task<> put_all(rondo::work_queue& queue, const settings& how) {
     const int count = how.number("count", 1);
     const std::string prefix = how.text("prefix", "job");
@@ -107,6 +113,11 @@ rondo::task<> program(std::string what, std::string url, std::string name, setti
         client.tls(rondo::tls::client_context().trust_file(trusted));
     auto queue = co_await rondo::work_queue::open(std::move(client), std::move(name), options);
     if (what == "put") co_await put_all(queue, how);
+    if (what == "compute") {
+        rondo::process_pool pool(2);
+        const auto result = co_await queue.work(pool, compute, {.until_empty = true});
+        fmt::print("done {} retried {} dead {}\n", result.done, result.retried, result.dead);
+    }
     if (what == "work") {
         const ledger book(how.text("ledger", "/dev/null"));
         const auto time = how.time("job", 0);
@@ -128,6 +139,7 @@ rondo::task<> program(std::string what, std::string url, std::string name, setti
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (rondo::process_worker(argc, argv)) return 0;
     if (argc < 4) return 2;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     try {
