@@ -127,6 +127,11 @@ class OddServer:
         peer.sendall(head(Content_Length=len(BODY)) + BODY[:1000])
         return False
 
+    def cut(self, peer):
+        """More than what counts as headway, but never all, and no range."""
+        peer.sendall(head(Content_Length=len(BODY)) + BODY[:200_000])
+        return False
+
     def truncated_chunks(self, peer):
         peer.sendall(head(Transfer_Encoding="chunked") + b"10\r\n12345")
         return False
@@ -215,6 +220,11 @@ class ServedFile:
             result["Accept-Ranges"] = "bytes"
         return result
 
+    def part(self, first, last):
+        """The fields and the body of a range."""
+        part = {"Content-Range": f"bytes {first}-{last}/{len(self.body)}"}
+        return {**part, "Content-Length": last + 1 - first}, self.body[first : last + 1]
+
 
 class FileServer:
     """Serves `files`, name to ServedFile, with ranges and If-Range. `rate`: bytes a second on each
@@ -289,12 +299,14 @@ class FileServer:
             if first >= len(body):
                 self.count(416)
                 return peer.sendall(head("416 Range Not Satisfiable", Content_Length=0))
-            fields["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
-            status, body = "206 Partial Content", body[first : last + 1]
+            more, body = file.part(first, last)
+            fields.update(more)
+            status = "206 Partial Content"
         self.count(int(status[:3]))
         if file.length:
-            fields["Content-Length"] = len(body)
+            fields.setdefault("Content-Length", len(body))
         else:
+            fields.pop("Content-Length", None)
             fields["Connection"] = "close"
         peer.sendall(head(status, **fields))
         if method == "GET":

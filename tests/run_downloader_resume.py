@@ -187,6 +187,31 @@ def two_runs(test):
     test.is_alone("a")
 
 
+def part_with_the_name_of_another_file(test):
+    """The part of `a` would be called as `a.part` is."""
+    server = test.serve(rate=8 * MIB, **{"a": body(6 * MIB), "a.part": body(2 * MIB)})
+    for arguments in [], ["--overwrite"]:
+        test.run(0, *arguments, *map(server.url, server.files))
+        for name, file in server.files.items():
+            test.is_there(name, file.body)
+        test.is_alone("a", "a.part")
+        (test.out / "a").unlink()
+        (test.out / "a.part").unlink()
+
+
+def part_that_is_replaced(test):
+    """Another program puts a file in the place of the part: it is neither used nor removed."""
+    server = test.serve(rate=4 * MIB, a=body(3 * MIB))
+    process = test.start(server.url("a"))
+    wait_until(lambda: "a.part" in test.names(), "no part")
+    (test.out / "mine").write_bytes(b"mine")
+    (test.out / "mine").rename(test.out / "a.part")
+    result = test.end(process, 1)
+    expect("a  failed: " in result.complained, result.all)
+    test.is_there("a.part", b"mine")
+    test.is_alone("a.part")
+
+
 # -- parts and states that do not fit --------------------------------------------------------------
 def states_that_do_not_fit(test):
     """The part begins with wrong bytes: they must not be used, and must not be in the way."""
@@ -278,6 +303,50 @@ def ranges_that_are_ignored(test):
     expect("the server sends no ranges" in result.complained, result.all)
 
 
+def ranges_that_lie(test):
+    """No bytes, another number of bytes, bytes behind the range that is told: no file."""
+
+    class Empty(ServedFile):
+        def part(self, first, last):
+            return {**super().part(first, last)[0], "Content-Length": 0}, b""
+
+    class Long(ServedFile):
+        def part(self, first, last):
+            fields, contents = super().part(first, last)
+            return {**fields, "Content-Range": f"bytes {first}-{first}/{len(self.body)}"}, contents
+
+    server = test.serve(empty=Empty(body(4 * MIB)), long=Long(body(4 * MIB)))
+    result = test.run(1, "-s2", *map(server.url, server.files))
+    test.is_alone("empty.part", "empty.part.rondo-get", "long.part", "long.part.rondo-get")
+    expect("206 Partial Content: this is not the file" in result.complained, result.all)
+
+
+def validators_that_alternate(test):
+    """Several servers of one name: without ranges the file arrives."""
+
+    class Balanced(ServedFile):
+        def fields(self):
+            self.version = 3 - self.version
+            return super().fields()
+
+    server = test.serve(a=Balanced(body(8 * MIB)))
+    test.run(0, "-s4", server.url("a"))
+    test.is_there("a", server.files["a"].body)
+
+
+def mirror_that_is_gone(test):
+    """Bytes that no other mirror can complete are given up, once another one sends the file."""
+    gone, other = test.serve(rate=8 * MIB, a=body(3 * MIB)), test.serve(a=body(3 * MIB))
+    other.files["a"].version = 2
+    begin(test, "a", gone.url("a"), done=1)
+    gone.close()
+    test.run(1, gone.url("a") + "|" + other.url("b"))
+    test.is_alone("a.part", "a.part.rondo-get")
+    test.run(0, gone.url("a") + "|" + other.url("a"))
+    test.is_there("a", other.files["a"].body)
+    test.is_alone("a")
+
+
 def mirrors(test):
     """Used together if they have one file; otherwise one after the other."""
     contents = body(6 * MIB)
@@ -305,6 +374,12 @@ def mirrors(test):
     test.is_there("a", contents)
     expect("its SHA-256 is another one: it is downloaded anew, from one server" in
            result.complained, result.all)  # fmt: skip
+    # The mirror that is asked first may be the wrong one.
+    for size in 1000, 4 * MIB:
+        right = hashlib.sha256(body(size, 1)).hexdigest()
+        wrong, good = test.serve(a=body(size, 2)), test.serve(a=body(size, 1))
+        test.run(0, "--overwrite", "--sha256", right, f"{wrong.url('a')}|{good.url('a')}")
+        test.is_there("a", body(size, 1))
 
 
 def server_that_dies(test):
@@ -391,7 +466,9 @@ def side_by_side(test):
 TESTS = [
     killed_and_continued, continued_by_ranges, changed_in_between,
     changes_while_it_is_downloaded, no_continue, two_runs,
-    states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored, mirrors,
+    part_with_the_name_of_another_file, part_that_is_replaced,
+    states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored,
+    ranges_that_lie, validators_that_alternate, mirror_that_is_gone, mirrors,
     server_that_dies, full_disk, side_by_side,
 ]  # fmt: skip
 

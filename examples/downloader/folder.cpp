@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <random>
 #include <system_error>
 #include <utility>
 
@@ -48,8 +49,8 @@ file_number folder::open(const std::string& name, int flags, unsigned permission
     return file_number(::openat(self_.get(), name.c_str(), plain, permissions));
 }
 
-file_number folder::open_nameless() const {
-    return file_number(::openat(self_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+file_number folder::open_nameless(unsigned permissions) const {
+    return file_number(::openat(self_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, permissions));
 }
 
 std::optional<struct stat> folder::status(const std::string& name) const {
@@ -97,8 +98,10 @@ std::optional<std::uint64_t> folder::free_bytes() const {
 }
 
 std::string folder::scratch_name() const {
+    // The number of a process alone may come again: a container's first one always has 1.
+    static const unsigned long run = std::random_device()() * 0x10001UL + std::random_device()();
     static unsigned count = 0;
-    return fmt::format(".rondo-get-{}-{}", ::getpid(), ++count);
+    return fmt::format(".rondo-get-{:x}-{}-{}", run, ::getpid(), ++count);
 }
 
 bool is_own_file(const struct stat& status) {

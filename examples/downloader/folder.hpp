@@ -42,7 +42,7 @@ public:
     /// openat2(2) beneath the folder. Returns: nothing, with errno, if that fails.
     file_number open(const std::string& name, int flags, unsigned permissions = 0666) const;
     /// A new file without a name. Returns: nothing if the file system has no such files.
-    file_number open_nameless() const;
+    file_number open_nameless(unsigned permissions = 0666) const;
     /// lstat(2).
     std::optional<struct stat> status(const std::string& name) const;
 

@@ -89,7 +89,7 @@ rondo::task<answered> transfer::ask(byte_range range) {
     }
     std::vector<std::size_t> order(what_.urls.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::swap(order.front(), order[origin_]);
+    std::swap(asks_whole_ ? order.back() : order.front(), order[origin_]);
     const auto runner = [this, &range](std::size_t mirror) { return ask_mirror(mirror, range); };
     auto race = rondo::staggered_race(mirror_delay, std::move(order), runner);
     co_return co_await std::move(race);

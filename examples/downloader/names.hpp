@@ -40,6 +40,7 @@ class file_names {
 public:
     /// `name` is a safe one.
     std::string claim(const std::string& name);
+    bool is_claimed(const std::string& name) const { return taken_.contains(name); }
 
 private:
     std::unordered_map<std::string, std::size_t> taken_;  // name -> the last number given to it

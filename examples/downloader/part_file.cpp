@@ -66,6 +66,7 @@ rondo::task<> part_file::write(std::string_view bytes, std::uint64_t offset) {
 }
 
 void part_file::discard() {
+    has_lost_name();
     file_ = {};
     number_ = -1;
     if (!current_.empty()) in_->remove(current_);
@@ -111,6 +112,7 @@ int part_file::give_name(const std::string& name, bool replace) {
 }
 
 void part_file::commit(when_taken what) {
+    if (has_lost_name()) throw refused("its part was removed, or replaced, by another program");
     const std::string part = current_;
     std::string name = name_;
     int error = give_name(name, what == when_taken::overwrite);

@@ -23,9 +23,13 @@
 
 namespace downloader {
 
+class file_names;
+
 class part_file {
 public:
-    part_file(const folder& in, std::string name) : in_(&in), name_(std::move(name)) {}
+    /// No part gets one of the names `of_run`, if they are given.
+    part_file(const folder& in, std::string name, const file_names* of_run = nullptr)
+        : in_(&in), name_(std::move(name)), of_run_(of_run) {}
     /// Removes everything that was not saved.
     ~part_file();
     part_file(const part_file&) = delete;
@@ -71,6 +75,8 @@ private:
     std::optional<saved_state> read_state() const;
     void adopt(file_number opened);
     std::string part_name(std::size_t slot) const;
+    bool is_claimed(const std::string& name) const;
+    bool has_lost_name();
     static std::string state_name(const std::string& part) { return part + ".rondo-get"; }
     rondo::task<> write_state(const std::string* name, const std::string* text);
     rondo::task<bool> publish(const std::string* text);
@@ -78,6 +84,7 @@ private:
 
     const folder* in_;
     std::string name_;
+    const file_names* of_run_;
     rondo::file file_;
     int number_ = -1;            // of file_, for direct calls
     std::string current_;        // name that the file has now; empty: none

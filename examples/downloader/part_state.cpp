@@ -47,6 +47,20 @@ std::string part_file::part_name(std::size_t slot) const {
     return slot == 1 ? name : numbered(name, slot);
 }
 
+/// Another file of this run will have the name.
+bool part_file::is_claimed(const std::string& name) const {
+    return of_run_ != nullptr && of_run_->is_claimed(name);
+}
+
+/// True if another program has removed the part, or put a file in its place, which is not ours.
+bool part_file::has_lost_name() {
+    if (current_.empty() || is_still(number_, *in_, current_)) return false;
+    if (is_published_) in_->remove(state_name(current_));
+    current_.clear();
+    is_published_ = false;
+    return true;
+}
+
 /// Opens and locks the part of a slot, if it is ours.
 bool part_file::open_slot(std::size_t slot) {
     const std::string name = part_name(slot);
@@ -86,6 +100,7 @@ std::optional<saved_state> part_file::read_state() const {
 std::optional<saved_state> part_file::resume(const std::vector<std::string>& urls, bool usable) {
     for (std::size_t slot = 1; slot <= slots; ++slot) {
         const std::string name = part_name(slot);
+        if (is_claimed(name)) continue;
         if (!in_->status(name)) {
             in_->remove(unfinished(state_name(name)));
             // A run that was killed between the state and its part.
@@ -132,7 +147,7 @@ rondo::task<bool> part_file::publish(const std::string* text) {
     for (std::size_t slot = 1; slot <= slots; ++slot) {
         const std::string name = part_name(slot);
         const std::string state = state_name(name);
-        if (in_->status(name) || in_->status(state)) continue;
+        if (is_claimed(name) || in_->status(name) || in_->status(state)) continue;
         lock_file(number_);  // it has no name yet: no other process has it open
         co_await write_state(&state, text);
         const int error = give_name(name, false);
@@ -154,6 +169,7 @@ rondo::task<> part_file::save(saved_state state) {
     const std::string text = state_text(state);
     if (text.size() > state_bytes_max) co_return;
     co_await sync();
+    if (has_lost_name()) throw refused("its part was removed, or replaced, by another program");
     if (!is_published_) {
         co_await publish(&text);
     } else {

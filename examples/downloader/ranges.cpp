@@ -42,19 +42,23 @@ std::size_t transfer::workers() const {
 }
 
 /// Writes the response to the part, until it or its segment ends.
-rondo::task<> transfer::copy(http::response& from, std::size_t segment) {
+/// Throws: body_error if it has no byte of the segment.
+rondo::task<> transfer::copy(answered& from, std::size_t segment) {
+    http::response& body = from.response;
+    const std::uint64_t begin = segments_.position(segment);
     // A limited rate wants small steps, which cost a copy.
     const std::size_t step = all_.limit.read_size(read_most);
     std::vector<char> buffer(all_.limit.is_limited() ? step : 0);
-    while (segments_.left(segment) > 0) {
+    while (segments_.left(segment) > 0 && segments_.position(segment) < from.end) {
         rondo::chunk piece;
         if (buffer.empty())
-            piece = co_await from.read_some();
+            piece = co_await body.read_some();
         else
-            piece = co_await from.read_some(rondo::buffer_view(buffer.data(), buffer.size()));
+            piece = co_await body.read_some(rondo::buffer_view(buffer.data(), buffer.size()));
         if (!piece) break;
         const std::uint64_t at = segments_.position(segment);
-        const auto size = std::min<std::uint64_t>(piece.size(), segments_.left(segment));
+        const auto size =
+            std::min<std::uint64_t>({piece.size(), segments_.left(segment), from.end - at});
         if (const std::uint64_t most = all_.wanted.size_max; most > 0 && at + size > most)
             throw refused(fmt::format("it has more than --max-filesize, {}", bytes_text(most)));
         co_await part_.write(std::string_view(piece.data(), size), at);
@@ -65,6 +69,8 @@ rondo::task<> transfer::copy(http::response& from, std::size_t segment) {
         if (pause > 0ns) co_await rondo::sleep(pause);
     }
     if (segments_.length() == segments::unknown) segments_.ends_at(segment);
+    if (segments_.left(segment) > 0 && segments_.position(segment) == begin)
+        throw http::body_error("the response has no bytes", "GET", result_.url, result_.received);
 }
 
 /// A small file: nothing of it is saved or split.
@@ -73,7 +79,7 @@ rondo::task<> transfer::move_alone(answered first) {
     if (!segment) co_return;
     const std::size_t number = *segment;
     try {
-        co_await copy(first.response, number);
+        co_await copy(first, number);
     } catch (...) {
         segments_.give_back(number);
         throw;
@@ -113,7 +119,7 @@ rondo::task<> transfer::fetch_ranges(std::optional<answered> response, std::size
                     throw begin_anew("the server sends no ranges");
                 }
             }
-            co_await copy(response->response, number);
+            co_await copy(*response, number);
         } catch (...) {
             segments_.give_back(number);
             throw;

@@ -60,6 +60,11 @@ bool is_same(const remote_file& a, const remote_file& b) {
     return !a.modified.empty() && a.modified == b.modified;
 }
 
+std::uint64_t end_of(const response_head& head) {
+    const auto range = http::parse_content_range(head.headers.get("content-range").value_or(""));
+    return head.status == 206 && range ? range->part.last + 1 : segments::unknown;
+}
+
 answer judge(const response_head& head, const byte_range& wanted) {
     if (head.status == 200 || head.status == 203) return answer::whole;
     if (wanted == all_bytes) return answer::error;
@@ -68,7 +73,9 @@ answer judge(const response_head& head, const byte_range& wanted) {
     const auto range = http::parse_content_range(head.headers.get("content-range").value_or(""));
     const bool is_wanted =
         range && range->part.first == wanted.begin && range->part.last < wanted.end;
-    return is_wanted ? answer::part : answer::error;
+    if (!is_wanted) return answer::error;
+    const std::uint64_t size = range->part.last + 1 - range->part.first;
+    return head.content_length.value_or(size) == size ? answer::part : answer::error;
 }
 
 }  // namespace downloader

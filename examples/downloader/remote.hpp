@@ -48,13 +48,16 @@ bool is_same(const remote_file& a, const remote_file& b);
 /// Kinds of responses to a request for a range, or for all.
 enum class answer : unsigned char {
     whole,  ///< the file from its first byte on
-    part,   ///< the bytes that were asked for, from the first on
+    part,   ///< the bytes that were asked for, from the first on, or some of them
     none,   ///< no such bytes: the file is shorter than it was
     error,  ///< no file: an error's page, or a status that says nothing about it
 };
 
 /// The bytes to ask for if all are wanted: without a range.
 inline constexpr byte_range all_bytes{0, segments::unknown};
+
+/// The end of the bytes that a response has, as far as it says so.
+std::uint64_t end_of(const response_head& head);
 
 answer judge(const response_head& head, const byte_range& wanted);
 

@@ -2,6 +2,7 @@
 // Attempts of a transfer: what is there already, what a failure means, what is kept.
 #include "transfer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -30,8 +31,9 @@ transfer::transfer(downloads& all, wanted_file what, std::string name, std::size
     : all_(all),
       what_(std::move(what)),
       id_(id),
-      part_(all.to, std::move(name)),
-      seen_(what_.urls.size()) {
+      part_(all.to, std::move(name), &all.names),
+      seen_(what_.urls.size()),
+      were_wrong_(what_.urls.size()) {
     result_.name = part_.name();
     result_.url = without_password(what_.urls.front());
 }
@@ -101,6 +103,10 @@ void transfer::find_part() {
     result_.resumed_at = saved->length - segments_.bytes_left();
 }
 
+std::uint64_t transfer::bytes_there() const {
+    return has_begun_ ? segments_.length() - segments_.bytes_left() : 0;
+}
+
 rondo::task<> transfer::save() {
     if (!has_begun_ || !can_resume()) co_return;
     saved_state state;
@@ -116,11 +122,12 @@ rondo::task<> transfer::save() {
 /// The server's file from its first byte on: whatever was there is of no use any more.
 rondo::task<> transfer::begin_again(const answered* first) {
     if (has_begun_ && segments_.bytes_left() < segments_.length()) {
-        const bool is_other = !is_same(known_, describe(head_of(first->response)));
-        note(is_other ? "the file on the server has changed: it is downloaded anew"
-                      : "the server sends no ranges: it is downloaded anew");
+        const bool is_equal = is_same(known_, describe(head_of(first->response)));
+        note(!can_resume() ? "it cannot be continued: it is downloaded anew"
+             : is_equal    ? "the server sends no ranges: it is downloaded anew"
+                           : "the file on the server has changed: it is downloaded anew");
     }
-    has_begun_ = false;
+    has_begun_ = asks_whole_ = false;
     result_.resumed_at = 0;
     known_ = describe(head_of(first->response));
     origin_ = first->mirror;
@@ -134,7 +141,8 @@ rondo::task<> transfer::begin_again(const answered* first) {
 
 rondo::task<> transfer::attempt() {
     byte_range range = all_bytes;
-    if (has_begun_ && can_resume() && !ignores_ranges_ && segments_.bytes_left() > 0) {
+    if (has_begun_ && can_resume() && !ignores_ranges_ && !asks_whole_ &&
+        segments_.bytes_left() > 0) {
         if (workers() > 1) segments_.split(workers(), piece_bytes);
         if (const auto number = segments_.take()) {
             range = {segments_.position(*number), segments_.end(*number)};
@@ -163,6 +171,7 @@ rondo::task<bool> transfer::run() {
     backoff attempts(all_.wanted.retries);
     backoff::time pause{};
     std::exception_ptr failed;
+    std::uint64_t furthest = bytes_there();  // what comes again and again is no headway
     for (unsigned restarts = 0; !failed;) {
         const std::uint64_t before = result_.received;
         try {
@@ -172,14 +181,20 @@ rondo::task<bool> transfer::run() {
             co_return true;
         } catch (const begin_anew& why) {
             if (++restarts > restarts_max) failed = std::current_exception();
+            // Several servers of one name, say, whose validators differ.
+            if (restarts > 1) ignores_ranges_ = true;
             note(fmt::format("{}: it is downloaded anew", why.what()));
             has_begun_ = false;
             part_.discard();
         } catch (const std::exception& error) {
             if (result_.received > before) attempts.connected();
-            if (result_.received - before >= headway) attempts.restart();
+            if (bytes_there() >= furthest + headway) attempts.restart();
+            furthest = std::max(furthest, bytes_there());
             const auto next = attempts.next(error, all_.chance());
-            if (!next) failed = std::current_exception();
+            if (!next && gives_part_up(error))
+                attempts.restart();
+            else if (!next)
+                failed = std::current_exception();
             pause = next.value_or(pause);
             if (next && all_.wanted.verbose) note(retry_note(error, pause));
         } catch (const rondo::cancelled&) {
@@ -190,12 +205,37 @@ rondo::task<bool> transfer::run() {
     std::rethrow_exception(failed);
 }
 
+/// If no mirror goes on with the part, the other ones are asked for the whole file, once. The part
+/// stays until one of them has begun to send it.
+bool transfer::gives_part_up(const std::exception& error) {
+    if (mirrors() < 2 || bytes_there() == 0 || has_given_up_) return false;
+    if (dynamic_cast<const refused*>(&error) != nullptr) return false;  // the disk, say
+    return has_given_up_ = asks_whole_ = true;
+}
+
 rondo::task<> transfer::keep() {
     try {
         auto saving = save();
         co_await rondo::shield(std::move(saving));
     } catch (const refused&) {  // the disk is full, say: what failed first is told
     }
+}
+
+/// The digest was wrong: from which mirror alone the file is downloaded anew.
+/// Throws: refused if all have sent a wrong one.
+void transfer::choose_alone() {
+    // Bytes of another run, or of several mirrors, may not belong together.
+    const bool is_mixed = result_.resumed_at > 0 || (used_mirrors_ & (used_mirrors_ - 1)) != 0;
+    if (is_alone_ || !is_mixed) {
+        were_wrong_[origin_] = true;
+        const auto next = std::find(were_wrong_.begin(), were_wrong_.end(), false);
+        if (next == were_wrong_.end())
+            throw refused(fmt::format("its SHA-256 is {}", result_.sha256));
+        origin_ = static_cast<std::size_t>(next - were_wrong_.begin());
+    }
+    note("its SHA-256 is another one: it is downloaded anew, from one server");
+    is_alone_ = true;
+    used_mirrors_ = 0;
 }
 
 rondo::task<bool> transfer::finish() {
@@ -205,14 +245,7 @@ rondo::task<bool> transfer::finish() {
         if (result_.sha256 != what_.sha256) {
             part_.discard();
             has_begun_ = false;
-            // Bytes of another run, or of several mirrors, may not belong together.
-            const bool is_mixed =
-                result_.resumed_at > 0 || (used_mirrors_ & (used_mirrors_ - 1)) != 0;
-            if (!is_mixed || is_alone_)
-                throw refused(fmt::format("its SHA-256 is {}", result_.sha256));
-            note("its SHA-256 is another one: it is downloaded anew, from one server");
-            is_alone_ = true;
-            used_mirrors_ = 0;
+            choose_alone();
             co_return false;
         }
     }

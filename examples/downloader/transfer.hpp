@@ -30,18 +30,21 @@ inline constexpr std::uint64_t piece_bytes = 1024 * 1024;
 /// A response, and the mirror that gave it.
 class answered {
 public:
-    answered(rondo::http::response given, std::size_t from, answer is)
-        : response(std::move(given)), mirror(from), what(is) {}
+    answered(rondo::http::response given, std::size_t from, answer is);
 
     rondo::http::response response;
     std::size_t mirror;
     answer what;
+    std::uint64_t end;  // of its bytes in the file, if that is known
 };
 
 /// The part of a response that says which file it has.
 inline response_head head_of(const rondo::http::response& response) {
     return {response.status(), response.headers(), response.content_length()};
 }
+
+inline answered::answered(rondo::http::response given, std::size_t from, answer is)
+    : response(std::move(given)), mirror(from), what(is), end(end_of(head_of(response))) {}
 
 class transfer {
 public:
@@ -71,9 +74,12 @@ private:
     rondo::task<bool> is_there_already();
     rondo::task<std::string> difference(const struct stat* there);
     void find_part();
+    std::uint64_t bytes_there() const;
+    bool gives_part_up(const std::exception& error);
     rondo::task<> attempt();
     rondo::task<> begin_again(const answered* first);
     rondo::task<> save();
+    void choose_alone();
     std::string retry_note(const std::exception& error, backoff::time pause) const;
     void note(std::string_view text);
 
@@ -83,7 +89,7 @@ private:
     rondo::task<> work_all(std::optional<answered> first, std::size_t count);
     rondo::task<> work(std::optional<answered> first, std::size_t mirror);
     rondo::task<> fetch_ranges(std::optional<answered> first, std::size_t mirror);
-    rondo::task<> copy(rondo::http::response& from, std::size_t segment);
+    rondo::task<> copy(answered& from, std::size_t segment);
     rondo::task<> save_often();
     std::size_t workers() const;
     bool can_split() const;
@@ -106,10 +112,13 @@ private:
     remote_file known_;                             // the file whose bytes are in the part
     std::size_t origin_ = 0;                        // the mirror that described it
     std::vector<std::optional<remote_file>> seen_;  // what each mirror has
+    std::vector<bool> were_wrong_;                  // mirrors that alone gave a wrong digest
     segments segments_;
     bool has_begun_ = false;  // the part has bytes, or is open for them
     bool is_alone_ = false;   // one mirror only: the mix of several was not right
     bool ignores_ranges_ = false;
+    bool has_given_up_ = false;         // gives_part_up() was true once
+    bool asks_whole_ = false;           // until a mirror sends it
     std::uint64_t used_mirrors_ = 0;    // a bit for each of the first 64
     bool is_beginning_anew_ = false;    // a task of this attempt has found that it must
     std::exception_ptr first_failure_;  // of another task

@@ -252,6 +252,12 @@ TEST_CASE("response: what it is worth", "[downloader]") {
     CHECK(judged(200, wanted) == answer::whole);
     CHECK(judged(416, wanted) == answer::none);
     CHECK(judged(404, wanted) == answer::error);
+    const http::fields first = fields_of({{"content-range", "bytes 100-149/1000"}});
+    CHECK(judge({206, first, std::uint64_t{50}}, wanted) == answer::part);
+    for (const std::uint64_t length : {0U, 49U, 51U, 100U})
+        CHECK(judge({206, first, length}, wanted) == answer::error);
+    CHECK(end_of({206, first, std::nullopt}) == 150);
+    CHECK(end_of({200, first, std::nullopt}) == segments::unknown);
     const http::fields part = fields_of({{"content-range", "bytes 0-9/77"}});
     CHECK(describe({206, part, std::uint64_t{10}}).length == 77U);
 }
