@@ -244,6 +244,8 @@ def names_of_parts(test):
     test.get(0, "plain/a.iso", "plain/a.iso.part", "chunked/a.iso.part.part")
     for name in "a.iso", "a.iso.part", "a.iso.part.part":
         test.is_there(name)
+    test.get(0, "plain/d.iso.part.rondo-get")  # would be the state of d.iso
+    test.is_there("d.iso.part.rondo-get_")
     test.get(0, "plain/b.iso.part")
     test.get(0, "plain/b.iso")
     test.is_there("b.iso.part")
@@ -297,6 +299,8 @@ def usage(test):
 def quiet(test):
     result = test.run(1, "-q", test.odd.url("plain/.a"), test.odd.url("missing/b"))
     expect(result.said == "" and result.complained == "b  failed: 404 Not Found\n", result.all)
+    result = test.run(1, "-q", f"{test.odd.url('missing/c')}|{test.odd.url('says_nothing/c')}")
+    expect(result.complained == "c  failed: 404 Not Found\n", result.all)
 
 
 def json_lines(test):
@@ -308,14 +312,21 @@ def json_lines(test):
     expect(ends["b"]["status"] == "failed" and ends["b"]["reason"] == "404 Not Found", ends)
     expect("ftp is not supported" in ends[""]["reason"], ends)
     expect("secret" not in result.all, result.all)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(test.command("--json", test.odd.url("plain/f")), stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+    expect(done.returncode == 1, done)
+    expect("write to the standard output: No space left" in done.stderr, done)
 
 
 def no_password_is_told(test):
     where = f"127.0.0.1:{test.odd.port}"
     urls = [f"http://me:secret@{where}/{path}" for path in ("plain/a", "missing/b", "begins/c")]
     process = test.start("-v", "-t", "0.3", "-u", "you:secret", *urls, "http://me:secret@ x/",
-                         "http://me:secret@[x/")  # fmt: skip
+                         "http://me:secret@[x/", "http://me:a/secret@x/")  # fmt: skip
     result = test.end(process, 1)
+    expect("secret" not in result.all, result.all)
+    result = test.run(2, "-x", "me:secret@x:1", "http://x/")
     expect("secret" not in result.all, result.all)
 
 
@@ -327,6 +338,9 @@ def repeated(test):
     expect(time.monotonic() - began > 1.9, "Retry-After was not kept")
     result = test.run(1, "-v", "-r", "1", test.odd.url("truncated/b"))
     expect("again in " in result.complained and test.odd.requests == 5, result.all)
+    # The same bytes again and again are no headway.
+    test.run(1, "-r", "1", test.odd.url("cut/c"))
+    expect(test.odd.requests == 7, f"{test.odd.requests} requests")
 
 
 def limits(test):

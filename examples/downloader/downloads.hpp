@@ -50,6 +50,7 @@ public:
     rate_limit limit;
     disk_sync disk;
     file_names names;
+    int output_error = 0;  // errno of the standard output
     std::minstd_rand random{std::random_device{}()};
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };

@@ -74,7 +74,8 @@ void stop_clock(downloads& all, outcome& end) { end.took = all.now() - end.took;
 
 void report(downloads& all, std::size_t id, const outcome& end) {
     all.show.end(id, end);
-    if (all.wanted.json) write_out(STDOUT_FILENO, json_line(end, all.to.path()));
+    if (!all.wanted.json || all.output_error != 0) return;
+    all.output_error = write_out(STDOUT_FILENO, json_line(end, all.to.path()));
 }
 
 /// The end of a transfer whose bytes are all there. It holds no seat of options::jobs.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include <fmt/core.h>
 #include <rondo/rondo.hpp>
 
+#include "failure.hpp"
 #include "fetch.hpp"
 #include "terminal.hpp"
 #include "text.hpp"
@@ -36,7 +38,23 @@ rondo::task<> draw(downloads& all) {
     }
 }
 
+/// Errors that are told nowhere else, such as that of a second mirror: never raw, and not into the
+/// bars.
+void tell(downloads& all, const rondo::exception_context& what) {
+    if (!all.wanted.verbose) return;
+    std::string reason;
+    try {
+        if (what.error) std::rethrow_exception(what.error);
+    } catch (const std::exception& error) {
+        reason = ": " + reason_of(error);
+    } catch (...) {
+    }
+    all.show.note(what.message + reason);
+}
+
 rondo::task<> download_all(downloads& all, std::vector<job> jobs) {
+    rondo::running_loop().set_exception_handler(
+        [&all](const rondo::exception_context& what) { tell(all, what); });
     co_await rondo::race(fetch_all(all, std::move(jobs)), draw(all));
 }
 
@@ -87,8 +105,11 @@ int download(options& wanted, int argc, char** argv) {
     how.handle_sigterm = true;
     rondo::run(download_all(all, std::move(jobs)), how);
     write_out(screen_number, show.finish(all.now(), screen_of(screen_number)));
+    if (all.output_error != 0)
+        write_out(screen_number, fmt::format("rondo-get: write to the standard output: {}\n",
+                                             std::generic_category().message(all.output_error)));
     const int code = rondo::interrupted();
-    if (code == 0) return show.files_failed() > 0 ? 1 : 0;
+    if (code == 0) return show.files_failed() > 0 || all.output_error != 0 ? 1 : 0;
     if (!wanted.quiet)
         write_out(screen_number, "to continue:  " + resume_command(argc, argv) + "\n");
     return code;

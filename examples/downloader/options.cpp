@@ -193,6 +193,22 @@ options parse_options(int argc, char** argv) {
     return result;
 }
 
+std::vector<secret_value> secret_values(int argc, char** argv) {
+    std::vector<secret_value> result;
+    optind = 0;
+    opterr = 0;
+    const auto longs = long_options();
+    const std::string shorts = short_options();
+    int found = 0;
+    while ((found = getopt_long(argc, argv, shorts.c_str(), longs.data(), nullptr)) != -1) {
+        if (found == '?' || found == ':') continue;
+        const std::string_view name = entry_of(found).name;
+        if (name == "user" || name == "header" || name == "proxy")
+            result.push_back({optarg, name == "proxy"});
+    }
+    return result;
+}
+
 std::vector<std::string_view> option_names() {
     std::vector<std::string_view> names;
     for (const entry& one : entries) names.emplace_back(one.name);

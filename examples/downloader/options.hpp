@@ -82,6 +82,14 @@ options parse_options(int argc, char** argv);
 /// The command that continues this run, for a shell; without passwords.
 std::string resume_command(int argc, char** argv);
 
+/// The value of an option which may be a secret, or contain one.
+struct secret_value {
+    const char* at;  ///< in a word of the command line
+    bool is_url;     ///< of a proxy; otherwise the secret comes behind a colon
+};
+/// As parse_options() finds them, in whatever way they are written: -qu, --head=, ...
+std::vector<secret_value> secret_values(int argc, char** argv);
+
 /// The names of all options: "--jobs", …
 std::vector<std::string_view> option_names();
 

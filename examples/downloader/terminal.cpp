@@ -41,13 +41,19 @@ bool is_writable(int to) {
     return ::poll(&asked, 1, 0) == 1;
 }
 
-void write_out(int to, std::string_view text) {
+int write_out(int to, std::string_view text) {
     while (!text.empty()) {
         const auto size = ::write(to, text.data(), text.size());
         if (size < 0 && errno == EINTR) continue;
-        if (size <= 0) return;
+        if (size < 0 && errno == EAGAIN) {  // the program that started us has made it so
+            pollfd asked{to, POLLOUT, 0};
+            ::poll(&asked, 1, -1);
+            continue;
+        }
+        if (size <= 0) return size < 0 ? errno : EIO;
         text.remove_prefix(static_cast<std::size_t>(size));
     }
+    return 0;
 }
 
 }  // namespace downloader

@@ -20,6 +20,7 @@ screen screen_of(int terminal);
 /// False if a write would block: the terminal is stopped by Ctrl-S.
 bool is_writable(int to);
 /// Writes the whole text, or the part that the reader accepts.
-void write_out(int to, std::string_view text);
+/// Returns: 0, or errno if a part was lost.
+int write_out(int to, std::string_view text);
 
 }  // namespace downloader

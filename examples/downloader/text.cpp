@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include <fmt/core.h>
 #include <rondo/http/error.hpp>
 #include <rondo/http/url.hpp>
 
@@ -70,11 +71,25 @@ std::string printable(std::string_view text, std::size_t bytes_max) {
     return result;
 }
 
+/// As bash and POSIX of 2024 have it: $'\ooo', for text that must not reach a terminal as it is.
+std::string escaped_word(std::string_view text) {
+    std::string result = "$'";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte >= 0x7f || c == '\'' || c == '\\')
+            result += fmt::format("\\{:03o}", byte);
+        else
+            result += c;
+    }
+    return result + "'";
+}
+
 std::string shell_word(std::string_view text) {
     constexpr std::string_view plain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
     if (!text.empty() && text.find_first_not_of(plain) == std::string_view::npos)
         return std::string(text);
+    if (printable(text) != text) return escaped_word(text);
     std::string result = "'";
     for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return result + "'";
@@ -87,10 +102,10 @@ std::string without_password(std::string_view text) {
     }
     const auto begin = text.find("://");
     if (begin == std::string_view::npos) return std::string(text);
-    const std::string_view host = text.substr(begin + 3, text.find('/', begin + 3) - begin - 3);
-    const auto at = host.rfind('@');
-    if (at == std::string_view::npos) return std::string(text);
-    return std::string(text.substr(0, begin + 3)) + std::string(text.substr(begin + 3 + at + 1));
+    // A password with a '/' or a '?' makes it no URL, and its end is not known.
+    const auto at = text.rfind('@');
+    if (at == std::string_view::npos || at < begin) return std::string(text);
+    return std::string(text.substr(0, begin + 3)) + std::string(text.substr(at + 1));
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t least,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The text of --help, and the command that is printed after Ctrl-C.
+#include "list.hpp"
 #include "options.hpp"
 #include "text.hpp"
 
@@ -7,30 +8,21 @@ namespace downloader {
 
 namespace {
 
-/// Options whose value may be a secret, or contain one.
-bool has_secret(std::string_view name) {
-    for (const std::string_view one : {"-u", "--user", "-H", "--header", "-x", "--proxy"})
-        if (name == one) return true;
-    return false;
-}
-
 /// The value without its secret: the part up to the colon, or the URL without the password.
-std::string masked(std::string_view value) {
-    if (value.find("://") != std::string_view::npos) return without_password(value);
-    return std::string(value.substr(0, value.find(':'))) + ":...";
+std::string masked(const secret_value& secret) {
+    const std::string_view value = secret.at;
+    if (!secret.is_url) return std::string(value.substr(0, value.find(':'))) + ":...";
+    if (value.find("://") != value.npos) return without_password(value);
+    return std::string(value.substr(value.rfind('@') + 1));  // npos + 1 is 0
 }
 
 /// A URL, or several of them joined by '|', without passwords. Anything else as it stands.
 std::string masked_urls(std::string_view text) {
     std::string result;
-    while (!text.empty()) {
-        const std::string_view one = text.substr(0, text.find('|'));
+    for (const std::string& one : split_mirrors(text)) {
         const bool has_user = one.find("://") != one.npos && one.find('@') != one.npos;
-        result += has_user ? without_password(one) : std::string(one);
-        text.remove_prefix(one.size());
-        if (text.empty()) break;
-        result += '|';
-        text.remove_prefix(1);
+        if (!result.empty()) result += '|';
+        result += has_user ? without_password(one) : one;
     }
     return result;
 }
@@ -38,17 +30,14 @@ std::string masked_urls(std::string_view text) {
 }  // namespace
 
 std::string resume_command(int argc, char** argv) {
+    const std::vector<secret_value> secrets = secret_values(argc, argv);
     std::string command = "rondo-get";
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        const auto equals = word.find('=');
         std::string shown = masked_urls(word);
-        if (word.starts_with("--") && has_secret(word.substr(0, equals)) && equals != word.npos)
-            shown = std::string(word.substr(0, equals + 1)) + masked(word.substr(equals + 1));
-        else if (!word.starts_with("--") && word.size() > 2 && has_secret(word.substr(0, 2)))
-            shown = std::string(word.substr(0, 2)) + masked(word.substr(2));
-        else if (i > 1 && has_secret(argv[i - 1]))
-            shown = masked(word);
+        for (const secret_value& secret : secrets)
+            if (secret.at >= word.data() && secret.at <= word.data() + word.size())
+                shown = std::string(word.data(), secret.at) + masked(secret);
         command += " " + shell_word(shown);
     }
     return command;

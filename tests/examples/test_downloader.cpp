@@ -304,7 +304,24 @@ TEST_CASE("options: the command that continues has no secret", "[downloader]") {
     const std::string command = resume_command(static_cast<int>(words.size()), argv.data());
     CHECK(command ==
           "rondo-get -d 'my files' -u me:... --user=me:... -Hcookie:... --header "
-          "authorization:... 'http://a/x|http://b/' -x http://proxy/");
+          "authorization:... -x http://proxy/ 'http://a/x|http://b/'");
+}
+
+TEST_CASE("options: no way to write an option tells its secret", "[downloader]") {
+    const std::vector<std::string> ways[] = {
+        {"--head", "A: secret"}, {"--hea=A: secret"},        {"-qvu", "me:secret"},
+        {"-kume:secret"},        {"-H", "C: a://b; secret"}, {"-u", "me:a://secret"},
+        {"-x", "me:secret@h:1"}, {"http://me:x|secret@h/"},  {"http://me:a/secret@h/"}};
+    for (const auto& way : ways) {
+        std::vector<std::string> words = {"rondo-get"};
+        words.insert(words.end(), way.begin(), way.end());
+        words.emplace_back("http://a/");
+        std::vector<char*> argv;
+        for (std::string& word : words) argv.push_back(word.data());
+        const std::string command = resume_command(static_cast<int>(words.size()), argv.data());
+        CHECK(command.find("secret") == std::string::npos);
+        CHECK(command.ends_with(" http://a/"));
+    }
 }
 
 TEST_CASE("text: sizes, times, sums, words of a shell", "[downloader]") {
@@ -326,6 +343,8 @@ TEST_CASE("text: sizes, times, sums, words of a shell", "[downloader]") {
     CHECK(shell_word("") == "''");
     CHECK(shell_word("it's") == "'it'\\''s'");
     CHECK(without_password("http://u:p@h/x") == "http://h/x");
-    CHECK(without_password("gopher ://u:p@h/x@y") == "gopher ://h/x@y");
+    CHECK(shell_word("a\033[1m\xff'") == "$'a\\033[1m\\377\\047'");
+    for (const char* text : {"gopher ://u:p@h/x", "gopher ://u:p/q?@h/x"})
+        CHECK(without_password(text) == "gopher ://h/x");
     CHECK(without_password("no url") == "no url");
 }

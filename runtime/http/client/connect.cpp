@@ -19,15 +19,14 @@ namespace {
 /// Throws unless the session lets `address` be connected to.
 void check_allowed(const http_session& session, const endpoint& address, const std::string& name) {
     if (session.allows && !(*session.allows)(address))
-        throw http::connect_error("the address " + address.text() + " of " + name +
-                                      " is not allowed",
-                                  {}, {});
+        throw http::connect_error(
+            "the address " + address.text() + " of " + name + " is not allowed", {}, {});
 }
 
 /// Looks the addresses of `host` up, or takes the one that the request names.
 task<std::vector<endpoint>> addresses_of(const http::url& host,
-                                         const std::optional<endpoint>* given,
-                                         http_budget& budget, http::timing& times) {
+                                         const std::optional<endpoint>* given, http_budget& budget,
+                                         http::timing& times) {
     if (given != nullptr && *given) co_return std::vector<endpoint>(1, **given);
     const time_point began = running_loop().time();
     auto found = co_await resolve(host.host_with_zone(), host.port());
@@ -130,9 +129,12 @@ task<unix_stream> connect_by_path(const http_session& session, std::string path)
 /// The protocols to offer in the handshake.
 std::string_view offered(http_wanted wanted) noexcept {
     switch (wanted) {
-        case http_wanted::plain: return "http/1.1";
-        case http_wanted::shared: return "h2";
-        case http_wanted::either: break;
+        case http_wanted::plain:
+            return "http/1.1";
+        case http_wanted::shared:
+            return "h2";
+        case http_wanted::either:
+            break;
     }
     return "h2,http/1.1";
 }
@@ -144,8 +146,8 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     if (route.where->is_unix()) {
         const time_point began = running_loop().time();
         auto connecting = connect_by_path(session, route.where->socket_path());
-        unix_stream local = co_await budget.limited(http::phase::connect, limits.connect,
-                                                    std::move(connecting));
+        unix_stream local =
+            co_await budget.limited(http::phase::connect, limits.connect, std::move(connecting));
         const duration took = running_loop().time() - began;
         times.connect += took;
         const std::string path = route.where->socket_path();
@@ -156,8 +158,8 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     const duration looked_up_before = times.dns;
     tcp_connecting work(session, route, budget, times);
     auto connecting = work.run();
-    tcp_stream plain = co_await budget.limited(http::phase::connect, limits.connect,
-                                               std::move(connecting));
+    tcp_stream plain =
+        co_await budget.limited(http::phase::connect, limits.connect, std::move(connecting));
     const duration took = running_loop().time() - began - (times.dns - looked_up_before);
     times.connect += took;
     if (budget.is_traced()) {
@@ -172,8 +174,7 @@ task<http_connection::any_stream> connect_plainly(const http_session& session, h
     options.alpn = offered(route.wanted);
     std::string name = route.where->host_with_zone();
     auto starting = start_tls(std::move(plain), session.tls, std::move(name), options);
-    tls_stream secure =
-        co_await budget.limited(http::phase::tls, limits.tls, std::move(starting));
+    tls_stream secure = co_await budget.limited(http::phase::tls, limits.tls, std::move(starting));
     const duration shaken = running_loop().time() - handshake;
     times.tls += shaken;
     budget.tell(http::trace_point::tls,
@@ -221,8 +222,8 @@ http::url proxy_url(std::string_view text) {
     http::url parsed(text);
     const std::string_view scheme = parsed.scheme();
     if (scheme != "http" && scheme != "socks5" && scheme != "socks5h")
-        throw http::url_error("a proxy's URL begins with http://, socks5:// or socks5h://: \"" +
-                              parsed.text() + '"');
+        // Not the text: without "//" it may be a name and a password.
+        throw http::url_error("a proxy's URL begins with http://, socks5:// or socks5h://");
     return parsed;
 }
 
