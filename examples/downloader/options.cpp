@@ -164,8 +164,11 @@ void check(const options& o) {
         throw usage_error("--output: names one file, but there are several; a list has out=");
     if (!is_one && !o.sha256.empty())
         throw usage_error("--sha256: is of one file, but there are several; a list has sha256=");
-    if (!o.output.empty() && o.output.back() == '/')
+    const std::string name = o.output.substr(o.output.rfind('/') + 1);  // npos + 1 is 0
+    if (!o.output.empty() && (name.empty() || name == "." || name == ".."))
         throw usage_error("--output: is a file; --dir names a folder");
+    if (o.output == "-")
+        throw usage_error("--output: a file is needed: the standard output cannot be renamed");
 }
 
 }  // namespace

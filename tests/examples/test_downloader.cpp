@@ -262,6 +262,9 @@ TEST_CASE("options: what cannot be meant is refused with the reason", "[download
     CHECK(usage_problem({"u", "-o", ""}) == "--output: the value is empty");
     CHECK(usage_problem({"u", "v", "-o", "x"}) ==
           "--output: names one file, but there are several; a list has out=");
+    for (const char* output : {"x/", ".", "a/.."})
+        CHECK(usage_problem({"u", "-o", output}) == "--output: is a file; --dir names a folder");
+    CHECK_THAT(usage_problem({"u", "-o", "-"}), Catch::StartsWith("--output: a file is needed"));
     CHECK(usage_problem({"u", "--sha256", "12"}) ==
           "--sha256: \"12\" is not 64 hexadecimal digits");
     CHECK(usage_problem({"u", "-H", "a"}) == "--header: a header is NAME: VALUE");
