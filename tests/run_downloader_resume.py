@@ -97,7 +97,7 @@ def killed_and_continued(test):
 def continued_by_ranges(test):
     """Only the missing bytes are asked for, and an unchanged file is continued after Ctrl-C too."""
     contents = body(8 * MIB)
-    server = test.serve(rate=4 * MIB, a=contents)
+    server = test.serve(rate=2 * MIB, a=contents)
     begin(test, "a", "-s2", server.url("a"))
     test.is_alone("a.part", "a.part.rondo-get")
     server.rate = MIB // 2
@@ -123,7 +123,7 @@ def changed_in_between(test):
     sizes = 3 * MIB, 4 * MIB, 2 * MIB, 1000
     for validator in "etag", "date", "none":
         for size in sizes if validator == "etag" else sizes[:1]:
-            server = test.serve(rate=8 * MIB, a=ServedFile(body(3 * MIB), validator))
+            server = test.serve(rate=2 * MIB, a=ServedFile(body(3 * MIB), validator))
             if validator == "none":
                 process = test.start(server.url("a"))
                 time.sleep(0.1 * SLOWER)
@@ -139,7 +139,7 @@ def changed_in_between(test):
             test.is_there("a", contents)
             test.is_alone("a")
             (test.out / "a").unlink()
-    server = test.serve(rate=8 * MIB, a=body(3 * MIB))
+    server = test.serve(rate=2 * MIB, a=body(3 * MIB))
     begin(test, "a", server.url("a"), done=1)
     file = server.files.pop("a")
     test.run(1, server.url("a"))
@@ -166,7 +166,7 @@ def changes_while_it_is_downloaded(test):
 
 
 def no_continue(test):
-    server = test.serve(rate=8 * MIB, a=body(3 * MIB))
+    server = test.serve(rate=2 * MIB, a=body(3 * MIB))
     begin(test, "a", server.url("a"), done=1)
     server.rate = None
     result = test.run(0, "--json", "--no-continue", server.url("a"))
@@ -177,11 +177,12 @@ def no_continue(test):
 
 def two_runs(test):
     """A part that a run writes is left to it."""
-    server = test.serve(rate=4 * MIB, a=body(3 * MIB))
+    server = test.serve(rate=MIB, a=body(3 * MIB))
     first = test.start(server.url("a"))
     wait_until(lambda: "a.part" in test.names(), "no part")
     result = test.run(1, server.url("a"))
     expect("another run downloads it: a.part is locked" in result.complained, result.all)
+    server.rate = None
     test.end(first, 0)
     test.is_there("a", server.files["a"].body)
     test.is_alone("a")
@@ -262,7 +263,7 @@ def states_that_do_not_fit(test):
 def wrong_part_with_a_sum(test):
     """A part that was changed in place cannot be recognized, except by the sum of the whole."""
     contents = body(3 * MIB)
-    server = test.serve(rate=8 * MIB, a=contents)
+    server = test.serve(rate=2 * MIB, a=contents)
     begin(test, "a", server.url("a"), done=1)
     with (test.out / "a.part").open("r+b") as part:
         part.write(b"wrong")
@@ -444,10 +445,10 @@ def side_by_side(test):
             continue
         folder = pathlib.Path(tempfile.mkdtemp(dir=test.scratch))
         old, new = body(4 * MIB), body(4 * MIB)
-        server = test.serve(rate=8 * MIB, a=old)
+        server = test.serve(rate=2 * MIB, a=old)
         first = subprocess.Popen([*command, server.url("a")], cwd=folder, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        wait_until(lambda server=server: server.sent > 2 * MIB, "nothing is sent")
+        wait_until(lambda server=server: server.sent > MIB, "nothing is sent")
         first.send_signal(signal.SIGINT)  # all of them save what they have
         first.wait(timeout=30 * SLOWER)
         server.rate = None
