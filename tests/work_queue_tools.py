@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the checks of run_work_queue.py share: the programs, and the ledger that workers write."""
+"""Shared by the checks of run_work_queue.py: the programs, and the ledger that workers write."""
 
 import collections
 import os
