@@ -192,7 +192,7 @@ def stopped(test):
 
 def closed(test):
     """A terminal that is closed ends the run, as it ends others; the next one goes on."""
-    server = test.serve(rate=2 * MIB, a=BODY * 20)
+    server = test.serve(rate=MIB // 4, a=BODY * 20)
     terminal = Terminal(test, server.url("a"))
     wait_until(lambda: terminal.read() and "a.part" in test.names(), "nothing is saved")
     os.close(terminal.master)
