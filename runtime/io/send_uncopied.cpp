@@ -51,7 +51,8 @@ task<std::optional<std::size_t>> send_uncopied(const file& from, byte_stream& to
         if (sent >= 0) co_return static_cast<std::size_t>(sent);
         const int error = static_cast<int>(-sent);
         if (error == EAGAIN) {
-            co_await as_result(wait_writable(target->fd));  // a closed stream is found above
+            // A stream that was closed is found above.
+            [[maybe_unused]] const auto ready = co_await as_result(wait_writable(target->fd));
             continue;
         }
         if (error == EINTR) continue;

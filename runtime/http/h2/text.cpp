@@ -81,6 +81,8 @@ void engine::write(stream&, std::string_view, bool) {}
 void engine::take_back(stream&) noexcept {}
 void engine::finish(stream&, const http::fields&) {}
 void engine::consume(stream&, std::size_t) {}
+void engine::ask(stream&) {}
+std::size_t engine::room(const stream&) const noexcept { return 0; }
 bool engine::is_shut(const stream&) const noexcept { return true; }
 void engine::reset(stream&, code) {}
 void engine::ping() {}
