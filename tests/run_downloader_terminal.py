@@ -192,6 +192,7 @@ def stopped(test):
 
 def closed(test):
     """A terminal that is closed ends the run, as it ends others; the next one goes on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
     server = test.serve(rate=MIB // 4, a=BODY * 20)
     terminal = Terminal(test, server.url("a"))
     wait_until(lambda: terminal.read() and "a.part" in test.names(), "nothing is saved")
