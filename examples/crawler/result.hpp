@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What became of a page, and how it is written: one JSON object a line. No I/O.
+// The result of a page, and its form as a line of JSON. No I/O.
 #pragma once
 
 #include <cstdint>

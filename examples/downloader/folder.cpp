@@ -64,7 +64,7 @@ int folder::link(int number, const std::string& name, bool replace) const {
     const std::string to = replace ? scratch_name() : name;
     const std::string own = fmt::format("/proc/self/fd/{}", number);
     if (::linkat(AT_FDCWD, own.c_str(), self_.get(), to.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-        // Without /proc: newer kernels allow this to the one who has opened the file.
+        // Without /proc: newer kernels allow this to the process that has opened the file.
         if (errno != ENOENT || ::linkat(number, "", self_.get(), to.c_str(), AT_EMPTY_PATH) != 0)
             return errno;
     }

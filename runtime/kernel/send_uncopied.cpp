@@ -18,7 +18,8 @@ namespace detail {
 namespace {
 
 /// O_NONBLOCK while it lives. sendfile has no flag of its own for a call that does not wait.
-/// Operations in flight on the socket have read the flag before.
+/// Operations in flight on the socket have read the flag before. Another process that shares the
+/// socket may see the flag for some microseconds.
 class nonblocking {
 public:
     explicit nonblocking(int fd) noexcept : fd_(fd), flags_(::fcntl(fd, F_GETFL)) {

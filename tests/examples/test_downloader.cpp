@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What rondo-get reads: file names, list files, the command line. Its display is tested in
+// The input of rondo-get: file names, list files, the command line. Its display is tested in
 // test_downloader_progress.cpp, its bookkeeping in test_downloader_state.cpp.
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What rondo-get keeps account of: ranges, the state of an unfinished file, rates, failures, and
+// The accounts of rondo-get: ranges, the state of an unfinished file, rates, failures, and
 // what a response is worth. No network, no disk.
 #include <string>
 #include <string_view>

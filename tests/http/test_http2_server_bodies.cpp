@@ -91,7 +91,7 @@ RONDO_TEST("http2 server: uploads of all connections together are bounded", "[ht
     CHECK(seen == std::vector<std::string>{"200 60000"});
 }
 
-RONDO_TEST("http2 server: uploads that nobody read leave room for the next one",
+RONDO_TEST("http2 server: uploads that no handler read leave room for the next one",
            "[http2_server_bodies]", seeds(2)) {
     http::router site = make_h2_site();
     site.post("/late", handlers::slow);

@@ -194,7 +194,7 @@ TEST_CASE("restricted: if the kernel has no memory for the check, the next loop 
     CHECK(runs_on_readiness(end, "the kernel has no memory for operations"));
 }
 
-TEST_CASE("restricted: the first ring of a process is set up once, whoever attaches it",
+TEST_CASE("restricted: the first ring of a process is set up once, on whichever thread it runs",
           "[restricted]") {
     for (const bool old : {false, true}) {
         INFO(old);
@@ -214,7 +214,7 @@ TEST_CASE("restricted: the first ring of a process is set up once, whoever attac
     }
 }
 
-TEST_CASE("restricted: what is asked passes the checks of the kernel, but for the listed opcodes",
+TEST_CASE("restricted: the entries of the check pass those of the kernel, except listed opcodes",
           "[restricted]") {
     mapped_ring asked({.entries = canary_count, .completions = 2 * canary_count});
     REQUIRE(asked.enable() == 0);

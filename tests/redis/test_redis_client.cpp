@@ -362,7 +362,7 @@ RONDO_TEST("redis: a server that owes a reply and is silent is given up", "[redi
     });
 }
 
-RONDO_TEST("redis: a reply that is too large or that nobody asked for ends the connection",
+RONDO_TEST("redis: a reply that is too large, or has no request, ends the connection",
            "[redis]") {
     fake_redis server;
     server.answers = [](const words& command, fake_redis::peer&) -> std::optional<std::string> {

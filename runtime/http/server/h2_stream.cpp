@@ -297,6 +297,8 @@ task<> h2_server_stream::wait_for_room() {
     sent_before_ = connection_.sent();
     while (is_open()) {
         if (connection_.engine().room(*this) == 0) {
+            // It may have been chosen: the turn is for one that has room.
+            if (!connection_.has_file) connection_.files.unpark_one();
             connection_.engine().ask(*this);
             connection_.poke();
             while (is_open() && is_asking())
