@@ -108,6 +108,37 @@ RONDO_TEST("http2 files: streams wait together for the window of the connection"
     });
 }
 
+// Not with every seed: after a short read another stream may have the turn when its window shuts.
+RONDO_TEST("http2 files: a stream whose window is shut again keeps no other from its turn",
+           "[http2_server_files]", seeds(2)) {
+    co_await write_file("/page", pattern(size));
+    const http::router site = file_site();
+    memory_server server(site, {}, {.capacity = 1 << 20});
+    co_await server.run([](raw_client& raw) -> task<> {
+        constexpr std::uint32_t piece = 128 * 1024, all_of_it = 1 << 20;
+        heard all;
+        co_await raw.say(hello(all_of_it) + get(1) + get(3) + get(5));
+        all.add(co_await raw.hear(1s));
+        CHECK(all.bytes() == 65535);
+        REQUIRE(all.bodies.size() == 1);
+        // The windows of all are shut. The stream that has the turn may end its piece; of the two
+        // that wait for it, the first gets no window.
+        const std::uint32_t first = all.bodies.begin()->first;
+        const std::uint32_t shut = first == 3 ? 1 : 3, open = 9 - first - shut;
+        const std::string shuts = frame(settings, 0, 0, number(4, 2) + number(0));
+        co_await raw.say(shuts + opened(first, piece) + opened(open, all_of_it) +
+                         opened(0, 10 * size));
+        all.add(co_await raw.hear(1s));
+        CHECK(all.bodies[first].size() == piece);
+        CHECK(all.bodies[open] == pattern(size));
+        CHECK(all.bodies[shut].empty());
+        co_await raw.say(opened(first, all_of_it) + opened(shut, all_of_it));
+        all.add(co_await raw.hear(1s));
+        CHECK(all.bodies[first] == pattern(size));
+        CHECK(all.bodies[shut] == pattern(size));
+    });
+}
+
 RONDO_TEST("http2 files: all that the client does not take end after one limit of time",
            "[http2_server_files]", seeds(2)) {
     co_await write_file("/page", pattern(size));
