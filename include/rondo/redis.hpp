@@ -93,7 +93,7 @@ public:
     /// Returns: the reply.
     /// Throws:  redis::reply_error; redis::connection_error (not sent); redis::connection_lost (it
     ///          may have run); redis::error for commands that would change the connection of all
-    ///          tasks (SUBSCRIBE, MULTI, SELECT, AUTH ...).
+    ///          tasks (SUBSCRIBE, MULTI, SELECT, AUTH ...) or hold it up (WAIT).
     /// Cancel:  leaves at once; the server runs a command that was sent, and its reply is dropped.
     ///          A command that blocks is ended in the server: if it has taken something, that is
     ///          returned, and the next wait throws.

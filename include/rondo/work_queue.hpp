@@ -68,7 +68,8 @@ struct work_queue_options {
     detail::time_limit lease = std::chrono::seconds(30);
     unsigned attempts = 5;  ///< at most; then the job is dead
     work_backoff backoff{};
-    /// How long an id is remembered after its job was put, and after its job ended.
+    /// How long an id is remembered after its job was put, and after its job ended; at least 2 min,
+    /// since a put whose reply was lost is repeated in that time, and must not add the job twice.
     detail::time_limit remember = std::chrono::hours(168);
     rondo::durability require = rondo::durability::any;  ///< open throws if Redis has less
 };
@@ -106,7 +107,8 @@ struct work_result {
     std::uint64_t done = 0;
     std::uint64_t retried = 0;   ///< threw, and will be repeated
     std::uint64_t dead = 0;      ///< threw work_failed, or used up its attempts here
-    std::uint64_t released = 0;  ///< given back, since `work` was cancelled
+    /// Given back without an attempt: `work` was cancelled, or Redis was too slow for the lease.
+    std::uint64_t released = 0;
     std::uint64_t lost = 0;      ///< lost their lease
 };
 
@@ -324,7 +326,7 @@ private:
         }
     }
 
-    std::shared_ptr<detail::work_queue_state> state_;
+    detail::handle_pointer<std::shared_ptr<detail::work_queue_state>> state_;
 };
 
 }  // namespace v0

@@ -24,7 +24,14 @@ constexpr const char* no_transactions =
     "commands of other tasks would get into the transaction: put the steps into a script, which "
     "EVAL runs as one";
 constexpr const char* in_url = "it would change the connection of all tasks: put it into the URL";
+constexpr const char* of_all = "it would change the connection of all tasks";
 constexpr const char* breaks = "it would change the protocol of the connection";
+constexpr const char* unasked =
+    "the server would send the commands of all clients, and no task waits for them: redis-cli can";
+// On a connection of its own it would count no write, and tell success.
+constexpr const char* waits_for_replicas =
+    "it counts the writes of its own connection, and would hold up all tasks there: writes that "
+    "must reach replicas are refused by the server if min-replicas-to-write is set";
 constexpr refusal refusals[] = {
     {"SUBSCRIBE", "", no_messages},     {"PSUBSCRIBE", "", no_messages},
     {"SSUBSCRIBE", "", no_messages},    {"UNSUBSCRIBE", "", no_messages},
@@ -34,9 +41,13 @@ constexpr refusal refusals[] = {
     {"UNWATCH", "", no_transactions},   {"SELECT", "", in_url},
     {"AUTH", "", in_url},               {"HELLO", "", breaks},
     {"RESET", "", breaks},              {"QUIT", "", "use client.close()"},
-    {"MONITOR", "", breaks},            {"SYNC", "", breaks},
-    {"PSYNC", "", breaks},              {"CLIENT", "REPLY", breaks},
-    {"CLIENT", "TRACKING", breaks},
+    {"MONITOR", "", unasked},           {"SYNC", "", breaks},
+    {"PSYNC", "", breaks},              {"REPLCONF", "", breaks},
+    {"CLIENT", "REPLY", breaks},        {"CLIENT", "TRACKING", breaks},
+    {"CLIENT", "CACHING", breaks},      {"CLIENT", "NO-TOUCH", of_all},
+    {"READONLY", "", of_all},           {"READWRITE", "", of_all},
+    {"ASKING", "", of_all},             {"WAIT", "", waits_for_replicas},
+    {"WAITAOF", "", waits_for_replicas},
 };
 
 bool same_word(std::string_view a, std::string_view capital) noexcept {

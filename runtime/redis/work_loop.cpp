@@ -143,11 +143,40 @@ task<> work_loop::work_on(held_job job) {
     const place taken(*this, job);
     std::string reason;
     end how = end::released;
-    const bool is_draining = drained_by_ != time_point::max();
-    if (!is_draining) how = co_await attempt(job, reason);
+    co_await end_earlier(job);
+    if (job.is_lost)
+        how = end::lost;
+    else if (can_begin(job))
+        how = co_await attempt(job, reason);
     how = co_await settle(job, how, std::move(reason));
     if (how == end::lost) give_up(job);
     count(how);
+}
+
+/// A server that has lost data may give us a job that we have at work. The earlier copy is
+/// cancelled, and the later one waits for its end.
+task<> work_loop::end_earlier(held_job& job) {
+    bool any = false;
+    for (;;) {
+        held_job* each = held_.first();
+        while (each != &job && each->entry != job.entry) each = held_.next(*each);
+        if (each == &job) break;
+        any = true;
+        lose(*each, "Redis has lost data, and gave it to this worker again");
+        co_await ended_.park();
+    }
+    if (any) co_await renew_unstarted(&job, 1);  // the earlier copy may have ended it
+}
+
+/// False for a job that is to be given back without an attempt.
+bool work_loop::can_begin(const held_job& job) {
+    if (drained_by_ != time_point::max()) return false;
+    const bool was_slow = std::exchange(is_slow_, is_short(job));
+    if (is_slow_ && !was_slow)
+        running_loop().call_exception_handler(
+            {"work_queue " + queue_.name + ": jobs are given back before they begin",
+             std::make_exception_ptr(redis::error("Redis answers too slowly for their leases"))});
+    return !is_slow_;
 }
 
 task<work_loop::end> work_loop::attempt(held_job& job, std::string& reason) {

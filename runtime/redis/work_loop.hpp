@@ -13,6 +13,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <rondo/retry.hpp>
 #include <rondo/sleep.hpp>
@@ -66,7 +67,9 @@ private:
     task<bool> take_some(task_group& group);
     task<std::optional<redis::value>> ask_for_jobs(std::size_t count);
     task<> wait_for_job(task_group& group);
+    std::vector<held_job> jobs_of(redis::value answer, time_point sent) const;
     task<> begin(redis::value entry, task_group& group);
+    task<> start_all(task_group& group, std::vector<held_job> jobs);
     void start(task_group& group, held_job job);
     task<> outage(std::exception_ptr why);
     void outage_over() noexcept;
@@ -79,6 +82,8 @@ private:
     void doubt();
     void drain_by(time_point when) noexcept;
     task<> work_on(held_job job);
+    task<> end_earlier(held_job& job);
+    bool can_begin(const held_job& job);
     task<end> attempt(held_job& job, std::string& reason);
     end how_cancelled(held_job& job, std::string& reason) const;
     task<end> settle(held_job& job, end how, std::string reason);
@@ -88,8 +93,17 @@ private:
     // -- work_renew.cpp: leases
     task<> renew_all();
     task<> renew();
+    task<> renew_unstarted(held_job* jobs, std::size_t count);
+    task<redis::value> ask_to_renew(work_words asked, duration limit);
     void took_renewals(const redis::value& results, const work_words& asked, time_point sent);
-    time_point ends_if_sent(time_point sent) const noexcept;
+    void lose(held_job& job, const char* why);
+    duration usable() const noexcept;
+    time_point ends_if_sent(time_point sent) const noexcept {
+        return saturating_add(sent, usable());
+    }
+    bool is_short(const held_job& job) const {
+        return job.ends - running_loop().time() < queue_.options.lease / 3;
+    }
 
     work_queue_state& queue_;
     const std::size_t limit_;
@@ -104,6 +118,7 @@ private:
 
     duration wait_{};             // until something is due, as Redis has said
     bool is_empty_ = false;       // the queue, as Redis has said
+    bool is_slow_ = false;        // Redis, for our lease; which has been reported
     std::optional<retry_state> delays_;  // while Redis cannot be reached
     time_point drained_by_ = time_point::max();
     timeout_scope* taking_ = nullptr;  // ended by drain

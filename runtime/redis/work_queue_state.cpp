@@ -19,6 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr duration reachable_in = 30s;
+// A put is repeated for reachable_in. Its last attempt may wait for a connection, and for a reply.
+constexpr duration remembered_at_least = 2min;
 constexpr int layout = 1;  // of the keys
 
 void check_options(std::string_view queue, const work_queue_options& how) {
@@ -27,8 +29,9 @@ void check_options(std::string_view queue, const work_queue_options& how) {
             "work_queue: a name has 1 to 200 bytes, and no { or } (the key's hash tag)");
     if (how.lease < 1s) throw std::invalid_argument("work_queue: a lease lasts at least 1 s");
     if (how.attempts == 0) throw std::invalid_argument("work_queue: at least one attempt");
-    if (how.remember < 1s)
-        throw std::invalid_argument("work_queue: an id is remembered for at least 1 s");
+    if (how.remember < remembered_at_least)
+        throw std::invalid_argument(
+            "work_queue: an id is remembered for at least 2 min, in which a put may be repeated");
     if (how.backoff.first < 0s || how.backoff.most < how.backoff.first)
         throw std::invalid_argument("work_queue: backoff is {first, most}, and not negative");
 }

@@ -59,23 +59,11 @@ task<bool> work_loop::take_some(task_group& group) {
                 outage_over();
                 wait_ = milliseconds((*answer)[0]);
                 is_empty_ = (*answer)[1] == 0 && (*answer)[2] == 0;
-                auto fence = static_cast<std::uint64_t>((*answer)[3].number());
-                std::vector<redis::value> parts = std::move(*answer).list();
-                std::vector<redis::value> jobs = std::move(parts.at(4)).list();
-                for (redis::value& each : jobs) {
-                    std::vector<redis::value> fields = std::move(each).list();
-                    held_job job;
-                    job.consumer = consumer_;
-                    job.entry = std::move(fields.at(0)).text();
-                    job.deliveries = static_cast<unsigned>(fields.at(1).number());
-                    job.before = static_cast<unsigned>(fields.at(2).number());
-                    job.id = std::move(fields.at(3)).text();
-                    job.payload = std::move(fields.at(4)).text();
-                    job.fence = fence++;
-                    job.ends = ends_if_sent(sent);
-                    start(group, std::move(job));
-                }
-                co_return !jobs.empty();
+                std::vector<held_job> jobs = jobs_of(std::move(*answer), sent);
+                const bool any = !jobs.empty();
+                auto starting = start_all(group, std::move(jobs));
+                co_await shield(std::move(starting));
+                co_return any;
             }
         } catch (const redis::connection_lost&) {
             doubt();
@@ -88,6 +76,26 @@ task<bool> work_loop::take_some(task_group& group) {
         }
         co_await outage(why);
     }
+}
+
+std::vector<held_job> work_loop::jobs_of(redis::value answer, time_point sent) const {
+    auto fence = static_cast<std::uint64_t>(answer[3].number());
+    std::vector<redis::value> parts = std::move(answer).list();
+    std::vector<held_job> jobs;
+    for (redis::value& each : std::move(parts.at(4)).list()) {
+        std::vector<redis::value> fields = std::move(each).list();
+        held_job job;
+        job.consumer = consumer_;
+        job.entry = std::move(fields.at(0)).text();
+        job.deliveries = static_cast<unsigned>(fields.at(1).number());
+        job.before = static_cast<unsigned>(fields.at(2).number());
+        job.id = std::move(fields.at(3)).text();
+        job.payload = std::move(fields.at(4)).text();
+        job.fence = fence++;
+        job.ends = ends_if_sent(sent);
+        jobs.push_back(std::move(job));
+    }
+    return jobs;
 }
 
 /// Returns: the answer of Redis; empty if it does not come soon.
@@ -168,7 +176,15 @@ task<> work_loop::begin(redis::value entry, task_group& group) {
     job.before = static_cast<unsigned>((*answer)[1].number());
     job.id = (*answer)[2].text();
     job.ends = ends_if_sent(sent);
-    start(group, std::move(job));
+    std::vector<held_job> jobs;
+    jobs.push_back(std::move(job));
+    co_await start_all(group, std::move(jobs));
+}
+
+/// If the answer of Redis was slow, little of the leases is left: they are renewed first.
+task<> work_loop::start_all(task_group& group, std::vector<held_job> jobs) {
+    if (!jobs.empty() && is_short(jobs[0])) co_await renew_unstarted(jobs.data(), jobs.size());
+    for (held_job& each : jobs) start(group, std::move(each));
 }
 
 void work_loop::start(task_group& group, held_job job) {

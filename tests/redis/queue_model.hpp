@@ -52,6 +52,13 @@ public:
                                                          fields_of(one, {})})})})});
     }
 
+    /// A crash of a server that had not written its last second: who has the jobs is forgotten.
+    void lose_deliveries() {
+        for (const auto& [entry, owner] : owners_) unread_.push_back(entry);
+        owners_.clear();
+        on_added();
+    }
+
     std::size_t size() const { return jobs_.size() + later_.size(); }
     std::vector<std::string> dead_ids() const {
         std::vector<std::string> ids;

@@ -129,7 +129,10 @@ RONDO_TEST("redis: a server that is full, or no Redis, is no connection", "[redi
 
 RONDO_TEST("redis: commands that would change the connection of all are refused", "[redis]") {
     redis::client client("redis://nowhere");
-    for (const char* each : {"subscribe a", "MULTI", "SELECT 1", "auth x", "client reply off"}) {
+    for (const char* each :
+         {"subscribe a", "MULTI", "SELECT 1", "auth x", "client reply off", "MONITOR", "wait 1 0",
+          "WAITAOF 1 0 0", "readonly", "CLIENT NO-TOUCH on"}) {
+        INFO(each);
         const std::string why = co_await redis_error_of(client.command(each));
         CHECK(why.find(" is not sent: ") != std::string::npos);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "redis/queue_model.hpp"
+#include "support/child.hpp"
 
 using namespace rondo;
 using namespace rondo_tests;
@@ -23,6 +24,8 @@ task<> until(std::function<bool()> what) {
 task<work_queue> open_queue(const queue_server& server, work_queue_options options = {}) {
     return work_queue::open(server.url(), "q", options);
 }
+
+task<> slow_end() { co_await sleep(2s); }
 
 void quietly() { running_loop().set_exception_handler([](const exception_context&) {}); }
 
@@ -295,6 +298,88 @@ RONDO_TEST("work_queue: a job whose lease is another worker's is told, and canno
     });
 }
 
+RONDO_TEST("work_queue: a job is not lost by one slow answer, with the shortest lease", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        auto queue = co_await open_queue(server, {.lease = 1s});
+        co_await queue.put("x");
+        const auto slow_until = running_loop().time() + 400ms;
+        server.is_cut_off = [&](const auto&) { return running_loop().time() < slow_until; };
+        unsigned attempts = 0;
+        const auto result = co_await queue.work(
+            1, [&](std::string, work_lease&) -> task<> {
+                ++attempts;
+                co_await sleep(5s);
+            },
+            {.until_empty = true});
+        CHECK(attempts == 1);
+        CHECK(result.done == 1);
+        CHECK(result.lost == 0);
+    });
+}
+
+RONDO_TEST("work_queue: a job does not begin while Redis is too slow for its lease", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        std::vector<std::string> reports;
+        running_loop().set_exception_handler(
+            [&](const exception_context& what) { reports.push_back(what.message); });
+        auto queue = co_await open_queue(server, {.lease = 1s});
+        co_await queue.put("x");
+        const auto slow_until = running_loop().time() + 3s;
+        int looks = 0;
+        server.is_cut_off = [&](const auto&) {  // each command waits for 200 ms
+            return running_loop().time() < slow_until && ++looks % 11 != 0;
+        };
+        std::vector<unsigned> attempts;
+        const auto result = co_await queue.work(
+            1, [&](std::string, work_lease& lease) -> task<> {
+                CHECK(running_loop().time() >= slow_until - 200ms);
+                attempts.push_back(lease.attempt());
+                co_await sleep(5s);
+            },
+            {.until_empty = true});
+        running_loop().set_exception_handler({});
+        CHECK(attempts == std::vector<unsigned>{1});
+        CHECK(result.done == 1);
+        REQUIRE(!reports.empty());
+        CHECK(reports[0] == "work_queue q: jobs are given back before they begin");
+    });
+}
+
+RONDO_TEST("work_queue: a job that a worker has is not begun beside itself", "[redis]") {
+    queue_server server;
+    co_await server.run([&]() -> task<> {
+        auto queue = co_await open_queue(server);
+        co_await queue.put("x");
+        int running = 0, begun = 0;
+        std::string why;
+        auto working = create_task(queue.work(3, [&](std::string, work_lease& lease) -> task<> {
+            CHECK(++running == 1);
+            if (++begun == 2) {
+                --running;
+                co_return;
+            }
+            try {
+                co_await sleep(1h);
+            } catch (const cancelled&) {
+                why = lease.why();
+            }
+            co_await shield(slow_end());
+            --running;
+            co_await sleep(1h);  // it is still cancelled
+        }));
+        co_await until([&] { return begun == 1; });
+        co_await sleep(1s);  // others wait in a blocked read
+        server.model.lose_deliveries();
+        co_await until([&] { return begun == 2; });
+        CHECK(why == "Redis has lost data, and gave it to this worker again");
+        co_await until([&] { return server.model.size() == 0; });
+        working.cancel();
+        CHECK_THROWS_AS(co_await working, future_cancelled);
+    });
+}
+
 RONDO_TEST("work_queue: a put whose reply is lost is repeated, and still knows what it added",
            "[redis]") {
     queue_server server;
@@ -420,6 +505,9 @@ RONDO_TEST("work_queue: options and payloads that make no sense are refused", "[
                         std::invalid_argument);
         CHECK_THROWS_AS(co_await work_queue::open(url, "q", {.attempts = 0}),
                         std::invalid_argument);
+        // A put may be repeated for longer.
+        CHECK_THROWS_AS(co_await work_queue::open(url, "q", {.remember = 1min}),
+                        std::invalid_argument);
         CHECK_THROWS_AS(co_await work_queue::open("localhost", "q"), redis::url_error);
         auto queue = co_await open_queue(server, {.require = durability::always});
         CHECK_THROWS_AS(co_await queue.put(std::string(work_queue::payload_max + 1, 'x')),
@@ -465,4 +553,33 @@ RONDO_TEST("work_queue: an error of the queue's own commands ends work, and its 
         CHECK(was_cancelled);
         CHECK(server.model.size() == 1);
     });
+}
+
+TEST_CASE("work_queue: a queue that was moved from ends the program with a sentence", "[redis]") {
+    const auto use = [](void (*call)(work_queue&)) {
+        return run_child([call] {
+            testing::simulate([call]() -> task<> {
+                queue_server server;
+                co_await server.run([&]() -> task<> {
+                    auto queue = co_await open_queue(server);
+                    const work_queue now(std::move(queue));
+                    call(queue);
+                });
+            });
+            return 0;
+        });
+    };
+    for (const auto call : std::initializer_list<void (*)(work_queue&)>{
+             [](work_queue& q) { static_cast<void>(q.put("x")); },
+             [](work_queue& q) { static_cast<void>(q.stats()); },
+             [](work_queue& q) { static_cast<void>(q.name()); },
+             [](work_queue& q) { static_cast<void>(q.revive("x")); },
+             [](work_queue& q) {
+                 static_cast<void>(q.work(1, [](std::string) -> task<> { co_return; }));
+             }}) {
+        const child_end end = use(call);
+        INFO(end.text);
+        CHECK(end.aborted());
+        CHECK(end.says("it was moved from"));
+    }
 }
