@@ -217,13 +217,37 @@ def check_other_programs(peers, redis):
     must(stats == {"waiting": 0, "leased": 1, "later": 0, "dead": 1}, f"{stats}")
 
 
-def check_emptied_server(peers, redis):
-    """FLUSHALL while a worker waits in a blocked read: it goes on with what is put then."""
+def check_large_payloads(peers, redis):
+    """Payloads of another program, which no worker may read: they are dead, with the reason, and
+    the worker goes on. The second one is larger than any reply may be."""
+    jobs = f"rondo:{{{QUEUE}}}:jobs"
+    peers.do("put", redis, count=1)
+    redis.ask("XADD", jobs, "*", "id", "large", "payload", "x" * (4 << 20) + "x")
     worker = peers.start("work", redis, until_empty=0)
+    peers.wait_for(lambda lines: [line for line in lines if line.what == "end"])
+    wait_for_reader(redis, worker)
+    redis.ask("XADD", jobs, "*", "id", "huge", "payload", "x" * (65 << 20))
+    peers.do("put", redis, prefix="after", count=1)
+    peers.wait_for(lambda lines: [line for line in lines if line.what == "end"][1:])
+    worker.process.terminate()
+    worker.wait(10 * SLOWER, "SIGTERM")
+    said = peers.do("dead", redis)
+    wanted = [f"{name} 0 {4 << 20} its payload has {size} bytes, and at most {4 << 20} are allowed"
+              for name, size in (("huge", 65 << 20), ("large", (4 << 20) + 1))]  # fmt: skip
+    must(said[:-1] == wanted, f"dead: {said}")
+
+
+def wait_for_reader(redis, worker):
     give_up = time.monotonic() + 30 * SLOWER
     while "cmd=xreadgroup" not in redis.ask("CLIENT", "LIST"):
         must(time.monotonic() < give_up, f"the worker does not wait{worker.said()}")
         time.sleep(0.01)
+
+
+def check_emptied_server(peers, redis):
+    """FLUSHALL while a worker waits in a blocked read: it goes on with what is put then."""
+    worker = peers.start("work", redis, until_empty=0)
+    wait_for_reader(redis, worker)
     redis.ask("FLUSHALL")
     peers.do("put", redis, count=1)
     peers.wait_for(lambda lines: [line for line in lines if line.what == "end"])
@@ -294,6 +318,7 @@ CHECKS = {
     "producers": ("eight producers of the same ids", check_producers),
     "other": ("entries of other programs, and a clock that was set back", check_other_programs),
     "emptied": ("FLUSHALL under a worker", check_emptied_server),
+    "large": ("payloads that are too large", check_large_payloads),
     "crash": ("a job that crashes its worker", check_crashing_job),
     "processes": ("jobs in the processes of a pool", check_processes),
     "tls": ("rediss:// with a password", check_tls),

@@ -39,7 +39,8 @@ inline namespace v0 {
 
 namespace detail {
 class redis_state;
-}
+struct work_queue_state;
+}  // namespace detail
 
 namespace redis {
 
@@ -149,6 +150,7 @@ public:
     task<> close();
 
 private:
+    friend detail::work_queue_state;
     task<value> run(detail::redis_words words) const;
     static task<std::int64_t> number_of(task<value> reply);
     detail::redis_state& state() const noexcept;

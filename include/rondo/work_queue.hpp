@@ -124,7 +124,7 @@ struct work_stats {
 /// A job that is given up.
 struct dead_job {
     std::string id;
-    std::string payload;
+    std::string payload;  ///< its first payload_max bytes: another program may have put more
     unsigned attempts = 0;
     std::string reason;  ///< the text of the last error
     std::chrono::system_clock::time_point since{};
@@ -241,6 +241,7 @@ public:
     static task<work_queue> open(std::string url, std::string name,
                                  work_queue_options options = {});
     /// The same with a client of yours: for an authority of your own in TLS, and for other limits.
+    /// Its `reply_bytes` is 48 MiB or more.
     static task<work_queue> open(redis::client client, std::string name,
                                  work_queue_options options = {});
     work_queue(work_queue&&) noexcept;

@@ -29,6 +29,7 @@ public:
     task<redis_link> connection();
 
     const std::string& name() const noexcept { return url_.name(); }
+    const redis::client_options& options() const noexcept { return options_; }
     bool is_connected() const noexcept { return line_ && line_->is_open(); }
     void tls(tls::client_context context) { tls_ = std::move(context); }
 

@@ -9,6 +9,8 @@
 
 #include <iterator>
 
+#include <rondo/work_queue.hpp>
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -35,8 +37,16 @@ local function count_of(text)
 end
 local function parts_of(entry, fields)
     local id = value_of(fields, 'id') or ''
-    return id ~= '' and id or entry, value_of(fields, 'payload') or '',
+    return id ~= '' and #id <= 1024 and id or entry, value_of(fields, 'payload') or '',
         count_of(value_of(fields, 'attempts'))
+end
+-- A reply with such a payload could end the connection of each worker that gets it.
+local payload_most = 4194304
+local function refusal_of(payload)
+    if #payload > payload_most then
+        return 'its payload has ' .. #payload .. ' bytes, and at most ' .. payload_most ..
+            ' are allowed'
+    end
 end
 local function read(entry)
     local found = call('XRANGE', jobs, entry, entry)[1]
@@ -126,9 +136,10 @@ end
 local taken, bytes, wait = {}, 0, 1000
 local function take(entry, deliveries, fields)
     local id, payload, before = parts_of(entry, fields)
-    if before + deliveries > attempts then
-        return bury(entry, markers .. id, remember, id, payload, before + deliveries - 1,
-            'its worker did not finish')
+    local why = before + deliveries > attempts and 'its worker did not finish' or
+        refusal_of(payload)
+    if why then
+        return bury(entry, markers .. id, remember, id, payload, before + deliveries - 1, why)
     end
     taken[#taken + 1] = {entry, deliveries, before, id, payload}
     bytes = bytes + #payload
@@ -182,8 +193,9 @@ if not id then
     remove(entry)
     return {}
 end
-if before + 1 > attempts then
-    bury(entry, markers .. id, remember, id, payload, before, 'its worker did not finish')
+local why = before + 1 > attempts and 'its worker did not finish' or refusal_of(payload)
+if why then
+    bury(entry, markers .. id, remember, id, payload, before, why)
     return {}
 end
 return {next_fence(1), before, id}
@@ -250,6 +262,17 @@ local waiting = math.max(0, call('XLEN', jobs) - leased)
 return {waiting, leased, call('ZCARD', later), call('XLEN', dead), age}
 )lua";
 
+constexpr const char* dead_text = R"lua(
+local found = {}
+for i, each in ipairs(call('XREVRANGE', dead, ARGV[1], '-', 'COUNT', ARGV[2])) do
+    local id, payload, attempts = parts_of(each[1], each[2])
+    local reason = value_of(each[2], 'reason') or ''
+    found[i] = {each[1], id, string.sub(payload, 1, payload_most), attempts,
+        string.sub(reason, 1, 1000)}
+end
+return found
+)lua";
+
 constexpr const char* revive_text = R"lua(
 local grave = call('HGET', index, ARGV[1])
 if not grave then return 0 end
@@ -298,10 +321,12 @@ struct step_text {
 constexpr step_text texts[] = {
     {"put", put_text},         {"take", take_text},       {"begin", begin_text},
     {"renew", renew_text},     {"done", done_text},       {"retry", retry_text},
-    {"release", release_text}, {"stats", stats_text},     {"revive", revive_text},
-    {"forget", forget_text},   {"join", join_text},       {"leave", leave_text},
+    {"release", release_text}, {"stats", stats_text},     {"dead", dead_text},
+    {"revive", revive_text},   {"forget", forget_text},   {"join", join_text},
+    {"leave", leave_text},
 };
 static_assert(std::size(texts) == static_cast<std::size_t>(work_step::count));
+static_assert(work_queue::payload_max == 4194304, "payload_most in the scripts");
 
 }  // namespace
 

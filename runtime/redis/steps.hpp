@@ -22,6 +22,7 @@ enum class work_step : std::size_t {
     retry,    // puts a job off, or declares it dead
     release,  // gives a job back
     stats,
+    dead,  // reads dead jobs
     revive,
     forget,
     join,   // forgets workers that ended long ago

@@ -73,19 +73,14 @@ task<put_result> put_one(state_pointer state, work_item item) {
     co_return results[0];
 }
 
-dead_job dead_job_of(const redis::value& entry) {
+dead_job dead_job_of(redis::value entry) {
+    std::vector<redis::value> fields = std::move(entry).list();
+    const std::string& place = fields.at(0).text();
     dead_job job;
-    const std::string& place = entry[0].text();
-    const redis::value& fields = entry[1];
-    const auto text = [&](const char* name) {
-        const redis::value* const found = fields.find(name);
-        return found != nullptr ? found->text() : std::string();
-    };
-    job.id = text("id");
-    job.payload = text("payload");
-    job.reason = text("reason");
-    if (const redis::value* const attempts = fields.find("attempts"))
-        job.attempts = static_cast<unsigned>(attempts->number());
+    job.id = std::move(fields.at(1)).text();
+    job.payload = std::move(fields.at(2)).text();
+    job.attempts = static_cast<unsigned>(fields.at(3).number());
+    job.reason = std::move(fields.at(4)).text();
     std::int64_t milliseconds = 0;
     std::from_chars(place.data(), place.data() + place.size(), milliseconds);
     job.since = std::chrono::system_clock::time_point(std::chrono::milliseconds(milliseconds));
@@ -97,11 +92,13 @@ task<std::vector<dead_job>> dead_jobs(state_pointer state, std::size_t count) {
     std::string before = "+";
     while (jobs.size() < count) {
         const std::size_t wanted = std::min(count - jobs.size(), dead_at_once);
-        const redis::value page = co_await state->client.command(
-            "XREVRANGE", state->dead_key(), before, "-", "COUNT", wanted);
-        for (const redis::value& each : page) jobs.push_back(dead_job_of(each));
-        if (page.size() < wanted) break;
-        before = "(" + page[page.size() - 1][0].text();
+        detail::work_words words = {before, std::to_string(wanted)};
+        redis::value page = co_await state->run_surely(detail::work_step::dead, std::move(words));
+        std::vector<redis::value> entries = std::move(page).list();
+        if (!entries.empty()) before = "(" + entries.back()[0].text();
+        const bool is_last = entries.size() < wanted;
+        for (redis::value& each : entries) jobs.push_back(dead_job_of(std::move(each)));
+        if (is_last) break;
     }
     co_return jobs;
 }

@@ -10,6 +10,8 @@
 
 #include <rondo/retry.hpp>
 
+#include "redis/redis_state.hpp"
+
 namespace rondo {
 inline namespace v0 {
 namespace detail {
@@ -21,6 +23,9 @@ using namespace std::chrono_literals;
 constexpr duration reachable_in = 30s;
 // A put is repeated for reachable_in. Its last attempt may wait for a connection, and for a reply.
 constexpr duration remembered_at_least = 2min;
+// A step that takes jobs gives up to 8 MiB, then 8 payloads more, and what belongs to them.
+constexpr std::size_t reply_least = std::size_t{48} * 1024 * 1024;
+static_assert(8 * work_queue::payload_max + 8 * 1024 * 1024 < reply_least);
 constexpr int layout = 1;  // of the keys
 
 void check_options(std::string_view queue, const work_queue_options& how) {
@@ -92,6 +97,9 @@ work_queue_state::work_queue_state(redis::client to, std::string queue, work_que
       prefix("rondo:{" + name + "}:"),
       options((check_options(name, how), how)),
       remember(milliseconds_of(how.remember)) {
+    if (client.state().options().reply_bytes < reply_least)
+        throw std::invalid_argument(
+            "work_queue: its client needs a client_options::reply_bytes of 48 MiB or more");
     for (const char* each : {"jobs", "later", "dead", "dead:ids", "facts"})
         keys.push_back(prefix + each);
 }

@@ -46,7 +46,6 @@ struct work_queue_state {
     std::string marker_of(std::string_view id) const { return prefix + "id:" + std::string(id); }
     work_words markers_of(std::string_view id) const { return {marker_of(id)}; }
     std::string jobs_key() const { return prefix + "jobs"; }
-    std::string dead_key() const { return prefix + "dead"; }
     std::string facts_key() const { return prefix + "facts"; }
 
     redis::client client;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A producer and a worker of a work_queue, for tests/run_work_queue.py. The worker writes a ledger:
 // a line for each beginning and each end of an attempt, appended in one write.
-// Usage: work_queue_peer put|work|compute|stats URL QUEUE [name=value ...]
+// Usage: work_queue_peer put|work|compute|dead|stats URL QUEUE [name=value ...]
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -130,6 +130,11 @@ rondo::task<> program(std::string what, std::string url, std::string name, setti
         const auto result = co_await queue.work(limit, job, working);
         fmt::print("done {} retried {} dead {} released {} lost {}\n", result.done, result.retried,
                    result.dead, result.released, result.lost);
+    }
+    if (what == "dead") {
+        const auto dead = co_await queue.dead();
+        for (const auto& each : dead)
+            fmt::print("{} {} {} {}\n", each.id, each.attempts, each.payload.size(), each.reason);
     }
     const auto stats = co_await queue.stats();
     fmt::print("waiting {} leased {} later {} dead {}\n", stats.waiting, stats.leased, stats.later,

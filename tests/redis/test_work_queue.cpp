@@ -509,6 +509,8 @@ RONDO_TEST("work_queue: options and payloads that make no sense are refused", "[
         CHECK_THROWS_AS(co_await work_queue::open(url, "q", {.remember = 1min}),
                         std::invalid_argument);
         CHECK_THROWS_AS(co_await work_queue::open("localhost", "q"), redis::url_error);
+        redis::client narrow(url, {.reply_bytes = 1 << 20});
+        CHECK_THROWS_AS(co_await work_queue::open(std::move(narrow), "q"), std::invalid_argument);
         auto queue = co_await open_queue(server, {.require = durability::always});
         CHECK_THROWS_AS(co_await queue.put(std::string(work_queue::payload_max + 1, 'x')),
                         limit_error);
