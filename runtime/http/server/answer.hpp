@@ -25,7 +25,7 @@ namespace detail {
 
 class http_answer : public http_server_exchange {
 public:
-    http_answer(http_server& server, http_server_stream& stream) noexcept
+    explicit http_answer(http_server& server, http_server_stream* stream = nullptr) noexcept
         : server_(server), stream_(stream), facade_(request_) {
         request_.exchange = this;
         request_.server = &server;
@@ -35,8 +35,8 @@ public:
 
     task<> write_body(const_buffer data) final;
     http::fields& reply_trailers() noexcept final { return reply_trailers_; }
-    endpoint peer() const final { return stream_.remote(); }
-    bool is_secure() const noexcept final { return stream_.is_secure(); }
+    endpoint peer() const final { return stream_->remote(); }
+    bool is_secure() const noexcept final { return stream_->is_secure(); }
 
 protected:
     ~http_answer() = default;
@@ -82,7 +82,7 @@ protected:
     static constexpr std::size_t piece_bytes = http_server::block_bytes;
 
     http_server& server_;
-    http_server_stream& stream_;
+    http_server_stream* stream_;
     http_server_request request_;
     http::request facade_;
     std::optional<http::reply> reply_;

@@ -3,9 +3,10 @@
 #include "http/server/connection.hpp"
 
 #include <exception>
+#include <string>
+#include <utility>
 
 #include <rondo/cancel.hpp>
-#include <rondo/serve.hpp>
 
 #include "http/server/h1_connection.hpp"
 #include "http/server/h2_connection.hpp"
@@ -14,14 +15,49 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-namespace {
-
-void tell_end(void* link) noexcept {
-    if (auto* const listener = static_cast<http_link*>(link)->connection)
-        listener->peer_has_ended();
+http_link::http_link(http_server& of, std::unique_ptr<http_server_stream> on)
+    : server(of),
+      stream(std::move(on)),
+      direct(stream->direct()),
+      input(*stream),
+      clock(time_is_up, this),
+      scope("an HTTP connection", children::others::go_on) {
+    server.connections.append(*this);
 }
 
-}  // namespace
+http_link::~http_link() { server.connections.remove(*this); }
+
+// -- between two requests ------------------------------------------------------------------------
+bool http_link::begin_idle(bool is_first) {
+    if (server.is_ending && input.unread.empty()) return false;
+    clock.set(is_first ? server.options.head : server.options.idle);
+    input.release();
+    return true;
+}
+
+bool http_link::end_idle() noexcept {
+    input.resume();
+    return !input.unread.empty();
+}
+
+task<bool> http_link::speak(bool is_first) {
+    auto taken = server.take_h1();
+    h1_server_connection& first = *taken;
+    speaker = std::move(taken);
+    const bool is_idle = co_await first.run(*this, is_first);
+    if (is_idle) {
+        static_cast<void>(speaker.release());
+        server.give_h1(std::unique_ptr<h1_server_connection>(&first));
+        co_return true;
+    }
+    if (!first.has_found_http2()) co_return false;
+    const std::string preface = first.first_bytes();
+    auto made = std::make_unique<h2_server_connection>(*this);
+    h2_server_connection& second = *made;
+    speaker = std::move(made);
+    co_await second.run(preface);
+    co_return false;
+}
 
 task<> http_link::skip_rest() {
     std::uint64_t left = skipped_bytes;
@@ -33,30 +69,55 @@ task<> http_link::skip_rest() {
     }
 }
 
+// -- events --------------------------------------------------------------------------------------
+void http_link::begin_end() noexcept {
+    if (speaker)
+        speaker->begin_end();
+    else
+        input.stop();
+}
+
+void http_link::cut_off() noexcept {
+    if (speaker)
+        speaker->cut_off();
+    else
+        scope.cancel();
+}
+
+void http_link::peer_has_ended(void* self) noexcept {
+    const auto& link = *static_cast<http_link*>(self);
+    if (link.speaker) link.speaker->peer_has_ended();
+}
+
+void http_link::time_is_up(void* self) noexcept {
+    auto& link = *static_cast<http_link*>(self);
+    if (link.speaker)
+        link.speaker->time_is_up();
+    else
+        link.input.stop();
+}
+
+// An idle connection waits here, without a frame or an object of a version of HTTP.
 task<> serve_http(std::shared_ptr<http_server> server, std::unique_ptr<http_server_stream> stream) {
-    http_link link(std::move(stream));
-    children group("an HTTP connection", children::others::go_on);
-    auto first = std::make_unique<h1_server_connection>(*server, link, group);
-    std::unique_ptr<h2_server_connection> second;
+    http_link link(*server, std::move(stream));
     try {
-        group.start(link.input.read_all(tell_end, &link));
-        co_await first->run();
-        if (first->has_found_http2()) {
-            const std::string preface = first->first_bytes();
-            first.reset();
-            second = std::make_unique<h2_server_connection>(*server, link, group);
-            co_await second->run(preface);
+        link.scope.start(link.read_all());
+        for (bool is_first = true; link.begin_idle(is_first); is_first = false) {
+            while (!link.input.is_ready()) co_await link.input.wait();
+            if (!link.end_idle()) break;
+            const bool goes_on = co_await link.speak(is_first);
+            if (!goes_on) break;
         }
     } catch (const cancelled&) {
-        group.stopped();
+        link.scope.stopped();
     } catch (...) {
-        if (link.connection == nullptr || !link.connection->is_gone())
-            group.fail(std::current_exception());
+        if (!link.speaker || !link.speaker->is_gone())
+            link.scope.fail(std::current_exception());
     }
-    if (link.connection != nullptr) link.connection->finish();
-    group.cancel();
-    co_await group.ended();
-    group.rethrow_but_own_cancel();
+    if (link.speaker) link.speaker->finish();
+    link.scope.cancel();
+    co_await link.scope.ended();
+    link.scope.rethrow_but_own_cancel();
 }
 
 }  // namespace detail

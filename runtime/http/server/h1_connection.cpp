@@ -26,24 +26,29 @@ h1::limits limits_of(const http::server_options& options) {
 
 }  // namespace
 
-h1_server_connection::h1_server_connection(http_server& server, http_link& link, children& scope)
-    : http_answer(server, *link.stream),
-      listing_(server, link, *this),
-      link_(link),
-      input_(link.input),
-      scope_(scope),
-      clock_([](void* self) noexcept { static_cast<h1_server_connection*>(self)->time_is_up(); },
-             this),
-      decoder_(limits_of(server.options)) {}
+h1_server_connection::h1_server_connection(http_server& server)
+    : http_answer(server), decoder_(limits_of(server.options)) {}
 
-task<> h1_server_connection::run() {
-    for (bool is_first = true;; is_first = false) {
+void h1_server_connection::attach(http_link& link, bool is_first) noexcept {
+    link_ = &link;
+    stream_ = link.stream.get();
+    may_be_http2_ = is_first;
+}
+
+task<bool> h1_server_connection::run(http_link& link, bool is_first) {
+    attach(link, is_first);
+    for (bool has_served = false;; has_served = true) {
         decoder_.begin();
         phase_ = phase::idle;
-        if (take_head() != h1::event::head) {
-            const bool has_head = co_await receive_head(is_first);
-            if (!has_head) co_return;
+        if (may_be_http2_ || take_head() != h1::event::head) {
+            if (has_served) {
+                if (decoder_.is_untouched() && input().unread.empty()) co_return true;
+                link.clock.set(server_.options.idle);
+            }
+            const bool has_head = co_await receive_head(is_first && !has_served);
+            if (!has_head) co_return false;
         }
+        link.clock.clear();
         begin_request();
         co_await answer();
         if (keep_ && !is_cut_ && !decoder_.has_ended()) keep_ = co_await skip_body();
@@ -51,13 +56,14 @@ task<> h1_server_connection::run() {
         if (!keep_ || is_cut_) break;
     }
     if (!is_cut_) co_await linger();
+    co_return false;
 }
 
 /// Looks at the first bytes of the connection. If they are not HTTP/2's, the decoder gets them.
 bool h1_server_connection::finds_http2() {
-    std::string_view& unread = input_.unread;
+    std::string_view& unread = input().unread;
     if (unread.empty()) return false;
-    const std::string_view agreed = stream_.alpn();
+    const std::string_view agreed = stream_->alpn();
     const std::size_t older = preface_.size();
     std::size_t more = 0;  // of `unread`, which is in preface_ too
     h1::preface found = h1::preface::no;
@@ -83,15 +89,13 @@ bool h1_server_connection::finds_http2() {
 }
 
 h1::event h1_server_connection::take_head() {
-    const h1::step found = decoder_.next(input_.unread);
-    input_.unread.remove_prefix(found.consumed);
+    const h1::step found = decoder_.next(input().unread);
+    input().unread.remove_prefix(found.consumed);
     return found.what;
 }
 
 /// Returns: false if there is no further request: the client has left, or was refused.
 task<bool> h1_server_connection::receive_head(bool is_first) {
-    const http::server_options& options = server_.options;
-    clock_.set(is_first ? options.head : options.idle);
     for (;;) {
         if (may_be_http2_ && finds_http2()) co_return false;
         const h1::event found = take_head();
@@ -101,24 +105,23 @@ task<bool> h1_server_connection::receive_head(bool is_first) {
             co_await refuse(why.status, why.text);
             co_return false;
         }
-        if (input_.has_ended()) co_return false;
+        if (input().has_ended()) co_return false;
         if (decoder_.is_untouched()) {
             if (server_.is_ending) co_return false;
         } else if (phase_ == phase::idle) {
             phase_ = phase::head;
-            if (!is_first) clock_.set(options.head);
+            if (!is_first) link_->clock.set(server_.options.head);
         }
-        input_.release();
-        while (!input_.is_ready()) co_await input_.wait();
-        if (!input_.is_stopped()) continue;
-        input_.resume();
+        input().release();
+        while (!input().is_ready()) co_await input().wait();
+        if (!input().is_stopped()) continue;
+        input().resume();
         if (phase_ == phase::head) {
             co_await refuse(408, "the head of the request did not come in time");
             co_return false;
         }
-        if (input_.unread.empty()) co_return false;
+        if (input().unread.empty()) co_return false;
     }
-    clock_.clear();
     co_return true;
 }
 
@@ -133,10 +136,10 @@ void h1_server_connection::begin_request() {
     else if (decoder_.body_framing() == h1::framing::none)
         request_.length = 0;
     if (decoder_.body_framing() == h1::framing::none) decoder_.next({});  // the end
-    wants_continue_ = decoder_.expects_continue() && input_.unread.empty();
+    wants_continue_ = decoder_.expects_continue() && input().unread.empty();
     begin_answer();
     phase_ = phase::answering;
-    if (decoder_.has_ended() && input_.unread.empty()) input_.release();  // the next one
+    if (decoder_.has_ended() && input().unread.empty()) input().release();  // the next one
 }
 
 void h1_server_connection::end_request() noexcept {
@@ -172,25 +175,25 @@ task<std::string_view> h1_server_connection::read_body() {
         }
         if (found.what == h1::event::end) break;
         if (!found.body.empty()) co_return found.body;
-        if (!input_.unread.empty() || input_.has_ended()) continue;
-        input_.release();
-        const time_in limited(clock_, server_.options.read);
-        while (!input_.is_ready()) co_await input_.wait();
-        if (!input_.is_stopped()) continue;
-        input_.resume();
-        if (input_.unread.empty() && !input_.has_ended())
+        if (!input().unread.empty() || input().has_ended()) continue;
+        input().release();
+        const time_in limited(link_->clock, server_.options.read);
+        while (!input().is_ready()) co_await input().wait();
+        if (!input().is_stopped()) continue;
+        input().resume();
+        if (input().unread.empty() && !input().has_ended())
             fail_body(408, "the body of the request did not come in time");
     }
-    if (input_.unread.empty()) input_.release();
-    if (input_.has_ended()) peer_has_ended();
+    if (input().unread.empty()) input().release();
+    if (input().has_ended()) peer_has_ended();
     co_return std::string_view();
 }
 
 h1::step h1_server_connection::next_of_body() {
-    const h1::step found = input_.unread.empty() && input_.has_ended()
+    const h1::step found = input().unread.empty() && input().has_ended()
                                ? decoder_.finish()
-                               : decoder_.next(input_.unread);
-    input_.unread.remove_prefix(found.consumed);
+                               : decoder_.next(input().unread);
+    input().unread.remove_prefix(found.consumed);
     return found;
 }
 
@@ -199,18 +202,18 @@ h1::step h1_server_connection::next_of_body() {
 task<bool> h1_server_connection::skip_body() {
     phase_ = phase::leaving;
     const std::uint64_t before = decoder_.body_bytes();
-    const time_in limited(clock_, http_link::skipped_time);
+    const time_in limited(link_->clock, http_link::skipped_time);
     for (;;) {
         const h1::step found = next_of_body();
         if (found.what == h1::event::end) break;
         if (found.what == h1::event::failed) co_return false;
         if (decoder_.body_bytes() - before > http_link::skipped_bytes)
             co_return false;
-        if (found.what == h1::event::body || input_.has_ended()) continue;
-        input_.release();
-        while (!input_.is_ready()) co_await input_.wait();
-        if (!input_.is_stopped()) continue;
-        input_.resume();
+        if (found.what == h1::event::body || input().has_ended()) continue;
+        input().release();
+        while (!input().is_ready()) co_await input().wait();
+        if (!input().is_stopped()) continue;
+        input().resume();
         co_return false;
     }
     co_return true;
@@ -218,13 +221,13 @@ task<bool> h1_server_connection::skip_body() {
 
 /// Lets the client read the last reply.
 task<> h1_server_connection::linger() {
-    if (decoder_.has_ended() && input_.unread.empty()) co_return;
+    if (decoder_.has_ended() && input().unread.empty()) co_return;
     try {
         phase_ = phase::writing;
-        const time_in limited(clock_, http_link::skipped_time);
-        co_await stream_.shutdown_write();
+        const time_in limited(link_->clock, http_link::skipped_time);
+        co_await stream_->shutdown_write();
         phase_ = phase::leaving;
-        co_await link_.skip_rest();
+        co_await link_->skip_rest();
     } catch (const std::exception&) {  // the connection is lost
     }
     phase_ = phase::leaving;
@@ -232,32 +235,32 @@ task<> h1_server_connection::linger() {
 
 // -- events --------------------------------------------------------------------------------------
 void h1_server_connection::begin_end() noexcept {
-    if (phase_ == phase::idle) input_.stop();
+    if (phase_ == phase::idle) input().stop();
     if (upgraded_ != nullptr && upgraded_->user != nullptr) upgraded_->user->begin_end();
 }
 
 /// The reading task has come to the end. A client that has gone needs no reply.
 void h1_server_connection::peer_has_ended() noexcept {
     const bool has_all = decoder_.has_ended() && !server_.options.half_close;
-    if (is_at_work_ && (input_.is_lost() || has_all)) leave();
+    if (is_at_work_ && (input().is_lost() || has_all)) leave();
 }
 
 void h1_server_connection::time_is_up() noexcept {
     if (phase_ == phase::writing)
         leave();
     else
-        input_.stop();
+        input().stop();
 }
 
 void h1_server_connection::leave() noexcept {
     is_gone_ = true;
-    if (phase_ == phase::writing) stream_.abort();  // the write may be shielded
-    scope_.cancel();
+    if (phase_ == phase::writing) stream_->abort();  // the write may be shielded
+    link_->scope.cancel();
 }
 
 void h1_server_connection::finish() noexcept {
     if (phase_ != phase::answering && phase_ != phase::writing) return;
-    stream_.abort();  // in the middle of a reply
+    stream_->abort();  // in the middle of a reply
     abandon();
 }
 

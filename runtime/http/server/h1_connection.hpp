@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: MIT
-// A connection of HTTP/1.1: one request after the other, from its bytes to the reply's.
+// HTTP/1.1 on a connection: one request after the other, from its bytes to the reply's. It belongs
+// to a connection only while that is not idle.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include <rondo/serve.hpp>
-
 #include "http/h1/decoder.hpp"
 #include "http/server/answer.hpp"
-#include "http/server/clock.hpp"
 #include "http/server/connection.hpp"
 
 namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-class h1_server_connection final : public http_answer, public http_server_connection {
+class h1_server_connection final : public http_answer, public http_speaker {
 public:
-    /// `scope` has the connection's tasks: its cancellation ends the connection.
-    h1_server_connection(http_server& server, http_link& link, children& scope);
+    explicit h1_server_connection(http_server& server);
 
-    /// Serves it until it ends.
+    /// Serves requests of `link`, of which bytes have come. `is_first`: they are its first ones.
+    /// Returns: true when it is idle, and this is free for another one; false if the connection
+    ///          ends, or speaks HTTP/2.
     /// Throws: errors of the server's own, and of the stream.
-    task<> run();
+    task<bool> run(http_link& link, bool is_first);
     /// True if it ended because the peer speaks HTTP/2. Its first bytes, which were taken already,
     /// are a part of the preface.
     bool has_found_http2() const noexcept { return has_found_http2_; }
@@ -36,9 +35,10 @@ public:
 
     bool can_upgrade() const noexcept override { return true; }
 
-    // -- http_server_connection
+    // -- http_speaker
     void begin_end() noexcept override;
     void cut_off() noexcept override { leave(); }
+    void time_is_up() noexcept override;
     void peer_has_ended() noexcept override;
     bool is_gone() const noexcept override { return is_gone_; }
     void finish() noexcept override;
@@ -53,6 +53,8 @@ private:
     };
 
     // -- h1_connection.cpp
+    http_input& input() noexcept { return link_->input; }
+    void attach(http_link& link, bool is_first) noexcept;
     bool finds_http2();
     http::h1::event take_head();
     task<bool> receive_head(bool is_first);
@@ -62,7 +64,6 @@ private:
     http::h1::step next_of_body();
     task<bool> skip_body();
     task<> linger();
-    void time_is_up() noexcept;
     void leave() noexcept;
 
     // -- upgrade.cpp
@@ -80,12 +81,8 @@ private:
     task<std::size_t> send_uncopied(reply_source& from, std::size_t most);
     void write_failed(phase before) noexcept;
 
-    http_listing listing_;
-    http_link& link_;
-    http_input& input_;
-    children& scope_;
+    http_link* link_ = nullptr;
     http_transport* upgraded_ = nullptr;  // while it speaks another protocol
-    http_clock clock_;
     http::h1::request_decoder decoder_;
     std::string out_;  // a head that is to be sent, and a short body
     http::h1::framing reply_framing_ = http::h1::framing::none;

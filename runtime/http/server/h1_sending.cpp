@@ -27,17 +27,17 @@ constexpr std::size_t short_body = std::size_t{16} * 1024;  // copied behind its
 /// Writes at most three buffers within the limit of time.
 task<> h1_server_connection::write(const_buffer first, const_buffer second, const_buffer third) {
     const phase before = std::exchange(phase_, phase::writing);
-    clock_.set(server_.options.write);
+    link_->clock.set(server_.options.write);
     try {
-        if (link_.direct != nullptr)
-            co_await link_.direct->write_all(first, second, third);
+        if (link_->direct != nullptr)
+            co_await link_->direct->write_all(first, second, third);
         else
-            co_await stream_.write_all(first, second, third);
+            co_await stream_->write_all(first, second, third);
     } catch (...) {
         write_failed(before);
         throw;
     }
-    clock_.clear();
+    link_->clock.clear();
     phase_ = before;
 }
 
@@ -57,7 +57,7 @@ void h1_server_connection::write_failed(phase before) noexcept {
 
 task<std::size_t> h1_server_connection::send_part(reply_source& from) {
     const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(left_, piece_bytes));
-    if (link_.direct == nullptr || (sent_ == 0 && left_ < least_uncopied))
+    if (link_->direct == nullptr || (sent_ == 0 && left_ < least_uncopied))
         return send_copied(from, most);
     return send_uncopied(from, most);
 }
@@ -65,15 +65,15 @@ task<std::size_t> h1_server_connection::send_part(reply_source& from) {
 task<std::size_t> h1_server_connection::send_uncopied(reply_source& from, std::size_t most) {
     if (!out_.empty()) co_await send_head();
     const phase before = std::exchange(phase_, phase::writing);
-    clock_.set(server_.options.write);
+    link_->clock.set(server_.options.write);
     std::uint64_t sent = 0;
     try {
-        sent = co_await rondo::send_file(from.file, *link_.direct, from.offset + sent_, most);
+        sent = co_await rondo::send_file(from.file, *link_->direct, from.offset + sent_, most);
     } catch (...) {
         write_failed(before);
         throw;
     }
-    clock_.clear();
+    link_->clock.clear();
     phase_ = before;
     co_return static_cast<std::size_t>(sent);
 }

@@ -42,16 +42,12 @@ h2::options engine_options(const http::server_options& options) {
 
 }  // namespace
 
-h2_server_connection::h2_server_connection(http_server& server, http_link& link, children& scope)
-    : server_(server),
+h2_server_connection::h2_server_connection(http_link& link)
+    : server_(link.server),
       link_(link),
-      scope_(scope),
-      listing_(server, link, *this),
-      clock_([](void* self) noexcept { static_cast<h2_server_connection*>(self)->time_is_up(); },
-             this),
       write_clock_([](void* self) noexcept { static_cast<h2_server_connection*>(self)->leave(); },
                    this),
-      engine_(h2::role::server, engine_options(server.options), *this),
+      engine_(h2::role::server, engine_options(link.server.options), *this),
       refilled_(now(running())) {}
 
 h2_server_connection::~h2_server_connection() {
@@ -59,7 +55,7 @@ h2_server_connection::~h2_server_connection() {
 }
 
 task<> h2_server_connection::run(std::string_view first) {
-    scope_.start(write_frames());
+    link_.scope.start(write_frames());
     if (server_.is_ending) refuse_further();
     co_await read_frames(first);
     is_leaving_ = true;
@@ -73,7 +69,7 @@ task<> h2_server_connection::run(std::string_view first) {
 // -- reading -------------------------------------------------------------------------------------
 task<> h2_server_connection::read_frames(std::string_view first) {
     http_input& input = link_.input;
-    clock_.set(server_.options.head);
+    link_.clock.set(server_.options.head);
     take(first);
     while (!is_leaving_ && engine_.wants_to_read()) {
         if (!input.unread.empty()) {
@@ -109,14 +105,14 @@ h2::stream* h2_server_connection::on_stream() {
     auto* const made = new h2_server_stream(*this);
     ++streams_;
     ++heads_;
-    if (!is_closing_) clock_.set(server_.options.head);
+    if (!is_closing_) link_.clock.set(server_.options.head);
     return made;
 }
 
 future<void> h2_server_connection::start(h2_server_stream& stream) {
     --heads_;
     choose_limit();
-    return scope_.start(h2_server_stream::serve(std::unique_ptr<h2_server_stream>(&stream)));
+    return link_.scope.start(h2_server_stream::serve(std::unique_ptr<h2_server_stream>(&stream)));
 }
 
 void h2_server_connection::forget(bool had_head) noexcept {
@@ -134,9 +130,9 @@ void h2_server_connection::choose_limit() noexcept {
     if (is_leaving_ || heads_ != 0) return;
     if (is_closing_ && !engine_.is_ending()) return;  // it is the ping's
     if (streams_ == 0 && !is_closing_)
-        clock_.set(server_.options.idle);
+        link_.clock.set(server_.options.idle);
     else
-        clock_.clear();
+        link_.clock.clear();
 }
 
 // -- writing -------------------------------------------------------------------------------------
@@ -200,7 +196,7 @@ void h2_server_connection::end_soon() {
     is_closing_ = true;
     engine_.announce_end();
     engine_.ping();
-    clock_.set(ping_time);
+    link_.clock.set(ping_time);
     poke();
 }
 
@@ -211,9 +207,9 @@ void h2_server_connection::on_ping_answer() {
 void h2_server_connection::refuse_further() {
     is_closing_ = true;
     if (heads_ != 0)
-        clock_.set(server_.options.head);
+        link_.clock.set(server_.options.head);
     else
-        clock_.clear();
+        link_.clock.clear();
     engine_.end();
     poke();
     if (streams_ == 0) link_.input.stop();
@@ -247,7 +243,7 @@ task<> h2_server_connection::say_goodbye() {
             const time_in limited(write_clock_, http_link::skipped_time);
             co_await link_.stream->shutdown_write();
         }
-        const time_in limited(clock_, http_link::skipped_time);
+        const time_in limited(link_.clock, http_link::skipped_time);
         co_await link_.skip_rest();
     } catch (const std::exception&) {  // the connection is lost
     }
@@ -261,7 +257,7 @@ void h2_server_connection::peer_has_ended() noexcept {
 
 void h2_server_connection::leave() noexcept {
     is_gone_ = true;
-    scope_.cancel();
+    link_.scope.cancel();
 }
 
 void h2_server_connection::finish() noexcept {

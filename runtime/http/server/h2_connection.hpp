@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include <rondo/serve.hpp>
 #include <rondo/wait_queue.hpp>
 
 #include "http/h2/engine.hpp"
@@ -22,20 +21,20 @@ namespace detail {
 
 class h2_server_stream;
 
-class h2_server_connection final : public http_server_connection, http::h2::observer {
+class h2_server_connection final : public http_speaker, http::h2::observer {
 public:
-    /// `scope` has the tasks of the connection: its cancellation ends the connection.
-    h2_server_connection(http_server& server, http_link& link, children& scope);
-    /// Its tasks have ended.
-    ~h2_server_connection();
+    explicit h2_server_connection(http_link& link);
+    /// Its tasks, in the link's scope, have ended.
+    ~h2_server_connection() override;
 
     /// Serves it until it ends. `first`: bytes that were taken from the input already.
     /// Throws: errors of the server's own, and of the stream.
     task<> run(std::string_view first);
 
-    // -- http_server_connection
+    // -- http_speaker
     void begin_end() noexcept override;
     void cut_off() noexcept override { leave(); }
+    void time_is_up() noexcept override;
     void peer_has_ended() noexcept override;
     bool is_gone() const noexcept override { return is_gone_; }
     void finish() noexcept override;
@@ -77,16 +76,12 @@ private:
     void take(std::string_view bytes);
     void refuse_further();
     void choose_limit() noexcept;
-    void time_is_up() noexcept;
     void stop_reading() noexcept;
     void leave() noexcept;
 
     http_server& server_;
     http_link& link_;
-    children& scope_;
-    http_listing listing_;
-    http_clock clock_;        // for heads, the idle time, the answer to a ping, the goodbye
-    http_clock write_clock_;  // for the peer to take bytes
+    http_clock write_clock_;  // for the peer to take bytes; the link's has all other limits
     http::h2::engine engine_;
     wait_queue poked_;    // the task that writes, while there is nothing to write
     wait_queue written_;  // tasks that wait until there is nothing to write

@@ -79,7 +79,7 @@ refusal judge(const h2::head& head, const http::server_options& options) {
 }  // namespace
 
 h2_server_stream::h2_server_stream(h2_server_connection& of)
-    : http_answer(of.server(), *of.link().stream),
+    : http_answer(of.server(), of.link().stream.get()),
       connection_(of),
       read_clock_(
           [](void* late) noexcept {

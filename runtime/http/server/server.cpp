@@ -14,6 +14,7 @@
 
 #include "http/ascii.hpp"
 #include "http/h2/engine.hpp"
+#include "http/server/h1_connection.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -47,6 +48,7 @@ std::string network_of(const endpoint& client) {
 namespace {
 
 constexpr std::size_t blocks_max = 8;
+constexpr std::size_t spare_max = 64;  // of h1_server_connection
 
 http_network parse_network(std::string_view text) {
     http_network made;
@@ -96,6 +98,8 @@ http_server::http_server(const http::router& site, http::server_options given)
         throw http::error("server_options: a number that must be at least 1 is 0");
 }
 
+http_server::~http_server() = default;
+
 bool http_server::trusts(const endpoint& address) const noexcept {
     return std::any_of(trusted.begin(), trusted.end(),
                        [&](const http_network& each) { return each.contains(address); });
@@ -128,6 +132,20 @@ std::unique_ptr<char[]> http_server::take_block() {
 void http_server::give_block(std::unique_ptr<char[]> block) noexcept {
     try {
         if (blocks_.size() < blocks_max) blocks_.push_back(std::move(block));
+    } catch (const std::bad_alloc&) {  // it is freed
+    }
+}
+
+std::unique_ptr<h1_server_connection> http_server::take_h1() {
+    if (spare_h1_.empty()) return std::make_unique<h1_server_connection>(*this);
+    auto spare = std::move(spare_h1_.back());
+    spare_h1_.pop_back();
+    return spare;
+}
+
+void http_server::give_h1(std::unique_ptr<h1_server_connection> idle) noexcept {
+    try {
+        if (spare_h1_.size() < spare_max) spare_h1_.push_back(std::move(idle));
     } catch (const std::bad_alloc&) {  // it is freed
     }
 }

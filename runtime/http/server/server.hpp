@@ -20,19 +20,15 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// A connection, as its server and its stream know it.
+class h1_server_connection;
+
+/// A connection, as its server knows it.
 class http_server_connection {
 public:
     /// The server ends: closes it if it is idle, otherwise after its replies.
     virtual void begin_end() noexcept = 0;
     /// Cancels the handlers and closes the connection.
     virtual void cut_off() noexcept = 0;
-    /// No further bytes of the peer will come.
-    virtual void peer_has_ended() noexcept = 0;
-    /// True if the peer has gone: errors of the stream are its end then, and not reported.
-    virtual bool is_gone() const noexcept = 0;
-    /// Called when its task has ended. If a reply is unfinished, the stream is aborted.
-    virtual void finish() noexcept = 0;
     list_links<http_server_connection> of_server;
 
 protected:
@@ -50,6 +46,7 @@ struct http_network {
 
 struct http_server {
     http_server(const http::router& site, http::server_options given);
+    ~http_server();
 
     std::shared_ptr<const http_routes> routes;
     http::server_options options;
@@ -68,9 +65,13 @@ struct http_server {
     std::unique_ptr<char[]> take_block();
     void give_block(std::unique_ptr<char[]> block) noexcept;
     static constexpr std::size_t block_bytes = std::size_t{128} * 1024;
+    /// What speaks HTTP/1.1 on a connection that is not idle; some are kept, with their memory.
+    std::unique_ptr<h1_server_connection> take_h1();
+    void give_h1(std::unique_ptr<h1_server_connection> idle) noexcept;
 
 private:
     std::vector<std::unique_ptr<char[]>> blocks_;
+    std::vector<std::unique_ptr<h1_server_connection>> spare_h1_;
     std::string date_line_;
     std::time_t date_ = 0;
 };

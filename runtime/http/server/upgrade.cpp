@@ -66,7 +66,7 @@ task<> h1_server_connection::upgrade(http::reply& reply) {
                                   http::h1::body_length::none());
     co_await write(out_);
     out_ = std::string();
-    server_transport transport(stream_, input_);
+    server_transport transport(*stream_, link_->input);
     const listed_transport listed(upgraded_, transport);
     std::exception_ptr error;
     try {
