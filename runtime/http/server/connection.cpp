@@ -31,7 +31,7 @@ http_link::~http_link() { server.connections.remove(*this); }
 bool http_link::begin_idle(bool is_first) {
     if (server.is_ending && input.unread.empty()) return false;
     clock.set(is_first ? server.options.head : server.options.idle);
-    input.release();
+    input.release(true);
     return true;
 }
 

@@ -139,7 +139,7 @@ void h1_server_connection::begin_request() {
     wants_continue_ = decoder_.expects_continue() && input().unread.empty();
     begin_answer();
     phase_ = phase::answering;
-    if (decoder_.has_ended() && input().unread.empty()) input().release();  // the next one
+    if (decoder_.has_ended() && input().unread.empty()) input().release(true);  // the next one
 }
 
 void h1_server_connection::end_request() noexcept {
@@ -184,7 +184,7 @@ task<std::string_view> h1_server_connection::read_body() {
         if (input().unread.empty() && !input().has_ended())
             fail_body(408, "the body of the request did not come in time");
     }
-    if (input().unread.empty()) input().release();
+    if (input().unread.empty()) input().release(true);
     if (input().has_ended()) peer_has_ended();
     co_return std::string_view();
 }

@@ -82,7 +82,7 @@ task<> h2_server_connection::read_frames(std::string_view first) {
             co_await emptied_.park(emptied_kind, pass_nothing, nullptr);
             continue;
         }
-        input.release();
+        input.release(streams_ == 0);
         while (!input.is_ready()) co_await input.wait();
         if (input.is_stopped()) input.resume();
     }

@@ -15,15 +15,17 @@ namespace {
 
 constexpr auto arrived_kind = wait_queue::kind("bytes of an HTTP client");
 constexpr auto released_kind = wait_queue::kind("a buffer to be taken");
-constexpr std::size_t small_input = 4096;
+constexpr std::size_t small_input = 1024;  // of an idle connection
 constexpr std::size_t large_input = std::size_t{64} * 1024;
+constexpr std::size_t growth = 16;
 
 void pass_nothing_on(void*) noexcept {}  // a single waiter each
 
 }  // namespace
 
-void http_input::release() noexcept {
+void http_input::release(bool is_quiet) noexcept {
     if (!std::exchange(is_lent_, false)) return;
+    is_quiet_ = is_quiet;
     unread = {};
     released_.unpark_one();
 }
@@ -65,21 +67,22 @@ task<> http_input::read_pieces() {
     }
 }
 
-/// An idle connection has a small buffer. If a read fills it, a large one takes its place.
+/// If a read fills the buffer, a larger one takes its place until the connection is quiet.
 task<> http_input::read_buffer() {
-    if (!buffer_) {
-        buffer_size_ = small_input;
-        buffer_.reset(new char[buffer_size_]);
-    }
+    if (is_quiet_ && buffer_size_ != small_input) set_buffer(small_input);
     const buffer_view room(buffer_.get(), buffer_size_);
     const chunk came = co_await from_.read_some(room);
     unread = came ? std::string_view(came.text()) : std::string_view();
-    if (came.size() != buffer_size_ || buffer_size_ != small_input) co_return;
-    std::unique_ptr<char[]> larger(new char[large_input]);
-    std::copy(came.begin(), came.end(), larger.get());
-    unread = {larger.get(), came.size()};
-    buffer_ = std::move(larger);
-    buffer_size_ = large_input;
+    if (came.size() != buffer_size_ || buffer_size_ == large_input) co_return;
+    const auto smaller = std::move(buffer_);
+    set_buffer(std::min(growth * buffer_size_, large_input));
+    std::copy(came.begin(), came.end(), buffer_.get());
+    unread = {buffer_.get(), came.size()};
+}
+
+void http_input::set_buffer(std::size_t size) {
+    buffer_.reset(new char[size]);
+    buffer_size_ = size;
 }
 
 }  // namespace detail

@@ -28,8 +28,9 @@ public:
     bool has_ended() const noexcept { return ended_; }
     bool is_lost() const noexcept { return lost_; }
 
-    /// Gives the piece back, so that the next one is read. Views of it end.
-    void release() noexcept;
+    /// Gives the piece back, so that the next one is read. Views of it end. `is_quiet`: it may be
+    /// long until that comes, so the wait for it takes little memory.
+    void release(bool is_quiet = false) noexcept;
 
     /// True if `wait` would not: there are bytes, the end, or the wait was ended.
     bool is_ready() const noexcept { return !unread.empty() || ended_ || stopped_; }
@@ -47,6 +48,7 @@ public:
 private:
     task<> read_pieces();
     task<> read_buffer();
+    void set_buffer(std::size_t size);
 
     http_server_stream& from_;
     receive_view view_;
@@ -55,6 +57,7 @@ private:
     wait_queue arrived_;
     wait_queue released_;
     bool is_lent_ = false;  // a piece is out
+    bool is_quiet_ = true;
     bool ended_ = false;
     bool lost_ = false;
     bool stopped_ = false;
