@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The client over HTTP/2: what is chosen, what is sent, how requests share connections.
+#include <map>
+
 #include <rondo/http.hpp>
 
 #include <rondo/gather.hpp>
@@ -204,6 +206,25 @@ RONDO_TEST("http2 client: GOAWAY and REFUSED_STREAM are not noticed by the user"
         co_await many();
         CHECK(co_await error_of(ask(client, server.url("/refused"))) ==
               "the server refuses the request again and again: GET " + server.url("/refused"));
+    });
+}
+
+RONDO_TEST("http2 client: a server may end each connection after three requests",
+           "[http2_client]") {
+    std::map<int, int> answered;  // of each connection
+    h2_server server([&](h2_peer& peer, h2_request& request) {
+        using namespace h2_talk;
+        if (peer.hangs_up) return;  // it is above the last one
+        answer_well(peer, request);
+        peer.hangs_up = ++answered[peer.number] == 3;
+        if (peer.hangs_up) peer.raw += frame(goaway, 0, 0, number(5) + number(0));
+    });
+    co_await server.run([&]() -> task<> {
+        http::session client(with_http_2());
+        std::vector<task<std::string>> all;
+        for (int i = 0; i < 60; ++i) all.push_back(text_of(client, server.url("/x")));
+        for (const std::string& each : co_await gather(std::move(all))) CHECK(each == "GET /x");
+        CHECK(server.connections == 20);
     });
 }
 

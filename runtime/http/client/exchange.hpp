@@ -70,6 +70,9 @@ public:
     /// True if the server has said that it did not handle the request: it may be sent again,
     /// whatever its method.
     virtual bool is_refused() const noexcept = 0;
+    /// After that: true if the connection ends, and has answered others. A server that ends each
+    /// connection after some requests refuses those that were on their way.
+    virtual bool came_too_late() const noexcept { return false; }
     /// Gives the connection back, or closes it if it cannot be used again. A rest of the body that
     /// is short is read first, in a task of its own.
     virtual void release() noexcept = 0;

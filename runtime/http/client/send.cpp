@@ -58,6 +58,7 @@ private:
     void set_request_for_errors() { to_.budget.set_request(method_, where_.text()); }
 
     static constexpr int refused_at_most = 5;
+    static constexpr int late_at_most = 100;  // if the server carries out others meanwhile
 
     http_request& spec_;
     http_response& to_;
@@ -218,9 +219,13 @@ task<> sending::ask_once() {
     compose_headers();
     set_request_for_errors();
     bool was_answered = co_await try_to_ask(false);
-    for (int refused = 0; !was_answered; ++refused) {
+    for (int refused = 0, late = 0; !was_answered;) {
         const bool is_refused = to_.exchange->is_refused();
-        if (refused == refused_at_most) throw_refused();
+        if (is_refused && to_.exchange->came_too_late()) {
+            if (++late > late_at_most) throw_refused();
+        } else if (++refused > refused_at_most) {
+            throw_refused();
+        }
         to_.exchange->release();
         to_.budget.tell(http::trace_point::retry,
                         {.text = is_refused ? "the server did not handle the request"

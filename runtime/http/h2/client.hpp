@@ -47,6 +47,8 @@ public:
     /// Sends what the engine has, in a task of its own. Call it after each call of the engine that
     /// may have made something.
     void send() noexcept;
+    /// True after the head of a response to any request.
+    bool has_answered = false;
     /// Why the connection ended, if it was not the peer's fault in HTTP/2: an error of the stream.
     const std::exception_ptr& lost() const noexcept { return lost_; }
 

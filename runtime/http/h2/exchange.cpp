@@ -37,6 +37,9 @@ public:
     bool was_reused() const noexcept override { return was_reused_; }
     bool is_unsent() const noexcept override { return !has_begun(); }
     bool is_refused() const noexcept override;
+    bool came_too_late() const noexcept override {
+        return connection_->has_answered && connection_->engine().has_goaway();
+    }
     void release() noexcept override;
     task<> finish() override;
 
@@ -145,7 +148,7 @@ task<> h2_exchange::wait_sent() {
 
 // -- receiving -----------------------------------------------------------------------------------
 void h2_exchange::on_head(h2::head& come) {
-    received_any_ = true;
+    received_any_ = connection_->has_answered = true;
     head_ = std::move(come);
     has_head_ = true;
     arrived_.unpark_all();
