@@ -219,6 +219,47 @@ RONDO_TEST("http server: at its end idle connections close at once, and no reply
     co_await gather(std::move(first), std::move(second));
 }
 
+RONDO_TEST("http server: limits of time for a head and for an idle connection", "[http_server]",
+           limit(5min)) {
+    const http::router site = make_site();
+    http::server_options options;
+    options.head = 10s;
+    options.idle = 5s;
+    const auto seconds_until = [](raw_client& client, duration pause,
+                                  std::string drops) -> task<double> {
+        const time_point before = running_loop().time();
+        std::string said;
+        while (!said.ends_with("(closed)")) {
+            said = co_await client.hear(pause);
+            if (said.empty() && !drops.empty()) co_await client.say(drops);
+        }
+        co_return std::chrono::duration<double>(running_loop().time() - before).count();
+    };
+    const auto served = [&](auto asking) -> task<> {
+        memory_server server(site, options);
+        co_await server.run(std::move(asking));
+    };
+    co_await served([&](raw_client& client) -> task<> {  // of a head: from the connection's start
+        co_await sleep(9s);
+        co_await client.say("GET");
+        CHECK(co_await seconds_until(client, 100ms, "x") == Approx(1).margin(0.2));
+    });
+    co_await served([&](raw_client& client) -> task<> {  // and from the first byte of a later one
+        CHECK(co_await client.ask(get("/quick")) == quick_reply);
+        co_await sleep(4s);
+        CHECK(co_await seconds_until(client, 100ms, "x") == Approx(10).margin(0.3));
+    });
+    co_await served([&](raw_client& client) -> task<> {  // without a byte
+        CHECK(co_await client.ask(get("/quick")) == quick_reply);
+        CHECK(co_await seconds_until(client, 1s, "") == Approx(5).margin(0.1));
+    });
+    co_await served([&](raw_client& client) -> task<> {  // an empty line begins a head
+        CHECK(co_await client.ask(get("/quick") + get("/quick") + "\r\n") ==
+              quick_reply + quick_reply);
+        CHECK(co_await seconds_until(client, 1s, "\r\n") == Approx(10).margin(0.1));
+    });
+}
+
 RONDO_TEST("http server: the body of a request, cancelled in three ways, loses nothing",
            "[http_server]") {
     http::router site;
