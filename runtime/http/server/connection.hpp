@@ -16,7 +16,7 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// What speaks a version of HTTP on a connection, which passes its events on.
+/// Speaks a version of HTTP on a connection, which passes its events on.
 class http_speaker {
 public:
     virtual ~http_speaker() = default;
@@ -29,7 +29,7 @@ public:
     virtual void peer_has_ended() noexcept = 0;
     /// True if the peer has gone: errors of the stream are its end then, and not reported.
     virtual bool is_gone() const noexcept = 0;
-    /// Called when the connection's task has ended. If a reply is unfinished, the stream is aborted.
+    /// Called when the connection's task has ended. Aborts the stream if a reply is unfinished.
     virtual void finish() noexcept = 0;
 };
 

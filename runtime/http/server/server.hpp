@@ -65,7 +65,7 @@ struct http_server {
     std::unique_ptr<char[]> take_block();
     void give_block(std::unique_ptr<char[]> block) noexcept;
     static constexpr std::size_t block_bytes = std::size_t{128} * 1024;
-    /// What speaks HTTP/1.1 on a connection that is not idle; some are kept, with their memory.
+    /// A speaker of HTTP/1.1 for a connection that is not idle; some are kept, with their memory.
     std::unique_ptr<h1_server_connection> take_h1();
     void give_h1(std::unique_ptr<h1_server_connection> idle) noexcept;
 
