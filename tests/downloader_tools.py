@@ -228,7 +228,9 @@ class ServedFile:
 
 class FileServer:
     """Serves `files`, name to ServedFile, with ranges and If-Range. `rate`: bytes a second on each
-    connection. `answers` counts the responses by status, `sent` their bytes."""
+    connection. `answers` counts the responses by status, `sent` their bytes. The requests with the
+    numbers `unanswered` get no answer. After `stalls_after` bytes no connection gets any more.
+    `pauses` is called before each piece that is sent, and says how long to wait."""
 
     def __init__(self, files, rate=None):
         self.files, self.rate = files, rate
@@ -236,7 +238,11 @@ class FileServer:
         self.port = self.listener.getsockname()[1]
         self.answers = {}
         self.sent = 0
-        self.dies_after = None  # bytes
+        self.requests = 0
+        self.unanswered = ()
+        self.dies_after = self.stalls_after = None  # bytes
+        self.pauses = None
+        self.ended = threading.Event()
         self.peers = set()
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
@@ -244,6 +250,7 @@ class FileServer:
         return f"http://{host}:{self.port}/{name}"
 
     def close(self):
+        self.ended.set()
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -285,6 +292,9 @@ class FileServer:
                 self.answer(peer, method, self.files.get(target[1:]), asked)
 
     def answer(self, peer, method, file, asked):
+        self.requests += 1
+        if self.requests in self.unanswered:
+            self.ended.wait()
         if file is None:
             self.count(404)
             return peer.sendall(head("404 Not Found", Content_Length=0))
@@ -322,6 +332,10 @@ class FileServer:
         step = 16384
         began = time.monotonic()
         for at in range(0, len(body), step):
+            if self.stalls_after is not None and self.sent >= self.stalls_after:
+                self.ended.wait()
+            if self.pauses:
+                time.sleep(self.pauses())
             peer.sendall(body[at : at + step])
             self.sent += min(step, len(body) - at)
             if self.dies_after is not None and self.sent >= self.dies_after:

@@ -383,6 +383,53 @@ def mirrors(test):
         test.is_there("a", body(size, 1))
 
 
+def mirrors_that_hold_up_the_end(test):
+    """One that never answers, one that stops in the middle, one that is slow, one connection of
+    several: the tasks that have nothing to do any more fetch what those hold."""
+    contents = body(6 * MIB)
+    fast, stalled = test.serve(rate=64 * MIB, a=contents), test.serve(a=contents)
+    slow, uneven = test.serve(rate=16 * 1024, a=contents), test.serve(rate=64 * MIB, a=contents)
+    stalled.stalls_after = MIB
+    uneven.unanswered = (3,)
+    cases = {
+        "silent": [test.odd.url("hangs/a") + "|" + fast.url("a")],
+        "silent, the second": [fast.url("a") + "|" + test.odd.url("hangs/a")],
+        "silent, more ranges": ["-s6", fast.url("a") + "|" + test.odd.url("hangs/a")],
+        "stalled": [stalled.url("a") + "|" + fast.url("a")],
+        "slow": [slow.url("a") + "|" + fast.url("a")],
+        "slow, more ranges": ["-s4", fast.url("a") + "|" + slow.url("a")],
+        "one connection": ["-s4", uneven.url("a")],
+    }
+    for what, arguments in cases.items():
+        # A run that waits for the limit of time, or for the slow server, is ended by Test.end().
+        result = test.run(0, "--json", "--timeout", "10m", *arguments)
+        expect((test.out / "a").read_bytes() == contents, f"{what}: wrong bytes")
+        end = result.objects()[0]
+        expect(end["received"] == end["bytes"] == len(contents), f"{what}: {end}")
+        (test.out / "a").unlink()
+    # A short file is asked for a second time as well.
+    short = body(MIB + MIB // 2)
+    slow.files["b"], fast.files["b"] = ServedFile(short), ServedFile(short)
+    test.run(0, slow.url("b") + "|" + fast.url("b"))
+    test.is_there("b", short)
+
+
+def mirrors_that_stutter(test):
+    """Tasks share segments and cut them: each byte is right, and counts once."""
+    for _ in range(100 if KILLS > 20 else 6):
+        contents = body(CHANCE.randrange(MIB, 5 * MIB))
+        chance = random.Random(CHANCE.random())
+        servers = [test.serve(a=contents) for _ in range(2)]
+        for server in servers:
+            server.pauses = lambda c=chance: c.uniform(0.2, 0.7) if c.random() < 0.02 else 0
+        urls = "|".join(server.url("a") for server in servers)
+        result = test.run(0, "--json", "-s", CHANCE.choice("234"), urls)
+        test.is_there("a", contents)
+        end = result.objects()[0]
+        expect(end["received"] == end["bytes"] == len(contents), end)
+        (test.out / "a").unlink()
+
+
 def server_that_dies(test):
     """Connections break, new ones are refused, then it is there again."""
     contents = body(4 * MIB)
@@ -470,7 +517,7 @@ TESTS = [
     part_with_the_name_of_another_file, part_that_is_replaced,
     states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored,
     ranges_that_lie, validators_that_alternate, mirror_that_is_gone, mirrors,
-    server_that_dies, full_disk, side_by_side,
+    mirrors_that_hold_up_the_end, mirrors_that_stutter, server_that_dies, full_disk, side_by_side,
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ public:
     /// 4.8 s. Few and large files come faster over several connections.
     bool has_many = false;
 
+    /// Requests for files that are at work, or wait for a connection.
+    std::size_t asking = 0;
+
     const options& wanted;
     const folder& to;
     progress& show;

@@ -59,6 +59,7 @@ void transfer::check_length(const remote_file& described) const {
 /// Asks one mirror.
 /// Throws: unless the answer is the file, or the range of the file that is known.
 rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range) {
+    request_count asking(&++all_.asking);
     const bool is_small = range == all_bytes;  // a range is of a large file
     http::request_builder request = all_.request("GET", what_.urls[mirror], is_small);
     if (range != all_bytes) {
@@ -79,7 +80,7 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
     if (what == answer::whole && range != all_bytes && mirror != origin_)
         throw refused("a mirror has another file, or no ranges of it");
     if (mirror < 64) used_mirrors_ |= std::uint64_t{1} << mirror;
-    co_return answered(std::move(response), mirror, what);
+    co_return answered(std::move(response), mirror, what, range.begin, std::move(asking));
 }
 
 /// Asks the mirrors, one after the other with a short delay, and takes the first good answer.

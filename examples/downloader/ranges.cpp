@@ -23,6 +23,7 @@ constexpr auto save_interval = 1s;
 constexpr std::size_t read_most = 256 * 1024;
 constexpr std::uint64_t split_least = 64 << 20;  // a file that is split without being asked to
 constexpr unsigned split_default = 4;
+constexpr auto idle_pause = 50ms;  // until a task that has no segment looks again
 
 }  // namespace
 
@@ -41,35 +42,45 @@ std::size_t transfer::workers() const {
     return std::max(by_size, mirrors());
 }
 
-/// Writes the response to the part, until it or its segment ends.
+/// Writes the response to the part, until it or its segment ends, or another task that fetches the
+/// same segment turns out to be faster.
 /// Throws: body_error if it has no byte of the segment.
-rondo::task<> transfer::copy(answered& from, std::size_t segment) {
+rondo::task<> transfer::copy(answered& from, pace& mine) {
     http::response& body = from.response;
-    const std::uint64_t begin = segments_.position(segment);
+    const std::size_t segment = *mine.segment;
+    const std::uint64_t begin = from.at;
     // A limited rate wants small steps, which cost a copy.
     const std::size_t step = all_.limit.read_size(read_most);
     std::vector<char> buffer(all_.limit.is_limited() ? step : 0);
-    while (segments_.left(segment) > 0 && segments_.position(segment) < from.end) {
+    while (segments_.left(segment) > 0 && from.at < from.end) {
         rondo::chunk piece;
+        mine.waits_since = all_.now();
         if (buffer.empty())
             piece = co_await body.read_some();
         else
             piece = co_await body.read_some(rondo::buffer_view(buffer.data(), buffer.size()));
+        mine.waits_since.reset();
         if (!piece) break;
+        const std::uint64_t old =
+            std::exchange(from.at, std::min(from.at + piece.size(), from.end));
+        mine.bytes += from.at - old;
         const std::uint64_t at = segments_.position(segment);
-        const auto size =
-            std::min<std::uint64_t>({piece.size(), segments_.left(segment), from.end - at});
-        if (const std::uint64_t most = all_.wanted.size_max; most > 0 && at + size > most)
+        const std::uint64_t end = std::min(from.at, segments_.end(segment));
+        if (end <= at || end - at <= at - old) {  // the other one has brought more
+            mine.patience *= 2;
+            break;
+        }
+        if (const std::uint64_t most = all_.wanted.size_max; most > 0 && end > most)
             throw refused(fmt::format("it has more than --max-filesize, {}", bytes_text(most)));
-        co_await part_.write(std::string_view(piece.data(), size), at);
-        segments_.advance(segment, size);
-        result_.received += size;
-        all_.show.add(id_, size);
-        const auto pause = all_.limit.take(size, all_.now());
+        co_await part_.write(std::string_view(piece.data() + (at - old), end - at), at);
+        const std::uint64_t fresh = segments_.reach(segment, end);
+        result_.received += fresh;
+        all_.show.add(id_, fresh);
+        const auto pause = all_.limit.take(end - at, all_.now());
         if (pause > 0ns) co_await rondo::sleep(pause);
     }
     if (segments_.length() == segments::unknown) segments_.ends_at(segment);
-    if (segments_.left(segment) > 0 && segments_.position(segment) == begin)
+    if (segments_.left(segment) > 0 && from.at == begin)
         throw http::body_error("the response has no bytes", "GET", result_.url, result_.received);
 }
 
@@ -77,14 +88,15 @@ rondo::task<> transfer::copy(answered& from, std::size_t segment) {
 rondo::task<> transfer::move_alone(answered first) {
     const auto segment = segments_.take();
     if (!segment) co_return;
-    const std::size_t number = *segment;
+    pace mine;
+    mine.begin(*segment, all_.now());
     try {
-        co_await copy(first, number);
+        co_await copy(first, mine);
     } catch (...) {
-        segments_.give_back(number);
+        let_go(mine);
         throw;
     }
-    segments_.give_back(number);
+    let_go(mine);
     if (!segments_.is_complete())
         throw http::body_error("the response ended early", "GET", result_.url, result_.received);
 }
@@ -104,10 +116,42 @@ rondo::task<> transfer::save_often() {
     }
 }
 
-/// Fetches segments until none is left.
-rondo::task<> transfer::fetch_ranges(std::optional<answered> response, std::size_t mirror) {
-    while (const auto segment = segments_.take()) {
-        const std::size_t number = *segment;
+void transfer::let_go(pace& mine) {
+    segments_.give_back(*mine.segment);
+    mine.end(all_.now());
+}
+
+std::optional<std::size_t> transfer::segment_to_help(std::size_t idle) {
+    const bool is_crowded = all_.asking >= all_.wanted.per_host;
+    const auto found = find_help(idle, paces_, segments_, all_.now(), is_crowded);
+    if (!found) return std::nullopt;
+    if (!found->is_shared) return segments_.take_half(found->segment);
+    segments_.share(found->segment);
+    return found->segment;
+}
+
+/// Gives the task a segment: a free one, or that of another task which it helps. None if the file
+/// is complete.
+rondo::task<> transfer::find_segment(pace* mine) {
+    const auto number = static_cast<std::size_t>(mine - paces_.data());
+    while (!segments_.is_complete()) {
+        std::optional<std::size_t> found = segments_.take();
+        if (!found) found = segment_to_help(number);
+        if (found) {
+            mine->begin(*found, all_.now());
+            co_return;
+        }
+        co_await rondo::sleep(idle_pause);
+    }
+}
+
+/// Fetches segments until the file is complete.
+rondo::task<> transfer::fetch_ranges(std::optional<answered> response, pace* mine) {
+    for (;;) {
+        co_await find_segment(mine);
+        if (!mine->segment) co_return;
+        const std::size_t number = *mine->segment;
+        const std::size_t mirror = mine->mirror;
         try {
             if (!response) {
                 const byte_range range{segments_.position(number), segments_.end(number)};
@@ -119,25 +163,28 @@ rondo::task<> transfer::fetch_ranges(std::optional<answered> response, std::size
                     throw begin_anew("the server sends no ranges");
                 }
             }
-            co_await copy(*response, number);
+            mine->has_answer = true;
+            co_await copy(*response, *mine);
         } catch (...) {
-            segments_.give_back(number);
+            let_go(*mine);
             throw;
         }
         response.reset();
-        segments_.give_back(number);
+        let_go(*mine);
     }
 }
 
 /// One of the tasks of a file. If it fails, the others fetch what it has left, and its error counts
 /// only if they cannot.
-rondo::task<> transfer::work(std::optional<answered> first, std::size_t mirror) {
+rondo::task<> transfer::work(std::optional<answered> first, std::size_t number) {
+    pace& mine = paces_[number];
+    const std::size_t preferred = mine.mirror;
     for (std::size_t tried = 0; tried < mirrors(); ++tried) {
-        const std::size_t now = is_alone_ ? origin_ : (mirror + tried) % mirrors();
+        mine.mirror = is_alone_ ? origin_ : (preferred + tried) % mirrors();
         try {
             std::optional<answered> given = std::exchange(first, std::nullopt);
-            co_await fetch_ranges(std::move(given), now);
-            co_return;
+            co_await fetch_ranges(std::move(given), &mine);
+            break;
         } catch (const begin_anew&) {
             if (std::exchange(is_beginning_anew_, true)) co_return;  // another task says it
             throw;
@@ -146,25 +193,32 @@ rondo::task<> transfer::work(std::optional<answered> first, std::size_t mirror) 
             if (all_.wanted.verbose) note("a connection has failed: " + reason_of(error));
         }
     }
+    if (segments_.is_complete()) complete_.set();
 }
 
-rondo::task<> transfer::work_all(std::optional<answered> first, std::size_t count) {
-    const std::size_t mirror = first->mirror;
+rondo::task<> transfer::work_all(std::optional<answered> first) {
     std::vector<rondo::task<>> tasks;
-    tasks.push_back(work(std::move(first), mirror));
-    while (tasks.size() < count) tasks.push_back(work(std::nullopt, mirror + tasks.size()));
+    for (std::size_t number = 0; number < paces_.size(); ++number)
+        tasks.push_back(work(std::exchange(first, std::nullopt), number));
     co_await rondo::gather(std::move(tasks));
 }
+
+/// The first task that finds the file complete ends those that still wait for a server.
+rondo::task<> transfer::until_complete() { co_await complete_.wait(); }
 
 /// Throws: the first failure, if the file is not complete when all tasks have ended.
 rondo::task<> transfer::move_together(answered first) {
     first_failure_ = nullptr;
     is_beginning_anew_ = false;
+    complete_.clear();
     const std::size_t count = workers();
     segments_.split(count, piece_bytes);
+    // One for each segment, and one more for each to help it.
+    paces_.assign(std::min(count, 2 * std::max<std::size_t>(segments_.count(), 1)), pace());
+    for (std::size_t i = 0; i < paces_.size(); ++i) paces_[i].mirror = first.mirror + i;
     std::optional<answered> given(std::move(first));
-    auto both = rondo::race(work_all(std::move(given), count), save_often());
-    co_await std::move(both);
+    auto any = rondo::race(work_all(std::move(given)), until_complete(), save_often());
+    co_await std::move(any);
     if (segments_.is_complete()) co_return;
     if (first_failure_) std::rethrow_exception(first_failure_);
     throw http::body_error("the response ended early", "GET", result_.url, result_.received);

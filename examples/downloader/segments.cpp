@@ -9,17 +9,17 @@ namespace downloader {
 segments::segments(std::uint64_t length, const std::vector<byte_range>& done) : length_(length) {
     std::uint64_t at = 0;
     for (const byte_range& there : done) {
-        if (there.begin > at) all_.push_back({{at, there.begin}, false});
+        if (there.begin > at) all_.push_back({{at, there.begin}, 0});
         at = there.end;
     }
-    if (at < length) all_.push_back({{at, length}, false});
+    if (at < length) all_.push_back({{at, length}, 0});
 }
 
 /// Returns: the number of segments if there is none.
-std::size_t segments::longest(bool taken) const {
+std::size_t segments::longest_free() const {
     std::size_t best = all_.size();
     for (std::size_t i = 0; i < all_.size(); ++i)
-        if (all_[i].is_taken == taken && all_[i].range.size() > 0 &&
+        if (all_[i].tasks == 0 && all_[i].range.size() > 0 &&
             (best == all_.size() || left(i) > left(best)))
             best = i;
     return best;
@@ -29,14 +29,13 @@ void segments::cut(std::size_t number) {
     const byte_range whole = all_[number].range;
     const std::uint64_t middle = whole.begin + (whole.size() + 1) / 2;
     all_[number].range.end = middle;
-    all_.push_back({{middle, whole.end}, false});
+    all_.push_back({{middle, whole.end}, 0});
 }
 
 void segments::split(std::size_t count_wanted, std::uint64_t least) {
-    least_ = std::max<std::uint64_t>(least, 1);
     while (count() < count_wanted) {
-        const std::size_t number = longest(false);
-        if (number == all_.size() || left(number) / 2 < least_) return;
+        const std::size_t number = longest_free();
+        if (number == all_.size() || left(number) / 2 < std::max<std::uint64_t>(least, 1)) return;
         cut(number);
     }
 }
@@ -44,26 +43,26 @@ void segments::split(std::size_t count_wanted, std::uint64_t least) {
 std::optional<std::size_t> segments::take() {
     std::size_t best = all_.size();
     for (std::size_t i = 0; i < all_.size(); ++i)
-        if (!all_[i].is_taken && left(i) > 0 &&
+        if (all_[i].tasks == 0 && left(i) > 0 &&
             (best == all_.size() || position(i) < position(best)))
             best = i;
-    if (best == all_.size()) {
-        const std::size_t busy = longest(true);
-        if (busy == all_.size() || left(busy) / 2 < least_ || length_ == unknown)
-            return std::nullopt;
-        cut(busy);
-        best = all_.size() - 1;
-    }
-    all_[best].is_taken = true;
+    if (best == all_.size()) return std::nullopt;
+    all_[best].tasks = 1;
     return best;
 }
 
-void segments::advance(std::size_t number, std::uint64_t bytes) {
-    byte_range& range = all_[number].range;
-    range.begin += std::min(bytes, range.size());
+std::size_t segments::take_half(std::size_t number) {
+    cut(number);
+    all_.back().tasks = 1;
+    return all_.size() - 1;
 }
 
-void segments::give_back(std::size_t number) { all_[number].is_taken = false; }
+std::uint64_t segments::reach(std::size_t number, std::uint64_t end) {
+    byte_range& range = all_[number].range;
+    const std::uint64_t before = range.begin;
+    range.begin = std::max(before, std::min(end, range.end));
+    return range.begin - before;
+}
 
 void segments::ends_at(std::size_t number) {
     length_ = position(number);

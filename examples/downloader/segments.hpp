@@ -2,9 +2,9 @@
 // Which bytes of a file are still to come, and which task fetches which of them.
 //
 // A task takes a segment, reports the bytes that it has written, and gives the segment back when it
-// is complete or the task has failed. If none is free, a task gets the second half of the longest
-// one that another fetches: then that one's end moves, and its task stops there. So the last bytes
-// are fetched by all, however fast each connection is.
+// is complete or the task has failed. If none is free, a task may get the second half of one that
+// another fetches: then that one's end moves, and its task stops there. Or it shares the segment:
+// then both ask for the same bytes, and those count that come first. helping.hpp has the rules.
 #pragma once
 
 #include <cstddef>
@@ -32,15 +32,24 @@ public:
     explicit segments(std::uint64_t length = unknown, const std::vector<byte_range>& done = {});
 
     /// Cuts the longest missing segments in two until there are `count`, or the next cut would make
-    /// one shorter than `least` bytes. `least` also holds for take(). No segment may be taken.
+    /// one shorter than `least` bytes. No segment may be taken.
     void split(std::size_t count, std::uint64_t least);
 
     /// The number of a segment to fetch, which is now taken.
     /// Returns: nothing if no byte is left that another task does not fetch.
     std::optional<std::size_t> take();
-    /// `count` more bytes of a taken segment are written.
-    void advance(std::size_t number, std::uint64_t count);
-    void give_back(std::size_t number);
+    /// Cuts the second half off a segment that another task fetches.
+    /// Returns: its number; it is taken.
+    std::size_t take_half(std::size_t number);
+    /// Takes a segment that another task fetches: both fetch it now.
+    void share(std::size_t number) { ++all_[number].tasks; }
+    void give_back(std::size_t number) { --all_[number].tasks; }
+    /// How many tasks fetch it.
+    unsigned tasks(std::size_t number) const { return all_[number].tasks; }
+
+    /// All bytes of a taken segment up to `end` are written.
+    /// Returns: how many of them were not yet.
+    std::uint64_t reach(std::size_t number, std::uint64_t end);
 
     std::uint64_t position(std::size_t number) const { return all_[number].range.begin; }
     std::uint64_t end(std::size_t number) const { return all_[number].range.end; }
@@ -59,14 +68,13 @@ public:
 
 private:
     struct segment {
-        byte_range range;  // still to come
-        bool is_taken = false;
+        byte_range range;    // still to come
+        unsigned tasks = 0;  // that fetch it
     };
-    std::size_t longest(bool taken) const;
+    std::size_t longest_free() const;
     void cut(std::size_t number);
 
     std::uint64_t length_;
-    std::uint64_t least_ = 1;
     std::vector<segment> all_;  // a number is an index, and stays; in no order
 };
 

@@ -7,16 +7,19 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <rondo/http/response.hpp>
+#include <rondo/sync/event.hpp>
 #include <rondo/task.hpp>
 
 #include "downloads.hpp"
 #include "failure.hpp"
+#include "helping.hpp"
 #include "outcome.hpp"
 #include "part_file.hpp"
 #include "remote.hpp"
@@ -24,18 +27,24 @@
 
 namespace downloader {
 
-/// The shortest range that a task fetches; a shorter file is neither split nor saved.
-inline constexpr std::uint64_t piece_bytes = 1024 * 1024;
+/// Counts a request in downloads::asking for as long as it lives.
+struct one_less {
+    void operator()(std::size_t* count) const noexcept { --*count; }
+};
+using request_count = std::unique_ptr<std::size_t, one_less>;
 
 /// A response, and the mirror that gave it.
 class answered {
 public:
-    answered(rondo::http::response given, std::size_t from, answer is);
+    answered(rondo::http::response given, std::size_t from, answer is, std::uint64_t begin,
+             request_count counted);
 
     rondo::http::response response;
     std::size_t mirror;
     answer what;
+    std::uint64_t at;   // where in the file its next byte belongs
     std::uint64_t end;  // of its bytes in the file, if that is known
+    request_count asking;
 };
 
 /// The part of a response that says which file it has.
@@ -43,8 +52,14 @@ inline response_head head_of(const rondo::http::response& response) {
     return {response.status(), response.headers(), response.content_length()};
 }
 
-inline answered::answered(rondo::http::response given, std::size_t from, answer is)
-    : response(std::move(given)), mirror(from), what(is), end(end_of(head_of(response))) {}
+inline answered::answered(rondo::http::response given, std::size_t from, answer is,
+                          std::uint64_t begin, request_count counted)
+    : response(std::move(given)),
+      mirror(from),
+      what(is),
+      at(is == answer::part ? begin : 0),
+      end(end_of(head_of(response))),
+      asking(std::move(counted)) {}
 
 class transfer {
 public:
@@ -86,11 +101,15 @@ private:
     // ranges.cpp
     rondo::task<> move_alone(answered first);
     rondo::task<> move_together(answered first);
-    rondo::task<> work_all(std::optional<answered> first, std::size_t count);
-    rondo::task<> work(std::optional<answered> first, std::size_t mirror);
-    rondo::task<> fetch_ranges(std::optional<answered> first, std::size_t mirror);
-    rondo::task<> copy(answered& from, std::size_t segment);
+    rondo::task<> work_all(std::optional<answered> first);
+    rondo::task<> work(std::optional<answered> first, std::size_t number);
+    rondo::task<> fetch_ranges(std::optional<answered> first, pace* mine);
+    rondo::task<> find_segment(pace* mine);
+    std::optional<std::size_t> segment_to_help(std::size_t idle);
+    void let_go(pace& mine);
+    rondo::task<> copy(answered& from, pace& mine);
     rondo::task<> save_often();
+    rondo::task<> until_complete();
     std::size_t workers() const;
     bool can_split() const;
     bool can_resume() const;
@@ -114,6 +133,8 @@ private:
     std::vector<std::optional<remote_file>> seen_;  // what each mirror has
     std::vector<bool> were_wrong_;                  // mirrors that alone gave a wrong digest
     segments segments_;
+    std::vector<pace> paces_;  // of the tasks that fetch segments
+    rondo::event complete_;
     bool has_begun_ = false;  // the part has bytes, or is open for them
     bool is_alone_ = false;   // one mirror only: the mix of several was not right
     bool ignores_ranges_ = false;

@@ -8,6 +8,7 @@
 #include <rondo/http/error.hpp>
 
 #include "../../examples/downloader/failure.hpp"
+#include "../../examples/downloader/helping.hpp"
 #include "../../examples/downloader/rate.hpp"
 #include "../../examples/downloader/remote.hpp"
 #include "../../examples/downloader/segments.hpp"
@@ -51,7 +52,7 @@ TEST_CASE("segments: what is there, and what is to come", "[downloader]") {
     CHECK(fresh.done().empty());
     const auto only = fresh.take();
     REQUIRE(only);
-    fresh.advance(*only, 300);
+    CHECK(fresh.reach(*only, 300) == 300);
     CHECK(fresh.done() == ranges{{0, 300}});
 
     segments resumed(1000, {{0, 100}, {500, 600}});
@@ -79,28 +80,45 @@ TEST_CASE("segments: a file is cut into ranges of a least size", "[downloader]")
     CHECK(least.count() == 2);
 }
 
-TEST_CASE("segments: a task that has nothing to do takes half of the longest rest",
+TEST_CASE("segments: a task that has nothing to do takes half of what another one fetches",
           "[downloader]") {
     segments file(1000);
     file.split(2, 100);
     const auto a = file.take();
     const auto b = file.take();
     REQUIRE((a && b));
-    file.advance(*b, 500);
+    CHECK(file.reach(*b, 1000) == 500);
     file.give_back(*b);
-    const auto c = file.take();
-    REQUIRE(c);
-    CHECK(file.position(*c) == 250);
-    CHECK(file.end(*c) == 500);
+    CHECK_FALSE(file.take());
+    const std::size_t c = file.take_half(*a);
+    CHECK(file.position(c) == 250);
+    CHECK(file.end(c) == 500);
     CHECK(file.end(*a) == 250);
-    file.advance(*a, 9999);  // the bytes that follow are no longer its own
+    CHECK(file.reach(*a, 9999) == 250);  // the bytes that follow are no longer its own
     CHECK(file.position(*a) == 250);
     CHECK(file.done() == ranges{{0, 250}, {500, 1000}});
-    file.advance(*c, 100);
-    CHECK_FALSE(file.take());  // 150 bytes are not worth a request
-    file.give_back(*c);
+    file.reach(c, 350);
+    CHECK_FALSE(file.take());
+    file.give_back(c);
     CHECK(file.take() == c);  // after a failure it goes on where the other was
-    CHECK(file.position(*c) == 350);
+    CHECK(file.position(c) == 350);
+}
+
+TEST_CASE("segments: of a shared segment the bytes count that come first", "[downloader]") {
+    segments file(1000);
+    const auto shared = file.take();
+    REQUIRE(shared);
+    CHECK(file.reach(*shared, 100) == 100);
+    file.share(*shared);
+    CHECK(file.tasks(*shared) == 2);
+    CHECK(file.reach(*shared, 300) == 200);
+    CHECK(file.reach(*shared, 200) == 0);  // the other one
+    CHECK(file.reach(*shared, 400) == 100);
+    file.give_back(*shared);
+    CHECK_FALSE(file.take());
+    file.give_back(*shared);
+    CHECK(file.take() == shared);
+    CHECK(file.position(*shared) == 400);
 }
 
 TEST_CASE("segments: an unknown length is known at the end", "[downloader]") {
@@ -108,33 +126,40 @@ TEST_CASE("segments: an unknown length is known at the end", "[downloader]") {
     const auto number = file.take();
     REQUIRE(number);
     CHECK_FALSE(file.take());
-    file.advance(*number, 123);
+    file.reach(*number, 123);
     file.ends_at(*number);
     CHECK(file.is_complete());
     CHECK(file.length() == 123);
     CHECK(file.done() == ranges{{0, 123}});
 }
 
-TEST_CASE("segments: whatever is taken, cut and given back, each byte comes once", "[downloader]") {
+TEST_CASE("segments: whatever is taken, cut, shared and given back, each byte counts once",
+          "[downloader]") {
     for (unsigned seed = 1; seed <= 200; ++seed) {
         unsigned state = seed;
-        const auto random = [&](unsigned below) {
+        const auto random = [&](std::size_t below) {
             state = state * 1664525 + 1013904223;
-            return (state >> 8) % below;
+            return (state >> 8) % static_cast<unsigned>(below);
         };
         segments file(5000);
         file.split(1 + random(5), 1 + random(300));
         std::vector<int> times(5000);
         std::vector<std::size_t> taken;
         while (!file.is_complete()) {
-            if (const auto more = random(2) == 0 ? file.take() : std::nullopt) {
-                taken.push_back(*more);
-            } else if (!taken.empty()) {
-                const std::size_t which = random(static_cast<unsigned>(taken.size()));
+            const std::size_t which = taken.empty() ? 0 : random(taken.size());
+            const unsigned what = random(8);
+            if (what < 3 || taken.empty()) {
+                if (const auto more = file.take()) taken.push_back(*more);
+            } else if (what == 3 && file.left(taken[which]) >= 2) {
+                taken.push_back(file.take_half(taken[which]));
+            } else if (what == 4) {
+                file.share(taken[which]);
+                taken.push_back(taken[which]);
+            } else {
                 const std::size_t number = taken[which];
-                const auto bytes = std::min<std::uint64_t>(random(400), file.left(number));
-                for (std::uint64_t i = 0; i < bytes; ++i) ++times[file.position(number) + i];
-                file.advance(number, bytes);
+                const std::uint64_t at = file.position(number);
+                const std::uint64_t fresh = file.reach(number, at + random(500) - 100);
+                for (std::uint64_t i = 0; i < fresh; ++i) ++times[at + i];
                 if (file.left(number) == 0 || random(8) == 0) {
                     file.give_back(number);
                     taken.erase(taken.begin() + static_cast<std::ptrdiff_t>(which));
@@ -142,8 +167,80 @@ TEST_CASE("segments: whatever is taken, cut and given back, each byte comes once
             }
         }
         for (const int count : times)
-            if (count != 1) FAIL("seed " << seed << ": a byte came " << count << " times");
+            if (count != 1) FAIL("seed " << seed << ": a byte counted " << count << " times");
     }
+}
+
+TEST_CASE("helping: a task that gets no byte is helped after a while", "[downloader]") {
+    segments file(5 * piece_bytes);
+    file.split(2, piece_bytes);
+    std::vector<pace> tasks(3);
+    for (std::size_t i = 0; i < 2; ++i) {
+        tasks[i].mirror = i;
+        tasks[i].begin(file.take().value(), 1s);
+    }
+    const auto found = [&](pace::time now, bool is_crowded = false) {
+        return find_help(2, tasks, file, now, is_crowded);
+    };
+    tasks[0].waits_since.reset();  // its bytes are being written
+    CHECK_FALSE(found(1s + 299ms));
+    REQUIRE(found(1s + 300ms));
+    CHECK(found(1s + 300ms)->is_shared);
+    CHECK(found(1s + 300ms)->segment == tasks[1].segment);
+    CHECK(found(2s, true));  // of another mirror
+    tasks[2].mirror = 1;
+    CHECK(found(2s));
+    CHECK_FALSE(found(2s, true));  // the request may be waiting for a connection
+    tasks[1].has_answer = true;
+    CHECK(found(2s, true));
+    tasks[2].patience *= 2;  // the help before was not needed
+    CHECK_FALSE(found(1s + 599ms));
+    // Another task of the same mirror helps in vain: only one of another mirror can.
+    tasks.emplace_back();
+    tasks[3].mirror = 1;
+    tasks[3].begin(*tasks[1].segment, 9s);
+    file.share(*tasks[1].segment);
+    tasks[2].mirror = 0;
+    CHECK_FALSE(found(9s + 599ms));
+    CHECK(found(9s + 600ms));
+    tasks[2].mirror = 1;
+    CHECK_FALSE(found(20s));
+}
+
+TEST_CASE("helping: half of the rest is taken from a task that is slow", "[downloader]") {
+    segments file(10 * piece_bytes);
+    file.split(2, piece_bytes);
+    std::vector<pace> tasks(3);
+    const auto at_work = [&](std::size_t number, std::size_t mirror, std::uint64_t bytes) {
+        pace& task = tasks[number];
+        task.mirror = mirror;
+        if (!task.segment) task.begin(file.take().value(), 0s);
+        file.reach(*task.segment, file.position(*task.segment) + bytes);
+        task.bytes += bytes;
+        task.waits_since.reset();
+    };
+    const auto found = [&](pace::time now) { return find_help(2, tasks, file, now, false); };
+    at_work(0, 0, piece_bytes);
+    at_work(1, 1, piece_bytes / 2);
+    REQUIRE(found(1s));  // long ranges of 4 and 4.5 MiB that need 4 and 9 s
+    CHECK_FALSE(found(1s)->is_shared);
+    CHECK(found(1s)->segment == tasks[1].segment);
+    CHECK_FALSE(found(100ms));  // 0.4 and 0.9 s
+    at_work(0, 0, 3 * piece_bytes);
+    at_work(1, 1, 3 * piece_bytes);
+    CHECK(found(10s)->segment == tasks[1].segment);  // of another mirror: a try is worth it
+    tasks[2].mirror = 1;
+    CHECK(found(10s)->segment == tasks[0].segment);
+    const auto rate = [&](std::uint64_t bytes) {
+        tasks[2].begin(*tasks[0].segment, 0s);
+        tasks[2].bytes = bytes;
+        tasks[2].end(1s);
+    };
+    rate(piece_bytes);  // hardly faster than the others
+    CHECK_FALSE(found(10s));
+    rate(4 * piece_bytes);
+    CHECK(found(10s)->segment == tasks[1].segment);
+    CHECK_FALSE(found(1s));
 }
 
 TEST_CASE("state: is read as it was written", "[downloader]") {
