@@ -229,8 +229,8 @@ class ServedFile:
 class FileServer:
     """Serves `files`, name to ServedFile, with ranges and If-Range. `rate`: bytes a second on each
     connection. `answers` counts the responses by status, `sent` their bytes. The requests with the
-    numbers `unanswered` get no answer. After `stalls_after` bytes no connection gets any more.
-    `pauses` is called before each piece that is sent, and says how long to wait."""
+    numbers `unanswered` get no answer, the next `busy` ones 503. After `stalls_after` bytes no
+    connection gets any more. `pauses` says how long to wait before a piece is sent."""
 
     def __init__(self, files, rate=None):
         self.files, self.rate = files, rate
@@ -239,7 +239,7 @@ class FileServer:
         self.answers = {}
         self.sent = 0
         self.requests = 0
-        self.unanswered = ()
+        self.unanswered, self.busy = (), 0
         self.dies_after = self.stalls_after = None  # bytes
         self.pauses = None
         self.ended = threading.Event()
@@ -295,6 +295,10 @@ class FileServer:
         self.requests += 1
         if self.requests in self.unanswered:
             self.ended.wait()
+        if self.busy > 0:
+            self.busy -= 1
+            self.count(503)
+            return peer.sendall(head("503 Service Unavailable", Content_Length=0))
         if file is None:
             self.count(404)
             return peer.sendall(head("404 Not Found", Content_Length=0))

@@ -206,6 +206,49 @@ def nothing_is_overwritten(test):
     test.is_alone("a", "a.2", "c")
 
 
+def other_mirrors_are_asked(test):
+    """For what is told of a file too: one mirror is down, or silent, or busy for a moment."""
+    server, silent = test.serve(a=BODY), test.serve(a=BODY)
+    silent.unanswered = range(1, 100)
+    test.run(0, server.url("a"))
+    for first in "http://127.0.0.1:1/a", silent.url("a"), test.serve().url("a"):
+        result = test.run(0, "--timeout", "10m", first + "|" + server.url("a"))
+        expect("a  is there already, complete" in result.complained, result.all)
+    server.busy = 1
+    result = test.run(0, "-r1", server.url("a"))
+    expect("a  is there already, complete" in result.complained, result.all)
+    # Another mirror may call the file otherwise. Then its date counts.
+    other = test.serve(a=ServedFile(BODY, "date"))
+    test.run(0, "http://127.0.0.1:1/a|" + other.url("a"))
+    other.files["a"].validator = "etag"
+    other.files["a"].version = 2
+    result = test.run(1, "http://127.0.0.1:1/a|" + other.url("a"))
+    expect("nothing shows that it is the server's" in result.complained, result.all)
+    test.run(0, "--timeout", "10m", "--content-disposition",
+             silent.url("a") + "|" + test.odd.url("plain/x"))  # fmt: skip
+    test.is_there("name.txt")
+
+
+def encoded_though_not_asked(test):
+    """It is saved as it comes, and told, except to a user who has asked for it."""
+
+    class Encoded(ServedFile):
+        def fields(self):
+            return {**super().fields(), "Content-Encoding": "gzip"}
+
+    server = test.serve(a=Encoded(BODY), plain=BODY, large=Encoded(BODY * 10))
+    result = test.run(0, "--json", *map(server.url, server.files))
+    for name in "a", "large":
+        test.is_there(name, server.files[name].body)
+        told = f"{name}: the server sends it encoded (gzip): it is saved as it comes"
+        expect(result.complained.count(told) == 1, result.all)
+    expect(result.complained.count("encoded") == 2, result.all)
+    for end in result.objects():
+        expect(end.get("encoding") == (None if "plain" in end["file"] else "gzip"), end)
+    result = test.run(0, "--overwrite", "-H", "Accept-Encoding: gzip", server.url("a"))
+    expect("encoded" not in result.complained, result.all)
+
+
 def sums(test):
     right = hashlib.sha256(BODY).hexdigest()
     test.run(0, "--sha256", right, test.odd.url("plain/a"))
@@ -249,6 +292,39 @@ def names_of_parts(test):
     test.get(0, "plain/b.iso.part")
     test.get(0, "plain/b.iso")
     test.is_there("b.iso.part")
+
+
+def files_of_the_user_in_the_way(test):
+    """Only a state that a run has written is one of ours."""
+    mine = ["a.part.rondo-get.new", "a.part.rondo-get", "b.part", "b.part.rondo-get.new"]
+    for name in mine:
+        (test.out / name).write_text("mine")
+    server = test.serve(rate=4 << 20, a=BODY * 10, b=BODY * 10)
+    for arguments in [], ["--overwrite"]:
+        test.run(0, *arguments, *map(server.url, "ab"))
+        for name in mine:
+            expect((test.out / name).read_text() == "mine", f"{name} was changed")
+        test.is_alone("a", "b", *mine)
+
+
+def names_that_can_be_none(test):
+    """Are told before the first byte, with one line."""
+    (test.out / "sub").mkdir()
+    wrong = {
+        "x" * 256: "a name of 256 bytes is too long",
+        "sub": "sub is a folder",
+        "sub/" + "x" * 300: "a name of 300 bytes is too long",
+    }
+    for name, reason in wrong.items():
+        for arguments in [], ["--overwrite"], ["--rename"]:
+            result = test.run(2, *arguments, "-o", name, test.odd.url("plain/a"))
+            expect(result.complained.startswith("rondo-get: --output: " + reason), result.all)
+    for arguments in [], ["--overwrite"]:
+        result = test.run(1, *arguments, test.odd.url("plain/sub"))
+        expect("sub  failed: a folder has that name" in result.complained, result.all)
+    expect(test.odd.requests == 0, test.odd.heard)
+    test.run(0, "--rename", test.odd.url("plain/sub"))
+    test.is_there("sub.2")
 
 
 def reader_goes_away(test):
@@ -455,9 +531,10 @@ def curl_asks(test):
 TESTS = [
     every_byte, file_server_answers, odd_but_right, each_wrong_alone, the_others_go_on,
     connections_are_used_again, dead_when_used_again, names, names_that_users_and_servers_choose,
-    nothing_is_overwritten, sums, links_in_the_folder, names_of_parts, reader_goes_away,
-    closed_streams, usage, quiet, json_lines, no_password_is_told, repeated, limits, times,
-    interrupted, nginx_serves, curl_asks,
+    nothing_is_overwritten, other_mirrors_are_asked, encoded_though_not_asked, sums,
+    links_in_the_folder, names_of_parts, files_of_the_user_in_the_way, names_that_can_be_none,
+    reader_goes_away, closed_streams, usage, quiet, json_lines, no_password_is_told, repeated,
+    limits, times, interrupted, nginx_serves, curl_asks,
 ]  # fmt: skip
 
 if __name__ == "__main__":

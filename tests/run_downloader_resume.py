@@ -165,6 +165,19 @@ def changes_while_it_is_downloaded(test):
            result.all)  # fmt: skip
 
 
+def long_name(test):
+    """The longest name that there is leaves no room for those of the part."""
+    server = test.serve(rate=2 * MIB, a=body(3 * MIB))
+    name, part = "x" * 255, "x" * 200
+    begin(test, part, "-o", name, server.url("a"), done=1)
+    test.is_alone(part + ".part", part + ".part.rondo-get")
+    server.rate = None
+    result = test.run(0, "--json", "-o", name, server.url("a"))
+    expect(result.objects()[0]["resumed_at"] > 0, result.all)
+    test.is_there(name, server.files["a"].body)
+    test.is_alone(name)
+
+
 def no_continue(test):
     server = test.serve(rate=2 * MIB, a=body(3 * MIB))
     begin(test, "a", server.url("a"), done=1)
@@ -254,10 +267,12 @@ def states_that_do_not_fit(test):
     test.is_there("a", contents)
     test.is_alone("a", "a.part")
     expect(part.read_bytes() == b"mine", "a file that is not ours was changed")
-    state.write_text("alone")
-    part.unlink()
-    result = test.run(0, "--overwrite", server.url("a"))
-    expect(test.names() == {"a"}, f"{test.names()}: {result.all}")
+    # A state without a part is removed, if it is one of ours.
+    for contents, is_kept in {text(inode=1): False, "mine": True}.items():
+        part.unlink(missing_ok=True)
+        state.write_text(contents)
+        test.run(0, "--overwrite", server.url("a"))
+        test.is_alone("a", *[state.name] * is_kept)
 
 
 def wrong_part_with_a_sum(test):
@@ -384,8 +399,8 @@ def mirrors(test):
 
 
 def mirrors_that_hold_up_the_end(test):
-    """One that never answers, one that stops in the middle, one that is slow, one connection of
-    several: the tasks that have nothing to do any more fetch what those hold."""
+    """A mirror never answers, stops in the middle, is slow, or forgets one connection of several:
+    the tasks that have nothing to do any more fetch what it holds."""
     contents = body(6 * MIB)
     fast, stalled = test.serve(rate=64 * MIB, a=contents), test.serve(a=contents)
     slow, uneven = test.serve(rate=16 * 1024, a=contents), test.serve(rate=64 * MIB, a=contents)
@@ -513,7 +528,7 @@ def side_by_side(test):
 
 TESTS = [
     killed_and_continued, continued_by_ranges, changed_in_between,
-    changes_while_it_is_downloaded, no_continue, two_runs,
+    changes_while_it_is_downloaded, long_name, no_continue, two_runs,
     part_with_the_name_of_another_file, part_that_is_replaced,
     states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored,
     ranges_that_lie, validators_that_alternate, mirror_that_is_gone, mirrors,

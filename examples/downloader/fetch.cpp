@@ -10,6 +10,7 @@
 #include <rondo/http/disposition.hpp>
 #include <rondo/http/url.hpp>
 #include <rondo/shield.hpp>
+#include <rondo/staggered_race.hpp>
 #include <rondo/sync/semaphore.hpp>
 #include <rondo/task_group.hpp>
 
@@ -44,13 +45,22 @@ std::string claim(downloads& all, const std::string& wished) {
     return name;
 }
 
-/// The name that the server suggests, or else that of the URL.
-rondo::task<std::string> suggested_name(downloads& all, const std::string* url) {
-    std::string name = raw_name(http::url(*url).target());
+/// The name that a server suggests; empty if it suggests none.
+rondo::task<std::string> name_at(downloads& all, const std::string* url) {
+    const http::response head = co_await all.request("HEAD", *url, true);
+    head.raise_for_status();
+    const auto value = head.header("content-disposition").value_or("");
+    co_return http::disposition_file_name(value).value_or("");
+}
+
+/// The name that the first mirror suggests that answers, or else that of the URL.
+rondo::task<std::string> suggested_name(downloads& all, const std::vector<std::string>* urls) {
+    std::string name = raw_name(http::url(urls->front()).target());
     try {
-        http::response head = co_await all.request("HEAD", *url, true);
-        if (const auto value = head.header("content-disposition"); value && head.ok())
-            name = http::disposition_file_name(*value).value_or(name);
+        const auto runner = [&all](const std::string& url) { return name_at(all, &url); };
+        auto race = rondo::staggered_race(mirror_delay, *urls, runner);
+        const std::string found = co_await std::move(race);
+        if (!found.empty()) name = found;
     } catch (const http::error&) {  // the download itself will say what is wrong
     } catch (const std::system_error&) {
     }
@@ -114,7 +124,7 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
     try {
         if (!file.problem.empty()) throw refused(file.problem);
         if (file.name.empty()) {
-            early.name = co_await suggested_name(all, &file.what.urls.front());
+            early.name = co_await suggested_name(all, &file.what.urls);
             all.show.rename(id, early.name);
         }
         one = std::make_unique<transfer>(all, file.what, early.name, id);

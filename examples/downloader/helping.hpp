@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a task of a file does if no segment is free: it helps another one of the same file, so that
-// a server that does not answer, or is much slower than the others, does not hold up the end.
+// A task that finds no free segment helps another one of the same file. So a server that does not
+// answer, or is much slower than the others, does not hold up the end.
 #pragma once
 
 #include <chrono>
@@ -47,12 +47,12 @@ struct help {
     bool is_shared;  ///< all its bytes are asked for once more; otherwise its second half is taken
 };
 
-/// What the task `idle` can do.
-/// - No task that fetches a segment has got a byte for as long as `idle` is patient: `idle` asks for
-///   the same bytes, and those count that come first. At most two tasks ask one mirror. If
+/// Decides how the task `idle` can help.
+/// - If no task that fetches a segment has got a byte for as long as `idle` is patient, `idle` asks
+///   for the same bytes, and those count that come first. At most two tasks ask one mirror. If
 ///   `is_crowded`, the first may be waiting for a connection; then the second would wait as well.
-/// - A task needs more than a second for the rest: `idle` takes half of it, if that is a long range
-///   or the other mirror is much slower than its own.
+/// - If a task needs more than a second for the rest, `idle` takes half of it, provided that it is
+///   a long range or the other mirror is much slower than its own.
 /// Returns: nothing if it should look again later.
 std::optional<help> find_help(std::size_t idle, const std::vector<pace>& all, const segments& of,
                               pace::time now, bool is_crowded);

@@ -9,12 +9,16 @@
 // The format is aria2's, and wget's as far as it goes.
 #pragma once
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace downloader {
+
+/// How long a mirror has to answer until the next one is asked as well.
+inline constexpr std::chrono::milliseconds mirror_delay{300};
 
 /// One file: where it can be had, and what is known of it.
 struct wanted_file {

@@ -5,6 +5,7 @@
 // Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
 // the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
 // all, and each saves what it has.
+#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <string>
@@ -75,6 +76,16 @@ void split_output(options& wanted) {
     wanted.output.erase(0, slash + 1);
 }
 
+/// Says before the first byte that --output can be no file.
+/// Throws: usage_error.
+void check_output(const std::string& name, const folder& to) {
+    const auto there = to.status(name);
+    if (!there && errno == ENAMETOOLONG)
+        throw usage_error(fmt::format("--output: a name of {} bytes is too long", name.size()));
+    if (there && S_ISDIR(there->st_mode))
+        throw usage_error(fmt::format("--output: {} is a folder, which --dir names", name));
+}
+
 std::vector<wanted_file> files_of(const options& wanted) {
     std::vector<wanted_file> files;
     for (const std::string& text : wanted.urls) {
@@ -97,6 +108,7 @@ int download(options& wanted, int argc, char** argv) {
     split_output(wanted);
     std::vector<wanted_file> files = files_of(wanted);
     const folder to(wanted.folder);
+    if (!wanted.output.empty()) check_output(wanted.output, to);
     allow_descriptors();
     progress show(files.size(), mode_of(wanted));
     downloads all(wanted, to, show);
@@ -127,8 +139,8 @@ int main(int argc, char** argv) {
         }
         return download(wanted, argc, argv);
     } catch (const usage_error& error) {
-        write_out(screen_number,
-                  fmt::format("rondo-get: {}\nrondo-get --help shows the options\n", error.what()));
+        write_out(screen_number, fmt::format("rondo-get: {}\nrondo-get --help shows the options\n",
+                                             printable(error.what(), 1000)));
     } catch (const std::exception& error) {  // a list or a folder that is none, no io_uring
         write_out(screen_number, fmt::format("rondo-get: {}\n", printable(error.what())));
     }

@@ -15,9 +15,6 @@ namespace downloader {
 namespace {
 
 namespace http = rondo::http;
-using namespace std::chrono_literals;
-
-constexpr auto mirror_delay = 300ms;  // until the next mirror is asked as well
 
 /// Throws the error that a response without a file is.
 [[noreturn]] void refuse_status(const http::response& response) {
@@ -83,16 +80,39 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
     co_return answered(std::move(response), mirror, what, range.begin, std::move(asking));
 }
 
-/// Asks the mirrors, one after the other with a short delay, and takes the first good answer.
-rondo::task<answered> transfer::ask(byte_range range) {
-    if (what_.urls.size() == 1 || is_alone_) {
-        co_return co_await ask_mirror(is_alone_ ? origin_ : 0, range);
-    }
+/// The mirrors are asked one after the other, with a short delay.
+std::vector<std::size_t> transfer::mirror_order() const {
+    if (is_alone_) return {origin_};
     std::vector<std::size_t> order(what_.urls.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::swap(asks_whole_ ? order.back() : order.front(), order[origin_]);
+    return order;
+}
+
+/// Returns: the first good answer.
+rondo::task<answered> transfer::ask(byte_range range) {
+    std::vector<std::size_t> order = mirror_order();
+    if (order.size() == 1) {
+        co_return co_await ask_mirror(order.front(), range);
+    }
     const auto runner = [this, &range](std::size_t mirror) { return ask_mirror(mirror, range); };
     auto race = rondo::staggered_race(mirror_delay, std::move(order), runner);
+    co_return co_await std::move(race);
+}
+
+/// Asks one mirror what it has.
+rondo::task<description> transfer::describe_mirror(std::size_t mirror) {
+    const http::response head = co_await all_.request("HEAD", what_.urls[mirror], true);
+    if (is_busy_status(head.status())) refuse_status(head);
+    if (head.status() != 200)
+        throw refused(fmt::format("File exists, and the server says {}", head.status()));
+    co_return description(mirror, describe(head_of(head)));
+}
+
+/// Returns: what the first mirror says that has the file.
+rondo::task<description> transfer::ask_description() {
+    const auto runner = [this](std::size_t mirror) { return describe_mirror(mirror); };
+    auto race = rondo::staggered_race(mirror_delay, mirror_order(), runner);
     co_return co_await std::move(race);
 }
 

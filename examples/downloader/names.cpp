@@ -74,8 +74,7 @@ std::string safe_name(std::string_view rest) {
     if (name.empty()) return "_";
     if (name.front() == '.' || name.front() == '-') name.front() = '_';
     // Otherwise a server could choose the state that a later run believes in.
-    for (const std::string_view ours : {".rondo-get", ".rondo-get.new"})
-        if (std::string_view(name).ends_with(ours)) name += '_';
+    if (name.ends_with(".rondo-get")) name += '_';
     return shortened(name);
 }
 

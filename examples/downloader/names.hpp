@@ -16,7 +16,7 @@
 
 namespace downloader {
 
-/// Leaves room for ".2.part.rondo-get.new" below NAME_MAX, 255.
+/// Leaves room for ".2.part.2.rondo-get" below NAME_MAX, 255.
 inline constexpr std::size_t name_bytes_max = 200;
 
 /// The name for a request target such as "/a/b%20c.iso?x=1", before its repair: the last segment of

@@ -54,6 +54,7 @@ std::string json_line(const outcome& end, const std::string& folder) {
     line += fmt::format(",\"bytes\":{},\"received\":{},\"resumed_at\":{},\"seconds\":{:.3f}",
                         end.bytes, end.received, end.resumed_at, in_seconds(end.took));
     if (!end.sha256.empty()) line += ",\"sha256\":" + json_text(end.sha256);
+    if (!end.encoding.empty()) line += ",\"encoding\":" + json_text(end.encoding);
     if (!end.reason.empty()) line += ",\"reason\":" + json_text(end.reason);
     return line + "}\n";
 }

@@ -18,6 +18,7 @@ struct outcome {
     std::string url;               ///< that was asked for, without password
     std::string reason;            ///< why it failed, or was skipped
     std::string sha256;            ///< if it was checked
+    std::string encoding;          ///< of its bytes, if the server has encoded them: "gzip"
     std::uint64_t bytes = 0;       ///< of the file
     std::uint64_t received = 0;    ///< by this run
     std::uint64_t resumed_at = 0;  ///< bytes that an earlier run had

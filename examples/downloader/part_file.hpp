@@ -72,13 +72,14 @@ public:
 
 private:
     bool open_slot(std::size_t slot);
+    std::string state_text_of(const std::string& part) const;
     std::optional<saved_state> read_state() const;
     void adopt(file_number opened);
     std::string part_name(std::size_t slot) const;
     bool is_claimed(const std::string& name) const;
     bool has_lost_name();
     static std::string state_name(const std::string& part) { return part + ".rondo-get"; }
-    rondo::task<> write_state(const std::string* name, const std::string* text);
+    rondo::task<int> write_state(const std::string* name, const std::string* text, bool replace);
     rondo::task<bool> publish(const std::string* text);
     int give_name(const std::string& name, bool replace);
 

@@ -37,13 +37,11 @@ bool is_still(int number, const folder& in, const std::string& name) {
            opened.st_ino == named->st_ino;
 }
 
-/// The state that is being written.
-std::string unfinished(const std::string& state) { return state + ".new"; }
-
 }  // namespace
 
 std::string part_file::part_name(std::size_t slot) const {
-    const std::string name = name_ + ".part";
+    const bool is_long = name_.size() > name_bytes_max;
+    const std::string name = (is_long ? safe_name(name_) : name_) + ".part";
     return slot == 1 ? name : numbered(name, slot);
 }
 
@@ -73,7 +71,6 @@ bool part_file::open_slot(std::size_t slot) {
         if (!lock_file(part.get()))
             throw refused(fmt::format("another run downloads it: {} is locked", printable(name)));
         if (!is_still(part.get(), *in_, name)) continue;
-        in_->remove(unfinished(state_name(name)));
         adopt(std::move(part));
         current_ = name;
         is_published_ = true;
@@ -81,15 +78,19 @@ bool part_file::open_slot(std::size_t slot) {
     }
 }
 
-std::optional<saved_state> part_file::read_state() const {
-    const file_number state = in_->open(state_name(current_), O_RDONLY);
+/// The text of the state beside a part; empty if it is none of ours.
+std::string part_file::state_text_of(const std::string& part) const {
+    const file_number state = in_->open(state_name(part), O_RDONLY);
     struct stat status {};
-    if (!state || ::fstat(state.get(), &status) != 0 || !is_own_file(status)) return std::nullopt;
+    if (!state || ::fstat(state.get(), &status) != 0 || !is_own_file(status)) return {};
     std::string text(state_bytes_max + 1, '\0');
     const auto size = ::read(state.get(), text.data(), text.size());
-    if (size < 0) return std::nullopt;
-    text.resize(static_cast<std::size_t>(size));
-    auto saved = parse_state(text);
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return text;
+}
+
+std::optional<saved_state> part_file::read_state() const {
+    auto saved = parse_state(state_text_of(current_));
     struct stat part {};
     if (!saved || ::fstat(number_, &part) != 0 || part.st_ino != saved->inode) return std::nullopt;
     const auto size_now = static_cast<std::uint64_t>(part.st_size);
@@ -102,10 +103,8 @@ std::optional<saved_state> part_file::resume(const std::vector<std::string>& url
         const std::string name = part_name(slot);
         if (is_claimed(name)) continue;
         if (!in_->status(name)) {
-            in_->remove(unfinished(state_name(name)));
-            // A run that was killed between the state and its part.
-            const auto state = in_->status(state_name(name));
-            if (state && is_own_file(*state)) in_->remove(state_name(name));
+            // A run that was killed between the state and its part. Any other file stays.
+            if (parse_state(state_text_of(name))) in_->remove(state_name(name));
             return std::nullopt;
         }
         if (!open_slot(slot)) continue;
@@ -118,28 +117,35 @@ std::optional<saved_state> part_file::resume(const std::vector<std::string>& url
     return std::nullopt;
 }
 
-rondo::task<> part_file::write_state(const std::string* name, const std::string* text) {
-    // A run that is killed now leaves it: the next one finds it by its name.
-    const std::string scratch = unfinished(*name);
-    in_->remove(scratch);
-    file_number opened = in_->open(scratch, O_WRONLY | O_CREAT | O_EXCL, 0600);
+/// A killed run leaves nothing of a state that it was writing: the file has no name before.
+/// Returns: 0, or EEXIST if the name is taken and not to be replaced.
+rondo::task<int> part_file::write_state(const std::string* name, const std::string* text,
+                                        bool replace) {
+    std::string scratch;  // not every file system has files without a name
+    file_number opened = in_->open_nameless(0600);
+    if (!opened) {
+        scratch = in_->scratch_name();
+        opened = in_->open(scratch, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    }
     if (!opened) refuse_file(errno, "create", *name);
+    const int number = opened.get();
     int error = 0;
     try {
         rondo::file state = rondo::file::adopt(opened.get(), *name);
         opened.release();
         co_await state.write_all(*text);
         co_await state.sync_data();
+        error = scratch.empty() ? in_->link(number, *name, replace)
+                                : in_->rename(scratch, *name, replace);
     } catch (const std::system_error& failure) {
         error = failure.code().value();
     } catch (...) {  // cancelled
-        in_->remove(scratch);
+        if (!scratch.empty()) in_->remove(scratch);
         throw;
     }
-    if (error == 0) error = in_->rename(scratch, *name, true);
-    if (error == 0) co_return;
-    in_->remove(scratch);
-    refuse_file(error, "write", *name);
+    if (error != 0 && !scratch.empty()) in_->remove(scratch);
+    if (error != 0 && (error != EEXIST || replace)) refuse_file(error, "write", *name);
+    co_return error;
 }
 
 /// Gives the file the name of a part. The state comes first: a part without one is not ours.
@@ -149,8 +155,9 @@ rondo::task<bool> part_file::publish(const std::string* text) {
         const std::string state = state_name(name);
         if (is_claimed(name) || in_->status(name) || in_->status(state)) continue;
         lock_file(number_);  // it has no name yet: no other process has it open
-        co_await write_state(&state, text);
-        const int error = give_name(name, false);
+        int error = co_await write_state(&state, text, false);
+        if (error != 0) continue;
+        error = give_name(name, false);
         if (error == 0) {
             is_published_ = true;
             co_return true;
@@ -174,7 +181,7 @@ rondo::task<> part_file::save(saved_state state) {
         co_await publish(&text);
     } else {
         const std::string name = state_name(current_);
-        co_await write_state(&name, &text);
+        co_await write_state(&name, &text, true);
     }
 }
 

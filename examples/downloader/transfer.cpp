@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <rondo/http/date.hpp>
+#include <rondo/http/fields.hpp>
 #include <rondo/shield.hpp>
 #include <rondo/sleep.hpp>
 #include <rondo/to_thread.hpp>
@@ -45,6 +46,8 @@ void transfer::note(std::string_view text) {
 /// True if nothing is to be done. Throws: refused if the name is taken by something else.
 rondo::task<bool> transfer::is_there_already() {
     const auto there = all_.to.status(part_.name());
+    if (there && S_ISDIR(there->st_mode) && all_.wanted.taken != when_taken::rename)
+        throw refused("a folder has that name (--rename keeps both)");
     if (!there || all_.wanted.taken != when_taken::keep) co_return false;
     std::string problem;
     if (!S_ISREG(there->st_mode)) {
@@ -66,18 +69,18 @@ rondo::task<bool> transfer::is_there_already() {
     co_return true;
 }
 
-/// Asks the server whether its file is still the one that is there.
+/// Asks the mirrors whether their file is still the one that is there.
 /// Returns: nothing if it is, or why not.
 rondo::task<std::string> transfer::difference(const struct stat* there) {
-    http::response head = co_await all_.request("HEAD", what_.urls.front(), true);
-    if (is_busy_status(head.status())) head.raise_for_status();
-    const remote_file now = describe(head_of(head));
-    if (head.status() != 200) co_return fmt::format("the server says {}", head.status());
+    const description found = co_await ask_description();
+    const remote_file& now = found.second;
     if (now.length && *now.length != static_cast<std::uint64_t>(there->st_size))
         co_return "is not as long as the server's";
     const std::string kept = validator_of(all_.to, part_.name());
-    if (!kept.empty() && !now.validator().empty())
-        co_return kept == now.etag || kept == now.modified ? "" : "is not the server's any more";
+    if (!kept.empty() && (kept == now.etag || kept == now.modified)) co_return "";
+    // Mirrors of one file may call it otherwise. So only the first one's word shows a change.
+    if (!kept.empty() && !now.validator().empty() && found.first == 0)
+        co_return "is not the server's any more";
     const auto changed = http::parse_http_date(now.date);
     if (!now.length || !changed) co_return "nothing shows that it is the server's";
     const bool is_older = changed->time_since_epoch().count() <= there->st_mtim.tv_sec;
@@ -154,6 +157,7 @@ rondo::task<> transfer::attempt() {
         ignores_ranges_ = ignores_ranges_ || range != all_bytes;
         co_await begin_again(&first);
     }
+    note_encoding(first);
     all_.show.expect(id_, known_.length, segments_.length() - segments_.bytes_left());
     if (known_.length && *known_.length < piece_bytes)
         co_await move_alone(std::move(first));
@@ -161,22 +165,45 @@ rondo::task<> transfer::attempt() {
         co_await move_together(std::move(first));
 }
 
+/// Some servers encode what they send although "identity" is asked for, or call a file encoded that
+/// is so by itself. Decoding could make another file of it, so it is saved as it comes, and told.
+void transfer::note_encoding(const answered& first) {
+    const auto value = first.response.header("content-encoding").value_or("");
+    const bool is_encoded = !value.empty() && !http::same_word(value, "identity");
+    const std::string encoding = is_encoded ? printable(value, 40) : "";
+    if (std::exchange(result_.encoding, encoding) == encoding || !is_encoded) return;
+    for (const auto& [name, wish] : all_.wanted.headers)
+        if (http::same_word(name, "accept-encoding")) return;
+    note(fmt::format("the server sends it encoded ({}): it is saved as it comes", encoding));
+}
+
 std::string transfer::retry_note(const std::exception& error, backoff::time pause) const {
     return fmt::format("{}; again in {}", reason_of(error), duration_text(pause));
 }
 
+/// Looks for what the folder has, once.
+/// Returns: true if nothing is to be done.
+rondo::task<bool> transfer::begin_run() {
+    if (has_looked_) co_return false;
+    const bool is_there = co_await is_there_already();
+    if (!is_there) find_part();
+    has_looked_ = true;
+    co_return is_there;
+}
+
 rondo::task<bool> transfer::run() {
-    if (co_await is_there_already()) co_return false;
-    find_part();
     backoff attempts(all_.wanted.retries);
     backoff::time pause{};
     std::exception_ptr failed;
-    std::uint64_t furthest = bytes_there();  // what comes again and again is no headway
+    std::uint64_t furthest = 0;  // what comes again and again is no headway
     for (unsigned restarts = 0; !failed;) {
         const std::uint64_t before = result_.received;
         try {
             if (pause > backoff::time::zero()) co_await rondo::sleep(pause);
             pause = {};
+            const bool is_there = co_await begin_run();
+            if (is_there) co_return false;
+            furthest = std::max(furthest, bytes_there());
             co_await attempt();
             co_return true;
         } catch (const begin_anew& why) {

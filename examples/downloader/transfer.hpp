@@ -61,6 +61,9 @@ inline answered::answered(rondo::http::response given, std::size_t from, answer 
       end(end_of(head_of(response))),
       asking(std::move(counted)) {}
 
+/// A mirror, and what it says of the file without sending it.
+using description = std::pair<std::size_t, remote_file>;
+
 class transfer {
 public:
     /// `name` is a safe one, which no other file of the run has.
@@ -88,11 +91,13 @@ private:
     // transfer.cpp
     rondo::task<bool> is_there_already();
     rondo::task<std::string> difference(const struct stat* there);
+    rondo::task<bool> begin_run();
     void find_part();
     std::uint64_t bytes_there() const;
     bool gives_part_up(const std::exception& error);
     rondo::task<> attempt();
     rondo::task<> begin_again(const answered* first);
+    void note_encoding(const answered& first);
     rondo::task<> save();
     void choose_alone();
     std::string retry_note(const std::exception& error, backoff::time pause) const;
@@ -117,6 +122,9 @@ private:
     // mirrors.cpp
     rondo::task<answered> ask(byte_range range);
     rondo::task<answered> ask_mirror(std::size_t mirror, byte_range range);
+    rondo::task<description> ask_description();
+    rondo::task<description> describe_mirror(std::size_t mirror);
+    std::vector<std::size_t> mirror_order() const;
     bool fits(std::size_t mirror, const remote_file& described);
     std::size_t mirrors() const { return is_alone_ ? 1 : what_.urls.size(); }
     std::string condition(std::size_t mirror) const;
@@ -135,8 +143,9 @@ private:
     segments segments_;
     std::vector<pace> paces_;  // of the tasks that fetch segments
     rondo::event complete_;
-    bool has_begun_ = false;  // the part has bytes, or is open for them
-    bool is_alone_ = false;   // one mirror only: the mix of several was not right
+    bool has_looked_ = false;  // for the file and its part in the folder
+    bool has_begun_ = false;   // the part has bytes, or is open for them
+    bool is_alone_ = false;    // one mirror only: the mix of several was not right
     bool ignores_ranges_ = false;
     bool has_given_up_ = false;         // gives_part_up() was true once
     bool asks_whole_ = false;           // until a mirror sends it
