@@ -94,6 +94,15 @@ private:
         unread_.push_back(entry);
         on_added();
     }
+    /// The same job is put off once, until its last time: it is a member of a set.
+    void put_off(std::int64_t due, job one) {
+        std::erase_if(later_, [&](const auto& each) {
+            const job& other = each.second;
+            return other.id == one.id && other.payload == one.payload &&
+                   other.attempts == one.attempts;
+        });
+        later_.emplace(due, std::move(one));
+    }
     int next_unread() {
         const int entry = unread_.front();
         unread_.pop_front();
@@ -146,7 +155,7 @@ private:
             const std::int64_t delay = std::stoll(arguments[at + 2]);
             const auto [marker, is_new] = markers_.emplace(id, token);
             if (is_new && delay > 0)
-                later_.emplace(now_ + delay, job{id, arguments[at + 3], 0});
+                put_off(now_ + delay, {id, arguments[at + 3], 0});
             else if (is_new)
                 add({id, arguments[at + 3], 0});
             results.push_back(resp::number(is_new || marker->second == token ? 1 : 0));
@@ -249,7 +258,7 @@ private:
             return 2;
         }
         remove(entry);
-        later_.emplace(now_ + delay, std::move(one));
+        put_off(now_ + delay, std::move(one));
         return 1;
     }
     int release(const words& arguments) {
