@@ -282,6 +282,25 @@ class Driver:
             self.crawl("--queue", "x", site.start, status=2)
 
 
+    def check_shared_sitemap(self):
+        """The visit that finds the sitemap is cancelled, as its process was stopped for longer than
+        its lease. The same process visits the page again, and the sitemap is not forgotten."""
+        with sitemap_server() as (url, asked), redis() as (folder, queue, _):
+            shared = ["--lease", "1", "--queue", queue, "--sitemap", "-o", str(folder / "results")]
+            worker = Child([self.crawler, *FAST, *shared, url])
+            try:
+                if not asked.wait(10 * SLOWER):
+                    raise Failed(f"the page is not asked for{worker.said()}")
+                worker.process.send_signal(signal.SIGSTOP)
+                time.sleep(1.5)
+                worker.process.send_signal(signal.SIGCONT)
+                status = worker.wait(30 * SLOWER, "the visit")
+            finally:
+                worker.kill()
+            expect(status == 0, f"it ended with status {status}{worker.said()}")
+            found = sorted(line["url"].removeprefix(url) for line in parsed(folder / "results"))
+            expect(found == ["", "hidden", "map.xml"], f"visited {found}{worker.said()}")
+
     def check_shared_outage(self):
         """Redis is silent for longer than any of its clients waits: the crawl goes on."""
         with self.site() as site, redis() as (folder, queue, server):
@@ -385,6 +404,46 @@ def robots_server(status):
         server.server_close()
 
 
+@contextlib.contextmanager
+def sitemap_server():
+    """A page that is not answered at first, and a sitemap with another page. Gives also the event
+    that the page was asked for."""
+    asked, ended = threading.Event(), threading.Event()
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            if self.path == "/" and not asked.is_set():
+                asked.set()
+                ended.wait()
+                self.close_connection = True
+                return
+            bodies = {"/robots.txt": f"Sitemap: {url}map.xml\n",
+                      "/map.xml": f"<urlset><url><loc>{url}hidden</loc></url></urlset>"}
+            body = bodies.get(self.path, "<title>page</title>").encode()
+            self.send_response(200)
+            xml = self.path.endswith(".xml")
+            self.send_header("content-type", "application/xml" if xml else "text/html")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server.daemon_threads = True
+    url = f"http://127.0.0.1:{server.server_port}/"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield url, asked
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+
+
 def on_terminal(command, environment):
     """Runs a command with a terminal as standard error; gives what the terminal got."""
     near, far = pty.openpty()
@@ -430,6 +489,7 @@ def main():
         ("a crawl shared by three processes, of which one is killed each second",
          driver.check_shared),
         ("a shared crawl goes on after Ctrl-C", driver.check_shared_interrupt),
+        ("a sitemap is not forgotten with a lost lease", driver.check_shared_sitemap),
     ]
     if LONG:
         shared.append(("a shared crawl survives an outage of Redis", driver.check_shared_outage))

@@ -114,29 +114,33 @@ rondo::task<> crawl::visit(const target& page) {
     result.url = page.url;
     result.depth = page.depth;
     targets found;
+    host_rules* host = nullptr;
     const rondo::time_point began = rondo::running_loop().time();
     try {
-        co_await ask(page, result, found);
+        co_await ask(page, result, found, host);
     } catch (const std::exception& error) {
         result.error = error.what();
     }
     if (result.time == rondo::duration::zero()) result.time = rondo::running_loop().time() - began;
     if (!found.empty()) co_await work_.put(std::move(found));
+    // Not before: a visit that is cancelled leaves the sitemaps to the next one.
+    if (host != nullptr) host->has_put_sitemaps = true;
     const std::string line = json_line(result);
     co_await output_.write(line);
     counts_.add(result);
     last_url_ = page.url;
 }
 
-rondo::task<> crawl::ask(const target& page, page_result& result, targets& found) {
+rondo::task<> crawl::ask(const target& page, page_result& result, targets& found,
+                         host_rules*& host) {
     const http::url where(page.url);
     if (wanted_.robots) {
-        host_rules* const host = co_await robots_.of(where);
+        host = co_await robots_.of(where);
         if (!host->failure.empty()) {
             result.error = host->failure;
             co_return;
         }
-        announce_sitemaps(where, *host, found);
+        if (wanted_.sitemap && !host->has_put_sitemaps) name_sitemaps(where, *host, found);
         if (!host->rules.allows(where.target())) {
             result.skipped = "robots.txt";
             co_return;
@@ -223,9 +227,8 @@ void crawl::follow(const http::url& to, unsigned depth, unsigned redirects, targ
     if (hosts_.contains(to)) found.emplace_back(to.text(), depth, redirects);
 }
 
-void crawl::announce_sitemaps(const http::url& where, host_rules& rules, targets& found) const {
-    if (!wanted_.sitemap || std::exchange(rules.is_announced, true)) return;
-    for (const std::string& text : rules.rules.sitemaps())
+void crawl::name_sitemaps(const http::url& where, const host_rules& host, targets& found) const {
+    for (const std::string& text : host.rules.sitemaps())
         if (const auto to = resolved(where, text)) follow(*to, 0, 0, found);
 }
 

@@ -43,7 +43,7 @@ private:
     using targets = std::vector<target>;
     struct answer;
 
-    rondo::task<> ask(const target& page, page_result& result, targets& found);
+    rondo::task<> ask(const target& page, page_result& result, targets& found, host_rules*& host);
     rondo::task<> fetch(const target& page, page_result& result, targets& found);
     rondo::task<> read(answer& from, const target& page, page_result& result, targets& found);
     void follow_redirect(const target& page, const rondo::http::url& to, targets& found);
@@ -51,7 +51,7 @@ private:
                       targets& found) const;
     void follow(const rondo::http::url& to, unsigned depth, unsigned redirects,
                 targets& found) const;
-    void announce_sitemaps(const rondo::http::url& where, host_rules& rules, targets& found) const;
+    void name_sitemaps(const rondo::http::url& where, const host_rules& host, targets& found) const;
 
     const options& wanted_;
     rondo::http::retry_policy retries_;

@@ -19,8 +19,8 @@ namespace crawler {
 /// Rules of a host.
 struct host_rules {
     robots_rules rules;
-    std::string failure;        // the reason why everything is forbidden; empty: none
-    bool is_announced = false;  // its sitemaps are in the frontier
+    std::string failure;            // the reason why everything is forbidden; empty: none
+    bool has_put_sitemaps = false;  // into the frontier
     rondo::once asked;
 };
 
