@@ -141,15 +141,15 @@ def check_crashing_job(peers, redis):
     peers.do("put", redis, prefix="job", count=20)
     crashes = 0
     while True:
-        worker = peers.start("work", redis, lease=1000, attempts=3, limit=1)
+        worker = peers.start("work", redis, lease=1000, attempts=2, limit=1)
         if worker.wait(60 * SLOWER, "its start") == 0:
             break
         must(worker.process.returncode == -signal.SIGKILL, f"a worker ended:{worker.said()}")
         crashes += 1
-        must(crashes <= 3, "it crashes more often than it may be tried")
+        must(crashes <= 2, "it crashes more often than it may be tried")
     lines = peers.read()
     begun = [line.attempt for line in lines if line.id == "crash0"]
-    must(begun == [1, 2, 3], f"its attempts were {begun}")
+    must(begun == [1, 2], f"its attempts were {begun}")
     must(sum(line.what == "end" for line in lines) == 20, "the others are not done")
     dead = redis.ask("XRANGE", f"rondo:{{{QUEUE}}}:dead", "-", "+")
     must(dead[0][1][-1] == "its worker did not finish", f"dead: {dead}")
@@ -219,21 +219,22 @@ def check_other_programs(peers, redis):
 
 def check_large_payloads(peers, redis):
     """Payloads of another program, which no worker may read: they are dead, with the reason, and
-    the worker goes on. The second one is larger than any reply may be."""
-    jobs = f"rondo:{{{QUEUE}}}:jobs"
+    the worker goes on. One comes with a take, one with a blocked read; in the long run that one is
+    larger than a reply may be."""
+    jobs, large = f"rondo:{{{QUEUE}}}:jobs", (65 << 20) if LONG else (4 << 20) + 2
     peers.do("put", redis, count=1)
     redis.ask("XADD", jobs, "*", "id", "large", "payload", "x" * (4 << 20) + "x")
     worker = peers.start("work", redis, until_empty=0)
     peers.wait_for(lambda lines: [line for line in lines if line.what == "end"])
     wait_for_reader(redis, worker)
-    redis.ask("XADD", jobs, "*", "id", "huge", "payload", "x" * (65 << 20))
+    redis.ask("XADD", jobs, "*", "id", "huge", "payload", "x" * large)
     peers.do("put", redis, prefix="after", count=1)
     peers.wait_for(lambda lines: [line for line in lines if line.what == "end"][1:])
     worker.process.terminate()
     worker.wait(10 * SLOWER, "SIGTERM")
     said = peers.do("dead", redis)
     wanted = [f"{name} 0 {4 << 20} its payload has {size} bytes, and at most {4 << 20} are allowed"
-              for name, size in (("huge", 65 << 20), ("large", (4 << 20) + 1))]  # fmt: skip
+              for name, size in (("huge", large), ("large", (4 << 20) + 1))]  # fmt: skip
     must(said[:-1] == wanted, f"dead: {said}")
 
 
@@ -287,9 +288,10 @@ def check_tls(peers, redis):
     Secure.url = "rediss://:wrong@localhost:7101/1"
     said = "AUTH: WRONGPASS invalid username-password pair or user is disabled."
     peers.lines_of(peers.start("stats", Secure, trust=authority), 1, said)
+    # A server without TLS waits for the rest of a line.
     for url, trust in (Secure.url, chain), (Secure.url[:-3] + "0/1", authority):
         Secure.url = url
-        child = peers.start("stats", Secure, trust=trust)
+        child = peers.start("stats", Secure, trust=trust, connect=500)
         must(child.wait(30 * SLOWER, "its start") == 1, f"it did not fail{child.said()}")
         must("s3cret" not in child.said() and "wrong" not in child.said(), child.said())
 
@@ -305,23 +307,23 @@ def check_steps(peers, redis):
     must(child.wait(120 * SLOWER, "its start") == 0, f"the tests failed{child.said()}")
 
 
-CHECKS = {
+CHECKS = {  # the longest first
+    "cut": ("connections that are cut in every command", check_cut_connections),
+    "server_at_work": ("kill -9 of the server at work", check_killed_server_at_work),
+    "stopped_server": ("a server stopped for longer than a lease", check_stopped_server),
+    "killed_workers": ("kill -9 of random workers", check_killed_workers),
+    "crash": ("a job that crashes its worker", check_crashing_job),
+    "tls": ("rediss:// with a password", check_tls),
     "steps": ("its scripts and their model", check_steps),
     "program": ("program 23 in three processes", check_program),
     "examples": ("the examples redis_ping and work_queue", check_examples),
-    "killed_workers": ("kill -9 of random workers", check_killed_workers),
     "stopped_worker": ("a worker that is stopped past its lease", check_stopped_worker),
     "killed_server": ("kill -9 of the server, and what is lost", check_killed_server),
-    "server_at_work": ("kill -9 of the server at work", check_killed_server_at_work),
-    "stopped_server": ("a server stopped for longer than a lease", check_stopped_server),
-    "cut": ("connections that are cut in every command", check_cut_connections),
     "producers": ("eight producers of the same ids", check_producers),
     "other": ("entries of other programs, and a clock that was set back", check_other_programs),
     "emptied": ("FLUSHALL under a worker", check_emptied_server),
     "large": ("payloads that are too large", check_large_payloads),
-    "crash": ("a job that crashes its worker", check_crashing_job),
     "processes": ("jobs in the processes of a pool", check_processes),
-    "tls": ("rediss:// with a password", check_tls),
     "terminated": ("SIGTERM to a worker", check_terminated_worker),
 }
 

@@ -146,7 +146,7 @@ task<> work_loop::work_on(held_job job) {
     co_await end_earlier(job);
     if (job.is_lost)
         how = end::lost;
-    else if (can_begin(job))
+    else if (drained_by_ == time_point::max() && !is_short(job))  // else it is given back
         how = co_await attempt(job, reason);
     how = co_await settle(job, how, std::move(reason));
     if (how == end::lost) give_up(job);
@@ -166,17 +166,6 @@ task<> work_loop::end_earlier(held_job& job) {
         co_await ended_.park();
     }
     if (any) co_await renew_unstarted(&job, 1);  // the earlier copy may have ended it
-}
-
-/// False for a job that is to be given back without an attempt.
-bool work_loop::can_begin(const held_job& job) {
-    if (drained_by_ != time_point::max()) return false;
-    const bool was_slow = std::exchange(is_slow_, is_short(job));
-    if (is_slow_ && !was_slow)
-        running_loop().call_exception_handler(
-            {"work_queue " + queue_.name + ": jobs are given back before they begin",
-             std::make_exception_ptr(redis::error("Redis answers too slowly for their leases"))});
-    return !is_slow_;
 }
 
 task<work_loop::end> work_loop::attempt(held_job& job, std::string& reason) {

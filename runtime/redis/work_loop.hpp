@@ -71,6 +71,7 @@ private:
     task<> begin(redis::value entry, task_group& group);
     task<> start_all(task_group& group, std::vector<held_job> jobs);
     void start(task_group& group, held_job job);
+    void note_speed(bool is_slow);
     task<> outage(std::exception_ptr why);
     void outage_over() noexcept;
 
@@ -83,7 +84,6 @@ private:
     void drain_by(time_point when) noexcept;
     task<> work_on(held_job job);
     task<> end_earlier(held_job& job);
-    bool can_begin(const held_job& job);
     task<end> attempt(held_job& job, std::string& reason);
     end how_cancelled(held_job& job, std::string& reason) const;
     task<end> settle(held_job& job, end how, std::string reason);
@@ -118,7 +118,7 @@ private:
 
     duration wait_{};             // until something is due, as Redis has said
     bool is_empty_ = false;       // the queue, as Redis has said
-    bool is_slow_ = false;        // Redis, for our lease; which has been reported
+    unsigned slow_takes_ = 0;     // in a row
     std::optional<retry_state> delays_;  // while Redis cannot be reached
     time_point drained_by_ = time_point::max();
     timeout_scope* taking_ = nullptr;  // ended by drain

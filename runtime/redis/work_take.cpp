@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t taken_most = 64;  // at once
 constexpr duration look_again = 100ms;  // whether the queue has become empty
+constexpr unsigned told_when_slow = 5;  // takes in a row
 constexpr duration read_grace = 5s;     // for the answer to a blocked read
 
 std::chrono::milliseconds milliseconds(const redis::value& count) {
@@ -183,8 +184,18 @@ task<> work_loop::begin(redis::value entry, task_group& group) {
 
 /// If the answer of Redis was slow, little of the leases is left: they are renewed first.
 task<> work_loop::start_all(task_group& group, std::vector<held_job> jobs) {
-    if (!jobs.empty() && is_short(jobs[0])) co_await renew_unstarted(jobs.data(), jobs.size());
+    if (jobs.empty()) co_return;
+    if (is_short(jobs[0])) co_await renew_unstarted(jobs.data(), jobs.size());
+    note_speed(is_short(jobs[0]));
     for (held_job& each : jobs) start(group, std::move(each));
+}
+
+void work_loop::note_speed(bool is_slow) {
+    slow_takes_ = is_slow ? slow_takes_ + 1 : 0;
+    if (slow_takes_ != told_when_slow) return;
+    running_loop().call_exception_handler(
+        {"work_queue " + queue_.name + ": jobs are given back before they begin",
+         std::make_exception_ptr(redis::error("Redis answers too slowly for their leases"))});
 }
 
 void work_loop::start(task_group& group, held_job job) {

@@ -108,7 +108,7 @@ rondo::task<> program(std::string what, std::string url, std::string name, setti
     options.lease = how.time("lease", 30'000);
     options.attempts = static_cast<unsigned>(how.number("attempts", 5));
     options.backoff = {how.time("backoff", 100), 1min};
-    rondo::redis::client client(url);
+    rondo::redis::client client(url, {.connect = how.time("connect", 10'000)});
     if (const std::string trusted = how.text("trust", ""); !trusted.empty())
         client.tls(rondo::tls::client_context().trust_file(trusted));
     auto queue = co_await rondo::work_queue::open(std::move(client), std::move(name), options);

@@ -87,6 +87,7 @@ TEST_CASE("redis reader: a reply is bounded before it has come", "[redis]") {
 TEST_CASE("redis values: what they are, and an error if they are something else", "[redis]") {
     const redis::value text("5"), number(7), nil;
     CHECK(text == "5");
+    CHECK(text == std::string("5"));
     CHECK(text.number() == 5);
     CHECK(number == 7);
     CHECK(number.number() == 7);

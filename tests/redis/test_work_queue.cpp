@@ -326,7 +326,7 @@ RONDO_TEST("work_queue: a job does not begin while Redis is too slow for its lea
             [&](const exception_context& what) { reports.push_back(what.message); });
         auto queue = co_await open_queue(server, {.lease = 1s});
         co_await queue.put("x");
-        const auto slow_until = running_loop().time() + 3s;
+        const auto slow_until = running_loop().time() + 10s;
         int looks = 0;
         server.is_cut_off = [&](const auto&) {  // each command waits for 200 ms
             return running_loop().time() < slow_until && ++looks % 11 != 0;
@@ -342,8 +342,8 @@ RONDO_TEST("work_queue: a job does not begin while Redis is too slow for its lea
         running_loop().set_exception_handler({});
         CHECK(attempts == std::vector<unsigned>{1});
         CHECK(result.done == 1);
-        REQUIRE(!reports.empty());
-        CHECK(reports[0] == "work_queue q: jobs are given back before they begin");
+        const std::string slow = "work_queue q: jobs are given back before they begin";
+        CHECK(std::count(reports.begin(), reports.end(), slow) >= 1);
     });
 }
 

@@ -79,12 +79,11 @@ public:
     std::string describe() const;
 
     bool operator==(const value&) const noexcept = default;
-    friend bool operator==(const value& a, std::string_view b) noexcept {
+    /// Also with a std::string, which is a value as well.
+    template <std::convertible_to<std::string_view> S>
+    friend bool operator==(const value& a, const S& b) noexcept {
         const std::string* const text = std::get_if<std::string>(&a.content_);
-        return text != nullptr && *text == b;
-    }
-    friend bool operator==(const value& a, const char* b) noexcept {
-        return a == std::string_view(b);
+        return text != nullptr && *text == std::string_view(b);
     }
     template <std::integral N>
     friend bool operator==(const value& a, N b) noexcept {
