@@ -297,7 +297,7 @@ public:
     /// Returns: false if no job of this id is dead.
     task<bool> revive(std::string id);
     /// Forgets an id, so that it can be put again, and its dead job. A job of this id that waits or
-    /// runs stays; only one that is put off, and is put off again with the same payload, is one job.
+    /// runs stays. A job that is put off twice with the same payload is one job.
     /// Returns: false if the id was not known.
     task<bool> forget(std::string id);
 
