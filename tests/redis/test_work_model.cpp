@@ -233,12 +233,13 @@ TEST_CASE("work_queue: random runs of whole queues keep every promise", "[redis]
     int begun = 0, repeated = 0;
     auto trials = static_cast<unsigned>(many(40, 5));
     if (long_run()) trials = with_asan() || with_tsan() ? 500 : 10'000;
-    for (const std::uint64_t seed : testing::seeds(trials)) {
+    const std::vector<std::uint64_t> seeds = testing::seeds(trials);
+    for (const std::uint64_t seed : seeds) {
         INFO("RONDO_SEED=" << seed);
         std::vector<std::string> wrong;
         testing::simulate(one_trial(seed, &wrong, &begun, &repeated), {.seed = seed});
         CHECK(wrong == std::vector<std::string>());
     }
-    CHECK(begun >= static_cast<int>(trials) * 12);
-    CHECK(repeated > 0);
+    CHECK(begun >= static_cast<int>(seeds.size()) * 12);
+    CHECK((repeated > 0 || seeds.size() == 1));
 }
