@@ -73,9 +73,7 @@ std::int32_t simulator::attempt_connect(sim_operation& operation) {
     const std::string path = is_unix(*operation.socket)
                                  ? sim_name::path_in(address, static_cast<socklen_t>(what.offset))
                                  : std::string();
-    const bool is_fresh = operation.socket->state != sim_socket::phase::connected;
-    if (const int error = path.empty() || !is_fresh ? 0 : files_.find_socket(path); error < 0)
-        return error;
+    if (const int error = path.empty() ? 0 : files_.find_socket(path); error < 0) return error;
     return attempt_message(operation);
 }
 
@@ -160,6 +158,12 @@ sim_operation* target_of(const sim_operation& operation) noexcept {
     return target;
 }
 
+/// Whether it is the connect of a Unix socket to a listener with a full backlog.
+bool waits_for_backlog(const sim_operation& operation) noexcept {
+    return operation.what.code == opcode::connect && operation.queue != nullptr &&
+           is_unix(*operation.socket);
+}
+
 /// Whether its result is decided, or about to be: then a cancel may come too late.
 bool is_completing(const sim_operation& operation, time_point now) noexcept {
     if (!operation.scheduled || operation.delayed) return false;
@@ -169,13 +173,15 @@ bool is_completing(const sim_operation& operation, time_point now) noexcept {
 }  // namespace
 
 std::int32_t simulator::cancel(sim_operation& operation) {
-    if (operation.what.code == opcode::async_cancel && operation.what.op_flags != 0)
-        sim_fatal("async_cancel with flags 0x%x is not interpreted", operation.what.op_flags);
     sim_operation* const target = target_of(operation);
     if (target == nullptr) return -ENOENT;
     if (target->cancel_asked || target->what.code == opcode::close) return -EALREADY;
     target->cancel_asked = true;
     if (target->failed) return -EALREADY;  // otherwise the requested fault would not occur
+    if (waits_for_backlog(*target)) {  // a thread of io_uring waits in connect(2): a signal ends it
+        core_.decide(*target, -EINTR);
+        return -EALREADY;
+    }
     if (is_completing(*target, core_.now) && core_.dice.percent(core_.options.late_percent))
         return core_.dice.percent(50) ? 0 : -EALREADY;
     core_.decide_cancelled(*target);

@@ -99,15 +99,36 @@ private:
     std::size_t left_ = 0;
 };
 
-/// The bytes of one direction of a connection, in transit and arrived: a bounded ring, owned by the
-/// receiving socket.
+/// The bytes of one direction of a connection: a bounded ring, owned by the receiving socket. They
+/// are written, then sent as far as the receiver's window allows, and then they arrive.
 class sim_pipe {
 public:
-    void limit(std::uint32_t capacity) noexcept { capacity_ = capacity; }
+    /// `window` is how many bytes may be sent and not read yet.
+    void limit(std::uint32_t capacity, std::uint32_t window) noexcept {
+        capacity_ = capacity;
+        window_ = window;
+    }
     std::uint32_t room() const noexcept { return capacity_ - size_; }
     std::uint32_t arrived() const noexcept { return arrived_; }
     std::uint32_t on_the_way() const noexcept { return size_ - arrived_; }
+    std::uint32_t unsent() const noexcept { return size_ - sent_; }
     void arrive(std::uint32_t bytes) noexcept { arrived_ += bytes; }
+    /// Sends written bytes, unless the window has less than half of its room: small pieces would be
+    /// many. Returns: how many are sent, and have to arrive.
+    std::uint32_t send() noexcept {
+        const std::uint32_t open = window_ - sent_;
+        if (open < std::min(unsent(), window_ / 2)) return 0;
+        const std::uint32_t bytes = std::min(unsent(), open);
+        sent_ += bytes;
+        return bytes;
+    }
+    /// Forgets the bytes that are not sent yet. Returns: how many they are.
+    std::uint32_t drop_unsent() noexcept {
+        const std::uint32_t bytes = unsent();
+        size_ -= bytes;
+        written_ -= bytes;
+        return bytes;
+    }
     /// Returns: the number of bytes ever written, which is the position of the next one.
     std::uint64_t written() const noexcept { return written_; }
     std::uint64_t taken() const noexcept { return written_ - size_; }
@@ -130,6 +151,7 @@ public:
         if (keep) return;
         first_ = (first_ + bytes) % capacity_;
         size_ -= bytes;
+        sent_ -= bytes;
         arrived_ -= bytes;
     }
     void clear() noexcept { *this = sim_pipe(); }
@@ -138,8 +160,10 @@ private:
     std::unique_ptr<std::byte[]> memory_;
     std::uint64_t written_ = 0;
     std::uint32_t capacity_ = 0;
+    std::uint32_t window_ = 0;
     std::uint32_t first_ = 0;
-    std::uint32_t size_ = 0;     // bytes in the ring, in transit and arrived
+    std::uint32_t size_ = 0;     // bytes in the ring
+    std::uint32_t sent_ = 0;     // bytes in transit and arrived
     std::uint32_t arrived_ = 0;  // bytes that can be read
 };
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <utility>
 
@@ -19,7 +20,17 @@ namespace detail {
 
 namespace {
 
-constexpr std::size_t datagram_costs = 768;           // overhead of each, as in skb->truesize
+constexpr std::uint32_t segments_max = 128;  // UDP_MAX_SEGMENTS; before Linux 6.10 it was 64
+
+/// Returns: the bytes that a datagram takes of its receiver's buffer, as measured on Linux 6.18. Its
+/// memory is a power of two with the headers in it, and pages if it is large.
+std::size_t cost_of(std::size_t size) noexcept {
+    constexpr std::size_t headers = 379, record = 256, small = 576, largest = 16'384;
+    const std::size_t needed = size + headers;
+    if (needed <= small) return small + record;
+    return needed <= largest ? std::max<std::size_t>(std::bit_ceil(needed), 1024) + record
+                             : size + small + record;
+}
 
 std::uint32_t largest(int family) noexcept {
     return family == AF_INET ? 65'507 : 65'527;
@@ -104,7 +115,7 @@ std::int32_t sim_network::send_datagrams(sim_operation& operation) {
     const std::uint32_t all = from.left();
     const std::uint32_t segment = segment_of(operation.what);
     if (all > largest(to.family())) return -EMSGSIZE;
-    if (segment != 0 && all > 64 * segment) return -EINVAL;
+    if (segment != 0 && all > segments_max * segment) return -EINVAL;
     if (socket.error != 0) return -std::exchange(socket.error, 0);
     if (const int error = bind_to_free_port(socket); error < 0) return error;
     do {
@@ -185,10 +196,10 @@ void sim_network::arrive_datagram(const sim_event& event) {
         }
         return;
     }
-    const std::size_t costs = datagram.bytes.size() + datagram_costs;
+    const std::size_t all = receiver->datagram_bytes + cost_of(datagram.bytes.size());
     const auto room = static_cast<std::size_t>(option_of(*receiver, SOL_SOCKET, SO_RCVBUF));
-    if (receiver->shut_read || receiver->datagram_bytes + costs > room) return;
-    receiver->datagram_bytes += costs;
+    if (all > room && !receiver->datagrams.empty()) return;  // one is always taken
+    receiver->datagram_bytes = all;
     receiver->datagrams.push_back(std::move(datagram));
     wake_waiters(*receiver, POLLIN | POLLRDNORM);
 }
@@ -207,7 +218,8 @@ std::int32_t sim_network::receive_datagram(sim_operation& operation) {
         message->msg_flags = 0;
     }
     if (socket.datagrams.empty()) {
-        if (!socket.shut_read) return operation.queue != nullptr ? sim_wait : -EAGAIN;
+        if (operation.queue == nullptr) return -EAGAIN;
+        if (!socket.shut_read) return sim_wait;
         if (message != nullptr) message->msg_namelen = 0;
         return 0;
     }
@@ -222,7 +234,7 @@ std::int32_t sim_network::receive_datagram(sim_operation& operation) {
         if (fits < size) message->msg_flags |= MSG_TRUNC;
     }
     if ((flags & MSG_PEEK) == 0) {
-        socket.datagram_bytes -= size + datagram_costs;
+        socket.datagram_bytes -= cost_of(size);
         socket.datagrams.pop_front();
     }
     return static_cast<std::int32_t>((flags & MSG_TRUNC) != 0 ? size : fits);
@@ -232,6 +244,7 @@ short sim_network::datagram_events(const sim_socket& socket) const noexcept {
     int events = POLLOUT | POLLWRNORM;
     if (!socket.datagrams.empty() || socket.shut_read) events |= POLLIN | POLLRDNORM;
     if (socket.shut_read) events |= POLLRDHUP;
+    if (socket.shut_read && socket.shut_write) events |= POLLHUP;
     if (socket.error != 0) events |= POLLERR;
     return static_cast<short>(events);
 }

@@ -14,8 +14,9 @@
 // complete, the seed decides the outcome, and the cancel returns 0 or -EALREADY. The target of a
 // cancel is found at submission; it is never a later operation with the same address.
 //
-// Errors of the layers above abort with a sentence: an unknown opcode or entry flag, and closing a
-// descriptor that has operations in flight or queued (law 4).
+// An opcode or flag that is not simulated ends with -EINVAL, as an unknown one does on Linux, and a
+// line on stderr names it. Only a breach of law 4 aborts, with a sentence: closing a descriptor that
+// has operations in flight or queued.
 //
 // Mock sockets are not used: they would test other code than the code that runs.
 #pragma once
@@ -152,6 +153,7 @@ private:
     void complete(sim_operation& operation, std::int32_t result, bool more);
 
     // begin.cpp: entries to operations
+    bool is_simulated(const entry& what) noexcept;
     void begin_entry(const entry& what);
     bool apply_fault(sim_operation& operation);
     void begin(sim_operation& operation);

@@ -179,9 +179,10 @@ bool sim_network::has_listener(const sockaddr* address, socklen_t size) noexcept
 
 std::int32_t sim_network::connect(sim_operation& operation) {
     sim_socket& socket = *operation.socket;
-    if (socket.state == sim_socket::phase::connected ||
-        socket.state == sim_socket::phase::listening)
-        return -EISCONN;
+    const int refusal = socket.state == sim_socket::phase::connected ? -EISCONN
+                        : socket.state != sim_socket::phase::listening ? 0
+                        : is_unix(socket) ? -EINVAL : -EISCONN;
+    if (refusal < 0 && !is_unix(socket)) return refusal;
     sim_name destination;
     const int error =
         sim_name::read(socket.local.family(), sim_pointer<const sockaddr>(operation.what.address),
@@ -198,6 +199,7 @@ std::int32_t sim_network::connect(sim_operation& operation) {
         listener->writers.push(operation);
         return sim_wait;
     }
+    if (refusal < 0) return refusal;  // a Unix socket tells it last
     join(socket, *listener, destination);
     return 0;
 }
@@ -225,6 +227,8 @@ void sim_network::join(sim_socket& client, sim_socket& listener, const sim_name&
     wake_waiters(client, POLLOUT | POLLWRNORM);
 }
 
+/// Of a TCP connection's buffer one half is the sender's and one the receiver's: what is in the
+/// sender's half is lost if it resets the connection.
 void sim_network::couple(sim_socket& one, sim_socket& other) {
     const std::uint32_t least =
         std::max(core_.options.buffer_min, is_pipe(one) ? pipe_atomic : 1U);
@@ -232,7 +236,8 @@ void sim_network::couple(sim_socket& one, sim_socket& other) {
     for (sim_socket* end : {&one, &other}) {
         sim_socket* const far = end == &one ? &other : &one;
         end->state = sim_socket::phase::connected;
-        end->incoming.limit(least + core_.dice.below(most - least + 1));
+        const std::uint32_t size = least + core_.dice.below(most - least + 1);
+        end->incoming.limit(size, is_unix(one) ? size : (size + 1) / 2);
         end->last_arrival = core_.now;
         end->peer = far;
         end->peer_ticket = far->ticket;
@@ -276,6 +281,31 @@ void sim_network::deliver(sim_socket& to, sim_event_kind kind, std::uint32_t amo
     core_.post(event);
 }
 
+/// Lets bytes that were written arrive, as many as the receiver's window takes.
+void sim_network::transmit(sim_socket& to) {
+    if (const std::uint32_t bytes = to.incoming.send(); bytes > 0)
+        deliver(to, sim_event_kind::bytes, bytes);
+    if (to.end_waits && to.incoming.unsent() == 0) {
+        to.end_waits = false;
+        deliver(to, sim_event_kind::end, 0);
+    }
+}
+
+/// Sends the end of the stream, after its bytes.
+void sim_network::send_end(sim_socket& to) {
+    to.end_waits = true;
+    transmit(to);
+}
+
+/// Sends a reset, with the end before it if `ends`. Bytes that are not sent yet are lost, and then
+/// so is the end.
+void sim_network::send_reset(sim_socket& to, bool ends) {
+    const bool lost = to.incoming.drop_unsent() > 0;
+    to.end_waits = false;
+    if (ends && !lost) deliver(to, sim_event_kind::end, 0);
+    deliver(to, sim_event_kind::reset, 0);
+}
+
 int sim_network::shutdown(sim_socket& socket, int how) {
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR) return -EINVAL;
     if (socket.state == sim_socket::phase::listening) {
@@ -284,14 +314,21 @@ int sim_network::shutdown(sim_socket& socket, int how) {
         wake_waiters(socket, POLLIN | POLLHUP);
         return 0;
     }
-    if (!is_connected(socket)) return is_unix(socket) ? 0 : -ENOTCONN;
+    const bool is_datagram = socket.kind == sim_socket_kind::datagram;
+    const int result = is_connected(socket) || is_unix(socket) ? 0 : -ENOTCONN;
+    if (!is_connected(socket) && !is_datagram) return result;
+    sim_socket* const peer = peer_of(socket);
     if (how != SHUT_WR) socket.shut_read = true;
     if (how != SHUT_RD && !std::exchange(socket.shut_write, true)) {
         socket.ended_first = !socket.ended;
-        if (sim_socket* const peer = peer_of(socket)) deliver(*peer, sim_event_kind::end, 0);
+        if (peer != nullptr) send_end(*peer);
     }
     wake_waiters(socket, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
-    return 0;
+    if (how != SHUT_WR && peer != nullptr && is_unix(socket)) {  // its writes would reach no reader
+        peer->shut_write = true;
+        wake_waiters(*peer, POLLOUT | POLLHUP);
+    }
+    return result;
 }
 
 /// Ends listening. Connections that were not accepted are reset. Connects that waited for the
@@ -316,12 +353,14 @@ void sim_network::close(sim_socket& socket) {
     if (sim_socket* const peer = peer_of(socket)) {
         const bool unread = socket.incoming.arrived() > 0;
         const bool abort = resets_on_close(socket);
+        const bool ends = !unread && !abort && !socket.shut_write;
         if (!socket.shut_write) socket.ended_first = !socket.ended;
         if (socket.is_accepted && socket.ended_first && !unread && !abort && !socket.reset)
             let_linger(socket);
-        if (!unread && !abort && !socket.shut_write) deliver(*peer, sim_event_kind::end, 0);
         if (unread || abort || socket.incoming.on_the_way() > 0)
-            deliver(*peer, sim_event_kind::reset, 0);
+            send_reset(*peer, ends);
+        else if (ends)
+            send_end(*peer);
     }
     for (sim_rights& rights : socket.rights)
         unreachable_.insert(unreachable_.end(), rights.opened.begin(), rights.opened.end());
@@ -360,6 +399,8 @@ void sim_network::arrive(const sim_event& event) {
             socket.ended = true;
             break;
         default:
+            // Nothing of a TCP connection is left after both ends.
+            if (!is_connected(socket)) return;
             socket.error = socket.ended && !is_unix(socket) ? EPIPE : ECONNRESET;
             socket.reset = true;
     }
@@ -397,6 +438,7 @@ void sim_network::restore(const sim_name& part) {
 void sim_network::reset_connection(sim_socket& socket) {
     socket.error = ECONNRESET;
     socket.reset = true;
+    socket.incoming.drop_unsent();
     wake_waiters(socket, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
 }
 

@@ -86,6 +86,7 @@ struct sim_socket {
     bool shut_read = false;
     bool shut_write = false;
     bool reset_sent = false;  // a reset is in transit to this socket
+    bool end_waits = false;   // the peer has ended: after its bytes that are not sent yet
     bool ended_first = false;  // its end was sent before the peer's came
     bool is_accepted = false;  // made by a listener
     int error = 0;          // reported once, like SO_ERROR
@@ -95,6 +96,7 @@ struct sim_socket {
     sim_socket* peer = nullptr;  // valid while it still has that ticket
     std::uint32_t peer_ticket = 0;
     sim_pipe incoming;
+    std::uint32_t sent_in_vain = 0;  // bytes for a peer that has closed
     time_point last_arrival{};  // of data sent to this socket, so that a stream keeps its order
 
     sim_queue readers;  // recv and the like; of a listener: accepts
@@ -205,6 +207,9 @@ private:
     void reset_connection(sim_socket& socket);
     short pipe_events(const sim_socket& socket) const noexcept;
     void deliver(sim_socket& to, sim_event_kind kind, std::uint32_t amount);
+    void transmit(sim_socket& to);
+    void send_end(sim_socket& to);
+    void send_reset(sim_socket& to, bool ends);
     void stop_listening(sim_socket& listener);
     void retry_connects(sim_socket& listener);
     std::uint16_t free_port(const sim_name& name) noexcept;
@@ -214,6 +219,7 @@ private:
     void schedule_first(sim_queue& queue, bool ready);
     bool readable(const sim_socket& socket) const noexcept;
     bool writable(const sim_socket& socket) const noexcept;
+    std::uint32_t room_for(const sim_socket& socket) const noexcept;
     sim_latency latency_of(const sim_socket& socket) const noexcept;
 
     sim_core& core_;

@@ -36,6 +36,14 @@ bool all_or_wait(const sim_operation& operation) noexcept {
     return (message_flags(operation.what) & MSG_WAITALL) != 0 && operation.max_bytes == 0;
 }
 
+/// Whether it is a transfer of no bytes that looks at nothing: a read, which takes no datagram
+/// either, or a write to a pipe.
+bool is_empty(const entry& what, const sim_socket& socket) noexcept {
+    const bool reads = what.code == opcode::read || what.code == opcode::readv;
+    if (!reads && !(is_pipe(socket) && writes(what.code))) return false;
+    return (what.flags & entry_pick_buffer) == 0 && sim_cursor(what, 0).left() == 0;
+}
+
 /// Returns: where the unread message with that byte ends.
 std::uint64_t end_of_message(const sim_socket& socket, std::uint64_t at) noexcept {
     return *std::upper_bound(socket.messages.begin(), socket.messages.end(), at);
@@ -59,10 +67,19 @@ bool sim_network::readable(const sim_socket& socket) const noexcept {
            socket.error != 0;
 }
 
+/// Returns: how many bytes the socket can write now. A peer that has closed takes a buffer full of
+/// them, until its reset arrives.
+std::uint32_t sim_network::room_for(const sim_socket& socket) const noexcept {
+    const sim_socket* const peer = peer_of(socket);
+    if (peer != nullptr) return peer->incoming.room();
+    const std::uint32_t most = std::max(core_.options.buffer_max, 1U);
+    return most - std::min(most, socket.sent_in_vain);
+}
+
 bool sim_network::writable(const sim_socket& socket) const noexcept {
     if (socket.reset || socket.shut_write || socket.error != 0) return true;
     const sim_socket* const peer = peer_of(socket);
-    if (peer == nullptr) return true;
+    if (peer == nullptr) return is_unix(socket) || room_for(socket) > 0;
     return peer->incoming.room() >= (is_pipe(socket) ? pipe_atomic : 1U) &&
            peer->messages.size() < unix_messages_max;
 }
@@ -101,7 +118,8 @@ short sim_network::events_of(const sim_socket& socket) const noexcept {
     if (readable(socket)) events |= in;
     if (writable(socket)) events |= out;
     if (over) events |= POLLRDHUP;
-    if (socket.reset || (over && socket.shut_write)) events |= POLLHUP;
+    const bool closed = is_unix(socket) && over && peer_of(socket) == nullptr;
+    if (socket.reset || closed || (over && socket.shut_write)) events |= POLLHUP;
     if (socket.error != 0) events |= POLLERR;
     return static_cast<short>(events);
 }
@@ -128,6 +146,7 @@ void sim_network::begin(sim_operation& operation) {
     if (is_pipe(socket) && operation.what.code != opcode::poll_add &&
         writes(operation.what.code) != (socket.kind == sim_socket_kind::pipe_sink))
         return core_.decide(operation, -EBADF);
+    if (is_empty(operation.what, socket)) return core_.decide(operation, 0);
     if (socket.kind == sim_socket_kind::datagram && operation.what.code != opcode::poll_add) {
         if (operation.what.code == opcode::connect || writes(operation.what.code))
             return core_.schedule(operation, core_.options.local);
@@ -228,11 +247,7 @@ std::int32_t sim_network::send(sim_operation& operation) {
     if (gone) return broken_pipe(operation);
     sim_cursor from(operation.what, operation.moved);
     if (from.left() == 0) return static_cast<std::int32_t>(operation.moved);
-    if (peer == nullptr) {  // closed: the bytes are accepted, and a reset comes back
-        if (!std::exchange(socket.reset_sent, true)) deliver(socket, sim_event_kind::reset, 0);
-        return continue_transfer(operation, from.left(), 0);
-    }
-    std::uint32_t bytes = std::min(from.left(), peer->incoming.room());
+    std::uint32_t bytes = std::min(from.left(), room_for(socket));
     if (local && !writable(socket)) bytes = 0;
     if (bytes == 0)
         return operation.queue != nullptr ? sim_wait
@@ -241,9 +256,14 @@ std::int32_t sim_network::send(sim_operation& operation) {
     const bool whole = all_or_wait(operation) || (is_pipe(socket) && from.left() <= pipe_atomic &&
                                                   operation.max_bytes == 0);
     if (!whole) bytes = core_.shorten(operation, bytes);
+    if (peer == nullptr) {  // closed: the bytes are accepted, and a reset comes back
+        if (!std::exchange(socket.reset_sent, true)) deliver(socket, sim_event_kind::reset, 0);
+        socket.sent_in_vain += bytes;
+        return continue_transfer(operation, bytes, from.left() - bytes);
+    }
     peer->incoming.write(from, bytes);
     if (local && !is_pipe(socket)) peer->messages.push_back(peer->incoming.written());
-    deliver(*peer, sim_event_kind::bytes, bytes);
+    transmit(*peer);
     return continue_transfer(operation, bytes, from.left());
 }
 
@@ -282,6 +302,7 @@ std::int32_t sim_network::receive(sim_operation& operation) {
         received_ = std::move(socket.rights.front().opened);
         socket.rights.pop_front();
     }
+    transmit(socket);
     if (sim_socket* const peer = peer_of(socket)) wake_waiters(*peer, POLLOUT | POLLWRNORM);
     return continue_transfer(operation, bytes, hands ? 0 : into.left());
 }
