@@ -109,6 +109,19 @@ ssize_t call_on_socket(const entry& what, std::size_t moved) noexcept {
 
 }  // namespace
 
+/// The result of a call that said EAGAIN. A datagram socket that was shut down for reading says so
+/// too, and polls as readable: a call that may block ends there with 0. The second try is for bytes
+/// that came before the poll.
+std::int32_t readiness_kernel::too_early(const pending& one, const watched& on) noexcept {
+    if ((one.what.op_flags & MSG_DONTWAIT) != 0)
+        return one.moved != 0 ? static_cast<std::int32_t>(one.moved) : -EAGAIN;
+    if (one.writes || !on.hung_up) return not_ready;
+    const int events = poll_one(on.number, POLLRDHUP);
+    if (events < 0 || (events & POLLRDHUP) == 0) return not_ready;
+    const std::int32_t result = repeat([&] { return call_on_socket(one.what, one.moved); });
+    return result == -EAGAIN ? 0 : result;
+}
+
 /// With MSG_WAITALL it goes on until all bytes have moved, or until nothing more will: then the
 /// bytes so far are the result.
 std::int32_t readiness_kernel::attempt_on_socket(pending& one, watched& on) noexcept {
@@ -118,7 +131,7 @@ std::int32_t readiness_kernel::attempt_on_socket(pending& one, watched& on) noex
     const auto moved = [&one] { return static_cast<std::int32_t>(one.moved); };
     for (;;) {
         const std::int32_t result = repeat([&] { return call_on_socket(what, one.moved); });
-        if (result == -EAGAIN) return not_ready;
+        if (result == -EAGAIN) return too_early(one, on);
         if (!all) {
             const bool reads = what.code == opcode::recv || what.code == opcode::recvmsg;
             if (reads && result > 0 && on.readable && !on.hung_up && !on.urgent &&

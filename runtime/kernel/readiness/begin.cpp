@@ -40,6 +40,16 @@ constexpr bool writes(opcode code) noexcept {
            code == opcode::writev || code == opcode::connect;
 }
 
+bool is_empty(const entry& what) noexcept {
+    return is_transfer(what.code) && (what.flags & entry_pick_buffer) == 0 && length_of(what) == 0;
+}
+
+bool waits_never(const entry& what) noexcept {
+    const bool is_message = what.code == opcode::recv || what.code == opcode::recvmsg ||
+                            what.code == opcode::send || what.code == opcode::sendmsg;
+    return is_message && (what.op_flags & MSG_DONTWAIT) != 0;
+}
+
 bool is_multishot(const entry& what) noexcept {
     if (what.code == opcode::accept) return (what.ioprio & accept_multishot) != 0;
     return what.code == opcode::recv && (what.ioprio & receive_multishot) != 0;
@@ -76,6 +86,7 @@ void readiness_kernel::begin(pending& one) noexcept {
 bool readiness_kernel::may_wait_untried(const pending& one, const watched& on) noexcept {
     const opcode code = one.what.code;
     if (code == opcode::accept || code == opcode::connect) return false;
+    if (is_empty(one.what) || waits_never(one.what)) return false;
     return is_transfer(code) || on.kind == file_kind_t::unknown || on.kind == file_kind_t::socket;
 }
 

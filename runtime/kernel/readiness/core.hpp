@@ -125,6 +125,7 @@ private:
     // attempt.cpp
     std::int32_t attempt(pending& one, watched& on) noexcept;
     std::int32_t attempt_on_socket(pending& one, watched& on) noexcept;
+    std::int32_t too_early(const pending& one, const watched& on) noexcept;
     std::int32_t attempt_accept(const pending& one, watched& on) noexcept;
     std::int32_t attempt_connect(pending& one, watched& on) noexcept;
     std::int32_t attempt_picking(pending& one, watched& on) noexcept;

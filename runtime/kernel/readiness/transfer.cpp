@@ -98,9 +98,11 @@ std::int32_t readiness_kernel::attempt_transfer(pending& one, watched& on) noexc
     }
 }
 
-/// read(2) and write(2) on a socket are recv(2) and send(2) without flags.
+/// read(2) and write(2) on a socket are recv(2) and send(2) without flags. But a read of no bytes
+/// waits for nothing, and takes no datagram.
 std::int32_t readiness_kernel::attempt_as_message(pending& one, watched& on) noexcept {
     const entry asked = one.what;
+    if (!one.writes && length_of(asked) == 0) return 0;
     msghdr message{};
     if (asked.code == opcode::read || asked.code == opcode::write) {
         one.what.code = one.writes ? opcode::send : opcode::recv;

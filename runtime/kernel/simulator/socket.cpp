@@ -179,10 +179,9 @@ bool sim_network::has_listener(const sockaddr* address, socklen_t size) noexcept
 
 std::int32_t sim_network::connect(sim_operation& operation) {
     sim_socket& socket = *operation.socket;
-    const int refusal = socket.state == sim_socket::phase::connected ? -EISCONN
-                        : socket.state != sim_socket::phase::listening ? 0
-                        : is_unix(socket) ? -EINVAL : -EISCONN;
-    if (refusal < 0 && !is_unix(socket)) return refusal;
+    const bool listens = socket.state == sim_socket::phase::listening;
+    const bool is_taken = listens || socket.state == sim_socket::phase::connected;
+    if (is_taken && !is_unix(socket)) return -EISCONN;
     sim_name destination;
     const int error =
         sim_name::read(socket.local.family(), sim_pointer<const sockaddr>(operation.what.address),
@@ -199,7 +198,7 @@ std::int32_t sim_network::connect(sim_operation& operation) {
         listener->writers.push(operation);
         return sim_wait;
     }
-    if (refusal < 0) return refusal;  // a Unix socket tells it last
+    if (is_taken) return listens ? -EINVAL : -EISCONN;  // a Unix socket tells it last
     join(socket, *listener, destination);
     return 0;
 }

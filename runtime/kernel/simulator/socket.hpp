@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The simulated network: sockets and pipes of one machine, with the behaviour that makes them
 // difficult. Segments take time, buffers are bounded, transfers are short. A peer that closes with
-// unread data sends a reset, and data that arrived before the reset is still readable. Errors are
-// reported in Linux's order (tcp_sendmsg, tcp_recvmsg, tcp_reset).
+// unread data sends a reset. Data that was sent before the reset is still readable; data that waits
+// for the receiver's window is lost. Errors are reported in Linux's order (tcp_sendmsg, tcp_recvmsg,
+// tcp_reset).
 //
 // A pipe is a stream with one writing and one reading end. Comments at the code name the
 // differences to sockets (a broken pipe is POLLERR, small writes are whole).
@@ -10,7 +11,8 @@
 // A part of the network can be cut off: nothing to it or from it arrives until it is restored.
 // Streams wait, datagrams are lost, connects get no answer.
 //
-// Not simulated: urgent data, and connects that a lingering port would refuse.
+// Not simulated: urgent data, connects that a lingering port would refuse, a connect that undoes a
+// TCP connection (AF_UNSPEC), and addresses of other machines: each belongs to this one.
 #pragma once
 
 #include <sys/socket.h>

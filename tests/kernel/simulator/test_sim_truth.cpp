@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
 // The simulator tells what Linux does: the same calls on both, and what Linux answers. Each case
-// was found by comparing the two.
+// was found by comparing the two. Here: files, names and addresses. See test_sim_truth_network.cpp
+// for bytes.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cstring>
-#include <exception>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <rondo/rondo.hpp>
 
+#include "kernel/simulator/tells.hpp"
 #include "support/file_tools.hpp"
+#include "support/net_tools.hpp"
 #include "support/rondo_test.hpp"
 
 using namespace rondo;
@@ -21,19 +27,6 @@ using namespace rondo_tests;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// The text that `call` gives, or the name of the errno that it throws.
-template <class F>
-task<std::string> told(F call) {
-    std::error_code error;
-    try {
-        co_return co_await call();
-    } catch (const std::system_error& e) {
-        error = e.code();
-    }
-    const char* const name = ::strerrorname_np(error.value());
-    co_return name != nullptr ? name : error.message();
-}
 
 /// Address without the port.
 std::string host_of(const endpoint& where) {
@@ -48,14 +41,6 @@ task<std::string> opened(std::string path, open_mode mode = open_mode::read,
 }
 
 }  // namespace
-
-// The answer of a coroutine with that body.
-#define TELLS(text, ...)                                                     \
-    do {                                                                     \
-        const auto call = [&]() -> task<std::string> { __VA_ARGS__ };        \
-        const std::string answer = co_await told(call);                      \
-        CHECK(answer == (text));                                             \
-    } while (false)
 
 RONDO_TEST("simulator truth: paths", "[simulator][both]", seeds(1)) {
     const folder at;
@@ -173,6 +158,50 @@ RONDO_TEST("simulator truth: status and space of files", "[simulator][both]", se
     CHECK(unnamed_status.links == 0);
 }
 
+RONDO_TEST("simulator truth: O_DIRECT wants aligned transfers", "[simulator][both]", seeds(1)) {
+    const folder at;
+    aligned_buffer block(2 * aligned_buffer::alignment);
+    open_options how;
+    how.create = how.direct = true;
+    std::optional<file> f;
+    try {
+        f.emplace(co_await file::open(at / "direct", open_mode::read_write, how));
+    } catch (const std::system_error& error) {
+        CHECK(error.code().value() == EINVAL);  // this file system has no O_DIRECT
+        co_return;
+    }
+    co_await f->write_all_at(block, 0);
+    const auto read = [&](std::size_t skipped, std::size_t size,
+                          std::uint64_t offset) -> task<std::string> {
+        const auto got = co_await f->read_at(buffer_view(block.data() + skipped, size), offset);
+        co_return std::to_string(got.size());
+    };
+    TELLS("EINVAL", co_return co_await read(1, 4096, 0););
+    TELLS("EINVAL", co_return co_await read(0, 100, 0););
+    TELLS("EINVAL", co_return co_await read(0, 4096, 7););
+}
+
+RONDO_TEST("simulator truth: what is not simulated is an error that names it", "[simulator]",
+           seeds(1)) {
+    const auto text = [](auto failing) -> task<std::string> {
+        co_return co_await text_of_failure<std::system_error>(std::move(failing));
+    };
+    const auto now = [](auto call) -> std::string {
+        try {
+            call();
+        } catch (const std::system_error& e) {
+            return e.what();
+        }
+        return "nothing was thrown";
+    };
+    const std::string spawn = co_await text(command("/bin/true").run());
+    CHECK(spawn == "spawn /bin/true: Function not implemented");
+    CHECK(now([] { watch_directory("/tmp"); }) == "watch /tmp: Function not implemented");
+    CHECK(now([] { signal_set set(SIGUSR2); }) == "signalfd: Function not implemented");
+    CHECK(now([] { standard_input(); }) == "standard input: Bad file descriptor");
+    CHECK(now([] { from_fd(1); }) == "from_fd descriptor 1: Bad file descriptor");
+}
+
 RONDO_TEST("simulator truth: TCP addresses", "[simulator][both]", seeds(1)) {
     auto listener = tcp_listener::bind({"127.0.0.1", 0});
     const endpoint where = listener.local();
@@ -275,241 +304,3 @@ RONDO_TEST("simulator truth: names of Unix sockets", "[simulator][both]", seeds(
     auto again = unix_listener::bind(left, options);
     TELLS("ok", co_return co_await connected(left););
 }
-
-RONDO_TEST("simulator truth: datagrams", "[simulator][both]", seeds(1)) {
-    auto sender = udp_socket::bind({"127.0.0.1", 0});
-    const endpoint all("255.255.255.255", 9999);
-    TELLS("EACCES",
-        co_await sender.send_to("x", all);
-        co_return "ok";
-    );
-    udp_options reuse;
-    reuse.reuse_address = true;
-    auto one = udp_socket::bind({"127.0.0.1", 0}, reuse);
-    TELLS("ok",
-        auto two = udp_socket::bind(one.local(), reuse);
-        co_return "ok";
-    );
-    TELLS("EADDRINUSE",
-        auto two = udp_socket::bind(sender.local());
-        co_return "ok";
-    );
-    udp_options small;
-    small.receive_buffer = 2304;
-    auto receiver = udp_socket::bind({"127.0.0.1", 0}, small);
-    for (int i = 0; i < 20; ++i) co_await sender.send_to("0123456789", receiver.local());
-    co_await sleep(5ms);
-    int count = 0;
-    const auto receive = [&]() -> task<> {
-        for (std::string into(100, ' ');; ++count) co_await receiver.receive_from(into);
-    };
-    co_await move_on_after(10ms, receive());
-    CHECK(count > 0);
-    CHECK(count < 20);  // the others did not fit
-}
-
-/// The bytes that come, and how the stream ends after them.
-task<std::string> read_to_end(byte_stream& from) {
-    std::string all, buffer(100'000, ' ');
-    try {
-        while (auto some = co_await from.read_some(buffer)) all += some.text();
-        all += " end";
-    } catch (const std::system_error& e) {
-        all += std::string(" ") + ::strerrorname_np(e.code().value());
-    }
-    co_return all;
-}
-
-RONDO_TEST("simulator truth: a Unix peer that closes with unread bytes", "[simulator][both]",
-           seeds(3)) {
-    auto pair = socket_pair();
-    auto &left = pair.first, &right = pair.second;
-    co_await left.write_all("unread");
-    co_await right.write_all("answer");
-    co_await right.shutdown_write();
-    co_await right.close();
-    co_await sleep(1ms);
-    CHECK(co_await read_to_end(left) == "answer ECONNRESET");
-    CHECK(co_await read_to_end(left) == " ECONNRESET");  // a stream remembers its error
-    TELLS("EPIPE",
-        co_await left.write_all("x");
-        co_return "ok";
-    );
-
-    auto [one, other] = socket_pair();
-    co_await other.write_all("answer");
-    co_await other.close();
-    co_await sleep(1ms);
-    CHECK(co_await read_to_end(one) == "answer end");
-}
-
-RONDO_TEST("simulator truth: a write that waits while its Unix peer closes", "[simulator][both]",
-           seeds(3)) {
-    auto pair = socket_pair();
-    auto &left = pair.first, &right = pair.second;
-    std::string told_error;
-    const auto write = [&]() -> task<> {
-        const std::string much(1'000'000, 'x');
-        try {
-            co_await left.write_all(much);
-        } catch (const std::system_error& e) {
-            told_error = ::strerrorname_np(e.code().value());
-        }
-    };
-    const auto close_late = [&]() -> task<> {
-        co_await sleep(5ms);
-        co_await right.close();
-    };
-    co_await gather(write(), close_late());
-    CHECK(told_error == "EPIPE");
-}
-
-RONDO_TEST("simulator truth: the address of a connection that was reset before its accept",
-           "[simulator][both]", seeds(3)) {
-    auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    auto client = co_await connect_tcp(listener.local());
-    const endpoint expected = client.local();
-    client.abort();
-    co_await sleep(5ms);
-    auto accepted = co_await listener.accept();
-    const endpoint told = accepted.remote();
-    CHECK(told == expected);
-}
-
-RONDO_TEST("simulator truth: a port whose connections linger", "[simulator][both]", seeds(1)) {
-    listen_options strict;
-    strict.reuse_address = false;
-    auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    const endpoint where = listener.local();
-    auto client = co_await connect_tcp(where);
-    auto server = co_await listener.accept();
-    co_await listener.close();
-    const auto bound = [&](listen_options options) -> task<std::string> {
-        auto again = tcp_listener::bind(where, options);
-        co_return "ok";
-    };
-    TELLS("EADDRINUSE", co_return co_await bound(strict););
-    TELLS("ok", co_return co_await bound({}););
-    co_await server.close();  // first: its port lingers
-    const auto rest = co_await client.read_all();
-    CHECK(rest.empty());
-    co_await client.close();
-    co_await sleep(5ms);
-    TELLS("EADDRINUSE", co_return co_await bound(strict););
-    TELLS("ok", co_return co_await bound({}););
-
-    // The client closes first: then the port of the server is free.
-    auto second = tcp_listener::bind({"127.0.0.1", 0});
-    const endpoint free = second.local();
-    auto first_to_close = co_await connect_tcp(free);
-    auto other = co_await second.accept();
-    co_await first_to_close.close();
-    const auto nothing = co_await other.read_all();
-    CHECK(nothing.empty());
-    co_await other.close();
-    co_await second.close();
-    co_await sleep(5ms);
-    TELLS("ok",
-        auto again = tcp_listener::bind(free, strict);
-        co_return "ok";
-    );
-}
-
-RONDO_TEST("simulator truth: few small messages fill a Unix socket", "[simulator][both]",
-           seeds(3)) {
-    auto pair = socket_pair();
-    auto &left = pair.first, &right = pair.second;
-    int count = 0;
-    const auto write = [&]() -> task<> {
-        for (; count < 1000; ++count) co_await left.write_all("x");
-    };
-    co_await move_on_after(500ms, write());
-    CHECK(count > 100);
-    CHECK(count < 300);  // far fewer bytes than the socket's buffer has
-    std::string got;
-    std::string buffer(1000, ' ');
-    while (got.size() < std::size_t(count)) {
-        const auto some = co_await right.read_some(buffer);
-        got += some.text();
-    }
-    co_await left.write_all("more");
-    CHECK(co_await right.read_exactly(4) == "more");
-}
-
-/// Reads of receive_descriptors until nothing comes: the bytes, and how many descriptors.
-task<std::string> received_parts(unix_stream& from) {
-    std::string text, buffer(100, ' ');
-    const auto read = [&]() -> task<> {
-        for (;;) {
-            const auto got = co_await from.receive_descriptors(buffer);
-            text += std::string(got.data.text()) + std::string(got.descriptors.size(), '+') + ' ';
-        }
-    };
-    co_await move_on_after(100ms, read());
-    co_return text;
-}
-
-RONDO_TEST("simulator truth: bytes before and after a descriptor", "[simulator][both]",
-           seeds(20)) {
-    auto pair = socket_pair();
-    auto ends = make_pipe();
-    const int number = ends.writer.number();
-    co_await pair.first.write_all("plain");
-    co_await pair.first.send_descriptors("DESC", std::span(&number, 1));
-    co_await pair.first.write_all("after");
-    co_await sleep(1ms);
-    std::string got = co_await received_parts(pair.second);
-    if (!testing::simulated()) CHECK(got == "plainDESC+ after ");
-    // On the simulator reads are short now and then. No read has bytes of both sides.
-    CHECK(got.find("DESC+after") == got.npos);
-    CHECK(std::count(got.begin(), got.end(), '+') == 1);
-    std::erase_if(got, [](char c) { return c == ' ' || c == '+'; });
-    CHECK(got == "plainDESCafter");
-}
-
-RONDO_TEST("simulator truth: bytes without a reader", "[simulator][both]", seeds(3)) {
-    auto listener = tcp_listener::bind({"127.0.0.1", 0});
-    const std::string much(10'000'000, 'x');
-    {  // an abort drops what is not sent yet
-        auto client = co_await connect_tcp(listener.local());
-        auto server = co_await listener.accept();
-        const auto none = co_await move_on_after(20ms, client.write_all(much));
-        CHECK_FALSE(none);
-        client.abort();
-        co_await sleep(5ms);
-        const std::string got = co_await read_to_end(server);
-        CHECK(got.size() < much.size());
-        CHECK(got.ends_with(" ECONNRESET"));
-    }
-    {  // a peer that has closed
-        auto client = co_await connect_tcp(listener.local());
-        auto server = co_await listener.accept();
-        co_await server.close();
-        std::string error = "none";
-        try {
-            for (int i = 0; i < 100; ++i) {
-                co_await client.write_all(much);
-                co_await sleep(100us);
-            }
-        } catch (const std::system_error& e) {
-            error = ::strerrorname_np(e.code().value());
-        }
-        CHECK((error == "EPIPE" || error == "ECONNRESET"));
-    }
-}
-
-RONDO_TEST("simulator truth: a Unix socket whose peer has gone", "[simulator][both]", seeds(1)) {
-    auto pair = socket_pair();
-    auto &left = pair.first, &right = pair.second;
-    CHECK(left.is_quiet());
-    co_await right.close();
-    co_await sleep(1ms);
-    CHECK_FALSE(left.is_quiet());  // the end is something to read
-    TELLS("EPIPE",
-        co_await left.write_all("x");
-        co_return "ok";
-    );
-    CHECK(co_await read_to_end(left) == " end");
-}
-
-#undef TELLS
