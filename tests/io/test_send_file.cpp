@@ -133,7 +133,15 @@ RONDO_TEST("send_file: a peer that has gone, and a stream that is closed, are er
     CHECK_FALSE(sending.done());
     co_await ends.server.close();
     CHECK_THROWS_AS(co_await sending, write_error);
-    CHECK_THROWS_AS(co_await send_file(from, ends.client), std::system_error);
+    bool is_refused = false;
+    try {
+        co_await send_file(from, ends.client);
+    } catch (const std::system_error&) {  // the socket's error
+        is_refused = true;
+    } catch (const invalid_state_error&) {  // the first one ended in the middle of a piece
+        is_refused = true;
+    }
+    CHECK(is_refused);
 
     auto others = co_await rondo_tests::connect_pair();
     auto again = create_task(send_file(from, others.client));

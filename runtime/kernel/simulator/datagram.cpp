@@ -22,8 +22,8 @@ namespace {
 
 constexpr std::uint32_t segments_max = 128;  // UDP_MAX_SEGMENTS; before Linux 6.10 it was 64
 
-/// Returns: the bytes that a datagram takes of its receiver's buffer, as measured on Linux 6.18. Its
-/// memory is a power of two with the headers in it, and pages if it is large.
+/// Returns: the bytes that a datagram takes of its receiver's buffer, as measured on Linux 6.18.
+/// Its memory is a power of two with the headers in it, and pages if it is large.
 std::size_t cost_of(std::size_t size) noexcept {
     constexpr std::size_t headers = 379, record = 256, small = 576, largest = 16'384;
     const std::size_t needed = size + headers;

@@ -15,8 +15,8 @@
 // cancel is found at submission; it is never a later operation with the same address.
 //
 // An opcode or flag that is not simulated ends with -EINVAL, as an unknown one does on Linux, and a
-// line on stderr names it. Only a breach of law 4 aborts, with a sentence: closing a descriptor that
-// has operations in flight or queued.
+// line on stderr names it. Only a breach of law 4 aborts, with a sentence: closing a descriptor
+// that has operations in flight or queued.
 //
 // Mock sockets are not used: they would test other code than the code that runs.
 #pragma once

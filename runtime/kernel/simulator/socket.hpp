@@ -2,8 +2,8 @@
 // The simulated network: sockets and pipes of one machine, with the behaviour that makes them
 // difficult. Segments take time, buffers are bounded, transfers are short. A peer that closes with
 // unread data sends a reset. Data that was sent before the reset is still readable; data that waits
-// for the receiver's window is lost. Errors are reported in Linux's order (tcp_sendmsg, tcp_recvmsg,
-// tcp_reset).
+// for the receiver's window is lost. Errors are reported in Linux's order (tcp_sendmsg,
+// tcp_recvmsg, tcp_reset).
 //
 // A pipe is a stream with one writing and one reading end. Comments at the code name the
 // differences to sockets (a broken pipe is POLLERR, small writes are whole).

@@ -43,7 +43,7 @@ RONDO_TEST("simulator truth: datagrams", "[simulator][both]", seeds(1)) {
 }
 
 /// The number of datagrams that a socket with that buffer keeps.
-task<int> kept_datagrams(int sent, std::size_t size, std::size_t receive_buffer) {
+task<int> kept_datagrams(int sent, std::size_t size, int receive_buffer) {
     udp_options options;
     options.receive_buffer = receive_buffer;
     auto sender = udp_socket::bind({"127.0.0.1", 0});
