@@ -49,7 +49,8 @@ task<> serve_upload(tcp_listener& listener, std::string last_words, int& connect
         co_await peer.read_exactly(some);
         const std::string answer = is_first ? last_words : ok(1, {}, end_stream);
         co_await peer.write_all(answer);
-        if (!is_first) co_await sleep(1h);
+        // The close resets the connection: what is not sent yet would be lost.
+        co_await sleep(is_first ? duration(1s) : duration(1h));
     }
 }
 
