@@ -10,6 +10,12 @@
 
 namespace rondo {
 inline namespace v0 {
+
+bool detail::same_letters(const char* a, const char* b, std::size_t size) noexcept {
+    return std::equal(a, a + size, b,
+                      [](char x, char y) { return http::ascii::lower(x) == http::ascii::lower(y); });
+}
+
 namespace http {
 
 namespace {
@@ -33,6 +39,8 @@ std::string_view take_element(std::string_view& rest) noexcept {
     return element;
 }
 
+constexpr std::size_t usual_text = 256;  // of the fields of a request; a response has more
+
 void check_name(std::string_view name) {
     if (!is_token(name))
         throw error('"' + printable(name) + "\" is not the name of a header field");
@@ -48,11 +56,6 @@ bool is_token(std::string_view text) noexcept {
 bool is_field_value(std::string_view text) noexcept {
     return std::none_of(text.begin(), text.end(),
                         [](char c) { return is_control(c) && c != '\t'; });
-}
-
-bool same_word(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                              [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::size_t fields::find(std::string_view name, std::size_t from) const noexcept {
@@ -117,6 +120,7 @@ bool fields::is_own(std::string_view part) const noexcept {
 
 fields& fields::add(std::string_view name, std::string_view value) {
     if (entries_.size() == entries_.capacity()) entries_.reserve(entries_.size() * 2 + 8);
+    if (text_.empty()) text_.reserve(usual_text);
     entries_.push_back(write(name, value));
     return *this;
 }
@@ -180,7 +184,7 @@ bool fields::operator==(const fields& other) const noexcept {
 void field_writer::add(std::string_view name, std::string_view value) {
     if (to_.entries_.capacity() == 0) {
         to_.entries_.reserve(16);
-        to_.text_.reserve(512);
+        to_.text_.reserve(2 * usual_text);
     }
     to_.entries_.push_back({static_cast<std::uint32_t>(to_.text_.size()),
                             static_cast<std::uint32_t>(name.size()),

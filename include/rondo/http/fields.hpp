@@ -22,6 +22,10 @@
 
 namespace rondo {
 inline namespace v0 {
+namespace detail {
+RONDO_API bool same_letters(const char* a, const char* b, std::size_t size) noexcept;
+}  // namespace detail
+
 namespace http {
 
 /// A header field, viewed in its `fields`.
@@ -125,7 +129,9 @@ RONDO_API bool is_token(std::string_view text) noexcept;
 /// True if `text` has no control character except tabs.
 RONDO_API bool is_field_value(std::string_view text) noexcept;
 /// Compares without regard to the case of ASCII letters.
-RONDO_API bool same_word(std::string_view a, std::string_view b) noexcept;
+inline bool same_word(std::string_view a, std::string_view b) noexcept {
+    return a.size() == b.size() && rondo::detail::same_letters(a.data(), b.data(), a.size());
+}
 
 /// The elements of a comma-separated list, without spaces around them and without empty ones. A
 /// comma inside a quoted string separates nothing.

@@ -18,6 +18,8 @@ bool is_visible_text(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), ascii::is_visible);
 }
 
+constexpr std::size_t usual_head = 400;  // of a request
+
 void append_line(std::string& out, std::string_view name, std::string_view value) {
     ((((out += name) += ": ") += value) += "\r\n");
 }
@@ -41,6 +43,7 @@ void write_request_head(std::string& out, std::string_view method, std::string_v
     if (!is_token(method)) throw error("the method is not a token", method, "");
     if (!is_visible_text(target) || (!host.empty() && !is_visible_text(host)))
         throw error("the target or the host of a request has a space or a control character");
+    if (out.empty()) out.reserve(usual_head);
     out += method;
     ((out += ' ') += target) += " HTTP/1.1\r\n";
     append_line(out, "host", host);
