@@ -12,8 +12,8 @@ namespace rondo {
 inline namespace v0 {
 
 bool detail::same_letters(const char* a, const char* b, std::size_t size) noexcept {
-    return std::equal(a, a + size, b,
-                      [](char x, char y) { return http::ascii::lower(x) == http::ascii::lower(y); });
+    using http::ascii::lower;
+    return std::equal(a, a + size, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
 namespace http {

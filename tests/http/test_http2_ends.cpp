@@ -50,7 +50,8 @@ task<> serve_upload(tcp_listener& listener, std::string last_words, int& connect
         const std::string answer = is_first ? last_words : ok(1, {}, end_stream);
         co_await peer.write_all(answer);
         // The close resets the connection: what is not sent yet would be lost.
-        co_await sleep(is_first ? duration(1s) : duration(1h));
+        const duration pause = is_first ? 1s : 3600s;
+        co_await sleep(pause);
     }
 }
 
