@@ -2,6 +2,8 @@
 // Rates, patience, and who needs help most.
 #include "helping.hpp"
 
+#include "figures.hpp"
+
 namespace downloader {
 
 namespace {
@@ -10,8 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr double rest_seconds = 1;  // that a slow task may still need
 constexpr double much_faster = 4;
-
-double seconds(pace::time span) { return std::chrono::duration<double>(span).count(); }
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void pace::end(time now) {
 
 double pace::rate(time now) const {
     if (!segment || bytes == 0 || now <= began_) return last_rate_;
-    return static_cast<double>(bytes) / seconds(now - began_);
+    return static_cast<double>(bytes) / in_seconds(now - began_);
 }
 
 /// True if all tasks that fetch `segment` have got no byte for a while, and `mine` may get some: a
