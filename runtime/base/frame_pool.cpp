@@ -405,6 +405,14 @@ void start_thread(frame_pool& pool) {
     pool.limit = frame_size_max;
 }
 
+std::size_t written_bytes(frame_pool& pool) noexcept {
+    std::size_t sum = 0;
+    for (frame_slab* list : {pool.slabs, pool.spare})
+        for (auto* s = static_cast<slab*>(list); s != nullptr; s = s->all_next)
+            sum += static_cast<std::size_t>(std::max(s->next, s->touched) - s->base());
+    return sum;
+}
+
 // -- allocation -----------------------------------------------------------------------------------
 
 plain_frames& plain_frames_of(frame_pool& pool) {
@@ -501,7 +509,7 @@ std::size_t live_frames() noexcept {
 
 void release_unused_frames(std::size_t may_stay) noexcept {
     frame_pool& pool = this_thread_frames;
-    if (pool.slab_count + pool.spare_count <= may_stay) return;
+    if (may_stay != 0 && written_bytes(pool) <= may_stay) return;
     uncache(pool);
     collect(pool);
     for (frame_slab*& current : pool.current) {

@@ -39,8 +39,8 @@ loop_core::~loop_core() {
     }
     inbox->close();
     kernel->unregister_all_files();
-    constexpr std::size_t slabs_for_the_next_loop = 16;
-    release_unused_frames(slabs_for_the_next_loop);
+    constexpr std::size_t for_the_next_loop = std::size_t{2} << 20;
+    release_unused_frames(for_the_next_loop);
 }
 
 void loop_core::check_usable() const {

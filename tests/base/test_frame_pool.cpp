@@ -287,6 +287,23 @@ TEST_CASE("frame_pool: a million frames are returned to the system", "[frame_poo
     CHECK(memory_now().resident - before.resident < 2 * 1024);
 }
 
+TEST_CASE("frame_pool: slabs that were hardly written to may stay", "[frame_pool]") {
+    if (!pooled()) SKIP("frames come from malloc under a sanitizer");
+    on_thread([&] {
+        constexpr std::size_t slab = rondo::detail::frame_slab_size;
+        for (std::size_t size = 16; size <= 512; size += 16)
+            frame_free(frame_allocate(size), size);
+        const long mapped = memory_now().mapped;
+        release_unused_frames(slab);
+        CHECK(mapped - memory_now().mapped < 1024);
+        std::vector<void*> frames(slab / 512);
+        for (void*& each : frames) each = frame_allocate(512);
+        for (void* each : frames) frame_free(each, 512);
+        release_unused_frames(slab);
+        CHECK(mapped - memory_now().mapped > 20 * long{slab / 1024});
+    });
+}
+
 TEST_CASE("frame_pool: a thread with frames of every size takes little memory", "[frame_pool]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     memory before;

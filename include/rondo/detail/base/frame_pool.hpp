@@ -114,9 +114,9 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// Returns: the number of live frames of this thread: allocated here and not freed on any thread.
 RONDO_API std::size_t live_frames() noexcept;
 
-/// Returns this thread's empty slabs to the system, including those kept for re-use. If the thread
-/// has at most `may_stay` slabs, it keeps them: mapping them again would cost more than the few
-/// pages that they have touched.
+/// Returns this thread's empty slabs to the system, including those kept for re-use; but not if at
+/// most `may_stay` bytes of its slabs were ever written to. A short program has thirty slabs with a
+/// few pages each: to unmap them is a tenth of its time.
 RONDO_API void release_unused_frames(std::size_t may_stay = 0) noexcept;
 
 }  // namespace detail
