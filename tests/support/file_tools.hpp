@@ -3,8 +3,11 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -32,6 +35,29 @@ public:
 
 private:
     char name_[32] = "/tmp/test-file-XXXXXX";
+};
+
+/// A folder of the real file system, with a name of our choice, that is removed at the end.
+class named_folder {
+public:
+    explicit named_folder(const char* name = "files")
+        : path_(std::filesystem::temp_directory_path() /
+                ("rondo-" + (name + ('-' + std::to_string(::getpid()))))) {
+        std::filesystem::remove_all(path_);
+        std::filesystem::create_directories(path_);
+    }
+    ~named_folder() { std::filesystem::remove_all(path_); }
+    named_folder(const named_folder&) = delete;
+    named_folder& operator=(const named_folder&) = delete;
+    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+    std::string path() const { return path_.string(); }
+    std::size_t size() const {
+        const auto count = std::distance(std::filesystem::directory_iterator(path_), {});
+        return static_cast<std::size_t>(count);
+    }
+
+private:
+    std::filesystem::path path_;
 };
 
 }  // namespace rondo_tests
