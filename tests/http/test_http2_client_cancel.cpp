@@ -2,11 +2,13 @@
 // Requests over HTTP/2 that are cancelled: the pool stays whole at any moment.
 #include <rondo/http.hpp>
 
-#include <cstdlib>
 #include <random>
+#include <string>
+#include <vector>
 
 #include <rondo/gather.hpp>
 
+#include "http/cancel_tools.hpp"
 #include "http/h2_server.hpp"
 #include "http/scripted_server.hpp"
 #include "support/core_tools.hpp"
@@ -68,27 +70,7 @@ RONDO_TEST("http2 client: a request is cancelled before it begins, while it wait
 
 // -- a cancel at any moment -----------------------------------------------------------------------
 
-/// RONDO_HTTP_CANCELS, as in test_http_pool.cpp: a tenth of it here, over TLS a hundredth.
-unsigned wanted_cancels(bool secure) {
-    const char* const text = std::getenv("RONDO_HTTP_CANCELS");
-    if (text == nullptr) return secure ? 60 : 600;
-    const unsigned all = static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-    return std::max(4U, secure ? all / 100 : all / 10);
-}
-how for_cancels(bool secure) {
-    return seeds(4).limit(60s + 1s * (wanted_cancels(secure) / (secure ? 100 : 1000)));
-}
-
-void must_be(const std::string& found, const std::string& wanted) {
-    if (found != wanted) FAIL("other bytes: " << found.substr(0, 100));
-}
-
-task<> ask_in_vain(http::session& client, std::string url) {
-    try {
-        co_await ask(client, url);
-    } catch (const http::error&) {
-    }
-}
+constexpr unsigned share = 10;  // of the cancels of test_http_pool.cpp
 
 task<> ask_one_of(http::session& client, const h2_server& server, unsigned which) {
     const auto upload = [&](std::size_t size) -> task<> {
@@ -145,50 +127,31 @@ task<> check_whole(http::session& client, const h2_server& server) {
     for (const h2_peer* each : server.peers) REQUIRE(each->engine.streams() == 0);
 }
 
-task<> cancel_at_any_moment(bool secure) {
+task<> cancel_streams(bool secure) {
     h2::options few;
     few.streams = 2;
     h2_server server(answer_well, few);
-    if (secure) server.secure(localhost_context());
-    co_await server.run([&]() -> task<> {
-        http::session_options two;
-        two.connections_per_host = 2;
-        if (!secure) two.version = second_version;
-        http::session client(two);
-        if (secure) client.tls(trusting_context());
-        co_await ask_one_of(client, server, 0);
-        std::mt19937 random(
-            static_cast<unsigned>(running_loop().time().time_since_epoch().count()));
-        const auto any = [&] { return static_cast<unsigned>(random()); };
-        const unsigned wanted = wanted_cancels(secure) / 4;  // seeds
-        unsigned cancels = 0;
-        for (unsigned round = 0; cancels < wanted; ++round) {
-            server.seen.clear();
-            const duration when = 1us * (any() % (round % 4 == 0 ? 5000 : 900));
-            auto asking = gather(
-                ask_one_or_lose(client, server, any()), ask_one_or_lose(client, server, any()),
-                ask_one_or_lose(client, server, any()), ask_one_or_lose(client, server, any()),
-                ask_one_or_lose(client, server, any()));
-            const bool ended = co_await move_on_after(when, std::move(asking));
-            if (!ended) ++cancels;
-            REQUIRE(client.connections() <= 2);
-            if (round % 64 == 0) co_await check_whole(client, server);
-        }
-        co_await check_whole(client, server);
-        CHECK((co_await text_of(client, server.url("/large"))).size() == 200'000);
-        co_await sleep(5s);
-        CHECK(client.connections() == 0);
-        CHECK(server.open == 0);
-    });
+    http::session_options options;
+    if (!secure) options.version = second_version;
+    const auto first = [&](http::session& client) { return ask_one_of(client, server, 0); };
+    const auto round = [&](http::session& client, std::mt19937& dice) -> task<> {
+        server.seen.clear();
+        std::vector<task<>> all;
+        for (int i = 0; i < 5; ++i)
+            all.push_back(ask_one_or_lose(client, server, static_cast<unsigned>(dice())));
+        co_await gather(std::move(all));
+    };
+    const auto whole = [&](http::session& client) { return check_whole(client, server); };
+    co_await cancel_at_any_moment(server, options, secure, share, first, round, whole);
 }
 
 RONDO_TEST("http2 client: a cancel at any moment leaves the pool whole", "[http2_client_cancel]",
-           for_cancels(false)) {
-    co_await cancel_at_any_moment(false);
+           for_cancels(false, share)) {
+    co_await cancel_streams(false);
 }
 RONDO_TEST("http2 client: over TLS a cancel at any moment leaves the pool whole as well",
-           "[http2_client_cancel]", for_cancels(true)) {
-    co_await cancel_at_any_moment(true);
+           "[http2_client_cancel]", for_cancels(true, share)) {
+    co_await cancel_streams(true);
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 // whole.
 #include <rondo/http.hpp>
 
-#include <algorithm>
-#include <cstdlib>
 #include <random>
+#include <vector>
 
 #include <rondo/gather.hpp>
 #include <rondo/task_group.hpp>
 
+#include "http/cancel_tools.hpp"
 #include "http/scripted_server.hpp"
 #include "support/tls_tools.hpp"
 
@@ -190,17 +190,6 @@ TEST_CASE("http pool: a session in one loop after another", "[http_pool]") {
 
 // -- a cancel at any moment -----------------------------------------------------------------------
 
-/// RONDO_HTTP_CANCELS is the number of cancels over plain HTTP, in all seeds; over TLS a hundredth.
-unsigned wanted_cancels(bool secure) {
-    const char* const text = std::getenv("RONDO_HTTP_CANCELS");
-    if (text == nullptr) return secure ? 60 : 600;
-    const unsigned all = static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-    return std::max(4U, secure ? all / 100 : all);
-}
-how for_cancels(bool secure) {
-    return seeds(4).limit(60s + 1s * (wanted_cancels(secure) / (secure ? 100 : 1000)));
-}
-
 std::string answer_of(const seen_request& request) {
     static const std::string large(200'000, 'x');
     const std::string line = request.line();
@@ -216,9 +205,6 @@ std::string answer_of(const seen_request& request) {
     return reply(200, "small");
 }
 
-void must_be(const std::string& found, const std::string& wanted) {
-    if (found != wanted) FAIL("other bytes: " << found.substr(0, 100));
-}
 void must_be_large(const std::string& found) {
     if (found.size() != 200'000) FAIL("a large body of " << found.size() << " bytes");
 }
@@ -232,13 +218,6 @@ task<> upload(http::session& client, const scripted_server& server, std::size_t 
 task<> drop(http::session& client, std::string url) {
     auto dropped = co_await client.get(url);
     co_await dropped.read_some();
-}
-
-task<> ask_in_vain(http::session& client, std::string url) {
-    try {
-        co_await ask(client, url);
-    } catch (const http::error&) {
-    }
 }
 
 /// Asks, and checks the bytes that come.
@@ -265,46 +244,27 @@ task<> check_whole(http::session& client, const scripted_server& server) {
     REQUIRE(server.open <= static_cast<int>(client.connections()));
 }
 
-task<> cancel_at_any_moment(bool secure) {
+task<> cancel_requests(bool secure) {
     scripted_server server(answer_of);
-    if (secure) server.secure(localhost_context());
-    co_await server.run([&]() -> task<> {
-        http::session_options two;
-        two.connections_per_host = 2;
-        http::session client(two);
-        if (secure) client.tls(trusting_context());
-        co_await ask_one_of(client, server, 0);  // takes another time with each seed
-        std::mt19937 random(
-            static_cast<unsigned>(running_loop().time().time_since_epoch().count()));
-        const auto any = [&] { return static_cast<unsigned>(random()); };
-        const unsigned wanted = wanted_cancels(secure) / 4;  // seeds
-        unsigned cancels = 0;
-        for (unsigned round = 0; cancels < wanted; ++round) {
-            server.requests.clear();
-            const duration when = 1us * (any() % (round % 4 == 0 ? 5000 : 900));
-            auto asking = gather(ask_one_of(client, server, any()),
-                                 ask_one_of(client, server, any()),
-                                 ask_one_of(client, server, any()));
-            const bool ended = co_await move_on_after(when, std::move(asking));
-            if (!ended) ++cancels;
-            REQUIRE(client.connections() <= 2);
-            if (round % 64 == 0) co_await check_whole(client, server);
-        }
-        co_await check_whole(client, server);
-        CHECK((co_await text_of(client, server.url("/large"))).size() == 200'000);
-        co_await sleep(5s);
-        CHECK(client.connections() == 0);
-        CHECK(server.open == 0);
-    });
+    const auto first = [&](http::session& client) { return ask_one_of(client, server, 0); };
+    const auto round = [&](http::session& client, std::mt19937& dice) -> task<> {
+        server.requests.clear();
+        std::vector<task<>> all;
+        for (int i = 0; i < 3; ++i)
+            all.push_back(ask_one_of(client, server, static_cast<unsigned>(dice())));
+        co_await gather(std::move(all));
+    };
+    const auto whole = [&](http::session& client) { return check_whole(client, server); };
+    co_await cancel_at_any_moment(server, {}, secure, 1, first, round, whole);
 }
 
 RONDO_TEST("http pool: a cancel at any moment leaves the pool whole", "[http_pool]",
            for_cancels(false)) {
-    co_await cancel_at_any_moment(false);
+    co_await cancel_requests(false);
 }
 RONDO_TEST("http pool: over TLS a cancel at any moment leaves the pool whole as well",
            "[http_pool]", for_cancels(true)) {
-    co_await cancel_at_any_moment(true);
+    co_await cancel_requests(true);
 }
 
 }  // namespace
