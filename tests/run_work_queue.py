@@ -111,7 +111,9 @@ def check_killed_workers(peers, redis):
             must(now[0] > before[0] and now[1] > before[1], f"{line} after {before}")
             last[line.id] = now
     must(done == {f"job{n}" for n in range(count)}, f"{len(done)} of {count} are done")
-    must(all(last[f"poison{n}"][0] == 8 for n in range(5)), "poison was not tried 8 times")
+    # A worker that was killed between the delivery and its first line has used up an attempt.
+    tried = [last[f"poison{n}"][0] for n in range(5)]
+    must(max(tried) == 8 and sum(tried) >= 40 - kills, f"poison was tried {tried} times")
     repeated = sum(attempt > 1 for name, (attempt, _) in last.items() if name.startswith("job"))
     must(kills >= 3, f"only {kills} kills")
     say(f"{kills} kills, {repeated} of {count} jobs begun again")
