@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tls/connection.hpp"
+#include "tls/spare.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -39,7 +40,7 @@ tls_step read_step(const tls_shared& self, buffer_view into, std::size_t& got) {
     flush_aside(self);
     if (step == tls_step::failed) std::rethrow_exception(c.keep_failure("recv"));
     // A buffer of 64 KiB that is not in use is not kept.
-    if (c.engine->input.empty()) c.engine->input = read_buffer();
+    if (c.engine->input.empty()) give_spare(c.engine->input);
     return step;
 }
 

@@ -9,6 +9,7 @@
 #include <rondo/create_task.hpp>
 
 #include "tls/connection.hpp"
+#include "tls/spare.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -41,7 +42,8 @@ namespace {
 
 buffer_view room_to_receive(tls_connection& c) {
     read_buffer& input = c.engine->input;
-    if (input.empty()) input = read_buffer();  // gives back memory of another size
+    if (input.empty()) give_spare(input);  // its size may be another one
+    if (input.empty() && c.receive_size == tls_connection::receive_most) take_spare(input);
     return input.room(c.receive_size);
 }
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "tls/connection.hpp"
+#include "tls/spare.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -70,6 +71,8 @@ std::size_t encrypt_together(tls_connection& c, parts_left& parts) {
 /// Encrypts up to one slice. Returns: how many bytes.
 std::size_t encrypt_slice(tls_connection& c, parts_left& parts) {
     std::size_t done = 0;
+    if (parts.left() > tls_connection::receive_least && c.engine->output.empty())
+        take_spare(c.engine->output);
     while (done < slice && parts.left() != 0) {
         const const_buffer front = parts.front();
         if (front.size() < record_most && !parts.is_last()) {
@@ -104,8 +107,8 @@ void check_writable(tls_connection& c, const char* verb, std::size_t wanted) {
 /// Gives large buffers back, since the next write may be far away.
 void release_buffers(tls_connection& c, std::size_t written) noexcept {
     if (written <= tls_connection::receive_least || c.sending || !c.engine->output.empty()) return;
-    c.engine->output = read_buffer();
-    c.in_flight = read_buffer();
+    give_spare(c.engine->output);
+    give_spare(c.in_flight);
 }
 
 task<> write_parts(tls_connection& c, parts_left parts) {

@@ -12,6 +12,7 @@
 
 #include "support/stream_checker.hpp"
 #include "support/tls_tools.hpp"
+#include "tls/spare.hpp"
 
 using namespace rondo_tests;
 
@@ -156,6 +157,37 @@ RONDO_TEST("tls: split and copy work as on other streams", "[tls]", seeds(1)) {
     auto three = gather(send(), back(), halves.first.read_all());
     const auto results = co_await std::move(three);
     CHECK(std::get<2>(results) == all);
+}
+
+RONDO_TEST("tls: large buffers are handed on, not freed for each read and write", "[tls]",
+           seeds(1)) {
+    constexpr std::size_t large = 64 * 1024;
+    detail::read_buffer taken;
+    for (int i = 0; i < 20; ++i) detail::take_spare(taken);  // all that other tests have left
+    taken = {};
+    detail::take_spare(taken);
+    CHECK(taken.room(0).size() == 0);
+    auto pair = co_await tls_over_memory();
+    const std::string all = pattern(3'000'000);
+    const auto send = [&]() -> task<> {
+        co_await pair.client.write_all(all);
+        co_await pair.client.shutdown_write();
+    };
+    auto both = gather(send(), pair.server.read_all());
+    const auto results = co_await std::move(both);
+    CHECK(std::get<1>(results) == all);
+    detail::take_spare(taken);  // neither side needs it now
+    REQUIRE(taken.room(0).size() >= large);
+    const char* const where = taken.room(0).data();
+    detail::give_spare(taken);
+    CHECK(taken.room(0).size() == 0);
+    detail::take_spare(taken);
+    CHECK(taken.room(0).data() == where);
+    taken = {};
+    taken.room(large / 2);
+    detail::give_spare(taken);  // too small to be kept
+    detail::take_spare(taken);
+    CHECK((taken.room(0).size() == 0 || taken.room(0).size() >= large));
 }
 
 // -- the end --------------------------------------------------------------------------------------
