@@ -289,9 +289,11 @@ TEST_CASE("operation: a cancel without a free entry waits, and is dropped if it 
         (cancels == 1 ? sent : forgotten) += 1;
         if (cancels == 0) CHECK(one.came[0] == outcome_of_wait::value);
     };
-    for (const std::uint64_t seed : testing::seeds(1000))
+    const auto seeds = testing::seeds(1000);
+    for (const std::uint64_t seed : seeds)
         testing::simulate([&] { return body(duration(seed % 3000)); }, four_slots(seed));
     INFO("sent " << sent << ", forgotten " << forgotten);
+    if (seeds.size() == 1) return;  // RONDO_SEED repeats one
     CHECK(sent >= 20);
     CHECK(forgotten >= 20);
 }
