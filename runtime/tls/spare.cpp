@@ -29,20 +29,21 @@ union spare_place {
 constinit spare_place spares;
 
 bool is_large(read_buffer& buffer) noexcept {
-    return buffer.empty() && buffer.room(0).size() >= tls_connection::receive_most;
+    return buffer.room(0).size() >= tls_connection::receive_most;
 }
 
 }  // namespace
 
 // Without a wait for the lock: another thread may have held it at a fork.
 void take_spare(read_buffer& buffer) noexcept {
+    if (is_large(buffer)) return;
     spare_buffers& from = spares.buffers;
     const std::unique_lock guard(from.lock, std::try_to_lock);
     if (guard && from.count != 0) buffer = std::move(from.all[--from.count]);
 }
 
 void give_spare(read_buffer& buffer) noexcept {
-    if (is_large(buffer)) {
+    if (buffer.empty() && is_large(buffer)) {
         spare_buffers& to = spares.buffers;
         const std::unique_lock guard(to.lock, std::try_to_lock);
         if (guard && to.count != spare_buffers::most) to.all[to.count++] = std::move(buffer);

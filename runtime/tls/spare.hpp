@@ -10,7 +10,8 @@ namespace rondo {
 inline namespace v0 {
 namespace detail {
 
-/// Gives `buffer`, which is empty, the memory of a spare one if there is one.
+/// Gives `buffer`, which is empty, the memory of a spare one, if there is one and it has no large
+/// memory of its own.
 /// Thread: any.
 void take_spare(read_buffer& buffer) noexcept;
 /// Takes the memory of `buffer` away. If it is large it is kept for others, unless many are.

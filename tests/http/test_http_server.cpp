@@ -219,6 +219,24 @@ RONDO_TEST("http server: at its end idle connections close at once, and no reply
     co_await gather(std::move(first), std::move(second));
 }
 
+RONDO_TEST("http server: what serves a connection knows nothing of the one before",
+           "[http_server]") {
+    http::router site = make_site();
+    site.put("/put", [](http::request&) { return reply::text("put"); });
+    memory_server server(site);
+    for (int i = 0; i < 3; ++i)
+        co_await server.run([&](raw_client& client) -> task<> {
+            // Its first byte could be that of HTTP/2's preface.
+            co_await client.say("P");
+            co_await sleep(1s);
+            CHECK(body_of(co_await client.ask("UT /put HTTP/1.1\r\nhost: x\r\n\r\n")) == "put");
+            CHECK(co_await client.ask(get("/quick")) == quick_reply);
+        });
+    co_await server.run([&](raw_client& client) -> task<> {
+        CHECK(co_await client.ask(get("/quick")) == quick_reply);
+    });
+}
+
 RONDO_TEST("http server: limits of time for a head and for an idle connection", "[http_server]",
            limit(5min)) {
     const http::router site = make_site();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include <rondo/copy.hpp>
 #include <rondo/race.hpp>
@@ -162,11 +163,16 @@ RONDO_TEST("tls: split and copy work as on other streams", "[tls]", seeds(1)) {
 RONDO_TEST("tls: large buffers are handed on, not freed for each read and write", "[tls]",
            seeds(1)) {
     constexpr std::size_t large = 64 * 1024;
-    detail::read_buffer taken;
-    for (int i = 0; i < 20; ++i) detail::take_spare(taken);  // all that other tests have left
-    taken = {};
-    detail::take_spare(taken);
-    CHECK(taken.room(0).size() == 0);
+    const auto take_all = [&] {
+        std::vector<std::size_t> sizes;
+        for (;;) {
+            detail::read_buffer each;
+            detail::take_spare(each);
+            sizes.push_back(each.room(0).size());
+            if (sizes.back() == 0) return sizes;
+        }
+    };
+    take_all();  // that other tests have left
     auto pair = co_await tls_over_memory();
     const std::string all = pattern(3'000'000);
     const auto send = [&]() -> task<> {
@@ -176,6 +182,7 @@ RONDO_TEST("tls: large buffers are handed on, not freed for each read and write"
     auto both = gather(send(), pair.server.read_all());
     const auto results = co_await std::move(both);
     CHECK(std::get<1>(results) == all);
+    detail::read_buffer taken;
     detail::take_spare(taken);  // neither side needs it now
     REQUIRE(taken.room(0).size() >= large);
     const char* const where = taken.room(0).data();
@@ -183,11 +190,20 @@ RONDO_TEST("tls: large buffers are handed on, not freed for each read and write"
     CHECK(taken.room(0).size() == 0);
     detail::take_spare(taken);
     CHECK(taken.room(0).data() == where);
-    taken = {};
-    taken.room(large / 2);
-    detail::give_spare(taken);  // too small to be kept
-    detail::take_spare(taken);
-    CHECK((taken.room(0).size() == 0 || taken.room(0).size() >= large));
+    take_all();
+    detail::take_spare(taken);  // it has its own
+    CHECK(taken.room(0).data() == where);
+    detail::read_buffer small;
+    small.room(large / 2);
+    detail::give_spare(small);
+    CHECK(small.room(0).size() == 0);
+    CHECK(take_all().size() == 1);  // none
+    for (int i = 0; i < 40; ++i) {
+        detail::read_buffer another;
+        another.room(large);
+        detail::give_spare(another);
+    }
+    CHECK(take_all().size() == 17);
 }
 
 // -- the end --------------------------------------------------------------------------------------

@@ -29,10 +29,13 @@ h1::limits limits_of(const http::server_options& options) {
 h1_server_connection::h1_server_connection(http_server& server)
     : http_answer(server), decoder_(limits_of(server.options)) {}
 
+/// Forgets the connection before.
 void h1_server_connection::attach(http_link& link, bool is_first) noexcept {
     link_ = &link;
     stream_ = link.stream.get();
     may_be_http2_ = is_first;
+    has_found_http2_ = is_gone_ = is_cut_ = false;
+    preface_.clear();
 }
 
 task<bool> h1_server_connection::run(http_link& link, bool is_first) {

@@ -69,19 +69,19 @@ task<> http_input::read_pieces() {
 
 /// If a read fills the buffer, a larger one takes its place until the connection is quiet.
 task<> http_input::read_buffer() {
-    if (is_quiet_ && buffer_size_ != small_input) set_buffer(small_input);
+    if (is_quiet_ && buffer_size_ != small_input) {
+        buffer_.reset(new char[small_input]);
+        buffer_size_ = small_input;
+    }
     const buffer_view room(buffer_.get(), buffer_size_);
     const chunk came = co_await from_.read_some(room);
     unread = came ? std::string_view(came.text()) : std::string_view();
     if (came.size() != buffer_size_ || buffer_size_ == large_input) co_return;
-    const auto smaller = std::move(buffer_);
-    set_buffer(std::min(growth * buffer_size_, large_input));
-    std::copy(came.begin(), came.end(), buffer_.get());
-    unread = {buffer_.get(), came.size()};
-}
-
-void http_input::set_buffer(std::size_t size) {
-    buffer_.reset(new char[size]);
+    const std::size_t size = std::min(growth * buffer_size_, large_input);
+    std::unique_ptr<char[]> larger(new char[size]);
+    std::copy(came.begin(), came.end(), larger.get());
+    unread = {larger.get(), came.size()};
+    buffer_ = std::move(larger);
     buffer_size_ = size;
 }
 

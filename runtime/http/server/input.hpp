@@ -48,7 +48,6 @@ public:
 private:
     task<> read_pieces();
     task<> read_buffer();
-    void set_buffer(std::size_t size);
 
     http_server_stream& from_;
     receive_view view_;
@@ -57,7 +56,7 @@ private:
     wait_queue arrived_;
     wait_queue released_;
     bool is_lent_ = false;  // a piece is out
-    bool is_quiet_ = true;
+    bool is_quiet_ = true;  // the next piece may be far away
     bool ended_ = false;
     bool lost_ = false;
     bool stopped_ = false;
