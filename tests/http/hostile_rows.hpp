@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What hostile servers answer with, in tables: status lines, header fields, framing, chunks. The
-// checks and the other tables are in test_http_hostile.cpp.
+// Tables of answers of hostile servers: status lines, header fields, framing, chunks. The checks
+// and the other tables are in test_http_hostile.cpp.
 #pragma once
 
 #include <cstddef>

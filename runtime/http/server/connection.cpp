@@ -46,7 +46,7 @@ task<bool> http_link::speak(bool is_first) {
     speaker = std::move(taken);
     const bool is_idle = co_await first.run(*this, is_first);
     if (is_idle) {
-        static_cast<void>(speaker.release());
+        speaker.release();
         server.give_h1(std::unique_ptr<h1_server_connection>(&first));
         co_return true;
     }

@@ -115,8 +115,8 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 RONDO_API std::size_t live_frames() noexcept;
 
 /// Returns this thread's empty slabs to the system, including those kept for re-use; but not if at
-/// most `may_stay` bytes of its slabs were ever written to. A short program has thirty slabs with a
-/// few pages each: to unmap them is a tenth of its time.
+/// most `may_stay` bytes of its slabs were ever written to. A short program has a slab with a few
+/// pages for each size of its frames, and its end need not wait until each is unmapped.
 RONDO_API void release_unused_frames(std::size_t may_stay = 0) noexcept;
 
 }  // namespace detail
