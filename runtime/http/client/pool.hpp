@@ -24,6 +24,7 @@
 #include <rondo/task.hpp>
 
 #include "http/client/connection.hpp"
+#include "http/spare_list.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -31,27 +32,22 @@ namespace detail {
 
 class http_pool;
 
-/// Buffers of the same size, which responses take in turn. If each response had one from malloc,
-/// the heap would grow and shrink all the time: page faults that cost more than a request.
+/// Buffers of the same size, which responses take in turn.
 class http_buffers {
 public:
     static constexpr std::size_t size = std::size_t{16} * 1024;
 
     std::unique_ptr<char[]> take() {
-        if (spare_.empty()) return std::make_unique_for_overwrite<char[]>(size);
-        auto last = std::move(spare_.back());
-        spare_.pop_back();
-        return last;
+        auto spare = spare_.take();
+        return spare ? std::move(spare) : std::make_unique_for_overwrite<char[]>(size);
     }
     void give_back(std::unique_ptr<char[]> buffer) noexcept {
-        if (buffer && spare_.size() < spare_.capacity()) spare_.push_back(std::move(buffer));
+        spare_.give(std::move(buffer));
     }
     void clear() noexcept { spare_.clear(); }
 
-    http_buffers() { spare_.reserve(16); }
-
 private:
-    std::vector<std::unique_ptr<char[]>> spare_;
+    spare_list<char[]> spare_{16};
 };
 
 struct http_host;

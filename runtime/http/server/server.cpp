@@ -47,9 +47,6 @@ std::string network_of(const endpoint& client) {
 
 namespace {
 
-constexpr std::size_t blocks_max = 8;
-constexpr std::size_t spare_max = 64;  // of h1_server_connection
-
 http_network parse_network(std::string_view text) {
     http_network made;
     if (text == "unix") {
@@ -89,7 +86,7 @@ bool http_network::contains(const endpoint& address) const noexcept {
 }
 
 http_server::http_server(const http::router& site, http::server_options given)
-    : routes(site.routes()), options(given) {
+    : routes(site.routes()), options(given), spare_h1_(64) {
     for (const std::string_view each : http::split_list(given.trusted_proxies))
         trusted.push_back(parse_network(each));
     options.trusted_proxies = {};
@@ -123,31 +120,17 @@ std::string_view http_server::date() {
 }
 
 std::unique_ptr<char[]> http_server::take_block() {
-    if (blocks_.empty()) return std::unique_ptr<char[]>(new char[block_bytes]);
-    auto block = std::move(blocks_.back());
-    blocks_.pop_back();
-    return block;
-}
-
-void http_server::give_block(std::unique_ptr<char[]> block) noexcept {
-    try {
-        if (blocks_.size() < blocks_max) blocks_.push_back(std::move(block));
-    } catch (const std::bad_alloc&) {  // it is freed
-    }
+    auto spare = blocks_.take();
+    return spare ? std::move(spare) : std::make_unique_for_overwrite<char[]>(block_bytes);
 }
 
 std::unique_ptr<h1_server_connection> http_server::take_h1() {
-    if (spare_h1_.empty()) return std::make_unique<h1_server_connection>(*this);
-    auto spare = std::move(spare_h1_.back());
-    spare_h1_.pop_back();
-    return spare;
+    auto spare = spare_h1_.take();
+    return spare ? std::move(spare) : std::make_unique<h1_server_connection>(*this);
 }
 
 void http_server::give_h1(std::unique_ptr<h1_server_connection> idle) noexcept {
-    try {
-        if (spare_h1_.size() < spare_max) spare_h1_.push_back(std::move(idle));
-    } catch (const std::bad_alloc&) {  // it is freed
-    }
+    spare_h1_.give(std::move(idle));
 }
 
 // -- the client behind proxies -------------------------------------------------------------------

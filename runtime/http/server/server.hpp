@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <rondo/cancel.hpp>
@@ -15,6 +16,7 @@
 
 #include "http/server/exchange.hpp"
 #include "http/server/routes.hpp"
+#include "http/spare_list.hpp"
 
 namespace rondo {
 inline namespace v0 {
@@ -63,15 +65,15 @@ struct http_server {
     std::string_view date();
     /// Memory of 128 KiB for a piece of a file; some are kept for the next one.
     std::unique_ptr<char[]> take_block();
-    void give_block(std::unique_ptr<char[]> block) noexcept;
+    void give_block(std::unique_ptr<char[]> block) noexcept { blocks_.give(std::move(block)); }
     static constexpr std::size_t block_bytes = std::size_t{128} * 1024;
     /// A speaker of HTTP/1.1 for a connection that is not idle; some are kept, with their memory.
     std::unique_ptr<h1_server_connection> take_h1();
     void give_h1(std::unique_ptr<h1_server_connection> idle) noexcept;
 
 private:
-    std::vector<std::unique_ptr<char[]>> blocks_;
-    std::vector<std::unique_ptr<h1_server_connection>> spare_h1_;
+    spare_list<char[]> blocks_{8};
+    spare_list<h1_server_connection> spare_h1_;
     std::string date_line_;
     std::time_t date_ = 0;
 };
