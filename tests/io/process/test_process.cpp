@@ -12,12 +12,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <rondo/gather.hpp>
@@ -359,37 +357,6 @@ RONDO_TEST("process: a thousand, one after the other and 64 at a time, leave not
     CHECK(good == count);
 }
 
-TEST_CASE("process: no descriptor leaks into a child that another thread starts meanwhile",
-          "[process]") {
-    const auto list = []() -> task<std::string> {
-        const auto seen = co_await command("ls", "/proc/self/fd").in(devnull).run();
-        co_return seen.output;
-    };
-    const std::string before = rondo::run(list());  // with those that this program inherited
-    std::atomic<int> wrong = 0;
-    const auto lister = [&]() -> task<> {
-        for (int i = 0; i < rondo_tests::many(50, 10); ++i) {
-            auto pipes = make_pipe();
-            const std::string seen = co_await list();
-            wrong += seen != before;
-        }
-    };
-    if (rondo_tests::with_tsan()) return;  // does not support vfork with several threads
-    std::vector<std::thread> threads;
-    std::atomic<int> failed = 0;
-    for (int i = 0; i < 4; ++i)
-        threads.emplace_back([&] {
-            try {
-                rondo::run(lister());
-            } catch (...) {
-                ++failed;
-            }
-        });
-    for (std::thread& each : threads) each.join();
-    CHECK(failed == 0);
-    CHECK(wrong == 0);
-}
-
 RONDO_TEST("process: descriptors opened elsewhere are closed in a program, except those kept",
            "[process][kernel]") {
     // "ls" has 0 to 2, and one for the directory that it lists.
@@ -479,20 +446,6 @@ TEST_CASE("process: with SIGCHLD ignored its exit status is known, if the kernel
         int known = 0, good = 0;
         rondo::run(end_with_three(&known, &good));
         return known == 60 && good == 0 ? 0 : 1;
-    });
-    INFO(child.text);
-    CHECK(child.exited());
-}
-
-TEST_CASE("process: without close_range programs get no foreign descriptor either", "[process]") {
-    const auto child = rondo_tests::run_child([] {
-        const int foreign = ::open("/dev/null", O_RDONLY);
-        rondo_tests::forbid(SYS_close_range, ENOSYS);
-        const auto body = []() -> task<int> {
-            const auto seen = co_await command("ls", "/proc/self/fd").in(devnull).run();
-            co_return seen.output == "0\n1\n2\n3\n" ? 0 : 1;
-        };
-        return foreign < 0 ? 2 : rondo::run(body());
     });
     INFO(child.text);
     CHECK(child.exited());

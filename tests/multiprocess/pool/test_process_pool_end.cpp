@@ -3,12 +3,16 @@
 // job, or send wrong bytes; cancellation, timeouts, and the end of the pool.
 #include <rondo/process_pool.hpp>
 
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -16,7 +20,10 @@
 
 #include <rondo/process.hpp>
 #include <rondo/run.hpp>
+#include <rondo/sleep.hpp>
+#include <rondo/thread_pool.hpp>
 
+#include "support/child.hpp"
 #include "support/process_jobs.hpp"
 
 using namespace rondo_tests;
@@ -322,6 +329,65 @@ TEST_CASE("process_pool: when its parent is killed, so are the workers", "[proce
     CHECK(end.exit_code == -SIGKILL);
     CHECK(end.output == "the worker works\n");
     CHECK(left.text() == "");
+}
+
+namespace {
+
+/// An initializer that is killed while the file has less than six bytes; it adds one each time.
+void be_killed_five_times(std::string file) {
+    const int number = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (::write(number, "x", 1) != 1) std::abort();
+    ::close(number);
+    if (std::filesystem::file_size(file) <= 5) ::raise(SIGKILL);
+}
+
+}  // namespace
+
+TEST_CASE("process_pool: workers killed before their first job do not break the pool",
+          "[process_pool]") {
+    const nothing_left left;
+    const std::string file = "/tmp/rondo-pool-" + std::to_string(::getpid());
+    {
+        process_pool pool({.workers = 2}, be_killed_five_times, file);
+        CHECK(pool.submit(add, 1, 2).get() == 3);
+    }
+    CHECK(std::filesystem::file_size(file) > 5);
+    std::filesystem::remove(file);
+    CHECK(left.text() == "");
+}
+
+TEST_CASE("process_pool: a worker whose status another waiter took counts as failed",
+          "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // it supports no threads in a forked child
+    const auto child = rondo_tests::run_child([] {
+        ::signal(SIGCHLD, SIG_IGN);
+        rondo_tests::forbid(SYS_ioctl, ENOTTY, static_cast<long>(_IOWR(0xFF, 11, char[64])));
+        process_pool pool(1);
+        const std::string how = failure_of(pool.submit(die_of, SIGKILL));
+        std::puts(how.c_str());
+        return how.find("unknown exit status") != std::string::npos ? 0 : 1;
+    });
+    INFO(child.text);
+    CHECK(child.exited());
+}
+
+TEST_CASE("process_pool: exit in a task ends the program even if pools are static",
+          "[process_pool]") {
+    if (rondo_tests::with_tsan()) return;  // it supports no threads in a forked child
+    const auto child = rondo_tests::run_child([] {
+        static std::optional<process_pool> processes(1);
+        static std::optional<rondo::thread_pool> threads(2);
+        const auto main = []() -> rondo::task<> {
+            const int sum = co_await processes->submit(add, 1, 2);
+            rondo::create_task(rondo::sleep(1h));
+            co_await rondo::yield_now();
+            std::exit(sum);
+        };
+        rondo::run(main());
+        return 99;
+    });
+    INFO(child.text);
+    CHECK(child.exited(3));
 }
 
 bool rondo_tests_take_over(int count, char** arguments) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The algorithms of all buffered reads: lines, separators, exact amounts. They may receive more
 // bytes than the caller asked for. Each is written once, over a *source*: an object that has a
-// read_buffer and can receive. The kernel's streams have a source (stream.cpp); `buffered<S>` makes
-// one for any other stream.
+// read_buffer and can receive. The kernel's streams have a source (stream_reads.cpp);
+// `buffered<S>` makes one for any other stream.
 //
 // Promise of each read: bytes that have arrived stay in the buffer until they are returned whole.
 // So a read that is cancelled, or that reaches a limit, loses nothing and can be repeated.
