@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads of a line, of an exact amount, of everything. What came too early stays for the next one.
+// Reads of a line, of an exact amount, of everything. The rest stays for the next read.
 #include <rondo/stream.hpp>
 
 #include <optional>
