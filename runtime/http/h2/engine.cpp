@@ -26,6 +26,20 @@ void check_size(const field_list& list) {
         throw error("the head is larger than " + std::to_string(max_sent_head / 2) + " bytes");
 }
 
+/// The fields of a reply's head. They point to `headers`.
+struct reply_head {
+    char digits[4];
+    field_list list;
+
+    reply_head(int status, const http::fields& headers) {
+        const auto end = std::to_chars(digits, digits + sizeof digits, status);
+        list.add(":status", {digits, static_cast<std::size_t>(end.ptr - digits)});
+        list.add_all(headers);
+        check_size(list);
+    }
+    reply_head(const reply_head&) = delete;
+};
+
 }  // namespace
 
 stream::~stream() {
@@ -231,27 +245,17 @@ void engine::request(stream& on, const request_line& line, const http::fields& h
 
 void engine::respond(stream& on, int status, const http::fields& headers, bool has_body) {
     if (!on.is_open_) return;
-    char digits[4];
-    const auto end = std::to_chars(digits, digits + sizeof digits, status);
-    field_list list;
-    list.add(":status", {digits, static_cast<std::size_t>(end.ptr - digits)});
-    list.add_all(headers);
-    check_size(list);
+    const reply_head head(status, headers);
     const nghttp2_data_provider provider = body_provider();
-    check(nghttp2_submit_response(session_, number(on), list.data(), list.size(),
+    check(nghttp2_submit_response(session_, number(on), head.list.data(), head.list.size(),
                                   has_body ? &provider : nullptr));
 }
 
 void engine::respond_interim(stream& on, int status, const http::fields& headers) {
     if (!on.is_open_) return;
-    char digits[4];
-    const auto end = std::to_chars(digits, digits + sizeof digits, status);
-    field_list list;
-    list.add(":status", {digits, static_cast<std::size_t>(end.ptr - digits)});
-    list.add_all(headers);
-    check_size(list);
-    check(nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, number(on), nullptr, list.data(),
-                                 list.size(), nullptr));
+    const reply_head head(status, headers);
+    check(nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, number(on), nullptr,
+                                 head.list.data(), head.list.size(), nullptr));
 }
 
 void engine::write(stream& on, std::string_view bytes, bool is_last) {
