@@ -83,6 +83,25 @@ TEST_CASE("pool.map: lazy, and never further ahead than its bound", "[thread_poo
     CHECK(read_chunks == 30);
 }
 
+TEST_CASE("pool.map: a loop over its results on a plain thread", "[thread_pool_map]") {
+    thread_pool pool(2);
+    const std::vector<int> numbers{1, 2, 3};
+    std::vector<int> seen;
+    for (const int each : pool.map([](int n) { return n * n; }, numbers)) seen.push_back(each);
+    CHECK(seen == std::vector{1, 4, 9});
+    // The options give the map itself, so the loop does not outlive it.
+    for (int& each : pool.map([](int n) { return n + 1; }, numbers).chunk(2).buffer(1))
+        seen.push_back(each);
+    CHECK(seen == std::vector{1, 4, 9, 2, 3, 4});
+    const auto fails = [](int n) { return n == 2 ? throw std::out_of_range("two") : n; };
+    std::vector<int> before;
+    const auto read = [&] {
+        for (const int each : pool.map(fails, numbers)) before.push_back(each);
+    };
+    CHECK_THROWS_AS(read(), std::out_of_range);
+    CHECK(before == std::vector{1});
+}
+
 TEST_CASE("pool.map: results in the order of completion", "[thread_pool_map]") {
     thread_pool pool(2);
     gate hold;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iterator>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -40,11 +41,11 @@ public:
 
     // -- options, before the first result is requested --------------------------------------------
     /// Puts `elements` elements into one job. Use it if a call takes less than about 20 µs.
-    pool_map&& chunk(std::size_t elements) && { return change(window_.chunk, elements); }
+    pool_map chunk(std::size_t elements) && { return change(window_.chunk, elements); }
     /// Runs at most `jobs` jobs ahead. The default is two per thread.
-    pool_map&& buffer(std::size_t jobs) && { return change(window_.ahead, jobs); }
+    pool_map buffer(std::size_t jobs) && { return change(window_.ahead, jobs); }
     /// Gives the results in the order of completion. The results of one chunk stay together.
-    pool_map&& as_completed(bool whether = true) && {
+    pool_map as_completed(bool whether = true) && {
         window_.in_order = !whether;
         return std::move(*this);
     }
@@ -85,6 +86,27 @@ public:
     std::optional<stored> blocking_next_for(detail::time_limit timeout) {
         return next_until(detail::blocking_deadline(timeout));
     }
+    /// `for (auto& result : pool.map(...))`: blocking_next, again and again.
+    class iterator {
+    public:
+        using value_type = stored;
+        using difference_type = std::ptrdiff_t;
+
+        explicit iterator(pool_map& of) : of_(&of), now_(of.blocking_next()) {}
+        stored& operator*() noexcept { return *now_; }
+        iterator& operator++() {
+            now_ = of_->blocking_next();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const noexcept { return !now_; }
+
+    private:
+        pool_map* of_;
+        std::optional<stored> now_;
+    };
+    iterator begin() { return iterator(*this); }
+    std::default_sentinel_t end() const noexcept { return {}; }
     /// All results; blocks until they are there.
     whole get() { return all_until(time_point::max()); }
     /// get for at most `timeout` in total. Throws: timeout_error.
@@ -93,7 +115,7 @@ public:
     }
 
 private:
-    pool_map&& change(std::size_t& what, std::size_t to) {
+    pool_map change(std::size_t& what, std::size_t to) {
         RONDO_ASSERT(to != 0 && detail::is_count(to),
                      "chunk and buffer of a map need at least 1");
         what = to;
