@@ -177,10 +177,13 @@ public:
             ZSTD_outBuffer to{out, room, 0};
             const std::size_t status = ZSTD_decompressStream(stream_, &to, &from);
             if (ZSTD_isError(status)) return result::broken;
+            keep_head(in.substr(0, from.pos));
             in.remove_prefix(from.pos);
             out += to.pos;
             room -= to.pos;
+            produced_ += to.pos;
             is_at_end_ = status == 0;  // of a frame; another may follow
+            if (is_at_end_ && !has_said_size()) return result::broken;
             if (from.pos == 0 && to.pos == 0) break;
         }
         return result::good;
@@ -188,7 +191,25 @@ public:
     bool is_complete() const noexcept override { return is_at_end_; }
 
 private:
+    static constexpr std::size_t head_bytes = 18;  // the most of a frame's head, RFC 8878, 3.1.1.1
+
+    void keep_head(std::string_view bytes) {
+        head_ += bytes.substr(0, head_bytes - head_.size());
+    }
+
+    /// Checks the size in the head of the frame that ends here, and forgets the frame. libzstd 1.5
+    /// does not check it if the last block is empty and the frame comes in pieces.
+    bool has_said_size() {
+        const unsigned long long said = ZSTD_getFrameContentSize(head_.data(), head_.size());
+        const bool holds = said == ZSTD_CONTENTSIZE_UNKNOWN || said == produced_;
+        head_.clear();
+        produced_ = 0;
+        return holds;
+    }
+
     ZSTD_DStream* stream_;
+    std::string head_;
+    std::uint64_t produced_ = 0;  // of this frame
     bool is_at_end_ = true;
 };
 #endif

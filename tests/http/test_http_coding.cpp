@@ -184,6 +184,14 @@ TEST_CASE("coding: zstd with all its frames", "[http_coding]") {
     const std::string wide("\x28\xb5\x2f\xfd\x00\x80\x01\x00\x00", 9);
     CHECK_FALSE(decode_every_way("zstd", wide).error.empty());
 }
+
+TEST_CASE("coding: a frame of zstd has as many bytes as its head says", "[http_coding]") {
+    const std::string none_of_128("\x28\xb5\x2f\xfd\x30\x80\x01\x00\x00", 9);
+    CHECK_FALSE(decode_every_way("zstd", none_of_128).error.empty());
+    CHECK_FALSE(decode_every_way("zstd", zstd(text) + none_of_128).error.empty());
+    const std::string none_of_0("\x28\xb5\x2f\xfd\x30\x00\x01\x00\x00", 9);
+    CHECK(decode_every_way("zstd", none_of_0 + zstd(text)).plain == text);
+}
 #endif
 
 #ifdef RONDO_WITH_BROTLI
