@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares our HTTP client with libcurl (multi), Go's net/http and aiohttp, and our server with
-nginx, Go and aiohttp, interleaved.
+"""Compares our HTTP client with libcurl (multi), Go's net/http, aiohttp and hyper, and our server
+with nginx, Go, aiohttp, hyper and uvicorn, interleaved.
 
 usage: bench/compare_http.py [BUILD] [--rounds N] [--svg FILE] [CASE...]
 
@@ -25,9 +25,10 @@ sys.dont_write_bytecode = True
 
 import http_servers  # noqa: E402
 from compare import on  # noqa: E402
-from http_servers import PORT, TLS_PORT, start_nginx  # noqa: E402
+from http_servers import PORT, TLS_PORT, WITHOUT_HTTP2, start_nginx  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
+CRATES = pathlib.Path("/usr/share/cargo/registry")  # of Debian's packages librust-...-dev
 OURS = "rondo"
 CASES = {
     "small": "1,000 × 4 KiB, 16 at a time, ms",
@@ -53,9 +54,9 @@ def certificates(folder):
         subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
 
 
-def python_with_aiohttp():
+def python_with(module):
     for python in sys.executable, "/usr/bin/python3":
-        found = subprocess.run([python, "-c", "import aiohttp"], stderr=subprocess.DEVNULL)
+        found = subprocess.run([python, "-c", f"import {module}"], stderr=subprocess.DEVNULL)
         if found.returncode == 0:
             return python
     return None
@@ -72,6 +73,25 @@ def go_program(name, folder):
     return [program]
 
 
+def hyper_program(name, folder):
+    """The command of a program of peers/hyper/; none without cargo and Debian's crates."""
+    if not shutil.which("cargo") or not [*CRATES.glob("hyper-rustls-*")]:
+        return None
+    copy = shutil.copytree(HERE / "peers/hyper", folder / "hyper", dirs_exist_ok=True)
+    source = ["--config", 'source.crates-io.replace-with="debian"',
+              "--config", f'source.debian.directory="{CRATES}"']
+    target = {"CARGO_TARGET_DIR": str(folder / "cargo")}
+    subprocess.run(["cargo", *source, "build", "--quiet", "--release", "--offline", "--bin", name],
+                   cwd=copy, check=True, env={**os.environ, **target})
+    return [folder / "cargo/release" / name]
+
+
+def left_out(found, peers):
+    if missing := [peer for peer in peers if peer not in found]:
+        print(f"not installed, left out: {', '.join(missing)}", file=sys.stderr)
+    return found
+
+
 def clients(build, folder):
     """The command of each client that is there."""
     found = {OURS: [build / "bench/http"]}
@@ -79,9 +99,11 @@ def clients(build, folder):
         found["libcurl"] = [build / "bench/curl_http"]
     if go := go_program("http_client", folder):
         found["Go"] = go
-    if python := python_with_aiohttp():
+    if python := python_with("aiohttp"):
         found["aiohttp"] = [python, HERE / "peers/http_client.py"]
-    return found
+    if hyper := hyper_program("client", folder):
+        found["hyper"] = hyper
+    return left_out(found, ("libcurl", "Go", "aiohttp", "hyper"))
 
 
 def h2load(url, is_h2):
@@ -119,7 +141,7 @@ def run_case(command, case, folder):
 def measure(sides, case, rounds, folder):
     """Medians of each side: {side: {"wall": ms, "cpu": ms} or {"bytes": n}}."""
     if case.endswith("_h2"):
-        sides = {side: command for side, command in sides.items() if side != "aiohttp"}
+        sides = {side: command for side, command in sides.items() if side not in WITHOUT_HTTP2}
     if case.startswith("small") and shutil.which("h2load"):
         sides = {**sides, "h2load": "h2load"}
     runs = {side: [] for side in sides}
@@ -141,7 +163,7 @@ def shown(found):
 
 def chart(results, sides):
     """Bars: the processor time (or the memory) of each client as a multiple of libcurl's."""
-    colors = dict(zip(sides, ("#c0392b", "#7f8c8d", "#2980b9", "#27ae60")))
+    colors = dict(zip(sides, ("#c0392b", "#7f8c8d", "#2980b9", "#27ae60", "#8e44ad")))
     parts, y = [], 34
     for case, found in results.items():
         key = "cpu" if "cpu" in found[OURS] else "bytes"
@@ -168,9 +190,13 @@ def servers(build, folder):
     found = {OURS: [build / "bench/http_server", *arguments], "nginx": None}
     if go := go_program("http_server", folder):
         found["Go"] = [*go, *arguments]
-    if python := python_with_aiohttp():
+    if python := python_with("aiohttp"):
         found["aiohttp"] = [python, HERE / "peers/http_server.py", *arguments]
-    return found
+    if hyper := hyper_program("server", folder):
+        found["hyper"] = [*hyper, *arguments]
+    if python := python_with("uvicorn"):
+        found["uvicorn"] = [python, HERE / "peers/uvicorn_server.py", *arguments]
+    return left_out(found, ("Go", "aiohttp", "hyper", "uvicorn"))
 
 
 def compare_clients(build, folder, cases, rounds):

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 """The delay that other clients of our HTTP server see during an attack, and its memory.
 
-usage: bench/http_attacks.py [BUILD] [--seconds N] [ATTACK...]
+usage: bench/http_attacks.py [BUILD] [--seconds N] [--rounds N] [--nginx] [ATTACK...]
 
-A polite client asks for "/hello" over one kept connection, first alone and then beside each attack.
-Printed: the median and the 99th percentile of its waits, and the most memory of the server. The
-server has one processor and both kinds of clients the other; attackers have the lowest priority
+A polite client asks for "/hello" over one kept connection, first alone and then beside an attack,
+in each round. Printed, as medians of the rounds: the median and the 99th percentile of its waits,
+and how much more the latter is than in quiet; then the most memory of the server, and the seconds
+that it kept the connection that lasted longest. Limits longer than --seconds do not show there.
+--nginx attacks nginx instead: what is slow there too is the machine, or the attack's nature.
+
+The server has one processor and both kinds of clients the other; attackers have the lowest priority
 there, so that the polite client does not wait for them instead of for the server.
 """
 
@@ -129,13 +133,36 @@ def attack(name):
 
 
 # -- the polite client -----------------------------------------------------------------------------
+class Lives:
+    """How long the server keeps connections, looked at once a second."""
+
+    def __init__(self, own_port):
+        self.own_port, self.seen, self.longest, self.due = own_port, {}, 0.0, 0.0
+
+    def look(self, now):
+        if now < self.due:
+            return
+        self.due = now + 1
+        open_ports = set()
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            words = line.split()
+            here, there = (int(address.partition(":")[2], 16) for address in words[1:3])
+            if here == PORT and there not in (0, self.own_port) and words[9] != "0":  # has an inode
+                open_ports.add(there)
+        self.seen = {port: self.seen.get(port, now) for port in open_ports}
+        self.longest = max([self.longest, *(now - since for since in self.seen.values())])
+
+
 def waits(server, seconds):
-    """Milliseconds of each request, and the most bytes that the server had."""
+    """Of the polite client's requests: the median, the 99th percentile, in milliseconds. Of the
+    server: the most bytes, the longest life of another connection."""
     taken, most = [], 0
     with socket.create_connection(("127.0.0.1", PORT)) as peer:
         peer.settimeout(30)
+        lives = Lives(peer.getsockname()[1])
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            lives.look(time.monotonic())
             before = time.monotonic()
             peer.sendall(HEAD + b"\r\n")
             said = b""
@@ -147,16 +174,48 @@ def waits(server, seconds):
             taken.append((time.monotonic() - before) * 1000)
             most = max(most, resident_bytes(server.pid))
             time.sleep(0.001)
-    return taken, most
+    taken.sort()
+    return {"median": statistics.median(taken), "p99": taken[int(len(taken) * 0.99)],
+            "bytes": most, "longest": lives.longest}
 
 
-def row(name, taken, most, quiet):
-    ordered = sorted(taken)
-    last = ordered[int(len(ordered) * 0.99)]
-    ratio = "" if quiet is None else f"{last / quiet:.1f}"
-    print(f"| {name} | {statistics.median(ordered):.3f} | {last:.3f} | {ratio} | "
-          f"{most / 2**20:.1f} |", flush=True)
-    return last
+def row(name, runs, ratios):
+    middle = {key: statistics.median(run[key] for run in runs) for key in ("median", "p99")}
+    ratio = f"{statistics.median(ratios):.1f}" if ratios else ""
+    most = max(run["bytes"] for run in runs) / 2**20
+    longest = max(run["longest"] for run in runs)
+    print(f"| {name} | {middle['median']:.3f} | {middle['p99']:.3f} | {ratio} | {most:.1f} | "
+          f"{longest:.0f} |", flush=True)
+
+
+def quiet(start, seconds):
+    with start() as server:
+        return waits(server, seconds)
+
+
+def attacked(name, start, seconds):
+    with start() as server:
+        attacker = subprocess.Popen([sys.executable, __file__, "--attack", name])
+        time.sleep(1)
+        try:
+            return waits(server, seconds)
+        finally:
+            attacker.kill()
+            attacker.wait()
+
+
+def compare(start, args):
+    print("| attack | median, ms | p99, ms | p99 / quiet | MiB | longest, s |\n| --- |" +
+          " ---: |" * 5)
+    alone = []
+    for name in args.attacks:
+        runs, ratios = [], []
+        for _ in range(args.rounds):
+            alone.append(quiet(start, args.seconds))
+            runs.append(attacked(name, start, args.seconds))
+            ratios.append(runs[-1]["p99"] / alone[-1]["p99"])
+        row(name, runs, ratios)
+    row("none", alone, [])
 
 
 def main():
@@ -164,6 +223,8 @@ def main():
     parser.add_argument("build", nargs="?", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("attacks", nargs="*", default=[*ATTACKS])
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--nginx", action="store_true")
     parser.add_argument("--attack", help=argparse.SUPPRESS)
     args = parser.parse_intermixed_args()
     if args.attack:
@@ -174,19 +235,9 @@ def main():
         http_servers.make_files(folder / "files")
         command = [args.build.resolve() / "bench/http_server", PORT, http_servers.TLS_PORT,
                    folder / "files"]
-        print("| attack | median, ms | p99, ms | p99 / quiet | MiB |\n| --- |" + " ---: |" * 4)
         on(0)()
-        with http_servers.start("rondo", command, folder) as server:
-            quiet = row("none", *waits(server, args.seconds), None)
-        for each in args.attacks:
-            with http_servers.start("rondo", command, folder) as server:
-                attacker = subprocess.Popen([sys.executable, __file__, "--attack", each])
-                time.sleep(1)
-                try:
-                    row(each, *waits(server, args.seconds), quiet)
-                finally:
-                    attacker.kill()
-                    attacker.wait()
+        compare(lambda: http_servers.start("nginx" if args.nginx else "rondo", command, folder),
+                args)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ CASES = {
     "kept_tls": ("the same with TLS, bytes", None, "/hello"),
 }
 SECURE = ("hello_tls", "hello_h2", "handshakes", "kept_tls")
+WITHOUT_HTTP2 = ("aiohttp", "uvicorn")
 KEPT = 1000
 
 
@@ -172,7 +173,7 @@ def compare(sides, cases, rounds, folder):
         runs = {side: [] for side in sides}
         for _ in range(rounds):
             for side, command in sides.items():
-                if side == "aiohttp" and case == "hello_h2":  # which it does not speak
+                if side in WITHOUT_HTTP2 and case == "hello_h2":
                     continue
                 with start(side, command, folder) as server:
                     found = kept(server, case, folder) if case.startswith("kept") else \
