@@ -122,7 +122,7 @@ task<> http_asking::try_to_receive_head() {
 
 task<http_incoming> http_asking::ask(const http_outgoing& request) {
     begin(request);
-    began_ = running_loop().time();
+    if (budget_->is_traced()) began_ = running_loop().time();
     budget_->bytes = 0;
     const std::optional<std::uint64_t> size = request.body != nullptr ? request.body->size() : 0;
     if (size && *size <= small_body) {

@@ -51,9 +51,9 @@ task<std::string_view> http_response::read() {
 }
 
 task<std::string_view> http_response::read_raw() {
-    const time_point before = running_loop().time();
+    const duration before = exchange->waited();
     const std::string_view piece = co_await exchange->read();
-    const duration waited = running_loop().time() - before;
+    const duration waited = exchange->waited() - before;
     raw_bytes_ += piece.size();
     if (!piece.empty())
         budget.tell(http::trace_point::chunk, {.took = waited, .bytes = piece.size()});

@@ -60,8 +60,9 @@ public:
         const duration own = limit <= duration::zero()
                                  ? duration::max()
                                  : std::max(limit - spent, duration::zero());
-        const bool total_is_less = left() < own;
-        const duration span = total_is_less ? left() : own;
+        const duration rest = left();
+        const bool total_is_less = rest < own;
+        const duration span = std::min(rest, own);
         if (span == duration::max()) co_return co_await std::move(inner);
         try {
             co_return co_await wait_for(span, std::move(inner));

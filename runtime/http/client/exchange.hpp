@@ -81,6 +81,11 @@ public:
     /// After a response of status 101 to a request with `upgrade`: the connection, which leaves the
     /// pool. Otherwise nothing.
     virtual http_switched take_switched() { return {}; }
+    /// Time for which reads have waited for bytes.
+    duration waited() const noexcept { return waited_; }
+
+protected:
+    duration waited_{};
 };
 
 struct exchange_options {

@@ -159,10 +159,12 @@ void h1_exchange::fail() {
 }
 
 task<> h1_exchange::receive_head() {
+    duration spent{};  // the wait begins when the request was sent
     while (!has_head_) {
         if (unread_.empty() && !stream_ended_)
-            co_await receive(http::phase::headers, head_limit(), head_spent());
+            co_await receive(http::phase::headers, head_limit(), spent);
         has_head_ = step().what == h1::event::head;
+        if (!has_head_) spent = head_spent();
     }
 }
 
@@ -201,6 +203,7 @@ task<std::string_view> h1_exchange::read() {
         const time_point now = running_loop().time();
         if (!began) began = now;
         co_await receive_body(now - *began);
+        waited_ += running_loop().time() - now;
     }
     release();
     co_return std::string_view();

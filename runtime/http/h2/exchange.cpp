@@ -224,6 +224,7 @@ task<std::string_view> h2_exchange::read() {
         auto waiting = wait_arrived();
         co_await budget_->limited(http::phase::body, limits_.read, std::move(waiting),
                                   now - *began);
+        waited_ += running_loop().time() - now;
     }
     release();
     co_return std::string_view();
