@@ -267,6 +267,7 @@ void carve(slab& s) noexcept {
         *reinterpret_cast<void**>(frame) = frame + s.frame_size;
     *reinterpret_cast<void**>(frame) = nullptr;
     s.next = frame + s.frame_size;
+    s.home->written_most += page_size;
     if (s.biased && s.next > s.base() + biased_max) unbias(s);
 }
 
@@ -405,12 +406,33 @@ void start_thread(frame_pool& pool) {
     pool.limit = frame_size_max;
 }
 
-std::size_t written_bytes(frame_pool& pool) noexcept {
+bool is_empty(const slab& s) noexcept { return s.used == (s.biased ? 1 : 0); }
+
+// Bytes that were written to: in all slabs, or in the empty ones.
+std::size_t written_bytes(frame_pool& pool, bool in_empty_ones) noexcept {
     std::size_t sum = 0;
     for (frame_slab* list : {pool.slabs, pool.spare})
         for (auto* s = static_cast<slab*>(list); s != nullptr; s = s->all_next)
-            sum += static_cast<std::size_t>(std::max(s->next, s->touched) - s->base());
+            if (!in_empty_ones || is_empty(*s))
+                sum += static_cast<std::size_t>(std::max(s->next, s->touched) - s->base());
     return sum;
+}
+
+void unmap_empty(frame_pool& pool) noexcept {
+    for (frame_slab*& current : pool.current) {
+        if (current == nullptr || current == &no_slab) continue;
+        slab& s = whole(*current);
+        if (!is_empty(s)) continue;
+        if (s.newer != &s) {
+            current = s.newer;
+            ring_remove(s);
+        } else {
+            current = &no_slab;
+        }
+        delist(pool, s);
+        unmap(s);
+    }
+    unmap_spares(pool);
 }
 
 // -- allocation -----------------------------------------------------------------------------------
@@ -507,25 +529,14 @@ std::size_t live_frames() noexcept {
     return count;
 }
 
+std::size_t written_frame_bytes() noexcept { return written_bytes(this_thread_frames, false); }
+
 void release_unused_frames(std::size_t may_stay) noexcept {
     frame_pool& pool = this_thread_frames;
-    if (may_stay != 0 && written_bytes(pool) <= may_stay) return;
     uncache(pool);
     collect(pool);
-    for (frame_slab*& current : pool.current) {
-        if (current == nullptr || current == &no_slab) continue;
-        slab& s = whole(*current);
-        if (!s.biased || s.used != 1) continue;
-        if (s.newer != &s) {
-            current = s.newer;
-            ring_remove(s);
-        } else {
-            current = &no_slab;
-        }
-        delist(pool, s);
-        unmap(s);
-    }
-    unmap_spares(pool);
+    if (written_bytes(pool, true) > may_stay) unmap_empty(pool);
+    pool.written_most = written_bytes(pool, false);
 }
 
 }  // namespace detail

@@ -50,6 +50,7 @@ void loop_core::host_poll(duration budget) {
         more = !ready_.empty() && (pause_at == time_point::max() || kernel->now() < pause_at);
     }
     if (!embedded_) return;
+    watch_idleness();
     arm_host_timeout();
     poll_kernel(time_point::min());
     kernel->watch_event(true);
@@ -90,6 +91,8 @@ void loop_core::host_completion(const completion& c) noexcept {
         host_deadline_ = time_point::max();
     } else if (c.user_data == tag_host_update && c.result < 0) {
         host_deadline_ = time_point::max();  // it had expired already; its own completion follows
+    } else if (c.user_data == tag_idle) {
+        idle_timeout_ended();
     }
 }
 

@@ -66,6 +66,7 @@ running_turn::only_thread::only_thread(loop_core& c) : core(c) {
 
 running_turn::running_turn(loop_core& core) : only_(core) {
     core.kernel->attach();
+    if (core.idle_timeout_on_ != this_thread_number()) core.idle_timeout_on_ = 0;
     if (here.turn != nullptr) of_parent_ = std::exchange(here, thread_state());
     core.until_no_task = false;
     core.pause_at = time_point::max();
@@ -82,6 +83,7 @@ running_turn::running_turn(loop_core& core) : only_(core) {
 void loop_core::turn(time_point until) {
     run_ready(true);
     if (!ready_.empty() || stopping) return;
+    watch_idleness();
     const bool nothing_left = tasks() == 0 && (until_no_task || (leaving && operations == 0));
     poll_kernel(nothing_left ? time_point::min() : until);
 }
@@ -91,7 +93,10 @@ void loop_core::turn(time_point until) {
 void loop_core::run_ready(bool and_on) {
     do {
         ++counted.turns;
-        if (ready_.empty()) return;
+        if (ready_.empty()) {
+            ++turns_without_;
+            return;
+        }
         const ready_item* last = &ready_.back();
         for (bool more = true; more && !stopping;) {
             ready_item& item = ready_.pop();

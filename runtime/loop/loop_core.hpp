@@ -26,7 +26,12 @@ namespace detail {
 
 /// Values of user_data that are no addresses of operations. 0 to 15 belong to the kernel. From
 /// tag_cancel to first_address: cancels, which carry a few bits of their target's address.
-enum user_data_tag : std::uint64_t { tag_host_timeout = 16, tag_host_update = 17, tag_cancel = 32 };
+enum user_data_tag : std::uint64_t {
+    tag_host_timeout = 16,
+    tag_host_update = 17,
+    tag_idle = 18,
+    tag_cancel = 32
+};
 
 struct scope_tree {
     scope tree{nullptr, {}, {}, scope::of_loop, 0};
@@ -124,6 +129,12 @@ public:
     void arm_host_timeout() noexcept;
     void host_completion(const completion& c) noexcept;
 
+    // -- memory of an idle loop (idle.cpp) --------------------------------------------------------
+    /// Call it when nothing is ready, before the loop waits.
+    void watch_idleness() noexcept {
+        if (idle_timeout_on_ == 0 && turns_with_work() != turns_seen_) begin_idle_timeout();
+    }
+
     list_links<loop_core> in_all_loops;    // among all loops of the process
     loop& face;
     std::shared_ptr<detail::kernel> kernel;
@@ -155,6 +166,9 @@ private:
     void expire_timers() noexcept;
     time_point wake_time(time_point until) const noexcept;
     [[noreturn]] void stuck();
+    std::uint64_t turns_with_work() const noexcept { return counted.turns - turns_without_; }
+    void begin_idle_timeout() noexcept;
+    void idle_timeout_ended() noexcept;
 
     std::atomic<const thread_state*> inside_{nullptr};  // `here` of the thread that is in a turn
     operation_fifo backlog_;    // waiting for a free submission entry
@@ -167,6 +181,10 @@ private:
     bool host_timeout_armed_ = false;
     time_point host_deadline_ = time_point::max();
     std::int64_t host_timespec_[2] = {0, 0};
+    std::uint64_t turns_without_ = 0;  // turns that found nothing ready
+    std::uint64_t turns_seen_ = 0;     // turns_with_work() when the idle timeout began or ended
+    std::uint64_t idle_timeout_on_ = 0;  // number of the thread whose ring has it; 0: none
+    time_point waited_at_{};             // on the simulator: when the loop last waited
     std::array<completion, 256> completions_;
 
     // Resumptions between two polls. Entering the kernel on every turn costs 20 times a ready

@@ -3,6 +3,8 @@
 // whole.
 #include <rondo/http.hpp>
 
+#include <malloc.h>
+
 #include <random>
 #include <vector>
 
@@ -35,6 +37,26 @@ RONDO_TEST("http pool: a limit for each host, further requests wait in line", "[
         CHECK(server.open_max <= 2);
         CHECK(client.connections() == client.idle_connections());
         CHECK(client.connections() <= 2);
+    });
+}
+
+RONDO_TEST("http pool: spare buffers are freed a second after the last request", "[http_pool]") {
+    if (with_asan() || with_tsan()) co_return;  // their malloc does not count
+    scripted_server server([](const seen_request&) { return reply(200, "text"); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        std::vector<task<std::string>> all;
+        for (int i = 0; i < 16; ++i) all.push_back(text_of(client, server.url()));
+        co_await gather(std::move(all));
+        co_await sleep(500ms);
+        CHECK(co_await text_of(client, server.url()) == "text");
+        const std::size_t before = mallinfo2().uordblks;
+        co_await sleep(900ms);
+        CHECK(before - mallinfo2().uordblks < 16 * 1024);
+        co_await sleep(200ms);
+        CHECK(before - mallinfo2().uordblks > 4 * 16 * 1024);
+        CHECK(client.idle_connections() > 4);
+        CHECK(co_await text_of(client, server.url()) == "text");
     });
 }
 

@@ -65,6 +65,13 @@ void http_lease::reset() noexcept {
 }
 
 // -- pool ----------------------------------------------------------------------------------------
+namespace {
+
+/// Spare buffers are freed if no connection was given back for so long.
+constexpr std::chrono::seconds buffers_span{1};
+
+}  // namespace
+
 http_pool::~http_pool() { close_idle(); }
 
 task<http_lease> http_pool::acquire(std::string key, http_wanted wanted, bool fresh) {
@@ -122,7 +129,8 @@ void http_pool::keep(http_host& host, std::unique_ptr<http_connection> connectio
     const time_point now = running_loop().time();
     connection->idle_since = now;
     connection->idle_until = now + span;
-    set_timer(connection->idle_until);
+    last_kept_ = now;
+    set_timer(std::min(connection->idle_until, now + buffers_span));
     host.idle.push_back(std::move(connection));
     ++idle_count_;
 }
@@ -163,7 +171,11 @@ void http_pool::make_room() noexcept {
 void http_pool::close_expired() {
     timer_at_ = time_point::max();
     const time_point now = running_loop().time();
-    time_point next = time_point::max();
+    time_point next = last_kept_ + buffers_span;
+    if (next <= now) {
+        buffers_->clear();
+        next = time_point::max();
+    }
     for (auto at = hosts_.begin(); at != hosts_.end();) {
         const std::shared_ptr<http_host> host = (at++)->second;  // it may be erased
         idle_count_ -= std::erase_if(
@@ -174,10 +186,7 @@ void http_pool::close_expired() {
             if (each->users_ == 0) next = std::min(next, each->idle_until_);
         forget_if_unused(*host);
     }
-    if (next != time_point::max())
-        set_timer(next);
-    else
-        buffers_->clear();
+    if (next != time_point::max()) set_timer(next);
 }
 
 void http_pool::set_timer(time_point when) {

@@ -202,6 +202,7 @@ private:
     std::shared_ptr<http_buffers> buffers_ = std::make_shared<http_buffers>();
     call_handle timer_;
     time_point timer_at_ = time_point::max();  // max: not set
+    time_point last_kept_{};                   // when a connection was given back last
     bool closed_ = false;
 };
 

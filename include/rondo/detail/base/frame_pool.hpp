@@ -54,6 +54,7 @@ struct frame_pool {
     std::size_t huge_from;  // huge pages only from this many slabs on, since they were slow
     std::int64_t plain;     // frames from malloc, made here and not freed on this thread
     plain_frames* plain_elsewhere;  // counts those freed on other threads; null before the first
+    std::size_t written_most;  // written_frame_bytes() is at most this
 };
 static_assert(sizeof(frame_pool) <= 896, "the static TLS block of a dlopened library is small");
 
@@ -114,9 +115,12 @@ RONDO_API void frame_slab_emptied(frame_slab& slab) noexcept;
 /// Returns: the number of live frames of this thread: allocated here and not freed on any thread.
 RONDO_API std::size_t live_frames() noexcept;
 
+/// Returns: the bytes of this thread's slabs that were written to and not returned to the system.
+RONDO_API std::size_t written_frame_bytes() noexcept;
+
 /// Returns this thread's empty slabs to the system, including those kept for re-use; but not if at
-/// most `may_stay` bytes of its slabs were ever written to. A short program has a slab with a few
-/// pages for each size of its frames, and its end need not wait until each is unmapped.
+/// most `may_stay` bytes of them were ever written to. A short program has a slab with a few pages
+/// for each size of its frames, and its end need not wait until each is unmapped.
 RONDO_API void release_unused_frames(std::size_t may_stay = 0) noexcept;
 
 }  // namespace detail
