@@ -3,7 +3,7 @@
 //
 //     http_server PORT TLS_PORT FOLDER
 //
-// "/hello" is 13 bytes of text, all else a file of FOLDER. FOLDER/../chain.pem and key.pem are its
+// "/hello" is 13 bytes of text, also after a body that was sent there; all else is a file of FOLDER. FOLDER/../chain.pem and key.pem are its
 // certificate. HTTP/1.1 and HTTP/2, on one thread.
 #include <cstdlib>
 #include <string>
@@ -19,6 +19,10 @@ using namespace rondo;
 task<> serve_both(std::uint16_t port, std::uint16_t secure, std::string folder) {
     http::router site;
     site.get("/hello", [](http::request&) { return http::reply::text("Hello, world\n"); });
+    site.post("/hello", [](http::request& request) -> task<http::reply> {
+        co_await request.text();
+        co_return http::reply::text("Hello, world\n");
+    });
     site.files("/", folder);
     auto plain = tcp_listener::bind({"127.0.0.1", port});
     const tls::server_context identity(folder + "/../chain.pem", folder + "/../key.pem");
