@@ -18,6 +18,7 @@ that RONDO_TALLY names.
 import contextlib
 import hashlib
 import os
+import platform
 import random
 import shutil
 import signal
@@ -471,40 +472,77 @@ http {{
     access_log off; keepalive_requests 7; root {folder}/there;
     client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
     uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-    server {{ listen 127.0.0.1:{port}; location /gone {{ return 410; }} }}
+    server {{ listen 127.0.0.1:{port}; {more} location /gone {{ return 410; }} }}
 }}
 """
 
 
-def nginx_serves(test):
-    """Compares every byte from nginx, which ends each connection after seven requests."""
-    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-    if not nginx:
-        return skip("downloader: nginx_serves", "nginx is not installed")
-    files = random_files(test.scratch / "there")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+@contextlib.contextmanager
+def nginx(test, more=""):
+    """Serves test.scratch / "there" at the port that it gives; with more directives for the server,
+    in which {other} is a port as well, the second that it gives."""
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
     test.scratch.chmod(0o755)  # nginx that root has started serves as another user
-    (test.scratch / "conf").write_text(NGINX.format(folder=test.scratch, port=port))
-    command = [nginx, "-p", str(test.scratch), "-c", str(test.scratch / "conf")]
+    (test.scratch / "conf").write_text(NGINX.format(
+        folder=test.scratch, port=ports[0], more=more.format(other=ports[1], folder=test.scratch)))
+    command = [program, "-p", str(test.scratch), "-c", str(test.scratch / "conf")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as server:
         try:
             deadline = time.monotonic() + 10 * SLOWER
-            while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+            while socket.socket().connect_ex(("127.0.0.1", ports[0])) != 0:
                 expect(server.poll() is None, server.stderr.read())
                 expect(time.monotonic() < deadline, "nginx does not listen")
                 time.sleep(0.01)
-            urls = [f"http://127.0.0.1:{port}/{path.name}" for path in files]
-            test.run(0, "-j", "4", *urls)
-            for path in files:
-                test.is_there(path.name, path.read_bytes())
-            for _ in range(4):  # connections that nginx closes are replaced
-                test.run(0, "--overwrite", "-j", "2", *urls)
-            result = test.run(1, f"http://127.0.0.1:{port}/gone/x", urls[0], "--overwrite")
-            expect("410" in result.all, result.all)
+            yield ports
         finally:
             server.terminate()
             server.communicate(timeout=10 * SLOWER)
+
+
+def nginx_serves(test):
+    """Compares every byte from nginx, which ends each connection after seven requests."""
+    if not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+        return skip("downloader: nginx_serves", "nginx is not installed")
+    files = random_files(test.scratch / "there")
+    with nginx(test) as (port, _):
+        urls = [f"http://127.0.0.1:{port}/{path.name}" for path in files]
+        test.run(0, "-j", "4", *urls)
+        for path in files:
+            test.is_there(path.name, path.read_bytes())
+        for _ in range(4):  # connections that nginx closes are replaced
+            test.run(0, "--overwrite", "-j", "2", *urls)
+        result = test.run(1, f"http://127.0.0.1:{port}/gone/x", urls[0], "--overwrite")
+        expect("410" in result.all, result.all)
+    return None
+
+
+def libraries_are_loaded_later(test):
+    """Those of TLS and HTTP/2 are not loaded at the start, and work all the same."""
+    if not shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+        return skip("downloader: libraries_are_loaded_later", "nginx is not installed")
+    loaded = subprocess.run(["ldd", test.examples / "rondo-get"], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout  # fmt: skip
+    if "librondo" not in loaded and platform.machine() == "x86_64":
+        for name in "libssl", "libcrypto", "libnghttp2", "libidn2", "libzstd":
+            expect(name not in loaded, loaded)
+    files = random_files(test.scratch / "there")
+    certificate = test.scratch / "certificate"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", test.scratch / "key",
+         "-out", certificate], check=True, capture_output=True)  # fmt: skip
+    secure = """listen 127.0.0.1:{other} ssl http2; ssl_certificate {folder}/certificate;
+        ssl_certificate_key {folder}/key;"""
+    with nginx(test, secure) as (_, port):
+        urls = [f"https://localhost:{port}/{path.name}" for path in files]
+        for version in "--http1.1", "--http2":
+            test.run(0, "--overwrite", "--cacert", str(certificate), version, *urls)
+            for path in files:
+                test.is_there(path.name, path.read_bytes())
     return None
 
 
@@ -534,7 +572,7 @@ TESTS = [
     nothing_is_overwritten, other_mirrors_are_asked, encoded_though_not_asked, sums,
     links_in_the_folder, names_of_parts, files_of_the_user_in_the_way, names_that_can_be_none,
     reader_goes_away, closed_streams, usage, quiet, json_lines, no_password_is_told, repeated,
-    limits, times, interrupted, nginx_serves, curl_asks,
+    limits, times, interrupted, nginx_serves, libraries_are_loaded_later, curl_asks,
 ]  # fmt: skip
 
 if __name__ == "__main__":

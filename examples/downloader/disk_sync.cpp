@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include <unistd.h>
 #include <rondo/sleep.hpp>
@@ -14,17 +15,29 @@ namespace downloader {
 
 namespace {
 
+constexpr std::chrono::milliseconds pause_min{10};
 constexpr std::chrono::milliseconds pause_max{50};
+constexpr std::uint64_t crowd = 128;  // so many wait no longer for others
 
 }  // namespace
 
+void disk_sync::hurry() {
+    is_last_ = true;
+    is_urgent_.set();
+}
+
 rondo::task<> disk_sync::wait(part_file& file) {
     const std::uint64_t mine = ++asked_;
+    if (asked_ - synced_ >= crowd) is_urgent_.set();
     const auto guard = co_await at_work_.lock();
     if (synced_ >= mine) co_return;
     using clock = std::chrono::steady_clock;
     const auto pause = std::min<clock::duration>(free_until_ - clock::now(), pause_max);
-    if (pause > clock::duration::zero()) co_await rondo::sleep(pause);
+    if (!is_last_ && pause > clock::duration::zero() && asked_ - synced_ < crowd) {
+        is_urgent_.clear();
+        auto urgent = is_urgent_.wait();
+        co_await rondo::move_on_after(pause, std::move(urgent));
+    }
     const std::uint64_t last = asked_;
     const auto began = clock::now();
     if (last == synced_ + 1) {
@@ -36,7 +49,8 @@ rondo::task<> disk_sync::wait(part_file& file) {
         if (error != 0) refuse_file(error, "write", file.name());
     }
     synced_ = last;
-    free_until_ = clock::now() + 3 * (clock::now() - began);
+    const auto now = clock::now();
+    free_until_ = now + std::max<clock::duration>(3 * (now - began), pause_min);
 }
 
 }  // namespace downloader

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include <rondo/sync/event.hpp>
 #include <rondo/sync/mutex.hpp>
 #include <rondo/task.hpp>
 
@@ -24,9 +25,14 @@ public:
     /// Throws: refused.
     rondo::task<> wait(part_file& file);
 
+    /// Ends all pauses: no more files will come that could share a call.
+    void hurry();
+
 private:
     const folder* in_;
     rondo::mutex at_work_;
+    rondo::event is_urgent_;
+    bool is_last_ = false;
     std::uint64_t asked_ = 0;
     std::uint64_t synced_ = 0;  // all calls up to this one are served
     std::chrono::steady_clock::time_point free_until_{};

@@ -153,10 +153,13 @@ std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
     std::vector<job> jobs;
     for (wanted_file& file : files) {
         job& made = jobs.emplace_back(std::move(file));
-        made.shown = printable(without_password(made.what.urls.front()));
+        const std::vector<std::string>& urls = made.what.urls;
+        std::vector<std::string>& plain = made.what.plain_urls;
         try {
-            const http::url first = checked(made.what.urls.front());
-            for (const std::string& mirror : made.what.urls) checked(mirror);
+            const http::url first = checked(urls.front());
+            plain.push_back(first.text());
+            for (std::size_t i = 1; i < urls.size(); ++i)
+                plain.push_back(checked(urls[i]).text());
             if (!all.wanted.output.empty())
                 made.name = all.names.claim(all.wanted.output);
             else if (!made.what.out.empty())
@@ -166,6 +169,7 @@ std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
         } catch (const http::url_error& error) {
             made.problem = error.what();
         }
+        made.shown = printable(plain.empty() ? without_password(urls.front()) : plain.front());
     }
     return jobs;
 }
@@ -176,6 +180,7 @@ rondo::task<> fetch_all(downloads& all, std::vector<job> jobs) {
         const auto one = [&](const job& file) { return fetch(all, group, seats, file); };
         auto every = rondo::map_concurrent(all.wanted.jobs, std::move(jobs), one);
         co_await std::move(every);
+        all.disk.hurry();
     };
     auto together = rondo::with_task_group(body);
     co_await std::move(together);

@@ -60,15 +60,24 @@ std::optional<struct stat> folder::status(const std::string& name) const {
     return result;
 }
 
+int folder::give_first_name(int number, const std::string& name) const {
+    // Linux 6.10 and later allow this to the user who has opened the file, earlier ones only to a
+    // privileged process; to others they say ENOENT.
+    static bool is_allowed = true;
+    if (is_allowed) {
+        if (::linkat(number, "", self_.get(), name.c_str(), AT_EMPTY_PATH) == 0) return 0;
+        if (errno != ENOENT && errno != EPERM) return errno;
+    }
+    const std::string own = fmt::format("/proc/self/fd/{}", number);
+    if (::linkat(AT_FDCWD, own.c_str(), self_.get(), name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+        return errno;
+    is_allowed = false;
+    return 0;
+}
+
 int folder::link(int number, const std::string& name, bool replace) const {
     const std::string to = replace ? scratch_name() : name;
-    const std::string own = fmt::format("/proc/self/fd/{}", number);
-    if (::linkat(AT_FDCWD, own.c_str(), self_.get(), to.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-        // Without /proc: newer kernels allow this to the process that has opened the file.
-        if (errno != ENOENT || ::linkat(number, "", self_.get(), to.c_str(), AT_EMPTY_PATH) != 0)
-            return errno;
-    }
-    if (!replace) return 0;
+    if (const int error = give_first_name(number, to); error != 0 || !replace) return error;
     const int error = rename(to, name, true);
     if (error != 0) remove(to);
     return error;

@@ -58,6 +58,8 @@ public:
     std::string scratch_name() const;
 
 private:
+    int give_first_name(int number, const std::string& name) const;
+
     std::string path_;
     file_number self_;
 };

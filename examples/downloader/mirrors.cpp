@@ -66,7 +66,7 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
     }
     http::response response = co_await request;
     const response_head head = head_of(response);
-    const remote_file described = describe(head);
+    remote_file described = describe(head);
     const answer what = judge(head, range);
     if (what == answer::error) refuse_status(response);
     check_length(described);
@@ -77,7 +77,8 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
     if (what == answer::whole && range != all_bytes && mirror != origin_)
         throw refused("a mirror has another file, or no ranges of it");
     if (mirror < 64) used_mirrors_ |= std::uint64_t{1} << mirror;
-    co_return answered(std::move(response), mirror, what, range.begin, std::move(asking));
+    co_return answered(std::move(response), std::move(described), mirror, what, range.begin,
+                       std::move(asking));
 }
 
 /// The mirrors are asked one after the other, with a short delay.

@@ -22,7 +22,8 @@ namespace downloader {
 namespace {
 
 constexpr const char* validator_attribute = "user.rondo-get.validator";
-constexpr std::uint64_t reserved_least = 1024 * 1024;  // a small file is written at once
+constexpr std::uint64_t reserved_least = 1024 * 1024;  // a smaller file is written soon
+constexpr std::uint64_t direct_most = 64 * 1024;       // a file that is written by pwrite(2)
 
 }  // namespace
 
@@ -31,8 +32,22 @@ part_file::~part_file() {
 }
 
 void part_file::adopt(file_number opened) {
-    file_ = rondo::file::adopt(opened.get(), name_);
-    number_ = opened.release();
+    opened_ = std::move(opened);
+    number_ = opened_.get();
+}
+
+rondo::file& part_file::file() {
+    if (!file_.is_open()) {
+        file_ = rondo::file::adopt(opened_.get(), name_);
+        opened_.release();
+    }
+    return file_;
+}
+
+void part_file::close() {
+    file_ = {};
+    opened_ = file_number();
+    number_ = -1;
 }
 
 rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
@@ -50,16 +65,34 @@ rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
         current_ = name;
     }
     adopt(std::move(opened));
+    is_direct_ = length && *length <= direct_most;
     if (!is_large) co_return;
-    const auto done = co_await rondo::as_result(file_.allocate(0, *length));
+    const auto done = co_await rondo::as_result(file().allocate(0, *length));
     if (!done && done.error().value() == ENOSPC)
         throw refused(
             fmt::format("no space for {}: {} are needed", printable(name_), bytes_text(*length)));
 }
 
+/// Writes a few bytes into the system's memory at once. io_uring would have a thread of the kernel
+/// do it, for most file systems, and that costs more than the writing.
+void part_file::write_direct(std::string_view bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const auto size =
+            ::pwrite(number_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (size < 0 && errno != EINTR) refuse_file(errno, "write", name_);
+        if (size <= 0) continue;
+        bytes.remove_prefix(static_cast<std::size_t>(size));
+        offset += static_cast<std::uint64_t>(size);
+    }
+}
+
 rondo::task<> part_file::write(std::string_view bytes, std::uint64_t offset) {
+    if (is_direct_) {
+        write_direct(bytes, offset);
+        co_return;
+    }
     try {
-        co_await file_.write_all_at(bytes, offset);
+        co_await file().write_all_at(bytes, offset);
     } catch (const std::system_error& error) {
         refuse_file(error.code().value(), "write", name_);
     }
@@ -67,8 +100,7 @@ rondo::task<> part_file::write(std::string_view bytes, std::uint64_t offset) {
 
 void part_file::discard() {
     has_lost_name();
-    file_ = {};
-    number_ = -1;
+    close();
     if (!current_.empty()) in_->remove(current_);
     if (is_published_) in_->remove(state_name(current_));
     current_.clear();
@@ -77,7 +109,7 @@ void part_file::discard() {
 
 rondo::task<> part_file::sync() {
     try {
-        co_await file_.sync_data();
+        co_await file().sync_data();
     } catch (const std::system_error& error) {
         refuse_file(error.code().value(), "write", name_);
     }
@@ -125,7 +157,7 @@ void part_file::commit(when_taken what) {
     if (is_published_) in_->remove(state_name(part));
     current_.clear();
     is_published_ = false;
-    file_ = {};
+    close();
 }
 
 }  // namespace downloader

@@ -36,10 +36,10 @@ public:
     part_file& operator=(const part_file&) = delete;
 
     const std::string& name() const { return name_; }
-    bool is_open() const { return file_.is_open(); }
+    bool is_open() const { return number_ >= 0; }
 
-    /// Opens the part that an earlier run has left for one of `urls`. A useless one is
-    /// removed, and so is each if `usable` is false.
+    /// Opens the part that an earlier run has left for one of `urls`, which have no passwords. A
+    /// useless one is removed, and so is each if `usable` is false.
     /// Returns: its state; nothing if there is none.
     /// Throws: refused if another run writes it.
     std::optional<saved_state> resume(const std::vector<std::string>& urls, bool usable);
@@ -75,6 +75,9 @@ private:
     std::string state_text_of(const std::string& part) const;
     std::optional<saved_state> read_state() const;
     void adopt(file_number opened);
+    rondo::file& file();
+    void close();
+    void write_direct(std::string_view bytes, std::uint64_t offset);
     std::string part_name(std::size_t slot) const;
     bool is_claimed(const std::string& name) const;
     bool has_lost_name();
@@ -86,8 +89,10 @@ private:
     const folder* in_;
     std::string name_;
     const file_names* of_run_;
-    rondo::file file_;
-    int number_ = -1;            // of file_, for direct calls
+    file_number opened_;         // until file() is needed, which takes it over
+    rondo::file file_;           // for operations of the ring
+    int number_ = -1;            // of either, for direct calls
+    bool is_direct_ = false;     // written by direct calls
     std::string current_;        // name that the file has now; empty: none
     bool is_published_ = false;  // current_ is a part with a state
 };

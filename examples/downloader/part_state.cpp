@@ -111,7 +111,7 @@ std::optional<saved_state> part_file::resume(const std::vector<std::string>& url
         auto saved = read_state();
         if (usable && saved)
             for (const std::string& url : urls)
-                if (saved->url == without_password(url)) return saved;
+                if (saved->url == url) return saved;
         discard();
     }
     return std::nullopt;
@@ -169,7 +169,7 @@ rondo::task<bool> part_file::publish(const std::string* text) {
 }
 
 rondo::task<> part_file::save(saved_state state) {
-    if (!file_.is_open()) co_return;
+    if (!is_open()) co_return;
     struct stat status {};
     if (::fstat(number_, &status) != 0) co_return;
     state.inode = status.st_ino;

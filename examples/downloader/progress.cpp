@@ -60,17 +60,19 @@ void progress::add(std::size_t id, std::uint64_t bytes) {
 }
 
 void progress::end(std::size_t id, const outcome& how) {
-    const std::string name = printable(how.name.empty() ? how.url : how.name);
     active_.erase(id);
+    if (how.how == ending::interrupted) return;
+    if (how.how != ending::failed) {
+        ++(how.how == ending::done ? files_done_ : files_skipped_);
+        if (mode_ != progress_mode::lines) return;
+    }
+    const std::string name = printable(how.name.empty() ? how.url : how.name);
     if (how.how == ending::failed) {
         log_ += fmt::format("{}  failed: {}\n", name, how.reason);
         failures_.push_back(fmt::format("  {}: {}{}\n", name, how.reason,
                                         how.name.empty() ? "" : " (" + printable(how.url) + ")"));
         return;
     }
-    if (how.how == ending::interrupted) return;
-    ++(how.how == ending::done ? files_done_ : files_skipped_);
-    if (mode_ != progress_mode::lines) return;
     log_ += how.how == ending::skipped
                 ? fmt::format("{}  {}\n", name, how.reason)
                 : fmt::format("{}  {}  {}{}\n", name, bytes_text(how.bytes),

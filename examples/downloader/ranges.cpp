@@ -157,7 +157,7 @@ rondo::task<> transfer::fetch_ranges(std::optional<answered> response, pace* min
                 const byte_range range{segments_.position(number), segments_.end(number)};
                 response.emplace(co_await ask_mirror(mirror, range));
                 if (response->what == answer::whole) {
-                    if (!fits(mirror, describe(head_of(response->response))))
+                    if (!fits(mirror, response->described))
                         throw begin_anew("the file on the server has changed");
                     ignores_ranges_ = true;
                     throw begin_anew("the server sends no ranges");

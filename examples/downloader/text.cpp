@@ -58,6 +58,9 @@ bool is_unsafe(char32_t c) {
 }
 
 std::string printable(std::string_view text, std::size_t bytes_max) {
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+    if (text.size() <= bytes_max && std::all_of(text.begin(), text.end(), is_plain))
+        return std::string(text);
     std::string result;
     while (!text.empty()) {
         const code_point c = first_code_point(text);

@@ -36,7 +36,7 @@ transfer::transfer(downloads& all, wanted_file what, std::string name, std::size
       seen_(what_.urls.size()),
       were_wrong_(what_.urls.size()) {
     result_.name = part_.name();
-    result_.url = without_password(what_.urls.front());
+    result_.url = what_.plain_urls.front();
 }
 
 void transfer::note(std::string_view text) {
@@ -89,10 +89,10 @@ rondo::task<std::string> transfer::difference(const struct stat* there) {
 
 /// Goes on with what an earlier run has left, if that can be done.
 void transfer::find_part() {
-    const auto saved = part_.resume(what_.urls, all_.wanted.resume);
+    const auto saved = part_.resume(what_.plain_urls, all_.wanted.resume);
     if (!saved) return;
     for (std::size_t i = what_.urls.size(); i-- > 0;)
-        if (without_password(what_.urls[i]) == saved->url) origin_ = i;
+        if (what_.plain_urls[i] == saved->url) origin_ = i;
     known_.length = saved->length;
     known_.etag = saved->etag;
     known_.modified = saved->modified;
@@ -113,7 +113,7 @@ std::uint64_t transfer::bytes_there() const {
 rondo::task<> transfer::save() {
     if (!has_begun_ || !can_resume()) co_return;
     saved_state state;
-    state.url = without_password(what_.urls[origin_]);
+    state.url = what_.plain_urls[origin_];
     state.etag = known_.etag;
     state.modified = known_.modified;
     state.length = *known_.length;
@@ -125,18 +125,18 @@ rondo::task<> transfer::save() {
 /// The server's file from its first byte on: whatever was there is of no use any more.
 rondo::task<> transfer::begin_again(const answered* first) {
     if (has_begun_ && segments_.bytes_left() < segments_.length()) {
-        const bool is_equal = is_same(known_, describe(head_of(first->response)));
+        const bool is_equal = is_same(known_, first->described);
         note(!can_resume() ? "it cannot be continued: it is downloaded anew"
              : is_equal    ? "the server sends no ranges: it is downloaded anew"
                            : "the file on the server has changed: it is downloaded anew");
     }
     has_begun_ = asks_whole_ = false;
     result_.resumed_at = 0;
-    known_ = describe(head_of(first->response));
+    known_ = first->described;
     origin_ = first->mirror;
     seen_.assign(seen_.size(), std::nullopt);
     seen_[origin_] = known_;
-    result_.url = without_password(what_.urls[origin_]);
+    result_.url = what_.plain_urls[origin_];
     segments_ = segments(known_.length.value_or(segments::unknown));
     co_await part_.begin(known_.length);
     has_begun_ = true;

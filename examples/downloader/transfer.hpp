@@ -36,10 +36,11 @@ using request_count = std::unique_ptr<std::size_t, one_less>;
 /// A response, and the mirror that gave it.
 class answered {
 public:
-    answered(rondo::http::response given, std::size_t from, answer is, std::uint64_t begin,
-             request_count counted);
+    answered(rondo::http::response given, remote_file describes, std::size_t from, answer is,
+             std::uint64_t begin, request_count counted);
 
     rondo::http::response response;
+    remote_file described;
     std::size_t mirror;
     answer what;
     std::uint64_t at;   // where in the file its next byte belongs
@@ -52,9 +53,10 @@ inline response_head head_of(const rondo::http::response& response) {
     return {response.status(), response.headers(), response.content_length()};
 }
 
-inline answered::answered(rondo::http::response given, std::size_t from, answer is,
-                          std::uint64_t begin, request_count counted)
+inline answered::answered(rondo::http::response given, remote_file describes, std::size_t from,
+                          answer is, std::uint64_t begin, request_count counted)
     : response(std::move(given)),
+      described(std::move(describes)),
       mirror(from),
       what(is),
       at(is == answer::part ? begin : 0),

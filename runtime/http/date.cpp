@@ -26,13 +26,17 @@ class words {
 public:
     explicit words(std::string_view text) noexcept : rest_(text) {}
     std::string_view next() noexcept {
-        rest_.remove_prefix(std::min(rest_.find_first_not_of(" -:"), rest_.size()));
-        const std::string_view word = rest_.substr(0, rest_.find_first_of(" -:"));
-        rest_.remove_prefix(word.size());
+        while (!rest_.empty() && is_between(rest_.front())) rest_.remove_prefix(1);
+        std::size_t size = 0;
+        while (size < rest_.size() && !is_between(rest_[size])) ++size;
+        const std::string_view word = rest_.substr(0, size);
+        rest_.remove_prefix(size);
         return word;
     }
 
 private:
+    static bool is_between(char c) noexcept { return c == ' ' || c == '-' || c == ':'; }
+
     std::string_view rest_;
 };
 

@@ -25,7 +25,18 @@ constexpr ascii::set path_characters("-._~!$&'()*+,;=:@/%");
 constexpr ascii::set query_characters("-._~!$&'()*+,;=:@/%?");
 constexpr std::size_t zone_bytes_max = 32;
 
+/// The position of the first of `ends` in `text`, or the size of it. (std::string_view's function of
+/// that name looks for each character by a call.)
+std::size_t first_of(std::string_view text, std::string_view ends) noexcept {
+    const auto* const found = std::find_first_of(text.begin(), text.end(), ends.begin(), ends.end());
+    return static_cast<std::size_t>(found - text.begin());
+}
+
 void append_encoded(std::string& to, std::string_view text, const ascii::set& allowed) {
+    if (std::all_of(text.begin(), text.end(), [&](char c) { return allowed.has(c); })) {
+        to += text;
+        return;
+    }
     for (const char c : text) {
         if (allowed.has(c)) {
             to += c;
@@ -123,7 +134,7 @@ std::string_view url_parser::take_scheme(std::string_view text) {
 // "unix:/run/app.sock:/target"; also "unix:///run/app.sock", as other programs write it.
 std::string_view url_parser::take_unix(std::string_view rest) {
     if (rest.substr(0, 3) == "///") rest.remove_prefix(2);
-    const std::string_view path = rest.substr(0, rest.find_first_of(":?#"));
+    const std::string_view path = rest.substr(0, first_of(rest, ":?#"));
     rest.remove_prefix(path.size());
     if (path.empty() || (path.front() != '/' && path.front() != '@') || path.substr(0, 2) == "//")
         throw url_error("a URL of a Unix socket is unix:PATH:TARGET, and its path begins with /");
@@ -137,7 +148,7 @@ std::string_view url_parser::take_unix(std::string_view rest) {
 }
 
 std::string_view url_parser::take_authority(std::string_view rest) {
-    std::string_view where = rest.substr(0, rest.find_first_of("/?#"));
+    std::string_view where = rest.substr(0, first_of(rest, "/?#"));
     rest.remove_prefix(where.size());
     made_.text_ += "//";
     made_.user_begin_ = made_.user_end_ = made_.at_ = here();
@@ -248,7 +259,7 @@ void url_parser::take_port(std::string_view text) {
 
 void url_parser::take_rest(std::string_view rest) {
     made_.path_begin_ = here();
-    const auto path_end = std::min(rest.find_first_of("?#"), rest.size());
+    const auto path_end = first_of(rest, "?#");
     append_encoded(made_.text_, rest.substr(0, path_end), path_characters);
     if (path_end == 0 && (default_port(made_.scheme()) != 0 || made_.is_unix())) made_.text_ += '/';
     if (made_.is_unix() && made_.text_[made_.path_begin_] != '/')
