@@ -43,6 +43,10 @@ public:
     /// 4.8 s. Few and large files come faster over several connections.
     bool has_many = false;
 
+    /// The folder may have what an earlier run has left. With many files it is looked through once,
+    /// which costs less than to look for two names for each.
+    bool may_have_parts = true;
+
     /// Requests for files that are at work, or wait for a connection.
     std::size_t asking = 0;
 

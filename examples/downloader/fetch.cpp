@@ -24,7 +24,8 @@ namespace {
 
 namespace http = rondo::http;
 
-constexpr std::size_t ending_max = 256;  // complete files that wait for the disk
+constexpr std::size_t ending_max = 256;     // complete files that wait for the disk
+constexpr std::size_t looked_for_max = 16;  // files whose parts are looked for one by one
 
 /// Throws: url_error.
 http::url checked(const std::string& text) {
@@ -150,6 +151,7 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
 
 std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
     all.has_many = files.size() > all.wanted.per_host;
+    all.may_have_parts = files.size() < looked_for_max || all.to.may_have_parts();
     std::vector<job> jobs;
     for (wanted_file& file : files) {
         job& made = jobs.emplace_back(std::move(file));

@@ -4,11 +4,14 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <system_error>
 #include <utility>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/openat2.h>
@@ -104,6 +107,20 @@ std::optional<std::uint64_t> folder::free_bytes() const {
     struct statvfs status {};
     if (::fstatvfs(self_.get(), &status) != 0 || status.f_blocks == 0) return std::nullopt;
     return std::uint64_t{status.f_bavail} * status.f_frsize;
+}
+
+bool folder::may_have_parts() const {
+    constexpr int names_max = 20'000;
+    const auto close = [](DIR* open) { ::closedir(open); };
+    const int number = ::openat(self_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, decltype(close)> names(number < 0 ? nullptr : ::fdopendir(number));
+    if (!names) return true;
+    for (int seen = 0; seen < names_max; ++seen) {
+        const dirent* const entry = ::readdir(names.get());
+        if (entry == nullptr) return false;
+        if (std::strstr(entry->d_name, ".part") != nullptr) return true;
+    }
+    return true;
 }
 
 std::string folder::scratch_name() const {

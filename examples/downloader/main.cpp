@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -130,6 +131,7 @@ int download(options& wanted, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    ::mallopt(M_ARENA_MAX, 1);  // its threads allocate next to nothing
     open_standard_streams();
     try {
         options wanted = parse_options(argc, argv);

@@ -64,7 +64,7 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
         if (const std::string sent = condition(mirror); !sent.empty())
             request.header("if-range", sent);
     }
-    http::response response = co_await request;
+    http::response response = co_await std::move(request);
     const response_head head = head_of(response);
     remote_file described = describe(head);
     const answer what = judge(head, range);

@@ -89,6 +89,7 @@ rondo::task<std::string> transfer::difference(const struct stat* there) {
 
 /// Goes on with what an earlier run has left, if that can be done.
 void transfer::find_part() {
+    if (!all_.may_have_parts) return;
     const auto saved = part_.resume(what_.plain_urls, all_.wanted.resume);
     if (!saved) return;
     for (std::size_t i = what_.urls.size(); i-- > 0;)

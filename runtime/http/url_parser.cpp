@@ -25,10 +25,11 @@ constexpr ascii::set path_characters("-._~!$&'()*+,;=:@/%");
 constexpr ascii::set query_characters("-._~!$&'()*+,;=:@/%?");
 constexpr std::size_t zone_bytes_max = 32;
 
-/// The position of the first of `ends` in `text`, or the size of it. (std::string_view's function of
-/// that name looks for each character by a call.)
+/// The position of the first of `ends` in `text`, or the size of it. The function of
+/// std::string_view calls another one for each character.
 std::size_t first_of(std::string_view text, std::string_view ends) noexcept {
-    const auto* const found = std::find_first_of(text.begin(), text.end(), ends.begin(), ends.end());
+    const auto is_end = [&](char c) { return std::find(ends.begin(), ends.end(), c) != ends.end(); };
+    const auto found = std::find_if(text.begin(), text.end(), is_end);
     return static_cast<std::size_t>(found - text.begin());
 }
 

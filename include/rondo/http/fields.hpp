@@ -130,7 +130,9 @@ RONDO_API bool is_token(std::string_view text) noexcept;
 RONDO_API bool is_field_value(std::string_view text) noexcept;
 /// Compares without regard to the case of ASCII letters.
 inline bool same_word(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && rondo::detail::same_letters(a.data(), b.data(), a.size());
+    if (a.size() != b.size()) return false;
+    if (!a.empty() && ((a.front() ^ b.front()) & ~0x20) != 0) return false;  // most words differ here
+    return rondo::detail::same_letters(a.data(), b.data(), a.size());
 }
 
 /// The elements of a comma-separated list, without spaces around them and without empty ones. A
