@@ -20,6 +20,7 @@ http::session_options session_of(const options& wanted) {
     result.decode = false;  // a file is what the server has
     if (wanted.version == protocol::http_1_1) result.version = http::version::http_1_1;
     if (wanted.version == protocol::http_2) result.version = http::version::http_2;
+    result.stream_window = 256 * 1024;  // a disk keeps up, or holds all streams up
     result.timeouts.connect = result.timeouts.tls = wanted.timeout;
     result.timeouts.headers = result.timeouts.read = wanted.timeout;
     result.timeouts.low_speed = wanted.low_speed_time;

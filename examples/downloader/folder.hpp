@@ -54,8 +54,8 @@ public:
     /// Bytes that this user may still write in the file system; nothing if it does not say.
     std::optional<std::uint64_t> free_bytes() const;
 
-    /// False if no name here can be of an unfinished file or its state. Looks at some thousand names;
-    /// of more it says true.
+    /// False if no name here can be of an unfinished file or its state. Looks at some thousand
+    /// names; of more it says true.
     bool may_have_parts() const;
 
     /// A name that no file has; it begins with a dot.

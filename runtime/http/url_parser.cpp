@@ -28,8 +28,9 @@ constexpr std::size_t zone_bytes_max = 32;
 /// The position of the first of `ends` in `text`, or the size of it. The function of
 /// std::string_view calls another one for each character.
 std::size_t first_of(std::string_view text, std::string_view ends) noexcept {
-    const auto is_end = [&](char c) { return std::find(ends.begin(), ends.end(), c) != ends.end(); };
-    const auto found = std::find_if(text.begin(), text.end(), is_end);
+    const auto* const found = std::find_if(text.begin(), text.end(), [&](char c) {
+        return std::find(ends.begin(), ends.end(), c) != ends.end();
+    });
     return static_cast<std::size_t>(found - text.begin());
 }
 

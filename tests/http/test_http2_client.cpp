@@ -268,6 +268,30 @@ RONDO_TEST("http2 client: a body comes as it is read", "[http2_client]") {
     });
 }
 
+RONDO_TEST("http2 client: stream_window bounds what comes ahead of the reader", "[http2_client]") {
+    h2_server server(answer_well);
+    co_await server.run([&]() -> task<> {
+        for (const std::uint32_t window : {1u, 10'000u, 100'000u}) {
+            auto options = with_http_2();
+            options.stream_window = window;
+            http::session client(options);
+            auto response = co_await client.get(server.url("/bulk"));
+            co_await sleep(10s);
+            const h2_request& sent = server.peers.back()->requests.front();
+            CHECK(3'000'000 - sent.unsent() == window);
+        }
+        auto options = with_http_2();
+        options.stream_window = 200'000;
+        http::session client(options);
+        CHECK((co_await client.get(server.url("/bulk")).bytes()).size() == 3'000'000);
+        options.stream_window = 0xffffffff;  // as much as a window can have
+        http::session widest(options);
+        CHECK((co_await widest.get(server.url("/bulk")).bytes()).size() == 3'000'000);
+        options.stream_window = 0;
+        CHECK_THROWS_AS(http::session(options), http::error);
+    });
+}
+
 RONDO_TEST("http2 client: a response may outlive its session; close waits for the farewell",
            "[http2_client][both]") {
     h2_server server(answer_well);

@@ -131,7 +131,7 @@ RONDO_API bool is_field_value(std::string_view text) noexcept;
 /// Compares without regard to the case of ASCII letters.
 inline bool same_word(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
-    if (!a.empty() && ((a.front() ^ b.front()) & ~0x20) != 0) return false;  // most words differ here
+    if (!a.empty() && ((a.front() ^ b.front()) & ~0x20) != 0) return false;  // most differ here
     return rondo::detail::same_letters(a.data(), b.data(), a.size());
 }
 

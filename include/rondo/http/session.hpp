@@ -66,6 +66,9 @@ struct session_options {
     std::size_t header_fields = 128;                  ///< of a response
     /// Of HTTP, as request_builder::version. Empty: over TLS the server's choice, otherwise 1.1.
     std::optional<http::version> version{};
+    /// Bytes of one body that a server may send over HTTP/2 ahead of its reader. The window grows
+    /// to 16 times that on a fast connection. All bodies of a connection together have 32 times.
+    std::uint32_t stream_window = 1024 * 1024;
     endpoint local{};  ///< the address to connect from; none: the kernel chooses
 };
 static_assert(std::is_trivially_destructible_v<session_options>);

@@ -94,6 +94,7 @@ struct exchange_options {
     duration headers;     // limit of the wait for the head
     duration read;        // limit of a wait for bytes of the body, and for the peer to take some
     duration keep_alive;  // of the idle connection, unless the server says more or less
+    std::uint32_t stream_window;
 };
 
 /// `budget` must outlive it.

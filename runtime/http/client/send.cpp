@@ -159,8 +159,9 @@ task<std::unique_ptr<http_exchange>> sending::open_exchange(bool fresh) {
     to_.times.queued += waited;
     to_.budget.tell(http::trace_point::queued, {.took = waited, .reused = lease.is_reused()});
     const http::session_options& options = session_.options;
-    const exchange_options how{options.head_bytes, options.header_fields, options.timeouts.headers,
-                               options.timeouts.read, options.keep_alive};
+    const exchange_options how{options.head_bytes,       options.header_fields,
+                               options.timeouts.headers, options.timeouts.read,
+                               options.keep_alive,       options.stream_window};
     if (!lease.is_reused()) co_await connect(lease, route, how);
     if (lease.shared()) co_return make_h2_exchange(std::move(lease), how, to_.budget);
     co_return make_h1_exchange(std::move(lease), how, to_.budget);

@@ -17,6 +17,8 @@ session::session(std::string_view base, session_options options) {
         !rondo::detail::is_count(options.connections) ||
         !rondo::detail::is_count(options.connections_per_host))
         throw error("session_options: the numbers of connections must be at least 1");
+    if (options.stream_window == 0)
+        throw error("session_options: stream_window must be at least 1");
     if (options.redirects < 0) throw error("session_options: redirects must not be negative");
     state_ = std::make_shared<rondo::detail::http_session>(options);
     if (!base.empty()) state_->base.emplace(base);

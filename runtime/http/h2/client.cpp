@@ -28,7 +28,15 @@ constexpr duration farewell_in = 1s;
 constexpr duration last_words_in = 1s;
 
 h2::options h2_options_of(const exchange_options& limits) {
+    constexpr std::uint64_t most = 0x7fffffff;  // of a window, RFC 9113, section 6.9.1
+    const auto times = [&](std::uint64_t factor) {
+        return static_cast<std::uint32_t>(
+            std::min(most, std::uint64_t{limits.stream_window} * factor));
+    };
     h2::options how;
+    how.stream_window = times(1);
+    how.stream_window_max = times(16);
+    how.connection_window = std::max(times(32), std::uint32_t{65535});
     how.head_bytes = limits.head_bytes;
     how.fields = limits.header_fields;
     how.resets = 10'000;  // each one is of a request of ours
