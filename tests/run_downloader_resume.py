@@ -188,6 +188,28 @@ def no_continue(test):
     test.is_alone("a")
 
 
+def among_many_files(test):
+    """With many files, the folder is looked through once for what is left of any."""
+    small = {f"small{number}": b"x" * 1000 for number in range(40)}
+    server = test.serve(rate=2 * MIB, a=body(3 * MIB), **small)
+    begin(test, "a", server.url("a"), done=1)
+    server.rate = None
+    urls = [server.url(name) for name in [*small, "a"]]
+    result = test.run(0, "--json", *urls)
+    ends = {end["url"]: end for end in result.objects()}
+    expect(ends[server.url("a")]["resumed_at"] > 0, result.all)
+    test.is_there("a", server.files["a"].body)
+    test.is_alone("a", *small)
+    # A state that has lost its part, which a killed run may leave, is removed.
+    for name in small:
+        (test.out / name).unlink()
+    (test.out / "small7.part.rondo-get").write_text(
+        f"rondo-get 1\nurl {server.url('small7')}\netag \"v1\"\nlength 1000\ninode 1\n"
+        "done 0-10\nend .\n")  # fmt: skip
+    test.run(0, *(server.url(name) for name in small))
+    test.is_alone("a", *small)
+
+
 def two_runs(test):
     """A part that a run writes is left to it."""
     server = test.serve(rate=MIB, a=body(3 * MIB))
@@ -528,7 +550,7 @@ def side_by_side(test):
 
 TESTS = [
     killed_and_continued, continued_by_ranges, changed_in_between,
-    changes_while_it_is_downloaded, long_name, no_continue, two_runs,
+    changes_while_it_is_downloaded, long_name, no_continue, among_many_files, two_runs,
     part_with_the_name_of_another_file, part_that_is_replaced,
     states_that_do_not_fit, wrong_part_with_a_sum, ranges, ranges_that_are_ignored,
     ranges_that_lie, validators_that_alternate, mirror_that_is_gone, mirrors,

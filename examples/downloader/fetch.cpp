@@ -3,6 +3,7 @@
 #include "fetch.hpp"
 
 #include <memory>
+#include <span>
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -180,7 +181,7 @@ rondo::task<> fetch_all(downloads& all, std::vector<job> jobs) {
     rondo::semaphore seats(all.wanted.jobs + ending_max);
     const auto body = [&](rondo::task_group& group) -> rondo::task<> {
         const auto one = [&](const job& file) { return fetch(all, group, seats, file); };
-        auto every = rondo::map_concurrent(all.wanted.jobs, std::move(jobs), one);
+        auto every = rondo::map_concurrent(all.wanted.jobs, std::span<const job>(jobs), one);
         co_await std::move(every);
         all.disk.hurry();
     };

@@ -17,7 +17,8 @@ namespace downloader {
 namespace {
 
 constexpr std::size_t list_bytes_max = 64 << 20;
-constexpr std::string_view blanks = " \t\r";
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 bool begins_url(std::string_view text) {
     return text.starts_with("http://") || text.starts_with("https://");
@@ -25,10 +26,10 @@ bool begins_url(std::string_view text) {
 
 // The next word and the blanks before it. `out="a b"` is one word; the quotes are left out.
 std::string next_word(std::string_view& line) {
-    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    while (!line.empty() && is_blank(line[0])) line.remove_prefix(1);
     std::string word;
     bool is_quoted = false;
-    while (!line.empty() && (is_quoted || blanks.find(line[0]) == std::string_view::npos)) {
+    while (!line.empty() && (is_quoted || !is_blank(line[0]))) {
         if (line[0] == '"')
             is_quoted = !is_quoted;
         else
@@ -58,7 +59,7 @@ void add_word(wanted_file& file, const std::string& word) {
 }
 
 void add_line(std::vector<wanted_file>& files, std::string_view line) {
-    const bool continues = blanks.find(line[0]) != std::string_view::npos && !files.empty();
+    const bool continues = is_blank(line[0]) && !files.empty();
     std::string word = next_word(line);
     if (word.empty() || word[0] == '#') return;
     // A URL that is indented is a file of its own, whatever its scheme.

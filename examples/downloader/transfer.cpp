@@ -28,9 +28,9 @@ constexpr std::uint64_t headway = 64 * 1024;  // bytes after which an attempt wa
 
 }  // namespace
 
-transfer::transfer(downloads& all, wanted_file what, std::string name, std::size_t id)
+transfer::transfer(downloads& all, const wanted_file& what, std::string name, std::size_t id)
     : all_(all),
-      what_(std::move(what)),
+      what_(what),
       id_(id),
       part_(all.to, std::move(name), &all.names),
       seen_(what_.urls.size()),

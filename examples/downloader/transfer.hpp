@@ -68,8 +68,8 @@ using description = std::pair<std::size_t, remote_file>;
 
 class transfer {
 public:
-    /// `name` is a safe one, which no other file of the run has.
-    transfer(downloads& all, wanted_file what, std::string name, std::size_t id);
+    /// `what` must outlive it. `name` is a safe one, which no other file of the run has.
+    transfer(downloads& all, const wanted_file& what, std::string name, std::size_t id);
 
     /// Gets all bytes, with repeated attempts. The bytes of an interrupted or failed transfer are
     /// saved.
@@ -133,7 +133,7 @@ private:
     void check_length(const remote_file& described) const;
 
     downloads& all_;
-    wanted_file what_;
+    const wanted_file& what_;
     std::size_t id_;
     part_file part_;
     outcome result_;
