@@ -283,10 +283,12 @@ RONDO_TEST("http2 client: stream_window bounds what comes ahead of the reader", 
         auto options = with_http_2();
         options.stream_window = 200'000;
         http::session client(options);
-        CHECK((co_await client.get(server.url("/bulk")).bytes()).size() == 3'000'000);
+        auto narrow = co_await client.get(server.url("/bulk"));
+        CHECK((co_await narrow.bytes()).size() == 3'000'000);
         options.stream_window = 0xffffffff;  // as much as a window can have
         http::session widest(options);
-        CHECK((co_await widest.get(server.url("/bulk")).bytes()).size() == 3'000'000);
+        auto wide = co_await widest.get(server.url("/bulk"));
+        CHECK((co_await wide.bytes()).size() == 3'000'000);
         options.stream_window = 0;
         CHECK_THROWS_AS(http::session(options), http::error);
     });
