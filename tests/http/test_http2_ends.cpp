@@ -108,7 +108,7 @@ RONDO_TEST("http2 ends: a connection that is ended before its reader begins is c
            "[http2_ends]") {
     auto ends = memory_stream::pair();
     memory_stream& theirs = ends.second;
-    const detail::exchange_options limits{65536, 128, 30s, 30s, 4s};
+    const detail::exchange_options limits{65536, 128, 30s, 30s, 4s, 65536};
     const auto connection = detail::make_h2_connection(std::move(ends.first), limits);
     connection->abort();
     CHECK(connection->room() == 0);
