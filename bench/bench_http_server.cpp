@@ -3,8 +3,8 @@
 //
 //     http_server PORT TLS_PORT FOLDER
 //
-// "/hello" is 13 bytes of text, also after a body that was sent there; all else is a file of FOLDER. FOLDER/../chain.pem and key.pem are its
-// certificate. HTTP/1.1 and HTTP/2, on one thread.
+// "/hello" is 13 bytes of text, also after a body that was sent there; all else is a file of
+// FOLDER. FOLDER/../chain.pem and key.pem are its certificate. HTTP/1.1 and HTTP/2, on one thread.
 #include <cstdlib>
 #include <string>
 

@@ -23,8 +23,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string again;
     h1::write_request_head(again, head.method, head.target, head.headers.get("host").value_or(""),
                            head.headers, h1::body_length::none());
-    decoder.begin();
-    fuzz::expect(decoder.next(again).what == h1::event::head, "a head that is written can be read");
-    fuzz::expect(decoder.head().target == head.target, "the target is the same");
+    // The encoder adds fields of its own, and spaces.
+    const h1::limits bounds{.head_bytes = 256 * 1024, .fields = 256};
+    h1::request_decoder reader(bounds);
+    reader.begin();
+    fuzz::expect(reader.next(again).what == h1::event::head, "a head that is written can be read");
+    fuzz::expect(reader.head().target == head.target, "the target is the same");
     return 0;
 }
