@@ -135,7 +135,13 @@ constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, pidfd_info);
 int status_of_reaped(int pid_descriptor, int* code) noexcept {
     pidfd_info info{};
     info.mask = pidfd_info_exit;
-    if (::ioctl(pid_descriptor, pidfd_get_info, &info) != 0) return -ECHILD;
+    int failed = ::ioctl(pid_descriptor, pidfd_get_info, &info);
+    // Linux looks for the status, then for the program. Between the two it may have been reaped.
+    if (failed != 0 && errno == ESRCH) {
+        info.mask = pidfd_info_exit;
+        failed = ::ioctl(pid_descriptor, pidfd_get_info, &info);
+    }
+    if (failed != 0) return -ECHILD;
     if ((info.mask & pidfd_info_exit) == 0) return 0;
     const int status = info.exit_status;
     *code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
