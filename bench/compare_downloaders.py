@@ -29,7 +29,7 @@ sys.dont_write_bytecode = True
 
 import http_servers  # noqa: E402
 from compare import on  # noqa: E402
-from compare_http import certificates, python_with_aiohttp  # noqa: E402
+from compare_http import certificates, python_with  # noqa: E402
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 OURS = "rondo-get"
@@ -87,7 +87,7 @@ class Comparison:
         programs = {"curl -Z": "curl", "aria2c": "aria2c", "wget2": "wget2"}
         for side in SIDES:
             is_there = side == OURS or (
-                python_with_aiohttp() if side == "aiohttp" else shutil.which(programs[side]))
+                python_with("aiohttp") if side == "aiohttp" else shutil.which(programs[side]))
             if is_there:
                 yield side
             else:
@@ -114,7 +114,7 @@ class Comparison:
                     *trust, "-K", str(listed)]
         if side == "aiohttp":
             listed.write_text("".join(f"{base}{name} {name}\n" for name in names))
-            command = [python_with_aiohttp(), str(PEERS / "download.py"), str(listed)]
+            command = [python_with("aiohttp"), str(PEERS / "download.py"), str(listed)]
             return [*command, str(self.out), str(jobs), *([authority] * secure)]
         listed.write_text(plain)
         if side == "aria2c":
