@@ -5,6 +5,7 @@
 // Each download is a task, with a limit on how many run at a time. They share a thread, a ring and
 // the connections that servers keep open. One more task draws the progress. Ctrl-C cancels them
 // all, and each saves what it has.
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <exception>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -61,11 +63,17 @@ rondo::task<> download_all(downloads& all, std::vector<job> jobs) {
 }
 
 /// Raises the limit on descriptors: a download needs two, and many systems allow 1024 by default.
-void allow_descriptors() {
+/// Then makes the kernel's table of them large, by the use of a high number: once there are threads,
+/// each time that the table grows the call that opens a file takes 10 ms.
+void allow_descriptors(std::size_t jobs) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
+    const auto high = std::min<rlim_t>(limit.rlim_cur, 2 * jobs + 512) - 1;
+    const int opened = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(::fcntl(opened, F_DUPFD_CLOEXEC, static_cast<int>(high)));
+    ::close(opened);
 }
 
 /// --output may have a folder of its own, beneath that of --dir.
@@ -110,7 +118,7 @@ int download(options& wanted, int argc, char** argv) {
     std::vector<wanted_file> files = files_of(wanted);
     const folder to(wanted.folder);
     if (!wanted.output.empty()) check_output(wanted.output, to);
-    allow_descriptors();
+    allow_descriptors(wanted.jobs);
     progress show(files.size(), mode_of(wanted));
     downloads all(wanted, to, show);
     std::vector<job> jobs = make_jobs(all, std::move(files));
