@@ -63,8 +63,8 @@ rondo::task<> download_all(downloads& all, std::vector<job> jobs) {
 }
 
 /// Raises the limit on descriptors: a download needs two, and many systems allow 1024 by default.
-/// Then makes the kernel's table of them large, by the use of a high number: once there are threads,
-/// each time that the table grows the call that opens a file takes 10 ms.
+/// Then makes the kernel's table of them large, by the use of a high number: once there are
+/// threads, a call that opens a file takes 10 ms if the table has to grow.
 void allow_descriptors(std::size_t jobs) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
