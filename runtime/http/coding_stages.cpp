@@ -173,7 +173,9 @@ public:
 
     result run(std::string_view& in, char*& out, std::size_t& room) override {
         while (room > 0 && !(in.empty() && is_at_end_)) {
-            ZSTD_inBuffer from{in.data(), in.size(), 0};
+            // The first byte of a frame alone: libzstd has another decoder for frames that come as
+            // a whole, and the two differ about what is wrong.
+            ZSTD_inBuffer from{in.data(), is_at_end_ ? 1 : in.size(), 0};
             ZSTD_outBuffer to{out, room, 0};
             const std::size_t status = ZSTD_decompressStream(stream_, &to, &from);
             if (ZSTD_isError(status)) return result::broken;
