@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the code that load_later.py writes calls: see there.
+// The function that code written by load_later.py calls: see there.
 #include <cstddef>
 #include <cstdlib>
 
@@ -24,7 +24,7 @@ void* load_function(std::size_t number) noexcept {
         library == nullptr ? nullptr : ::dlsym(library, load_later_names[number]);
     if (found == nullptr) {
         downloader::write_out(STDERR_FILENO, fmt::format("rondo-get: {}\n", ::dlerror()));
-        std::_Exit(2);
+        std::_Exit(1);
     }
     __atomic_store_n(&load_later_functions[number], found, __ATOMIC_RELAXED);
     return found;

@@ -70,7 +70,8 @@ void allow_descriptors(std::size_t jobs) {
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
-    const auto high = std::min<rlim_t>(limit.rlim_cur, 2 * jobs + 512) - 1;
+    const rlim_t wanted = 512 + 2 * std::min<rlim_t>(jobs, 50'000);
+    const auto high = std::min(limit.rlim_cur, wanted) - 1;
     const int opened = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     ::close(::fcntl(opened, F_DUPFD_CLOEXEC, static_cast<int>(high)));
     ::close(opened);

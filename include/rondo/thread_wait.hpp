@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <rondo/bridge.hpp>
+#include <rondo/detail/thread/blocking_iterator.hpp>
 #include <rondo/thread_future.hpp>
 #include <rondo/wait.hpp>
 
@@ -129,25 +130,7 @@ public:
     }
 
     /// Iterates in `for (auto& f : as_completed(futures))`.
-    class iterator {
-    public:
-        using value_type = thread_future<T>;
-        using difference_type = std::ptrdiff_t;
-
-        explicit iterator(thread_completions& of) : of_(&of), now_(of.next()) {}
-        thread_future<T>& operator*() { return *now_; }
-        iterator& operator++() {
-            now_ = of_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const noexcept { return !now_; }
-
-    private:
-        thread_completions* of_;
-        std::optional<thread_future<T>> now_;
-    };
-    iterator begin() { return iterator(*this); }
+    auto begin() { return detail::blocking_iterator<&thread_completions::next>(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:

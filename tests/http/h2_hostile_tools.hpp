@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of hostile clients of HTTP/2 share: a site, and requests byte by byte.
+// For the tests of hostile clients of HTTP/2: a site, and requests byte by byte.
 #pragma once
 
 #include <cstdint>

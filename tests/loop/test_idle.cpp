@@ -4,6 +4,7 @@
 // frames come from malloc, and nothing is returned.
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <thread>
@@ -89,6 +90,7 @@ TEST_CASE("idle: a loop that keeps running keeps its frames, whatever another th
           "[idle]") {
     if (!pooled()) SKIP("frames come from malloc under a sanitizer");
     std::size_t before = 0, busy = 0, idle = 0;
+    duration longest{};
     std::thread other([&] {
         rondo::loop l;
         l.run_until_complete([&]() -> task<> {
@@ -102,13 +104,18 @@ TEST_CASE("idle: a loop that keeps running keeps its frames, whatever another th
         l.run_until_complete([&]() -> task<> {
             co_await burst();
             before = written_frame_bytes();
-            for (int i = 0; i < 110; ++i) co_await sleep(20ms);
+            for (int i = 0; i < 110; ++i) {
+                const time_point began = running_loop().time();
+                co_await sleep(20ms);
+                longest = std::max(longest, running_loop().time() - began);
+            }
             busy = written_frame_bytes();
         }());
     });
     other.join();
     CHECK(before > mebibyte);
-    CHECK(busy >= before);
+    // On a machine that is overloaded this loop was idle too.
+    if (longest < 100ms) CHECK(busy >= before);
     CHECK(idle < may_stay);
 }
 

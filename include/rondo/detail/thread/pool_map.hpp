@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <rondo/detail/coroutine/gcc12.hpp>
+#include <rondo/detail/thread/blocking_iterator.hpp>
 #include <rondo/detail/thread/pool_window.hpp>
 
 namespace rondo {
@@ -87,25 +88,7 @@ public:
         return next_until(detail::blocking_deadline(timeout));
     }
     /// `for (auto& result : pool.map(...))`: blocking_next, again and again.
-    class iterator {
-    public:
-        using value_type = stored;
-        using difference_type = std::ptrdiff_t;
-
-        explicit iterator(pool_map& of) : of_(&of), now_(of.blocking_next()) {}
-        stored& operator*() noexcept { return *now_; }
-        iterator& operator++() {
-            now_ = of_->blocking_next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const noexcept { return !now_; }
-
-    private:
-        pool_map* of_;
-        std::optional<stored> now_;
-    };
-    iterator begin() { return iterator(*this); }
+    auto begin() { return detail::blocking_iterator<&pool_map::blocking_next>(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
     /// All results; blocks until they are there.
     whole get() { return all_until(time_point::max()); }
