@@ -40,13 +40,13 @@ def body(size, seed=None):
 def begin(test, name, *arguments, done=2):
     """Starts a download, waits until `done` states of it were saved, and kills it."""
     process = test.start(*arguments)
-    state = test.out / f"{name}.part.rondo-get"
+    part, state = test.out / f"{name}.part", test.out / f"{name}.part.rondo-get"
     seen = set()
 
     def saved():
         if state.exists():
             seen.add(state.stat().st_ino)
-        return len(seen) >= done
+        return len(seen) >= done and part.exists()
 
     wait_until(saved, lambda: f"only {test.names()}")
     process.kill()

@@ -20,6 +20,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "loop/loop_core.hpp"
 #include "kernel/ring/ring.hpp"
@@ -168,10 +169,13 @@ public:
         return *one;
     }
 
+    /// Returns when the thread runs: the address sanitizer takes memory for it first, under a lock
+    /// that a child which is forked at that moment would find locked for ever.
     void start() {
-        std::lock_guard lock(mutex_);
-        if (!started_) std::thread([this] { run(); }).detach();
-        started_ = true;
+        std::unique_lock lock(mutex_);
+        if (std::exchange(started_, true)) return;
+        std::thread([this] { run(); }).detach();
+        changed_.wait(lock, [this] { return runs_; });
     }
     void watch(watched_loop what) {
         std::lock_guard lock(mutex_);
@@ -186,6 +190,8 @@ public:
 private:
     void run() {
         std::unique_lock lock(mutex_);
+        runs_ = true;
+        changed_.notify_one();
         for (;;) {
             const auto first = std::min_element(list_.begin(), list_.end(),
                                                 [](const watched_loop& a, const watched_loop& b) {
@@ -221,6 +227,7 @@ private:
     std::condition_variable changed_;
     std::vector<watched_loop> list_;
     bool started_;
+    bool runs_ = false;
 };
 
 }  // namespace
