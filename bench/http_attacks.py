@@ -10,11 +10,13 @@ and how much more the latter is than in quiet; then the most memory of the serve
 that it kept the connection that lasted longest. Limits longer than --seconds do not show there.
 --nginx attacks nginx instead: what is slow there too is the machine, or the attack's nature.
 
-The server has one processor and both kinds of clients the other; attackers have the lowest priority
-there, so that the polite client does not wait for them instead of for the server.
+The server has one processor and both kinds of clients the other. There the polite client has a
+real-time priority and attackers the lowest one: otherwise it waits for them instead of for the
+server, even though they are nice. That needs CAP_SYS_NICE (root has it); without it a line says so.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import socket
@@ -153,11 +155,27 @@ class Lives:
         self.longest = max([self.longest, *(now - since for since in self.seen.values())])
 
 
+@contextlib.contextmanager
+def prompt(*processes):
+    """Lets them run as soon as they can, on their processors."""
+    try:
+        for process in processes:
+            os.sched_setscheduler(process, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        print("no real-time priority: the waits count those for other programs", file=sys.stderr)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
+
+
 def waits(server, seconds):
     """Of the polite client's requests: the median, the 99th percentile, in milliseconds. Of the
     server: the most bytes, the longest life of another connection."""
     taken, most = [], 0
-    with socket.create_connection(("127.0.0.1", PORT)) as peer:
+    with socket.create_connection(("127.0.0.1", PORT)) as peer, \
+            prompt(os.getpid(), server.pid):
         peer.settimeout(30)
         lives = Lives(peer.getsockname()[1])
         end = time.monotonic() + seconds

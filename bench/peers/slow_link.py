@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A proxy of TCP that makes a fast link slow: 20 ms each way, and for one segment of 1,448 bytes in
 a hundred the 40 ms more that a loss costs (its repetition is asked for and sent), for which all
-that follows waits. A new connection costs a round trip. The losses of the first connection, of the
-second and so on are the same in each run.
+that follows waits. A new connection costs a round trip. The first connection loses the same
+segments of its stream in each run, however they are sent; so do the second and the others.
 
 usage: slow_link.py PORT TO_PORT [PORT TO_PORT ...]"""
 
@@ -21,14 +21,16 @@ async def carry(reader, writer, chance, begin):
     travelling = asyncio.Queue(4096)
 
     async def read():
-        arrival = begin
+        arrival, position = begin, 0
         while data := await reader.read(65536):
             now = asyncio.get_running_loop().time()
             arrival = max(arrival, now + DELAY)
-            for at in range(0, len(data), SEGMENT):
-                if chance.random() < LOSS:
+            while data:
+                if position % SEGMENT == 0 and chance.random() < LOSS:
                     arrival += 2 * DELAY
-                await travelling.put((arrival, data[at:at + SEGMENT]))
+                piece = data[:SEGMENT - position % SEGMENT]
+                await travelling.put((arrival, piece))
+                position, data = position + len(piece), data[len(piece):]
         await travelling.put((arrival, b""))
 
     async def write():
@@ -53,12 +55,12 @@ async def serve(port, to_port):
     async def accepted(reader, writer):
         nonlocal count
         count += 1
-        chance = random.Random(count)  # of the first connection it is the same in each run
+        there, back = random.Random(2 * count), random.Random(2 * count + 1)
         begin = asyncio.get_running_loop().time() + 2 * DELAY
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", to_port)
-            await asyncio.gather(carry(reader, there_writer, chance, begin),
-                                 carry(there_reader, writer, chance, begin))
+            await asyncio.gather(carry(reader, there_writer, there, begin),
+                                 carry(there_reader, writer, back, begin))
             there_writer.close()
         except (OSError, RuntimeError):
             pass

@@ -187,7 +187,6 @@ rondo::task<> fetch_all(downloads& all, std::vector<job> jobs) {
     };
     auto together = rondo::with_task_group(body);
     co_await std::move(together);
-    co_await all.web.close();
 }
 
 }  // namespace downloader

@@ -12,6 +12,13 @@ using namespace std::chrono_literals;
 
 constexpr double rest_seconds = 1;  // that a slow task may still need
 constexpr double much_faster = 4;
+// At `slow`, 16 KB come in a pause: much less than a window of TCP. So a pause holds nothing up, and
+// a link that becomes faster is seen to be.
+constexpr auto collect = 4ms;
+constexpr double slow = 4e6;  // bytes a second
+constexpr std::size_t few = 16 * 1024;
+constexpr std::uint64_t near_end = 64 * 1024;
+constexpr auto warm_up = 500ms;  // until the rate is known
 
 }  // namespace
 
@@ -31,6 +38,11 @@ void pace::end(time now) {
 double pace::rate(time now) const {
     if (!segment || bytes == 0 || now <= began_) return last_rate_;
     return static_cast<double>(bytes) / in_seconds(now - began_);
+}
+
+pace::time pace::pause(std::size_t came, std::uint64_t left, time now) const {
+    const bool is_slow = now - began_ >= warm_up && rate(now) < slow;
+    return is_slow && came < few && left > near_end ? collect : 0ms;
 }
 
 /// True if all tasks that fetch `segment` have got no byte for a while, and `mine` may get some: a

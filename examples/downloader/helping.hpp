@@ -28,6 +28,9 @@ struct pace {
     void end(time now);
     /// Bytes a second of this request, or else of the one before; 0 if that is not known.
     double rate(time now) const;
+    /// How long to leave the connection alone after a piece of `came` bytes, so that more than a
+    /// few segments come at once, if `left` are to come. 0 if it is fast: there it would cost time.
+    time pause(std::size_t came, std::uint64_t left, time now) const;
 
     std::size_t mirror = 0;  ///< that it asks
     std::optional<std::size_t> segment;

@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* validator_attribute = "user.rondo-get.validator";
 constexpr std::uint64_t reserved_least = 1024 * 1024;  // a smaller file is written soon
-constexpr std::uint64_t direct_most = 64 * 1024;       // a file that is written by pwrite(2)
+constexpr std::size_t direct_most = 64 * 1024;  // bytes that are written by pwrite(2)
 
 }  // namespace
 
@@ -65,7 +65,6 @@ rondo::task<> part_file::begin(std::optional<std::uint64_t> length) {
         current_ = name;
     }
     adopt(std::move(opened));
-    is_direct_ = length && *length <= direct_most;
     if (!is_large) co_return;
     const auto done = co_await rondo::as_result(file().allocate(0, *length));
     if (!done && done.error().value() == ENOSPC)
@@ -87,7 +86,7 @@ void part_file::write_direct(std::string_view bytes, std::uint64_t offset) {
 }
 
 rondo::task<> part_file::write(std::string_view bytes, std::uint64_t offset) {
-    if (is_direct_) {
+    if (bytes.size() <= direct_most) {
         write_direct(bytes, offset);
         co_return;
     }

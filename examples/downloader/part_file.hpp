@@ -92,7 +92,6 @@ private:
     file_number opened_;         // until file() is needed, which takes it over
     rondo::file file_;           // for operations of the ring
     int number_ = -1;            // of either, for direct calls
-    bool is_direct_ = false;     // written by direct calls
     std::string current_;        // name that the file has now; empty: none
     bool is_published_ = false;  // current_ is a part with a state
 };

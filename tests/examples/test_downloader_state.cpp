@@ -243,6 +243,22 @@ TEST_CASE("helping: half of the rest is taken from a task that is slow", "[downl
     CHECK_FALSE(found(1s));
 }
 
+TEST_CASE("pace: a slow connection is read every few milliseconds", "[downloader]") {
+    pace task;
+    task.begin(0, 1s);
+    const auto pause = [&](std::size_t came, std::uint64_t left, pace::time now) {
+        return task.pause(came, left, now);
+    };
+    task.bytes = 1'000'000;
+    CHECK(pause(1448, piece_bytes, 1s + 499ms) == 0s);  // it may become faster
+    CHECK(pause(1448, piece_bytes, 1s + 500ms) == 4ms);
+    CHECK(pause(16 * 1024, piece_bytes, 1s + 500ms) == 0s);  // much has come already
+    CHECK(pause(1448, 64 * 1024, 1s + 500ms) == 0s);         // the end is not held up
+    task.bytes = 4'000'000;
+    CHECK(pause(1448, piece_bytes, 2s) == 0s);
+    CHECK(pause(1448, piece_bytes, 2s + 1ms) == 4ms);
+}
+
 TEST_CASE("state: is read as it was written", "[downloader]") {
     saved_state state = example_state();
     CHECK(parse_state(state_text(state)) == state);
