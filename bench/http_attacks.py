@@ -6,13 +6,15 @@ usage: bench/http_attacks.py [BUILD] [--seconds N] [--rounds N] [--nginx] [ATTAC
 
 A polite client asks for "/hello" over one kept connection, first alone and then beside an attack,
 in each round. Printed, as medians of the rounds: the median and the 99th percentile of its waits,
-and how much more the latter is than in quiet; then the most memory of the server, and the seconds
-that it kept the connection that lasted longest. Limits longer than --seconds do not show there.
+how much more the latter is than in quiet, and how busy the server was, of 1; then the most memory
+of the server, and the seconds that it kept the connection that lasted longest. Limits longer than
+--seconds do not show there.
 --nginx attacks nginx instead: what is slow there too is the machine, or the attack's nature.
 
-The server has one processor and both kinds of clients the other. There the polite client has a
-real-time priority and attackers the lowest one: otherwise it waits for them instead of for the
-server, even though they are nice. That needs CAP_SYS_NICE (root has it); without it a line says so.
+The server has one processor and both kinds of clients the other. The server and the polite client
+have a real-time priority, attackers the lowest one: otherwise the client waits for the attackers, and
+the server for whatever else the machine runs. That needs CAP_SYS_NICE (root has it); a line says so
+if it is missing.
 """
 
 import argparse
@@ -32,7 +34,7 @@ sys.dont_write_bytecode = True
 import http_servers  # noqa: E402
 from compare import on  # noqa: E402
 from compare_http import certificates  # noqa: E402
-from http_servers import PORT, resident_bytes  # noqa: E402
+from http_servers import PORT, processor_seconds, resident_bytes  # noqa: E402
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 1, 3, 4, 6, 9
@@ -178,7 +180,7 @@ def waits(server, seconds):
             prompt(os.getpid(), server.pid):
         peer.settimeout(30)
         lives = Lives(peer.getsockname()[1])
-        end = time.monotonic() + seconds
+        end, used = time.monotonic() + seconds, processor_seconds(server.pid)
         while time.monotonic() < end:
             lives.look(time.monotonic())
             before = time.monotonic()
@@ -194,15 +196,16 @@ def waits(server, seconds):
             time.sleep(0.001)
     taken.sort()
     return {"median": statistics.median(taken), "p99": taken[int(len(taken) * 0.99)],
+            "busy": (processor_seconds(server.pid) - used) / seconds,
             "bytes": most, "longest": lives.longest}
 
 
 def row(name, runs, ratios):
-    middle = {key: statistics.median(run[key] for run in runs) for key in ("median", "p99")}
+    middle = {key: statistics.median(run[key] for run in runs) for key in ("median", "p99", "busy")}
     ratio = f"{statistics.median(ratios):.1f}" if ratios else ""
     most = max(run["bytes"] for run in runs) / 2**20
     longest = max(run["longest"] for run in runs)
-    print(f"| {name} | {middle['median']:.3f} | {middle['p99']:.3f} | {ratio} | {most:.1f} | "
+    print(f"| {name} | {middle['median']:.3f} | {middle['p99']:.3f} | {ratio} | {middle['busy']:.2f} | {most:.1f} | "
           f"{longest:.0f} |", flush=True)
 
 
@@ -223,8 +226,8 @@ def attacked(name, start, seconds):
 
 
 def compare(start, args):
-    print("| attack | median, ms | p99, ms | p99 / quiet | MiB | longest, s |\n| --- |" +
-          " ---: |" * 5)
+    print("| attack | median, ms | p99, ms | p99 / quiet | busy | MiB | longest, s |\n| --- |" +
+          " ---: |" * 6)
     alone = []
     for name in args.attacks:
         runs, ratios = [], []

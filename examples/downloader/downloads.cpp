@@ -48,7 +48,7 @@ downloads::downloads(const options& what, const folder& in, progress& display)
     web.tls(trust);
 }
 
-http::request_builder downloads::request(std::string_view method, const std::string& url,
+http::request_builder downloads::request(std::string_view method, const http::url& url,
                                          bool is_small) {
     http::request_builder result = web.request(method, url);
     result.decode(false);

@@ -32,7 +32,7 @@ public:
     std::chrono::nanoseconds now() const { return std::chrono::steady_clock::now() - began; }
 
     /// A request with everything that the user has asked for. `is_small`: few bytes are expected.
-    rondo::http::request_builder request(std::string_view method, const std::string& url,
+    rondo::http::request_builder request(std::string_view method, const rondo::http::url& url,
                                          bool is_small);
 
     /// A random number from 0 to 1.
@@ -43,9 +43,9 @@ public:
     /// 4.8 s. Few and large files come faster over several connections.
     bool has_many = false;
 
-    /// The folder may have what an earlier run has left. With many files it is looked through once,
-    /// which costs less than to look for two names for each.
-    bool may_have_parts = true;
+    /// What is in the folder. With many files it is looked through once, which costs less than to
+    /// look for three names for each.
+    found_names found;
 
     /// Requests for files that are at work, or wait for a connection.
     std::size_t asking = 0;

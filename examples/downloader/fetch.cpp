@@ -26,7 +26,7 @@ namespace {
 namespace http = rondo::http;
 
 constexpr std::size_t ending_max = 256;     // complete files that wait for the disk
-constexpr std::size_t looked_for_max = 16;  // files whose parts are looked for one by one
+constexpr std::size_t looked_for_max = 16;  // files that are looked for one by one
 
 /// Throws: url_error.
 http::url checked(const std::string& text) {
@@ -48,7 +48,7 @@ std::string claim(downloads& all, const std::string& wished) {
 }
 
 /// The name that a server suggests; empty if it suggests none.
-rondo::task<std::string> name_at(downloads& all, const std::string* url) {
+rondo::task<std::string> name_at(downloads& all, const http::url* url) {
     const http::response head = co_await all.request("HEAD", *url, true);
     head.raise_for_status();
     const auto value = head.header("content-disposition").value_or("");
@@ -56,10 +56,10 @@ rondo::task<std::string> name_at(downloads& all, const std::string* url) {
 }
 
 /// The name that the first mirror suggests that answers, or else that of the URL.
-rondo::task<std::string> suggested_name(downloads& all, const std::vector<std::string>* urls) {
-    std::string name = raw_name(http::url(urls->front()).target());
+rondo::task<std::string> suggested_name(downloads& all, const std::vector<http::url>* urls) {
+    std::string name = raw_name(urls->front().target());
     try {
-        const auto runner = [&all](const std::string& url) { return name_at(all, &url); };
+        const auto runner = [&all](const http::url& url) { return name_at(all, &url); };
         auto race = rondo::staggered_race(mirror_delay, *urls, runner);
         const std::string found = co_await std::move(race);
         if (!found.empty()) name = found;
@@ -116,21 +116,19 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
                     const job& file) {
     rondo::permit held = co_await seats.acquire();
     const std::size_t id = all.show.start(file.name.empty() ? file.shown : file.name);
-    outcome early;
-    early.url = file.shown;
-    early.name = file.name;
-    early.took = all.now();
+    const auto began = all.now();
+    std::string name = file.name;
     std::unique_ptr<transfer> one;
     std::exception_ptr failed;
     bool is_skipped = false;
     try {
         if (!file.problem.empty()) throw refused(file.problem);
         if (file.name.empty()) {
-            early.name = co_await suggested_name(all, &file.what.urls);
-            all.show.rename(id, early.name);
+            name = co_await suggested_name(all, &file.what.parsed);
+            all.show.rename(id, name);
         }
-        one = std::make_unique<transfer>(all, file.what, early.name, id);
-        one->result().took = early.took;
+        one = std::make_unique<transfer>(all, file.what, std::move(name), id);
+        one->result().took = began;
         is_skipped = !co_await one->run();
     } catch (...) {
         failed = std::current_exception();
@@ -140,6 +138,10 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
         group.start(complete(all, std::move(one), std::move(held)));
         co_return;
     }
+    outcome early;
+    early.url = file.shown;
+    early.name = file.name;
+    early.took = began;
     outcome& end = one ? one->result() : early;
     end.how = ending::skipped;
     if (failed) describe_failure(end, failed);
@@ -152,27 +154,26 @@ rondo::task<> fetch(downloads& all, rondo::task_group& group, rondo::semaphore& 
 
 std::vector<job> make_jobs(downloads& all, std::vector<wanted_file> files) {
     all.has_many = files.size() > all.wanted.per_host;
-    all.may_have_parts = files.size() < looked_for_max || all.to.may_have_parts();
+    if (files.size() >= looked_for_max) all.found = found_names(all.to.names());
     std::vector<job> jobs;
     for (wanted_file& file : files) {
         job& made = jobs.emplace_back(std::move(file));
         const std::vector<std::string>& urls = made.what.urls;
-        std::vector<std::string>& plain = made.what.plain_urls;
+        std::vector<http::url>& parsed = made.what.parsed;
         try {
-            const http::url first = checked(urls.front());
-            plain.push_back(first.text());
-            for (std::size_t i = 1; i < urls.size(); ++i)
-                plain.push_back(checked(urls[i]).text());
+            for (const std::string& url : urls) parsed.push_back(checked(url));
             if (!all.wanted.output.empty())
                 made.name = all.names.claim(all.wanted.output);
             else if (!made.what.out.empty())
                 made.name = claim(all, made.what.out);
             else if (!all.wanted.content_disposition)
-                made.name = claim(all, raw_name(first.target()));
+                made.name = claim(all, raw_name(parsed.front().target()));
         } catch (const http::url_error& error) {
             made.problem = error.what();
         }
-        made.shown = printable(plain.empty() ? without_password(urls.front()) : plain.front());
+        made.shown = printable(parsed.empty() ? without_password(urls.front())
+                                              : parsed.front().text());
+        made.what.urls = {};
     }
     return jobs;
 }

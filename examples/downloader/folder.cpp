@@ -2,9 +2,9 @@
 // System calls relative to a folder.
 #include "folder.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <random>
@@ -109,18 +109,19 @@ std::optional<std::uint64_t> folder::free_bytes() const {
     return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
-bool folder::may_have_parts() const {
-    constexpr int names_max = 20'000;
+std::optional<std::vector<std::string>> folder::names() const {
+    constexpr std::size_t names_max = 20'000;
     const auto close = [](DIR* open) { ::closedir(open); };
     const int number = ::openat(self_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const std::unique_ptr<DIR, decltype(close)> names(number < 0 ? nullptr : ::fdopendir(number));
-    if (!names) return true;
-    for (int seen = 0; seen < names_max; ++seen) {
-        const dirent* const entry = ::readdir(names.get());
-        if (entry == nullptr) return false;
-        if (std::strstr(entry->d_name, ".part") != nullptr) return true;
+    const std::unique_ptr<DIR, decltype(close)> all(number < 0 ? nullptr : ::fdopendir(number));
+    if (!all) return std::nullopt;
+    std::vector<std::string> result;
+    while (const dirent* const entry = ::readdir(all.get())) {
+        if (result.size() == names_max) return std::nullopt;
+        result.emplace_back(entry->d_name);
     }
-    return true;
+    std::sort(result.begin(), result.end());
+    return result;
 }
 
 std::string folder::scratch_name() const {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -54,9 +55,8 @@ public:
     /// Bytes that this user may still write in the file system; nothing if it does not say.
     std::optional<std::uint64_t> free_bytes() const;
 
-    /// False if no name here can be of an unfinished file or its state. Looks at some thousand
-    /// names; of more it says true.
-    bool may_have_parts() const;
+    /// The names in it, in order; nothing if there are many thousands.
+    std::optional<std::vector<std::string>> names() const;
 
     /// A name that no file has; it begins with a dot.
     std::string scratch_name() const;

@@ -27,15 +27,13 @@ bool begins_url(std::string_view text) {
 // The next word and the blanks before it. `out="a b"` is one word; the quotes are left out.
 std::string next_word(std::string_view& line) {
     while (!line.empty() && is_blank(line[0])) line.remove_prefix(1);
-    std::string word;
     bool is_quoted = false;
-    while (!line.empty() && (is_quoted || !is_blank(line[0]))) {
-        if (line[0] == '"')
-            is_quoted = !is_quoted;
-        else
-            word += line[0];
-        line.remove_prefix(1);
-    }
+    std::size_t size = 0;
+    for (; size < line.size() && (is_quoted || !is_blank(line[size])); ++size)
+        if (line[size] == '"') is_quoted = !is_quoted;
+    std::string word(line.substr(0, size));
+    std::erase(word, '"');
+    line.remove_prefix(size);
     return word;
 }
 
@@ -76,12 +74,17 @@ void add_line(std::vector<wanted_file>& files, std::string_view line) {
 
 std::vector<std::string> split_mirrors(std::string_view text) {
     std::vector<std::string> urls;
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i <= text.size(); ++i) {
-        if (i < text.size() && !(text[i] == '|' && begins_url(text.substr(i + 1)))) continue;
-        urls.emplace_back(text.substr(begin, i - begin));
-        begin = i + 1;
+    for (std::size_t bar = text.find('|'); bar != std::string_view::npos;) {
+        if (begins_url(text.substr(bar + 1))) {
+            urls.emplace_back(text.substr(0, bar));
+            text.remove_prefix(bar + 1);
+            bar = 0;
+        } else {
+            ++bar;
+        }
+        bar = text.find('|', bar);
     }
+    urls.emplace_back(text);
     return urls;
 }
 

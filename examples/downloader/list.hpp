@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include <rondo/http/url.hpp>
+
 namespace downloader {
 
 /// How long a mirror has to answer until the next one is asked as well.
@@ -24,10 +26,10 @@ inline constexpr std::chrono::milliseconds mirror_delay{300};
 struct wanted_file {
     wanted_file() = default;
 
-    std::vector<std::string> urls;        ///< mirrors of each other, the preferred one first
-    std::vector<std::string> plain_urls;  ///< without passwords; make_jobs() fills it in
-    std::string out;                      ///< its name; empty: the URL's
-    std::string sha256;                   ///< 64 hexadecimal digits in lower case, or empty
+    std::vector<std::string> urls;         ///< mirrors of each other, the preferred one first
+    std::vector<rondo::http::url> parsed;  ///< instead of `urls`, after make_jobs()
+    std::string out;                       ///< its name; empty: the URL's
+    std::string sha256;                    ///< 64 hexadecimal digits in lower case, or empty
 };
 
 /// A list that makes no sense; the text has the number of the line.

@@ -58,7 +58,7 @@ void transfer::check_length(const remote_file& described) const {
 rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range) {
     request_count asking(&++all_.asking);
     const bool is_small = range == all_bytes;  // a range is of a large file
-    http::request_builder request = all_.request("GET", what_.urls[mirror], is_small);
+    http::request_builder request = all_.request("GET", what_.parsed[mirror], is_small);
     if (range != all_bytes) {
         request.range(range.begin, range.end - 1);
         if (const std::string sent = condition(mirror); !sent.empty())
@@ -84,7 +84,7 @@ rondo::task<answered> transfer::ask_mirror(std::size_t mirror, byte_range range)
 /// The mirrors are asked one after the other, with a short delay.
 std::vector<std::size_t> transfer::mirror_order() const {
     if (is_alone_) return {origin_};
-    std::vector<std::size_t> order(what_.urls.size());
+    std::vector<std::size_t> order(what_.parsed.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::swap(asks_whole_ ? order.back() : order.front(), order[origin_]);
     return order;
@@ -92,10 +92,8 @@ std::vector<std::size_t> transfer::mirror_order() const {
 
 /// Returns: the first good answer.
 rondo::task<answered> transfer::ask(byte_range range) {
+    if (mirrors() == 1) co_return co_await ask_mirror(origin_, range);
     std::vector<std::size_t> order = mirror_order();
-    if (order.size() == 1) {
-        co_return co_await ask_mirror(order.front(), range);
-    }
     const auto runner = [this, &range](std::size_t mirror) { return ask_mirror(mirror, range); };
     auto race = rondo::staggered_race(mirror_delay, std::move(order), runner);
     co_return co_await std::move(race);
@@ -103,7 +101,7 @@ rondo::task<answered> transfer::ask(byte_range range) {
 
 /// Asks one mirror what it has.
 rondo::task<description> transfer::describe_mirror(std::size_t mirror) {
-    const http::response head = co_await all_.request("HEAD", what_.urls[mirror], true);
+    const http::response head = co_await all_.request("HEAD", what_.parsed[mirror], true);
     if (is_busy_status(head.status())) refuse_status(head);
     if (head.status() != 200)
         throw refused(fmt::format("File exists, and the server says {}", head.status()));

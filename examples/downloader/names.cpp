@@ -2,7 +2,9 @@
 // From the last segment of a URL to a name that is safe to create.
 #include "names.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "text.hpp"
 
@@ -92,6 +94,18 @@ std::string file_names::claim(const std::string& name) {
         std::string next = numbered(name, ++taken_[name]);
         if (taken_.try_emplace(next, 1).second) return next;
     }
+}
+
+found_names::found_names(std::optional<std::vector<std::string>> names)
+    : names_(std::move(names)) {
+    const auto is_part = [](const std::string& name) {
+        return name.find(".part") != std::string::npos;
+    };
+    may_have_parts_ = !names_ || std::any_of(names_->begin(), names_->end(), is_part);
+}
+
+bool found_names::may_have(const std::string& name) const {
+    return !names_ || std::binary_search(names_->begin(), names_->end(), name);
 }
 
 }  // namespace downloader

@@ -10,9 +10,11 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace downloader {
 
@@ -44,6 +46,23 @@ public:
 
 private:
     std::unordered_map<std::string, std::size_t> taken_;  // name -> the last number given to it
+};
+
+/// What a folder had at the beginning of the run. A file that another program makes meanwhile is
+/// found when the own one gets its name, and is not replaced either.
+class found_names {
+public:
+    found_names() = default;
+    /// Names in order; nothing if they are not known.
+    explicit found_names(std::optional<std::vector<std::string>> names);
+
+    bool may_have(const std::string& name) const;
+    /// False if no name can be of an unfinished file or its state.
+    bool may_have_parts() const { return may_have_parts_; }
+
+private:
+    std::optional<std::vector<std::string>> names_;
+    bool may_have_parts_ = true;
 };
 
 }  // namespace downloader

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <rondo/file.hpp>
+#include <rondo/http/url.hpp>
 #include <rondo/task.hpp>
 
 #include "folder.hpp"
@@ -38,11 +39,11 @@ public:
     const std::string& name() const { return name_; }
     bool is_open() const { return number_ >= 0; }
 
-    /// Opens the part that an earlier run has left for one of `urls`, which have no passwords. A
-    /// useless one is removed, and so is each if `usable` is false.
+    /// Opens the part that an earlier run has left for one of `urls`. A useless one is removed, and
+    /// so is each if `usable` is false.
     /// Returns: its state; nothing if there is none.
     /// Throws: refused if another run writes it.
-    std::optional<saved_state> resume(const std::vector<std::string>& urls, bool usable);
+    std::optional<saved_state> resume(const std::vector<rondo::http::url>& urls, bool usable);
 
     /// Begins anew, with an empty file; reserves `length` bytes on the disk.
     /// Throws: refused, also if there is no space.

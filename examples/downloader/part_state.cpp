@@ -98,7 +98,7 @@ std::optional<saved_state> part_file::read_state() const {
     return saved;
 }
 
-std::optional<saved_state> part_file::resume(const std::vector<std::string>& urls, bool usable) {
+std::optional<saved_state> part_file::resume(const std::vector<rondo::http::url>& urls, bool usable) {
     for (std::size_t slot = 1; slot <= slots; ++slot) {
         const std::string name = part_name(slot);
         if (is_claimed(name)) continue;
@@ -110,8 +110,8 @@ std::optional<saved_state> part_file::resume(const std::vector<std::string>& url
         if (!open_slot(slot)) continue;
         auto saved = read_state();
         if (usable && saved)
-            for (const std::string& url : urls)
-                if (saved->url == url) return saved;
+            for (const rondo::http::url& url : urls)
+                if (saved->url == url.text()) return saved;
         discard();
     }
     return std::nullopt;

@@ -30,7 +30,7 @@ rate_limit::time rate_limit::take(std::uint64_t bytes, time now) {
 void rate_meter::sample(time now) {
     if (!points_.empty() && points_.back().when >= now) return;
     points_.push_back({now, bytes_});
-    while (points_.size() > 2 && now - points_[1].when >= window) points_.pop_front();
+    while (points_.size() > 2 && now - points_[1].when >= window) points_.erase(points_.begin());
 }
 
 double rate_meter::bytes_per_second() const {

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <vector>
 
 namespace downloader {
 
@@ -48,7 +48,7 @@ private:
         std::uint64_t bytes;
     };
     std::uint64_t bytes_ = 0;
-    std::deque<point> points_;
+    std::vector<point> points_;  // a few dozen at most
 };
 
 }  // namespace downloader

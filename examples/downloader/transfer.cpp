@@ -33,10 +33,10 @@ transfer::transfer(downloads& all, const wanted_file& what, std::string name, st
       what_(what),
       id_(id),
       part_(all.to, std::move(name), &all.names),
-      seen_(what_.urls.size()),
-      were_wrong_(what_.urls.size()) {
+      seen_(what_.sha256.empty() ? 0 : what_.parsed.size()),
+      were_wrong_(seen_.size()) {
     result_.name = part_.name();
-    result_.url = what_.plain_urls.front();
+    result_.url = what_.parsed.front().text();
 }
 
 void transfer::note(std::string_view text) {
@@ -45,6 +45,7 @@ void transfer::note(std::string_view text) {
 
 /// True if nothing is to be done. Throws: refused if the name is taken by something else.
 rondo::task<bool> transfer::is_there_already() {
+    if (!all_.found.may_have(part_.name())) co_return false;
     const auto there = all_.to.status(part_.name());
     if (there && S_ISDIR(there->st_mode) && all_.wanted.taken != when_taken::rename)
         throw refused("a folder has that name (--rename keeps both)");
@@ -89,16 +90,16 @@ rondo::task<std::string> transfer::difference(const struct stat* there) {
 
 /// Goes on with what an earlier run has left, if that can be done.
 void transfer::find_part() {
-    if (!all_.may_have_parts) return;
-    const auto saved = part_.resume(what_.plain_urls, all_.wanted.resume);
+    if (!all_.found.may_have_parts()) return;
+    const auto saved = part_.resume(what_.parsed, all_.wanted.resume);
     if (!saved) return;
-    for (std::size_t i = what_.urls.size(); i-- > 0;)
-        if (what_.plain_urls[i] == saved->url) origin_ = i;
+    for (std::size_t i = what_.parsed.size(); i-- > 0;)
+        if (what_.parsed[i].text() == saved->url) origin_ = i;
     known_.length = saved->length;
     known_.etag = saved->etag;
     known_.modified = saved->modified;
     known_.takes_ranges = true;
-    seen_[origin_] = known_;
+    if (!what_.sha256.empty()) seen_[origin_] = known_;
     std::vector<byte_range> done = saved->done;
     // If every byte is there, the last one is fetched again: to see if the file is still the same.
     if (!done.empty() && done.back() == byte_range{0, saved->length}) --done.back().end;
@@ -114,7 +115,7 @@ std::uint64_t transfer::bytes_there() const {
 rondo::task<> transfer::save() {
     if (!has_begun_ || !can_resume()) co_return;
     saved_state state;
-    state.url = what_.plain_urls[origin_];
+    state.url = what_.parsed[origin_].text();
     state.etag = known_.etag;
     state.modified = known_.modified;
     state.length = *known_.length;
@@ -124,7 +125,7 @@ rondo::task<> transfer::save() {
 }
 
 /// The server's file from its first byte on: whatever was there is of no use any more.
-rondo::task<> transfer::begin_again(const answered* first) {
+rondo::task<> transfer::begin_again(answered* first) {
     if (has_begun_ && segments_.bytes_left() < segments_.length()) {
         const bool is_equal = is_same(known_, first->described);
         note(!can_resume() ? "it cannot be continued: it is downloaded anew"
@@ -133,11 +134,11 @@ rondo::task<> transfer::begin_again(const answered* first) {
     }
     has_begun_ = asks_whole_ = false;
     result_.resumed_at = 0;
-    known_ = first->described;
+    known_ = std::move(first->described);
+    if (what_.parsed.size() > 1) result_.url = what_.parsed[first->mirror].text();
     origin_ = first->mirror;
     seen_.assign(seen_.size(), std::nullopt);
-    seen_[origin_] = known_;
-    result_.url = what_.plain_urls[origin_];
+    if (!what_.sha256.empty()) seen_[origin_] = known_;  // otherwise it is not looked at
     segments_ = segments(known_.length.value_or(segments::unknown));
     co_await part_.begin(known_.length);
     has_begun_ = true;

@@ -98,7 +98,7 @@ private:
     std::uint64_t bytes_there() const;
     bool gives_part_up(const std::exception& error);
     rondo::task<> attempt();
-    rondo::task<> begin_again(const answered* first);
+    rondo::task<> begin_again(answered* first);
     void note_encoding(const answered& first);
     rondo::task<> save();
     void choose_alone();
@@ -128,7 +128,7 @@ private:
     rondo::task<description> describe_mirror(std::size_t mirror);
     std::vector<std::size_t> mirror_order() const;
     bool fits(std::size_t mirror, const remote_file& described);
-    std::size_t mirrors() const { return is_alone_ ? 1 : what_.urls.size(); }
+    std::size_t mirrors() const { return is_alone_ ? 1 : what_.parsed.size(); }
     std::string condition(std::size_t mirror) const;
     void check_length(const remote_file& described) const;
 
@@ -140,9 +140,9 @@ private:
 
     remote_file known_;                             // the file whose bytes are in the part
     std::size_t origin_ = 0;                        // the mirror that described it
-    std::vector<std::optional<remote_file>> seen_;  // what each mirror has
+    std::vector<std::optional<remote_file>> seen_;  // what each mirror has, if a digest is given
     std::vector<bool> were_wrong_;                  // mirrors that alone gave a wrong digest
-    segments segments_;
+    segments segments_{0};
     std::vector<pace> paces_;  // of the tasks that fetch segments
     rondo::event complete_;
     bool has_looked_ = false;  // for the file and its part in the folder

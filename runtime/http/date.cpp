@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+
+#include <rondo/http/fields.hpp>
 
 #include "http/ascii.hpp"
 #include "http/date_parts.hpp"
@@ -44,20 +45,21 @@ private:
 
 std::optional<int> number_of(std::string_view digits, std::size_t size_min,
                              std::size_t size_max) noexcept {
+    if (digits.size() < size_min || digits.size() > size_max) return std::nullopt;
     int value = 0;
-    if (digits.size() < size_min || digits.size() > size_max ||
-        !std::all_of(digits.begin(), digits.end(), ascii::is_digit))
-        return std::nullopt;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    for (const char c : digits) {
+        if (!ascii::is_digit(c)) return std::nullopt;
+        value = 10 * value + (c - '0');
+    }
     return value;
 }
 
 std::optional<int> month_of(std::string_view name) noexcept {
-    for (std::size_t i = 0; i < months.size(); ++i)
-        if (std::equal(name.begin(), name.end(), months[i].begin(), months[i].end(),
-                       [](char a, char b) { return ascii::lower(a) == ascii::lower(b); }))
-            return static_cast<int>(i) + 1;
-    return std::nullopt;
+    const auto found = std::find_if(months.begin(), months.end(), [name](std::string_view month) {
+        return same_word(month, name);
+    });
+    if (found == months.end()) return std::nullopt;
+    return static_cast<int>(found - months.begin()) + 1;
 }
 
 std::optional<date_time> date_parts::moment() const noexcept {
@@ -86,8 +88,29 @@ std::string http_date(date_time when) {
     return text += " GMT";
 }
 
+namespace {
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT": what nearly all programs send.
+std::optional<date_time> usual_date(std::string_view text) noexcept {
+    constexpr std::string_view form = "---, -- --- ---- --:--:-- GMT";
+    if (text.size() != form.size()) return std::nullopt;
+    for (const std::size_t at : {3u, 4u, 7u, 11u, 16u, 19u, 22u, 25u, 26u, 27u, 28u})
+        if (text[at] != form[at]) return std::nullopt;
+    date_parts parts;
+    parts.day = number_of(text.substr(5, 2), 2, 2);
+    parts.month = month_of(text.substr(8, 3));
+    parts.year = number_of(text.substr(12, 4), 4, 4);
+    parts.hour = number_of(text.substr(17, 2), 2, 2);
+    parts.minute = number_of(text.substr(20, 2), 2, 2);
+    parts.second = number_of(text.substr(23, 2), 2, 2);
+    return parts.moment();
+}
+
+}  // namespace
+
 std::optional<date_time> parse_http_date(std::string_view text) {
     text = ascii::trimmed(text);
+    if (const auto usual = usual_date(text)) return usual;
     if (text.size() > 40) return std::nullopt;
     const auto comma = text.find(',');
     words rest(comma == std::string_view::npos ? text : text.substr(comma + 1));

@@ -13,7 +13,9 @@ inline namespace v0 {
 
 bool detail::same_letters(const char* a, const char* b, std::size_t size) noexcept {
     using http::ascii::lower;
-    return std::equal(a, a + size, b, [](char x, char y) { return lower(x) == lower(y); });
+    return std::equal(a, a + size, b, [](char x, char y) {
+        return x == y || ((x ^ y) == 0x20 && lower(x) == lower(y));
+    });
 }
 
 namespace http {
@@ -25,7 +27,7 @@ using namespace ascii;
 /// The next element of a list, without spaces around it; may be empty. Removes it from `rest`.
 std::string_view take_element(std::string_view& rest) noexcept {
     bool is_quoted = false;
-    std::size_t end = 0;
+    std::size_t end = rest.find(',') == std::string_view::npos ? rest.size() : 0;
     for (; end < rest.size(); ++end) {
         if (is_quoted && rest[end] == '\\' && end + 1 < rest.size())
             ++end;
@@ -141,9 +143,11 @@ fields& fields::set(std::string_view name, std::string_view value) {
 }
 
 std::size_t fields::erase(std::string_view name) {
-    const std::string key(name);
+    const std::size_t found = find(name);
+    if (found == size()) return 0;
+    const std::string key(name);  // `name` may be a view of what is erased
     const std::size_t before = size();
-    for (std::size_t i = find(key); i < size(); i = find(key, i)) {
+    for (std::size_t i = found; i < size(); i = find(key, i)) {
         garbage_ += entries_[i].name_size + entries_[i].value_size;
         entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
     }

@@ -22,6 +22,7 @@
 #include <rondo/generator.hpp>
 #include <rondo/http/error.hpp>
 #include <rondo/http/response.hpp>
+#include <rondo/http/url.hpp>
 #include <rondo/stream.hpp>
 #include <rondo/task.hpp>
 
@@ -63,7 +64,7 @@ static_assert(std::is_trivially_destructible_v<retry_policy>);
 class RONDO_API request_builder {
 public:
     request_builder(std::shared_ptr<detail::http_session> session, std::string_view method,
-                    std::string_view url);
+                    url_or_text url);
     request_builder(const request_builder&);
     request_builder(request_builder&&) noexcept;
     request_builder& operator=(request_builder) noexcept;

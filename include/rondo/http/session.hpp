@@ -88,22 +88,22 @@ public:
     /// Closes the idle connections. Requests that are at work go on.
     ~session();
 
-    http::request_builder get(std::string_view url) const { return make("GET", url); }
-    http::request_builder head(std::string_view url) const { return make("HEAD", url); }
-    http::request_builder post(std::string_view url) const { return make("POST", url); }
-    http::request_builder put(std::string_view url) const { return make("PUT", url); }
-    http::request_builder patch(std::string_view url) const { return make("PATCH", url); }
-    http::request_builder del(std::string_view url) const { return make("DELETE", url); }
-    http::request_builder options(std::string_view url) const { return make("OPTIONS", url); }
+    http::request_builder get(url_or_text url) const { return make("GET", url); }
+    http::request_builder head(url_or_text url) const { return make("HEAD", url); }
+    http::request_builder post(url_or_text url) const { return make("POST", url); }
+    http::request_builder put(url_or_text url) const { return make("PUT", url); }
+    http::request_builder patch(url_or_text url) const { return make("PATCH", url); }
+    http::request_builder del(url_or_text url) const { return make("DELETE", url); }
+    http::request_builder options(url_or_text url) const { return make("OPTIONS", url); }
     /// Throws: http::error if `method` is no token.
-    http::request_builder request(std::string_view method, std::string_view url) const {
+    http::request_builder request(std::string_view method, url_or_text url) const {
         return make(method, url);
     }
 
     /// The opening of a WebSocket: `auto socket = co_await http.websocket("wss://…")`. `url` may
     /// also be one of http, or a path if the session has a base URL. The connection is none of the
     /// session's afterwards, and has no seat in its limits. Needs http/websocket.hpp.
-    websocket_builder websocket(std::string_view url) const;
+    websocket_builder websocket(url_or_text url) const;
 
     /// Header fields of every request.
     fields& headers() noexcept;
@@ -168,7 +168,7 @@ private:
     detail::http_session& state() const noexcept;
     void add_middleware(detail::function<task<response>(request_builder&, next_request&)> added);
     void set_allowed(detail::function<bool(const endpoint&)> allows);
-    http::request_builder make(std::string_view method, std::string_view url) const;
+    http::request_builder make(std::string_view method, url_or_text url) const;
 
     std::shared_ptr<detail::http_session> state_;
 };

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <rondo/config.hpp>
 #include <rondo/http/error.hpp>
@@ -146,6 +147,23 @@ private:
     std::uint32_t query_end_ = 0;
     std::uint16_t port_ = 0;
     host_kind kind_ = host_kind::none;
+};
+
+/// The URL of a request: a text, which is parsed when the request is sent, or a `url`. A view of it.
+class url_or_text {
+public:
+    template <class T>
+        requires std::is_convertible_v<const T&, std::string_view>
+    url_or_text(const T& text) noexcept : text_(text) {}
+    url_or_text(const url& parsed) noexcept : parsed_(&parsed) {}
+
+    std::string_view text() const noexcept { return text_; }
+    /// Null if it is a text.
+    const url* parsed() const noexcept { return parsed_; }
+
+private:
+    std::string_view text_;
+    const url* parsed_ = nullptr;
 };
 
 /// `text` with everything percent-encoded except letters, digits and "-._~".

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reading the body of a response: decoding, and the limit of its speed.
+#include "http/ascii.hpp"
 #include "http/client/response_state.hpp"
 
 namespace rondo {
@@ -8,13 +9,13 @@ namespace detail {
 
 void http_response::begin_body(bool decode) {
     is_told_ = !budget.is_traced();
-    const std::string codings = head.headers.joined("content-encoding");
-    if (decode && !codings.empty()) {
-        decoder_.emplace(codings);
+    if (decode && head.headers.contains("content-encoding")) {
+        decoder_.emplace(head.headers.joined("content-encoding"));
         if (decoder_->is_identity()) decoder_.reset();
     }
-    const std::string type(head.headers.get("content-type").value_or(""));
-    is_event_stream_ = http::same_word(http::parameters(type).value(), "text/event-stream");
+    const std::string_view type = head.headers.get("content-type").value_or("");
+    is_event_stream_ = http::same_word(http::ascii::trimmed(type.substr(0, type.find(';'))),
+                                       "text/event-stream");
     if (is_event_stream_) exchange->wait_without_limit();
 }
 

@@ -22,7 +22,9 @@ task<http::response> http_request::run_middleware(std::unique_ptr<http_request> 
 }
 
 http::url http_request::whole_url() const {
-    http::url where = session->base ? http::joined(*session->base, url) : http::url(url);
+    http::url where = !parsed.empty()  ? parsed
+                      : session->base ? http::joined(*session->base, url)
+                                      : http::url(url);
     if (upgrade && (where.scheme() == "ws" || where.scheme() == "wss"))
         where = http::url("http" + where.text_with_password().substr(2));
     if (!where.is_http() && !where.is_unix())

@@ -24,12 +24,15 @@ void check_body(const rondo::detail::http_request& spec, kind wanted) {
 body_source::~body_source() = default;
 
 request_builder::request_builder(std::shared_ptr<rondo::detail::http_session> session,
-                                 std::string_view method, std::string_view url)
+                                 std::string_view method, url_or_text url)
     : spec_(std::make_unique<rondo::detail::http_request>()) {
     if (!is_token(method)) throw error("a method is letters and digits: it was given another text");
     spec_->session = std::move(session);
     spec_->method = method;
-    spec_->url = url;
+    if (url.parsed() != nullptr)
+        spec_->parsed = *url.parsed();
+    else
+        spec_->url = url.text();
 }
 request_builder::request_builder(std::unique_ptr<rondo::detail::http_request> spec) noexcept
     : spec_(std::move(spec)) {}

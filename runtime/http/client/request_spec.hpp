@@ -11,6 +11,7 @@
 #include <rondo/endpoint.hpp>
 #include <rondo/http/fields.hpp>
 #include <rondo/http/request_builder.hpp>
+#include <rondo/http/url.hpp>
 
 namespace rondo {
 inline namespace v0 {
@@ -31,6 +32,7 @@ struct http_request {
     std::shared_ptr<http_session> session;
     std::string method;
     std::string url;
+    http::url parsed;  // if it is not empty, instead of `url`
     std::vector<std::pair<std::string, std::string>> query;
     http::fields headers;
 

@@ -13,6 +13,7 @@
 #include "http/client/request_spec.hpp"
 #include "http/client/response_state.hpp"
 #include "http/client/session_state.hpp"
+#include "http/field_writer.hpp"
 #include "http/h2/engine.hpp"
 
 namespace rondo {
@@ -79,10 +80,11 @@ void sending::compose_headers() {
     const auto may_go = [&](std::string_view name) {
         return is_same_origin_ || http::may_cross_origins(name);
     };
+    http::field_writer all(headers_);
     for (const auto& [name, value] : session_.headers)
-        if (may_go(name) && !spec_.headers.contains(name)) headers_.add(name, value);
+        if (may_go(name) && !spec_.headers.contains(name)) all.add(name, value);
     for (const auto& [name, value] : spec_.headers)
-        if (may_go(name)) headers_.add(name, value);
+        if (may_go(name)) all.add(name, value);
     const auto set_default = [&](std::string_view name, std::string_view value) {
         if (!value.empty() && !headers_.contains(name)) headers_.set(name, value);
     };
@@ -218,7 +220,6 @@ task<bool> sending::try_to_ask(bool fresh) {
 task<> sending::ask_once() {
     if (session_.is_closed) throw closed_error("the HTTP session is closed");
     compose_headers();
-    set_request_for_errors();
     bool was_answered = co_await try_to_ask(false);
     for (int refused = 0, late = 0; !was_answered;) {
         const bool is_refused = to_.exchange->is_refused();
@@ -331,6 +332,7 @@ task<> sending::follow() {
     if (!stays) is_same_origin_ = false;
     method_ = next.method;
     where_ = next.where;
+    set_request_for_errors();
     if (stays)
         co_await to_.exchange->finish();  // the next request goes over the same connection
     else
@@ -362,7 +364,7 @@ task<> sending::run() {
                                        method_, where_.text());
         co_await follow();
     }
-    to_.url = where_;
+    to_.url = std::move(where_);
     const bool decodes = spec_.decode.value_or(session_.options.decode);
     to_.decodes_files = spec_.decode.value_or(false);
     to_.begin_body(decodes);

@@ -38,12 +38,12 @@ rondo::detail::http_session& session::state() const noexcept {
     return *state_;
 }
 
-http::request_builder session::make(std::string_view method, std::string_view url) const {
+http::request_builder session::make(std::string_view method, url_or_text url) const {
     static_cast<void>(state());
     return http::request_builder(state_, method, url);
 }
 
-websocket_builder session::websocket(std::string_view url) const {
+websocket_builder session::websocket(url_or_text url) const {
     return websocket_builder(make("GET", url));
 }
 
