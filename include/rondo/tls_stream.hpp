@@ -183,8 +183,8 @@ public:
 
     /// The part of `serve` that is TLS's: the handshake before the handler, and after a handler
     /// that returned the close_notify. After a handler that threw, the connection is cut. A peer
-    /// that leaves without having sent a byte has tried whether the port is open: the handler does
-    /// not run, and nothing is reported.
+    /// that leaves during the handshake has tried whether the port is open, or has changed its mind,
+    /// as browsers do: the handler does not run, and nothing is reported.
     template <class Handler>
     static task<> serve_with(Handler& handler, tls_stream stream) {
         const bool spoke = co_await stream.is_spoken_to();
@@ -208,7 +208,7 @@ private:
         detail::tls_shared connection_;
     };
 
-    /// Makes the handshake. Returns: false if the peer left without a byte.
+    /// Makes the handshake. Returns: false if the peer left before its end.
     task<bool> is_spoken_to();
     const detail::tls_shared& connection() const noexcept {
         RONDO_ASSERT(connection_, "this stream is empty: it was moved from or never opened");

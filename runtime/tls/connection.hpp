@@ -35,7 +35,6 @@ struct tls_connection {
     std::exception_ptr failure;  // thrown by each later call
 
     bool is_server = false;
-    bool heard = false;         // a byte of the peer
     bool closed = false;        // by close, abort or the destructor of the stream
     bool kept = false;          // `serve` ends the connection, not the destructor
     bool dropped = false;       // the stream was destroyed meanwhile

@@ -114,7 +114,9 @@ tls_stream::~tls_stream() {
     connection_->dropped = true;
     if (connection_->kept) return;
     detail::begin_closing(*connection_);
-    detail::close_now(connection_, std::uncaught_exceptions() == 0);
+    // A peer that was refused is to read why: that goes on, also if the error is on its way.
+    const bool in_order = connection_->lingers || std::uncaught_exceptions() == 0;
+    detail::close_now(connection_, in_order);
 }
 
 tls_closing tls_stream::close() noexcept {
@@ -134,11 +136,9 @@ bool tls_stream::is_open() const noexcept { return connection_ && !connection_->
 task<> tls_stream::handshake() { return detail::shake_hands(connection()); }
 
 task<bool> tls_stream::is_spoken_to() {
-    const detail::tls_shared held = connection();
     try {
-        co_await detail::shake_hands(held);
+        co_await handshake();
     } catch (const tls_truncated_error&) {
-        if (held->heard) throw;
         co_return false;
     }
     co_return true;

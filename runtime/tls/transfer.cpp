@@ -49,7 +49,6 @@ buffer_view room_to_receive(tls_connection& c) {
 
 void received(tls_connection& c, std::size_t count, std::size_t room) noexcept {
     c.engine->input.filled(count);
-    c.heard = c.heard || count != 0;
     // Room for twice what came, since the buffer is held while the task waits.
     constexpr std::size_t least = tls_connection::receive_least;
     constexpr std::size_t most = tls_connection::receive_most;

@@ -129,6 +129,19 @@ TEST_CASE("file name: no two of a list are equal", "[downloader]") {
     CHECK(all.size() == 3000);
 }
 
+TEST_CASE("found names: what a folder had, or may have had", "[downloader]") {
+    const found_names unknown;
+    CHECK(unknown.may_have("x"));
+    CHECK(unknown.may_have_parts());
+    const found_names none(std::vector<std::string>{});
+    CHECK_FALSE(none.may_have("x"));
+    CHECK_FALSE(none.may_have_parts());
+    const found_names some(std::vector<std::string>{".", "..", "a", "b.part.2"});
+    CHECK(some.may_have("a"));
+    CHECK_FALSE(some.may_have("b"));
+    CHECK(some.may_have_parts());
+}
+
 TEST_CASE("printable: nothing that commands a terminal is left", "[downloader]") {
     CHECK(printable("plain \xc3\xa4 \u6f22") == "plain \xc3\xa4 \u6f22");
     CHECK(printable("\x1b]0;x\x07\n\x7f\xc2\x9b\xff\xe2\x80\xae") == "?]0;x??????");

@@ -212,6 +212,22 @@ TEST_CASE("http session: a base URL and a path, row by row", "[http_session]") {
     }
 }
 
+RONDO_TEST("http session: a URL that is parsed already", "[http_session]") {
+    scripted_server server([](const seen_request& asked) { return reply(200, asked.line()); });
+    co_await server.run([&]() -> task<> {
+        http::session client;
+        const http::url where(server.url("/a"));
+        CHECK(co_await said_by(client.get(where)) == "GET /a HTTP/1.1");
+        CHECK(co_await said_by(client.get(where).query("q", "1")) == "GET /a?q=1 HTTP/1.1");
+        CHECK(co_await said_by(client.request("GET", where.resolve("b"))) == "GET /b HTTP/1.1");
+        CHECK(client.get(where).url() == where);
+        http::session based("http://other.example/", {});
+        CHECK(co_await said_by(based.get(where)) == "GET /a HTTP/1.1");
+        CHECK_THROWS_AS(co_await client.get(http::url()), http::url_error);
+        CHECK_THROWS_AS(co_await client.get(http::url("ftp://localhost/")), http::url_error);
+    });
+}
+
 RONDO_TEST("http session: a response outlives it, line by line", "[http_session]") {
     scripted_server server([](const seen_request&) { return reply(200, "one\ntwo\r\nthree"); });
     co_await server.run([&]() -> task<> {

@@ -265,7 +265,7 @@ RONDO_TEST("tls: close waits for the peer's close_notify, at most a second", "[t
 }
 
 RONDO_TEST("tls: serve says goodbye after a handler that returns, and cuts one that throws",
-           "[tls][both]") {
+           "[tls][both]", seeds(30)) {
     int reports = 0;
     running_loop().set_exception_handler([&](const exception_context& context) {
         ++reports;
@@ -289,8 +289,12 @@ RONDO_TEST("tls: serve says goodbye after a handler that returns, and cuts one t
         CHECK(reports == 0);
         CHECK_THROWS_AS(co_await talk("fail"), tls_truncated_error);
         CHECK(reports == 1);
-        // A peer that only tries the port is not worth a report; one that is no TLS is.
+        // A peer that only tries the port is not worth a report, nor is one that leaves during the
+        // handshake; one that is no TLS is.
         static_cast<void>(co_await connect_tcp(where));
+        auto half = co_await connect_tcp(where);
+        co_await half.write_all(std::string_view("\x16\x03\x01\x00\xff\x01", 6));
+        co_await half.close();
         auto plain = co_await connect_tcp(where);
         co_await plain.write_all("GET / HTTP/1.1\r\n\r\n");
         const std::string end = co_await plain.read_all();  // no reset

@@ -198,6 +198,24 @@ void h2_connection::lose(std::exception_ptr why) noexcept {
     tell_ended();
 }
 
+std::string h2_connection::take_piece() {
+    std::string piece;
+    if (!pieces_.empty()) {
+        piece = std::move(pieces_.back());
+        pieces_.pop_back();
+    }
+    piece.reserve(piece_bytes);
+    return piece;
+}
+
+void h2_connection::give_piece(std::string piece) noexcept {
+    constexpr std::size_t pieces_max = 32;
+    if (piece.capacity() < piece_bytes || pieces_.size() == pieces_max) return;
+    if (pieces_.capacity() == 0) pieces_.reserve(pieces_max);
+    piece.clear();
+    pieces_.push_back(std::move(piece));
+}
+
 void h2_connection::abort() noexcept {
     is_retired_ = true;
     end_reading();

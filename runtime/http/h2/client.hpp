@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <rondo/future.hpp>
 #include <rondo/loop.hpp>
@@ -47,6 +48,15 @@ public:
     /// Sends what the engine has, in a task of its own. Call it after each call of the engine that
     /// may have made something.
     void send() noexcept;
+    /// Buffers for pieces of bodies, which streams use in turn. One that grows with what has come
+    /// would take new memory again and again.
+    static constexpr std::size_t piece_bytes = std::size_t{64} * 1024;
+    std::string take_piece();
+    void give_piece(std::string piece) noexcept;
+    /// Frees them, if no stream is open.
+    void forget_pieces() noexcept {
+        if (engine_.streams() == 0) pieces_ = {};
+    }
     /// True after the head of a response to any request.
     bool has_answered = false;
     /// Why the connection ended, if it was not the peer's fault in HTTP/2: an error of the stream.
@@ -78,6 +88,7 @@ private:
     std::size_t buffer_size_ = 0;
     bool was_full_ = false;
     std::string out_;
+    std::vector<std::string> pieces_;
     time_point heard_at_;     // when bytes came last
     time_point refilled_at_;  // the peer's budgets
     time_point writing_since_;

@@ -18,6 +18,8 @@ namespace {
 namespace h1 = http::h1;
 namespace h2 = http::h2;
 
+constexpr std::size_t piece_bytes = h2_connection::piece_bytes;
+
 class h2_exchange final : public http_asking, private h2::stream {
 public:
     h2_exchange(http_lease lease, const exchange_options& options, http_budget& budget)
@@ -76,8 +78,9 @@ private:
     h2::head head_;
     h2::closing closing_;
     std::string why_;    // the text of closing_
-    std::string came_;   // of the body, not read yet
-    std::string given_;  // the piece that was read last
+    std::string came_;                // of the body, not read yet: at most piece_bytes
+    std::vector<std::string> later_;  // what follows it, if a reader does not keep up
+    std::string given_;               // the piece that was read last
     wait_queue arrived_;
     wait_queue sent_;
     std::uint64_t read_ = 0;  // bytes of the body
@@ -156,8 +159,15 @@ void h2_exchange::on_head(h2::head& come) {
 
 void h2_exchange::on_data(std::string_view bytes) {
     if (came_.empty() && came_.capacity() < bytes.size() && head_.content_length)
-        came_.reserve(std::min<std::size_t>(*head_.content_length, std::size_t{64} * 1024));
-    came_ += bytes;
+        came_.reserve(std::min<std::size_t>(*head_.content_length, piece_bytes));
+    for (;;) {
+        std::string& last = later_.empty() ? came_ : later_.back();
+        const std::string_view fits = bytes.substr(0, piece_bytes - last.size());
+        last += fits;
+        bytes.remove_prefix(fits.size());
+        if (bytes.empty()) break;
+        later_.push_back(connection_->take_piece());
+    }
     arrived_.unpark_all();
 }
 
@@ -210,6 +220,10 @@ task<std::string_view> h2_exchange::read() {
         if (!came_.empty()) {
             given_.swap(came_);
             came_.clear();
+            if (!later_.empty()) {
+                connection_->give_piece(std::exchange(came_, std::move(later_.front())));
+                later_.erase(later_.begin());
+            }
             read_ += given_.size();
             budget_->bytes = read_;
             connection_->engine().consume(*this, given_.size());
@@ -267,7 +281,11 @@ void h2_exchange::release() noexcept {
     // A part of the body that was not read, or of the request that the server did not want.
     engine.reset(*this, h2::code::cancel);
     engine.consume(*this, unconsumed());
-    if (!has_received_end()) came_ = std::string();
+    if (!has_received_end()) {
+        came_ = std::string();
+        later_.clear();
+    }
+    connection_->forget_pieces();
     connection_->send();
     lease_.reset();
 }
