@@ -83,6 +83,8 @@ def killed_and_continued(test):
                 changes += 1
                 contents = body(len(contents) - CHANCE.choice([0, 0, 1000]))
                 server.files[name].change(contents)
+        if continued == 0 and validator in ("etag", "date"):  # by chance none had got so far
+            begin(test, name, *arguments, url, done=1)
         server.rate = None
         result = test.run(0, "--json", *arguments, url)
         test.is_there(name, contents)
