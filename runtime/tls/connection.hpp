@@ -54,9 +54,10 @@ struct tls_connection {
     read_buffer in_flight;  // records that the transport sends
     std::size_t receive_size = receive_least;
 
-    // An idle connection waits with a small buffer, a busy one receives 64 KiB at a time.
+    // An idle connection waits with a small buffer, a busy one receives 128 KiB at a time.
     static constexpr std::size_t receive_least = 2 * 1024;
-    static constexpr std::size_t receive_most = 64 * 1024;
+    static constexpr std::size_t receive_most = 128 * 1024;
+    static constexpr std::size_t large = 64 * 1024;  // a buffer of so much is handed on
 
     /// "VERB NAME", or the verb alone.
     std::string titled(const char* verb) const {

@@ -29,7 +29,7 @@ union spare_place {
 constinit spare_place spares;
 
 bool is_large(read_buffer& buffer) noexcept {
-    return buffer.room(0).size() >= tls_connection::receive_most;
+    return buffer.room(0).size() >= tls_connection::large;
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ tls_step read_step(const tls_shared& self, buffer_view into, std::size_t& got) {
     const tls_step step = c.engine->read(into, got);
     flush_aside(self);
     if (step == tls_step::failed) std::rethrow_exception(c.keep_failure("recv"));
-    // A buffer of 64 KiB that is not in use is not kept.
+    // A large buffer that is not in use is not kept.
     if (c.engine->input.empty()) give_spare(c.engine->input);
     return step;
 }
