@@ -76,10 +76,12 @@ rondo::task<> transfer::copy(answered& from, pace& mine) {
         const std::uint64_t fresh = segments_.reach(segment, end);
         result_.received += fresh;
         all_.show.add(id_, fresh);
-        auto pause = all_.limit.take(end - at, all_.now());
-        if (buffer.empty())
-            pause = mine.pause(piece.size(), std::min(segments_.left(segment), from.end - from.at),
-                               all_.now());
+        const std::uint64_t left = std::min(segments_.left(segment), from.end - from.at);
+        pace::time pause{};
+        if (all_.limit.is_limited())
+            pause = all_.limit.take(end - at, all_.now());
+        else if (left > 0)
+            pause = mine.pause(piece.size(), left, all_.now());
         if (pause > 0ns) co_await rondo::sleep(pause);
     }
     if (segments_.length() == segments::unknown) segments_.ends_at(segment);

@@ -129,19 +129,19 @@ std::string_view url::fragment() const noexcept {
 }
 
 std::string url::authority() const {
-    std::string result;
-    if (kind_ == host_kind::ipv6) result += '[';
-    result += host();
-    if (kind_ == host_kind::ipv6) result += ']';
+    if (is_unix()) return std::string(host());
+    if (kind_ != host_kind::ipv6) return std::string(host_and_port());
+    std::string result = '[' + std::string(host()) + ']';
     if (!is_default_port()) result += ':' + std::to_string(port_);
     return result;
 }
 
 std::string url::origin() const {
     if (is_unix()) return std::string(part(0, host_end_));
-    std::string result(scheme());
-    result += "://";
-    if (kind_ != host_kind::ipv6) return result += authority();
+    std::string result;
+    result.reserve(path_begin_ + 3);
+    (result += scheme()) += "://";
+    if (kind_ != host_kind::ipv6) return result += host_and_port();
     result += '[' + host_with_zone() + ']';  // another interface is another peer
     return is_default_port() ? result : result + ':' + std::to_string(port_);
 }

@@ -129,6 +129,8 @@ private:
     std::string_view part(std::size_t begin, std::size_t end) const noexcept {
         return std::string_view(text_).substr(begin, end - begin);
     }
+    /// Of a name or an IPv4 address: a default port is not in the text.
+    std::string_view host_and_port() const noexcept { return part(host_begin_, path_begin_); }
     std::string merged(const std::string& reference) const;
 
     // All offsets are into text_, which is "scheme:" ["//" [user [":" password] "@"] host
