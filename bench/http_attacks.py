@@ -12,9 +12,9 @@ of the server, and the seconds that it kept the connection that lasted longest. 
 --nginx attacks nginx instead: what is slow there too is the machine, or the attack's nature.
 
 The server has one processor and both kinds of clients the other. The server and the polite client
-have a real-time priority, attackers the lowest one: otherwise the client waits for the attackers, and
-the server for whatever else the machine runs. That needs CAP_SYS_NICE (root has it); a line says so
-if it is missing.
+have a real-time priority, attackers the lowest one: otherwise the client waits for the attackers,
+and the server for whatever else the machine runs. That needs CAP_SYS_NICE (root has it); a line
+says so if it is missing.
 """
 
 import argparse

@@ -43,7 +43,7 @@ public:
     /// 4.8 s. Few and large files come faster over several connections.
     bool has_many = false;
 
-    /// What is in the folder. With many files it is looked through once, which costs less than to
+    /// Names in the folder. With many files it is looked through once, which costs less than to
     /// look for three names for each.
     found_names found;
 

@@ -12,8 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr double rest_seconds = 1;  // that a slow task may still need
 constexpr double much_faster = 4;
-// At `slow`, 16 KB come in a pause: much less than a window of TCP. So a pause holds nothing up, and
-// a link that becomes faster is seen to be.
+// At `slow`, 16 KB come in a pause: much less than a window of TCP. So a pause holds nothing up,
+// and a link that becomes faster is seen to be.
 constexpr auto collect = 4ms;
 constexpr double slow = 4e6;  // bytes a second
 constexpr std::size_t few = 16 * 1024;

@@ -48,8 +48,8 @@ private:
     std::unordered_map<std::string, std::size_t> taken_;  // name -> the last number given to it
 };
 
-/// What a folder had at the beginning of the run. A file that another program makes meanwhile is
-/// found when the own one gets its name, and is not replaced either.
+/// The names that a folder had at the beginning of the run. A file that another program makes
+/// meanwhile is found when the own one gets its name, and is not replaced either.
 class found_names {
 public:
     found_names() = default;

@@ -98,7 +98,8 @@ std::optional<saved_state> part_file::read_state() const {
     return saved;
 }
 
-std::optional<saved_state> part_file::resume(const std::vector<rondo::http::url>& urls, bool usable) {
+std::optional<saved_state> part_file::resume(const std::vector<rondo::http::url>& urls,
+                                             bool usable) {
     for (std::size_t slot = 1; slot <= slots; ++slot) {
         const std::string name = part_name(slot);
         if (is_claimed(name)) continue;

@@ -183,8 +183,8 @@ public:
 
     /// The part of `serve` that is TLS's: the handshake before the handler, and after a handler
     /// that returned the close_notify. After a handler that threw, the connection is cut. A peer
-    /// that leaves during the handshake has tried whether the port is open, or has changed its mind,
-    /// as browsers do: the handler does not run, and nothing is reported.
+    /// that leaves during the handshake has tried whether the port is open, or has changed its
+    /// mind, as browsers do: the handler does not run, and nothing is reported.
     template <class Handler>
     static task<> serve_with(Handler& handler, tls_stream stream) {
         const bool spoke = co_await stream.is_spoken_to();

@@ -260,7 +260,7 @@ RONDO_TEST("http2 client: a body comes as it is read", "[http2_client]") {
         co_await sleep(10s);  // until nothing moves, however small the buffers are
         const h2_request& sent = server.peers.front()->requests.front();
         CHECK(3'000'000 - sent.unsent() == 1 << 20);  // the window of a stream
-        // What has come lies in pieces of 64 KiB, which are used again.
+        // It lies in pieces of 64 KiB, whose buffers are used again.
         for (std::size_t read = 0; read < 1 << 20; read += 64 * 1024) {
             const auto piece = co_await response.read_some();
             REQUIRE(piece.size() == 64 * 1024);

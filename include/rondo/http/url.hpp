@@ -151,7 +151,8 @@ private:
     host_kind kind_ = host_kind::none;
 };
 
-/// The URL of a request: a text, which is parsed when the request is sent, or a `url`. A view of it.
+/// The URL of a request: a text, which is parsed when the request is sent, or a `url`. It is a view
+/// of either.
 class url_or_text {
 public:
     template <class T>

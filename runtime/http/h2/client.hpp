@@ -48,8 +48,8 @@ public:
     /// Sends what the engine has, in a task of its own. Call it after each call of the engine that
     /// may have made something.
     void send() noexcept;
-    /// Buffers for pieces of bodies, which streams use in turn. One that grows with what has come
-    /// would take new memory again and again.
+    /// Buffers for pieces of bodies, which streams use in turn. A buffer that grows with what has
+    /// come would take new memory again and again.
     static constexpr std::size_t piece_bytes = std::size_t{64} * 1024;
     std::string take_piece();
     void give_piece(std::string piece) noexcept;
