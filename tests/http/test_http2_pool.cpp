@@ -150,6 +150,7 @@ RONDO_TEST("http2 pool: a connection whose only request gave up before the setti
         CHECK(co_await text_of(client, server.url("/a")) == "/a");
         CHECK(running_loop().time() - before < 1s);
         CHECK(server.connections == 2);
+        co_await sleep(10ms);  // until the server has seen the end of the first
         CHECK(server.open == 1);
         CHECK(client.connections() == 1);
     });
