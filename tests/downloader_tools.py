@@ -233,7 +233,7 @@ class FileServer:
     connection gets any more. `pauses` says how long to wait before a piece is sent."""
 
     def __init__(self, files, rate=None):
-        self.files, self.rate = files, rate
+        self.files, self.rate, self.step = files, rate, 16384
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.answers = {}
@@ -333,7 +333,7 @@ class FileServer:
         self.answers[status] = self.answers.get(status, 0) + 1
 
     def send(self, peer, body):
-        step = 16384
+        step = self.step
         began = time.monotonic()
         for at in range(0, len(body), step):
             if self.stalls_after is not None and self.sent >= self.stalls_after:

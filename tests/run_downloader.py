@@ -432,6 +432,17 @@ def limits(test):
     test.is_alone("a", "b")
 
 
+def slow_servers(test):
+    """Also if its bytes come a few at a time, which a patient run would collect."""
+    server = test.serve(rate=3 << 20, a=bytes(9 << 20))
+    server.step = 2048
+    result = test.run(1, "-r", "0", "--low-speed", "4M:2", server.url("a"))
+    expect("timed out" in result.complained, result.all)
+    server.files["a"].change(bytes(1 << 20))
+    test.run(0, "--low-speed", "512K:1", server.url("a"))
+    test.is_there("a", bytes(1 << 20))
+
+
 def times(test):
     server = test.serve(a=ServedFile(b"x", "date"))
     test.run(0, "--timestamps", server.url("a"))
@@ -572,7 +583,7 @@ TESTS = [
     nothing_is_overwritten, other_mirrors_are_asked, encoded_though_not_asked, sums,
     links_in_the_folder, names_of_parts, files_of_the_user_in_the_way, names_that_can_be_none,
     reader_goes_away, closed_streams, usage, quiet, json_lines, no_password_is_told, repeated,
-    limits, times, interrupted, nginx_serves, libraries_are_loaded_later, curl_asks,
+    limits, slow_servers, times, interrupted, nginx_serves, libraries_are_loaded_later, curl_asks,
 ]  # fmt: skip
 
 if __name__ == "__main__":

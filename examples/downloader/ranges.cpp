@@ -23,6 +23,8 @@ constexpr auto save_interval = 1s;
 constexpr std::size_t read_most = 256 * 1024;
 constexpr std::uint64_t split_least = 64 << 20;  // a file that is split without being asked to
 constexpr unsigned split_default = 4;
+// A pause is no wait for the server. If --low-speed is above this, it would be missed.
+constexpr std::uint64_t patient = 16 * 1024;
 constexpr auto idle_pause = 50ms;  // until a task that has no segment looks again
 
 }  // namespace
@@ -80,7 +82,7 @@ rondo::task<> transfer::copy(answered& from, pace& mine) {
         pace::time pause{};
         if (all_.limit.is_limited())
             pause = all_.limit.take(end - at, all_.now());
-        else if (left > 0)
+        else if (left > 0 && all_.wanted.low_speed <= patient)
             pause = mine.pause(piece.size(), left, all_.now());
         if (pause > 0ns) co_await rondo::sleep(pause);
     }

@@ -199,7 +199,9 @@ void h2_connection::lose(std::exception_ptr why) noexcept {
 }
 
 std::string h2_connection::take_piece() {
+    constexpr std::size_t pieces_max = 32;
     std::string piece;
+    if (pieces_.capacity() == 0) pieces_.reserve(pieces_max);
     if (!pieces_.empty()) {
         piece = std::move(pieces_.back());
         pieces_.pop_back();
@@ -209,9 +211,7 @@ std::string h2_connection::take_piece() {
 }
 
 void h2_connection::give_piece(std::string piece) noexcept {
-    constexpr std::size_t pieces_max = 32;
-    if (piece.capacity() < piece_bytes || pieces_.size() == pieces_max) return;
-    if (pieces_.capacity() == 0) pieces_.reserve(pieces_max);
+    if (piece.capacity() < piece_bytes || pieces_.size() == pieces_.capacity()) return;
     piece.clear();
     pieces_.push_back(std::move(piece));
 }
