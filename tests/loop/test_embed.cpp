@@ -251,12 +251,11 @@ TEST_CASE("embed: twenty thousand events from this thread and others, none misse
         }
         victims.push_back(l.create_task(sleeps()));
     };
-    const auto done = [&] { return arrived == events; };
+    // The other thread may have posted all of them before the first turn.
+    const auto done = [&] { return arrived == events && ticks > 0 && values > 0; };
     CHECK(h.run(done, between));
     poster.join();
     CHECK(arrived == events);
-    CHECK(ticks > 0);
-    CHECK(values > 0);
     stop = true;
     given->set_value(1);
     victims.back().cancel();
